@@ -1,0 +1,175 @@
+"""Every error kptoolkit raises on purpose.
+
+The message of each is one line: what is wrong, where, and what to do about it. ``exit_code`` is what the command
+line ends with: 2 for what the user gave, 1 for what failed while running.
+
+::
+
+    KptoolError                   1
+    ├── InputError                2   something the user gave
+    │   ├── ConfigError               kptool.toml, --set, environment, backend options
+    │   ├── DataError                 a triples, interactions, item or link file: path and line
+    │   ├── TemplateError             a template pack: pack, file, key, column
+    │   ├── QueryFileError            a .cypher file: file and column
+    │   ├── UnknownNameError          an item, user, template or pack that does not exist, with the nearest
+    │   ├── AmbiguousNameError        a name that several things bear, with their ids
+    │   ├── PromptTooLongError        one item alone does not fit into the budget
+    │   ├── GraphNotEmptyError        the database holds nodes that kptool did not load
+    │   └── RunError                  not a run, a damaged run, or a run and data that do not belong together
+    ├── GraphError                1   the graph database
+    │   ├── GraphUnavailableError     no server, wrong password, unknown database
+    │   ├── GraphLockedError          another process holds an embedded graph
+    │   └── LoadError                 the graph does not hold what was sent
+    ├── TrainingError             1   training cannot go on, e.g. the loss is not a number
+    └── MissingExtraError         1   an optional package is not installed
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+
+class KptoolError(Exception):
+    """Root of all errors that kptoolkit raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(KptoolError):
+    """Something the user gave is wrong."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ConfigError(InputError):
+    """A setting is unknown or has a bad value."""
+
+
+class DataError(InputError):
+    """A data file is wrong.
+
+    Args:
+        message: What is wrong and what to do.
+        path: The file.
+        line: Line number in the file, from 1.
+    """
+
+    def __init__(self, message: str, path: str | Path | None = None, line: int | None = None) -> None:
+        self.path, self.line = path, line
+        where = "" if path is None else f"{path}: " if line is None else f"{path}, line {line}: "
+        super().__init__(where + message)
+
+
+class TemplateError(InputError):
+    """A template pack is wrong.
+
+    Args:
+        message: What is wrong and what to do.
+        pack: Name of the pack.
+        file: File inside the pack.
+        key: Relation id or template id.
+        column: Column in the template's text, from 1.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        pack: str = "",
+        file: str | Path | None = None,
+        key: str | None = None,
+        column: int | None = None,
+    ) -> None:
+        self.pack, self.file, self.key, self.column = pack, file, key, column
+        parts = [f"pack {pack}" if pack else "", str(file) if file else "", f"'{key}'" if key else ""]
+        parts.append(f"column {column}" if column else "")
+        where = ", ".join(part for part in parts if part)
+        super().__init__(f"{where}: {message}" if where else message)
+
+
+class QueryFileError(InputError):
+    """A Cypher file lacks its header, a parameter or a column."""
+
+
+class UnknownNameError(InputError):
+    """Nothing bears this name.
+
+    Args:
+        kind: What was looked for, e.g. ``"item"``.
+        name: What the user gave.
+        nearest: The names that come nearest, best first.
+        hint: What to do instead, a sentence.
+    """
+
+    def __init__(self, kind: str, name: str, nearest: Sequence[str] = (), hint: str = "") -> None:
+        self.kind, self.name, self.nearest = kind, name, tuple(nearest)
+        message = f"no {kind} '{shorten(name)}'"
+        if nearest:
+            message += "; nearest: " + ", ".join(shorten(near) for near in nearest)
+        super().__init__(message + (f". {hint}" if hint else ""))
+
+
+class AmbiguousNameError(InputError):
+    """Several things bear this name.
+
+    Args:
+        kind: What was looked for, e.g. ``"item"``.
+        name: What the user gave.
+        candidates: The ids that bear it.
+    """
+
+    def __init__(self, kind: str, name: str, candidates: Sequence[str]) -> None:
+        self.kind, self.name, self.candidates = kind, name, tuple(candidates)
+        listed = ", ".join(shorten(candidate) for candidate in self.candidates[:10])
+        more = f" and {len(self.candidates) - 10} more" if len(self.candidates) > 10 else ""
+        super().__init__(f"'{shorten(name)}' names {len(self.candidates)} {kind}s: {listed}{more}; give one of these ids")
+
+
+class PromptTooLongError(InputError):
+    """One history item alone does not fit into the token budget."""
+
+
+class GraphNotEmptyError(InputError):
+    """The database holds nodes that kptool did not load."""
+
+
+class RunError(InputError):
+    """Not a run, a damaged one, or one that does not belong to the data it is asked about."""
+
+
+class GraphError(KptoolError):
+    """The graph database failed."""
+
+
+class GraphUnavailableError(GraphError):
+    """The graph cannot be reached: no server, wrong password or unknown database."""
+
+
+class GraphLockedError(GraphError):
+    """Another process holds this embedded graph."""
+
+
+class LoadError(GraphError):
+    """After loading, the graph does not hold what was sent."""
+
+
+class TrainingError(KptoolError):
+    """Training cannot go on."""
+
+
+class MissingExtraError(KptoolError):
+    """An optional package is not installed; the message says how to get it."""
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """``text`` on one line with control characters removed, at most ``limit`` characters, for use in messages."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The ``count`` entries of ``known`` most like ``name``, best first."""
+    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.4)

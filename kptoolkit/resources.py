@@ -1,0 +1,72 @@
+"""Finds what is not code: template packs, Cypher files and the demo's data.
+
+Looked up in the user's folder first, then in the installed package, then in the checkout the package lies in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from kptoolkit.errors import QueryFileError, UnknownNameError, nearest
+
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = _PACKAGE.parent
+
+
+def _shipped(in_package: str, in_checkout: str) -> Path:
+    installed = _PACKAGE / in_package
+    return installed if installed.is_dir() else _CHECKOUT / in_checkout
+
+
+def templates_dir() -> Path:
+    """Folder of the shipped template packs."""
+    return _shipped("templates", "templates")
+
+
+def cypher_dir() -> Path:
+    """Folder of the shipped Cypher files."""
+    return _shipped("cypher", "cypher")
+
+
+def demo_data_dir() -> Path:
+    """Folder of the bundled demo set (RecBole atomic files ``demo.*``)."""
+    return _shipped("demo_data", "examples/demo")
+
+
+def query_file(name: str, user_dir: Path | None = None, *, embedded: bool = False) -> Path:
+    """Path of ``NAME.cypher``: the user's folder, then ``cypher/embedded/`` if embedded, then ``cypher/``.
+
+    Raises:
+        QueryFileError: There is no such file.
+    """
+    folders = [user_dir] if user_dir is not None else []
+    folders += [cypher_dir() / "embedded"] if embedded else []
+    folders.append(cypher_dir())
+    for folder in folders:
+        path = folder / f"{name}.cypher"
+        if path.is_file():
+            return path
+    raise QueryFileError(f"no Cypher file {name}.cypher in {', '.join(str(folder) for folder in folders)}")
+
+
+def shipped_packs() -> Iterator[Path]:
+    """Folders of the shipped template packs, by name."""
+    yield from sorted(path.parent for path in templates_dir().glob("*/pack.yaml"))
+
+
+def pack_dir(name_or_path: str | Path) -> Path:
+    """Folder of a template pack given by path or by the name of a shipped one.
+
+    Raises:
+        UnknownNameError: Neither a folder with a ``pack.yaml`` nor a shipped pack.
+    """
+    path = Path(name_or_path)
+    if (path / "pack.yaml").is_file():
+        return path
+    shipped = templates_dir() / str(name_or_path)
+    if path.name == str(name_or_path) and (shipped / "pack.yaml").is_file():
+        return shipped
+    known = [folder.name for folder in shipped_packs()]
+    hint = f"Shipped packs: {', '.join(known)}; or give a folder that holds a pack.yaml"
+    raise UnknownNameError("template pack", str(name_or_path), nearest(str(name_or_path), known), hint)
