@@ -125,7 +125,9 @@ class AmbiguousNameError(InputError):
         self.kind, self.name, self.candidates = kind, name, tuple(candidates)
         listed = ", ".join(shorten(candidate) for candidate in self.candidates[:10])
         more = f" and {len(self.candidates) - 10} more" if len(self.candidates) > 10 else ""
-        super().__init__(f"'{shorten(name)}' names {len(self.candidates)} {kind}s: {listed}{more}; give one of these ids")
+        super().__init__(
+            f"'{shorten(name)}' names {len(self.candidates)} {kind}s: {listed}{more}; give one of these ids"
+        )
 
 
 class PromptTooLongError(InputError):

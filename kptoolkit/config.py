@@ -1,0 +1,335 @@
+"""Settings: ``kptool.toml``, the environment, ``--set`` and flags become one validated :class:`Config`.
+
+Precedence, strongest first: flags and ``--set``, ``KPTOOL_<SECTION>__<KEY>``, ``NEO4J_URI``, ``NEO4J_USERNAME``,
+``NEO4J_PASSWORD`` and ``NEO4J_DATABASE``, the file, the defaults. ``[model]`` options other than ``backend`` belong to
+the backend, which validates them with a pydantic class of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_serializer
+from pydantic.fields import FieldInfo
+
+from kptoolkit.errors import ConfigError, nearest, shorten
+
+DEFAULT_FILE = Path("kptool.toml")
+_NEO4J = {"NEO4J_URI": "uri", "NEO4J_USERNAME": "username", "NEO4J_PASSWORD": "password", "NEO4J_DATABASE": "database"}
+
+
+class Section(BaseModel):
+    """Base of all settings: unknown keys are errors, values are immutable, docstrings describe the fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+
+
+class GraphConfig(Section):
+    """Where the knowledge graph lives and how it is asked."""
+
+    uri: str = "embedded:./kg"
+    """``embedded:PATH``, or ``neo4j://``, ``bolt://`` (``+s``, ``+ssc``) of a server, Neo4j 5.26 or newer."""
+    username: str | None = None
+    """User of the server."""
+    password: SecretStr | None = Field(default=None, exclude=True)
+    """Password of the server; better given as KPTOOL_GRAPH__PASSWORD or NEO4J_PASSWORD than in a file."""
+    database: str | None = None
+    """Database of the server; its default database when unset."""
+    cypher: Path | None = None
+    """Folder with your own Cypher files; each replaces the shipped one of the same name."""
+    cap: int = Field(default=256, ge=1)
+    """Rows kept of one node's neighbourhood, dealt round-robin over its relations."""
+    max_degree: int = Field(default=1000, ge=1)
+    """A node with more relationships than this is named at the end of a triple but not expanded."""
+    batch_size: int = Field(default=5000, ge=1)
+    """Rows sent in one transaction when loading."""
+    frontier: int = Field(default=2000, ge=1)
+    """Nodes asked about in one query when fetching neighbourhoods."""
+    cache: Path = Path(".kptool/neighbourhoods")
+    """Folder where fetched neighbourhoods are kept."""
+
+
+class TreeConfig(Section):
+    """Which triples become an item's knowledge."""
+
+    hops: int = Field(default=2, ge=1, le=6)
+    """How far from the item."""
+    degree: int = Field(default=3, ge=0)
+    """Triples kept of each expanded node; 0 means no knowledge."""
+    ranking: Literal["balanced", "inverse-degree", "random"] = "balanced"
+    """Which of a node's triples come first; ``random`` is the paper's and draws anew each epoch."""
+    max_tokens: int = Field(default=512, ge=8)
+    """Token budget of one prompt, the MPP included."""
+    seed: int = 2308
+    """Seed of ties and of ``random``."""
+
+
+class PromptsConfig(Section):
+    """How triples and histories are worded."""
+
+    pack: str = "auto"
+    """Template pack: a shipped name or a folder; ``auto`` takes the one that covers the graph best."""
+    mpp: str | None = None
+    """Id of the one MPP template to use; unset: training rotates over the pack's training templates."""
+    variants: Literal["first", "hash", "epoch"] = "first"
+    """Which wording of a relation: always the first, one by triple, or another each epoch."""
+    keep_nameless: bool = False
+    """Keep triples whose far end has no name."""
+    name_tokens: int = Field(default=48, ge=1)
+    """Longest name in a prompt, in tokens; longer ones end in an ellipsis."""
+
+
+class DataConfig(Section):
+    """Interactions and how they are split."""
+
+    dir: Path | None = None
+    """Folder with ``.inter``, ``.csv`` or ``.parquet`` interactions (and ``.item``), or the file itself."""
+    split: Literal["leave-one-out", "temporal"] = "leave-one-out"
+    """Last event test and last but one validation, or two global points in time."""
+    valid_fraction: float = Field(default=0.1, gt=0, lt=0.5)
+    """Temporal split: share of all events in the validation period."""
+    test_fraction: float = Field(default=0.1, gt=0, lt=0.5)
+    """Temporal split: share of all events in the test period."""
+    min_events: int = Field(default=0, ge=0)
+    """Leave out users with fewer events; under 3 none can be split."""
+    history: int = Field(default=5, ge=1)
+    """Latest items of a history that enter a prompt."""
+
+
+class ModelConfig(BaseModel):
+    """Which backend; every other key is the backend's own option."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    backend: str = "t5"
+    """Name of a backend: a shipped one or an entry point in the group kptoolkit.backends."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The backend's own options as given."""
+        return dict(self.model_extra or {})
+
+    @model_serializer(mode="plain")
+    def _flat(self) -> dict[str, Any]:
+        return {"backend": self.backend, **self.options}
+
+
+class TrainingConfig(Section):
+    """Training by AdamW."""
+
+    epochs: int = Field(default=100, ge=1)
+    """At most this many epochs; early stopping and max_minutes end sooner."""
+    batch_size: int = Field(default=64, ge=1)
+    """Samples in one step and process."""
+    learning_rate: float = Field(default=2e-3, gt=0)
+    """Peak learning rate of AdamW."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Weight decay of AdamW."""
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises."""
+    accumulation: int = Field(default=1, ge=1)
+    """Batches summed into one step."""
+    eval_every: int = Field(default=1, ge=1)
+    """Epochs between two evaluations on validation."""
+    patience: int = Field(default=5, ge=1)
+    """Evaluations without a better validation NDCG@10 before training stops."""
+    max_minutes: float | None = Field(default=None, gt=0)
+    """Stop after this many minutes of training."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """bf16 on CUDA when auto, else fp32."""
+    seed: int = 2308
+    """Seed of weights, windows and batches."""
+
+
+class EvaluationConfig(Section):
+    """Full ranking over the catalogue."""
+
+    ks: tuple[int, ...] = (1, 5, 10, 20)
+    """Cut-offs of HR and NDCG."""
+    batch_size: int = Field(default=256, ge=1)
+    """Users scored at once."""
+    beams: int = Field(default=20, ge=1)
+    """Beams of beam search."""
+    resamples: int = Field(default=2000, ge=100)
+    """Bootstrap resamples and sign flips behind intervals and paired tests."""
+
+
+class RunConfig(Section):
+    """Where a run is written."""
+
+    dir: Path = Path("runs/latest")
+    """Folder of the run."""
+
+
+class Config(Section):
+    """All settings of a run, one attribute a section."""
+
+    graph: GraphConfig = GraphConfig()
+    """``[graph]``"""
+    tree: TreeConfig = TreeConfig()
+    """``[tree]``"""
+    prompts: PromptsConfig = PromptsConfig()
+    """``[prompts]``"""
+    data: DataConfig = DataConfig()
+    """``[data]``"""
+    model: ModelConfig = ModelConfig()
+    """``[model]``"""
+    training: TrainingConfig = TrainingConfig()
+    """``[training]``"""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """``[evaluation]``"""
+    run: RunConfig = RunConfig()
+    """``[run]``"""
+
+
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+_Values = dict[str, dict[str, Any]]
+
+
+def load_config(
+    file: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Config:
+    """Merge defaults, file, environment and overrides into a :class:`Config`.
+
+    Args:
+        file: A TOML file; ``None`` reads ``kptool.toml`` in the working directory if there is one.
+        overrides: ``{"section.key": value}``, strongest; strings are converted as in a ``--set`` option.
+        environ: Environment variables; ``None`` is ``os.environ``, ``{}`` ignores the environment.
+
+    Raises:
+        ConfigError: The file is missing or no TOML, a section or key is unknown, or a value is not allowed.
+    """
+    values = _read_file(file)
+    for section, entries in _from_environment(os.environ if environ is None else environ).items():
+        values.setdefault(section, {}).update(entries)
+    for dotted, value in (overrides or {}).items():
+        section, _, key = dotted.partition(".")
+        if not key:
+            raise ConfigError(f"'{shorten(dotted)}' is not a setting; write section.key=value, e.g. tree.hops=2")
+        values.setdefault(section, {})[key] = _parse(value) if isinstance(value, str) else value
+    return validate(Config, values)
+
+
+def parse_assignment(text: str) -> tuple[str, str]:
+    """Split ``section.key=value`` of a ``--set`` option.
+
+    Raises:
+        ConfigError: There is no ``=`` or no dot.
+    """
+    dotted, equals, value = text.partition("=")
+    if not equals or "." not in dotted:
+        raise ConfigError(f"--set {shorten(text)}: write section.key=value, e.g. --set tree.hops=2")
+    return dotted.strip(), value
+
+
+def validate(model: type[OptionsT], values: Mapping[str, Any], where: str = "") -> OptionsT:
+    """Validate ``values`` and word the first mistake in one line, with the nearest key and the allowed values.
+
+    Args:
+        model: Pydantic class, e.g. :class:`Config` or a backend's options.
+        values: What was given.
+        where: Prefix of the keys in the message, e.g. ``"model"``.
+
+    Raises:
+        ConfigError: A key is unknown or a value is not allowed.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    dotted = ".".join(([where] if where else []) + path)
+    if first["type"] == "extra_forbidden":
+        known = _keys(model, path[:-1])
+        close = nearest(path[-1], known)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise ConfigError(f"unknown setting {shorten(dotted)}: {hint}known: {', '.join(known)}")
+    given = "" if "password" in path else f" (given: {shorten(repr(first['input']))})"
+    raise ConfigError(f"setting {shorten(dotted)}: {first['msg'].lower()}{given}")
+
+
+def describe(model: type[BaseModel] = Config, prefix: str = "") -> list[tuple[str, str, str]]:
+    """Rows ``(section.key, default, description)`` of all settings below ``model``, in order."""
+    rows: list[tuple[str, str, str]] = []
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            rows += describe(annotation, f"{prefix}{name}.")
+        else:
+            rows.append((f"{prefix}{name}", _default(field), field.description or ""))
+    return rows
+
+
+def to_toml(config: Config) -> str:
+    """The configuration as TOML, without the password and without unset values."""
+    values = config.model_dump(mode="json", exclude_none=True)
+    lines: list[str] = []
+    for section, entries in values.items():
+        lines += [f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in entries.items()), ""]
+    return "\n".join(lines)
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    return "" if value is None else str(value)
+
+
+def _keys(model: type[BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        annotation = model.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)
+
+
+def _read_file(file: str | Path | None) -> _Values:
+    path = DEFAULT_FILE if file is None else Path(file)
+    if file is None and not path.is_file():
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read settings file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    for section, entries in values.items():
+        if not isinstance(entries, dict):
+            raise ConfigError(f"{path}: setting {shorten(section)} stands outside a section such as [tree]")
+    return values
+
+
+def _from_environment(environ: Mapping[str, str]) -> _Values:
+    graph = {key: environ[name] for name, key in _NEO4J.items() if environ.get(name)}
+    values: _Values = {"graph": dict(graph)} if graph else {}
+    for name, value in environ.items():
+        if name.startswith("KPTOOL_") and "__" in name and not name.startswith("KPTOOL_TEST_"):
+            section, _, key = name.removeprefix("KPTOOL_").lower().partition("__")
+            text = section == "graph" and key in {"password", "username", "uri", "database"}
+            values.setdefault(section, {})[key] = value if text else _parse(value)
+    return values
+
+
+def _parse(text: str) -> Any:
+    """A TOML value if ``text`` is one, else ``text`` itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
+    return repr(value)
