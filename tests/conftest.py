@@ -1,0 +1,90 @@
+"""What all tests share: a clean environment, and a real Neo4j."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import hypothesis
+import pytest
+from servers.neo4j_server import Neo4jServer, NoServer, running_server
+
+NO_SERVER = "no Neo4j for the tests"
+KEPT = ("KPTOOL_TEST_", "KPTOOL_DATA")
+
+# Nothing reaches out to a model hub; measured in the tests, not on machines that do other work.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+hypothesis.settings.register_profile("kptoolkit", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("kptoolkit")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Forget the settings of the person who runs the tests, before any fixture starts a process."""
+    for name in list(os.environ):
+        if name.startswith(("NEO4J_", "KPTOOL_")) and not name.startswith(KEPT):
+            del os.environ[name]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every user of the Neo4j server, and keep them on one worker: they share one database."""
+    for item in items:
+        if "neo4j_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.graph)
+        if item.get_closest_marker("graph"):
+            item.add_marker(pytest.mark.xdist_group("neo4j"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly that the tests of the real graph database did not run."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if NO_SERVER in str(report.longrepr)]
+    if skipped:
+        terminalreporter.write_line("")
+        terminalreporter.write_line(
+            f"WARNING: {len(skipped)} TESTS OF THE REAL NEO4J WERE SKIPPED. THIS RUN SAYS NOTHING ABOUT NEO4J.",
+            red=True,
+            bold=True,
+        )
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test works in an empty folder, without settings from the environment."""
+    for name in list(os.environ):
+        if name.startswith(("NEO4J_", "KPTOOL_")) and not name.startswith(KEPT):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def _neo4j(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neo4jServer | str]:
+    """The session's server, or why there is none."""
+    with ExitStack() as stack:
+        try:
+            server: Neo4jServer | str = stack.enter_context(running_server(tmp_path_factory.mktemp("neo4j")))
+        except NoServer as error:
+            server = str(error)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def neo4j_server(_neo4j: Neo4jServer | str) -> Neo4jServer:
+    """A real Neo4j shared by the session: ``uri``, ``username``, ``password``, ``database``, ``clear()``.
+
+    Tests that want an empty database take ``empty_neo4j``.
+    """
+    if isinstance(_neo4j, Neo4jServer):
+        return _neo4j
+    if os.environ.get("CI", "").lower() in {"true", "1"}:
+        pytest.fail(f"{NO_SERVER}: {_neo4j}", pytrace=False)
+    pytest.skip(f"{NO_SERVER}: {_neo4j}")
+
+
+@pytest.fixture
+def empty_neo4j(neo4j_server: Neo4jServer) -> Neo4jServer:
+    """The session's Neo4j with nothing in its database."""
+    neo4j_server.clear()
+    return neo4j_server
