@@ -131,9 +131,11 @@ class TrainingConfig(Section):
     """Weight decay of AdamW."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
     """Share of the steps over which the learning rate rises."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """Learning rate after the warm-up: constant, or falling to 0 over all epochs."""
     accumulation: int = Field(default=1, ge=1)
     """Batches summed into one step."""
-    eval_every: int = Field(default=1, ge=1)
+    eval_every: int = Field(default=5, ge=1)
     """Epochs between two evaluations on validation."""
     patience: int = Field(default=5, ge=1)
     """Evaluations without a better validation NDCG@10 before training stops."""

@@ -1,0 +1,401 @@
+"""Prompts as arrays: windows of histories become padded batches by vectorised numpy.
+
+The layout is the one :mod:`kptoolkit.tree.linearise` defines sample by sample; a property test holds the two equal.
+Two integers a token, its node and its node's parent, stand for the visibility matrix (KP4SR, section on knowledge tree
+masks); the matrix itself is made on the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool
+from kptoolkit.data.splits import Histories
+from kptoolkit.errors import PromptTooLongError
+from kptoolkit.prompts import MppTemplate, Segment, Slot
+from kptoolkit.tree.tokens import Tokenizer
+from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT, ROOT, ROOT_PARENT
+
+_USER, _NONE = -1, -2
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Prompts of one batch, padded on the right.
+
+    Attributes:
+        input_ids: ``(B, L)`` token ids.
+        node: ``(B, L)`` tree node of each token.
+        parent: ``(B, L)`` parent of that node.
+        whole_word: ``(B, L)`` number of the word a token belongs to, from 1; 0 for padding.
+        left_out: Triplets the budget left out, all samples together.
+        dropped_items: History items the budget left out, all samples together.
+    """
+
+    input_ids: NDArray[np.int32]
+    node: NDArray[np.int16]
+    parent: NDArray[np.int16]
+    whole_word: NDArray[np.int16]
+    left_out: int = 0
+    dropped_items: int = 0
+
+
+@dataclass(frozen=True)
+class MppTokens:
+    """MPP templates as numbers of texts in a pool.
+
+    Attributes:
+        before: ``(M, P)`` texts before the history; -1 stands for the user, -2 for nothing.
+        after: ``(M, Q)`` texts behind it.
+        separator: ``(M,)`` text between items.
+        last_separator: ``(M,)`` text before the last of several items.
+        ids: Template ids.
+    """
+
+    before: NDArray[np.int32]
+    after: NDArray[np.int32]
+    separator: NDArray[np.int32]
+    last_separator: NDArray[np.int32]
+    ids: tuple[str, ...]
+
+
+class PromptAssembler:
+    """Turns (user, history) pairs into batches.
+
+    Args:
+        knowledge: Compiled item trees.
+        item_tokens: Tokens that name each item inside the MPP, by catalogue row.
+        user_tokens: Tokens that name each user.
+        templates: MPP templates.
+        tokenizer: Encodes the MPP's words; gives end-of-sequence, mask and padding ids.
+        max_tokens: Budget of a prompt.
+        history: Latest items of a history that enter.
+    """
+
+    def __init__(
+        self,
+        knowledge: CompiledKnowledge,
+        item_tokens: TokenPool,
+        user_tokens: TokenPool,
+        templates: Sequence[MppTemplate],
+        tokenizer: Tokenizer,
+        *,
+        max_tokens: int,
+        history: int,
+    ) -> None:
+        self.knowledge, self.max_tokens, self.history = knowledge, max_tokens, history
+        self.pad_id = tokenizer.pad_id
+        literals, self.mpp = _compile_mpp(templates, tokenizer)
+        self._fixed = literals.joined(item_tokens).joined(user_tokens)
+        self._first_item, self._first_user = len(literals), len(literals) + len(item_tokens)
+        self._n_users = len(user_tokens)
+        self._eos = len(literals) - 1
+        self._attach(knowledge)
+
+    def _attach(self, knowledge: CompiledKnowledge) -> None:
+        self.knowledge = knowledge
+        self._pool = self._fixed.joined(knowledge.pool)
+        self._first_prompt = len(self._fixed)
+        self._lengths = self._pool.lengths
+
+    def use(self, knowledge: CompiledKnowledge) -> None:
+        """Go on with other item trees or prompts, e.g. those of the next epoch."""
+        self._attach(knowledge)
+
+    @property
+    def trees(self) -> ItemTrees:
+        """The item trees in use."""
+        return self.knowledge.trees
+
+    def assemble(self, users: NDArray[np.int32], histories: Histories, mpp: NDArray[np.int64]) -> Batch:
+        """Lay out one prompt a history.
+
+        Args:
+            users: ``(B,)`` user numbers; -1 for a user without tokens, whose template must not name the user.
+            histories: B histories, oldest first.
+            mpp: ``(B,)`` template numbers.
+
+        Raises:
+            PromptTooLongError: The MPP with the latest item alone exceeds the budget.
+        """
+        before = self._with_user(self.mpp.before[mpp], users)
+        after = self._with_user(self.mpp.after[mpp], users)
+        base = self._length_of(before) + self._length_of(after) + self._lengths[self._eos]
+        items, counts, used = self._fit_items(histories.latest(self.history), mpp, base)
+        kept = self._deal(items, counts, base + used)
+        pieces = _Pieces(len(users))
+        width = before.shape[1] + 2 * int(counts.max(initial=0)) + after.shape[1]
+        self._place_mpp(pieces, before, after, items, counts, mpp)
+        pieces.add(kept.owner, width + kept.rank, self._first_prompt + kept.prompt, kept.node, kept.parent)
+        everyone = np.arange(len(users))
+        last = np.full(len(users), width + int(kept.rank.max(initial=0)) + 1)
+        pieces.add(everyone, last, np.full(len(users), self._eos), ROOT, ROOT_PARENT)
+        dropped = int(np.minimum(histories.lengths, self.history).sum() - counts.sum())
+        return self._gather(pieces, kept.left_out, dropped)
+
+    def _with_user(self, slots: NDArray[np.int32], users: NDArray[np.int32]) -> NDArray[np.int32]:
+        named = slots == _USER
+        if named.any() and bool((users[named.any(axis=1)] < 0).any()):
+            raise ValueError("a template that names the user was given a user without tokens")
+        return np.where(named, self._first_user + users[:, None], slots).astype(np.int32)
+
+    def _length_of(self, pieces: NDArray[np.int32]) -> NDArray[np.int64]:
+        lengths: NDArray[np.int64] = np.where(pieces >= 0, self._lengths[np.maximum(pieces, 0)], 0).sum(axis=1)
+        return lengths
+
+    def _fit_items(
+        self, histories: Histories, mpp: NDArray[np.int64], base: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+        """Latest items that fit: flat items, how many a sample, and the tokens they and their separators take."""
+        sizes = histories.lengths
+        width = max(int(sizes.max(initial=0)), 1)
+        age = np.arange(width)  # 0 is the latest
+        there = age[None, :] < sizes[:, None]
+        flat = np.where(there, histories.indptr[1:, None] - 1 - age[None, :], 0)
+        items = histories.items[flat] if len(histories.items) else np.zeros(flat.shape, dtype=np.int32)
+        tokens = np.where(there, self._lengths[self._first_item + items], 0)
+        separators = np.zeros_like(tokens)
+        separators[:, 1:2] = self._lengths[self.mpp.last_separator[mpp]][:, None]
+        separators[:, 2:] = self._lengths[self.mpp.separator[mpp]][:, None]
+        total = np.cumsum(tokens + np.where(there, separators, 0), axis=1)
+        fits = there & (base[:, None] + total <= self.max_tokens)
+        counts = fits.sum(axis=1)
+        if bool((counts == 0).any()):
+            raise PromptTooLongError(
+                f"a prompt with one history item needs more than tree.max_tokens={self.max_tokens} tokens; raise it"
+            )
+        used = total[np.arange(len(counts)), counts - 1]
+        kept = np.take_along_axis(items, np.maximum(counts[:, None] - 1 - age[None, :], 0), axis=1)
+        return kept[age[None, :] < counts[:, None]].astype(np.int32), counts, used
+
+    def _deal(self, items: NDArray[np.int32], counts: NDArray[np.int64], used: NDArray[np.int64]) -> _Kept:
+        """Choose the triplets that fit, breadth first over a history's items, latest first; number their nodes."""
+        owner = np.repeat(np.arange(len(counts)), counts)
+        position = _within(counts)
+        latest = _last_occurrence(owner, items)
+        trees = self.trees
+        sizes = np.where(latest, np.diff(trees.indptr)[items], 0)
+        slot = np.repeat(np.arange(len(items)), sizes)  # (S,) which history item
+        index = _within(sizes)  # (S,) breadth-first index inside it
+        row = trees.indptr[items[slot]] + index
+        prompt = trees.prompt[row]
+        turn = np.lexsort((-position[slot], index, owner[slot]))
+        cost = self._lengths[self._first_prompt + prompt[turn]]
+        running = _cumulative(cost, owner[slot][turn], len(counts))
+        kept = np.zeros(len(slot), dtype=bool)
+        kept[turn] = used[owner[slot][turn]] + running <= self.max_tokens
+        left_out = int((~kept).sum())
+        slot, index, row, prompt = slot[kept], index[kept], row[kept], prompt[kept]
+        return _number_nodes(slot, index, row, prompt, trees, owner, position, counts, left_out)
+
+    def _place_mpp(
+        self,
+        pieces: _Pieces,
+        before: NDArray[np.int32],
+        after: NDArray[np.int32],
+        items: NDArray[np.int32],
+        counts: NDArray[np.int64],
+        mpp: NDArray[np.int64],
+    ) -> None:
+        for offset, slots in ((0, before), (before.shape[1] + 2 * int(counts.max()), after)):
+            owner, column = np.nonzero(slots >= 0)
+            pieces.add(owner, offset + column, slots[owner, column], ROOT, ROOT_PARENT)
+        owner, position = np.repeat(np.arange(len(counts)), counts), _within(counts)
+        order = before.shape[1] + 2 * position
+        pieces.add(owner, order + 1, self._first_item + items, position + 1, ROOT)
+        follows = position > 0
+        is_last = position[follows] == counts[owner[follows]] - 1
+        chosen = mpp[owner[follows]]
+        separator = np.where(is_last, self.mpp.last_separator[chosen], self.mpp.separator[chosen])
+        pieces.add(owner[follows], order[follows], separator, ROOT, ROOT_PARENT)
+
+    def _gather(self, pieces: _Pieces, left_out: int, dropped: int) -> Batch:
+        owner, text, node, parent = pieces.ordered()
+        lengths = self._lengths[text]
+        totals = np.bincount(owner, weights=lengths, minlength=pieces.samples).astype(np.int64)
+        source = np.repeat(self._pool.indptr[text], lengths) + _within(lengths)
+        rows = np.repeat(owner, lengths)
+        columns = _within(totals)
+        shape = (pieces.samples, int(totals.max(initial=0)))
+        ids = np.full(shape, self.pad_id, dtype=np.int32)
+        ids[rows, columns] = self._pool.ids[source]
+        nodes = np.full(shape, PAD_NODE, dtype=np.int16)
+        nodes[rows, columns] = np.repeat(node, lengths)
+        parents = np.full(shape, PAD_PARENT, dtype=np.int16)
+        parents[rows, columns] = np.repeat(parent, lengths)
+        starts = np.zeros(shape, dtype=np.int16)
+        starts[rows, columns] = self._pool.starts[source]
+        words = np.where(nodes == PAD_NODE, 0, np.cumsum(starts, axis=1)).astype(np.int16)
+        return Batch(ids, nodes, parents, words, left_out, dropped)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Triplets that fit, with their owner, their rank in the linear order and their node numbers."""
+
+    owner: NDArray[np.int64]
+    rank: NDArray[np.int64]
+    prompt: NDArray[np.int32]
+    node: NDArray[np.int64]
+    parent: NDArray[np.int64]
+    left_out: int
+
+
+class _Pieces:
+    """Texts of all samples of a batch, collected in any order."""
+
+    def __init__(self, samples: int) -> None:
+        self.samples = samples
+        self._rows: list[NDArray[np.int64]] = []
+
+    def add(
+        self,
+        owner: NDArray[np.int64],
+        order: NDArray[np.int64],
+        text: NDArray[np.int32] | NDArray[np.int64],
+        node: NDArray[np.int64] | int,
+        parent: NDArray[np.int64] | int,
+    ) -> None:
+        """Add texts; ``order`` is their place inside their sample."""
+        columns = np.broadcast_arrays(owner, order, text, node, parent)
+        self._rows.append(np.stack(columns).astype(np.int64))
+
+    def ordered(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Owner, text, node and parent of every piece, sample by sample in linear order."""
+        rows = np.concatenate(self._rows, axis=1)
+        rows = rows[:, np.lexsort((rows[1], rows[0]))]
+        return rows[0], rows[2], rows[3], rows[4]
+
+
+def _number_nodes(
+    slot: NDArray[np.int64],
+    index: NDArray[np.int64],
+    row: NDArray[np.int64],
+    prompt: NDArray[np.int32],
+    trees: ItemTrees,
+    owner: NDArray[np.int64],
+    position: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    left_out: int,
+) -> _Kept:
+    """Number kept triplets depth first; ``slot`` ascends and ``index`` is a breadth-first prefix inside each slot."""
+    linear = np.lexsort((trees.dfs[row], slot))
+    per_sample = np.bincount(owner[slot], minlength=len(counts))
+    rank = np.empty(len(slot), dtype=np.int64)
+    rank[linear] = _within(per_sample)
+    node = 1 + counts[owner[slot]] + rank
+    block = np.concatenate([[0], np.cumsum(np.bincount(slot, minlength=len(owner)))])
+    local = trees.parent[row]
+    above = block[slot] + np.maximum(local, 0)
+    parent = np.where(local < 0, position[slot] + 1, node[above] if len(node) else 0)
+    return _Kept(owner[slot], rank, prompt, node, parent, left_out)
+
+
+def _within(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``0 .. size-1`` for each group, concatenated."""
+    total = int(sizes.sum())
+    starts = np.cumsum(sizes) - sizes
+    within: NDArray[np.int64] = np.arange(total) - np.repeat(starts, sizes)
+    return within
+
+
+def _cumulative(values: NDArray[np.int64], group: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
+    """Running sum inside each group; ``group`` ascends."""
+    running = np.cumsum(values)
+    sizes = np.bincount(group, minlength=groups)
+    first = np.cumsum(sizes) - sizes
+    before = np.concatenate([[0], running])[first]
+    result: NDArray[np.int64] = running - before[group]
+    return result
+
+
+def _last_occurrence(owner: NDArray[np.int64], items: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Whether no later entry of the same owner holds the same item."""
+    last = np.zeros(len(items), dtype=bool)
+    if len(items):
+        key = owner * (int(items.max()) + 1) + items
+        _, first_from_behind = np.unique(key[::-1], return_index=True)
+        last[len(items) - 1 - first_from_behind] = True
+    return last
+
+
+def _compile_mpp(templates: Sequence[MppTemplate], tokenizer: Tokenizer) -> tuple[TokenPool, MppTokens]:
+    """Encode the templates' words; the pool ends with the mask token and the end-of-sequence token."""
+    numbers: dict[str, int] = {}
+    encoded: list[tuple[NDArray[np.int32], NDArray[np.bool_]]] = []
+
+    def number(text: str) -> int:
+        if text not in numbers:
+            numbers[text] = len(encoded)
+            entry = tokenizer.encode((Segment(text, "text"),))
+            encoded.append((entry.ids, entry.starts))
+        return numbers[text]
+
+    sides: list[tuple[list[int | None], list[int | None]]] = []
+    for template in templates:
+        cut = template.parts.index(Slot.HISTORY)
+        before, after = template.parts[:cut], template.parts[cut + 1 :]
+        sides.append(([_code(part, number) for part in before], [_code(part, number) for part in after]))
+    separators = [(number(template.separator), number(template.last_separator)) for template in templates]
+    mask = len(encoded)
+    encoded.append((np.array([tokenizer.mask_id], np.int32), np.array([True])))
+    encoded.append((np.array([tokenizer.eos_id], np.int32), np.array([True])))
+    return TokenPool.of(encoded), MppTokens(
+        _padded([before for before, _ in sides], mask),
+        _padded([after for _, after in sides], mask),
+        np.array([first for first, _ in separators], dtype=np.int32),
+        np.array([last for _, last in separators], dtype=np.int32),
+        tuple(template.id for template in templates),
+    )
+
+
+def _code(part: str | Slot, number: object) -> int | None:
+    """Number of a text, -1 for the user, ``None`` for the mask."""
+    if isinstance(part, Slot):
+        return _USER if part is Slot.USER else None
+    return int(number(part))  # type: ignore[operator]
+
+
+def _padded(rows: list[list[int | None]], mask: int) -> NDArray[np.int32]:
+    width = max((len(row) for row in rows), default=0)
+    filled = [[mask if code is None else code for code in row] + [_NONE] * (width - len(row)) for row in rows]
+    return np.array(filled, dtype=np.int32).reshape(len(rows), width)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """One random window of every user's history an epoch: the paper's training regime (KP4SR, training details).
+
+    Attributes:
+        histories: Training histories, by user.
+        users: ``(N,)`` numbers of the users with at least two training events.
+        seed: Seed of the draws.
+        templates: How many MPP templates to choose from.
+    """
+
+    histories: Histories
+    users: NDArray[np.int32]
+    seed: int
+    templates: int
+
+    @classmethod
+    def of(cls, histories: Histories, *, seed: int, templates: int) -> Windows:
+        """Windows over every history with something to predict."""
+        return cls(histories, np.flatnonzero(histories.lengths >= 2).astype(np.int32), seed, templates)
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def draw(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The epoch's target position in each user's history and the template number, each ``(N,)``.
+
+        Positions run from 1, so that every window has at least one item before its target.
+        """
+        generator = np.random.default_rng([self.seed, epoch])
+        lengths = self.histories.lengths[self.users]
+        position = 1 + np.floor(generator.random(len(self.users)) * (lengths - 1)).astype(np.int64)
+        return position, generator.integers(0, self.templates, len(self.users))

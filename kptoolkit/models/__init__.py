@@ -1,0 +1,8 @@
+"""Backends that learn from prompts, and what they are made of. Importing this package imports no torch."""
+
+from __future__ import annotations
+
+from kptoolkit.models.backend import Backend, Capabilities, FitResult, FitTask
+from kptoolkit.models.registry import backend_class, backend_names, register
+
+__all__ = ["Backend", "Capabilities", "FitResult", "FitTask", "backend_class", "backend_names", "register"]

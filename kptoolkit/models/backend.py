@@ -1,0 +1,121 @@
+"""What a model must offer to be trained, evaluated and asked by kptoolkit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from kptoolkit.config import Config
+from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource
+from kptoolkit.data.splits import Cases, Split
+from kptoolkit.progress import ProgressCallback, silent
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend declares of itself.
+
+    Attributes:
+        knowledge: Whether it reads the knowledge graph; a backend that does not is not compared with its twins
+            without or with shuffled knowledge.
+        beam_search: Whether ``beam_search`` is offered beside full ranking.
+        resume: Whether ``fit`` can go on from an interrupted training.
+    """
+
+    knowledge: bool = False
+    beam_search: bool = False
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """All a backend may learn from.
+
+    Attributes:
+        config: Settings; ``config.model.options`` are the backend's own.
+        catalogue: The n items.
+        split: Training histories and validation cases; test cases are not to be looked at.
+        user_ids: Ids of the users that ``split`` numbers.
+        knowledge: Chooses and words triples.
+        knowledge_change: Applied to the item trees of every epoch: the identity, or a control's change.
+        folder: Where the backend may keep checkpoints and logs.
+        resume: Go on from what ``folder`` holds.
+        validate: Gives metrics such as ``NDCG@10`` of a scorer on the validation cases.
+        progress: Told about training.
+    """
+
+    config: Config
+    catalogue: Catalogue
+    split: Split
+    user_ids: NDArray[Any]
+    knowledge: KnowledgeSource
+    knowledge_change: Callable[[ItemTrees], ItemTrees]
+    folder: Path
+    validate: Callable[[Callable[[Cases], NDArray[np.float32]]], dict[str, float]]
+    resume: bool = False
+    progress: ProgressCallback = silent
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What training says of itself.
+
+    Attributes:
+        epochs: Epochs run, the interrupted part included.
+        best: Validation metrics of the weights kept.
+        history: One row an evaluation: epoch, loss, metrics.
+        figures: Further figures for the manifest, e.g. parameters, seconds, tokens a prompt.
+    """
+
+    epochs: float
+    best: Mapping[str, float]
+    history: list[dict[str, float]] = field(default_factory=list)
+    figures: Mapping[str, float | str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A recommender that can be fitted, asked, saved and loaded.
+
+    A class, made as ``Backend(options)`` where ``options`` is an instance of its ``Options``; found by name through
+    :func:`kptoolkit.models.register` or the entry point group ``kptoolkit.backends``. The suite
+    :mod:`kptoolkit.testing.backend` tests any implementation.
+    """
+
+    name: ClassVar[str]
+    Options: ClassVar[type[BaseModel]]
+    capabilities: ClassVar[Capabilities]
+
+    def __init__(self, options: Any) -> None:
+        """Keep the options; touch nothing else."""
+
+    def fit(self, task: FitTask) -> FitResult:
+        """Learn from the training histories.
+
+        Raises:
+            TrainingError: Training cannot go on, e.g. the loss is not a number.
+        """
+        ...
+
+    def score(self, cases: Cases) -> NDArray[np.float32]:
+        """Scores of the whole catalogue, ``(N, n_items)``, for N histories; higher is better, never NaN."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write everything :meth:`load` needs into an existing folder; no pickle."""
+
+    @classmethod
+    def load(cls, folder: Path, options: Any) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            RunError: A file is missing or damaged.
+        """
+        ...

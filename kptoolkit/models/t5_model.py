@@ -1,0 +1,106 @@
+"""T5 under the knowledge tree mask: one module, one ``forward``, no fork of T5.
+
+References:
+    KP4SR: Knowledge Prompt-tuning for Sequential Recommendation, arXiv 2308.08459.
+    T5: Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer, arXiv 1910.10683.
+    P5, whole-word embeddings: arXiv 2203.13366.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from transformers import T5Config, T5ForConditionalGeneration
+from transformers.modeling_outputs import BaseModelOutput
+
+from kptoolkit.models.mask import additive, visible
+
+MAX_WORDS = 1024
+
+
+class TreeT5(nn.Module):
+    """A T5 whose encoder sees through the tree mask and knows which word a token belongs to.
+
+    Args:
+        t5: Any T5 for conditional generation, its vocabulary already grown by the item tokens.
+        fresh: Whether ``t5`` starts from random weights; whole-word embeddings start random then, else from zero, so
+            that a checkpoint starts as it was trained.
+    """
+
+    def __init__(self, t5: T5ForConditionalGeneration, *, fresh: bool) -> None:
+        super().__init__()
+        self.t5 = t5
+        self.whole_word = nn.Embedding(MAX_WORDS, t5.config.d_model, padding_idx=0)
+        nn.init.normal_(self.whole_word.weight, std=0.1 if fresh else 0.0)
+
+    @property
+    def config(self) -> T5Config:
+        """The T5's configuration."""
+        return self.t5.config
+
+    def encode(
+        self, input_ids: torch.Tensor, node: torch.Tensor, parent: torch.Tensor, whole_word: torch.Tensor
+    ) -> torch.Tensor:
+        """Encoder states ``(B, L, D)`` of prompts given as ``(B, L)`` integers."""
+        embedded = self.t5.shared(input_ids) + self.whole_word(whole_word.clamp(max=MAX_WORDS - 1))  # (B, L, D)
+        mask = additive(visible(node, parent), embedded.dtype)  # (B, 1, L, L)
+        states: torch.Tensor = self.t5.encoder(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
+        return states
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        node: torch.Tensor,
+        parent: torch.Tensor,
+        whole_word: torch.Tensor,
+        decoder_input_ids: torch.Tensor,
+        labels: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Encode prompts and decode targets.
+
+        Args:
+            input_ids: ``(B, L)`` prompt tokens.
+            node: ``(B, L)`` tree node of each token, padding -2.
+            parent: ``(B, L)`` parent of that node.
+            whole_word: ``(B, L)`` word of each token, padding 0.
+            decoder_input_ids: ``(B, T)`` targets shifted right.
+            labels: ``(B, T)`` targets.
+
+        Returns:
+            ``logits`` ``(B, T, V)`` and, given labels, the mean cross entropy ``loss``.
+        """
+        states = self.encode(input_ids, node, parent, whole_word)
+        out = self.t5(
+            encoder_outputs=BaseModelOutput(last_hidden_state=states),
+            attention_mask=node >= 0,  # the decoder reads all real tokens
+            decoder_input_ids=decoder_input_ids,
+            use_cache=False,
+        )
+        result = {"logits": out.logits}
+        if labels is not None:
+            result["loss"] = nn.functional.cross_entropy(out.logits.flatten(0, 1).float(), labels.flatten())
+        return result
+
+
+def grow(t5: T5ForConditionalGeneration, vocabulary: int) -> None:
+    """Give ``t5`` at least ``vocabulary`` tokens; a vocabulary never shrinks."""
+    if vocabulary > t5.config.vocab_size:
+        t5.resize_token_embeddings(vocabulary, mean_resizing=False)
+
+
+@torch.no_grad()
+def start_items_from_names(t5: T5ForConditionalGeneration, first: int, pieces: list[list[int]]) -> None:
+    """Set each new item token to the mean of the embeddings of its name's pieces.
+
+    Args:
+        t5: The model; an untied output layer is set alike.
+        first: Token id of catalogue row 0.
+        pieces: Token ids of each item's name, by catalogue row; an empty list leaves the row as it is.
+    """
+    tables = [t5.get_input_embeddings().weight]
+    if t5.get_output_embeddings().weight is not tables[0]:
+        tables.append(t5.get_output_embeddings().weight)
+    for table in tables:
+        for row, ids in enumerate(pieces):
+            if ids:
+                table[first + row] = table[torch.tensor(ids)].mean(dim=0)

@@ -1,0 +1,203 @@
+"""Tokenizers of the T5 backend: whole phrases for training from scratch, subwords for checkpoints or by wish."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import numpy as np
+
+from kptoolkit.data.knowledge import Prompt
+from kptoolkit.errors import RunError
+from kptoolkit.prompts import Segment
+from kptoolkit.tree.tokens import Encoded, Tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+PAD, EOS, UNKNOWN, SENTINELS = "<pad>", "</s>", "<unk>", ("<extra_id_0>", "<extra_id_1>")
+_SPECIAL = (PAD, EOS, UNKNOWN, *SENTINELS)
+_FILE = "phrases.json"
+
+
+class ModelTokenizer(Tokenizer, Protocol):
+    """A tokenizer with the sentinels of T5's cloze, saved with a run.
+
+    Attributes:
+        sentinels: Ids of the two sentinels around the target; the first is the mask in the prompt.
+        size: Size of the vocabulary; item tokens follow from here.
+    """
+
+    sentinels: tuple[int, int]
+    size: int
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer into ``folder``."""
+
+
+class PhraseTokenizer:
+    """One token an entity and one a template fragment: the shortest prompts, for training from scratch.
+
+    An entity that is a catalogue item bears that item's token, so that a sequel named in a fact and the sequel as a
+    recommendation are one thing. Words and characters stand in for what the vocabulary does not know, such as an
+    entity that enters the graph later.
+
+    Args:
+        phrases: Template fragments, words and characters, in order of their ids.
+        entities: Entity ids, in order of their ids behind the phrases.
+        items: Catalogue row of each entity that is one item.
+    """
+
+    name = "phrase"
+    pad_id, eos_id, unknown_id = (_SPECIAL.index(token) for token in (PAD, EOS, UNKNOWN))
+    sentinels = (_SPECIAL.index(SENTINELS[0]), _SPECIAL.index(SENTINELS[1]))
+    mask_id = sentinels[0]
+
+    def __init__(self, phrases: Sequence[str], entities: Sequence[str], items: Mapping[str, int]) -> None:
+        self.phrases, self.entities, self.items = list(phrases), list(entities), dict(items)
+        self.size = len(_SPECIAL) + len(self.phrases) + len(self.entities)
+        self._phrase = {text: len(_SPECIAL) + i for i, text in enumerate(self.phrases)}
+        first = len(_SPECIAL) + len(self.phrases)
+        self._entity = {entity: first + i for i, entity in enumerate(self.entities)}
+        self._entity |= {entity: self.size + row for entity, row in self.items.items()}
+
+    @classmethod
+    def build(cls, prompts: Iterable[Prompt], texts: Iterable[str], items: Mapping[str, int]) -> Self:
+        """A vocabulary of what ``prompts`` and ``texts`` hold.
+
+        Args:
+            prompts: Triplet prompts; their fragments and entities get tokens.
+            texts: The MPP's words and separators.
+            items: Catalogue row of each entity that is one item.
+        """
+        fragments, entities = dict.fromkeys(text.strip() for text in texts), dict[str, None]()
+        for prompt in prompts:
+            fragments |= dict.fromkeys(s.text.strip() for s in prompt.segments if s.role == "text")
+            entities |= dict.fromkeys(entity for entity in (prompt.head, prompt.tail) if entity not in items)
+        words = dict.fromkeys(word for fragment in fragments for word in fragment.split())
+        characters = dict.fromkeys(chr(code) for code in range(33, 127))
+        phrases = [text for text in fragments | words | characters if text]
+        return cls(phrases, list(entities), items)
+
+    def encode(self, segments: Sequence[Segment], entities: tuple[str | None, str | None] = (None, None)) -> Encoded:
+        """Token ids of a text; ``entities`` are the ids of its head and tail."""
+        ids: list[int] = []
+        starts: list[bool] = []
+        for segment in segments:
+            entity = {"head": entities[0], "tail": entities[1]}.get(segment.role)
+            known = self._entity.get(entity) if entity is not None else self._phrase.get(segment.text.strip())
+            if known is not None:
+                ids.append(known)
+                starts.append(True)
+            else:
+                self._spell(segment.text, ids, starts)
+        return Encoded(np.array(ids, dtype=np.int32), np.array(starts, dtype=np.bool_))
+
+    def _spell(self, text: str, ids: list[int], starts: list[bool]) -> None:
+        for word in text.split():
+            parts = [word] if word in self._phrase else list(word)
+            ids += [self._phrase.get(part, self.unknown_id) for part in parts]
+            starts += [True] + [False] * (len(parts) - 1)
+
+    def save(self, folder: Path) -> None:
+        """Write the vocabulary into ``folder``."""
+        vocabulary = {"phrases": self.phrases, "entities": self.entities, "items": self.items}
+        (folder / _FILE).write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what :meth:`save` wrote."""
+        vocabulary = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        return cls(vocabulary["phrases"], vocabulary["entities"], vocabulary["items"])
+
+
+class SubwordTokenizer:
+    """A Hugging Face tokenizer of the T5 family.
+
+    Args:
+        tokenizer: A fast tokenizer with ``<extra_id_0>`` and ``<extra_id_1>``; they are added where missing.
+    """
+
+    name = "subword"
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        missing = [token for token in SENTINELS if token not in tokenizer.get_vocab()]
+        if missing:
+            tokenizer.add_tokens(missing, special_tokens=True)
+        self.tokenizer = tokenizer
+        first, second = tokenizer.convert_tokens_to_ids(list(SENTINELS))
+        self.sentinels = (int(first), int(second))
+        self.mask_id = self.sentinels[0]
+        self.pad_id, self.eos_id = int(tokenizer.pad_token_id), int(tokenizer.eos_token_id)
+        self.size = len(tokenizer)
+        self._special = sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}, key=len, reverse=True)
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocabulary: int) -> Self:
+        """A unigram tokenizer trained on ``texts``, deterministic, with at most ``vocabulary`` tokens."""
+        from tokenizers import Tokenizer as RustTokenizer
+        from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+        from transformers import PreTrainedTokenizerFast
+
+        rust = RustTokenizer(models.Unigram())
+        rust.normalizer = normalizers.NFKC()
+        rust.pre_tokenizer = pre_tokenizers.Metaspace()
+        rust.decoder = decoders.Metaspace()
+        alphabet = [chr(code) for code in range(33, 127)]
+        trainer = trainers.UnigramTrainer(
+            vocab_size=vocabulary,
+            special_tokens=list(_SPECIAL),
+            unk_token=UNKNOWN,
+            initial_alphabet=alphabet,
+            show_progress=False,
+        )
+        rust.train_from_iterator(texts, trainer)
+        return cls(
+            PreTrainedTokenizerFast(
+                tokenizer_object=rust,
+                pad_token=PAD,
+                eos_token=EOS,
+                unk_token=UNKNOWN,
+                additional_special_tokens=list(SENTINELS),
+            )
+        )
+
+    def encode(self, segments: Sequence[Segment], entities: tuple[str | None, str | None] = (None, None)) -> Encoded:
+        """Token ids of a text; a special token spelled out in it, say in a name, stays text."""
+        text = "".join(segment.text for segment in segments).strip()
+        for token in self._special:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        out = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        ids = np.array(out["input_ids"], dtype=np.int32)
+        starts = [start == 0 or text[start - 1].isspace() or text[start : start + 1].isspace() for start, _ in _offsets(out)]
+        return Encoded(ids, np.array(starts, dtype=np.bool_))
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer into ``folder``."""
+        self.tokenizer.save_pretrained(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a tokenizer from a folder, or by its name on the hub."""
+        from transformers import AutoTokenizer
+
+        return cls(AutoTokenizer.from_pretrained(str(folder)))
+
+
+def load_tokenizer(folder: Path) -> PhraseTokenizer | SubwordTokenizer:
+    """The tokenizer a run was trained with.
+
+    Raises:
+        RunError: The folder holds none.
+    """
+    try:
+        return PhraseTokenizer.load(folder) if (folder / _FILE).is_file() else SubwordTokenizer.load(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{folder} holds no tokenizer that can be read: {error}") from error
+
+
+def _offsets(out: Any) -> list[tuple[int, int]]:
+    offsets: list[tuple[int, int]] = out["offset_mapping"]
+    return offsets

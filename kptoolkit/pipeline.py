@@ -1,0 +1,346 @@
+"""The whole run, one readable function a stage: graph, data, knowledge, training, evaluation."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptoolkit import metrics
+from kptoolkit.config import Config, load_config, to_toml, validate
+from kptoolkit.data.catalogue import Catalogue, find_items
+from kptoolkit.data.interactions import Interactions, read_interactions
+from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource
+from kptoolkit.data.splits import Cases, Split
+from kptoolkit.errors import ConfigError, DataError, RunError
+from kptoolkit.evaluation.controls import CONTROLS, unchanged
+from kptoolkit.evaluation.manifest import MANIFEST, Manifest, write_json
+from kptoolkit.evaluation.ranking import evaluate as rank_cases
+from kptoolkit.graph import Graph
+from kptoolkit.models import Backend, FitResult, FitTask, backend_class
+from kptoolkit.progress import ProgressCallback, silent
+from kptoolkit.prompts import TemplatePack, load_auto
+from kptoolkit.run import (
+    BACKEND,
+    CATALOGUE,
+    CONFIG,
+    CONTROL_DIR,
+    INTERACTIONS,
+    NEIGHBOURHOODS,
+    PACK,
+    Run,
+    load_backend,
+    split_of,
+)
+
+TRAINING = "training.json"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything training needs, read once.
+
+    Attributes:
+        config: Settings.
+        interactions: All events.
+        split: Training histories, validation and test cases.
+        catalogue: The items; its first rows are the items of the interactions.
+        knowledge: Chooses and words triples.
+        graph_fingerprint: Of the graph at the time.
+    """
+
+    config: Config
+    interactions: Interactions
+    split: Split
+    catalogue: Catalogue
+    knowledge: KnowledgeSource
+    graph_fingerprint: str
+
+
+def fit(
+    config: Config | str | Path,
+    *,
+    run: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    pack: TemplatePack | None = None,
+    progress: ProgressCallback = silent,
+) -> Run:
+    """Train a recommender on a graph and on interactions, and write a run.
+
+    A folder that holds an unfinished run of the same settings is gone on with.
+
+    Args:
+        config: Settings, or the TOML file that holds them.
+        run: Folder of the run; ``[run] dir`` when not given.
+        resume: Insist on going on with an unfinished run.
+        overwrite: Replace what the folder holds.
+        pack: Template pack made in Python, instead of ``[prompts] pack``.
+        progress: Told about every stage.
+
+    Raises:
+        RunError: The folder holds a finished run, or an unfinished one of other settings.
+        ConfigError, DataError, GraphError, TrainingError: As their names say.
+    """
+    settings = config if isinstance(config, Config) else load_config(config)
+    kind = backend_class(settings.model.backend)
+    options = validate(kind.Options, settings.model.options, "model")
+    folder = Path(run or settings.run.dir)
+    manifest, going_on = _open_folder(folder, settings, resume=resume, overwrite=overwrite)
+    with _timed(manifest, "prepare"):
+        prepared = prepare(settings, pack=pack, progress=progress)
+        _write_inputs(folder, prepared, manifest)
+    backend: Backend = kind(options)
+    with _timed(manifest, "fit"):
+        result = train_backend(backend, prepared, folder, resume=going_on, progress=progress)
+    _write_outputs(folder, backend, result, manifest)
+    return Run(folder, manifest)
+
+
+def load(folder: str | Path) -> Run:
+    """Open a finished run; see :meth:`kptoolkit.run.Run.load`."""
+    return Run.load(folder)
+
+
+def prepare(
+    config: Config, *, pack: TemplatePack | None = None, graph: Graph | None = None, progress: ProgressCallback = silent
+) -> Prepared:
+    """Read interactions and graph: data, split, catalogue, neighbourhoods, pack.
+
+    Args:
+        config: Settings.
+        pack: Template pack made in Python, instead of ``[prompts] pack``.
+        graph: An open graph, instead of ``[graph]``; it stays open.
+        progress: Told about every stage.
+    """
+    interactions = read_data(config)
+    split = split_of(interactions, config.data)
+    opened = graph or Graph.open(config=config.graph, create=False)
+    try:
+        catalogue = Catalogue.build(interactions, find_items(_data_dir(config)), opened.items())
+        chosen = pack or choose_pack(config, opened)
+        knowledge = fetch_knowledge(config, opened, catalogue, chosen, progress)
+        return Prepared(config, interactions, split, catalogue, knowledge, opened.fingerprint())
+    finally:
+        if graph is None:
+            opened.close()
+
+
+def read_data(config: Config) -> Interactions:
+    """The interactions of ``[data] dir``.
+
+    Raises:
+        ConfigError: ``data.dir`` is not set.
+        DataError: No usable interactions there.
+    """
+    interactions, _ = read_interactions(_data_dir(config))
+    return interactions
+
+
+def choose_pack(config: Config, graph: Graph) -> TemplatePack:
+    """The pack of ``[prompts] pack``; ``auto`` takes the one that covers the graph's relations best."""
+    if config.prompts.pack == "auto":
+        return load_auto(graph.relation_counts())
+    return TemplatePack.load(config.prompts.pack)
+
+
+def fetch_knowledge(
+    config: Config, graph: Graph, catalogue: Catalogue, pack: TemplatePack, progress: ProgressCallback = silent
+) -> KnowledgeSource:
+    """Ask the graph once a hop for the whole catalogue, or the cache when it knows.
+
+    Raises:
+        DataError: No item of the catalogue is linked to the graph.
+    """
+    linked = np.flatnonzero(catalogue.linked)
+    if not len(linked):
+        raise DataError(
+            "no item of the interactions is linked to the graph; load the graph with its links "
+            "(kptool load-kg SOURCE --link FILE) and check that item ids agree"
+        )
+    ids = [str(entity) for entity in catalogue.entity_ids[linked]]
+    found = graph.neighbourhoods(ids, config.tree.hops, cache=config.graph.cache, progress=progress)
+    roots = np.full(len(catalogue), -1, dtype=np.int32)
+    roots[linked] = found.roots
+    return KnowledgeSource(
+        replace(found, roots=roots), catalogue, pack, config.tree, config.prompts, config.graph.max_degree
+    )
+
+
+def train_backend(
+    backend: Backend,
+    prepared: Prepared,
+    folder: Path,
+    *,
+    change: Callable[[ItemTrees], ItemTrees] = unchanged,
+    resume: bool = False,
+    progress: ProgressCallback = silent,
+) -> FitResult:
+    """Fit a backend on prepared data; ``change`` is a control's."""
+    settings = prepared.config.evaluation
+
+    def validate_with(score: Callable[[Cases], NDArray[np.float32]]) -> dict[str, float]:
+        cases, items = prepared.split.valid, len(prepared.catalogue)
+        ranking = rank_cases(score, cases, items, batch_size=settings.batch_size)
+        return metrics.summary(ranking.ranks, settings.ks if 10 in settings.ks else (*settings.ks, 10))
+
+    task = FitTask(
+        config=prepared.config,
+        catalogue=prepared.catalogue,
+        split=prepared.split,
+        user_ids=prepared.interactions.user_ids,
+        knowledge=prepared.knowledge,
+        knowledge_change=change,
+        folder=folder,
+        validate=validate_with,
+        resume=resume,
+        progress=progress,
+    )
+    return backend.fit(task)
+
+
+def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Backend:
+    """A run's control, trained anew with the run's settings, budget and seeds; trained once, then read.
+
+    Args:
+        run: A finished run.
+        name: A key of :data:`kptoolkit.evaluation.controls.CONTROLS`.
+        progress: Told about training.
+
+    Raises:
+        RunError: The run's backend uses no knowledge, so that its controls would be itself.
+    """
+    kind = backend_class(run.config.model.backend)
+    if not kind.capabilities.knowledge:
+        raise RunError(f"backend '{kind.name}' uses no knowledge; it has no controls")
+    folder = run.folder / CONTROL_DIR / name
+    if (folder / MANIFEST).is_file() and Manifest.read(folder).status == "finished":
+        Manifest.read(folder).verify(folder)
+        return load_backend(run.config, folder / BACKEND)
+    manifest = Manifest(settings=_plain_settings(run.config), reports={"control": name})
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest.write(folder)
+    knowledge = run.knowledge_source()
+    prepared = Prepared(run.config, run.interactions, run.split, run.catalogue, knowledge, "")
+    backend: Backend = kind(validate(kind.Options, run.config.model.options, "model"))
+    with _timed(manifest, "fit"):
+        result = train_backend(
+            backend, prepared, folder, change=CONTROLS[name], resume=kind.capabilities.resume, progress=progress
+        )
+    _write_outputs(folder, backend, result, manifest)
+    return backend
+
+
+def _data_dir(config: Config) -> Path:
+    if config.data.dir is None:
+        raise ConfigError("no interactions given: set data.dir in kptool.toml or pass --data DIR")
+    return config.data.dir
+
+
+def _open_folder(folder: Path, config: Config, *, resume: bool, overwrite: bool) -> tuple[Manifest, bool]:
+    """Decide whether a folder is begun, gone on with or refused."""
+    settings = _plain_settings(config)
+    if overwrite and (folder / MANIFEST).is_file():
+        shutil.rmtree(folder)
+    if (folder / MANIFEST).is_file():
+        earlier = Manifest.read(folder)
+        if earlier.status == "finished":
+            raise RunError(f"{folder} holds a finished run; give another --run, or --overwrite to replace it")
+        if (different := _difference(earlier.settings, settings)) is not None:
+            raise RunError(
+                f"{folder} holds an unfinished run with another {different}; give the same settings, another --run, "
+                "or --overwrite"
+            )
+        return earlier, True
+    if resume:
+        raise RunError(f"{folder} holds no unfinished run to resume; leave out --resume to begin one")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise RunError(f"{folder} is not empty and not a run; give another --run")
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = Manifest(settings=settings)
+    manifest.write(folder)
+    return manifest, False
+
+
+def _plain_settings(config: Config) -> dict[str, Any]:
+    return config.model_dump(mode="json", exclude={"run"}, exclude_none=True)
+
+
+def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The first setting in which two dumps differ, as ``section.key``."""
+    for section in sorted({*one, *other}):
+        left, right = one.get(section, {}), other.get(section, {})
+        for key in sorted({*left, *right}):
+            if left.get(key) != right.get(key):
+                return f"{section}.{key}"
+    return None
+
+
+def _write_inputs(folder: Path, prepared: Prepared, manifest: Manifest) -> None:
+    """Keep what the run was trained on; refuse to go on with other data."""
+    knowledge = prepared.knowledge
+    prints = {
+        "graph": prepared.graph_fingerprint,
+        "neighbourhoods": knowledge.neighbourhoods.fingerprint,
+        "interactions": prepared.interactions.content_hash(),
+    }
+    for part, value in prints.items():
+        if manifest.fingerprints.get(part, value) != value:
+            raise RunError(f"{folder} was begun with other {part}; give another --run, or --overwrite to begin anew")
+    (folder / CONFIG).write_text(to_toml(prepared.config), encoding="utf-8")
+    prepared.catalogue.save(folder / CATALOGUE)
+    prepared.interactions.save(folder / INTERACTIONS)
+    knowledge.pack.save(folder / PACK)
+    knowledge.neighbourhoods.save(folder / NEIGHBOURHOODS)
+    manifest.fingerprints = prints
+    manifest.reports["data"] = prepared.split.report.to_json()
+    manifest.reports["knowledge"] = knowledge_report(knowledge)
+    manifest.write(folder)
+
+
+def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:
+    """How much knowledge the catalogue has: items with triples, triples an item, rows beyond the cap."""
+    trees = source.trees(0)
+    sizes = np.diff(trees.indptr)
+    return {
+        "pack": source.pack.name,
+        "items": len(source.catalogue),
+        "linked_items": int(source.catalogue.linked.sum()),
+        "items_with_triples": int((sizes > 0).sum()),
+        "triples_an_item": float(sizes.mean()) if len(sizes) else 0.0,
+        "distinct_prompts": len(source.pool),
+        "entities": len(source.neighbourhoods),
+        "rows_beyond_cap": source.neighbourhoods.truncated,
+    }
+
+
+def _write_outputs(folder: Path, backend: Backend, result: FitResult, manifest: Manifest) -> None:
+    target, beside = folder / BACKEND, folder / f".{BACKEND}.tmp"
+    for path in (target, beside):
+        shutil.rmtree(path, ignore_errors=True)
+    beside.mkdir()
+    backend.save(beside)
+    beside.rename(target)
+    training = {"epochs": result.epochs, "best": result.best, "history": result.history, "figures": result.figures}
+    write_json(folder / TRAINING, training)
+    manifest.reports["training"] = {"epochs": result.epochs, "best": dict(result.best), **result.figures}
+    inputs = [folder / name for name in (CONFIG, CATALOGUE, INTERACTIONS, PACK, NEIGHBOURHOODS)]
+    manifest.seal(folder, [target, *(path for path in inputs if path.exists())])
+    manifest.status = "finished"
+    manifest.write(folder)
+
+
+@contextmanager
+def _timed(manifest: Manifest, stage: str) -> Iterator[None]:
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        manifest.seconds[stage] = manifest.seconds.get(stage, 0.0) + time.monotonic() - started

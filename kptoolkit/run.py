@@ -1,0 +1,252 @@
+"""A run: the folder that ``fit`` writes, and what can be done with it without a graph."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kptoolkit.config import Config, DataConfig, validate
+from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.interactions import Interactions
+from kptoolkit.data.knowledge import KnowledgeSource
+from kptoolkit.data.splits import Cases, Histories, Split, make_split
+from kptoolkit.errors import InputError, RunError
+from kptoolkit.evaluation.manifest import Manifest
+from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.models import Backend, backend_class
+from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
+from kptoolkit.prompts import TemplatePack
+
+CONFIG, CATALOGUE, INTERACTIONS = "config.toml", "catalogue.parquet", "interactions.parquet"
+PACK, NEIGHBOURHOODS, BACKEND, CONTROL_DIR = "pack", "neighbourhoods", "backend", "controls"
+
+
+class Run:
+    """A finished run.
+
+    Args:
+        folder: Where ``fit`` wrote it.
+        manifest: Its manifest.
+
+    Use :meth:`load`, which checks the folder.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Run:
+        """Open a run.
+
+        Raises:
+            RunError: Not a run, an unfinished one, or a damaged one; the message names the part.
+        """
+        folder = Path(folder)
+        manifest = Manifest.read(folder)
+        if manifest.status != "finished":
+            raise RunError(f"run {folder} is not finished; `kptool fit --run {folder} --resume` goes on with it")
+        manifest.verify(folder)
+        return cls(folder, manifest)
+
+    @cached_property
+    def config(self) -> Config:
+        """The settings it was trained with."""
+        return validate(Config, tomllib.loads((self.folder / CONFIG).read_text(encoding="utf-8")))
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The items."""
+        return Catalogue.load(self.folder / CATALOGUE)
+
+    @cached_property
+    def interactions(self) -> Interactions:
+        """The interactions it was trained and is evaluated on."""
+        return Interactions.load(self.folder / INTERACTIONS)
+
+    @cached_property
+    def split(self) -> Split:
+        """The split it was trained with; validation and test cases."""
+        return split_of(self.interactions, self.config.data)
+
+    @cached_property
+    def backend(self) -> Backend:
+        """The fitted backend."""
+        return load_backend(self.config, self.folder / BACKEND)
+
+    def knowledge_source(self) -> KnowledgeSource:
+        """The knowledge it was trained with, from the run's own files; no graph is asked."""
+        config = self.config
+        return KnowledgeSource(
+            Neighbourhoods.load(self.folder / NEIGHBOURHOODS),
+            self.catalogue,
+            TemplatePack.load(self.folder / PACK),
+            config.tree,
+            config.prompts,
+            config.graph.max_degree,
+        )
+
+    def check_data(self, interactions: Interactions) -> None:
+        """Accept only the interactions this run was trained on, or more of them.
+
+        Raises:
+            RunError: They hold items the run's catalogue lacks, or lack users of the run.
+        """
+        unknown = set(map(str, interactions.item_ids)) - set(map(str, self.catalogue.item_ids))
+        if unknown:
+            some = ", ".join(sorted(unknown)[:3])
+            raise RunError(
+                f"run {self.folder} and these interactions do not belong together: {len(unknown)} items are not in the "
+                f"run's catalogue, e.g. {some}; train again on them"
+            )
+
+    def recommend(
+        self,
+        user: str | None = None,
+        items: Sequence[str] | None = None,
+        k: int = 10,
+        *,
+        with_seen: bool = False,
+        beam: bool = False,
+    ) -> pd.DataFrame:
+        """The ``k`` best next items for a known user or for a history.
+
+        Args:
+            user: User id; the history is everything known of the user.
+            items: A history by item id, entity id or exact name, oldest first; instead of ``user``.
+            k: How many.
+            with_seen: Whether items of the history may be recommended again.
+            beam: Beam search, the paper's way, instead of ranking the catalogue.
+
+        Returns:
+            Columns ``rank``, ``item_id``, ``title``, ``score`` (log-likelihood, or the backend's own), best first.
+
+        Raises:
+            UnknownNameError: No such user or item.
+            AmbiguousNameError: A name that several items bear.
+            InputError: Neither or both of ``user`` and ``items``, or no history.
+        """
+        if (user is None) == (items is None):
+            raise InputError("give either a user or a list of items")
+        if user is not None:
+            history = self.interactions.history_of(user)
+        else:
+            history = self.catalogue.rows_of(items or [])
+        if len(history) == 0:
+            raise InputError("the history is empty; give at least one item")
+        number = -1 if user is None else self.interactions.user_number(user)
+        cases = Cases.of(Histories.of([history]), user=np.array([number]))
+        if beam:
+            return self._beam(cases, k)
+        best, scores = top_k(self.backend.score(cases), cases, k, with_seen=with_seen)
+        return self._frame(best[0], scores[0])
+
+    def recommend_all(
+        self, path: str | Path, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = silent
+    ) -> int:
+        """Write the ``k`` best items of every user to a Parquet file, chunk by chunk.
+
+        Columns ``user_id``, ``rank``, ``item_id``, ``title``, ``score``. Written beside and renamed.
+
+        Returns:
+            How many users.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path, interactions = Path(path), self.interactions
+        if not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        users, chunk = len(interactions.user_ids), self.config.evaluation.batch_size
+        writer = None
+        try:
+            for first in range(0, users, chunk):
+                numbers = list(range(first, min(first + chunk, users)))
+                frame = self._chunk(numbers, k, with_seen=with_seen)
+                table = pa.Table.from_pandas(frame, preserve_index=False)
+                writer = writer or pq.ParquetWriter(beside, table.schema)
+                writer.write_table(table)
+                progress(ProgressEvent("recommend", numbers[-1] + 1, users, "users"))
+            if writer is not None:
+                writer.close()
+                beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+        return users
+
+    def _chunk(self, numbers: list[int], k: int, *, with_seen: bool) -> pd.DataFrame:
+        interactions, users = self.interactions, np.array(numbers)
+        everything = Histories(interactions.indptr, interactions.item)
+        cases = Cases.of(everything.take(users), user=users)
+        best, scores = top_k(self.backend.score(cases), cases, k, with_seen=with_seen)
+        frames = []
+        for number, row, values in zip(numbers, best, scores, strict=True):
+            frame = self._frame(row, values)
+            frame.insert(0, "user_id", str(interactions.user_ids[number]))
+            frames.append(frame)
+        return pd.concat(frames, ignore_index=True)
+
+    def _beam(self, cases: Cases, k: int) -> pd.DataFrame:
+        search: Callable[..., Any] | None = getattr(self.backend, "beam_search", None)
+        if search is None:
+            raise InputError(f"backend '{self.config.model.backend}' offers no beam search")
+        best, scores = search(cases, k, max(k, self.config.evaluation.beams))
+        return self._frame(best[0], scores[0])
+
+    def _frame(self, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> pd.DataFrame:
+        kept = rows >= 0
+        rows, scores = rows[kept], scores[kept]
+        return pd.DataFrame(
+            {
+                "rank": np.arange(1, len(rows) + 1),
+                "item_id": [str(self.catalogue.item_ids[row]) for row in rows],
+                "title": [str(self.catalogue.titles[row]) for row in rows],
+                "score": scores,
+            }
+        )
+
+
+def split_of(interactions: Interactions, settings: DataConfig) -> Split:
+    """Split interactions as ``[data]`` says."""
+    return make_split(
+        interactions,
+        settings.split,
+        min_events=settings.min_events,
+        valid_fraction=settings.valid_fraction,
+        test_fraction=settings.test_fraction,
+    )
+
+
+def load_backend(config: Config, folder: Path) -> Backend:
+    """The fitted backend in ``folder``, by the settings it was trained with."""
+    kind = backend_class(config.model.backend)
+    return kind.load(folder, validate(kind.Options, config.model.options, "model"))
+
+
+def top_k(
+    scores: NDArray[np.float32], cases: Cases, k: int, *, with_seen: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The ``k`` best items of each case; equal scores go by catalogue order.
+
+    Args:
+        scores: ``(N, n_items)``.
+        cases: N histories; their items are left out unless ``with_seen``.
+        k: At most this many; items that are left out are -1 with score -inf.
+
+    Returns:
+        Items and scores, both ``(N, min(k, n_items))``.
+    """
+    scores = scores.copy()
+    if not with_seen:
+        scores[cases.histories.rows, cases.items] = -np.inf
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    best = np.take_along_axis(scores, order, axis=1)
+    return np.where(np.isfinite(best), order, -1), best
