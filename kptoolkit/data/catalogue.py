@@ -1,0 +1,195 @@
+"""The items that can be recommended: those of the item file and those of the interactions, linked or not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from kptoolkit.data.interactions import ITEM_COLUMNS, Interactions, nearest_names, write_parquet
+from kptoolkit.data.tables import Table, read_table, tables_in
+from kptoolkit.errors import AmbiguousNameError, DataError, RunError, UnknownNameError
+
+TITLE_COLUMNS = ("title", "name", "item_name", "item_title", "movie_title", "book_title", "label")
+
+
+class ItemRows(Protocol):
+    """Items of a graph, columnar; ``kptoolkit.graph.GraphItems`` is one."""
+
+    @property
+    def item_id(self) -> Sequence[str | None]:
+        """Item ids."""
+        ...
+
+    @property
+    def entity_id(self) -> Sequence[str | None]:
+        """Entity each item is linked to; ``None`` when it is not linked."""
+        ...
+
+    @property
+    def name(self) -> Sequence[str | None]:
+        """Names in the graph."""
+        ...
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Items by catalogue row.
+
+    Attributes:
+        item_ids: ``(n,)`` ids as strings.
+        titles: ``(n,)`` titles; ``""`` when an item has none.
+        entity_ids: ``(n,)`` entity each item is linked to; ``None`` when it is not linked.
+    """
+
+    item_ids: NDArray[Any]
+    titles: NDArray[Any]
+    entity_ids: NDArray[Any]
+
+    @classmethod
+    def build(
+        cls,
+        interactions: Interactions | None,
+        items_file: str | Path | None = None,
+        graph_items: ItemRows | None = None,
+    ) -> Catalogue:
+        """The union of the interactions' items and of the item file's.
+
+        The first rows are ``interactions.item_ids`` in their order, so that item numbers of interactions and splits are
+        catalogue rows. The graph adds titles and links, but no items: it may hold other catalogues too.
+
+        Args:
+            interactions: Events, or ``None``.
+            items_file: ``.item``, CSV, TSV or Parquet with item ids and titles, or ``None``.
+            graph_items: Items of the graph, or ``None``.
+
+        Raises:
+            DataError: The item file is wrong, or there is no item at all.
+        """
+        ids = [] if interactions is None else [str(item_id) for item_id in interactions.item_ids]
+        titles: dict[str, str] = {}
+        if items_file is not None:
+            table = read_items(Path(items_file))
+            listed = table.strings("item_id")
+            ids += listed.tolist()
+            if "title" in table.columns:
+                _add_names(titles, listed, table.columns["title"])
+        entities: dict[str, str] = {}
+        if graph_items is not None:
+            _add_names(titles, graph_items.item_id, graph_items.name)
+            _add_names(entities, graph_items.item_id, graph_items.entity_id)
+        unique = list(dict.fromkeys(ids))
+        if not unique:
+            raise DataError("the catalogue is empty: no interactions and no item file")
+        return cls(
+            np.array(unique, dtype=object),
+            np.array([titles.get(item_id, "") for item_id in unique], dtype=object),
+            np.array([entities.get(item_id) for item_id in unique], dtype=object),
+        )
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    @property
+    def names(self) -> NDArray[Any]:
+        """``(n,)`` what to call each item: its title, or its id when it has none."""
+        return np.where(self.titles == "", self.item_ids, self.titles)
+
+    @property
+    def linked(self) -> NDArray[np.bool_]:
+        """``(n,)`` whether an item has an entity in the graph."""
+        return np.array([entity is not None for entity in self.entity_ids], dtype=bool)
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {item_id: row for row, item_id in enumerate(self.item_ids)}
+
+    @cached_property
+    def _others(self) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+        """Rows by entity id and by case-folded title."""
+        by_entity: dict[str, list[int]] = defaultdict(list)
+        by_title: dict[str, list[int]] = defaultdict(list)
+        for row, (entity, title) in enumerate(zip(self.entity_ids, self.titles, strict=True)):
+            if entity is not None:
+                by_entity[entity].append(row)
+            if title:
+                by_title[title.casefold()].append(row)
+        return by_entity, by_title
+
+    def resolve(self, name: str) -> int:
+        """Catalogue row of an item given by item id, entity id or exact title (case does not matter).
+
+        Raises:
+            AmbiguousNameError: Several items bear the name.
+            UnknownNameError: None does; the three nearest titles and ids are named.
+        """
+        if name in self._rows:
+            return self._rows[name]
+        by_entity, by_title = self._others
+        rows = by_entity.get(name) or by_title.get(name.strip().casefold()) or []
+        if len(rows) > 1:
+            raise AmbiguousNameError("item", name, [str(self.item_ids[row]) for row in rows])
+        if not rows:
+            raise UnknownNameError("item", name, nearest_names(name, list(dict.fromkeys(self.names.tolist()))))
+        return rows[0]
+
+    def rows_of(self, names: Iterable[str]) -> NDArray[np.int32]:
+        """Rows of several items, as :meth:`resolve` finds them, ``(k,)``."""
+        return np.array([self.resolve(name) for name in names], dtype=np.int32)
+
+    def save(self, path: Path) -> None:
+        """Write the catalogue to a Parquet file with columns item_id, title and entity_id."""
+        columns = {"item_id": self.item_ids, "title": self.titles, "entity_id": self.entity_ids}
+        write_parquet(pa.table({name: pa.array(column, pa.string()) for name, column in columns.items()}), path)
+
+    @classmethod
+    def load(cls, path: Path) -> Catalogue:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            RunError: The file is missing or damaged.
+        """
+        try:
+            table = pq.read_table(path)
+            columns = [np.array(table.column(c).to_pylist(), dtype=object) for c in ("item_id", "title", "entity_id")]
+        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+            raise RunError(f"{path} is missing or damaged; fit the run again") from error
+        return cls(*columns)
+
+
+def read_items(path: Path) -> Table:
+    """Columns ``item_id`` and, where there is one, ``title`` of an item file.
+
+    Raises:
+        DataError: The file is wrong; with file and line.
+    """
+    return read_table(path, {"item_id": (*ITEM_COLUMNS, "id")}, {"title": TITLE_COLUMNS})
+
+
+def find_items(path: Path) -> Path | None:
+    """The item file beside the interactions: the folder's ``.item``, or its ``items.csv`` (``.tsv``, ``.parquet``).
+
+    Raises:
+        DataError: The folder holds several ``.item`` files.
+    """
+    folder = path if path.is_dir() else path.parent
+    found = tables_in(folder, (".item",))
+    if len(found) > 1:
+        raise DataError(f"several item files: {', '.join(file.name for file in found)}; keep one in the folder", folder)
+    named = [file for file in tables_in(folder, (".csv", ".tsv", ".parquet")) if file.name.lower().startswith("items.")]
+    return next(iter(found + named), None)
+
+
+def _add_names(names: dict[str, str], ids: Iterable[str | None], values: Iterable[str | None]) -> None:
+    """Take the first value that is not empty for each id."""
+    for item_id, value in zip(ids, values, strict=True):
+        if item_id is not None and value and value.strip():
+            names.setdefault(str(item_id), value)

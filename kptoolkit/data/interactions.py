@@ -1,0 +1,314 @@
+"""Who met which item, and when: the events a recommender learns from.
+
+Every event counts whatever its rating; of an exact repeat of (user, item) the first stays. Events are sorted by
+(user, time, row in the file).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from rapidfuzz import process
+
+from kptoolkit.data.tables import columns_of, locate, read_table, suffix_of, tables_in
+from kptoolkit.errors import DataError, RunError, UnknownNameError
+
+USER_COLUMNS = ("user_id", "user", "uid", "reader_id", "customer_id", "session_id")
+ITEM_COLUMNS = ("item_id", "item", "iid", "movie_id", "book_id", "artist_id", "product_id", "asin")
+TIME_COLUMNS = ("timestamp", "time", "ts", "unix_timestamp", "unix_time", "datetime", "date")
+_REQUIRED = {"user_id": USER_COLUMNS, "item_id": ITEM_COLUMNS}
+_OPTIONAL = {"timestamp": TIME_COLUMNS}
+_METADATA = b"kptool"
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """What was read.
+
+    Attributes:
+        path: The file.
+        rows: Rows in the file.
+        repeats: Rows left out because the same user met the same item in an earlier event.
+        users: Distinct users.
+        items: Distinct items.
+        events: Events kept.
+        timed: Whether the file has a time column; else the order of its rows counts.
+    """
+
+    path: Path
+    rows: int
+    repeats: int
+    users: int
+    items: int
+    events: int
+    timed: bool
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Events, sorted by (user, time, row).
+
+    Attributes:
+        user_ids: ``(U,)`` ids as strings, sorted.
+        item_ids: ``(I,)`` ids as strings; sorted as read, in the catalogue's order after :meth:`restrict_to`.
+        user: ``(E,)`` numbers into ``user_ids``, ascending.
+        item: ``(E,)`` numbers into ``item_ids``.
+        time: ``(E,)`` seconds or whatever the file counts in; 0 without a time column.
+        row: ``(E,)`` row in the file, from 0.
+        timed: Whether ``time`` means anything.
+    """
+
+    user_ids: NDArray[Any]
+    item_ids: NDArray[Any]
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    time: NDArray[np.float64]
+    row: NDArray[np.int64]
+    timed: bool = True
+
+    @classmethod
+    def of(
+        cls, users: Sequence[str] | NDArray[Any], items: Sequence[str] | NDArray[Any], times: Any = None
+    ) -> Interactions:
+        """Number, sort and deduplicate events given as columns of ids; without ``times`` their order counts.
+
+        Args:
+            users: ``(E,)`` user ids.
+            items: ``(E,)`` item ids.
+            times: ``(E,)`` numbers, or ``None``.
+        """
+        user, user_ids = _numbered(users)
+        item, item_ids = _numbered(items)
+        time = np.zeros(len(user)) if times is None else np.asarray(times, dtype=np.float64)
+        order = np.lexsort((np.arange(len(user)), time, user))
+        pair = user[order].astype(np.int64) * max(len(item_ids), 1) + item[order]
+        first = np.sort(np.unique(pair, return_index=True)[1])
+        order = order[first]
+        timed = times is not None
+        return cls(user_ids, item_ids, user[order], item[order], time[order], order.astype(np.int64), timed)
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def n_users(self) -> int:
+        """Number of users."""
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return len(self.item_ids)
+
+    @cached_property
+    def indptr(self) -> NDArray[np.int64]:
+        """``(U+1,)``: the events of user ``u`` are ``[indptr[u], indptr[u+1])``, oldest first."""
+        return np.searchsorted(self.user, np.arange(self.n_users + 1)).astype(np.int64)
+
+    @cached_property
+    def _user_numbers(self) -> dict[str, int]:
+        return {user_id: number for number, user_id in enumerate(self.user_ids)}
+
+    @cached_property
+    def _item_numbers(self) -> dict[str, int]:
+        return {item_id: number for number, item_id in enumerate(self.item_ids)}
+
+    def user_number(self, user_id: str) -> int:
+        """Number of a user.
+
+        Raises:
+            UnknownNameError: No such user; the three nearest ids are named.
+        """
+        return _look_up(self._user_numbers, "user", user_id)
+
+    def item_number(self, item_id: str) -> int:
+        """Number of an item.
+
+        Raises:
+            UnknownNameError: No such item; the three nearest ids are named.
+        """
+        return _look_up(self._item_numbers, "item", item_id)
+
+    def history_of(self, user_id: str) -> NDArray[np.int32]:
+        """Numbers of the items a user met, oldest first, ``(H,)``.
+
+        Raises:
+            UnknownNameError: No such user; the three nearest ids are named.
+        """
+        user = self.user_number(user_id)
+        return self.item[self.indptr[user] : self.indptr[user + 1]]
+
+    def restrict_to(self, item_ids: Sequence[str] | NDArray[Any]) -> tuple[Interactions, int]:
+        """The events on these items, numbered by their place in ``item_ids``, and how many events were left out.
+
+        Raises:
+            DataError: No event is left.
+        """
+        place = {str(item_id): number for number, item_id in enumerate(item_ids)}
+        number = np.array([place.get(item_id, -1) for item_id in self.item_ids], dtype=np.int32)
+        item = number[self.item]
+        kept = item >= 0
+        if not kept.any():
+            raise DataError(
+                f"none of the {len(self)} interactions names an item of the catalogue; compare the item ids"
+            )
+        chosen = np.array(list(place), dtype=object)
+        restricted = replace(
+            self,
+            item_ids=chosen,
+            user=self.user[kept],
+            item=item[kept],
+            time=self.time[kept],
+            row=self.row[kept],
+        )
+        return restricted, int((~kept).sum())
+
+    def content_hash(self) -> str:
+        """SHA-256 over the ids of every user's items in order; times and items without events do not enter."""
+        used, item = np.unique(self.item, return_inverse=True)
+        ids = self.item_ids[used]
+        order = np.argsort(ids, kind="stable")
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        used_users, user = np.unique(self.user, return_inverse=True)
+        digest = hashlib.sha256(json.dumps([self.user_ids[used_users].tolist(), ids[order].tolist()]).encode())
+        digest.update(user.astype("<i8").tobytes())
+        digest.update(place[item].astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Write everything to a Parquet file with columns user_id, item_id, time and row."""
+        columns = {
+            "user_id": pa.array(self.user_ids[self.user], pa.string()),
+            "item_id": pa.array(self.item_ids[self.item], pa.string()),
+            "time": self.time,
+            "row": self.row,
+        }
+        about = {
+            "users": self.user_ids.tolist(),
+            "items": self.item_ids.tolist(),
+            "timed": self.timed,
+            "sha256": self.content_hash(),
+        }
+        table = pa.table(columns).replace_schema_metadata({_METADATA: json.dumps(about).encode()})
+        write_parquet(table, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Interactions:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            RunError: The file is missing, damaged, or holds other events than were saved.
+        """
+        try:
+            table = pq.read_table(path)
+            about = json.loads((table.schema.metadata or {})[_METADATA])
+            user_ids, item_ids = (np.array(about[key], dtype=object) for key in ("users", "items"))
+            found = cls(
+                user_ids,
+                item_ids,
+                _codes(table.column("user_id"), user_ids),
+                _codes(table.column("item_id"), item_ids),
+                table.column("time").to_numpy(),
+                table.column("row").to_numpy(),
+                bool(about["timed"]),
+            )
+            whole = found.content_hash() == about["sha256"]
+        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+            raise RunError(f"{path} is missing or damaged; fit the run again") from error
+        if not whole:
+            raise RunError(f"{path} does not hold the interactions that were saved; fit the run again")
+        return found
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """Write a table beside ``path`` and rename it, so that ``path`` is whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        pq.write_table(table, beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_interactions(path: str | Path) -> tuple[Interactions, ReadReport]:
+    """Read interactions from a file, or from the one interactions file of a folder.
+
+    Args:
+        path: ``.inter``, ``.csv``, ``.tsv`` (each also gzipped) or ``.parquet``, or a folder. Columns are found by
+            their usual names; ratings are ignored; without a time column the order of the rows counts.
+
+    Raises:
+        DataError: No or several such files in the folder, or the file is wrong; with file and line.
+    """
+    file = find_interactions(Path(path))
+    table = read_table(file, _REQUIRED, _OPTIONAL)
+    times = table.times("timestamp") if "timestamp" in table.columns else None
+    found = Interactions.of(table.strings("user_id"), table.strings("item_id"), times)
+    repeats = len(table) - len(found)
+    return found, ReadReport(file, len(table), repeats, found.n_users, found.n_items, len(found), found.timed)
+
+
+def find_interactions(path: Path) -> Path:
+    """The interactions file that ``path`` is or holds: its ``.inter``, else its one table with users and items.
+
+    Raises:
+        DataError: There is none, or more than one; all candidates are named.
+    """
+    if not path.exists():
+        raise DataError("no such file or folder", path)
+    if not path.is_dir():
+        return path
+    candidates = tables_in(path, (".inter",)) or [
+        table for table in tables_in(path, (".csv", ".tsv", ".parquet")) if _has_events(table)
+    ]
+    if not candidates:
+        raise DataError("no interactions here: no .inter, and no .csv, .tsv or .parquet with user_id and item_id", path)
+    if len(candidates) > 1:
+        names = ", ".join(candidate.name for candidate in candidates)
+        raise DataError(f"several interactions files: {names}; give the path of one of them", path)
+    return candidates[0]
+
+
+def _has_events(path: Path) -> bool:
+    try:
+        return len(locate(columns_of(path), _REQUIRED)) == len(_REQUIRED)
+    except DataError:
+        return suffix_of(path) != ".parquet"
+
+
+def _numbered(values: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    codes, ids = pd.factorize(np.asarray(values, dtype=object), sort=True)
+    return codes.astype(np.int32), np.asarray(ids, dtype=object)
+
+
+def _codes(column: pa.ChunkedArray, ids: NDArray[Any]) -> NDArray[np.int32]:
+    codes = pd.Index(ids).get_indexer(column.to_pandas())
+    if (codes < 0).any():
+        raise ValueError("an id that is not listed")
+    return codes.astype(np.int32)
+
+
+def nearest_names(name: str, known: Sequence[str], count: int = 3) -> list[str]:
+    """The ``count`` entries of ``known`` most like ``name``, best first; fast on hundreds of thousands."""
+    return [str(found) for found, _, _ in process.extract(name, known, limit=count, score_cutoff=40)]
+
+
+def _look_up(numbers: dict[str, int], kind: str, name: str) -> int:
+    found = numbers.get(str(name))
+    if found is None:
+        raise UnknownNameError(kind, str(name), nearest_names(str(name), list(numbers)))
+    return found

@@ -1,0 +1,314 @@
+"""Training, validation and test: leave-one-out, or two global points in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptoolkit.data.interactions import Interactions
+from kptoolkit.errors import DataError
+
+FEWEST_EVENTS = 3
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Lists of items, oldest first, one after the other.
+
+    Attributes:
+        indptr: ``(N+1,)``: history i is ``items[indptr[i]:indptr[i+1]]``.
+        items: ``(T,)`` item numbers.
+    """
+
+    indptr: NDArray[np.int64]
+    items: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, histories: Iterable[Sequence[int]]) -> Histories:
+        """Histories from lists of item numbers."""
+        lists = [np.asarray(history, dtype=np.int32) for history in histories]
+        lengths = np.array([len(entry) for entry in lists], dtype=np.int64)
+        flat = np.concatenate(lists) if lists else np.zeros(0, dtype=np.int32)
+        return cls(_indptr(lengths), flat)
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    def __getitem__(self, row: int) -> NDArray[np.int32]:
+        if not 0 <= row < len(self):
+            raise IndexError(row)
+        return self.items[self.indptr[row] : self.indptr[row + 1]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """``(N,)`` number of items of each history."""
+        return np.diff(self.indptr)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """``(T,)`` which history each item belongs to."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def ages(self) -> NDArray[np.int64]:
+        """``(T,)`` how many items of the same history are later: 0 for the latest."""
+        ages: NDArray[np.int64] = np.repeat(self.indptr[1:], self.lengths) - 1 - np.arange(len(self.items))
+        return ages
+
+    def take(self, rows: NDArray[Any]) -> Histories:
+        """The histories with these numbers, in this order."""
+        return self._cut(self.indptr[:-1][rows], self.indptr[1:][rows])
+
+    def latest(self, count: int) -> Histories:
+        """The last ``count`` items of each history."""
+        return self._cut(np.maximum(self.indptr[:-1], self.indptr[1:] - count), self.indptr[1:])
+
+    def before(self, ends: NDArray[np.int64], rows: NDArray[Any]) -> Histories:
+        """The first ``ends[i]`` items of history ``rows[i]``; both ``(M,)``."""
+        starts = self.indptr[:-1][rows]
+        return self._cut(starts, np.minimum(starts + ends, self.indptr[1:][rows]))
+
+    def _cut(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Histories:
+        lengths = ends - starts
+        indptr = _indptr(lengths)
+        index = np.repeat(starts - indptr[:-1], lengths) + np.arange(int(indptr[-1]))
+        return Histories(indptr, self.items[index])
+
+
+@dataclass(frozen=True)
+class Cases:
+    """What is asked: given a user's history, which item comes next?
+
+    Attributes:
+        user: ``(N,)`` user numbers; -1 for somebody who is not in the data.
+        indptr: ``(N+1,)`` of the histories.
+        items: ``(T,)`` of the histories, oldest first.
+        targets: ``(N,)`` item that came next; -1 when nobody knows.
+    """
+
+    user: NDArray[np.int32]
+    indptr: NDArray[np.int64]
+    items: NDArray[np.int32]
+    targets: NDArray[np.int32]
+
+    @classmethod
+    def of(
+        cls, histories: Histories, targets: NDArray[np.int32] | None = None, user: NDArray[np.int32] | None = None
+    ) -> Cases:
+        """Cases from histories; unknown users and unknown targets are -1."""
+        unknown = np.full(len(histories), -1, dtype=np.int32)
+        targets = unknown if targets is None else targets.astype(np.int32)
+        user = unknown if user is None else user.astype(np.int32)
+        return cls(user, histories.indptr, histories.items, targets)
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def histories(self) -> Histories:
+        """The histories."""
+        return Histories(self.indptr, self.items)
+
+    def take(self, rows: NDArray[Any] | slice) -> Cases:
+        """The cases with these numbers, in this order."""
+        chosen = np.arange(len(self))[rows]
+        return Cases.of(self.histories.take(chosen), self.targets[chosen], self.user[chosen])
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """What a split uses.
+
+    Attributes:
+        users: Users in the data.
+        users_left_out: Users with too few events.
+        events: Events in the data.
+        events_left_out: Events of the users left out.
+        train_users: Users with at least one training event.
+        train_events: Events models may learn from.
+        valid_cases: Validation cases.
+        test_cases: Test cases.
+        min_events: Fewest events of a user that was kept.
+        valid_from: First moment of the validation period; ``None`` for leave-one-out.
+        test_from: First moment of the test period; ``None`` for leave-one-out.
+    """
+
+    users: int
+    users_left_out: int
+    events: int
+    events_left_out: int
+    train_users: int
+    train_events: int
+    valid_cases: int
+    test_cases: int
+    min_events: int
+    valid_from: float | None = None
+    test_from: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a dictionary."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training histories, validation and test.
+
+    Attributes:
+        name: ``"leave-one-out"`` or ``"temporal"``.
+        train: One history a user number, ``(U,)``; empty for users left out.
+        valid: Validation cases.
+        test: Test cases.
+        report: What was used.
+    """
+
+    name: str
+    train: Histories
+    valid: Cases
+    test: Cases
+    report: SplitReport
+
+
+def make_split(
+    interactions: Interactions,
+    name: str = "leave-one-out",
+    *,
+    min_events: int = 0,
+    valid_fraction: float = 0.1,
+    test_fraction: float = 0.1,
+) -> Split:
+    """Split as the settings of ``[data]`` say.
+
+    Raises:
+        DataError: Nothing is left to validate or test on.
+        ValueError: ``name`` is no split.
+    """
+    if name == "leave-one-out":
+        return leave_one_out(interactions, min_events=min_events)
+    if name == "temporal":
+        return temporal(interactions, valid_fraction=valid_fraction, test_fraction=test_fraction, min_events=min_events)
+    raise ValueError(f"no split {name!r}; there are leave-one-out and temporal")
+
+
+def leave_one_out(interactions: Interactions, *, min_events: int = 0) -> Split:
+    """Each user's last event is test, the last but one validation, the ones before are training.
+
+    The input at test is everything before the last event, the validation event included (KP4SR, section on data).
+
+    Args:
+        interactions: The events.
+        min_events: Leave out users with fewer events; those with under 3 are always left out.
+
+    Raises:
+        DataError: No user has enough events.
+    """
+    fewest = max(FEWEST_EVENTS, min_events)
+    everything = Histories(interactions.indptr, interactions.item)
+    lengths = everything.lengths
+    users = np.flatnonzero(lengths >= fewest)
+    if not len(users):
+        longest = int(lengths.max(initial=0))
+        raise DataError(f"no user has {fewest} events, the longest history has {longest}; nothing can be split")
+    train_lengths = np.where(lengths >= fewest, lengths - 2, 0)
+    train = everything.before(train_lengths, np.arange(len(lengths)))
+    valid, test = (_case(everything, users, lengths[users] - back) for back in (2, 1))
+    report = _report(interactions, lengths >= fewest, train, valid, test, fewest)
+    return Split("leave-one-out", train, valid, test, report)
+
+
+def temporal(
+    interactions: Interactions, *, valid_fraction: float = 0.1, test_fraction: float = 0.1, min_events: int = 0
+) -> Split:
+    """Two global points in time: training before the first, validation between them, test from the second on.
+
+    A user gives one validation case, the first event in that period, if there is an event before it; test likewise,
+    with everything before it as input. Events at the same moment fall on the same side.
+
+    Args:
+        interactions: The events.
+        valid_fraction: Share of the events in the validation period, as nearly as ties allow.
+        test_fraction: Share of the events in the test period.
+        min_events: Leave out users with fewer events.
+
+    Raises:
+        DataError: The data has no times, or too few moments, or nobody with events on both sides of a point.
+    """
+    if not interactions.timed:
+        raise DataError("a temporal split needs a time column and the interactions have none; use leave-one-out")
+    enough = np.diff(interactions.indptr) >= min_events
+    kept = enough[interactions.user]
+    valid_from, test_from = _boundaries(interactions.time[kept], valid_fraction, test_fraction)
+    lengths = np.where(enough, np.diff(interactions.indptr), 0)
+    everything = Histories(interactions.indptr, interactions.item)
+    before = [_events_before(interactions, point) for point in (valid_from, test_from)]
+    train = everything.before(np.where(enough, before[0], 0), np.arange(len(lengths)))
+    in_valid = np.flatnonzero(enough & (before[0] >= 1) & (before[1] > before[0]))
+    in_test = np.flatnonzero(enough & (before[1] >= 1) & (lengths > before[1]))
+    if not len(in_valid) or not len(in_test):
+        part = "validation" if not len(in_valid) else "test"
+        raise DataError(f"nobody has an event in the {part} period and one before it; use wider fractions")
+    valid = _case(everything, in_valid, before[0][in_valid])
+    test = _case(everything, in_test, before[1][in_test])
+    report = _report(interactions, enough, train, valid, test, min_events, valid_from, test_from)
+    return Split("temporal", train, valid, test, report)
+
+
+def _boundaries(time: NDArray[np.float64], valid_fraction: float, test_fraction: float) -> tuple[float, float]:
+    """First moments of the validation and of the test period."""
+    moments, counts = np.unique(time, return_counts=True)
+    if len(moments) < 3:
+        raise DataError(f"a temporal split needs 3 different times, there are {len(moments)}; use leave-one-out")
+    share_before = (np.cumsum(counts) - counts) / len(time)
+    first = int(np.argmin(np.abs(share_before - (1 - valid_fraction - test_fraction))))
+    first = min(max(first, 1), len(moments) - 2)
+    second = int(np.argmin(np.abs(share_before - (1 - test_fraction))))
+    second = min(max(second, first + 1), len(moments) - 1)
+    return float(moments[first]), float(moments[second])
+
+
+def _events_before(interactions: Interactions, moment: float) -> NDArray[np.int64]:
+    """``(U,)`` number of each user's events before a moment."""
+    earlier = interactions.time < moment
+    return np.bincount(interactions.user[earlier], minlength=interactions.n_users).astype(np.int64)
+
+
+def _case(everything: Histories, users: NDArray[np.int64], position: NDArray[np.int64]) -> Cases:
+    """The event at ``position`` of each user is the target, those before it the history."""
+    targets = everything.items[everything.indptr[users] + position]
+    return Cases.of(everything.before(position, users), targets, users.astype(np.int32))
+
+
+def _report(
+    interactions: Interactions,
+    kept: NDArray[np.bool_],
+    train: Histories,
+    valid: Cases,
+    test: Cases,
+    min_events: int,
+    valid_from: float | None = None,
+    test_from: float | None = None,
+) -> SplitReport:
+    lengths = np.diff(interactions.indptr)
+    return SplitReport(
+        users=interactions.n_users,
+        users_left_out=int((~kept).sum()),
+        events=len(interactions),
+        events_left_out=int(lengths[~kept].sum()),
+        train_users=int((train.lengths > 0).sum()),
+        train_events=len(train.items),
+        valid_cases=len(valid),
+        test_cases=len(test),
+        min_events=min_events,
+        valid_from=valid_from,
+        test_from=test_from,
+    )
+
+
+def _indptr(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    indptr = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=indptr[1:])
+    return indptr
