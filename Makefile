@@ -1,0 +1,51 @@
+# make demo   makes the environment and runs the whole thing on a small bundled set
+# make test   lint, types and all tests, with a real Neo4j from docker or Maven
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check constraints
+
+BIN := .venv/bin
+READY := .venv/.ready
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+
+help:
+	@echo "make setup        make .venv with everything in it"
+	@echo "make demo         run kptool demo: graph, prompts, tree, training, recommendations"
+	@echo "make test         lint, types and all tests"
+	@echo "make check        lint and types only"
+	@echo "make constraints  write the versions installed in .venv to constraints.txt"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
+	    if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	      echo "making .venv with $$("$$python" --version)"; "$$python" -m venv .venv; break; \
+	    fi; \
+	  done; \
+	  $(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "no Python 3.11 or newer with venv and ensurepip; name one: make setup PYTHON=..." >&2; exit 1; }; \
+	fi
+	@echo "installing packages into .venv; the first time this fetches some gigabytes"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)
+
+demo: setup
+	$(BIN)/kptool demo
+
+check: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/pytest -m "not cuda" $(PYTEST_OPTIONS)
+
+constraints: setup
+	@$(BIN)/python -m pip freeze --exclude-editable \
+	  | sed -E "/^(nvidia-|cuda-|triton==)/ s/$$/ ; sys_platform == 'linux'/" > constraints.tmp
+	@mv constraints.tmp constraints.txt
+	@touch $(READY)

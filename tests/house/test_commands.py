@@ -1,0 +1,63 @@
+"""Every command explains itself, and the cheap ones answer without the heavy packages."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from kptool_lines import commands, kptool_lines, parse
+from typer.testing import CliRunner
+
+from kptoolkit.cli.app import app
+
+HEAVY = ("torch", "transformers", "tensorboard", "matplotlib", "arcadedb_embedded")
+CHEAP = (["--help"], ["load-kg", "--help"], ["templates", "list"])
+
+
+def test_every_command_shows_an_example_that_parses() -> None:
+    listed = dict(commands())
+    assert {"demo", "load-kg", "render-prompts", "tree", "fit", "evaluate", "recommend", "doctor"} <= listed.keys()
+    for path, command in listed.items():
+        _, _, after = (command.help or "").partition("Example:")
+        examples = kptool_lines(after)
+        assert examples, f"kptool {path} --help shows no example"
+        for words in examples:
+            assert " ".join(words).startswith(path), f"kptool {path} --help shows another command"
+            parse(words)
+
+
+def test_every_help_answers() -> None:
+    for path, command in commands():
+        said = CliRunner().invoke(app, [*path.split(), "--help"])
+        assert said.exit_code == 0, said.output
+        assert "Example" in said.output
+        assert (command.help or "").split("\n")[0].split(".")[0][:30] in said.output
+
+
+@pytest.mark.parametrize(
+    "words", [["lod-kg", "x"], ["fit", "--no-such-option"], ["recommend"], ["render-prompts", "--hops", "two"]]
+)
+def test_the_parser_refuses_what_the_command_line_refuses(words: list[str]) -> None:
+    assert CliRunner().invoke(app, words).exit_code == 2
+    with pytest.raises(Exception, match=r".") as refused:
+        parse(words)
+    assert getattr(refused.value, "exit_code", None) == 2
+
+
+@pytest.mark.parametrize("words", CHEAP, ids=" ".join)
+def test_cheap_commands_import_nothing_heavy(words: list[str]) -> None:
+    script = (
+        "import sys\nfrom kptoolkit.cli import run\nsys.argv[1:] = sys.argv[2:]\n"
+        "try:\n    run()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        f"sys.exit(', '.join(name for name in {HEAVY!r} if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, "kptool", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"kptool {' '.join(words)}: {done.stderr}"
+    assert done.stdout
+
+
+def test_module_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "kptoolkit", "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "load-kg" in done.stdout

@@ -1,0 +1,172 @@
+"""Imports inside the package go one way, and outside packages stay where they belong."""
+
+from __future__ import annotations
+
+import ast
+import tokenize
+
+import pytest
+from source_tree import CHECKOUT, PACKAGE, Import, imports, layer, sources
+
+#: A module may import what stands in an earlier row; modules of one row do not import each other.
+ROWS = (
+    ("errors",),
+    ("config",),
+    ("resources",),
+    ("metrics", "progress"),
+    ("graph",),
+    ("prompts",),
+    ("tree",),
+    ("data",),
+    ("models",),
+    ("evaluation",),
+    ("run",),
+    ("pipeline",),
+    ("serve", "studies"),
+    ("cli",),
+)
+RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
+#: Above all layers: the public API, and the shipped conformance suites.
+TOP = {"__init__": len(ROWS), "__main__": len(ROWS), "testing": RANK["cli"] - 1}
+
+GRAPH_EMBEDDED = "kptoolkit/graph/embedded"
+HOMES = {
+    "neo4j": ("kptoolkit/graph/bolt.py",),
+    "arcadedb_embedded": (GRAPH_EMBEDDED,),
+    "jpype": (GRAPH_EMBEDDED,),
+    "torch": (
+        "kptoolkit/models/",
+        "kptoolkit/evaluation/",
+        "kptoolkit/run.py",
+        "kptoolkit/pipeline.py",
+        "kptoolkit/cli/",
+        "kptoolkit/testing/",
+    ),
+    "typer": ("kptoolkit/cli/",),
+    "click": ("kptoolkit/cli/",),
+    "rich": ("kptoolkit/cli/",),
+}
+HOMES |= dict.fromkeys(("transformers", "accelerate", "safetensors"), HOMES["torch"])
+#: Read files that can run code, or write such files.
+UNSAFE_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+UNSAFE_CALLS = {"eval", "exec", "breakpoint"}
+
+ALL_IMPORTS = [found for file in sources() for found in imports(file)]
+
+
+def wrong_way(found: Import) -> bool:
+    """Whether an import goes to the right, or sideways."""
+    parts = found.module.split(".")
+    if parts[0] != "kptoolkit" or found.module == "kptoolkit.__version__":
+        return False
+    importer = layer(found.file)
+    imported = parts[1] if len(parts) > 1 else "__init__"
+    imported = imported if imported in RANK or imported == "testing" else "__init__"
+    if imported == importer:
+        return False
+    ranks = RANK | TOP
+    return imported == "testing" or ranks[imported] >= ranks.get(importer, 0)
+
+
+def test_every_part_has_its_place() -> None:
+    unknown = {layer(file) for file in sources()} - RANK.keys() - TOP.keys()
+    assert not unknown, f"give {sorted(unknown)} a row in ROWS, and DESIGN and CONTRIBUTING the same"
+
+
+def test_imports_go_one_way() -> None:
+    assert ALL_IMPORTS
+    assert not [str(found) for found in ALL_IMPORTS if wrong_way(found)]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "wrong"),
+    [
+        ("graph/x.py", "import kptoolkit.tree.select", True),
+        ("graph/x.py", "def f():\n    from kptoolkit.cli import run", True),
+        ("graph/x.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from kptoolkit import models", True),
+        ("graph/x.py", "from ..prompts import pack", True),
+        ("graph/x.py", "import importlib\nimportlib.import_module('kptoolkit.data')", True),
+        ("graph/x.py", "from kptoolkit import TemplatePack", True),
+        ("errors.py", "from kptoolkit.config import Config", True),
+        ("metrics.py", "from kptoolkit.progress import silent", True),
+        ("cli/x.py", "from kptoolkit.testing import backend", True),
+        ("testing/x.py", "from kptoolkit.cli import app", True),
+        ("testing/x.py", "from kptoolkit.pipeline import fit", False),
+        ("tree/x.py", "from .select import select\nfrom kptoolkit.graph import Graph\nimport numpy", False),
+        ("data/x.py", "from kptoolkit import __version__", False),
+        ("cli/x.py", "from kptoolkit.pipeline import fit", False),
+    ],
+)
+def test_the_check_sees_what_it_should(file: str, text: str, wrong: bool) -> None:
+    assert any(wrong_way(found) for found in imports(PACKAGE / file, text)) is wrong
+
+
+@pytest.mark.parametrize("package", sorted(HOMES))
+def test_outside_packages_stay_at_home(package: str) -> None:
+    strays = [
+        str(found)
+        for found in ALL_IMPORTS
+        if found.module.split(".")[0] == package
+        and not str(found.file.relative_to(CHECKOUT).as_posix()).startswith(HOMES[package])
+    ]
+    assert not strays, f"{package} belongs in {', '.join(HOMES[package])}"
+
+
+def test_nothing_unsafe() -> None:
+    found = [str(found) for found in ALL_IMPORTS if found.module.split(".")[0] in UNSAFE_MODULES]
+    for file in sources():
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and (what := _unsafe_call(node)):
+                found.append(f"{file.relative_to(CHECKOUT)}:{node.lineno} {what}")
+            if isinstance(node, ast.ExceptHandler) and node.type is None:
+                found.append(f"{file.relative_to(CHECKOUT)}:{node.lineno} bare except")
+    assert not found
+
+
+def _unsafe_call(node: ast.Call) -> str | None:
+    keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+    true = {name for name, value in keywords.items() if isinstance(value, ast.Constant) and value.value is True}
+    if isinstance(node.func, ast.Name) and node.func.id in UNSAFE_CALLS:
+        return f"calls {node.func.id}"
+    called = ast.unparse(node.func)
+    if called.split(".")[-1] in {"read_pickle", "to_pickle"}:
+        return f"calls {called}"
+    if called == "torch.load" and "weights_only" not in true:
+        return "calls torch.load without weights_only=True"
+    if called in {"yaml.load", "yaml.unsafe_load", "os.system"}:
+        return f"calls {called}"
+    return f"passes {true & {'allow_pickle', 'shell'}} to {called}" if true & {"allow_pickle", "shell"} else None
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["eval('1')", "df.to_pickle('x')", "torch.load(f)", "np.load(f, allow_pickle=True)", "run('ls', shell=True)"],
+)
+def test_unsafe_calls_are_seen(call: str) -> None:
+    node = ast.parse(call, mode="eval").body
+    assert isinstance(node, ast.Call)
+    assert _unsafe_call(node)
+
+
+def test_only_the_command_line_prints() -> None:
+    printing = [
+        f"{file.relative_to(CHECKOUT)}:{node.lineno}"
+        for file in sources()
+        if layer(file) != "cli"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert not printing
+
+
+def test_files_stay_readable() -> None:
+    long, unfinished = [], []
+    for file in sources():
+        if len(file.read_text(encoding="utf-8").splitlines()) > 500:
+            long.append(str(file.relative_to(CHECKOUT)))
+        with tokenize.open(file) as stream:
+            for token in tokenize.generate_tokens(stream.readline):
+                if token.type == tokenize.COMMENT and any(word in token.string for word in ("TODO", "FIXME", "XXX")):
+                    unfinished.append(f"{file.relative_to(CHECKOUT)}:{token.start[0]}")
+    assert not long, "over 500 lines: divide"
+    assert not unfinished

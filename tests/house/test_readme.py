@@ -1,0 +1,103 @@
+"""What README and docs tell people to type is still what the package takes."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from kptool_lines import kptool_lines, parse
+from source_tree import CHECKOUT
+
+from kptoolkit.config import Config
+
+README = CHECKOUT / "README.md"
+PAGES = [README, CHECKOUT / "CONTRIBUTING.md", CHECKOUT / "CHANGELOG.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^([ \t]*)```([\w-]+)[^\n]*\n(.*?)^\1```\s*$", re.MULTILINE | re.DOTALL)
+SHELL = {"bash", "sh", "shell", "console"}
+
+page_by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(CHECKOUT).as_posix())
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    """The fenced blocks of a page in these languages."""
+    found = BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [body for _, language, body in found if language in languages]
+
+
+@page_by_page
+def test_python_blocks_compile_and_import_what_exists(page: Path) -> None:
+    for block in blocks(page, "python", "py"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kptoolkit"):
+                module = importlib.import_module(node.module or "")
+                for alias in node.names:
+                    assert hasattr(module, alias.name), f"{page.name}: {node.module} has no {alias.name}"
+            elif isinstance(node, ast.Import):
+                for alias in node.names:
+                    importlib.import_module(alias.name)
+
+
+@page_by_page
+def test_commands_parse(page: Path) -> None:
+    for block in blocks(page, *SHELL):
+        for words in kptool_lines(block):
+            try:
+                parse(words)
+            except Exception as error:
+                pytest.fail(f"{page.name}: kptool {' '.join(words)}: {error}")
+
+
+@page_by_page
+def test_make_targets_and_modules_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([\w-]+):", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for block in blocks(page, *SHELL):
+        for line in block.splitlines():
+            if made := re.match(r"\s*(?:\$ )?make ([\w-]+)", line):
+                assert made[1] in targets, f"{page.name}: {line.strip()}"
+            if ran := re.search(r"\bpython3? -m (benchmarks|examples)\.([\w.]+)", line):
+                assert (CHECKOUT / ran[1] / f"{ran[2].replace('.', '/')}.py").is_file(), f"{page.name}: {line.strip()}"
+
+
+@page_by_page
+def test_settings_exist(page: Path) -> None:
+    for block in blocks(page, "toml"):
+        settings = tomllib.loads(block)
+        if settings.keys() <= Config.model_fields.keys():
+            Config.model_validate(settings)
+
+
+@page_by_page
+def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)|<img[^>]+src=\"([^\"]+)\"", text):
+        link = target[0] or target[1]
+        if not re.match(r"[a-z]+:", link):
+            path, _, anchor = link.partition("#")
+            linked = page.parent / path if path else page
+            assert linked.exists(), f"{page.name} links {link}"
+            if anchor and linked.suffix == ".md":
+                assert anchor in anchors(linked), f"{page.name} links {link}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_shows_both_ways_in() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert "make demo" in text
+    assert "make test" in text
+    assert any("from kptoolkit import" in block for block in blocks(README, "python"))
+    assert any(kptool_lines(block) for block in blocks(README, *SHELL))
+
+
+def test_no_page_names_a_machine() -> None:
+    for page in PAGES:
+        found = re.findall(r"(?<![\w.])/(?:home|root|work|Users|mnt)/\S+", page.read_text(encoding="utf-8"))
+        assert not found, f"{page.name} names {found}"

@@ -1,0 +1,100 @@
+"""The wheel, in an environment of its own outside the checkout, is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from source_tree import CHECKOUT
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(CHECKOUT)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that holds the wheel and sees the dependencies, but not the checkout.
+
+    The dependencies are those of the environment that runs the tests, through a ``.pth`` file. The editable install of
+    the checkout is a ``.pth`` file there; such files count only in an environment's own folder, not in an added one.
+    """
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=os.name != "nt")
+    where = {"base": str(folder), "platbase": str(folder)}
+    own = Path(sysconfig.get_path("purelib", vars=where))
+    (own / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "--python", str(folder), "--disable-pip-version-check"]
+    install = [*pip, "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", str(wheel)]
+    subprocess.run(install, check=True, capture_output=True, text=True)
+    return folder
+
+
+def run(environment: Path, command: Sequence[str], cwd: Path) -> str:
+    """Standard output of a program of the environment, away from the checkout."""
+    scripts = Path(sysconfig.get_path("scripts", vars={"base": str(environment), "platbase": str(environment)}))
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        [str(scripts / command[0]), *command[1:]], cwd=cwd, env=variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-3000:]}"
+    return done.stdout
+
+
+def test_wheel_holds_what_is_not_code(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        inside = set(archive.namelist())
+    for in_wheel, in_checkout in (("templates", "templates"), ("cypher", "cypher"), ("demo_data", "examples/demo")):
+        tracked = subprocess.run(
+            ["git", "ls-files", "-z", in_checkout], cwd=CHECKOUT, capture_output=True, text=True, check=False
+        ).stdout
+        files = [Path(name) for name in tracked.split("\0") if name]
+        files = files or [p.relative_to(CHECKOUT) for p in (CHECKOUT / in_checkout).rglob("*") if p.is_file()]
+        assert files, in_checkout
+        expected = {f"kptoolkit/{in_wheel}/{file.relative_to(in_checkout).as_posix()}" for file in files}
+        assert expected <= inside, expected - inside
+    assert "kptoolkit/py.typed" in inside
+    assert any(name.endswith("licenses/LICENSE") for name in inside)
+    assert not [name for name in inside if name.startswith(("tests/", "kptoolkit/tests/")) or name.endswith(".pyc")]
+
+
+def test_the_environment_runs_the_wheel(environment: Path, tmp_path: Path) -> None:
+    script = (
+        "import json, kptoolkit, kptoolkit.resources as r\n"
+        "print(json.dumps([kptoolkit.__file__, *map(str, (r.templates_dir(), r.cypher_dir(), r.demo_data_dir()))]))"
+    )
+    for path in json.loads(run(environment, ["python", "-c", script], tmp_path)):
+        assert Path(path).resolve().is_relative_to(environment.resolve())
+        assert Path(path).exists()
+
+
+def test_commands_answer(environment: Path, tmp_path: Path) -> None:
+    assert "load-kg" in run(environment, ["kptool", "--help"], tmp_path)
+    listed = run(environment, ["kptool", "templates", "list"], tmp_path)
+    assert all(pack in listed for pack in ("books", "generic", "movies"))
+
+
+def test_demo_runs(environment: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    said = run(environment, ["kptool", "demo", str(folder)], tmp_path)
+    assert "simulated readers: shows that the tool works, is no evidence for the method" in " ".join(said.split())
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".png" for path in written), "no drawing of the tree"
+    assert any(path.suffix == ".safetensors" for path in written), "no trained model"
+    assert not [path for path in tmp_path.iterdir() if path != folder], "the demo wrote beside its folder"
