@@ -1,0 +1,56 @@
+"""Which token sees which, from two integers a token: its tree node and that node's parent.
+
+The definition is :meth:`kptoolkit.tree.KnowledgeTree.visibility`, made from the tree itself; a property test holds
+the two equal. On a device :mod:`kptoolkit.models.mask` computes the same once a batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = 0
+"""Node of the masked personalised prompt's own words, the mask token and the end-of-sequence token."""
+ROOT_PARENT = -1
+"""Parent of the root: no node."""
+PAD_NODE = -2
+"""Node of padding."""
+PAD_PARENT = -3
+"""Parent of padding: padding sees padding only, and nothing sees padding."""
+
+
+def visible(
+    node_q: NDArray[np.integer[Any]],
+    parent_q: NDArray[np.integer[Any]],
+    node_k: NDArray[np.integer[Any]],
+    parent_k: NDArray[np.integer[Any]],
+) -> NDArray[np.bool_]:
+    """Whether query tokens see key tokens: own node, its parent, its children, its siblings (KP4SR, tree mask).
+
+    Args:
+        node_q: Nodes of the queries; the four arrays broadcast against each other.
+        parent_q: Parents of those nodes.
+        node_k: Nodes of the keys.
+        parent_k: Parents of those nodes.
+
+    Returns:
+        Bool, of the broadcast shape.
+    """
+    same, sibling = node_q == node_k, parent_q == parent_k
+    result: NDArray[np.bool_] = same | sibling | (parent_q == node_k) | (parent_k == node_q)
+    return result
+
+
+def matrix(node: NDArray[np.integer[Any]], parent: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    """The visibility matrix of each sequence.
+
+    Args:
+        node: ``(..., L)`` node of each token.
+        parent: ``(..., L)`` parent of that node.
+
+    Returns:
+        ``(..., L, L)``, symmetric, True on the diagonal.
+    """
+    return visible(node[..., :, None], parent[..., :, None], node[..., None, :], parent[..., None, :])
