@@ -1,0 +1,31 @@
+"""Template packs: the words that turn triples and histories into prompts (KP4SR, sections 3.2 and 3.3)."""
+
+from __future__ import annotations
+
+from kptoolkit.prompts.auto import load_auto
+from kptoolkit.prompts.check import check_pack
+from kptoolkit.prompts.coverage import Coverage, CoverageRow
+from kptoolkit.prompts.findings import Finding
+from kptoolkit.prompts.mpp import MppTemplate, Slot
+from kptoolkit.prompts.pack import TemplatePack
+from kptoolkit.prompts.relations import RelationTemplates
+from kptoolkit.prompts.render import Segment
+from kptoolkit.prompts.sources import pack_names
+from kptoolkit.prompts.wording import choose_variant, clean_name, relation_words
+
+__all__ = [
+    "Coverage",
+    "CoverageRow",
+    "Finding",
+    "MppTemplate",
+    "RelationTemplates",
+    "Segment",
+    "Slot",
+    "TemplatePack",
+    "check_pack",
+    "choose_variant",
+    "clean_name",
+    "load_auto",
+    "pack_names",
+    "relation_words",
+]

@@ -1,0 +1,20 @@
+"""The pack ``auto``: whichever words most of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kptoolkit.prompts.pack import TemplatePack
+from kptoolkit.prompts.sources import pack_names
+
+AUTO, DEFAULT = "auto", "generic"
+
+
+def load_auto(relation_counts: Mapping[str, int]) -> TemplatePack:
+    """The shipped or installed pack with sentences for most triples of a graph; ``generic`` when several are equal.
+
+    Args:
+        relation_counts: Triples by relation id, see ``Graph.relation_counts``.
+    """
+    packs = [TemplatePack.load(name) for name in pack_names()]
+    return max(packs, key=lambda pack: (pack.coverage(relation_counts).share_of_triples, pack.name == DEFAULT))

@@ -1,0 +1,71 @@
+"""A mistake in a template pack, with where it is and how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kptoolkit.errors import TemplateError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One mistake in a pack.
+
+    Attributes:
+        message: What is wrong.
+        mend: What to do about it.
+        pack: Name of the pack.
+        file: File inside the pack.
+        key: Relation id, template id or setting.
+        column: Column in the template's text, from 1.
+        fatal: Whether loading the pack refuses it; the others are found by ``kptool templates check`` only.
+    """
+
+    message: str
+    mend: str
+    pack: str = ""
+    file: str | None = None
+    key: str | None = None
+    column: int | None = None
+    fatal: bool = True
+
+    def error(self) -> TemplateError:
+        """The finding as an exception."""
+        text = f"{self.message}; {self.mend}" if self.mend else self.message
+        return TemplateError(text, pack=self.pack, file=self.file, key=self.key, column=self.column)
+
+    def __str__(self) -> str:
+        return str(self.error())
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a pack something stands.
+
+    Attributes:
+        pack: Name of the pack.
+        file: File inside the pack.
+        key: Relation id, template id or setting.
+        part: Which of the key's texts, e.g. ``"forward sentence 2"``; opens the message.
+    """
+
+    pack: str = ""
+    file: str | None = None
+    key: str | None = None
+    part: str = ""
+
+    def finding(self, message: str, mend: str, *, column: int | None = None, fatal: bool = True) -> Finding:
+        """A mistake at this place."""
+        text = f"{self.part}: {message}" if self.part else message
+        return Finding(text, mend, self.pack, self.file, self.key, column, fatal)
+
+
+def raise_first(findings: list[Finding]) -> None:
+    """Raise the first finding that is fatal.
+
+    Raises:
+        TemplateError: There is one.
+    """
+    for finding in findings:
+        if finding.fatal:
+            raise finding.error()

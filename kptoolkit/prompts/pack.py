@@ -1,0 +1,279 @@
+"""Template packs: the words for a graph's relations and for a reader's history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from kptoolkit.errors import UnknownNameError, nearest
+from kptoolkit.prompts.coverage import Coverage, CoverageRow
+from kptoolkit.prompts.filters import filter_path
+from kptoolkit.prompts.findings import Place, raise_first
+from kptoolkit.prompts.mpp import FILE as MPP_FILE
+from kptoolkit.prompts.mpp import MppTemplate
+from kptoolkit.prompts.reading import PACK_FILE, RELATIONS_FILE, read_parts
+from kptoolkit.prompts.relations import FALLBACK, NEUTRAL, RelationTemplates
+from kptoolkit.prompts.render import Segment, Sentence
+from kptoolkit.prompts.sandbox import Filter, PromptEnvironment
+from kptoolkit.prompts.sources import find_pack
+from kptoolkit.prompts.wording import relation_words
+from kptoolkit.prompts.yaml_files import write_yaml
+
+
+@dataclass(frozen=True)
+class TemplatePack:
+    """Words for relations and histories; an immutable value, ``with_…`` methods return new packs.
+
+    Attributes:
+        name: Name of the pack.
+        domain: What its items are, e.g. ``movies``.
+        language: Language code of the sentences.
+        description: One line.
+        relations: Sentences by relation id.
+        mpp: Masked personalised prompts.
+        aliases: Other ids of relations in ``relations``.
+        mirrored: Pairs of relations that state one fact from both ends, under every id that aliases give them.
+        fallback: Sentences for other relations; may use ``{{ relation }}``, the words in the relation's id.
+        neutral: Sentences for other relations whose id holds no words.
+        filters: Python functions that templates may use as filters.
+        separator: Between the items of a history, for new MPP templates.
+        last_separator: Before the last item, for new MPP templates.
+
+    Example:
+        >>> pack = TemplatePack.load("generic").with_relation("likes", forward="{{ head }} likes {{ tail }}.")
+        >>> pack.sentence("Ann", "likes", "tea")
+        'Ann likes tea.'
+    """
+
+    name: str
+    domain: str = ""
+    language: str = "en"
+    description: str = ""
+    relations: Mapping[str, RelationTemplates] = field(default_factory=dict)
+    mpp: tuple[MppTemplate, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    mirrored: tuple[tuple[str, str], ...] = ()
+    fallback: RelationTemplates = FALLBACK
+    neutral: RelationTemplates = NEUTRAL
+    filters: Mapping[str, Filter] = field(default_factory=dict)
+    separator: str = ", "
+    last_separator: str = " and "
+
+    def __post_init__(self) -> None:
+        for name in ("relations", "aliases", "filters"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        object.__setattr__(self, "mirrored", self._under_aliases())
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> TemplatePack:
+        """Load and check a pack: a folder, a shipped name, or a name in the entry point group kptoolkit.templates.
+
+        A pack whose ``pack.yaml`` has a ``filters:`` key imports the modules named there, as :meth:`save` wrote them:
+        load such a pack only from people whose code you would run. Nothing else in a pack is executed outside the
+        sandbox.
+
+        Raises:
+            UnknownNameError: There is no such pack.
+            TemplateError: The pack is wrong: pack, file, key, column. ``kptool templates check`` lists all mistakes.
+        """
+        parts, findings = read_parts(find_pack(name_or_path))
+        raise_first(findings)
+        return cls(**vars(parts))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the pack's three YAML files; filters are recorded as ``module:function``.
+
+        Raises:
+            TemplateError: A filter is a lambda, a local function or one of ``__main__``.
+        """
+        target = Path(folder)
+        filters = {name: filter_path(f, Place(self.name, PACK_FILE, name)) for name, f in self.filters.items()}
+        target.mkdir(parents=True, exist_ok=True)
+        write_yaml(target / RELATIONS_FILE, {key: _plain(sides) for key, sides in self.relations.items()})
+        write_yaml(target / MPP_FILE, self._mpp_values())
+        write_yaml(target / PACK_FILE, self._pack_values() | ({"filters": filters} if filters else {}))
+        return target
+
+    def with_relation(
+        self, relation: str, forward: str | Sequence[str] | None = None, inverse: str | Sequence[str] | None = None
+    ) -> TemplatePack:
+        """The pack with new sentences for a relation; a direction not given keeps its old ones.
+
+        Where one direction has no sentence at all, those of the other serve for both.
+
+        Args:
+            relation: The relation's id.
+            forward: One sentence or several, with ``{{ head }}`` and ``{{ tail }}`` of the stored triple.
+            inverse: The same, told from the tail.
+
+        Raises:
+            TemplateError: A sentence is wrong, or none is given.
+        """
+        old = self.relations.get(self.canonical(relation), RelationTemplates((), ()))
+        given = [None if side is None else _texts(side) for side in (forward, inverse)]
+        sides = RelationTemplates(
+            old.forward if given[0] is None else given[0], old.inverse if given[1] is None else given[1]
+        )
+        raise_first(sides.findings(self._environment, Place(self.name, RELATIONS_FILE, relation)))
+        return replace(self, relations={**self.relations, relation: sides})
+
+    def with_mpp(
+        self,
+        id: str,
+        text: str,
+        split: Literal["train", "held_out"] = "train",
+        separator: str | None = None,
+        last_separator: str | None = None,
+    ) -> TemplatePack:
+        """The pack with one more MPP template; see :class:`MppTemplate`.
+
+        Raises:
+            TemplateError: The text is wrong or the id is taken.
+        """
+        if any(template.id == id for template in self.mpp):
+            raise Place(self.name, MPP_FILE, id).finding("duplicate id", "give it another id").error()
+        between = self.separator if separator is None else separator
+        before_last = self.last_separator if last_separator is None else last_separator
+        return replace(self, mpp=(*self.mpp, MppTemplate(id, text, split, between, before_last)))
+
+    def with_filter(self, function: Filter, name: str | None = None) -> TemplatePack:
+        """The pack with a Python function as a filter in templates: ``{{ head | name }}``.
+
+        A pack that is saved, also into a run, records the function as ``module:function`` and is loaded only where
+        it can be imported.
+
+        Args:
+            function: Takes the name as text and returns a text.
+            name: Name in templates; the function's own when not given.
+
+        Raises:
+            TemplateError: The name is not an identifier; a lambda needs one.
+        """
+        label = name or str(getattr(function, "__name__", ""))
+        if not label.isidentifier():
+            raise Place(self.name, PACK_FILE).finding(f"'{label}' is not a name for a filter", "give name=").error()
+        return replace(self, filters={**self.filters, label: function})
+
+    def canonical(self, relation: str) -> str:
+        """The id under which the pack knows a relation: itself if it has sentences, else what it is an alias of."""
+        return relation if relation in self.relations else self.aliases.get(relation, relation)
+
+    def has(self, relation: str) -> bool:
+        """Whether the pack has sentences for a relation, by id or alias."""
+        return self.canonical(relation) in self.relations
+
+    def variants(self, relation: str, inverse: bool = False) -> int:
+        """Number of wordings of a relation, at least 1; the fallback's where the pack has none."""
+        return len(self._sentences(relation, inverse))
+
+    def render(
+        self, head: str, relation: str, tail: str, *, inverse: bool = False, variant: int = 0
+    ) -> tuple[Segment, ...]:
+        """A triplet prompt (KP4SR, section 3.3) in pieces; their texts joined are the sentence.
+
+        Args:
+            head: Name of the stored triple's head.
+            relation: Relation id, or an alias.
+            tail: Name of the stored triple's tail.
+            inverse: Tell it from the tail.
+            variant: Which wording, below :meth:`variants`.
+
+        Raises:
+            IndexError: There is no such variant.
+            TemplateError: A filter or an expression fails on these names.
+        """
+        sentences = self._sentences(relation, inverse)
+        if not 0 <= variant < len(sentences):
+            raise IndexError(f"variant {variant} of relation '{relation}': there are {len(sentences)}")
+        return sentences[variant].render({"head": head, "tail": tail, "relation": relation_words(relation)})
+
+    def sentence(self, head: str, relation: str, tail: str, *, inverse: bool = False, variant: int = 0) -> str:
+        """A triplet prompt as text; arguments and errors as in :meth:`render`."""
+        segments = self.render(head, relation, tail, inverse=inverse, variant=variant)
+        return "".join(segment.text for segment in segments)
+
+    def coverage(self, relation_counts: Mapping[str, int]) -> Coverage:
+        """Which relations of a graph the pack has sentences for.
+
+        Args:
+            relation_counts: Triples by relation id, see ``Graph.relation_counts``.
+        """
+        ordered = sorted(relation_counts.items(), key=lambda entry: (-entry[1], entry[0]))
+        return Coverage(
+            self.name,
+            tuple(CoverageRow(r, count, self.canonical(r) if self.has(r) else None) for r, count in ordered),
+        )
+
+    def mpp_template(self, id: str) -> MppTemplate:
+        """The MPP template of this id.
+
+        Raises:
+            UnknownNameError: There is none.
+        """
+        for template in self.mpp:
+            if template.id == id:
+                return template
+        known = [template.id for template in self.mpp]
+        raise UnknownNameError("MPP template", id, nearest(id, known), f"See kptool templates show {self.name}")
+
+    @cached_property
+    def _environment(self) -> PromptEnvironment:
+        return PromptEnvironment(self.filters)
+
+    @cached_property
+    def _compiled(self) -> dict[tuple[str, bool], tuple[Sentence, ...]]:
+        return {}
+
+    def _sentences(self, relation: str, inverse: bool) -> tuple[Sentence, ...]:
+        """The compiled wordings of one direction, kept."""
+        key = (relation, inverse)
+        if key not in self._compiled:
+            known = self.relations.get(self.canonical(relation))
+            other = self.fallback if relation_words(relation) else self.neutral
+            templates = other if known is None else known
+            place = Place(self.name, PACK_FILE if known is None else RELATIONS_FILE, relation)
+            self._compiled[key] = tuple(
+                Sentence(self._environment, text, place) for text in templates.wordings(inverse)
+            )
+        return self._compiled[key]
+
+    def _under_aliases(self) -> tuple[tuple[str, str], ...]:
+        names: dict[str, list[str]] = {}
+        for alias, relation in self.aliases.items():
+            names.setdefault(relation, []).append(alias)
+        pairs: dict[tuple[str, str], None] = {}
+        for one, other in self.mirrored:
+            ends = (self.canonical(one), self.canonical(other))
+            pairs |= dict.fromkeys(product(*([end, *names.get(end, [])] for end in ends)))  # type: ignore[arg-type]
+        return tuple(pairs)
+
+    def _pack_values(self) -> dict[str, Any]:
+        pairs = [list(pair) for pair in self.mirrored if all(self.canonical(end) == end for end in pair)]
+        return {
+            "name": self.name,
+            **{key: value for key in ("domain", "language", "description") if (value := getattr(self, key))},
+            "aliases": dict(self.aliases),
+            "mirrored": pairs,
+            "fallback": _plain(self.fallback),
+            "neutral": _plain(self.neutral),
+        }
+
+    def _mpp_values(self) -> dict[str, Any]:
+        keys = ("id", "split", "text", "separator", "last_separator")
+        entries = [{key: getattr(template, key) for key in keys} for template in self.mpp]
+        return {"separator": self.separator, "last_separator": self.last_separator, "templates": entries}
+
+
+def _texts(sentences: str | Iterable[str]) -> tuple[str, ...]:
+    listed = [sentences] if isinstance(sentences, str) else sentences
+    return tuple(text.strip() for text in listed)
+
+
+def _plain(sides: RelationTemplates) -> dict[str, list[str]]:
+    directions = {"forward": sides.forward, "inverse": sides.inverse}
+    return {direction: list(texts) for direction, texts in directions.items() if texts}

@@ -1,0 +1,203 @@
+"""Triplet sentences: head and tail in a template, with the places where they stand known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from jinja2 import nodes
+
+from kptoolkit.errors import shorten
+from kptoolkit.prompts.findings import Finding, Place
+from kptoolkit.prompts.sandbox import PromptEnvironment, bare_outputs, mistakes_in
+from kptoolkit.prompts.wording import clean_name
+
+Role = Literal["text", "head", "tail"]
+VARIABLES = ("head", "tail")
+FALLBACK_VARIABLES = ("head", "tail", "relation")
+_MARKS: dict[Role, tuple[str, str]] = {"head": ("\ufdd0", "\ufdd1"), "tail": ("\ufdd2", "\ufdd3")}
+_ROLES: dict[str, Role] = {opening: role for role, (opening, _) in _MARKS.items()}
+
+
+HOSTILE_NAMES = (
+    "Plain",
+    "“Quotes” 'single' \"double\" `tick`",
+    "{{ x }} {% if y %} {# z #} }} {{ head }} {{ tail }}",
+    "two\nlines\r\nand\ttabs\x00\u2028end",
+    "<extra_id_0> </s> <pad> [MASK] ___",
+    "שלום עולם \u202eevil\u202c العربية",
+    "\\1 %s {0} $x <b>&amp;</b> 'DROP'",
+    "\ufdd0\ufdd1\ufdd2\ufdd3 e\u0301 名前 🎬",
+)
+"""Names that have broken templates: quotes, braces, line breaks, mask tokens, right-to-left text, markup."""
+
+
+class _RenderingFailed(Exception):
+    """A filter or an expression failed on these values."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.message)
+        self.finding = finding
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of a sentence; the pieces' texts joined are the sentence.
+
+    Attributes:
+        text: The words.
+        role: ``head`` or ``tail`` where the name of that entity stands, else ``text``.
+    """
+
+    text: str
+    role: Role
+
+
+class Sentence:
+    """One wording of a relation, ready to render.
+
+    Where a template only prints its variables, rendering is joining strings; filters and conditions go through Jinja.
+
+    Args:
+        environment: Where it runs.
+        source: The template's text; must be free of mistakes.
+        place: Named in errors.
+    """
+
+    def __init__(self, environment: PromptEnvironment, source: str, place: Place) -> None:
+        self.source = source
+        self.place = place
+        self._parts = _plain_parts(environment, source)
+        self._template = None if self._parts is not None else environment.from_string(source)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the names enter the sentence as they are: no filter and no condition."""
+        return self._parts is not None
+
+    def render(self, values: Mapping[str, str]) -> tuple[Segment, ...]:
+        """The sentence in pieces.
+
+        Args:
+            values: The variables; head and tail are cleaned here, see :func:`~kptoolkit.prompts.clean_name`.
+
+        Raises:
+            TemplateError: A filter or an expression fails on these values.
+        """
+        try:
+            return self._render({name: clean_name(value) for name, value in values.items()})
+        except _RenderingFailed as error:
+            raise error.finding.error() from error
+
+    def hostile_findings(self) -> list[Finding]:
+        """What the template does wrong to names that hold quotes, braces, line breaks, mask tokens, markup."""
+        for number, head in enumerate(HOSTILE_NAMES):
+            tail = HOSTILE_NAMES[number - 1]
+            values = {"head": clean_name(head), "tail": clean_name(tail), "relation": "kind of"}
+            try:
+                text = "".join(segment.text for segment in self._render(values))
+            except _RenderingFailed as error:
+                return [error.finding]
+            changed = any(values[name] not in text for name in VARIABLES)
+            if (self.plain and changed) or not text.strip():
+                return [self.place.finding(f"the name '{shorten(head)}' is lost", "print head and tail as they are")]
+        return []
+
+    def _render(self, cleaned: dict[str, str]) -> tuple[Segment, ...]:
+        if self._parts is not None:
+            pieces = [(cleaned.get(text, "") if role != "text" else text, role) for text, role in self._parts]
+            return _merged([(text, "text" if role == "relation" else _role(role)) for text, role in pieces])
+        marked = {name: _mark(name, value) for name, value in cleaned.items()}
+        sentence = self._jinja(cleaned)
+        segments = _split(self._jinja(marked))
+        if segments is not None and "".join(segment.text for segment in segments) == sentence:
+            return segments
+        return (Segment(sentence, "text"),)
+
+    def _jinja(self, values: Mapping[str, str]) -> str:
+        assert self._template is not None
+        try:
+            return self._template.render(values)
+        except Exception as error:  # filters are other people's code: whatever they raise is the template's fault
+            message = f"rendering failed: {type(error).__name__}: {shorten(str(error))}"
+            raise _RenderingFailed(self.place.finding(message, "mend the expression or the filter")) from error
+
+
+def sentence_findings(
+    environment: PromptEnvironment, source: str, place: Place, variables: tuple[str, ...]
+) -> list[Finding]:
+    """What is wrong with one wording: its text, a name it leaves out, and what it does to :data:`HOSTILE_NAMES`.
+
+    Args:
+        environment: Where it runs.
+        source: The template's text.
+        place: Where it stands.
+        variables: The names it may use; head and tail must be used.
+    """
+    mistakes = mistakes_in(environment, source, variables)
+    if mistakes:
+        return [place.finding(m.message, m.mend, column=m.column) for m in mistakes]
+    used = {node.name for node in environment.parse(source).find_all(nodes.Name)}
+    missing = [name for name in VARIABLES if name not in used]
+    if missing:
+        return [place.finding(f"{{{{ {name} }}}} is missing", "name both ends of the triple") for name in missing]
+    return Sentence(environment, source, place).hostile_findings()
+
+
+def _plain_parts(environment: PromptEnvironment, source: str) -> tuple[tuple[str, str], ...] | None:
+    """``(text or variable, role)`` of a template that only prints its variables, else ``None``."""
+    outputs = bare_outputs(environment.parse(source))
+    parts: list[tuple[str, str]] = []
+    for node in outputs or ():
+        if isinstance(node, nodes.TemplateData):
+            parts.append((node.data, "text"))
+        elif isinstance(node, nodes.Name):
+            parts.append((node.name, node.name))
+        else:
+            return None
+    return None if outputs is None else tuple(parts)
+
+
+def _role(role: str) -> Role:
+    return "head" if role == "head" else "tail" if role == "tail" else "text"
+
+
+def _merged(pieces: list[tuple[str, Role]]) -> tuple[Segment, ...]:
+    """Segments with neighbouring texts joined and empty texts left out."""
+    segments: list[Segment] = []
+    for text, role in pieces:
+        if role == "text" and not text:
+            continue
+        if role == "text" and segments and segments[-1].role == "text":
+            segments[-1] = Segment(segments[-1].text + text, "text")
+        else:
+            segments.append(Segment(text, role))
+    return tuple(segments)
+
+
+def _mark(name: str, value: str) -> str:
+    role = _role(name)
+    if role == "text":
+        return value
+    opening, closing = _MARKS[role]
+    return f"{opening}{value}{closing}"
+
+
+def _split(marked: str) -> tuple[Segment, ...] | None:
+    """Cut a rendered sentence at its marks; ``None`` when a filter has broken them."""
+    pieces: list[tuple[str, Role]] = []
+    rest = marked
+    while rest:
+        start = next((i for i, char in enumerate(rest) if char in _ROLES), len(rest))
+        pieces.append((rest[:start], "text"))
+        if start == len(rest):
+            break
+        role = _ROLES[rest[start]]
+        value, closing, rest = rest[start + 1 :].partition(_MARKS[role][1])
+        if not closing:
+            return None
+        pieces.append((value, role))
+    if any(0xFDD0 <= ord(char) <= 0xFDEF for text, _ in pieces for char in text):
+        return None
+    return _merged(pieces)

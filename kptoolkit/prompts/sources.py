@@ -1,0 +1,58 @@
+"""Where packs come from: a folder, the shipped ones, other people's packages."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from kptoolkit import resources
+from kptoolkit.errors import TemplateError, UnknownNameError, nearest, shorten
+
+GROUP = "kptoolkit.templates"
+
+
+def pack_names() -> list[str]:
+    """Names of the shipped packs, then of those that installed packages bring."""
+    shipped = [folder.name for folder in resources.shipped_packs()]
+    return shipped + sorted(name for name in _installed() if name not in shipped)
+
+
+def find_pack(name_or_path: str | Path) -> Path:
+    """Folder of a pack: a path, a shipped name, or a name in the entry point group ``kptoolkit.templates``.
+
+    An entry point names a function that returns the folder, or the path itself.
+
+    Raises:
+        UnknownNameError: There is no such pack.
+        TemplateError: An entry point does not lead to a folder with a ``pack.yaml``.
+    """
+    name = str(name_or_path)
+    try:
+        return resources.pack_dir(name_or_path)
+    except UnknownNameError:
+        entry = _installed().get(name)
+    if entry is not None:
+        return _folder(entry)
+    known = pack_names()
+    hint = f"Packs: {', '.join(known)}; or give a folder that holds a pack.yaml"
+    if name == "auto":
+        hint = f"auto is chosen for a graph, so it needs one. {hint}"
+    raise UnknownNameError("template pack", name, nearest(name, known), hint)
+
+
+def _installed() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def _folder(entry: EntryPoint) -> Path:
+    try:
+        found = entry.load()
+        folder = Path(found() if callable(found) else found)
+    except Exception as error:  # the package is other people's code
+        reason = f"{type(error).__name__}: {shorten(str(error))}"
+        raise TemplateError(
+            f"entry point {entry.value} failed ({reason}); mend its package", pack=entry.name
+        ) from error
+    if not (folder / "pack.yaml").is_file():
+        raise TemplateError(f"entry point {entry.value} gives {folder}, no pack.yaml there", pack=entry.name)
+    return folder

@@ -1,0 +1,87 @@
+"""The three YAML files of a template pack, read safely and strictly, and written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kptoolkit.errors import shorten
+from kptoolkit.prompts.findings import Finding, Place
+
+FILES = ("pack.yaml", "relations.yaml", "mpp.yaml")
+
+
+class _Strict(yaml.SafeLoader):
+    """Safe YAML in which a key given twice is an error and every scalar but true, false and null is text."""
+
+
+class _DuplicateKeyError(yaml.YAMLError):
+    def __init__(self, key: str, line: int) -> None:
+        super().__init__()
+        self.key, self.line = key, line
+
+
+def _mapping(loader: _Strict, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue
+        key = loader.construct_object(key_node, deep=True)
+        if isinstance(key, str) and key in seen:
+            raise _DuplicateKeyError(key, key_node.start_mark.line + 1)
+        seen.add(str(key))
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+def _text(loader: _Strict, node: yaml.ScalarNode) -> Any:
+    return loader.construct_scalar(node)
+
+
+_Strict.add_constructor("tag:yaml.org,2002:map", _mapping)
+for _kind in ("int", "float", "timestamp", "bool"):
+    _Strict.add_constructor(f"tag:yaml.org,2002:{_kind}", _text)
+
+
+def read_yaml(path: Path, pack: str) -> tuple[dict[str, Any], list[Finding]]:
+    """A YAML file that holds a mapping, and what is wrong with it; numbers, dates and ``yes``/``no`` stay text."""
+    place = Place(pack, path.name)
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Strict)  # noqa: S506
+    except FileNotFoundError:
+        mend = f"a pack has {', '.join(FILES)}: copy it from the generic pack"
+        return {}, [place.finding("the file is missing", mend)]
+    except OSError as error:
+        return {}, [place.finding(f"cannot read the file: {error.strerror}", "check the file")]
+    except UnicodeDecodeError:
+        return {}, [place.finding("not UTF-8", "save the file as UTF-8")]
+    except _DuplicateKeyError as error:
+        mend = "keep one of the two, with all wordings under it"
+        return {}, [Place(pack, path.name, shorten(error.key)).finding(f"duplicate id in line {error.line}", mend)]
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        return {}, [place.finding(_not_yaml(error), "quote texts that hold braces, colons or quotes")]
+    if values is None:
+        return {}, []
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        return {}, [place.finding("not a mapping of names to values", "see the generic pack")]
+    return values, []
+
+
+def write_yaml(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a YAML file beside its place, then move it there."""
+    text = yaml.safe_dump(dict(values), allow_unicode=True, sort_keys=False, width=1000)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _not_yaml(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+    return f"not valid YAML{where}: {shorten(str(getattr(error, 'problem', None) or error))}"

@@ -1,0 +1,1 @@
+"""Shipped conformance suites: any graph store, any backend, any template pack."""
