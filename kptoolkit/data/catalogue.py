@@ -124,6 +124,16 @@ class Catalogue:
                 by_title[title.casefold()].append(row)
         return by_entity, by_title
 
+    def holds(self, name: str) -> bool:
+        """Whether :meth:`resolve` would find something under this name, perhaps several items."""
+        by_entity, by_title = self._others
+        return name in self._rows or name in by_entity or name.strip().casefold() in by_title
+
+    def item_of_entity(self) -> dict[str, int]:
+        """Catalogue row by entity id, for the entities that are exactly one item."""
+        by_entity, _ = self._others
+        return {entity: rows[0] for entity, rows in by_entity.items() if len(rows) == 1}
+
     def resolve(self, name: str) -> int:
         """Catalogue row of an item given by item id, entity id or exact title (case does not matter).
 
