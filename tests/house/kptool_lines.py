@@ -60,5 +60,5 @@ def parse(words: list[str]) -> None:
         assert found is not None
         assert child is not None
         command, name = child, found
-    if not asks_help:
+    if not asks_help and not isinstance(command, TyperGroup):
         command.make_context(name, words, parent=context)

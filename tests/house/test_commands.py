@@ -32,7 +32,8 @@ def test_every_help_answers() -> None:
         said = CliRunner().invoke(app, [*path.split(), "--help"])
         assert said.exit_code == 0, said.output
         assert "Example" in said.output
-        assert (command.help or "").split("\n")[0].split(".")[0][:30] in said.output
+        first_words = " ".join((command.help or "").split()[:4])
+        assert first_words in " ".join(said.output.split())
 
 
 @pytest.mark.parametrize(
