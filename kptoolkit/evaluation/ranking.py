@@ -1,0 +1,174 @@
+"""Full ranking: every case ranks the whole catalogue, its history excluded.
+
+Equal scores take the mean rank, so that a model which says the same of every item gets what chance gets; a score that
+is not a number is an error and no rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from kptoolkit import metrics
+from kptoolkit.data.interactions import write_parquet
+from kptoolkit.data.splits import Cases, Histories
+from kptoolkit.errors import RunError, TrainingError
+from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
+
+Scorer = Callable[[Cases], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The rank of each case's target.
+
+    Attributes:
+        user: ``(N,)`` user numbers of the cases.
+        targets: ``(N,)`` item numbers.
+        ranks: ``(N,)`` from 1; halves where scores tie.
+        history: ``(N,)`` length of each case's history.
+    """
+
+    user: NDArray[np.int32]
+    targets: NDArray[np.int32]
+    ranks: NDArray[np.float64]
+    history: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ranks)
+
+    def values(self, metric: str) -> NDArray[np.float64]:
+        """A metric such as ``"NDCG@10"`` or ``"MRR"`` a case, ``(N,)``."""
+        name, _, k = metric.partition("@")
+        return metrics.per_case(self.ranks, (int(k),) if k else ())[f"{name}@{int(k)}" if k else name]
+
+    def summary(self, ks: Sequence[int] = metrics.KS) -> dict[str, float]:
+        """Means over the cases of HR and NDCG at each k, and of MRR."""
+        return metrics.summary(self.ranks, ks)
+
+    def same_cases(self, other: Ranking) -> bool:
+        """Whether both ranked the same targets of the same users in the same order."""
+        return np.array_equal(self.user, other.user) and np.array_equal(self.targets, other.targets)
+
+    def frame(
+        self,
+        ks: Sequence[int] = metrics.KS,
+        user_ids: NDArray[Any] | None = None,
+        item_ids: NDArray[Any] | None = None,
+    ) -> pd.DataFrame:
+        """One row a case: user, target, history, rank and every metric; ids instead of numbers where given."""
+        columns: dict[str, Any] = {
+            "user": self.user if user_ids is None else user_ids[self.user],
+            "target": self.targets if item_ids is None else item_ids[self.targets],
+            "history": self.history,
+            "rank": self.ranks,
+        }
+        return pd.DataFrame(columns | metrics.per_case(self.ranks, ks))
+
+    def save(self, path: Path) -> None:
+        """Write the ranks to a Parquet file."""
+        columns = {"user": self.user, "target": self.targets, "rank": self.ranks, "history": self.history}
+        write_parquet(pa.table(columns), path)
+
+    @classmethod
+    def load(cls, path: Path) -> Ranking:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            RunError: The file is missing or damaged.
+        """
+        try:
+            table = pq.read_table(path)
+            columns = (table.column(name).to_numpy() for name in ("user", "target", "rank", "history"))
+            return cls(*columns)
+        except (OSError, KeyError, pa.ArrowException) as error:
+            raise RunError(f"{path} is missing or damaged; evaluate the run again") from error
+
+
+def rank_of(
+    scores: NDArray[Any], targets: NDArray[Any], seen: Histories, *, first_case: int = 0
+) -> NDArray[np.float64]:
+    """Rank of each target among the items that its case has not seen.
+
+    Args:
+        scores: ``(N, n)``, higher is better; infinities are scores like others.
+        targets: ``(N,)`` item numbers.
+        seen: N histories; their items take no part.
+        first_case: Number of the first row in error messages.
+
+    Returns:
+        ``(N,)`` ranks from 1: items above, plus half of the items that tie, plus 1.
+
+    Raises:
+        TrainingError: A score is not a number; the message names the case.
+        ValueError: Shapes disagree, or a target is in its own history.
+    """
+    scores = np.asarray(scores)
+    if scores.ndim != 2 or len(scores) != len(targets) or len(seen) != len(targets):
+        raise ValueError(f"scores {scores.shape}, {len(targets)} targets and {len(seen)} histories do not fit together")
+    not_numbers = np.isnan(scores).any(axis=1)
+    if not_numbers.any():
+        case = first_case + int(np.argmax(not_numbers))
+        raise TrainingError(
+            f"case {case}: the model's scores are not numbers; lower training.learning_rate and fit again"
+        )
+    rows, items = _distinct(seen, scores.shape[1])
+    known = items == targets[rows]
+    if known.any():
+        case = first_case + int(rows[np.argmax(known)])
+        raise ValueError(f"case {case}: the target is in its own history")
+    own = scores[np.arange(len(targets)), targets]
+    above = np.count_nonzero(scores > own[:, None], axis=1)
+    tied = np.count_nonzero(scores == own[:, None], axis=1) - 1
+    seen_scores, threshold = scores[rows, items], own[rows]
+    above -= np.bincount(rows[seen_scores > threshold], minlength=len(targets))
+    tied -= np.bincount(rows[seen_scores == threshold], minlength=len(targets))
+    return 1.0 + above + tied / 2.0
+
+
+def evaluate(
+    score: Scorer,
+    cases: Cases,
+    n_items: int,
+    *,
+    batch_size: int = 256,
+    progress: ProgressCallback = silent,
+    stage: str = "rank the catalogue",
+) -> Ranking:
+    """Rank the full catalogue for every case.
+
+    Args:
+        score: Cases to scores ``(B, n_items)``.
+        cases: The cases, with targets.
+        n_items: Catalogue size.
+        batch_size: Cases scored at once.
+        progress: Told after each batch.
+        stage: Name of the stage in progress reports.
+
+    Raises:
+        TrainingError: A score is not a number; the message names the case.
+        ValueError: The scorer returns another shape, or a target is in its own history.
+    """
+    ranks = np.empty(len(cases), dtype=np.float64)
+    for start in range(0, len(cases), batch_size):
+        batch = cases.take(slice(start, start + batch_size))
+        scores = np.asarray(score(batch))
+        if scores.shape != (len(batch), n_items):
+            raise ValueError(f"the scorer returned {scores.shape} for {len(batch)} cases and {n_items} items")
+        ranks[start : start + len(batch)] = rank_of(scores, batch.targets, batch.histories, first_case=start)
+        progress(ProgressEvent(stage, start + len(batch), len(cases), "cases"))
+    return Ranking(cases.user, cases.targets, ranks, cases.histories.lengths)
+
+
+def _distinct(seen: Histories, n_items: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and item of every history entry, repeats inside a history once."""
+    pairs = np.unique(seen.rows * n_items + seen.items)
+    return pairs // n_items, pairs % n_items

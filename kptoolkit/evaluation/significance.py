@@ -1,0 +1,159 @@
+"""How sure a difference is: bootstrap intervals over users and paired sign-flip tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptoolkit.errors import InputError
+from kptoolkit.evaluation.ranking import Ranking
+
+_NUMBERS_AT_ONCE = 4_000_000
+RESAMPLES = 2000
+SEED = 2308
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and its percentile interval.
+
+    Attributes:
+        mean: Mean over the users; 0 for none.
+        low: Lower end.
+        high: Upper end.
+        level: Share of the resamples between the ends.
+    """
+
+    mean: float
+    low: float
+    high: float
+    level: float = 0.95
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Result of a paired sign-flip test.
+
+    Attributes:
+        difference: Mean of the first minus mean of the second.
+        p_value: Two-sided; never 0.
+        cases: Pairs.
+    """
+
+    difference: float
+    p_value: float
+    cases: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row of a comparison table.
+
+    Attributes:
+        name: Whose row.
+        metric: Which metric, e.g. ``"NDCG@10"``.
+        value: Its mean with an interval.
+        against: Difference of the reference minus this one, and its test; ``None`` in the reference's own row.
+    """
+
+    name: str
+    metric: str
+    value: Interval
+    against: PairedTest | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a dictionary."""
+        return asdict(self)
+
+
+def bootstrap_interval(
+    values: NDArray[np.float64], *, resamples: int = RESAMPLES, level: float = 0.95, seed: int = SEED
+) -> Interval:
+    """Percentile interval of a mean over users drawn anew with replacement.
+
+    Args:
+        values: A metric a user, ``(N,)``.
+        resamples: How many resamples.
+        level: Share of them inside the interval.
+        seed: Seed of the draws.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    count = len(values)
+    if not count:
+        return Interval(0.0, 0.0, 0.0, level)
+    generator = np.random.default_rng(seed)
+    means = np.empty(resamples)
+    step = max(1, _NUMBERS_AT_ONCE // count)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        means[start : start + size] = values[generator.integers(0, count, (size, count))].mean(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(values.mean()), float(low), float(high), level)
+
+
+def paired_test(
+    first: NDArray[np.float64], second: NDArray[np.float64], *, resamples: int = RESAMPLES, seed: int = SEED
+) -> PairedTest:
+    """Two-sided test that both have the same mean, by flipping the signs of the users' differences at random.
+
+    Args:
+        first: A metric a user, ``(N,)``.
+        second: The same users' under the other model, ``(N,)``.
+        resamples: How many flips; ``p = (1 + flips at least as extreme) / (1 + resamples)``.
+        seed: Seed of the flips.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if first.shape != second.shape or first.ndim != 1:
+        raise ValueError(f"a paired test needs two equally long lists, given {first.shape} and {second.shape}")
+    if not len(first):
+        return PairedTest(0.0, 1.0, 0)
+    differences = first - second
+    moved = differences[differences != 0]
+    observed = abs(moved.sum()) * (1 - 1e-12)
+    generator = np.random.default_rng(seed)
+    extreme, step = 0, max(1, _NUMBERS_AT_ONCE // max(len(moved), 1))
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        signs = 2.0 * generator.integers(0, 2, (size, len(moved)), dtype=np.int8) - 1.0
+        extreme += int((np.abs(signs @ moved) >= observed).sum())
+    return PairedTest(float(differences.mean()), (1 + extreme) / (1 + resamples), len(first))
+
+
+def compare(
+    name: str,
+    reference: Ranking,
+    others: Mapping[str, Ranking],
+    *,
+    metric: str = "NDCG@10",
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> list[Comparison]:
+    """A table of rankings of the same cases: the reference first, then each other with the reference's lead over it.
+
+    Args:
+        name: Name of the reference.
+        reference: Its ranking.
+        others: Name to ranking.
+        metric: A metric of :meth:`Ranking.values`.
+        resamples: Bootstrap resamples and sign flips.
+        seed: Seed of both.
+
+    Raises:
+        InputError: A ranking is of other cases.
+    """
+    values = reference.values(metric)
+    rows = [Comparison(name, metric, bootstrap_interval(values, resamples=resamples, seed=seed))]
+    for other, ranking in others.items():
+        if not ranking.same_cases(reference):
+            raise InputError(f"{name} and {other} ranked different cases; evaluate both on the same data and split")
+        theirs = ranking.values(metric)
+        test = paired_test(values, theirs, resamples=resamples, seed=seed)
+        rows.append(Comparison(other, metric, bootstrap_interval(theirs, resamples=resamples, seed=seed), test))
+    return rows
