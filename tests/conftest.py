@@ -30,12 +30,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every user of the Neo4j server, and keep them on one worker: they share one database."""
+    """Mark every user of the Neo4j server; with ``-n 2 --dist loadgroup`` keep them on one worker.
+
+    They share one database. Other tests stay together by file, because of what a file's fixtures build.
+    """
     for item in items:
         if "neo4j_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.graph)
-        if item.get_closest_marker("graph"):
-            item.add_marker(pytest.mark.xdist_group("neo4j"))
+        group = "neo4j" if item.get_closest_marker("graph") else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
