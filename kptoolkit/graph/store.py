@@ -1,0 +1,119 @@
+"""What kptoolkit asks of a graph database: run Cypher, count what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+
+from kptoolkit.errors import GraphError
+
+T = TypeVar("T")
+Dialect = Literal["neo4j", "embedded"]
+
+
+class StatementError(GraphError):
+    """The database understood the connection and refused the Cypher: syntax, a missing parameter, a constraint."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """The rows of a query.
+
+    Attributes:
+        columns: Names of the columns.
+        rows: One sequence of values a row, in the order of ``columns``.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[list[Any]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def column(self, name: str) -> list[Any]:
+        """The values of one column."""
+        index = self.columns.index(name)
+        return [row[index] for row in self.rows]
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """The rows as dictionaries."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class WriteCounters:
+    """What a statement changed."""
+
+    nodes_created: int = 0
+    nodes_deleted: int = 0
+    relationships_created: int = 0
+    relationships_deleted: int = 0
+    properties_set: int = 0
+    labels_added: int = 0
+
+    def __add__(self, other: WriteCounters) -> WriteCounters:
+        return WriteCounters(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, field.name) for field in fields(self))
+
+
+class GraphTransaction(Protocol):
+    """Statements that take effect together or not at all."""
+
+    def read(self, query: str, parameters: Mapping[str, Any]) -> Records:
+        """Run a reading statement."""
+        ...
+
+    def write(self, query: str, parameters: Mapping[str, Any]) -> WriteCounters:
+        """Run a writing statement."""
+        ...
+
+
+@runtime_checkable
+class GraphStore(Protocol):
+    """A graph database. :mod:`kptoolkit.testing.graph_store` checks an implementation.
+
+    Attributes:
+        dialect: Which folder of Cypher files it understands: ``"embedded"`` prefers ``cypher/embedded/``.
+        uri: Where it is, without a password, for messages.
+    """
+
+    @property
+    def dialect(self) -> Dialect:
+        """``"neo4j"`` or ``"embedded"``."""
+        ...
+
+    @property
+    def uri(self) -> str:
+        """Where the database is, without a password."""
+        ...
+
+    def read(self, query: str, parameters: Mapping[str, Any]) -> Records:
+        """Run one reading statement in a transaction of its own.
+
+        Raises:
+            GraphError: The database refused it or cannot be reached.
+        """
+        ...
+
+    def write(self, query: str, parameters: Mapping[str, Any]) -> WriteCounters:
+        """Run one writing statement in a transaction of its own.
+
+        Raises:
+            GraphError: The database refused it or cannot be reached; nothing of it took effect.
+        """
+        ...
+
+    def transact(self, work: Callable[[GraphTransaction], T]) -> T:
+        """Run ``work`` in one transaction; it may be called again when the database asks for a retry.
+
+        Raises:
+            GraphError: The database refused a statement or cannot be reached; nothing took effect.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the database; a second call does nothing."""
+        ...
