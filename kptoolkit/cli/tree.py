@@ -1,0 +1,164 @@
+"""``kptool tree``: a knowledge tree beside its visibility matrix, as picture, JSON or text."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kptoolkit.cli.app import app
+from kptoolkit.cli.session import Session, command
+from kptoolkit.config import Config
+from kptoolkit.errors import InputError
+
+if TYPE_CHECKING:
+    from kptoolkit.graph import Graph, ItemRef
+    from kptoolkit.prompts import TemplatePack
+    from kptoolkit.tree import KnowledgeTree
+
+Items = Annotated[
+    list[str] | None,
+    typer.Option("--item", help="Item of the history: item id, entity id or exact name; repeat, oldest first."),
+]
+User = Annotated[str | None, typer.Option("--user", help="Names the user; without --item, takes the user's history.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder or file with the interactions, for --user.")]
+Hops = Annotated[int | None, typer.Option("--hops", help="How far from the items.")]
+Degree = Annotated[int | None, typer.Option("--degree", help="Triples kept of each expanded node.")]
+Pack = Annotated[str | None, typer.Option("--pack", help="Template pack: name, folder, or auto.")]
+Mpp = Annotated[str | None, typer.Option("--mpp", help="Id of the MPP template.")]
+_SUFFIXES = (".png", ".json")
+
+
+@command(app, "tree", example="kptool tree --item 'Oliver Twist' --output tree.png --hops 2", graph=True, results=True)
+def tree(
+    session: Session,
+    items: Items = None,
+    user: User = None,
+    data: Data = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write: .png or .json.")] = None,
+    hops: Hops = None,
+    degree: Degree = None,
+    pack: Pack = None,
+    mpp: Mpp = None,
+) -> None:
+    """Show the knowledge tree of a history, and draw it beside its visibility matrix."""
+    if output is not None and output.suffix.lower() not in _SUFFIXES:
+        raise InputError(f"--output {output}: the name must end in {' or '.join(_SUFFIXES)}")
+    config = settings(session, data=data, hops=hops, degree=degree, pack=pack, mpp=mpp)
+    _, shown = make_tree(session, config, items or [], user)
+    if output is not None:
+        write(shown, output)
+        session.say(f"written to {output}")
+    if session.json:
+        session.emit(shown.to_json())
+    elif output is None:
+        lines = [f"{'  ' * depth}{text}" for depth, text in outline(shown)]
+        session.out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+    if not session.json:
+        session.out.print(counted(shown), highlight=False, markup=False, soft_wrap=True)
+
+
+def settings(
+    session: Session, *, data: Path | None, hops: int | None, degree: int | None, pack: str | None, mpp: str | None
+) -> Config:
+    """The settings of a command that makes a tree."""
+    return session.config(data__dir=data, tree__hops=hops, tree__degree=degree, prompts__pack=pack, prompts__mpp=mpp)
+
+
+def make_tree(
+    session: Session, config: Config, items: Sequence[str], user: str | None
+) -> tuple[TemplatePack, KnowledgeTree]:
+    """The pack and the tree that the options ask for.
+
+    Args:
+        session: Where to say what is missing.
+        config: The settings.
+        items: The history; empty to take the user's.
+        user: The user's id.
+
+    Raises:
+        InputError: Neither items nor a user with data, or one of them is unknown.
+        PromptTooLongError: The latest item alone exceeds ``tree.max_tokens``.
+    """
+    from kptoolkit.graph import Graph
+    from kptoolkit.prompts import TemplatePack, load_auto
+    from kptoolkit.tree import KnowledgeTree
+
+    if not items and user is None:
+        raise InputError("give a history: --item X (repeat it for several), or --user U --data DIR")
+    if not items and config.data.dir is None:
+        raise InputError(f"--user {user} without --item needs --data DIR, the folder with the interactions")
+    with Graph.open(config=config.graph, create=False) as graph:
+        name = config.prompts.pack
+        pack = load_auto(graph.relation_counts()) if name == "auto" else TemplatePack.load(name)
+        history = [graph.resolve(item) for item in items] or _history(graph, config, str(user))
+        tree = KnowledgeTree.of_items(
+            graph,
+            history,
+            pack,
+            hops=config.tree.hops,
+            degree=config.tree.degree,
+            ranking=config.tree.ranking,
+            mpp=config.prompts.mpp,
+            user=user,
+            max_tokens=config.tree.max_tokens,
+            seed=config.tree.seed,
+            max_degree=config.graph.max_degree,
+            keep_nameless=config.prompts.keep_nameless,
+            variants=config.prompts.variants,
+            name_tokens=config.prompts.name_tokens,
+        )
+    unlinked = dict.fromkeys(ref.name or str(ref.item_id) for ref in history if ref.entity_id is None)
+    if unlinked:
+        session.warn(f"no knowledge, because not linked to an entity: {', '.join(unlinked)}")
+    return pack, tree
+
+
+def counted(tree: KnowledgeTree) -> str:
+    """How long a prompt is and what it left out, in a line."""
+    left = tree.left_out
+    used = f"{len(tree)} of {tree.max_tokens} tokens, counted by {tree.tokenizer_name}"
+    dropped = f"{left.triplets} triplets and {left.items} items did not fit"
+    return f"{used}; {dropped}; {left.nameless} facts left out because an end has no name"
+
+
+def outline(tree: KnowledgeTree) -> list[tuple[int, str]]:
+    """Depth and words of every node, in the order of the sequence."""
+    depths: dict[int, int] = {}
+    lines: dict[int, list[tuple[int, str]]] = {}
+    for node in tree.linear.nodes:
+        depths[node.number] = depths.get(node.parent, -1) + 1
+        lines.setdefault(node.item or 0, []).append((depths[node.number], node.text))
+    return [line for item in sorted(lines) for line in lines[item]]
+
+
+def write(tree: KnowledgeTree, path: Path) -> None:
+    """Write a tree as picture or JSON, by the file's suffix; beside and renamed."""
+    if path.suffix.lower() == ".png":
+        from kptoolkit.tree.drawing import draw
+
+        draw(tree, path)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_text(json.dumps(tree.to_json(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _history(graph: Graph, config: Config, user: str) -> list[ItemRef]:
+    """The latest ``data.history`` items of a user, oldest first."""
+    from kptoolkit.data import Catalogue, find_items, read_interactions
+    from kptoolkit.graph import ItemRef
+
+    assert config.data.dir is not None
+    interactions, _ = read_interactions(config.data.dir)
+    catalogue = Catalogue.build(interactions, find_items(config.data.dir), graph.items())
+    rows = interactions.history_of(user)[-config.data.history :]
+    return [ItemRef(catalogue.item_ids[row], catalogue.entity_ids[row], catalogue.names[row]) for row in rows]
