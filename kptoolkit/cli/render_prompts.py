@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
 from kptoolkit.cli.tree import Data, Degree, Hops, Items, Mpp, Pack, User, counted, make_tree, settings
-from kptoolkit.tree import KnowledgeTree
+
+if TYPE_CHECKING:
+    from kptoolkit.tree import KnowledgeTree
 
 
 @command(
