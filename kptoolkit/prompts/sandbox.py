@@ -13,6 +13,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from kptoolkit.errors import nearest, shorten
 
 LARGEST_NUMBER = 10_000
+_NO_FILTERS = ("random", "format")
+_NO_METHODS = ("format", "format_map")
 _IMPORTS = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 _UNSAFE = "unsafe expression"
 _UNSAFE_MEND = "templates may use values, filters and conditions only"
@@ -23,20 +25,23 @@ Filter = Callable[..., Any]
 class PromptEnvironment(ImmutableSandboxedEnvironment):
     """Jinja for prompts: immutable sandbox, undefined names are errors, nothing random, no global functions.
 
+    The usual one-line ways to fill the memory are shut; it is no limit on what a long hostile template may use.
+
     Args:
         filters: Filters beside Jinja's own.
     """
 
-    intercepted_binops = frozenset({"*", "**"})
+    intercepted_binops = frozenset({"*", "**", "%"})
 
     def __init__(self, filters: Mapping[str, Filter] | None = None) -> None:
         super().__init__(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
         self.globals.clear()
-        del self.filters["random"]
+        for name in _NO_FILTERS:
+            del self.filters[name]
         self.filters.update(filters or {})
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Multiply small numbers only, so that a template cannot fill the memory."""
+        """Multiply small numbers only: text times a number fills the memory, and so does ``%`` with a wide field."""
         numbers = isinstance(left, int | float) and isinstance(right, int | float)
         if operator == "*" and numbers and abs(left * right) <= LARGEST_NUMBER:
             return left * right
@@ -68,7 +73,10 @@ def mistakes_in(environment: PromptEnvironment, source: str, variables: tuple[st
     except _LexError as error:
         return [Mistake(f"syntax error: {error}", "check the braces and quotes", error.column)]
     except TemplateSyntaxError as error:
-        return [Mistake(f"syntax error: {error.message}", "check the braces", spread.column(error.lineno))]
+        message = error.message or ""
+        at_end = message.lower().startswith("unexpected end of template")
+        column = len(source) + 1 if at_end else spread.column(error.lineno)
+        return [Mistake(f"syntax error: {message.rstrip('.')}", "check the braces", column)]
     found = [
         Mistake(message, mend, spread.column(line))
         for check in (_unknown_filters, _unsafe_parts)
@@ -106,7 +114,7 @@ def _unknown_filters(environment: PromptEnvironment, tree: nodes.Template) -> _F
 def _unsafe_parts(environment: PromptEnvironment, tree: nodes.Template) -> _Found:
     for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Filter)):
         name = _attribute(node)
-        if name.startswith("_"):
+        if name.startswith("_") or (name in _NO_METHODS and isinstance(node, nodes.Getattr)):
             yield f"{_UNSAFE} '{shorten(name)}'", _UNSAFE_MEND, node.lineno
     for statement in tree.find_all(_IMPORTS):
         yield f"{_UNSAFE}: a template cannot take in another one", _UNSAFE_MEND, statement.lineno
@@ -120,12 +128,13 @@ def _unsafe_parts(environment: PromptEnvironment, tree: nodes.Template) -> _Foun
 def _attribute(node: nodes.Node) -> str:
     if isinstance(node, nodes.Getattr):
         return node.attr
-    constant: nodes.Node | None = None
+    given: list[nodes.Node] = []
     if isinstance(node, nodes.Getitem):
-        constant = node.arg
-    elif isinstance(node, nodes.Filter) and node.name in {"attr", "map"} and node.args:
-        constant = node.args[0]
-    return constant.value if isinstance(constant, nodes.Const) and isinstance(constant.value, str) else ""
+        given = [node.arg]
+    elif isinstance(node, nodes.Filter) and node.name in {"attr", "map"}:
+        given = [*node.args, *(pair.value for pair in node.kwargs)]
+    texts = (value.value for value in given if isinstance(value, nodes.Const) and isinstance(value.value, str))
+    return next(texts, "")
 
 
 def _undeclared(tree: nodes.Template, variables: tuple[str, ...]) -> _Found:
