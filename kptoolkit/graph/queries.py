@@ -1,0 +1,162 @@
+"""Cypher lives in files; a header in comments names what a query takes and what it gives.
+
+::
+
+    // All relations and how often each occurs.
+    // parameters: none
+    // columns: relation, count
+    MATCH (:Entity)-[r]->(:Entity) RETURN coalesce(r.relation, type(r)) AS relation, count(*) AS count
+
+A file of the same name in the user's folder replaces a shipped one; it keeps the shipped one's parameters and columns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kptoolkit import resources
+from kptoolkit.errors import QueryFileError, shorten
+from kptoolkit.graph.store import GraphStore, GraphTransaction, Records, StatementError, WriteCounters
+
+_HEADER = re.compile(r"^//\s*(parameters|columns)\s*:\s*(.*)$", re.IGNORECASE)
+_PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|//[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Query:
+    """One Cypher file.
+
+    Attributes:
+        path: The file.
+        description: What it does, from its first comment lines.
+        parameters: Parameters it may use.
+        columns: Columns that its rows must have; more are allowed.
+        text: The statement.
+    """
+
+    path: Path
+    description: str
+    parameters: tuple[str, ...]
+    columns: tuple[str, ...]
+    text: str
+
+    @classmethod
+    def read_file(cls, path: Path) -> Query:
+        """Read and check one file.
+
+        Raises:
+            QueryFileError: It cannot be read, its header is missing, or it uses a parameter its header does not name.
+        """
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise QueryFileError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+        said: dict[str, tuple[str, ...]] = {}
+        description = []
+        for line in lines:
+            if match := _HEADER.match(line.strip()):
+                said[match[1].lower()] = _names(match[2])
+            elif line.strip().startswith("//") and not said:
+                description.append(line.strip().lstrip("/ "))
+        for key in ("parameters", "columns"):
+            if key not in said:
+                raise QueryFileError(f"{path}: no header line `// {key}: …`; write one, `none` if there are none")
+        text = "\n".join(lines).strip()
+        for name in _PARAMETER.findall(_QUOTED.sub(" ", text)):
+            if name not in said["parameters"]:
+                raise QueryFileError(
+                    f"{path}: uses ${name}, which its header does not name; known: {', '.join(said['parameters'])}"
+                )
+        return cls(path, " ".join(description), said["parameters"], said["columns"], text)
+
+    def read(self, source: GraphStore | GraphTransaction, **parameters: Any) -> Records:
+        """Run it and check its columns.
+
+        Raises:
+            QueryFileError: The database refused the statement, or a row lacks a column.
+            GraphError: The database cannot be reached.
+        """
+        try:
+            records = source.read(self.text, self._checked(parameters))
+        except StatementError as error:
+            raise QueryFileError(f"{self.path}: {error}") from error
+        for column in self.columns:
+            if column not in records.columns:
+                raise QueryFileError(
+                    f"{self.path}: its rows lack the column '{column}' (they have: "
+                    f"{shorten(', '.join(records.columns)) or 'none'}); RETURN it"
+                )
+        return records
+
+    def write(self, target: GraphStore | GraphTransaction, **parameters: Any) -> WriteCounters:
+        """Run it as a writing statement.
+
+        Raises:
+            QueryFileError: The database refused the statement.
+            GraphError: The database cannot be reached.
+        """
+        try:
+            return target.write(self.text, self._checked(parameters))
+        except StatementError as error:
+            raise QueryFileError(f"{self.path}: {error}") from error
+
+    def _checked(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        for name in self.parameters:
+            if name not in parameters:
+                raise QueryFileError(
+                    f"{self.path}: its header names ${name}, which kptool does not give; it gives: "
+                    f"{', '.join(parameters) or 'none'}"
+                )
+        return {name: parameters[name] for name in self.parameters}
+
+
+class QuerySet:
+    """The Cypher files in use, each read and checked.
+
+    Args:
+        user_dir: Folder whose files replace shipped ones.
+        embedded: Whether ``cypher/embedded/`` comes before ``cypher/``.
+
+    Raises:
+        QueryFileError: A file lacks its header or a column that the shipped file has, or the folder holds a file
+            whose name no shipped one has.
+    """
+
+    def __init__(self, user_dir: Path | None = None, *, embedded: bool = False) -> None:
+        shipped = sorted(path.stem for path in resources.cypher_dir().glob("*.cypher"))
+        if user_dir is not None:
+            _check_folder(user_dir, shipped)
+        self._queries = {
+            name: Query.read_file(resources.query_file(name, user_dir, embedded=embedded)) for name in shipped
+        }
+        for name, query in self._queries.items():
+            model = Query.read_file(resources.cypher_dir() / f"{name}.cypher")
+            missing = [column for column in model.columns if column not in query.columns]
+            if missing:
+                raise QueryFileError(f"{query.path}: its header lacks the column '{missing[0]}' of {model.path.name}")
+
+    def __getitem__(self, name: str) -> Query:
+        if name not in self._queries:
+            raise QueryFileError(f"no Cypher file {name}.cypher; there are: {', '.join(self._queries)}")
+        return self._queries[name]
+
+    def __iter__(self) -> Any:
+        return iter(self._queries.values())
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = [name.strip().lstrip("$") for name in text.split(",")]
+    return tuple(name for name in names if name and name.lower() != "none")
+
+
+def _check_folder(user_dir: Path, shipped: list[str]) -> None:
+    if not user_dir.is_dir():
+        raise QueryFileError(f"{user_dir}: no such folder; set graph.cypher to a folder with your Cypher files")
+    for path in sorted(user_dir.glob("*.cypher")):
+        if path.stem not in shipped:
+            raise QueryFileError(f"{path}: kptool uses no file of this name; it uses: {', '.join(shipped)}")

@@ -1,0 +1,258 @@
+"""Where triples come from: RecBole folders and files, CSV and TSV, gzip of each, or memory.
+
+A source yields columns of text in batches; ids are always texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from kptoolkit.errors import DataError
+from kptoolkit.graph.tables import (
+    INTERACTION_COLUMNS,
+    ITEM_COLUMNS,
+    LINK_COLUMNS,
+    NAME_COLUMNS,
+    TRIPLE_COLUMNS,
+    BadRows,
+    Table,
+    read_table,
+)
+
+Format = Literal["recbole", "csv", "tsv"]
+_SUFFIXES: Mapping[str, Format] = {".kg": "recbole", ".csv": "csv", ".tsv": "tsv", ".txt": "tsv"}
+
+
+class TripleSource(Protocol):
+    """Something to load. Every method may be called more than once.
+
+    Attributes:
+        label: Its name in messages.
+        bad_rows: What became of bad rows.
+    """
+
+    label: str
+    bad_rows: BadRows
+
+    def triples(self) -> Iterator[Table]:
+        """Columns ``head``, ``relation``, ``tail``."""
+        ...
+
+    def names(self) -> Iterator[Table]:
+        """Columns ``entity_id``, ``name``."""
+        ...
+
+    def links(self) -> Iterator[Table]:
+        """Columns ``item_id``, ``entity_id``."""
+        ...
+
+    def items(self) -> Iterator[Table]:
+        """Columns ``item_id`` and, if there are titles, ``title``."""
+        ...
+
+    def interactions(self) -> Iterator[Table]:
+        """Columns ``user_id``, ``item_id`` and, if the source has them, ``time`` and ``rating``."""
+        ...
+
+
+@dataclass
+class FileSource:
+    """Triples in files.
+
+    Attributes:
+        triple_files: Files of triples.
+        name_files: Files with entity names.
+        link_files: Files that link items to entities.
+        item_files: Files that list items, with or without titles.
+        interaction_files: Files with interactions.
+        format: Format of the files of triples; ``None`` goes by their names.
+        bad_rows: What to do with bad rows.
+    """
+
+    triple_files: list[Path] = field(default_factory=list)
+    name_files: list[Path] = field(default_factory=list)
+    link_files: list[Path] = field(default_factory=list)
+    item_files: list[Path] = field(default_factory=list)
+    interaction_files: list[Path] = field(default_factory=list)
+    format: Format | None = None
+    bad_rows: BadRows = field(default_factory=BadRows)
+
+    @property
+    def label(self) -> str:
+        """The files of triples."""
+        return ", ".join(str(path) for path in self.triple_files)
+
+    def triples(self) -> Iterator[Table]:
+        """Columns ``head``, ``relation``, ``tail``."""
+        for path in self.triple_files:
+            comma = None if self.format is None or path.suffix == ".kg" else self.format == "csv"
+            yield from read_table(path, TRIPLE_COLUMNS, bad_rows=self.bad_rows, comma=comma)
+
+    def names(self) -> Iterator[Table]:
+        """Columns ``entity_id``, ``name``."""
+        for path in self.name_files:
+            yield from read_table(path, NAME_COLUMNS, may_be_empty=("name",), bad_rows=self.bad_rows)
+
+    def links(self) -> Iterator[Table]:
+        """Columns ``item_id``, ``entity_id``."""
+        for path in self.link_files:
+            yield from read_table(path, LINK_COLUMNS, bad_rows=self.bad_rows)
+
+    def items(self) -> Iterator[Table]:
+        """Columns ``item_id``, ``title``."""
+        for path in self.item_files:
+            yield from read_table(
+                path, ITEM_COLUMNS, optional=("title",), may_be_empty=("title",), bad_rows=self.bad_rows
+            )
+
+    def interactions(self) -> Iterator[Table]:
+        """Columns ``user_id``, ``item_id``, ``time``, ``rating``."""
+        for path in self.interaction_files:
+            yield from read_table(
+                path,
+                INTERACTION_COLUMNS,
+                optional=("time", "rating"),
+                may_be_empty=("time", "rating"),
+                bad_rows=self.bad_rows,
+            )
+
+
+@dataclass
+class MemorySource:
+    """Triples in memory.
+
+    Attributes:
+        triples_: ``(head, relation, tail)``; whole numbers become texts, so that 1 and ``"1"`` are one entity.
+        names_: Name by entity id.
+        links_: ``(item_id, entity_id)``.
+        items_: ``(item_id, title)``, the title may be ``""``.
+        interactions_: ``(user_id, item_id, time, rating)``; time and rating may be ``None``.
+        label: Name in messages.
+        bad_rows: Unused: a wrong value raises.
+
+    Raises:
+        DataError: From the methods: an id is ``None``, empty or neither text nor whole number.
+    """
+
+    triples_: Sequence[tuple[object, object, object]]
+    names_: Mapping[str, str] = field(default_factory=dict)
+    links_: Sequence[tuple[object, object]] = ()
+    items_: Sequence[tuple[object, str]] = ()
+    interactions_: Sequence[tuple[object, object, float | None, float | None]] = ()
+    label: str = "memory"
+    bad_rows: BadRows = field(default_factory=BadRows)
+
+    def triples(self) -> Iterator[Table]:
+        """Columns ``head``, ``relation``, ``tail``."""
+        yield self._table(("head", "relation", "tail"), self.triples_)
+
+    def names(self) -> Iterator[Table]:
+        """Columns ``entity_id``, ``name``."""
+        yield Table({"entity_id": list(self.names_), "name": list(self.names_.values())}, _lines(self.names_))
+
+    def links(self) -> Iterator[Table]:
+        """Columns ``item_id``, ``entity_id``."""
+        yield self._table(("item_id", "entity_id"), self.links_)
+
+    def items(self) -> Iterator[Table]:
+        """Columns ``item_id``, ``title``."""
+        ids = self._table(("item_id",), [row[:1] for row in self.items_])
+        yield Table({**ids.columns, "title": [title for _, title in self.items_]}, ids.lines)
+
+    def interactions(self) -> Iterator[Table]:
+        """Columns ``user_id``, ``item_id``, ``time``, ``rating``."""
+        ids = self._table(("user_id", "item_id"), [row[:2] for row in self.interactions_])
+        numbers = {
+            name: ["" if row[at] is None else str(row[at]) for row in self.interactions_]
+            for name, at in (("time", 2), ("rating", 3))
+        }
+        yield Table({**ids.columns, **numbers}, ids.lines)
+
+    def _table(self, columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> Table:
+        values = {
+            name: [self._id(row[at], name, n) for n, row in enumerate(rows, 1)] for at, name in enumerate(columns)
+        }
+        return Table(values, _lines(rows))
+
+    def _id(self, value: object, column: str, row: int) -> str:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        if not isinstance(value, str) or not value.strip():
+            raise DataError(f"row {row}: {column} is {value!r}; ids are texts that are not empty", self.label)
+        return value
+
+
+def open_source(
+    paths: Sequence[str | Path],
+    *,
+    format: Format | None = None,
+    link: str | Path | None = None,
+    names: str | Path | None = None,
+    items: str | Path | None = None,
+    interactions: bool = False,
+    skip_bad_rows: bool = False,
+) -> FileSource:
+    """A source of RecBole folders and of files.
+
+    Args:
+        paths: RecBole folders (``*.kg``, and ``.ent``, ``.link``, ``.item`` if there are any) and files of triples.
+        format: Format of the files; ``None`` goes by their names.
+        link: File that links items to entities, beside or instead of a folder's.
+        names: File with entity names, likewise.
+        items: File that lists items, likewise.
+        interactions: Whether to read a folder's ``.inter`` too.
+        skip_bad_rows: Whether bad rows are skipped and counted.
+
+    Raises:
+        DataError: A path does not exist, a folder has no ``.kg``, or a file's format is unknown.
+    """
+    source = FileSource(format=format, bad_rows=BadRows(skip=skip_bad_rows))
+    for path in map(Path, paths):
+        if path.is_dir():
+            _add_folder(source, path, interactions)
+        else:
+            _check_format(path, format)
+            source.triple_files.append(path)
+    for given, files in ((link, source.link_files), (names, source.name_files), (items, source.item_files)):
+        if given is not None:
+            files[:] = [_existing(Path(given))]
+    if interactions and not source.interaction_files:
+        raise DataError("no .inter file beside the triples; leave --interactions out", paths[0] if paths else None)
+    return source
+
+
+def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
+    triples = _with_suffix(folder, ".kg")
+    if not triples:
+        raise DataError("holds no .kg file; name a RecBole folder, or the file of triples itself", folder)
+    source.triple_files += triples
+    source.name_files += _with_suffix(folder, ".ent")
+    source.link_files += _with_suffix(folder, ".link")
+    source.item_files += _with_suffix(folder, ".item")
+    if interactions:
+        source.interaction_files += _with_suffix(folder, ".inter")
+
+
+def _with_suffix(folder: Path, suffix: str) -> list[Path]:
+    return sorted([*folder.glob(f"*{suffix}"), *folder.glob(f"*{suffix}.gz")])
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise DataError("no such file", path)
+    return path
+
+
+def _check_format(path: Path, given: Format | None) -> None:
+    _existing(path)
+    suffix = next((part.lower() for part in reversed(path.suffixes) if part.lower() != ".gz"), "")
+    guessed = _SUFFIXES.get(suffix)
+    if guessed is None and given is None:
+        raise DataError("unknown format; give --format recbole, csv or tsv", path)
+
+
+def _lines(rows: Iterable[object]) -> list[int]:
+    return [number for number, _ in enumerate(rows, 1)]

@@ -1,0 +1,216 @@
+"""Reads a source once into numbers: what there is to load, and what is odd about it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptoolkit.errors import DataError
+from kptoolkit.graph.readers import TripleSource
+from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
+
+_MIRRORED_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """Two relations that state each other's inverse; the same one twice when it is symmetric.
+
+    Attributes:
+        relation: One relation id.
+        inverse: The other.
+        share: Share of the more frequent one's triples whose inverse the other states.
+    """
+
+    relation: str
+    inverse: str
+    share: float
+
+
+@dataclass(frozen=True)
+class SourceItem:
+    """One item.
+
+    Attributes:
+        item_id: Its id.
+        title: Its title, ``""`` when the source has none.
+        entity: Number of its entity, -1 when it is not linked.
+        first: Whether it is the first item of its entity.
+    """
+
+    item_id: str
+    title: str
+    entity: int
+    first: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """A source in numbers.
+
+    Attributes:
+        entities: Ids of the N entities that occur in triples or links.
+        names: Name of each, ``""`` when it has none; the title of its first item goes before the entity's own name.
+        relations: Ids of the R relations.
+        head: ``(T,)`` int32 entity numbers; the T triples are distinct and sorted by head, relation, tail.
+        relation: ``(T,)`` int32 relation numbers.
+        tail: ``(T,)`` int32 entity numbers.
+        items: The items.
+        triples_read: Triples in the source, repeated ones included.
+        self_loops: Distinct triples whose head is their tail.
+        repeated_links: Links of an item that has another link already; the first counts.
+    """
+
+    entities: list[str]
+    names: list[str]
+    relations: list[str]
+    head: NDArray[np.int32]
+    relation: NDArray[np.int32]
+    tail: NDArray[np.int32]
+    items: list[SourceItem]
+    triples_read: int
+    self_loops: int
+    repeated_links: int
+
+    def __len__(self) -> int:
+        return len(self.head)
+
+    @property
+    def degrees(self) -> NDArray[np.int64]:
+        """``(N,)`` distinct triples an entity is part of; a self loop counts once."""
+        loops = self.head == self.tail
+        ends = np.concatenate([self.head, self.tail[~loops]])
+        return np.bincount(ends, minlength=len(self.entities)).astype(np.int64)
+
+    def relation_counts(self) -> dict[str, int]:
+        """Distinct triples of each relation, the most frequent first."""
+        counts = np.bincount(self.relation, minlength=len(self.relations))
+        order = sorted(range(len(counts)), key=lambda index: (-counts[index], self.relations[index]))
+        return {self.relations[index]: int(counts[index]) for index in order}
+
+    def mirrored(self) -> list[Mirrored]:
+        """Pairs of relations of which each states the other's inverse in most of its triples."""
+        size = np.int64(max(len(self.entities), 1))
+        forward = self.head.astype(np.int64) * size + self.tail
+        proper = self.head != self.tail
+        order = np.argsort(forward[proper], kind="stable")
+        keys, relations = forward[proper][order], self.relation[proper][order]
+        wanted = (self.tail.astype(np.int64) * size + self.head)[proper]
+        begin, end = np.searchsorted(keys, wanted, "left"), np.searchsorted(keys, wanted, "right")
+        repeats = end - begin
+        start = np.repeat(np.cumsum(repeats) - repeats, repeats)
+        partners = relations[np.arange(repeats.sum()) - start + np.repeat(begin, repeats)]
+        pairs = np.repeat(self.relation[proper].astype(np.int64), repeats) * len(self.relations) + partners
+        totals = np.bincount(self.relation, minlength=len(self.relations))
+        found = []
+        for pair, count in zip(*np.unique(pairs, return_counts=True), strict=True):
+            one, other = divmod(int(pair), len(self.relations))
+            share = float(count / max(totals[one], totals[other]))
+            if one <= other and share > _MIRRORED_SHARE:
+                found.append(Mirrored(self.relations[one], self.relations[other], share))
+        return sorted(found, key=lambda pair: (-pair.share, pair.relation))
+
+    def digest(self) -> str:
+        """Hash of all that is to be loaded."""
+        sha = hashlib.sha256()
+        texts: Iterable[Sequence[str]] = (self.entities, self.names, self.relations)
+        for column in (*texts, [f"{i.item_id}\x1f{i.title}\x1f{i.entity}" for i in self.items]):
+            sha.update("\x1e".join(column).encode("utf-8", "surrogatepass") + b"\x1d")
+        for array in (self.head, self.relation, self.tail):
+            sha.update(array.tobytes())
+        return sha.hexdigest()
+
+
+class _Numbers:
+    """Numbers texts in the order they come."""
+
+    def __init__(self) -> None:
+        self.index: dict[str, int] = {}
+
+    def of(self, texts: Sequence[str]) -> NDArray[np.int32]:
+        """``(n,)`` numbers of ``texts``."""
+        index = self.index
+        return np.fromiter((index.setdefault(text, len(index)) for text in texts), np.int32, len(texts))
+
+
+def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
+    """Read a source.
+
+    Raises:
+        DataError: A file is wrong, or there is no triple in it.
+    """
+    entities, relations = _Numbers(), _Numbers()
+    parts: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]] = []
+    count = 0
+    for table in source.triples():
+        parts.append((entities.of(table["head"]), relations.of(table["relation"]), entities.of(table["tail"])))
+        count += len(table)
+        progress(ProgressEvent("read triples", count, None, "triples"))
+    if not count:
+        raise DataError("holds no triples; rows with a head, a relation and a tail are needed", source.label)
+    progress(ProgressEvent("read triples", count, count, "triples"))
+    head, relation, tail = _distinct(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    items, repeated = _items(source, entities)
+    return Survey(
+        entities=list(entities.index),
+        names=_names(source, entities.index, items),
+        relations=list(relations.index),
+        head=head,
+        relation=relation,
+        tail=tail,
+        items=items,
+        triples_read=count,
+        self_loops=int((head == tail).sum()),
+        repeated_links=repeated,
+    )
+
+
+def _distinct(
+    head: NDArray[np.int32], relation: NDArray[np.int32], tail: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    order = np.lexsort((tail, relation, head))
+    head, relation, tail = head[order], relation[order], tail[order]
+    fresh = np.ones(len(order), np.bool_)
+    fresh[1:] = (head[1:] != head[:-1]) | (relation[1:] != relation[:-1]) | (tail[1:] != tail[:-1])
+    return head[fresh], relation[fresh], tail[fresh]
+
+
+def _items(source: TripleSource, entities: _Numbers) -> tuple[list[SourceItem], int]:
+    titles: dict[str, str] = {}
+    for table in source.items():
+        blank = [""] * len(table)
+        for item_id, title in zip(table["item_id"], table["title"] if "title" in table else blank, strict=True):
+            titles[item_id] = title.strip() or titles.get(item_id, "")
+    links: dict[str, str] = {}
+    repeated = 0
+    for table in source.links():
+        for item_id, entity_id in zip(table["item_id"], table["entity_id"], strict=True):
+            repeated += links.setdefault(item_id, entity_id) != entity_id
+            titles.setdefault(item_id, "")
+    entities.of(list(links.values()))
+    taken: set[str] = set()
+    items = []
+    for item_id, title in titles.items():
+        entity_id = links.get(item_id)
+        number = -1 if entity_id is None else entities.index[entity_id]
+        items.append(SourceItem(item_id, title, number, entity_id is not None and entity_id not in taken))
+        if entity_id is not None:
+            taken.add(entity_id)
+    return items, repeated
+
+
+def _names(source: TripleSource, index: dict[str, int], items: Sequence[SourceItem]) -> list[str]:
+    names = [""] * len(index)
+    for table in source.names():
+        for entity_id, name in zip(table["entity_id"], table["name"], strict=True):
+            number = index.get(entity_id)
+            if number is not None and name.strip():
+                names[number] = name.strip()
+    for item in items:
+        if item.first and item.title:
+            names[item.entity] = item.title
+    return names
