@@ -272,15 +272,19 @@ def find_interactions(path: Path) -> Path:
         raise DataError("no such file or folder", path)
     if not path.is_dir():
         return path
-    candidates = tables_in(path, (".inter",)) or [
-        table for table in tables_in(path, (".csv", ".tsv", ".parquet")) if _has_events(table)
-    ]
+    candidates = interactions_in(path)
     if not candidates:
         raise DataError("no interactions here: no .inter, and no .csv, .tsv or .parquet with user_id and item_id", path)
     if len(candidates) > 1:
         names = ", ".join(candidate.name for candidate in candidates)
         raise DataError(f"several interactions files: {names}; give the path of one of them", path)
     return candidates[0]
+
+
+def interactions_in(folder: Path) -> list[Path]:
+    """The files of a folder that may be its interactions: every ``.inter``, else every table with users and items."""
+    tables = tables_in(folder, (".csv", ".tsv", ".parquet"))
+    return tables_in(folder, (".inter",)) or [table for table in tables if _has_events(table)]
 
 
 def _has_events(path: Path) -> bool:

@@ -140,7 +140,7 @@ def columns_of(path: Path) -> list[str]:
     """
     if suffix_of(path) == ".parquet":
         try:
-            return [str(name) for name in pq.read_schema(path).names]
+            return [str(name).split(":")[0] for name in pq.read_schema(path).names]
         except pa.ArrowInvalid as error:
             raise DataError("is not a Parquet file", path) from error
     with _rows(path) as rows:
@@ -228,7 +228,7 @@ def _csv_rows(lines: _Lines) -> Iterator[_Row]:
         return
     delimiter = max(",;\t", key=first.count)
     begin = 1
-    reader = csv.reader(_chain(first, texts), delimiter=delimiter)
+    reader = csv.reader(_chain(first, texts), delimiter=delimiter, strict=True)
     try:
         for row in reader:
             if row:

@@ -61,6 +61,8 @@ def test_gzip_is_known_by_its_bytes(tmp_path: Path, suffix: str) -> None:
     [
         ("x.inter", b"user_id\titem_id\n1\t2\n\n3\n", 4, "1 fields where the first line names 2"),
         ("x.csv", b'user,item\n"a\nb",2\n3,4,5\n', 4, "3 fields"),
+        ("x.csv", b'user,item\n1,2\n3,"never closed\n5,6\n', 3, "is not CSV"),
+        ("x.csv", b'user,item\n1,2\n3,"a" b\n', 3, "is not CSV"),
         ("x.inter", b"user_id\titem_id\n1\t2\n\xff\xfe\t2\n", 3, "UTF-8"),
         ("x.inter", "user_id\titem_id\n1\t2\n".encode("utf-16"), 1, "UTF-8"),
         ("x.inter", b"", None, "empty"),

@@ -1,0 +1,52 @@
+"""``kptool data``: what a data folder holds, and what in it is suspicious."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kptoolkit.cli.app import app
+from kptoolkit.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from kptoolkit.data.checks import Finding
+
+data_app = typer.Typer(help="Data folders: what is there, what is suspicious.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+_Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the data, or its interactions file.")]
+
+
+@command(data_app, "check", example="kptool data check examples/demo", results=True)
+def check_data(session: Session, path: _Folder) -> None:
+    """Look for what misleads a model or a measurement: ties in time, missing links, repeated relations and more."""
+    from kptoolkit.data.checks import check
+
+    findings = check(path)
+    if session.json:
+        session.emit([finding.to_json() for finding in findings])
+        return
+    if not findings:
+        session.say(f"{path}: nothing suspicious")
+        return
+    session.table(str(path), ["level", "what", "count", "share", "advice"], [_row(finding) for finding in findings])
+
+
+@command(data_app, "stats", example="kptool data stats examples/demo", results=True)
+def show_stats(session: Session, path: _Folder) -> None:
+    """Count users, items, events, triples, and what a user and an item have of them."""
+    from kptoolkit.data.checks import stats
+
+    values = stats(path)
+    if session.json:
+        session.emit(values)
+        return
+    session.table(str(path), ["what", "value"], [[name, value] for name, value in values.items()])
+
+
+def _row(finding: Finding) -> list[Any]:
+    share = "" if finding.share is None else f"{finding.share:.1%}"
+    examples = f"; e.g. {', '.join(finding.examples)}" if finding.examples else ""
+    return [finding.level, finding.what + examples, finding.count, share, finding.advice]

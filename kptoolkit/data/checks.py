@@ -1,0 +1,410 @@
+"""What a data folder holds, and what in it is suspicious before a model is trained on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kptoolkit.data.folder import DataFolder, Triples
+from kptoolkit.data.interactions import Interactions
+from kptoolkit.data.splits import FEWEST_EVENTS
+from kptoolkit.errors import shorten
+
+Level = Literal["error", "warning", "note"]
+REPEATS = 0.9
+_FEWEST_PAIRS = 10
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something worth knowing about the data.
+
+    Attributes:
+        level: ``error``: cannot be trained on; ``warning``: figures will mislead or knowledge is lost; ``note``.
+        what: What was found, in words.
+        count: How often.
+        advice: What to do about it.
+        share: ``count`` as a share of all that could be; ``None`` where that says nothing.
+        examples: A few ids.
+    """
+
+    level: Level
+    what: str
+    count: int
+    advice: str
+    share: float | None = None
+    examples: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a dictionary."""
+        return asdict(self)
+
+
+def check(path: str | Path) -> list[Finding]:
+    """Everything suspicious about a data folder, worst first; an empty list is good news.
+
+    Args:
+        path: Folder, or an interactions file in its folder.
+
+    Raises:
+        DataError: There is nothing to read, or a file is wrong; with file and line.
+    """
+    folder = DataFolder.read(path)
+    findings = [*_check_events(folder), *_check_items(folder), *_check_links(folder)]
+    if folder.triples is not None:
+        findings += [*_check_names(folder, folder.triples), *_check_triples(folder.triples)]
+    order = ("error", "warning", "note")
+    return sorted((finding for finding in findings if finding.count), key=lambda finding: order.index(finding.level))
+
+
+def stats(path: str | Path) -> dict[str, int | float]:
+    """Sizes of what a data folder holds, by name in reading order.
+
+    Args:
+        path: Folder, or an interactions file in its folder.
+
+    Raises:
+        DataError: There is nothing to read, or a file is wrong; with file and line.
+    """
+    folder = DataFolder.read(path)
+    values: dict[str, int | float] = {}
+    if (found := folder.interactions) is not None:
+        values |= {"users": found.n_users, "items with events": found.n_items, "events": len(found)}
+        values["density"] = len(found) / (found.n_users * found.n_items)
+        values |= _quantiles("events a user", np.bincount(found.user, minlength=found.n_users))
+        values |= _quantiles("events an item", np.bincount(found.item, minlength=found.n_items))
+    if len(folder.catalogue):
+        values["catalogue items"] = len(folder.catalogue)
+    if folder.links is not None and len(folder.catalogue):
+        linked = folder.links["item_id"].isin(folder.catalogue)
+        values["linked items"] = int(folder.links.loc[linked, "item_id"].nunique())
+    if (triples := folder.triples) is not None:
+        values |= {"triples": len(triples.head), "relations": len(triples.relations)}
+        values["entities"] = len(triples.entities)
+        if folder.names is not None:
+            values["named entities"] = int(_within(triples.entities, _named(folder.names)).sum())
+        if folder.links is not None and len(folder.catalogue):
+            values |= _quantiles("triples an item", _triples_an_item(folder, triples))
+    return values
+
+
+def _quantiles(name: str, counts: NDArray[np.int64]) -> dict[str, int | float]:
+    if not len(counts):
+        return {}
+    low, median, high = np.quantile(counts, [0.1, 0.5, 0.9])
+    return {
+        f"{name}, fewest": int(counts.min()),
+        f"{name}, 10 %": float(low),
+        f"{name}, median": float(median),
+        f"{name}, mean": float(counts.mean()),
+        f"{name}, 90 %": float(high),
+        f"{name}, most": int(counts.max()),
+    }
+
+
+def _check_events(folder: DataFolder) -> list[Finding]:
+    found, report = folder.interactions, folder.report
+    if found is None or report is None:
+        return [Finding("note", "no interactions here", 1, "a model needs them; the graph can be loaded without")]
+    lengths = np.diff(found.indptr)
+    short, few = int((lengths < FEWEST_EVENTS).sum()), int((lengths < 5).sum())
+    findings = [
+        Finding(
+            "error" if short == found.n_users else "warning",
+            f"users with fewer than {FEWEST_EVENTS} events",
+            short,
+            "left out of training and evaluation; they cannot be split",
+            short / max(found.n_users, 1),
+            _examples(found.user_ids[lengths < FEWEST_EVENTS]),
+        ),
+        Finding(
+            "note",
+            "users with fewer than 5 events",
+            few,
+            "published figures often leave them out; data.min_events=5 does the same",
+            few / max(found.n_users, 1),
+        ),
+        Finding(
+            "note",
+            "events that repeat an earlier one of the same user and item",
+            report.repeats,
+            "left out, the first stays",
+            report.repeats / report.rows,
+        ),
+    ]
+    return findings + (_check_times(found, lengths) if found.timed else [_no_times()])
+
+
+def _no_times() -> Finding:
+    text = "no time column: the order of the rows counts"
+    return Finding("warning", text, 1, "make sure that each user's rows are oldest first; no temporal split")
+
+
+def _check_times(found: Interactions, lengths: NDArray[np.int64]) -> list[Finding]:
+    same_user = found.user[1:] == found.user[:-1]
+    tied = same_user & (found.time[1:] == found.time[:-1])
+    adjacent = int(same_user.sum())
+    last_two = np.zeros(found.n_users, dtype=bool)
+    last_two[found.user[1:][tied & (np.arange(2, len(found) + 1) == found.indptr[1:][found.user[1:]])]] = True
+    splittable = int((lengths >= 2).sum())
+    starts = np.unique(found.time[found.indptr[:-1][lengths > 0]], return_counts=True)[1]
+    ordinal = found.n_users > 1 and int(starts.max(initial=0)) >= REPEATS * found.n_users
+    heavy = adjacent > 0 and int(tied.sum()) / adjacent > 0.1
+    return [
+        Finding(
+            "warning" if heavy else "note",
+            "events at the same time as the user's one before",
+            int(tied.sum()),
+            "their order is that of the file's rows; other orders move the figures, so report several",
+            int(tied.sum()) / max(adjacent, 1),
+        ),
+        Finding(
+            "warning" if heavy else "note",
+            "users whose last two events share their time",
+            int(last_two.sum()),
+            "which of them is validation and which is test is arbitrary",
+            int(last_two.sum()) / max(splittable, 1),
+            _examples(found.user_ids[last_two]),
+        ),
+        Finding(
+            "warning",
+            "times begin at the same value for nearly every user",
+            int(ordinal),
+            "they seem to number a history and to say nothing between users; use leave-one-out, not the temporal split",
+        ),
+    ]
+
+
+def _check_items(folder: DataFolder) -> list[Finding]:
+    if folder.items is None:
+        advice = "add a .item file with item_id and title, or load titles into the graph"
+        return [Finding("note", "no item file: items have no titles here", 1, advice)]
+    ids = folder.items.strings("item_id")
+    titles = folder.items.columns.get("title", np.full(len(ids), "", dtype=object))
+    frame = pd.DataFrame({"item_id": ids, "title": titles}, dtype=object)
+    repeated = frame["item_id"].duplicated()
+    titled = frame[frame["title"].str.strip() != ""].drop_duplicates("item_id")
+    untitled = folder.catalogue[~_within(folder.catalogue, titled["item_id"])]
+    folded = titled["title"].str.strip().str.casefold()
+    shared = titled["title"][folded.duplicated(keep=False)]
+    names = int(folded[folded.duplicated(keep=False)].nunique())
+    return [
+        Finding(
+            "warning", "rows of the item file that repeat an item id", int(repeated.sum()), "the first title stays"
+        ),
+        Finding(
+            "warning",
+            "items without a title",
+            len(untitled),
+            "prompts name them by their id; add titles",
+            len(untitled) / len(folder.catalogue),
+            _examples(untitled),
+        ),
+        Finding(
+            "note",
+            f"items that share their title with another ({names:,} titles)",
+            len(shared),
+            "a name alone does not find them: use item ids; a text model cannot tell them apart",
+            len(shared) / len(folder.catalogue),
+            _examples(shared.drop_duplicates()),
+        ),
+    ]
+
+
+def _check_links(folder: DataFolder) -> list[Finding]:
+    if folder.links is None:
+        if folder.triples is None:
+            return []
+        return [Finding("warning", "no .link file: no item has knowledge", 1, "add one with item_id and entity_id")]
+    links = folder.links.drop_duplicates()
+    unlinked = folder.catalogue[~_within(folder.catalogue, links["item_id"])]
+    twice = links["item_id"][links["item_id"].duplicated()]
+    shared = links["entity_id"][links["entity_id"].duplicated()]
+    strange = (
+        links["item_id"][~links["item_id"].isin(folder.catalogue)] if len(folder.catalogue) else links["item_id"][:0]
+    )
+    return [
+        Finding(
+            "warning" if len(unlinked) > 0.1 * len(folder.catalogue) else "note",
+            "items without a link to the graph",
+            len(unlinked),
+            "they are ranked without knowledge",
+            len(unlinked) / max(len(folder.catalogue), 1),
+            _examples(unlinked),
+        ),
+        Finding(
+            "warning", "links that give an item a second entity", len(twice), "the first stays", None, _examples(twice)
+        ),
+        Finding(
+            "note",
+            f"links to an entity that an earlier item has already ({shared.nunique():,} entities)",
+            len(shared),
+            "these items stay apart and have the same knowledge",
+            len(shared) / max(len(links), 1),
+            _examples(shared.drop_duplicates()),
+        ),
+        Finding(
+            "warning",
+            "links of items that are not in the catalogue",
+            len(strange),
+            "unused; when there are many, the link file belongs to another data set",
+            len(strange) / max(len(links), 1),
+            _examples(strange),
+        ),
+        *_unknown_entities(folder, links["entity_id"]),
+    ]
+
+
+def _unknown_entities(folder: DataFolder, linked: pd.Series[Any]) -> list[Finding]:
+    known = [] if folder.names is None else [folder.names["entity_id"].to_numpy(dtype=object)]
+    known += [] if folder.triples is None else [folder.triples.entities]
+    if not known:
+        return []
+    unknown = linked[~linked.isin(np.concatenate(known))]
+    findings = [
+        Finding(
+            "warning",
+            "links to entities that are in no .ent and no .kg file",
+            len(unknown),
+            "these items have no knowledge; compare the spelling of entity ids",
+            len(unknown) / max(len(linked), 1),
+            _examples(unknown),
+        )
+    ]
+    if folder.triples is not None:
+        bare = linked[~linked.isin(folder.triples.entities) & ~linked.isin(unknown)]
+        advice = "these items have no knowledge"
+        share = len(bare) / max(len(linked), 1)
+        findings.append(
+            Finding("note", "links to entities without a triple", len(bare), advice, share, _examples(bare))
+        )
+    return findings
+
+
+def _check_names(folder: DataFolder, triples: Triples) -> list[Finding]:
+    named = np.array([], dtype=object) if folder.names is None else _named(folder.names)
+    nameless = triples.entities[~_within(triples.entities, named)]
+    return [
+        Finding(
+            "warning",
+            "entities of triples without a name",
+            len(nameless),
+            "triples that end in one are left out of prompts; add names or set prompts.keep_nameless=true",
+            len(nameless) / max(len(triples.entities), 1),
+            _examples(nameless),
+        )
+    ]
+
+
+def _named(names: pd.DataFrame) -> NDArray[Any]:
+    return names["entity_id"][names["name"].str.strip() != ""].to_numpy(dtype=object)
+
+
+def _check_triples(triples: Triples) -> list[Finding]:
+    rows = len(triples.head)
+    duplicates = rows - int(triples.sizes.sum())
+    loops = triples.head == triples.tail
+    repeated, mirrored, symmetric = _alike(triples)
+    return [
+        Finding("note", "triples given more than once", duplicates, "loaded once", duplicates / max(rows, 1)),
+        Finding(
+            "note",
+            "triples from an entity to itself",
+            int(loops.sum()),
+            "they say nothing in a prompt; leave them out of the file",
+            int(loops.sum()) / max(rows, 1),
+            _examples(triples.entities[triples.head[loops]]),
+        ),
+        Finding(
+            "warning",
+            "relations that repeat the pairs of another",
+            len(repeated),
+            "the same fact fills an item's budget twice; load one of them, or alias one to the other in the pack",
+            None,
+            tuple(repeated),
+        ),
+        Finding(
+            "note",
+            "relations that are another one read backwards",
+            len(mirrored),
+            "list them under mirrored in pack.yaml, so that a prompt says each fact once",
+            None,
+            tuple(mirrored),
+        ),
+        Finding(
+            "note",
+            "relations that hold in both directions",
+            len(symmetric),
+            "each fact may be there twice; list the relation under mirrored in pack.yaml with itself",
+            None,
+            tuple(symmetric),
+        ),
+    ]
+
+
+def _alike(triples: Triples) -> tuple[list[str], list[str], list[str]]:
+    """Relations that repeat, mirror, or read the same backwards, each with its share of pairs."""
+    n_relations = len(triples.relations)
+    codes, numbers = np.unique(np.concatenate([triples.pairs, triples.reversed_pairs]), return_inverse=True)
+    rows = len(triples.pairs)
+    shape = (n_relations, len(codes))
+
+    def matrix(columns: NDArray[np.int64]) -> Any:
+        found = sp.csr_matrix((np.ones(rows, dtype=np.int64), (triples.relation, columns)), shape=shape)
+        found.data[:] = 1
+        return found
+
+    forward, backward = matrix(numbers[:rows]), matrix(numbers[rows:])
+    repeated = [(a, b, s) for a, b, s in _overlaps(forward @ forward.T, triples.sizes) if a != b]
+    mirrored = list(_overlaps(forward @ backward.T, triples.sizes))
+
+    def lines(found: Iterable[tuple[int, int, float]], word: str) -> list[str]:
+        ids = [shorten(str(name)) for name in triples.relations]
+        return [f"{ids[a]} {word} {ids[b]} ({share:.0%} of its pairs)" for a, b, share in found]
+
+    both_ways = [f"{shorten(str(triples.relations[a]))} ({s:.0%} of its pairs)" for a, b, s in mirrored if a == b]
+    one_way = [(a, b, s) for a, b, s in mirrored if a != b]
+    return lines(_once(repeated), "repeats"), lines(_once(one_way), "mirrors"), both_ways
+
+
+def _overlaps(shared: Any, sizes: NDArray[np.int64]) -> Iterable[tuple[int, int, float]]:
+    """Relations a whose pairs are mostly those of b, with the share."""
+    found = shared.tocoo()
+    for a, b, count in zip(found.row.tolist(), found.col.tolist(), found.data.tolist(), strict=True):
+        if sizes[a] >= _FEWEST_PAIRS and count >= REPEATS * sizes[a]:
+            yield a, b, count / int(sizes[a])
+
+
+def _once(found: Sequence[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
+    """Each unordered pair of relations once, in the direction with the larger share."""
+    best: dict[frozenset[int], tuple[int, int, float]] = {}
+    for a, b, share in sorted(found, key=lambda entry: (-entry[2], entry[:2])):
+        best.setdefault(frozenset((a, b)), (a, b, share))
+    return sorted(best.values())
+
+
+def _triples_an_item(folder: DataFolder, triples: Triples) -> NDArray[np.int64]:
+    """Triples that touch each catalogue item's entity; 0 for an unlinked item."""
+    degrees = np.bincount(triples.head, minlength=len(triples.entities))
+    degrees += np.bincount(triples.tail, minlength=len(triples.entities))
+    assert folder.links is not None
+    links = folder.links.drop_duplicates("item_id").set_index("item_id")["entity_id"]
+    entity = pd.Index(triples.entities).get_indexer(links.reindex(folder.catalogue).to_numpy(dtype=object))
+    return np.where(entity >= 0, degrees[np.maximum(entity, 0)], 0) if len(degrees) else np.zeros(0, np.int64)
+
+
+def _within(ids: NDArray[Any], known: Iterable[Any]) -> NDArray[np.bool_]:
+    """``(N,)`` whether each id is known; hashed, where ``numpy.isin`` compares objects pair by pair."""
+    return np.asarray(pd.Index(ids, dtype=object).isin(list(known)), dtype=bool)
+
+
+def _examples(ids: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(shorten(str(entry)) for entry, _ in zip(ids, range(_EXAMPLES), strict=False))

@@ -1,0 +1,135 @@
+"""The files of a data folder, read as far as they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kptoolkit.data.catalogue import find_items, read_items
+from kptoolkit.data.interactions import Interactions, ReadReport, interactions_in, read_interactions
+from kptoolkit.data.tables import Table, read_table, tables_in
+from kptoolkit.errors import DataError
+
+
+@dataclass(frozen=True)
+class Triples:
+    """Triples as numbers.
+
+    Attributes:
+        relations: ``(R,)`` relation ids.
+        entities: ``(N,)`` entity ids that stand in a triple.
+        head: ``(T,)`` numbers into ``entities``.
+        relation: ``(T,)`` numbers into ``relations``.
+        tail: ``(T,)`` numbers into ``entities``.
+    """
+
+    relations: NDArray[Any]
+    entities: NDArray[Any]
+    head: NDArray[np.int64]
+    relation: NDArray[np.int64]
+    tail: NDArray[np.int64]
+
+    @cached_property
+    def pairs(self) -> NDArray[np.int64]:
+        """``(T,)`` head and tail as one number."""
+        return self.head * len(self.entities) + self.tail
+
+    @cached_property
+    def reversed_pairs(self) -> NDArray[np.int64]:
+        """``(T,)`` tail and head as one number."""
+        return self.tail * len(self.entities) + self.head
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """``(R,)`` distinct pairs of each relation."""
+        frame = pd.DataFrame({"relation": self.relation, "pair": self.pairs}).drop_duplicates()
+        return np.bincount(frame["relation"].to_numpy(), minlength=len(self.relations)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """The files of a folder that kptoolkit understands.
+
+    Attributes:
+        path: What was given.
+        interactions: Events, if there are any.
+        report: What was read of them.
+        items: Item file, if there is one.
+        links: Columns ``item_id`` and ``entity_id`` of all ``.link`` files.
+        names: Columns ``entity_id`` and ``name`` of all ``.ent`` files.
+        triples: Triples of all ``.kg`` files.
+    """
+
+    path: Path
+    interactions: Interactions | None
+    report: ReadReport | None
+    items: Table | None
+    links: pd.DataFrame | None
+    names: pd.DataFrame | None
+    triples: Triples | None
+
+    @classmethod
+    def read(cls, path: str | Path) -> DataFolder:
+        """Read a folder, or an interactions file and what lies beside it.
+
+        Raises:
+            DataError: There is nothing to read, or a file is wrong; with file and line.
+        """
+        path = Path(path)
+        interactions, report = _interactions(path)
+        folder = path if path.is_dir() else path.parent
+        items_file = find_items(folder)
+        found = cls(
+            path,
+            interactions,
+            report,
+            None if items_file is None else read_items(items_file),
+            _frame(folder, ".link", {"item_id": ("item_id",), "entity_id": ("entity_id", "entity")}),
+            _frame(folder, ".ent", {"entity_id": ("entity_id", "entity"), "name": ("name", "label", "title")}),
+            _triples(folder),
+        )
+        if found.interactions is None and found.items is None and found.triples is None:
+            raise DataError("no interactions, no items and no triples here; give a folder with data", path)
+        return found
+
+    @cached_property
+    def catalogue(self) -> NDArray[Any]:
+        """Ids of the items of the interactions and of the item file."""
+        ids = [] if self.interactions is None else self.interactions.item_ids.tolist()
+        ids += [] if self.items is None else self.items.strings("item_id").tolist()
+        return np.array(list(dict.fromkeys(ids)), dtype=object)
+
+
+def _interactions(path: Path) -> tuple[Interactions | None, ReadReport | None]:
+    if path.is_dir() and not interactions_in(path) and tables_in(path, (".kg", ".item")):
+        return None, None
+    return read_interactions(path)
+
+
+def _frame(folder: Path, suffix: str, wanted: Mapping[str, Sequence[str]]) -> pd.DataFrame | None:
+    tables = [read_table(file, wanted) for file in tables_in(folder, (suffix,))]
+    if not tables:
+        return None
+    return pd.concat([pd.DataFrame(dict(table.columns), dtype=object) for table in tables], ignore_index=True)
+
+
+def _triples(folder: Path) -> Triples | None:
+    wanted = {
+        "head": ("head_id", "head", "subject"),
+        "relation": ("relation_id", "relation", "predicate"),
+        "tail": ("tail_id", "tail", "object"),
+    }
+    frame = _frame(folder, ".kg", wanted)
+    if frame is None:
+        return None
+    ends, entities = pd.factorize(np.concatenate([frame["head"].to_numpy(), frame["tail"].to_numpy()]))
+    relation, relations = pd.factorize(frame["relation"].to_numpy(), sort=True)
+    head, tail = ends[: len(frame)], ends[len(frame) :]
+    return Triples(np.asarray(relations, object), np.asarray(entities, object), head, relation.astype(np.int64), tail)

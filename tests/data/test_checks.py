@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kptoolkit.data.checks import Finding, check, stats
+from kptoolkit.errors import DataError
+
+
+def write(folder: Path, **files: str) -> Path:
+    """A folder with ``x.<suffix>`` files; ``|`` between fields, blank lines between nothing."""
+    headers = {
+        "inter": "user_id:token|item_id:token|timestamp:float",
+        "item": "item_id:token|title:token_seq",
+        "link": "item_id:token|entity_id:token",
+        "ent": "entity_id:token|name:token_seq",
+        "kg": "head_id:token|relation_id:token|tail_id:token",
+    }
+    for suffix, rows in files.items():
+        text = "\n".join([headers[suffix], *rows.split("\n")]) + "\n"
+        (folder / f"x.{suffix}").write_text(text.replace("|", "\t"))
+    return folder
+
+
+def found(folder: Path) -> dict[str, Finding]:
+    return {finding.what: finding for finding in check(folder)}
+
+
+def count(folder: Path, begin: str) -> int:
+    return next((f.count for what, f in found(folder).items() if what.startswith(begin)), 0)
+
+
+GOOD = {
+    "inter": "\n".join(f"u{u}|i{(u + k) % 6}|{10 * u + k}" for u in range(4) for k in range(5)),
+    "item": "\n".join(f"i{i}|Title {i}" for i in range(6)),
+    "link": "\n".join(f"i{i}|e:{i}" for i in range(6)),
+    "ent": "\n".join([*(f"e:{i}|Entity {i}" for i in range(6)), "g:1|Genre"]),
+    "kg": "\n".join(f"e:{i}|genre|g:1" for i in range(6)),
+}
+
+
+def test_a_good_folder_gives_no_finding(tmp_path: Path) -> None:
+    assert check(write(tmp_path, **GOOD)) == []
+
+
+@pytest.mark.parametrize(
+    ("suffix", "rows", "begin", "expected"),
+    [
+        ("inter", "u0|i5|4", "events at the same time", 1),
+        ("inter", "u0|i5|4", "users whose last two events share", 1),
+        ("inter", "u0|i5|2", "users whose last two events share", 0),
+        ("inter", "u0|i5|2", "events at the same time", 1),
+        ("inter", "u0|i1|99", "events that repeat", 1),
+        ("inter", "new|i1|99\nnew|i2|100", "users with fewer than 3 events", 1),
+        ("inter", "new|i1|99\nnew|i2|100", "users with fewer than 5 events", 1),
+        ("inter", "u0|i77|99", "items without a title", 1),
+        ("inter", "u0|i77|99", "items without a link", 1),
+        ("item", "i1|Again", "rows of the item file that repeat", 1),
+        ("item", "i6|", "items without a title", 1),
+        ("item", "i6|TITLE 5", "items that share their title with another (1 titles)", 2),
+        ("link", "i1|e:2", "links that give an item a second entity", 1),
+        ("link", "i1|e:2", "links to an entity that an earlier item has already (1 entities)", 1),
+        ("link", "i99|e:0", "links of items that are not in the catalogue", 1),
+        ("link", "i9|e:99", "links to entities that are in no .ent", 1),
+        ("ent", "e:9|\ne:10|Named", "entities of triples without a name", 0),
+        ("kg", "e:1|genre|g:2", "entities of triples without a name", 1),
+        ("kg", "e:1|genre|g:1", "triples given more than once", 1),
+        ("kg", "e:1|genre|e:1", "triples from an entity to itself", 1),
+    ],
+)
+def test_each_defect_is_found(tmp_path: Path, suffix: str, rows: str, begin: str, expected: int) -> None:
+    folder = write(tmp_path, **GOOD | {suffix: f"{GOOD[suffix]}\n{rows}"})
+    assert count(folder, begin) == expected
+
+
+def test_repeated_mirrored_and_symmetric_relations(tmp_path: Path) -> None:
+    rows = [f"a{i}|by|b{i}\na{i}|made by|b{i}\nb{i}|made|a{i}" for i in range(12)]
+    rows += [f"a{i}|by|c{i}" for i in range(12)]
+    rows += [f"p{i}|sibling|q{i}\nq{i}|sibling|p{i}" for i in range(6)]
+    rows += [f"a{i}|rare|b{i}" for i in range(9)]
+    findings = found(write(tmp_path, kg="\n".join(rows)))
+    assert findings["relations that repeat the pairs of another"].examples == (
+        "made by repeats by (100% of its pairs)",
+    )
+    assert findings["relations that are another one read backwards"].examples == (
+        "made mirrors by (100% of its pairs)",
+        "made mirrors made by (100% of its pairs)",
+    )
+    assert findings["relations that hold in both directions"].examples == ("sibling (100% of its pairs)",)
+
+
+def test_worst_first_and_nothing_to_split_is_an_error(tmp_path: Path) -> None:
+    findings = check(write(tmp_path, inter="u|a|1\nu|b|1\nv|a|1", item="a|A"))
+    assert [finding.level for finding in findings] == sorted(
+        [f.level for f in findings], key="error warning note".index
+    )
+    assert findings[0].what == "users with fewer than 3 events"
+    assert findings[0].to_json()["share"] == 1.0
+
+
+def test_times_that_only_number_events(tmp_path: Path) -> None:
+    rows = "\n".join(f"u{u}|i{k}|{k}" for u in range(5) for k in range(4))
+    assert count(write(tmp_path, inter=rows), "times begin at the same value") == 1
+
+
+def test_without_times(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("user,item\n" + "".join(f"u,{k}\n" for k in range(6)))
+    assert count(tmp_path, "no time column") == 1
+    assert count(tmp_path, "events at the same time") == 0
+
+
+def test_stats(tmp_path: Path) -> None:
+    values = stats(write(tmp_path, **GOOD))
+    expected = {
+        "users": 4,
+        "items with events": 6,
+        "events": 20,
+        "density": 20 / 24,
+        "events a user, median": 5.0,
+        "catalogue items": 6,
+        "linked items": 6,
+        "triples": 6,
+        "relations": 1,
+        "entities": 7,
+        "named entities": 7,
+        "triples an item, mean": 1.0,
+    }
+    assert {name: values[name] for name in expected} == expected
+
+
+def test_a_graph_alone_and_nothing_at_all(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no interactions here"):
+        check(tmp_path)
+    write(tmp_path, kg="a|r|b")
+    assert stats(tmp_path) == {"triples": 1, "relations": 1, "entities": 2}
+    assert "no interactions here" in found(tmp_path)
+    for name in ("one.csv", "two.csv"):
+        (tmp_path / name).write_text("user,item\nu,1\n")
+    with pytest.raises(DataError, match="several interactions files"):
+        check(tmp_path)
+
+
+@pytest.mark.skipif("KPTOOL_DATA" not in os.environ, reason="needs KPTOOL_DATA, the folder of the shared data")
+def test_the_known_traps_are_found() -> None:
+    data = Path(os.environ["KPTOOL_DATA"])
+    movies = found(data / "movies")
+    assert round(movies["events at the same time as the user's one before"].share or 0, 2) == 0.51
+    assert round(movies["users whose last two events share their time"].share or 0, 2) == 0.44
+    music = {finding.what.split(" (")[0]: finding for finding in check(data / "music")}
+    assert round(music["events at the same time as the user's one before"].share or 0, 2) in (0.87, 0.88)
+    assert music["links to an entity that an earlier item has already"].count == 202
+    assert len(music["relations that repeat the pairs of another"].examples) == 1
+    assert count(data / "books", "times begin at the same value") == 1

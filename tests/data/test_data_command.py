@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def kptool(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kptoolkit", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "250"})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rows = [f"u{user}\ti{(user + k) % 5}\t{100 * user + k // 2}" for user in range(3) for k in range(4)]
+    (tmp_path / "x.inter").write_text("\n".join(["user_id:token\titem_id:token\ttimestamp:float", *rows]) + "\n")
+    return tmp_path
+
+
+def test_stats_and_check_as_tables_and_json(folder: Path) -> None:
+    table = kptool("data", "stats", folder)
+    assert table.returncode == 0
+    assert "events a user, median" in table.stdout
+    values = json.loads(kptool("data", "stats", folder, "--json").stdout)
+    assert (values["users"], values["events"]) == (3, 12)
+    shown = kptool("data", "check", folder)
+    assert shown.returncode == 0
+    assert "share their time" in " ".join(shown.stdout.replace("│", " ").split())
+    said = kptool("data", "check", folder, "--json")
+    levels = {finding["what"]: finding["level"] for finding in json.loads(said.stdout)}
+    assert levels["users whose last two events share their time"] == "warning"
+    assert said.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("y.inter", b"user_id\titem_id\n1\t2\n3\n", "y.inter, line 3: 1 fields"),
+        ("y.inter", b"user_id\titem_id\n1\t\xff\n", "y.inter, line 2: is not UTF-8"),
+        ("y.inter", b"", "y.inter: the file is empty"),
+        ("y.csv", b"user,thing\n1,2\n", "y.csv, line 1: no column item_id"),
+        ("y.csv", b"user,item,timestamp\n1,2,soon\n", "y.csv, line 2: timestamp 'soon'"),
+        ("y.inter.gz", gzip.compress(b"user_id\titem_id\n" + b"1\t2\n" * 9)[:-10], "ends too early"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["check", "stats"])
+def test_bad_files_end_with_2_and_one_line(tmp_path: Path, verb: str, name: str, content: bytes, says: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    said = kptool("data", verb, path)
+    assert said.returncode == 2
+    assert said.stdout == ""
+    assert says in said.stderr
+    assert said.stderr.startswith("error: ")
+    assert said.stderr.count("\n") == 1
+
+
+def test_no_folder_and_several_files(folder: Path) -> None:
+    said = kptool("data", "check", folder / "nothing")
+    assert said.returncode == 2
+    assert "no such file or folder" in said.stderr
+    (folder / "z.inter").write_text("user_id\titem_id\n1\t2\n")
+    said = kptool("data", "stats", folder)
+    assert said.returncode == 2
+    assert "several interactions files: x.inter, z.inter; give the path of one of them" in said.stderr
