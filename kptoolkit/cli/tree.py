@@ -84,14 +84,14 @@ def make_tree(
         InputError: Neither items nor a user with data, or one of them is unknown.
         PromptTooLongError: The latest item alone exceeds ``tree.max_tokens``.
     """
-    from kptoolkit.graph import Graph
-    from kptoolkit.prompts import TemplatePack, load_auto
-    from kptoolkit.tree import KnowledgeTree
-
     if not items and user is None:
         raise InputError("give a history: --item X (repeat it for several), or --user U --data DIR")
     if not items and config.data.dir is None:
         raise InputError(f"--user {user} without --item needs --data DIR, the folder with the interactions")
+    from kptoolkit.graph import Graph
+    from kptoolkit.prompts import TemplatePack, load_auto
+    from kptoolkit.tree import KnowledgeTree
+
     with Graph.open(config=config.graph, create=False) as graph:
         name = config.prompts.pack
         pack = load_auto(graph.relation_counts()) if name == "auto" else TemplatePack.load(name)

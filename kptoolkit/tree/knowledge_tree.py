@@ -15,7 +15,8 @@ from kptoolkit.errors import InputError
 from kptoolkit.prompts import MppTemplate, Segment, TemplatePack, clean_name
 from kptoolkit.tree.budget import LeftOut
 from kptoolkit.tree.linearise import HistoryItem, Linear, Node, Triplet, linearise
-from kptoolkit.tree.select import Ranking, Selection, select
+from kptoolkit.tree.ranking import Ranking
+from kptoolkit.tree.select import Selection, select
 from kptoolkit.tree.tokens import Tokenizer, WordTokenizer, cap_name
 from kptoolkit.tree.wording import Variants, Wording
 
