@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 
 #: Modules that register commands, in the order of ``kptool --help``. None of them imports torch at the top.
-COMMANDS: tuple[str, ...] = ("render_prompts", "tree", "data")
+COMMANDS: tuple[str, ...] = ("render_prompts", "tree", "data", "templates")
 
 for _name in COMMANDS:
     importlib.import_module(f"kptoolkit.cli.{_name}")

@@ -1,0 +1,162 @@
+"""``kptool templates``: packs listed, shown, checked, and held against a graph."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from kptoolkit.cli.app import app
+from kptoolkit.cli.session import Session, command
+from kptoolkit.errors import TemplateError
+from kptoolkit.prompts import (
+    Coverage,
+    Finding,
+    MppTemplate,
+    RelationTemplates,
+    TemplatePack,
+    check_pack,
+    load_auto,
+    pack_names,
+)
+
+MISTAKES_FOUND = 2
+HEAD, TAIL = "Alpha", "Beta"
+
+templates_app = typer.Typer(help="Template packs: the words of prompts.", no_args_is_help=True)
+app.add_typer(templates_app, name="templates")
+
+
+@command(templates_app, "list", example="kptool templates list", results=True)
+def list_packs(session: Session) -> None:
+    """List the packs that are shipped or installed."""
+    packs: list[TemplatePack] = []
+    for name in pack_names():
+        try:
+            packs.append(TemplatePack.load(name))
+        except TemplateError as error:
+            session.warn(str(error))
+    keys = ("name", "domain", "language", "relations", "mpp", "description")
+    rows = [[p.name, p.domain, p.language, len(p.relations), len(p.mpp), p.description] for p in packs]
+    if session.json:
+        session.emit([dict(zip(keys, row, strict=True)) for row in rows])
+    else:
+        session.table("Template packs", list(keys), rows)
+
+
+@command(templates_app, "show", example="kptool templates show movies", results=True)
+def show(
+    session: Session,
+    name: Annotated[str, typer.Argument(help="Name of a pack, or its folder.")],
+) -> None:
+    """Show all sentences of a pack."""
+    pack = TemplatePack.load(name)
+    if session.json:
+        session.emit(_pack_values(pack))
+    else:
+        session.out.print("\n".join(_pack_lines(pack)), markup=False, highlight=False, soft_wrap=True)
+
+
+@command(templates_app, "check", example="kptool templates check templates/movies", results=True)
+def check(
+    session: Session,
+    packs: Annotated[list[str] | None, typer.Argument(help="Names or folders; all packs when none is given.")] = None,
+) -> None:
+    """Check packs: syntax, variables, slots, ids, hostile names, unsafe expressions. Ends with 2 on any mistake.
+
+    A pack whose pack.yaml has filters: has the Python modules named there imported.
+    """
+    found = {name: check_pack(name) for name in packs or pack_names()}
+    if session.json:
+        session.emit([{"pack": name, "findings": [asdict(f) for f in findings]} for name, findings in found.items()])
+    else:
+        _print_findings(session, found)
+    if any(found.values()):
+        raise typer.Exit(MISTAKES_FOUND)
+
+
+@command(
+    templates_app,
+    "coverage",
+    example="kptool templates coverage --graph embedded:./kg --pack movies",
+    graph=True,
+    results=True,
+)
+def coverage(
+    session: Session,
+    pack: Annotated[
+        str | None, typer.Option("--pack", help="Name or folder; the one that covers most if unset.")
+    ] = None,
+) -> None:
+    """Show which relations of the graph a pack words, each with an example, and which the fallback words."""
+    from kptoolkit.graph import Graph
+
+    config = session.config(prompts__pack=pack)
+    chosen = None if config.prompts.pack == "auto" else TemplatePack.load(config.prompts.pack)
+    with Graph.open(config=config.graph, create=False) as graph:
+        counts = graph.relation_counts()
+    chosen = chosen or load_auto(counts)
+    _print_coverage(session, chosen, chosen.coverage(counts))
+
+
+def _pack_values(pack: TemplatePack) -> dict[str, Any]:
+    def sides(templates: RelationTemplates) -> dict[str, Any]:
+        return {"forward": templates.wordings(inverse=False), "inverse": templates.wordings(inverse=True)}
+
+    def mpp(template: MppTemplate) -> dict[str, Any]:
+        return {key: getattr(template, key) for key in ("id", "split", "text", "separator", "last_separator")}
+
+    return {
+        **{key: getattr(pack, key) for key in ("name", "domain", "language", "description", "mirrored")},
+        "aliases": dict(pack.aliases),
+        "filters": sorted(pack.filters),
+        "relations": {relation: sides(templates) for relation, templates in pack.relations.items()},
+        "fallback": sides(pack.fallback),
+        "neutral": sides(pack.neutral),
+        "mpp": [mpp(template) for template in pack.mpp],
+    }
+
+
+def _pack_lines(pack: TemplatePack) -> list[str]:
+    lines = [f"{pack.name} ({pack.domain or 'any domain'}, {pack.language}): {pack.description}", "", "Relations"]
+    others = {"(other relations)": pack.fallback, "(other relations whose id has no words)": pack.neutral}
+    for relation, templates in {**pack.relations, **others}.items():
+        also = [alias for alias, target in pack.aliases.items() if target == relation]
+        lines.append(f"  {relation}" + (f"   also: {', '.join(also)}" if also else ""))
+        lines += [f"    forward  {text}" for text in templates.wordings(inverse=False)]
+        lines += [f"    inverse  {text}" for text in templates.wordings(inverse=True)]
+    lines += ["", "Masked personalised prompts"]
+    lines += [f"  {template.id} ({template.split})  {template.text}" for template in pack.mpp]
+    return lines
+
+
+def _print_findings(session: Session, found: dict[str, list[Finding]]) -> None:
+    for name, findings in found.items():
+        verdict = f"{len(findings)} to mend" if findings else "no mistakes"
+        session.out.print(f"{name}: {verdict}", markup=False, highlight=False, soft_wrap=True)
+        for finding in findings:
+            weight = "" if finding.fatal else " (the pack loads all the same)"
+            session.out.print(f"  {finding}{weight}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_coverage(session: Session, pack: TemplatePack, covered: Coverage) -> None:
+    rows = [
+        {
+            "relation": row.relation,
+            "triples": row.count,
+            "template": row.template,
+            "fallback": row.fallback,
+            "example": pack.sentence(HEAD, row.relation, TAIL),
+            "inverse": pack.sentence(HEAD, row.relation, TAIL, inverse=True),
+        }
+        for row in covered.rows
+    ]
+    if session.json:
+        session.emit({"pack": pack.name, "share_of_triples": covered.share_of_triples, "relations": rows})
+        return
+    cells = [[r["relation"], r["triples"], r["template"] or "fallback", r["example"]] for r in rows]
+    caption = f"{covered.share_of_triples:.1%} of {covered.triples:,} triples have sentences of their own"
+    if covered.fallbacks:
+        caption += f"; the fallback words {len(covered.fallbacks)} relations, mend: add them to relations.yaml"
+    session.table(f"Pack {pack.name}", ["relation", "triples", "template", "example"], cells, caption=caption)
