@@ -64,7 +64,7 @@ def test_check_lists_every_mistake_with_its_place(broken: Path) -> None:
     assert lines[0] == "movies: no mistakes"
     place = "  pack generic, relations.yaml, 'bad', column"
     assert lines[2].startswith(f"{place} 32: forward sentence 1: undeclared variable 'tial'; use head and tail")
-    assert lines[3].startswith(f"{place} 7: inverse sentence 1: unsafe expression '__class__'; ")
+    assert lines[3].startswith(f"{place} 6: inverse sentence 1: unsafe expression '__class__'; ")
     assert lines[4].startswith("  pack generic, pack.yaml, ")
     reported = json.loads(kptool("check", str(broken), "--json").stdout)
     assert lines[1] == f"broken: {len(reported[0]['findings'])} to mend"
