@@ -57,7 +57,10 @@ class MppTemplate:
     parts: tuple[str | Slot, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        raise_first(mpp_findings(self.text, Place(file=FILE, key=self.id)))
+        place = Place(file=FILE, key=self.id)
+        if self.split not in SPLITS:
+            raise place.finding(f"unknown split '{self.split}'", f"write {' or '.join(SPLITS)}").error()
+        raise_first(mpp_findings(self.text, place))
         object.__setattr__(self, "parts", _parts(self.text))
 
     @property

@@ -15,7 +15,7 @@ from kptoolkit.prompts.coverage import Coverage, CoverageRow
 from kptoolkit.prompts.filters import filter_path
 from kptoolkit.prompts.findings import Place, raise_first
 from kptoolkit.prompts.mpp import FILE as MPP_FILE
-from kptoolkit.prompts.mpp import MppTemplate
+from kptoolkit.prompts.mpp import MppTemplate, mpp_findings
 from kptoolkit.prompts.reading import PACK_FILE, RELATIONS_FILE, read_parts
 from kptoolkit.prompts.relations import FALLBACK, NEUTRAL, RelationTemplates
 from kptoolkit.prompts.render import Segment, Sentence
@@ -135,8 +135,10 @@ class TemplatePack:
         Raises:
             TemplateError: The text is wrong or the id is taken.
         """
+        place = Place(self.name, MPP_FILE, id)
         if any(template.id == id for template in self.mpp):
-            raise Place(self.name, MPP_FILE, id).finding("duplicate id", "give it another id").error()
+            raise place.finding("duplicate id", "give it another id").error()
+        raise_first(mpp_findings(text, place))
         between = self.separator if separator is None else separator
         before_last = self.last_separator if last_separator is None else last_separator
         return replace(self, mpp=(*self.mpp, MppTemplate(id, text, split, between, before_last)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from functools import lru_cache
 from typing import Literal
 
 MAX_WORDS_LENGTH = 60
@@ -22,9 +23,12 @@ def clean_name(name: str) -> str:
 
     Half surrogates count as control characters; Unicode noncharacters are dropped.
     """
+    if name.isprintable() and "  " not in name and name == name.strip():
+        return name
     return " ".join(_CONTROLS.sub(" ", name.translate(_SENTINELS)).split())
 
 
+@lru_cache(maxsize=4096)
 def relation_words(relation: str) -> str:
     """The words in a relation id, ``""`` when it has none.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import sys
 from dataclasses import FrozenInstanceError
 from pathlib import Path
@@ -10,10 +11,15 @@ import pytest
 
 from kptoolkit.errors import TemplateError, UnknownNameError
 from kptoolkit.prompts import MppTemplate, Slot, TemplatePack, load_auto, pack_names
+from kptoolkit.prompts import pack as pack_module
 
 
 def loud(name: str) -> str:
     return name.upper() + "!"
+
+
+def test_the_example_in_the_docstring() -> None:
+    assert doctest.testmod(pack_module) == (0, 2)
 
 
 class TestChanges:
@@ -57,6 +63,10 @@ class TestChanges:
         assert pack.mpp_template("a").render(["x", "y", "z"]) == "x / y // z? ___"
         with pytest.raises(TemplateError, match=r"pack mine, mpp.yaml, 'a': duplicate id"):
             pack.with_mpp("a", "{{ mask }} follows {{ history }}")
+        with pytest.raises(TemplateError, match=r"pack mine, mpp.yaml, 'b': 0 of the slot \{\{ mask \}\}"):
+            pack.with_mpp("b", "{{ history }}")
+        with pytest.raises(TemplateError, match="'b': unknown split 'test'; write train or held_out"):
+            pack.with_mpp("b", "{{ history }} {{ mask }}", split="test")  # type: ignore[arg-type]
         with pytest.raises(UnknownNameError, match="no MPP template 'aa'; nearest: a"):
             pack.mpp_template("aa")
 
