@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kptoolkit.resources import demo_data_dir
+
+BARE = [
+    (["tree"], "give a history: --item X"),
+    (["render-prompts", "--user", "Ada Finch"], "needs --data DIR"),
+    (["tree", "--item", "Emma", "--output", "tree.gif"], "must end in .png or .json"),
+]
+
+
+def kptool(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kptoolkit", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The bundled books, loaded into an embedded graph."""
+    uri = f"embedded:{tmp_path_factory.mktemp('graph') / 'kg'}"
+    done = kptool("load-kg", demo_data_dir(), "--graph", uri)
+    assert done.returncode == 0, done.stderr
+    return uri
+
+
+@pytest.mark.parametrize(("arguments", "message"), BARE)
+def test_wrong_calls_are_answered_in_a_line(arguments: list[str], message: str) -> None:
+    done = kptool(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
+
+
+@pytest.mark.embedded
+def test_prompts_are_shown_by_item_and_hop(graph: str) -> None:
+    arguments = ("render-prompts", "--item", "Oliver Twist", "--item", "b001", "--hops", 2, "--degree", 2)
+    text = kptool(*arguments, "--graph", graph)
+    assert text.returncode == 0, text.stderr
+    whole = json.loads(kptool(*arguments, "--graph", graph, "--json").stdout)
+    assert text.stdout.startswith(whole["mpp"]["text"])
+    assert [item["item"] for item in whole["items"]] == ["b002", "b001"]
+    assert set(whole["items"][0]["hops"]) == {"1", "2"}
+    for item in whole["items"]:
+        for sentences in item["hops"].values():
+            assert all(f"      {sentence}\n" in text.stdout for sentence in sentences)
+    assert whole["tokens"]["unit"] == "words"
+    assert "tokens, counted by words" in text.stdout
+    assert whole["pack"] == "books"
+
+
+@pytest.mark.embedded
+def test_a_user_brings_a_history(graph: str) -> None:
+    done = kptool("render-prompts", "--user", "Ada Finch", "--data", demo_data_dir(), "--graph", graph, "--json")
+    assert done.returncode == 0, done.stderr
+    whole = json.loads(done.stdout)
+    assert len(whole["items"]) == 5
+    assert "Ada Finch" in whole["mpp"]["text"]
+
+
+@pytest.mark.embedded
+def test_the_tree_is_drawn_and_written(graph: str, tmp_path: Path) -> None:
+    for name in ("tree.png", "tree.json"):
+        done = kptool("tree", "--item", "Oliver Twist", "--output", tmp_path / name, "--graph", graph)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "tree.png").read_bytes().startswith(b"\x89PNG")
+    whole = json.loads((tmp_path / "tree.json").read_text(encoding="utf-8"))
+    assert [node["kind"] for node in whole["nodes"]][:3] == ["root", "item", "triplet"]
+    assert len(whole["sequence"]["node"]) == whole["tokens"]["count"]
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--item", "Oliver Twits"], "nearest: Oliver Twist"),
+        (["--user", "Ada Finsh", "--data", str(demo_data_dir())], "nearest: Ada Finch"),
+        (["--item", "b001", "--mpp", "books-99"], "no MPP template 'books-99'"),
+        (["--item", "b001", "--set", "tree.max_tokens=8"], "tree.max_tokens allows 8"),
+    ],
+)
+def test_what_is_unknown_or_too_long_is_answered_in_a_line(graph: str, arguments: list[str], message: str) -> None:
+    done = kptool("tree", *arguments, "--graph", graph)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("command", ["tree", "render-prompts"])
+def test_no_model_library_is_imported(graph: str, command: str) -> None:
+    program = (
+        "import sys; from kptoolkit.cli.app import app\n"
+        f"app([{command!r}, '--item', 'b001', '--graph', {graph!r}], standalone_mode=False)\n"
+        "print(sorted({'torch', 'transformers'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=180)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "[]"
