@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -27,7 +26,8 @@ from kptoolkit.errors import DataError, shorten
 
 TAB_SUFFIXES = frozenset({".inter", ".item", ".link", ".ent", ".kg", ".user", ".tsv"})
 SUFFIXES = TAB_SUFFIXES | {".csv", ".parquet"}
-_CHUNK = 100_000
+_CHUNK = 20_000
+_BLOCK = 1 << 22
 _GZIP_MAGIC = b"\x1f\x8b"
 _Row = tuple[int, list[str]]
 
@@ -57,9 +57,10 @@ class Table:
             DataError: A value is empty; the message names the line.
         """
         values = self.columns[name]
-        blank = np.fromiter((not value.strip() for value in values), dtype=bool, count=len(values))
-        if blank.any():
-            raise DataError(f"no {name} in this row", self.path, int(self.lines[int(np.argmax(blank))]))
+        blank = {value for value in set(values) if not value.strip()}
+        if blank:
+            first = next(row for row, value in enumerate(values) if value in blank)
+            raise DataError(f"no {name} in this row", self.path, int(self.lines[first]))
         return values
 
     def times(self, name: str) -> NDArray[np.float64]:
@@ -189,9 +190,8 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 class _Lines:
     """Decoded lines of a file, counted, line ends included."""
 
-    def __init__(self, path: Path, raw: IO[bytes]) -> None:
-        self.path, self.number = path, 0
-        self._raw = io.BufferedReader(raw, 1 << 20) if isinstance(raw, io.RawIOBase) else raw
+    def __init__(self, path: Path, raw: Iterable[bytes]) -> None:
+        self.path, self.number, self._raw = path, 0, raw
 
     def __iter__(self) -> Iterator[str]:
         try:
@@ -251,6 +251,50 @@ def _header(path: Path, rows: Iterator[_Row]) -> list[str]:
 
 
 def _read_text(path: Path, required: Mapping[str, Sequence[str]], optional: Mapping[str, Sequence[str]]) -> Table:
+    regular = None if suffix_of(path) == ".csv" else _read_regular(path, required, optional)
+    return regular or _read_rows(path, required, optional)
+
+
+def _read_regular(
+    path: Path, required: Mapping[str, Sequence[str]], optional: Mapping[str, Sequence[str]]
+) -> Table | None:
+    """A tab-separated file in which every line has every field, split block by block; ``None`` for any other.
+
+    Several times as fast as row by row; what is wrong with other files is left to :func:`_read_rows` to find and name.
+    """
+    rows, memo = 0, dict[str, str]()
+    try:
+        with _opened(path) as raw:
+            names = _header(path, _tab_rows(_Lines(path, iter([raw.readline()]))))
+            positions = _positions(path, names, required, optional)
+            values: dict[str, list[str]] = {name: [] for name in positions}
+            while lines := raw.readlines(_BLOCK):
+                block = b"".join(lines).replace(b"\r\n", b"\n").removesuffix(b"\n") + b"\n"
+                if not _is_regular(block, len(names)):
+                    return None
+                cells = block.decode("utf-8").replace("\n", "\t").split("\t")[:-1]
+                rows += len(cells) // len(names)
+                for name, position in positions.items():
+                    column = cells[position :: len(names)]
+                    values[name].extend(map(memo.setdefault, column, column) if name in required else column)
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error):
+        return None
+    if not rows:
+        return None
+    return Table(path, {name: _objects(column) for name, column in values.items()}, np.arange(2, rows + 2))
+
+
+def _is_regular(block: bytes, width: int) -> bool:
+    """Whether the separators of whole lines are ``width - 1`` tabs and a line end, over and over."""
+    marks = np.frombuffer(block, dtype=np.uint8)
+    separators = marks[(marks == ord("\t")) | (marks == ord("\n"))]
+    if len(separators) % width or b"\r" in block:
+        return False
+    ends = (separators == ord("\n")).reshape(-1, width)
+    return bool(ends[:, -1].all()) and not bool(ends[:, :-1].any())
+
+
+def _read_rows(path: Path, required: Mapping[str, Sequence[str]], optional: Mapping[str, Sequence[str]]) -> Table:
     memo: dict[str, str] = {}
     lines: list[NDArray[np.int64]] = []
     with _rows(path) as rows:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kptoolkit.data import tables
 from kptoolkit.data.tables import columns_of, read_table
 from kptoolkit.errors import DataError
 
@@ -151,3 +152,37 @@ def test_what_the_csv_module_writes_is_read_back(tmp_path_factory: pytest.TempPa
     table = read_table(path, WANTED)
     found = list(zip(table.columns["user_id"], table.columns["item_id"], strict=True))
     assert found == rows
+
+
+CELL = st.text(st.sampled_from('ab é\u2028\x0b\x85"'), max_size=5)
+LINES = st.lists(st.tuples(CELL, CELL).map("\t".join), min_size=1, max_size=12)
+
+
+@given(LINES, st.booleans(), st.sampled_from(["\n", "\r\n"]))
+def test_splitting_blocks_equals_splitting_rows(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], end: bool, newline: str
+) -> None:
+    path = tmp_path_factory.mktemp("tab") / "x.tsv"
+    path.write_bytes((newline.join(["user\titem", *lines]) + (newline if end else "")).encode())
+    regular, rows = tables._read_regular(path, WANTED, {}), tables._read_rows(path, WANTED, {})
+    assert regular is not None
+    assert regular.lines.tolist() == rows.lines.tolist()
+    for name in WANTED:
+        assert regular.columns[name].tolist() == rows.columns[name].tolist()
+
+
+@pytest.mark.parametrize(
+    "text", ["u\ti\na\tb\n\nc\td\n", "u\ti\na\n", "u\ti\na\tb\tc\n", "u\ti\na\tb\rc\td\n", "u\ti\n"]
+)
+def test_other_files_are_read_row_by_row(tmp_path: Path, text: str) -> None:
+    assert tables._read_regular(write(tmp_path / "x.tsv", text), {"u": ("u",), "i": ("i",)}, {}) is None
+
+
+def test_clean_files_are_split_by_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_BLOCK", 10)
+    lines = [f"u{k}\ti{k}\t{k}" for k in range(50)]
+    found = tables._read_regular(write(tmp_path / "x.inter", "\n".join(["user\titem\tts", *lines])), WANTED, TIME)
+    assert found is not None
+    assert found.columns["item_id"].tolist() == [f"i{k}" for k in range(50)]
+    assert found.times("timestamp").tolist() == list(range(50))
+    assert found.lines.tolist() == list(range(2, 52))
