@@ -86,7 +86,7 @@ class Query:
         except StatementError as error:
             raise QueryFileError(f"{self.path}: {error}") from error
         for column in self.columns:
-            if column not in records.columns:
+            if records.rows and column not in records.columns:
                 raise QueryFileError(
                     f"{self.path}: its rows lack the column '{column}' (they have: "
                     f"{shorten(', '.join(records.columns)) or 'none'}); RETURN it"

@@ -32,7 +32,9 @@ class Records:
         return len(self.rows)
 
     def column(self, name: str) -> list[Any]:
-        """The values of one column."""
+        """The values of one column; none when there are no rows, for which ArcadeDB names no columns."""
+        if not self.rows:
+            return []
         index = self.columns.index(name)
         return [row[index] for row in self.rows]
 

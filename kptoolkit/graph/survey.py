@@ -183,7 +183,7 @@ def _items(source: TripleSource, entities: _Numbers) -> tuple[list[SourceItem], 
     titles: dict[str, str] = {}
     for table in source.items():
         blank = [""] * len(table)
-        for item_id, title in zip(table["item_id"], table["title"] if "title" in table else blank, strict=True):
+        for item_id, title in zip(table["item_id"], table.columns.get("title", blank), strict=True):
             titles[item_id] = title.strip() or titles.get(item_id, "")
     links: dict[str, str] = {}
     repeated = 0
@@ -195,11 +195,11 @@ def _items(source: TripleSource, entities: _Numbers) -> tuple[list[SourceItem], 
     taken: set[str] = set()
     items = []
     for item_id, title in titles.items():
-        entity_id = links.get(item_id)
-        number = -1 if entity_id is None else entities.index[entity_id]
-        items.append(SourceItem(item_id, title, number, entity_id is not None and entity_id not in taken))
-        if entity_id is not None:
-            taken.add(entity_id)
+        linked = links.get(item_id)
+        number = -1 if linked is None else entities.index[linked]
+        items.append(SourceItem(item_id, title, number, linked is not None and linked not in taken))
+        if linked is not None:
+            taken.add(linked)
     return items, repeated
 
 

@@ -50,10 +50,12 @@ class Table:
     Attributes:
         columns: One list of texts a column, all of the same length; an optional column that the file lacks is absent.
         lines: Line number in the file of each row, from 1.
+        path: The file, ``""`` when there is none.
     """
 
     columns: dict[str, list[str]]
     lines: list[int]
+    path: str = ""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -88,7 +90,7 @@ class BadRows:
     count: int = 0
     rows: list[BadRow] = field(default_factory=list)
 
-    def add(self, path: Path, line: int, reason: str) -> None:
+    def add(self, path: str | Path, line: int, reason: str) -> None:
         """Note one bad row.
 
         Raises:
@@ -178,10 +180,10 @@ class _Reader:
             kept.append(cells)
             lines.append(self.line)
             if len(kept) == self.batch_rows:
-                yield _table(kept, lines, places)
+                yield _table(kept, lines, places, self.path)
                 kept, lines = [], []
         if kept:
-            yield _table(kept, lines, places)
+            yield _table(kept, lines, places, self.path)
 
     def _rows(self, file: IO[str]) -> Iterator[list[str]]:
         if self.comma:
@@ -226,9 +228,9 @@ def _open(path: Path, newline: str) -> IO[str]:
     return io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline=newline)
 
 
-def _table(rows: list[list[str]], lines: list[int], places: Mapping[str, int]) -> Table:
+def _table(rows: list[list[str]], lines: list[int], places: Mapping[str, int], path: Path) -> Table:
     by_place = list(zip(*rows, strict=True))
-    return Table({name: list(by_place[at]) for name, at in places.items()}, lines)
+    return Table({name: list(by_place[at]) for name, at in places.items()}, lines, str(path))
 
 
 def _wrong(cells: list[str], width: int, required: Sequence[tuple[str, int]]) -> str | None:

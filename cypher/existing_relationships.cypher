@@ -1,0 +1,6 @@
+// The triples whose heads are these.
+// parameters: heads
+// columns: head, relation, tail
+UNWIND $heads AS id
+MATCH (h:Entity {id: id})-[r]->(t:Entity)
+RETURN id AS head, coalesce(r.relation, type(r)) AS relation, t.id AS tail

@@ -1,0 +1,7 @@
+// One node that kptool did not load; no row when there is none.
+// parameters: none
+// columns: labels
+MATCH (n)
+WHERE coalesce(n.source, '') <> 'kptool'
+RETURN labels(n) AS labels
+LIMIT 1

@@ -1,0 +1,6 @@
+// Makes entities items.
+// parameters: rows
+// columns: none
+UNWIND $rows AS row
+MATCH (n:Entity {id: row.entity_id})
+SET n:Item, n.item_id = row.item_id

@@ -1,0 +1,10 @@
+// Adds the entities that are not there, and names those that have no name or another one; a name that kptool did not
+// write stays.
+// parameters: rows
+// columns: none
+UNWIND $rows AS row
+MERGE (n:Entity {id: row.id})
+ON CREATE SET n.degree = 0, n.source = 'kptool'
+WITH n, row
+WHERE row.name IS NOT NULL AND (n.name IS NULL OR (n.source = 'kptool' AND n.name <> row.name))
+SET n.name = row.name, n.name_lower = row.name_lower

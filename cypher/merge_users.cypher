@@ -1,0 +1,6 @@
+// Adds the users that are not there.
+// parameters: ids
+// columns: none
+UNWIND $ids AS id
+MERGE (u:User {id: id})
+ON CREATE SET u.source = 'kptool'

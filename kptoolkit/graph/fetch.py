@@ -1,0 +1,108 @@
+"""Asks a graph for neighbourhoods, breadth first, one query a hop for a frontier; and keeps the answer on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from kptoolkit.errors import DataError
+from kptoolkit.graph.batches import Meter, chunks
+from kptoolkit.graph.neighbourhoods import Neighbourhoods, Row, deal
+from kptoolkit.graph.queries import QuerySet
+from kptoolkit.graph.store import GraphStore
+from kptoolkit.progress import ProgressCallback
+
+
+def cache_key(graph: str, queries: QuerySet, roots: Sequence[str], max_degree: int, cap: int) -> str:
+    """Fingerprint of all that decides an answer but the number of hops."""
+    texts = [queries[name].text for name in ("neighbours", "entities_by_id")]
+    asked = json.dumps([graph, texts, max_degree, cap, list(roots)], ensure_ascii=True)
+    return hashlib.sha256(asked.encode()).hexdigest()
+
+
+def cached(folder: Path, key: str, hops: int) -> Neighbourhoods | None:
+    """What is kept under ``key`` if it was fetched for at least ``hops``; damaged files count as none."""
+    try:
+        kept = Neighbourhoods.load(folder / key)
+    except DataError:
+        return None
+    return kept.limited(hops) if kept.fingerprint == key and kept.hops >= hops else None
+
+
+def fetch(
+    store: GraphStore,
+    queries: QuerySet,
+    roots: Sequence[str],
+    hops: int,
+    *,
+    max_degree: int,
+    cap: int,
+    frontier: int,
+    key: str,
+    progress: ProgressCallback,
+) -> Neighbourhoods:
+    """Ask the graph.
+
+    Args:
+        store: The graph database.
+        queries: Its queries.
+        roots: Entity ids; ones the graph does not know are kept as -1.
+        hops: How far to go.
+        max_degree: From the second hop on, nodes with more relationships are not expanded.
+        cap: Rows kept of one node.
+        frontier: Nodes asked about in one query.
+        key: Fingerprint of the answer.
+        progress: Who wants to hear.
+    """
+    rows: list[Row] = []
+    dropped: dict[str, int] = {}
+    seen: set[str] = set()
+    asking = sorted(set(roots))
+    for hop in range(1, hops + 1):
+        seen.update(asking)
+        meter = Meter(f"fetch hop {hop}", len(asking), "entities", progress)
+        reached: set[str] = set()
+        for chunk in chunks(asking, frontier):
+            guard = None if hop == 1 else max_degree
+            found = queries["neighbours"].read(store, frontier=chunk, max_degree=guard, cap=cap)
+            columns = (found.column(name) for name in ("id", "relation", "other", "forward"))
+            for node, several in _by_node(list(zip(*columns, strict=True))).items():
+                kept = several if len(several) <= cap else deal(several, cap)
+                if len(several) > cap:
+                    dropped[node] = len(set(several)) - len(kept)
+                rows += kept
+                reached.update(row[2] for row in kept)
+            meter.add(len(chunk))
+        asking = sorted(reached - seen)
+        if not asking:
+            break
+    nodes = _nodes(
+        store, queries, sorted({end for row in rows for end in (row[0], row[2])} | set(roots)), frontier, progress
+    )
+    return Neighbourhoods.of_rows(roots, nodes, rows, hops=hops, dropped=dropped, fingerprint=key)
+
+
+def _by_node(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    by_node: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_node[row[0]].append(row)
+    return by_node
+
+
+def _nodes(
+    store: GraphStore, queries: QuerySet, ids: Sequence[str], frontier: int, progress: ProgressCallback
+) -> dict[str, tuple[str, int]]:
+    """Name and degree of the entities among ``ids`` that the graph has."""
+    meter = Meter("fetch names", len(ids), "entities", progress)
+    nodes = {}
+    for chunk in chunks(ids, frontier):
+        found = queries["entities_by_id"].read(store, ids=chunk)
+        columns = (found.column(name) for name in ("id", "name", "degree"))
+        nodes.update(
+            {node: (name, -1 if degree is None else degree) for node, name, degree in zip(*columns, strict=True)}
+        )
+        meter.add(len(chunk))
+    return nodes

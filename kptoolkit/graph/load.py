@@ -1,0 +1,382 @@
+"""Loads a surveyed source into a graph, counts what arrived, and goes on where an earlier load was interrupted.
+
+Whatever kptool writes has ``source: 'kptool'``; one ``:KptoolGraph`` node holds a revision and whether a load is under
+way. Nodes of other people are told by the missing mark.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+from kptoolkit.errors import DataError, GraphNotEmptyError, LoadError, shorten
+from kptoolkit.graph.batches import Meter, chunks
+from kptoolkit.graph.interactions import existing_items, load_interactions
+from kptoolkit.graph.queries import Query, QuerySet
+from kptoolkit.graph.readers import TripleSource
+from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
+from kptoolkit.graph.survey import Mirrored, SourceItem, Survey, survey
+from kptoolkit.graph.tables import BadRow
+from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
+
+Mode = Literal["upsert", "replace"]
+COMPLETE, LOADING, DELETING = "complete", "loading", "deleting"
+
+
+@dataclass
+class LoadReport:
+    """What was read and what was written.
+
+    Attributes:
+        source: Name of the source.
+        mode: ``"upsert"`` or ``"replace"``.
+        dry_run: Whether nothing was written.
+        triples_read: Triples in the source.
+        duplicates: Of these, repeated ones.
+        relationships: Distinct triples.
+        self_loops: Distinct triples whose head is their tail.
+        entities: Entities in triples and links.
+        nameless_entities: Entities without a name.
+        entities_without_triples: Entities that only a link names.
+        items: Items.
+        unlinked_items: Items without an entity.
+        shared_entity_items: Items whose entity has an earlier item.
+        repeated_links: Links of an item that had another link already, left out.
+        relations: Distinct triples by relation, the most frequent first.
+        mirrored: Relations that state each other's inverse.
+        bad_rows: Rows skipped.
+        bad_row_list: The first thousand of them.
+        resumed: Whether an interrupted load was found and carried on.
+        written: What changed in the graph.
+        interactions: Interactions in the source, ``None`` when they were not asked for.
+        graph: Entities, relationships and items in the graph afterwards, counted there.
+        seconds: Wall time.
+    """
+
+    source: str
+    mode: Mode
+    dry_run: bool
+    triples_read: int
+    duplicates: int
+    relationships: int
+    self_loops: int
+    entities: int
+    nameless_entities: int
+    entities_without_triples: int
+    items: int
+    unlinked_items: int
+    shared_entity_items: int
+    repeated_links: int
+    relations: dict[str, int]
+    mirrored: list[Mirrored]
+    bad_rows: int = 0
+    bad_row_list: list[BadRow] = field(default_factory=list)
+    resumed: bool = False
+    written: WriteCounters = field(default_factory=WriteCounters)
+    interactions: int | None = None
+    graph: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, source: TripleSource, found: Survey, mode: Mode, *, dry_run: bool) -> LoadReport:
+        """What a survey says, before anything is written."""
+        return cls(
+            source=source.label,
+            mode=mode,
+            dry_run=dry_run,
+            triples_read=found.triples_read,
+            duplicates=found.triples_read - len(found),
+            relationships=len(found),
+            self_loops=found.self_loops,
+            entities=len(found.entities),
+            nameless_entities=sum(not name for name in found.names),
+            entities_without_triples=int((found.degrees == 0).sum()),
+            items=len(found.items),
+            unlinked_items=sum(item.entity < 0 for item in found.items),
+            shared_entity_items=sum(item.entity >= 0 and not item.first for item in found.items),
+            repeated_links=found.repeated_links,
+            relations=found.relation_counts(),
+            mirrored=found.mirrored(),
+            bad_rows=source.bad_rows.count,
+            bad_row_list=list(source.bad_rows.rows),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures as JSON-able values."""
+        return asdict(self)
+
+
+def dry_run(source: TripleSource, mode: Mode = "upsert", progress: ProgressCallback = silent) -> LoadReport:
+    """Read a source and report, without a graph.
+
+    Raises:
+        DataError: A file is wrong.
+    """
+    start = time.monotonic()
+    report = LoadReport.of(source, survey(source, progress), mode, dry_run=True)
+    report.seconds = time.monotonic() - start
+    return report
+
+
+def load(
+    store: GraphStore,
+    queries: QuerySet,
+    source: TripleSource,
+    *,
+    mode: Mode = "upsert",
+    into_existing: bool = False,
+    batch_size: int = 5000,
+    interactions: bool = False,
+    progress: ProgressCallback = silent,
+) -> LoadReport:
+    """Load a source and verify the counts; see :meth:`kptoolkit.graph.graph.Graph.load`."""
+    start = time.monotonic()
+    found = survey(source, progress)
+    report = LoadReport.of(source, found, mode, dry_run=False)
+    loader = _Loader(store, queries, found, mode, batch_size, progress)
+    loader.check_foreign(into_existing)
+    report.resumed = loader.begin()
+    loader.entities()
+    loader.items()
+    loader.relationships()
+    loader.degrees()
+    report.graph = loader.verify()
+    report.written = loader.written + loader.deleted
+    if interactions:
+        report.interactions, counters = load_interactions(store, queries, source, batch_size, progress)
+        report.written += counters
+    loader.finish()
+    report.bad_rows, report.bad_row_list = source.bad_rows.count, list(source.bad_rows.rows)
+    report.seconds = time.monotonic() - start
+    return report
+
+
+class _Loader:
+    """One load: what was there before, and what has been written since."""
+
+    def __init__(
+        self,
+        store: GraphStore,
+        queries: QuerySet,
+        found: Survey,
+        mode: Mode,
+        batch_size: int,
+        progress: ProgressCallback,
+    ) -> None:
+        self.store, self.queries, self.found, self.mode = store, queries, found, mode
+        self.batch_size, self.progress = batch_size, progress
+        self.written, self.deleted = WriteCounters(), WriteCounters()
+        self.before: dict[str, int] = {}
+        self.existing: dict[str, dict[str, Any]] = {}
+        self.entities_created = self.items_created = 0
+        self.touched: set[int] = set()
+        self.resumed = False
+        rows = queries["meta"].read(store).dicts()
+        self.meta = rows[0] if rows else {"revision": None, "state": COMPLETE, "mode": None, "source": None}
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the graph held nothing when loading began, so that nothing can be there twice."""
+        return not (self.before["entities"] or self.before["items"])
+
+    def check_foreign(self, into_existing: bool) -> None:
+        """Refuse a database with nodes of other people."""
+        foreign = self.queries["foreign_nodes"].read(self.store)
+        if len(foreign) and not into_existing:
+            labels = ":".join(foreign.column("labels")[0]) or "no label"
+            raise GraphNotEmptyError(
+                f"the database at {self.store.uri} holds nodes that kptool did not load (e.g. {shorten(labels)}); "
+                "use another database, or add yours to it with --into-existing"
+            )
+
+    def begin(self) -> bool:
+        """Make the schema, delete what is to be replaced, and note that a load is under way; whether it was before."""
+        for query in self.queries:
+            if query.path.stem.startswith("schema_"):
+                query.write(self.store)
+        digest = self.found.digest()
+        interrupted = self.meta["state"] != COMPLETE
+        goes_on = (self.meta["state"], self.meta["mode"], self.meta["source"]) == (LOADING, self.mode, digest)
+        if self.mode == "replace" and not goes_on:
+            self._note(DELETING, digest)
+            self._delete()
+        self._note(LOADING, digest)
+        self.before = self._counts()
+        self.existing = existing_items(self.store, self.queries, [i.item_id for i in self.found.items], self.batch_size)
+        self.resumed = interrupted and not self.fresh
+        return self.resumed
+
+    def entities(self) -> None:
+        """Write the entities."""
+        query = self.queries["create_entities" if self.fresh else "merge_entities"]
+        rows = [
+            {"id": entity, "name": name or None, "name_lower": name.casefold() or None, "degree": degree}
+            for entity, name, degree in zip(
+                self.found.entities, self._names(), self.found.degrees.tolist(), strict=True
+            )
+        ]
+        self.entities_created = self._send("load entities", query, "rows", rows, "entities").nodes_created
+
+    def items(self) -> None:
+        """Write the items: label the entity of each, or make a node of its own."""
+        new = [item for item in self.found.items if item.item_id not in self.existing]
+        free = self._free_entities(item for item in new if item.entity >= 0)
+        label, create = [], []
+        for item in new:
+            if item.entity in free:
+                free.discard(item.entity)
+                label.append({"item_id": item.item_id, "entity_id": self.found.entities[item.entity]})
+            else:
+                create.append(self._item_row(item))
+        self.items_created = len(new)
+        self._send("label items", self.queries["label_items"], "rows", label, "items")
+        self._send("load other items", self.queries["create_items"], "rows", create, "items")
+        self._send("update items", self.queries["update_items"], "rows", self._changed(), "items")
+
+    def relationships(self) -> None:
+        """Write the triples that are not there."""
+        head, relation, tail = self.found.head, self.found.relation, self.found.tail
+        meter = Meter("load triples", len(head), "triples", self.progress)
+        for start in range(0, len(head), self.batch_size):
+            batch = slice(start, start + self.batch_size)
+            codes = list(zip(head[batch].tolist(), relation[batch].tolist(), tail[batch].tolist(), strict=True))
+            wanted = len(codes)
+            if self.fresh:
+                counters = self.queries["create_relationships"].write(self.store, rows=self._triples(codes))
+            else:
+                wanted, counters = self.store.transact(partial(self._add_missing, codes=codes))
+            if counters.relationships_created != wanted:
+                raise LoadError(
+                    f"of {wanted} triples sent from number {start + 1} on, {counters.relationships_created} were "
+                    f"written to {self.store.uri}; load again with --replace"
+                )
+            self.written += counters
+            meter.add(len(codes))
+
+    def degrees(self) -> None:
+        """Count anew where relationships were added; everywhere after an interruption."""
+        if not self.fresh:
+            touched = [self.found.entities[code] for code in sorted(self.touched)]
+            ids = list(self._all_entities()) if self.resumed else touched
+            self._send("count degrees", self.queries["refresh_degrees"], "ids", ids, "entities")
+
+    def verify(self) -> dict[str, int]:
+        """Compare the counts in the graph with what was there and what was sent."""
+        after = self._counts()
+        expected = {
+            "entities": self.before["entities"] + self.entities_created,
+            "relationships": self.before["relationships"] + self.written.relationships_created,
+            "items": self.before["items"] + self.items_created,
+        }
+        for name, count in expected.items():
+            if after[name] != count:
+                raise LoadError(
+                    f"{self.store.uri} holds {after[name]:,} {name} where {count:,} were expected; somebody else may "
+                    "have written to it; load again with --replace"
+                )
+        if self.fresh and (after["entities"], after["relationships"]) != (len(self.found.entities), len(self.found)):
+            raise LoadError(f"{self.store.uri} does not hold what was sent; load again with --replace")
+        return after
+
+    def finish(self) -> None:
+        """Note that the load is complete, under a new revision when it changed the knowledge."""
+        changed = bool(self.written + self.deleted) or self.resumed or self.meta["revision"] is None
+        self.meta["revision"] = uuid.uuid4().hex if changed else self.meta["revision"]
+        self._note(COMPLETE, self.found.digest())
+
+    def _note(self, state: str, digest: str) -> None:
+        revision = self.meta["revision"]
+        self.queries["set_meta"].write(self.store, revision=revision, state=state, mode=self.mode, source=digest)
+
+    def _counts(self) -> dict[str, int]:
+        return {name: int(count) for name, count in self.queries["counts"].read(self.store).dicts()[0].items()}
+
+    def _delete(self) -> None:
+        for name in ("delete_relationships", "delete_nodes"):
+            done = 0
+            while counters := self.queries[name].write(self.store, limit=self.batch_size):
+                self.deleted += counters
+                done += counters.relationships_deleted + counters.nodes_deleted
+                self.progress(ProgressEvent(name.replace("_", " "), done, None, "deleted"))
+
+    def _names(self) -> list[str]:
+        """Names of the entities; the item that labels an entity in the graph goes before the source's first."""
+        names = list(self.found.names)
+        for item in self.found.items:
+            if item.title and self.existing.get(item.item_id, {}).get("is_entity"):
+                names[item.entity] = item.title
+        return names
+
+    def _free_entities(self, items: Iterable[SourceItem]) -> set[int]:
+        """Numbers of the entities that may be labelled as items."""
+        codes = {self.found.entities[item.entity]: item.entity for item in items}
+        free: set[int] = set()
+        for chunk in chunks(list(codes), self.batch_size):
+            free.update(
+                codes[entity] for entity in self.queries["free_entities"].read(self.store, ids=chunk).column("id")
+            )
+        return free
+
+    def _item_row(self, item: SourceItem) -> dict[str, Any]:
+        entity = None if item.entity < 0 else self.found.entities[item.entity]
+        name = item.title or ("" if item.entity < 0 else self.found.names[item.entity])
+        return {
+            "item_id": item.item_id,
+            "name": name or None,
+            "name_lower": name.casefold() or None,
+            "entity_id": entity,
+        }
+
+    def _changed(self) -> list[dict[str, Any]]:
+        """Rows of the items that are there and that the source names or links anew."""
+        rows = []
+        for item in self.found.items:
+            if item.item_id not in self.existing:
+                continue
+            have, row = self.existing[item.item_id], self._item_row(item)
+            if have["entity_id"] and row["entity_id"] and have["entity_id"] != row["entity_id"]:
+                raise DataError(
+                    f"item '{shorten(item.item_id)}' is linked to '{shorten(row['entity_id'])}' and in the graph to "
+                    f"'{shorten(have['entity_id'])}'; load with --replace to change links"
+                )
+            renamed = bool(item.title) and item.title != have["name"]
+            linked = bool(row["entity_id"]) and not have["entity_id"]
+            if not have["is_entity"] and (renamed or linked):
+                rows.append({**row, "entity_id": row["entity_id"] or have["entity_id"]})
+        return rows
+
+    def _triples(self, codes: Iterable[tuple[int, int, int]]) -> list[dict[str, str]]:
+        entities, relations = self.found.entities, self.found.relations
+        return [{"head": entities[h], "relation": relations[r], "tail": entities[t]} for h, r, t in codes]
+
+    def _add_missing(
+        self, transaction: GraphTransaction, *, codes: Sequence[tuple[int, int, int]]
+    ) -> tuple[int, WriteCounters]:
+        """Write those of a batch that are not there; how many these are, and what was written."""
+        entities, relations = self.found.entities, self.found.relations
+        heads = [entities[code] for code in dict.fromkeys(head for head, _, _ in codes)]
+        there = set(map(tuple, self.queries["existing_relationships"].read(transaction, heads=heads).rows))
+        missing = [(h, r, t) for h, r, t in codes if (entities[h], relations[r], entities[t]) not in there]
+        if not missing:
+            return 0, WriteCounters()
+        self.touched.update(end for head, _, tail in missing for end in (head, tail))
+        return len(missing), self.queries["create_relationships"].write(transaction, rows=self._triples(missing))
+
+    def _all_entities(self) -> Iterator[str]:
+        after = ""
+        while page := self.queries["entity_page"].read(self.store, after=after, limit=self.batch_size).column("id"):
+            yield from page
+            after = page[-1]
+
+    def _send(self, stage: str, query: Query, parameter: str, rows: Sequence[Any], unit: str) -> WriteCounters:
+        """Write rows in batches, with progress."""
+        meter, counters = Meter(stage, len(rows), unit, self.progress), WriteCounters()
+        for batch in chunks(rows, self.batch_size):
+            counters += query.write(self.store, **{parameter: batch})
+            meter.add(len(batch))
+        self.written += counters
+        return counters
