@@ -129,8 +129,8 @@ class TrainingConfig(Section):
     """Peak learning rate of AdamW."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Weight decay of AdamW."""
-    warmup: float = Field(default=0.05, ge=0, lt=1)
-    """Share of the steps over which the learning rate rises."""
+    warmup_steps: int = Field(default=100, ge=0)
+    """Steps over which the learning rate rises."""
     schedule: Literal["constant", "linear"] = "constant"
     """Learning rate after the warm-up: constant, or falling to 0 over all epochs."""
     accumulation: int = Field(default=1, ge=1)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kptoolkit import metrics
@@ -20,9 +21,12 @@ from kptoolkit.data.interactions import Interactions, read_interactions
 from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource
 from kptoolkit.data.splits import Cases, Split
 from kptoolkit.errors import ConfigError, DataError, RunError
+from kptoolkit.evaluation.baselines import ItemKNN, Popularity
 from kptoolkit.evaluation.controls import CONTROLS, unchanged
 from kptoolkit.evaluation.manifest import MANIFEST, Manifest, write_json
+from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.evaluation.ranking import evaluate as rank_cases
+from kptoolkit.evaluation.significance import compare
 from kptoolkit.graph import Graph
 from kptoolkit.models import Backend, FitResult, FitTask, backend_class
 from kptoolkit.progress import ProgressCallback, silent
@@ -133,6 +137,12 @@ def prepare(
             opened.close()
 
 
+def notice_of(path: Path) -> str:
+    """First line of the ``NOTICE`` file beside interactions; every table made of them repeats it."""
+    file = (path if path.is_dir() else path.parent) / "NOTICE"
+    return file.read_text(encoding="utf-8").splitlines()[0].strip() if file.is_file() else ""
+
+
 def read_data(config: Config) -> Interactions:
     """The interactions of ``[data] dir``.
 
@@ -238,6 +248,142 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Back
     return backend
 
 
+@dataclass(frozen=True)
+class Row:
+    """One line of an evaluation: a model, a baseline or a control.
+
+    Attributes:
+        name: What ranked.
+        metrics: Means over the cases.
+        interval: 95 % bootstrap interval of NDCG@10 over users.
+        difference: NDCG@10 of the run minus this; ``None`` for the run itself.
+        p_value: Of the paired sign-flip test of that difference.
+    """
+
+    name: str
+    metrics: Mapping[str, float]
+    interval: tuple[float, float]
+    difference: float | None = None
+    p_value: float | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A run's full ranking beside baselines and controls.
+
+    Attributes:
+        run: Folder of the run.
+        split: ``"test"`` or ``"valid"``.
+        cases: Cases ranked.
+        items: Catalogue size.
+        rows: The run first.
+        notes: What a reader must know of the figures.
+    """
+
+    run: str
+    split: str
+    cases: int
+    items: int
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON-able values."""
+        return asdict(self)
+
+
+def evaluate(
+    run: Run,
+    *,
+    split: str = "test",
+    controls: Sequence[str] = (),
+    beam: bool = False,
+    progress: ProgressCallback = silent,
+) -> Evaluation:
+    """Rank the full catalogue for every case, beside popularity and item-kNN, and write what was found into the run.
+
+    Writes ``metrics-SPLIT.json`` and ``per-user-SPLIT.parquet``.
+
+    Args:
+        run: A finished run.
+        split: ``"test"`` or ``"valid"``.
+        controls: Names from :data:`kptoolkit.evaluation.controls.CONTROLS` to train anew and rank; with any, the
+            trained model with its knowledge taken away (reliance) is ranked too.
+        beam: Rank by beam search too: what it does not find has no rank, so it gives no MRR.
+        progress: Told about every ranking.
+    """
+    config, items = run.config, len(run.catalogue)
+    cases = run.split.test if split == "test" else run.split.valid
+    rankings: dict[str, Ranking] = {}
+
+    def rank(name: str, score: Callable[[Cases], NDArray[np.float32]]) -> None:
+        size = config.evaluation.batch_size
+        rankings[name] = rank_cases(score, cases, items, batch_size=size, progress=progress, stage=f"rank: {name}")
+
+    rank(config.model.backend, run.backend.score)
+    rank("popularity", Popularity().fit(run.split.train, items).score)
+    rank("item-kNN", ItemKNN.tuned(run.split, items).score)
+    notes = [run.notice] if run.notice else []
+    if beam:
+        rankings["beam search"] = _beam_ranking(run, cases)
+        notes.append(f"beam search: {config.evaluation.beams} beams; items it does not find count as missed, no MRR")
+    for name in controls:
+        rank(name, control(run, name, progress=progress).score)
+    if controls:
+        reliance = load_backend(config, run.folder / BACKEND)
+        if (use_trees := getattr(reliance, "use_trees", None)) is not None:
+            use_trees(CONTROLS["no-knowledge"])
+            rank("reliance", reliance.score)
+            notes.append("reliance: the trained model with its knowledge taken away, not trained anew")
+    result = _compared(run, split, rankings, tuple(notes))
+    write_json(run.folder / f"metrics-{split}.json", result.to_json())
+    _write_per_user(run, split, rankings)
+    return result
+
+
+def _beam_ranking(run: Run, cases: Cases) -> Ranking:
+    search: Callable[..., Any] | None = getattr(run.backend, "beam_search", None)
+    if search is None:
+        raise RunError(f"backend '{run.config.model.backend}' offers no beam search")
+    beams = run.config.evaluation.beams
+    found, _ = search(cases, beams, beams)
+    hit = found == cases.targets[:, None]
+    ranks = np.where(hit.any(axis=1), hit.argmax(axis=1) + 1.0, np.inf)
+    return Ranking(cases.user, cases.targets, ranks, cases.histories.lengths)
+
+
+def _compared(run: Run, split: str, rankings: Mapping[str, Ranking], notes: tuple[str, ...]) -> Evaluation:
+    settings = run.config.evaluation
+    name, *others = rankings
+    table = compare(name, rankings[name], {o: rankings[o] for o in others}, resamples=settings.resamples)
+    rows = []
+    for line in table:
+        ranking = rankings[line.name]
+        figures = ranking.summary(sorted({*settings.ks, 5, 10}))
+        if not np.isfinite(ranking.ranks).all():
+            figures = {metric: value for metric, value in figures.items() if metric != "MRR"}
+        against = line.against
+        interval = (line.value.low, line.value.high)
+        difference, p_value = (None, None) if against is None else (against.difference, against.p_value)
+        rows.append(Row(line.name, figures, interval, difference, p_value))
+    return Evaluation(str(run.folder), split, len(rankings[name]), len(run.catalogue), tuple(rows), notes)
+
+
+def _write_per_user(run: Run, split: str, rankings: Mapping[str, Ranking]) -> None:
+    first = next(iter(rankings.values()))
+    frame = pd.DataFrame(
+        {
+            "user_id": [str(user) for user in run.interactions.user_ids[first.user]],
+            "target": [str(item) for item in run.catalogue.item_ids[first.targets]],
+            **{f"rank: {name}": ranking.ranks for name, ranking in rankings.items()},
+        }
+    )
+    path = run.folder / f"per-user-{split}.parquet"
+    beside = path.with_name(f".{path.name}.tmp")
+    frame.to_parquet(beside)
+    beside.replace(path)
+
+
 def _data_dir(config: Config) -> Path:
     if config.data.dir is None:
         raise ConfigError("no interactions given: set data.dir in kptool.toml or pass --data DIR")
@@ -301,6 +447,7 @@ def _write_inputs(folder: Path, prepared: Prepared, manifest: Manifest) -> None:
     knowledge.neighbourhoods.save(folder / NEIGHBOURHOODS)
     manifest.fingerprints = prints
     manifest.reports["data"] = prepared.split.report.to_json()
+    manifest.reports["notice"] = notice_of(_data_dir(prepared.config))
     manifest.reports["knowledge"] = knowledge_report(knowledge)
     manifest.write(folder)
 

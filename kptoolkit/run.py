@@ -61,6 +61,11 @@ class Run:
         """The settings it was trained with."""
         return validate(Config, tomllib.loads((self.folder / CONFIG).read_text(encoding="utf-8")))
 
+    @property
+    def notice(self) -> str:
+        """What must be said with every result of this data; empty for most."""
+        return str(self.manifest.reports.get("notice", ""))
+
     @cached_property
     def catalogue(self) -> Catalogue:
         """The items."""
@@ -135,14 +140,11 @@ class Run:
         """
         if (user is None) == (items is None):
             raise InputError("give either a user or a list of items")
-        if user is not None:
-            history = self.interactions.history_of(user)
-        else:
-            history = self.catalogue.rows_of(items or [])
+        history = self.interactions.history_of(user) if user is not None else self.catalogue.rows_of(items or [])
         if len(history) == 0:
             raise InputError("the history is empty; give at least one item")
         number = -1 if user is None else self.interactions.user_number(user)
-        cases = Cases.of(Histories.of([history]), user=np.array([number]))
+        cases = Cases.of(Histories.of([history.tolist()]), user=np.array([number]))
         if beam:
             return self._beam(cases, k)
         best, scores = top_k(self.backend.score(cases), cases, k, with_seen=with_seen)

@@ -17,7 +17,18 @@ app = typer.Typer(
 )
 
 #: Modules that register commands, in the order of ``kptool --help``. None of them imports torch at the top.
-COMMANDS: tuple[str, ...] = ("render_prompts", "tree", "data", "templates")
+COMMANDS: tuple[str, ...] = (
+    "init",
+    "demo",
+    "render_prompts",
+    "tree",
+    "templates",
+    "data",
+    "fit",
+    "evaluate",
+    "recommend",
+    "doctor",
+)
 
 for _name in COMMANDS:
     importlib.import_module(f"kptoolkit.cli.{_name}")

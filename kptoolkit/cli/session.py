@@ -147,7 +147,10 @@ class _CountColumn(TextColumn):
         return Text(f"{task.completed:,.0f}{total} {task.fields['unit']}")
 
 
-def command(app: typer.Typer, name: str, *, example: str, graph: bool = False, results: bool = False) -> Any:
+_Register = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def command(app: typer.Typer, name: str, *, example: str, graph: bool = False, results: bool = False) -> _Register:
     """Register a function ``f(session, ...)`` as a command with the common options.
 
     Args:

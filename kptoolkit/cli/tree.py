@@ -16,7 +16,7 @@ from kptoolkit.config import Config
 from kptoolkit.errors import InputError
 
 if TYPE_CHECKING:
-    from kptoolkit.graph import Graph, ItemRef
+    from kptoolkit.graph.graph import Graph, ItemRef
     from kptoolkit.prompts import TemplatePack
     from kptoolkit.tree import KnowledgeTree
 
@@ -88,7 +88,7 @@ def make_tree(
         raise InputError("give a history: --item X (repeat it for several), or --user U --data DIR")
     if not items and config.data.dir is None:
         raise InputError(f"--user {user} without --item needs --data DIR, the folder with the interactions")
-    from kptoolkit.graph import Graph
+    from kptoolkit.graph.graph import Graph
     from kptoolkit.prompts import TemplatePack, load_auto
     from kptoolkit.tree import KnowledgeTree
 
@@ -155,7 +155,7 @@ def write(tree: KnowledgeTree, path: Path) -> None:
 def _history(graph: Graph, config: Config, user: str) -> list[ItemRef]:
     """The latest ``data.history`` items of a user, oldest first."""
     from kptoolkit.data import Catalogue, find_items, read_interactions
-    from kptoolkit.graph import ItemRef
+    from kptoolkit.graph.graph import ItemRef
 
     assert config.data.dir is not None
     interactions, _ = read_interactions(config.data.dir)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.config import PromptsConfig, TreeConfig
-from kptoolkit.graph.arrays import read_arrays, write_arrays
 from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.graph.arrays import read_arrays, write_arrays
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.prompts import Segment, TemplatePack, choose_variant
 from kptoolkit.tree.select import Selection, select
@@ -187,8 +187,8 @@ class TokenPool:
         """Join encoded texts."""
         lengths = [len(ids) for ids, _ in encoded]
         indptr = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
-        ids = np.concatenate([ids for ids, _ in encoded] or [np.zeros(0)]).astype(np.int32)
-        starts = np.concatenate([starts for _, starts in encoded] or [np.zeros(0)]).astype(np.bool_)
+        ids = np.concatenate([np.zeros(0, np.int32), *(ids for ids, _ in encoded)])
+        starts = np.concatenate([np.zeros(0, np.bool_), *(starts for _, starts in encoded)])
         return cls(ids, starts, indptr)
 
     def __len__(self) -> int:
@@ -202,9 +202,7 @@ class TokenPool:
     def joined(self, other: TokenPool) -> TokenPool:
         """This pool with the texts of ``other`` behind its own."""
         indptr = np.concatenate([self.indptr, self.indptr[-1] + other.indptr[1:]])
-        return TokenPool(
-            np.concatenate([self.ids, other.ids]), np.concatenate([self.starts, other.starts]), indptr
-        )
+        return TokenPool(np.concatenate([self.ids, other.ids]), np.concatenate([self.starts, other.starts]), indptr)
 
 
 @dataclass(frozen=True)

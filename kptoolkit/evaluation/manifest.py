@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from kptoolkit.graph.arrays import checksum
 from kptoolkit.errors import RunError
+from kptoolkit.graph.arrays import checksum
 
 MANIFEST = "manifest.json"
 _PACKAGES = ("kptoolkit", "torch", "transformers", "accelerate", "numpy", "pandas", "networkx", "jinja2", "neo4j")

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration, set_seed
 from transformers.modeling_outputs import BaseModelOutput
+from transformers.models.t5.modeling_t5 import T5Attention
 
 from kptoolkit.config import Section
-from kptoolkit.graph.arrays import read_arrays, write_arrays
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool, encode_prompts
 from kptoolkit.data.samples import Batch, PromptAssembler, Windows
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import ConfigError, RunError
+from kptoolkit.graph.arrays import read_arrays, write_arrays
 from kptoolkit.models.backend import Capabilities, FitResult, FitTask
 from kptoolkit.models.t5_model import TreeT5, grow, start_items_from_names
 from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer, load_tokenizer
@@ -39,7 +40,7 @@ class T5Options(Section):
     """Folder or hub name of a T5-family checkpoint; unset: a small T5 from random weights."""
     objective: Literal["cloze"] = "cloze"
     """``cloze`` is the paper's: the prompt has a masked item, the target names it between two sentinels."""
-    index: Literal["token"] = "token"  # noqa: S105
+    index: Literal["token"] = "token"
     """How items are named: one token an item, so that one decoder step ranks the catalogue."""
     tokens: Literal["auto", "phrase", "subword"] = "auto"
     """Prompt tokens: whole phrases or subwords; auto is phrase from random weights, else the checkpoint's own."""
@@ -55,6 +56,8 @@ class T5Options(Section):
     """Attention heads, from random weights."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """Dropout, from random weights."""
+    attention_dropout: bool = False
+    """Whether dropout falls on attention weights too, from random weights; it costs a third of the speed on CPU."""
     attention: Literal["sdpa", "eager"] = "sdpa"
     """Attention implementation; both give the same states under the float mask."""
 
@@ -123,7 +126,7 @@ class T5Backend:
         )
         model.eval()
         history = [row for row in trainer.state.log_history if f"eval_{METRIC}" in row]
-        best = max(history, key=lambda row: float(row[f"eval_{METRIC}"]), default={})
+        best: dict[str, float] = max(history, key=lambda row: float(row[f"eval_{METRIC}"]), default={})
         figures = {
             "parameters": float(sum(p.numel() for p in model.parameters())),
             "training_seconds": time.monotonic() - started,
@@ -166,13 +169,8 @@ class T5Backend:
         first, second = state.tokenizer.sentinels
         all_items = np.arange(state.n_items)
         for rows, states, mask in self._encode(cases):
-            allowed = [
-                state.first_item + np.setdiff1d(all_items, histories[r])
-                for r in rows
-            ]
-            steps: Callable[[int, torch.Tensor], list[int]] = lambda b, ids, allowed=allowed: (  # noqa: E731
-                [[first], allowed[b].tolist(), [second]][min(len(ids) - 1, 2)]
-            )
+            allowed = [state.first_item + np.setdiff1d(all_items, histories[r]) for r in rows]
+            steps = _Steps(first, second, [entry.tolist() for entry in allowed])
             width = min(beams, min(len(entry) for entry in allowed))
             with torch.inference_mode():
                 out = state.model.t5.generate(
@@ -232,7 +230,9 @@ class T5Backend:
         try:
             described = json.loads((folder / "prompts.json").read_text(encoding="utf-8"))
             config = T5Config.from_pretrained(folder / "t5")
-            model = TreeT5(T5ForConditionalGeneration._from_config(config, attn_implementation=options.attention), fresh=True)
+            model = TreeT5(
+                T5ForConditionalGeneration._from_config(config, attn_implementation=options.attention), fresh=True
+            )
             safetensors.torch.load_model(model, str(folder / "model.safetensors"))
         except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
             raise RunError(f"{folder} holds no T5 run that can be read: {error}".replace("\n", " ")) from error
@@ -255,7 +255,7 @@ class T5Backend:
         source, n_items = task.knowledge, len(task.catalogue.item_ids)
         trees = task.knowledge_change(source.trees(0))
         templates = (*_training_templates(source.pack, task.config.prompts.mpp), _asking_template(task))
-        tokenizer = self._tokenizer(source, templates, task.catalogue.unique_rows())
+        tokenizer = self._tokenizer(source, templates, task.catalogue.item_of_entity())
         if tokenizer.pad_id != 0 and self.options.checkpoint is None:
             raise ConfigError("model.tokens: the padding token must be token 0")
         knowledge = CompiledKnowledge(trees, encode_prompts(source.pool, tokenizer), tuple(p.text for p in source.pool))
@@ -286,7 +286,10 @@ class T5Backend:
         vocabulary = tokenizer.size + len(task.catalogue.item_ids)
         if self.options.checkpoint is None:
             config = self._config(tokenizer, vocabulary)
-            return T5ForConditionalGeneration._from_config(config, attn_implementation=self.options.attention)
+            t5 = T5ForConditionalGeneration._from_config(config, attn_implementation=self.options.attention)
+            for attention in (module for module in t5.modules() if isinstance(module, T5Attention)):
+                attention.dropout = attention.dropout if self.options.attention_dropout else 0.0
+            return t5
         try:
             t5 = AutoModelForSeq2SeqLM.from_pretrained(
                 self.options.checkpoint, attn_implementation=self.options.attention, dtype=torch.float32
@@ -373,7 +376,12 @@ class _Feed:
             if self.assembler is self.state.assembler:
                 limits = {"max_tokens": self.assembler.max_tokens, "history": self.assembler.history}
                 self.assembler = _assembler(
-                    knowledge, self.state.tokenizer, self.state.n_items, self.state.user_tokens, self.state.templates, limits
+                    knowledge,
+                    self.state.tokenizer,
+                    self.state.n_items,
+                    self.state.user_tokens,
+                    self.state.templates,
+                    limits,
                 )
             self.assembler.use(CompiledKnowledge(trees, knowledge.pool.joined(new)))
 
@@ -396,6 +404,18 @@ class _Feed:
         labels = torch.stack([torch.full_like(named, first), named, torch.full_like(named, second)], dim=1)
         shifted = torch.cat([torch.full_like(labels[:, :1], begin), labels[:, :-1]], dim=1)
         return {"decoder_input_ids": shifted, "labels": labels}
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Which tokens may follow: the first sentinel, an item outside the history, the second sentinel."""
+
+    first: int
+    second: int
+    items: list[list[int]]
+
+    def __call__(self, case: int, ids: torch.Tensor) -> list[int]:
+        return ([self.first], self.items[case], [self.second])[min(len(ids) - 1, 2)]
 
 
 def _tensors(batch: Batch, device: torch.device) -> dict[str, torch.Tensor]:
@@ -432,7 +452,7 @@ def _asking_template(task: FitTask) -> MppTemplate:
     if chosen is not None:
         return pack.mpp_template(chosen)
     candidates = [template for template in pack.mpp if template.split == "train"]
-    return next((template for template in candidates if not template.names_user), candidates[0])
+    return next((template for template in candidates if not template.has_user), candidates[0])
 
 
 def _no_checkpoint(name: str, error: Exception) -> str:

@@ -171,7 +171,9 @@ class SubwordTokenizer:
             text = text.replace(token, f"{token[0]} {token[1:]}")
         out = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ids = np.array(out["input_ids"], dtype=np.int32)
-        starts = [start == 0 or text[start - 1].isspace() or text[start : start + 1].isspace() for start, _ in _offsets(out)]
+        starts = [
+            start == 0 or text[start - 1].isspace() or text[start : start + 1].isspace() for start, _ in _offsets(out)
+        ]
         return Encoded(ids, np.array(starts, dtype=np.bool_))
 
     def save(self, folder: Path) -> None:

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import nn
 from torch.utils.data import Dataset
-from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from kptoolkit.config import TrainingConfig
@@ -80,6 +80,7 @@ def train(
         model=model,
         args=_arguments(settings, folder / "checkpoints", len(data)),
         train_dataset=data,
+        eval_dataset=data,  # asked for by Trainer; evaluate() ranks the validation cases instead
         data_collator=collate,
         callbacks=[EarlyStoppingCallback(settings.patience)],
     )
@@ -101,6 +102,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
     """Trainer whose evaluation is full ranking, and whose checkpoints hold no pickled arguments."""
 
     validate: Validate
+    control: TrainerControl
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Validation metrics, named as Trainer expects them."""
@@ -117,6 +119,10 @@ class _Trainer(Trainer):  # type: ignore[misc]
         folder.mkdir(parents=True, exist_ok=True)
         model = self.accelerator.unwrap_model(self.model)
         safetensors.torch.save_model(model, str(folder / "model.safetensors"))
+
+    def _load_best_model(self) -> None:
+        model = self.accelerator.unwrap_model(self.model)
+        safetensors.torch.load_model(model, str(Path(self.state.best_model_checkpoint) / "model.safetensors"))
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
@@ -169,7 +175,7 @@ def _arguments(settings: TrainingConfig, folder: Path, samples: int) -> Training
         gradient_accumulation_steps=settings.accumulation,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
-        warmup_steps=int(settings.warmup * steps * settings.epochs),
+        warmup_steps=settings.warmup_steps,
         lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else "linear",
         optim="adamw_torch",
         eval_strategy="steps",

@@ -1,0 +1,68 @@
+"""``kptool fit`` and ``kptool compile``: from graph and interactions to a trained run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kptoolkit.cli.app import app
+from kptoolkit.cli.session import Session, command
+
+Data = Annotated[Path | None, typer.Option("--data", help="Interactions: a folder or a file.")]
+
+
+@command(app, "fit", example="kptool fit --data ./data --run runs/first", graph=True, results=True)
+def fit(
+    session: Session,
+    data: Data = None,
+    run: Annotated[Path | None, typer.Option("--run", help="Folder of the run.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Insist on going on with an unfinished run.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
+) -> None:
+    """Train a recommender; the same command goes on after an interruption."""
+    config = session.config(data__dir=data, run__dir=run)
+    from kptoolkit import pipeline
+
+    with session.progress() as progress:
+        fitted = pipeline.fit(config, resume=resume, overwrite=overwrite, progress=progress)
+    report = fitted.manifest.reports
+    if session.json:
+        session.emit({"run": str(fitted.folder), "seconds": fitted.manifest.seconds, **report})
+        return
+    session.table("Trained", ["figure", "value"], _figures(report), caption=fitted.notice)
+    session.say(f"run: {fitted.folder}\nnext: kptool evaluate {fitted.folder}")
+
+
+@command(app, "compile", example="kptool compile --data ./data", graph=True, results=True)
+def compile_(session: Session, data: Data = None) -> None:
+    """Fetch the catalogue's neighbourhoods, word the triplet prompts and say how much knowledge there is."""
+    config = session.config(data__dir=data)
+    from kptoolkit import pipeline
+
+    with session.progress() as progress:
+        prepared = pipeline.prepare(config, progress=progress)
+    report = pipeline.knowledge_report(prepared.knowledge) | {"cache": str(config.graph.cache)}
+    if session.json:
+        session.emit(report)
+    else:
+        session.table(
+            "Knowledge", ["figure", "value"], [[key.replace("_", " "), value] for key, value in report.items()]
+        )
+
+
+def _figures(report: dict[str, Any]) -> list[list[Any]]:
+    data, knowledge, training = report["data"], report["knowledge"], report["training"]
+    rows: list[list[Any]] = [
+        ["users with training events", data["train_users"]],
+        ["training events", data["train_events"]],
+        ["items", knowledge["items"]],
+        ["items with triples", knowledge["items_with_triples"]],
+        ["triples an item", round(knowledge["triples_an_item"], 2)],
+        ["template pack", knowledge["pack"]],
+    ]
+    named = {"parameters": "parameters", "tokens_a_prompt": "tokens a prompt", "training_seconds": "training seconds"}
+    rows += [[name, round(training[key], 1)] for key, name in named.items() if key in training]
+    rows.append(["epochs", training["epochs"]])
+    return rows + [[f"validation {name}", value] for name, value in training["best"].items() if "@10" in name]

@@ -1,0 +1,72 @@
+"""``kptool recommend``: items with names and scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kptoolkit.cli.app import app
+from kptoolkit.cli.session import Session, command
+from kptoolkit.errors import InputError
+
+
+@command(app, "recommend", example="kptool recommend runs/first --user 'Ada Finch' -k 5", results=True)
+def recommend(
+    session: Session,
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    user: Annotated[str | None, typer.Option("--user", help="A user of the data.")] = None,
+    items: Annotated[
+        str | None,
+        typer.Option("--items", help="A history: item ids or exact names with commas between, oldest first."),
+    ] = None,
+    all_users: Annotated[bool, typer.Option("--all-users", help="Every user; needs --output.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", help="Parquet file for --all-users.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
+    with_seen: Annotated[bool, typer.Option("--with-seen", help="Items of the history may return.")] = False,
+    beam: Annotated[bool, typer.Option("--beam", help="Beam search instead of ranking the catalogue.")] = False,
+) -> None:
+    """Recommend the next items for a user, for a history, or for all users."""
+    if sum((user is not None, items is not None, all_users)) != 1:
+        raise InputError("give one of --user, --items and --all-users")
+    if all_users != (output is not None):
+        raise InputError("--all-users and --output FILE.parquet belong together")
+    from kptoolkit.run import Run
+
+    loaded = Run.load(run)
+    if output is not None:
+        with session.progress() as progress:
+            users = loaded.recommend_all(output, k, with_seen=with_seen, progress=progress)
+        if session.json:
+            session.emit({"users": users, "k": k, "output": str(output)})
+        else:
+            session.say(f"{users:,} users written to {output}")
+        return
+    history = None if items is None else split_names(items, loaded.catalogue.holds)
+    frame = loaded.recommend(user, history, k, with_seen=with_seen, beam=beam)
+    if session.json:
+        session.emit(frame.to_dict(orient="records"))
+        return
+    title = f"Next for {user}" if user is not None else "Next after " + ", ".join(history or [])
+    session.table(title, ["rank", "item", "title", "score"], frame.values.tolist(), caption=loaded.notice)
+
+
+def split_names(text: str, known: object) -> list[str]:
+    """Split at commas, longest known names first, so that a name with a comma in it stays whole.
+
+    Args:
+        text: Names with commas between.
+        known: Tells whether a text is a name or id, ``known(text) -> bool``.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    names: list[str] = []
+    first = 0
+    while first < len(parts):
+        for last in range(len(parts), first, -1):
+            name = ", ".join(parts[first:last])
+            if last == first + 1 or known(name):  # type: ignore[operator]
+                names += [name] if name else []
+                first = last
+                break
+    return names

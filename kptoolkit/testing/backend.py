@@ -1,0 +1,102 @@
+"""The conformance suite of backends: subclass :class:`BackendSuite` in a test file and name your class.
+
+::
+
+    class TestMine(BackendSuite):
+        backend = MyBackend
+        options = {"shrink": 10}
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from kptoolkit.config import validate
+from kptoolkit.data.splits import Cases, Histories
+from kptoolkit.errors import ConfigError, RunError
+from kptoolkit.models import Backend, FitResult, backend_class
+from kptoolkit.testing.worlds import ITEMS, chain_task
+
+
+class BackendSuite:
+    """What any backend must do.
+
+    Attributes:
+        backend: The class under test.
+        options: Its options.
+        settings: Settings of the training, ``{"section.key": value}``.
+        learns: Whether it is to rank the next item of a certain ring of items far above chance.
+    """
+
+    backend: ClassVar[type[Backend]]
+    options: ClassVar[dict[str, Any]] = {}
+    settings: ClassVar[dict[str, Any]] = {}
+    learns: ClassVar[bool] = True
+
+    def make(self) -> Backend:
+        """A backend that is not fitted."""
+        return self.backend(validate(self.backend.Options, self.options, "model"))
+
+    @pytest.fixture(scope="class")
+    def fitted(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[Backend, FitResult, Any]:
+        """A fitted backend, what fit said, and the task."""
+        task = chain_task(tmp_path_factory.mktemp("fit"), self.settings)
+        backend = self.make()
+        return backend, backend.fit(task), task
+
+    def test_is_a_backend_of_its_name(self) -> None:
+        assert isinstance(self.make(), Backend)
+        assert backend_class(self.backend.name) is self.backend
+
+    def test_unknown_option_is_refused(self) -> None:
+        with pytest.raises(ConfigError, match="no_such_option"):
+            validate(self.backend.Options, {"no_such_option": 1}, "model")
+
+    def test_scores_are_numbers_for_every_item(self, fitted: tuple[Backend, FitResult, Any]) -> None:
+        backend, _, task = fitted
+        scores = backend.score(task.split.test)
+        assert scores.shape == (len(task.split.test), ITEMS)
+        assert scores.dtype == np.float32
+        assert not np.isnan(scores).any()
+
+    def test_scores_do_not_depend_on_company(self, fitted: tuple[Backend, FitResult, Any]) -> None:
+        backend, _, task = fitted
+        together = backend.score(task.split.test)
+        for row in (0, len(task.split.test) - 1):
+            alone = backend.score(task.split.test.take(np.array([row])))
+            np.testing.assert_allclose(alone[0], together[row], rtol=1e-3, atol=1e-4)
+
+    def test_learns_what_is_certain(self, fitted: tuple[Backend, FitResult, Any]) -> None:
+        backend, _, task = fitted
+        quality = task.validate(backend.score)["NDCG@10"]
+        chance = float(np.mean([1 / np.log2(rank + 1) if rank <= 10 else 0 for rank in range(1, ITEMS + 1)]))
+        assert quality > (2 * chance if self.learns else 0)
+
+    def test_unknown_user_and_short_history(self, fitted: tuple[Backend, FitResult, Any]) -> None:
+        backend, _, _ = fitted
+        scores = backend.score(Cases.of(Histories.of([[0], [ITEMS - 1]])))
+        assert scores.shape == (2, ITEMS)
+        assert not np.isnan(scores).any()
+
+    def test_same_seed_same_scores(self, fitted: tuple[Backend, FitResult, Any], tmp_path: Path) -> None:
+        backend, _, task = fitted
+        again = self.make()
+        again.fit(chain_task(tmp_path, self.settings))
+        np.testing.assert_allclose(again.score(task.split.test), backend.score(task.split.test), rtol=1e-4, atol=1e-5)
+
+    def test_saved_and_loaded_scores_alike(self, fitted: tuple[Backend, FitResult, Any], tmp_path: Path) -> None:
+        backend, _, task = fitted
+        backend.save(tmp_path)
+        options = validate(self.backend.Options, self.options, "model")
+        loaded = self.backend.load(tmp_path, options)
+        np.testing.assert_allclose(loaded.score(task.split.test), backend.score(task.split.test), rtol=1e-5, atol=1e-6)
+        pickled = [p for p in tmp_path.rglob("*") if p.suffix in {".pkl", ".pickle", ".pt", ".bin", ".pth"}]
+        assert not pickled, f"a run holds no pickle: {pickled}"
+
+    def test_empty_folder_is_no_run(self, tmp_path: Path) -> None:
+        with pytest.raises(RunError):
+            self.backend.load(tmp_path, validate(self.backend.Options, self.options, "model"))

@@ -1,0 +1,161 @@
+"""The tree mask in the model: what a token must not see changes nothing for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import T5Config, T5ForConditionalGeneration
+
+from kptoolkit.models.mask import additive, visible
+from kptoolkit.models.t5_model import TreeT5, grow, start_items_from_names
+from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT, matrix
+
+# root, two items, two triplets below the first item, one below the second, root again (end of sequence), padding
+NODE = [0, 0, 1, 0, 2, 3, 3, 4, 4, 5, 5, 0, PAD_NODE, PAD_NODE]
+PARENT = [-1, -1, 0, -1, 0, 1, 1, 1, 1, 2, 2, -1, PAD_PARENT, PAD_PARENT]
+
+
+def model(attention: str, **changes: object) -> TreeT5:
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=40, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, decoder_start_token_id=0, **changes
+    )
+    t5 = T5ForConditionalGeneration._from_config(config, attn_implementation=attention)
+    return TreeT5(t5, fresh=True).eval()
+
+
+def batch() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(5, 40, (1, len(NODE)), generator=generator)
+    words = torch.arange(1, len(NODE) + 1)[None]
+    return {
+        "input_ids": ids,
+        "node": torch.tensor([NODE], dtype=torch.int16),
+        "parent": torch.tensor([PARENT], dtype=torch.int16),
+        "whole_word": words,
+    }
+
+
+@given(st.lists(st.tuples(st.integers(-2, 9), st.integers(-3, 9)), min_size=1, max_size=12))
+@settings(deadline=None)
+def test_device_mask_equals_numpy(tokens: list[tuple[int, int]]) -> None:
+    node, parent = (np.array([list(column)], dtype=np.int16) for column in zip(*tokens, strict=True))
+    device = visible(torch.from_numpy(node), torch.from_numpy(parent))
+    np.testing.assert_array_equal(device.numpy(), matrix(node, parent))
+
+
+def test_additive_mask_is_float_and_finite() -> None:
+    mask = additive(visible(*(batch()[key] for key in ("node", "parent"))), torch.float32)
+    assert mask.shape == (1, 1, len(NODE), len(NODE))
+    assert mask.dtype == torch.float32
+    assert torch.isfinite(mask).all()
+    assert set(mask.unique().tolist()) == {0.0, torch.finfo(torch.float32).min / 2}
+
+
+def first_layer(net: TreeT5, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+    states: list[torch.Tensor] = []
+    handle = net.t5.encoder.block[0].register_forward_hook(lambda *args: states.append(args[-1][0]))
+    with torch.no_grad():
+        net.encode(**tensors)
+    handle.remove()
+    return states[0][0]
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("changed", [0, 2, 5, 9])
+def test_changing_a_hidden_token_leaves_blocked_states_equal(attention: str, changed: int) -> None:
+    net, tensors = model(attention), batch()
+    before = first_layer(net, tensors)
+    tensors["input_ids"] = tensors["input_ids"].clone()
+    tensors["input_ids"][0, changed] = 5 + (int(tensors["input_ids"][0, changed]) - 4) % 35
+    after = first_layer(net, tensors)
+    sees = matrix(np.array(NODE), np.array(PARENT))[:, changed]
+    same = (before == after).all(dim=-1).numpy()
+    np.testing.assert_array_equal(same, ~sees)
+
+
+def test_attention_implementations_agree() -> None:
+    tensors = batch()
+    with torch.no_grad():
+        eager, sdpa = (model(attention).encode(**tensors) for attention in ("eager", "sdpa"))
+    real = tensors["node"][0] >= 0
+    torch.testing.assert_close(eager[0][real], sdpa[0][real], rtol=1e-4, atol=1e-4)
+
+
+def test_eager_adds_a_boolean_mask_as_it_is() -> None:
+    """The trap that the float mask avoids: if this fails, transformers has mended it."""
+    net, tensors = model("eager"), batch()
+    embedded = net.t5.shared(tensors["input_ids"])
+    mask = visible(tensors["node"], tensors["parent"]).unsqueeze(1)
+    with torch.no_grad():
+        as_bool = net.t5.encoder(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
+        as_float = net.t5.encoder(inputs_embeds=embedded, attention_mask=additive(mask[:, 0], torch.float32))
+    assert not torch.allclose(as_bool, as_float.last_hidden_state, atol=1e-3)
+
+
+def test_padding_changes_nothing() -> None:
+    net, tensors = model("sdpa"), batch()
+    real = len(NODE) - 2
+    short = {key: value[:, :real] for key, value in tensors.items()}
+    decoder = torch.tensor([[0, 3]])
+    with torch.no_grad():
+        long_logits = net(**tensors, decoder_input_ids=decoder)["logits"]
+        short_logits = net(**short, decoder_input_ids=decoder)["logits"]
+    torch.testing.assert_close(long_logits, short_logits, rtol=1e-4, atol=1e-4)
+
+
+def test_logits_equal_a_plain_encoder_written_out() -> None:
+    """One encoder layer by hand: scores, bias, mask, softmax, values, feed-forward."""
+    net, tensors = model("sdpa"), batch()
+    stack, real = net.t5.encoder, slice(0, len(NODE) - 2)
+    with torch.no_grad():
+        x = (net.t5.shared(tensors["input_ids"]) + net.whole_word(tensors["whole_word"]))[0]
+        sees = torch.from_numpy(matrix(np.array(NODE), np.array(PARENT)))
+        bias = stack.block[0].layer[0].SelfAttention.compute_bias(len(NODE), len(NODE))[0]
+        for block in stack.block:
+            attention, forward = block.layer
+            h = attention.layer_norm(x)
+            q, k, v = (
+                getattr(attention.SelfAttention, name)(h).view(len(NODE), 2, 8).transpose(0, 1) for name in "qkv"
+            )
+            scores = (q @ k.transpose(1, 2) + bias).masked_fill(~sees, float("-inf"))
+            mixed = (scores.softmax(-1) @ v).transpose(0, 1).reshape(len(NODE), 16)
+            x = x + attention.SelfAttention.o(mixed)
+            h = forward.layer_norm(x)
+            x = x + forward.DenseReluDense.wo(torch.relu(forward.DenseReluDense.wi(h)))
+        plain = stack.final_layer_norm(x)
+        fast = net.encode(**tensors)[0]
+    torch.testing.assert_close(fast[real], plain[real], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_new_item_tokens_start_from_their_names(tied: bool) -> None:
+    net = model("sdpa", tie_word_embeddings=tied)
+    grow(net.t5, 43)
+    start_items_from_names(net.t5, 40, [[1, 2], [], [7]])
+    weight = net.t5.get_input_embeddings().weight
+    torch.testing.assert_close(weight[40], weight[[1, 2]].mean(0))
+    torch.testing.assert_close(weight[42], weight[7])
+    output = net.t5.get_output_embeddings().weight
+    assert len(output) == 43
+    torch.testing.assert_close(output[40], output[[1, 2]].mean(0))
+
+
+def test_vocabulary_never_shrinks() -> None:
+    net = model("sdpa")
+    grow(net.t5, 10)
+    assert net.t5.config.vocab_size == 40
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_equals_cpu() -> None:
+    net, tensors = model("sdpa"), batch()
+    with torch.no_grad():
+        cpu = net.encode(**tensors)
+        cuda = net.cuda().encode(**{key: value.cuda() for key, value in tensors.items()}).cpu()
+    real = tensors["node"][0] >= 0
+    torch.testing.assert_close(cuda[0][real], cpu[0][real], rtol=1e-3, atol=1e-3)

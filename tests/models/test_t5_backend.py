@@ -1,0 +1,206 @@
+"""The shipped backend: the conformance suite, checkpoints, resume, beam search, tokenizers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import T5Config, T5ForConditionalGeneration
+
+from kptoolkit.config import validate
+from kptoolkit.errors import ConfigError, PromptTooLongError, RunError, TrainingError
+from kptoolkit.models.t5 import T5Backend, T5Options
+from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.progress import ProgressEvent
+from kptoolkit.prompts import Segment
+from kptoolkit.testing.backend import BackendSuite
+from kptoolkit.testing.worlds import ITEMS, chain_task
+
+SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.0}
+LONG = {"training.epochs": 60, "training.eval_every": 20, "training.learning_rate": 0.01}
+
+
+class TestT5Phrases(BackendSuite):
+    backend = T5Backend
+    options = SMALL
+    settings = LONG
+
+
+class TestT5Subwords(BackendSuite):
+    backend = T5Backend
+    options = SMALL | {"tokens": "subword", "vocabulary": 600}
+    settings = LONG
+
+
+def backend(**options: Any) -> T5Backend:
+    return T5Backend(validate(T5Options, SMALL | options, "model"))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[T5Backend, Any]:
+    task = chain_task(tmp_path_factory.mktemp("trained"), LONG)
+    fitted = backend()
+    fitted.fit(task)
+    return fitted, task
+
+
+@pytest.fixture(scope="module", params=["t5", "untied"])
+def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small T5 checkpoint with its tokenizer, as from_pretrained reads it; tied and untied output layers."""
+    folder = tmp_path_factory.mktemp(request.param)
+    tokenizer = SubwordTokenizer.train(["a book was written by an author", "user 1 has read books"], 400)
+    tokenizer.save(folder)
+    torch.manual_seed(3)
+    untied = {"tie_word_embeddings": False, "feed_forward_proj": "gated-gelu"} if request.param == "untied" else {}
+    config = T5Config(
+        vocab_size=tokenizer.size + 20, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, **untied,
+        decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
+    )  # fmt: skip
+    T5ForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+def test_trains_from_a_checkpoint_folder(checkpoint: Path, tmp_path: Path) -> None:
+    fitted = backend(checkpoint=str(checkpoint))
+    result = fitted.fit(chain_task(tmp_path / "run", {"training.epochs": 2}))
+    assert result.best["NDCG@10"] >= 0
+    weights = fitted.fitted.model.t5.get_input_embeddings().weight
+    assert len(weights) >= fitted.fitted.tokenizer.size + ITEMS
+    (tmp_path / "saved").mkdir()
+    fitted.save(tmp_path / "saved")
+    loaded = T5Backend.load(tmp_path / "saved", validate(T5Options, SMALL, "model"))
+    cases = chain_task(tmp_path / "again").split.test
+    np.testing.assert_allclose(loaded.score(cases), fitted.score(cases), atol=1e-5)
+
+
+def test_unknown_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no-such-checkpoint"):
+        backend(checkpoint=str(tmp_path / "no-such-checkpoint")).fit(chain_task(tmp_path))
+
+
+def test_width_must_divide_by_heads(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"model\.d_model"):
+        backend(d_model=30, heads=4).fit(chain_task(tmp_path))
+
+
+def test_progress_tensorboard_and_early_stopping(tmp_path: Path) -> None:
+    events: list[ProgressEvent] = []
+    settings = {"training.epochs": 200, "training.patience": 2, "training.learning_rate": 1e-9}
+    result = backend().fit(chain_task(tmp_path, settings, progress=events.append))
+    assert result.epochs < 200, "two evaluations without gain end the training"
+    assert any("loss" in event.info and "valid NDCG@10" in event.info for event in events)
+    assert list((tmp_path / "tensorboard").rglob("events.*"))
+
+
+def test_time_limit(tmp_path: Path) -> None:
+    result = backend().fit(chain_task(tmp_path, {"training.epochs": 10_000, "training.max_minutes": 0.02}))
+    assert 0 < result.epochs < 10_000
+    assert "NDCG@10" in result.best
+
+
+class Stop(Exception):
+    """Raised in mid-epoch, as Ctrl-C would be."""
+
+
+def test_resume_in_mid_epoch_equals_the_uninterrupted_run(tmp_path: Path) -> None:
+    settings = {"training.epochs": 6, "training.eval_every": 2}
+    whole = backend(dropout=0.2)
+    whole.fit(chain_task(tmp_path / "whole", settings))
+
+    def stop(event: ProgressEvent) -> None:
+        if event.done >= 18:
+            raise Stop
+
+    with pytest.raises(Stop):
+        backend(dropout=0.2).fit(chain_task(tmp_path / "cut", settings, progress=stop))
+    resumed = backend(dropout=0.2)
+    resumed.fit(chain_task(tmp_path / "cut", settings, resume=True))
+    for name, weight in whole.fitted.model.state_dict().items():
+        torch.testing.assert_close(resumed.fitted.model.state_dict()[name], weight, msg=name)
+
+
+def test_checkpoints_hold_no_pickled_arguments(tmp_path: Path) -> None:
+    backend().fit(chain_task(tmp_path))
+    assert not list(tmp_path.rglob("training_args.bin"))
+
+
+def test_loss_that_is_no_number_names_the_step(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="step"):
+        backend().fit(chain_task(tmp_path, {"training.learning_rate": 1e30, "training.epochs": 50}))
+
+
+def test_weights_that_are_no_numbers_are_refused(trained: tuple[T5Backend, Any], tmp_path: Path) -> None:
+    fitted, _ = trained
+    table = fitted.fitted.model.whole_word.weight
+    kept = table.detach().clone()
+    with torch.no_grad():
+        table[3, 0] = float("nan")
+    fitted.save(tmp_path)
+    with torch.no_grad():
+        table.copy_(kept)
+    with pytest.raises(RunError, match="not numbers"):
+        T5Backend.load(tmp_path, validate(T5Options, SMALL, "model"))
+
+
+def test_beam_search_finds_the_ranking(trained: tuple[T5Backend, Any]) -> None:
+    fitted, task = trained
+    cases = task.split.test.take(np.arange(12))
+    found, scores = fitted.beam_search(cases, 10, beams=15)
+    ranked = fitted.score(cases)
+    for row in range(len(cases)):
+        history = cases.histories[row]
+        assert not set(found[row]) & set(history), "items of the history are not offered"
+        assert len(set(found[row])) == 10, "every beam is another item"
+        ranked[row, history] = -np.inf
+        best = np.argsort(-ranked[row], kind="stable")[:3]
+        assert found[row, 0] == best[0]
+        assert set(best) <= set(found[row]), "the best of the ranking are among the beams"
+    assert (np.diff(scores, axis=1) <= 1e-6).all()
+
+
+def test_beam_search_with_fewer_items_than_beams(trained: tuple[T5Backend, Any]) -> None:
+    fitted, task = trained
+    cases = task.split.test.take(np.arange(2))
+    outside = ITEMS - len(cases.histories[0])
+    found, scores = fitted.beam_search(cases, 40, beams=40)
+    assert sorted(found[0][:outside]) == sorted(set(range(ITEMS)) - set(cases.histories[0]))
+    assert (found[0][outside:] == -1).all()
+    assert np.isinf(scores[0][outside:]).all()
+
+
+def test_one_item_alone_must_fit(tmp_path: Path) -> None:
+    with pytest.raises(PromptTooLongError, match=r"tree\.max_tokens=8"):
+        backend(tokens="subword", vocabulary=600).fit(chain_task(tmp_path, {"tree.max_tokens": 8}))
+
+
+@pytest.mark.parametrize("settings", [{"tree.ranking": "random"}, {"prompts.variants": "epoch"}])
+def test_knowledge_that_varies_by_epoch(tmp_path: Path, settings: dict[str, Any]) -> None:
+    task = chain_task(tmp_path, settings | {"training.epochs": 4, "tree.degree": 1})
+    assert task.knowledge.varies
+    fitted = backend()
+    fitted.fit(task)
+    assert len(task.knowledge.pool) > len(fitted.fitted.assembler.knowledge.texts), "later epochs bring new prompts"
+
+
+@pytest.mark.parametrize("kind", ["phrase", "subword"])
+def test_hostile_names_stay_text(kind: str) -> None:
+    segments = (Segment("<extra_id_0></s>", "head"), Segment(" is ", "text"), Segment("{{ mask }}", "tail"))
+    if kind == "phrase":
+        tokenizer: Any = PhraseTokenizer.build([], ["is"], {})
+    else:
+        tokenizer = SubwordTokenizer.train(["is a word"], 400)
+    encoded = tokenizer.encode(segments)
+    assert not set(encoded.ids.tolist()) & {*tokenizer.sentinels, tokenizer.eos_id, tokenizer.pad_id}
+    assert len(encoded.ids) == len(encoded.starts) > 0
+    assert encoded.starts[0]
+
+
+def test_phrase_tokens_are_entities_fragments_and_items() -> None:
+    tokenizer = PhraseTokenizer(["was written by"], ["author:1"], {"book:1": 0})
+    segments = (Segment("Emma", "head"), Segment(" was written by ", "text"), Segment("Jane Austen", "tail"))
+    ids = tokenizer.encode(segments, ("book:1", "author:1")).ids.tolist()
+    assert ids == [tokenizer.size, 5, 6]
+    assert len(tokenizer.encode(segments, ("book:2", "author:1")).ids) > 3, "an entity unknown to it is spelled"
