@@ -20,6 +20,7 @@ app = typer.Typer(
 COMMANDS: tuple[str, ...] = (
     "init",
     "demo",
+    "load_kg",
     "render_prompts",
     "tree",
     "templates",

@@ -27,15 +27,17 @@ _SUFFIXES: Mapping[str, Format] = {".kg": "recbole", ".csv": "csv", ".tsv": "tsv
 
 
 class TripleSource(Protocol):
-    """Something to load. Every method may be called more than once.
+    """Something to load. Every method may be called more than once."""
 
-    Attributes:
-        label: Its name in messages.
-        bad_rows: What became of bad rows.
-    """
+    @property
+    def label(self) -> str:
+        """Its name in messages."""
+        ...
 
-    label: str
-    bad_rows: BadRows
+    @property
+    def bad_rows(self) -> BadRows:
+        """What became of bad rows."""
+        ...
 
     def triples(self) -> Iterator[Table]:
         """Columns ``head``, ``relation``, ``tail``."""

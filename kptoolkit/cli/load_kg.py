@@ -1,0 +1,138 @@
+"""``kptool load-kg``: a knowledge graph from files into the graph database, verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from kptoolkit.cli.app import app
+from kptoolkit.cli.session import Session, command
+from kptoolkit.config import Config
+from kptoolkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kptoolkit.graph import FileSource, LoadReport
+
+SHOWN = 10
+
+
+@command(app, "load-kg", example="kptool load-kg data/movies --graph embedded:./kg", graph=True, results=True)
+def load_kg(
+    session: Session,
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE…", help="RecBole folders; .kg, CSV or TSV files.")],
+    format_: Annotated[
+        Literal["recbole", "csv", "tsv"] | None,
+        typer.Option("--format", help="Format of the files; by default their names say it."),
+    ] = None,
+    link: Annotated[Path | None, typer.Option(help="File that links items to entities.")] = None,
+    names: Annotated[Path | None, typer.Option(help="File with the names of entities.")] = None,
+    items: Annotated[Path | None, typer.Option(help="File that lists items and their titles.")] = None,
+    interactions: Annotated[
+        bool, typer.Option("--interactions", help="Load the folder's interactions beside the knowledge.")
+    ] = False,
+    upsert: Annotated[bool, typer.Option("--upsert", help="Add what is not there; the default.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="First delete what kptool loaded before.")] = False,
+    into_existing: Annotated[
+        bool, typer.Option("--into-existing", help="Write into a database that holds other nodes.")
+    ] = False,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Skip, count and list rows that cannot be read.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report; write nothing.")] = False,
+) -> None:
+    """Load a knowledge graph and verify it: counts in the graph are compared with what was sent.
+
+    Interrupted, the same command goes on where it was. Files may be gzipped.
+    """
+    from kptoolkit.graph import open_source
+
+    if upsert and replace:
+        raise ConfigError("--upsert and --replace exclude each other; give one of them")
+    config = session.config()
+    source = open_source(
+        sources,
+        format=format_,
+        link=link,
+        names=names,
+        items=items,
+        interactions=interactions,
+        skip_bad_rows=skip_bad_rows,
+    )
+    report = _load(session, config, source, replace=replace, into_existing=into_existing, dry=dry_run)
+    for row in report.bad_row_list[:SHOWN]:
+        session.warn(f"skipped {row.path}, line {row.line}: {row.reason}")
+    if report.bad_rows > SHOWN:
+        session.warn(f"skipped {report.bad_rows - SHOWN:,} more rows; --json lists the first thousand")
+    if session.json:
+        session.emit(report.to_json())
+    else:
+        _show(session, config, report)
+
+
+def _load(
+    session: Session, config: Config, source: FileSource, *, replace: bool, into_existing: bool, dry: bool
+) -> LoadReport:
+    from kptoolkit.graph import Graph
+    from kptoolkit.graph.load import dry_run
+
+    mode: Literal["upsert", "replace"] = "replace" if replace else "upsert"
+    if dry:
+        with session.progress() as progress:
+            return dry_run(source, mode, progress)
+    session.say(f"loading {source.label} into {config.graph.uri}")
+    with Graph.open(config=config.graph) as graph, session.progress() as progress:
+        return graph.load(
+            source,
+            mode=mode,
+            into_existing=into_existing,
+            interactions=bool(source.interaction_files),
+            progress=progress,
+        )
+
+
+def _show(session: Session, config: Config, report: LoadReport) -> None:
+    where = "dry run, nothing written" if report.dry_run else f"in {config.graph.uri}, verified"
+    written, figures = report.written, report.graph
+    rows = [
+        ["triples read", report.triples_read, _those({"repeated": report.duplicates, "skipped": report.bad_rows})],
+        ["entities", report.entities, _those({"nameless": report.nameless_entities, "new": written.nodes_created})],
+        ["relationships", report.relationships, _those({"new": written.relationships_created})],
+        ["relations", len(report.relations), ", ".join(list(report.relations)[:3])],
+        ["self loops", report.self_loops, ""],
+        ["items", report.items, _those(_item_notes(report))],
+    ]
+    if report.interactions is not None:
+        rows.append(["interactions", report.interactions, ""])
+    if not report.dry_run:
+        now = (
+            f"{figures['entities']:,} entities, {figures['relationships']:,} relationships, {figures['items']:,} items"
+        )
+        caption = f"now in the graph: {now}; {report.seconds:.1f} s"
+    else:
+        caption = f"{report.seconds:.1f} s"
+    session.table(f"{report.source} ({where})", ["", "count", "of these"], rows, caption=caption)
+    if report.resumed:
+        session.say("an earlier load had been interrupted; this one went on from there")
+    for pair in report.mirrored[:SHOWN]:
+        share = f"{pair.share:.0%} of the triples"
+        same = pair.relation == pair.inverse
+        said = (
+            f"{pair.relation} is symmetric"
+            if same
+            else f"{pair.relation} and {pair.inverse} state each other's inverse"
+        )
+        session.say(f"{said} in {share}")
+
+
+def _item_notes(report: LoadReport) -> dict[str, int]:
+    return {
+        "unlinked": report.unlinked_items,
+        "on an entity that has an earlier item": report.shared_entity_items,
+        "links beyond an item's first": report.repeated_links,
+    }
+
+
+def _those(notes: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in notes.items() if count)
