@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kptoolkit.config import GraphConfig
+from kptoolkit.graph.embedded import EmbeddedServer
+from kptoolkit.graph.graph import Graph
+from kptoolkit.graph.readers import open_source
 from kptoolkit.resources import demo_data_dir
 
 BARE = [
@@ -16,18 +22,30 @@ BARE = [
 ]
 
 
-def kptool(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kptoolkit", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
+def kptool(*arguments: object, graph: EmbeddedServer | None = None) -> subprocess.CompletedProcess[str]:
+    given = [] if graph is None else ["--graph", graph.uri]
+    command = [sys.executable, "-m", "kptoolkit", *map(str, arguments), *given]
+    return run(command, graph)
+
+
+def run(command: list[str], graph: EmbeddedServer | None) -> subprocess.CompletedProcess[str]:
+    variables = dict(os.environ)
+    if graph is not None:
+        user, password = graph.username, graph.password
+        variables |= {"KPTOOL_GRAPH__USERNAME": user, "KPTOOL_GRAPH__PASSWORD": password}
+        variables |= {"KPTOOL_GRAPH__DATABASE": graph.database}
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=180)
 
 
 @pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The bundled books, loaded into an embedded graph."""
-    uri = f"embedded:{tmp_path_factory.mktemp('graph') / 'kg'}"
-    done = kptool("load-kg", demo_data_dir(), "--graph", uri)
-    assert done.returncode == 0, done.stderr
-    return uri
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """The bundled books in one embedded graph that all commands share."""
+    path = tmp_path_factory.mktemp("graph") / "kg"
+    with Graph.open(f"embedded:{path}", config=GraphConfig()) as empty:
+        empty.load(open_source([demo_data_dir()]))
+    server = EmbeddedServer(path)
+    yield server
+    server.close()
 
 
 @pytest.mark.parametrize(("arguments", "message"), BARE)
@@ -40,11 +58,11 @@ def test_wrong_calls_are_answered_in_a_line(arguments: list[str], message: str) 
 
 
 @pytest.mark.embedded
-def test_prompts_are_shown_by_item_and_hop(graph: str) -> None:
+def test_prompts_are_shown_by_item_and_hop(graph: EmbeddedServer) -> None:
     arguments = ("render-prompts", "--item", "Oliver Twist", "--item", "b001", "--hops", 2, "--degree", 2)
-    text = kptool(*arguments, "--graph", graph)
+    text = kptool(*arguments, graph=graph)
     assert text.returncode == 0, text.stderr
-    whole = json.loads(kptool(*arguments, "--graph", graph, "--json").stdout)
+    whole = json.loads(kptool(*arguments, "--json", graph=graph).stdout)
     assert text.stdout.startswith(whole["mpp"]["text"])
     assert [item["item"] for item in whole["items"]] == ["b002", "b001"]
     assert set(whole["items"][0]["hops"]) == {"1", "2"}
@@ -57,8 +75,8 @@ def test_prompts_are_shown_by_item_and_hop(graph: str) -> None:
 
 
 @pytest.mark.embedded
-def test_a_user_brings_a_history(graph: str) -> None:
-    done = kptool("render-prompts", "--user", "Ada Finch", "--data", demo_data_dir(), "--graph", graph, "--json")
+def test_a_user_brings_a_history(graph: EmbeddedServer) -> None:
+    done = kptool("render-prompts", "--user", "Ada Finch", "--data", demo_data_dir(), "--json", graph=graph)
     assert done.returncode == 0, done.stderr
     whole = json.loads(done.stdout)
     assert len(whole["items"]) == 5
@@ -66,9 +84,9 @@ def test_a_user_brings_a_history(graph: str) -> None:
 
 
 @pytest.mark.embedded
-def test_the_tree_is_drawn_and_written(graph: str, tmp_path: Path) -> None:
+def test_the_tree_is_drawn_and_written(graph: EmbeddedServer, tmp_path: Path) -> None:
     for name in ("tree.png", "tree.json"):
-        done = kptool("tree", "--item", "Oliver Twist", "--output", tmp_path / name, "--graph", graph)
+        done = kptool("tree", "--item", "Oliver Twist", "--output", tmp_path / name, graph=graph)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "tree.png").read_bytes().startswith(b"\x89PNG")
     whole = json.loads((tmp_path / "tree.json").read_text(encoding="utf-8"))
@@ -86,20 +104,23 @@ def test_the_tree_is_drawn_and_written(graph: str, tmp_path: Path) -> None:
         (["--item", "b001", "--set", "tree.max_tokens=8"], "tree.max_tokens allows 8"),
     ],
 )
-def test_what_is_unknown_or_too_long_is_answered_in_a_line(graph: str, arguments: list[str], message: str) -> None:
-    done = kptool("tree", *arguments, "--graph", graph)
+def test_what_is_unknown_or_too_long_is_answered_in_a_line(
+    graph: EmbeddedServer, arguments: list[str], message: str
+) -> None:
+    done = kptool("tree", *arguments, graph=graph)
     assert done.returncode == 2
     assert message in done.stderr
 
 
 @pytest.mark.embedded
-@pytest.mark.parametrize("command", ["tree", "render-prompts"])
-def test_no_model_library_is_imported(graph: str, command: str) -> None:
+def test_no_model_library_is_imported(graph: EmbeddedServer) -> None:
     program = (
         "import sys; from kptoolkit.cli.app import app\n"
-        f"app([{command!r}, '--item', 'b001', '--graph', {graph!r}], standalone_mode=False)\n"
+        "for command in ('tree', 'render-prompts'):\n"
+        f"    app([command, '--item', 'b001', '--graph', {graph.uri!r}], standalone_mode=False)\n"
         "print(sorted({'torch', 'transformers'} & set(sys.modules)), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=180)
+    done = run([sys.executable, "-c", program], graph)
     assert done.returncode == 0, done.stderr
+    assert "One subject of" in done.stdout or "first published" in done.stdout
     assert done.stderr.splitlines()[-1] == "[]"
