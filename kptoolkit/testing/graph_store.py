@@ -1,0 +1,412 @@
+"""Conformance suite of graph stores.
+
+Whoever writes a :class:`~kptoolkit.graph.store.GraphStore` subclasses :class:`GraphStoreSuite` in a test module and
+gives the fixture ``make_graph``::
+
+    class TestMyStore(GraphStoreSuite):
+        @pytest.fixture
+        def make_graph(self, tmp_path):
+            def make() -> Graph:                     # a graph in an empty database; the same one when called again
+                store = MyStore(tmp_path)
+                return Graph(store, QuerySet(embedded=store.dialect == "embedded"), GraphConfig())
+            return make
+
+Stores that pass give equal rows for equal graphs: :func:`fingerprint_of_rows` says so in one value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import pytest
+
+from kptoolkit.errors import AmbiguousNameError, GraphError, GraphNotEmptyError, LoadError, UnknownNameError
+from kptoolkit.graph.graph import Graph
+from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.graph.readers import MemorySource
+from kptoolkit.graph.store import GraphStore, GraphTransaction, Records, StatementError, WriteCounters
+
+T = TypeVar("T")
+MakeGraph = Callable[[], Graph]
+
+#: Relation ids that are awkward as names of types, labels or parts of a query.
+ODD_RELATIONS = (
+    "film.film.directed_by",
+    "has space",
+    "back`tick``s",
+    "comma, semicolon; colon: star* tilde~",
+    "Entity",
+    "REL",
+    "relation",
+    "unicode: größer 关系 علاقة 🎬",
+    "quote ' and \" and \\ backslash",
+    "`]->() DETACH DELETE n //",
+    "$parameter {{ jinja }} {brace}",
+    "http://example.org/ontology#partOf",
+    "x" * 300,
+)
+HUB_SIZE = 40
+
+
+class Interrupted(Exception):
+    """Stands for Ctrl-C or a lost connection in the middle of a load."""
+
+
+class InterruptedStore:
+    """A store that fails once a number of writes have gone through.
+
+    Args:
+        store: The store behind.
+        writes: Writing statements to let through.
+    """
+
+    def __init__(self, store: GraphStore, writes: int) -> None:
+        self._store, self._left = store, writes
+        self.dialect, self.uri = store.dialect, store.uri
+
+    def read(self, query: str, parameters: Mapping[str, Any]) -> Records:
+        """As the store behind."""
+        return self._store.read(query, parameters)
+
+    def write(self, query: str, parameters: Mapping[str, Any]) -> WriteCounters:
+        """As the store behind, until it fails."""
+        self._count()
+        return self._store.write(query, parameters)
+
+    def transact(self, work: Callable[[GraphTransaction], T]) -> T:
+        """As the store behind, until it fails."""
+        self._count()
+        return self._store.transact(work)
+
+    def close(self) -> None:
+        """As the store behind."""
+        self._store.close()
+
+    def _count(self) -> None:
+        if self._left == 0:
+            raise Interrupted
+        self._left -= 1
+
+
+def small_world() -> MemorySource:
+    """Films, people, genres and a hub: every case that stores have been seen to treat differently."""
+    triples: list[tuple[object, object, object]] = [
+        ("film:1", relation, f"person:{number}") for number, relation in enumerate(ODD_RELATIONS)
+    ]
+    triples += [("film:2", relation, "film:1") for relation in ODD_RELATIONS[:3]]
+    triples += [(f"film:{number}", "genre", "genre:drama") for number in range(HUB_SIZE)]
+    triples += [("film:1", "same as", "film:1"), ("film:1", "genre", "genre:drama"), (7, "next", "8")]
+    triples += [("ﬀ ligature", "next", "😀 astral"), ("film:1", "next", "ﬀ ligature"), ("film:1", "next", "😀 astral")]
+    names = {f"film:{number}": f"Film {number}" for number in range(HUB_SIZE)} | {"genre:drama": "Drama"}
+    names |= {"person:0": "Same Name", "person:1": "Same Name", "person:2": "O'Brien \"`{{ x }}` \\ 名前"}
+    links = [
+        ("1", "film:1"),
+        ("1b", "film:1"),
+        ("2", "film:2"),
+        ("p0", "person:0"),
+        ("p1", "person:1"),
+        ("9", "lonely"),
+    ]
+    items = [("1", "Film One"), ("1b", "Film One, again"), ("2", ""), ("u", "Unlinked"), ("9", "Lonely")]
+    return MemorySource(triples, names, links, items, label="small world")
+
+
+def fingerprint_of_rows(neighbourhoods: Neighbourhoods) -> str:
+    """Hash of all arrays of a neighbourhood: equal on all stores that hold the same graph."""
+    columns = ("ids", "names", "degrees", "indptr", "relation", "far", "forward", "dropped", "roots")
+    values: list[Any] = [getattr(neighbourhoods, name).tolist() for name in columns]
+    return hashlib.sha256(json.dumps([*values, neighbourhoods.relations]).encode()).hexdigest()
+
+
+def expected_rows(source: MemorySource, roots: Sequence[str], hops: int, max_degree: int) -> set[tuple[Any, ...]]:
+    """Rows ``(near, relation, far, forward)`` by a plain walk over the triples, without a database."""
+    triples = {tuple(map(str, triple)) for triple in source.triples_}
+    around: dict[str, set[tuple[str, str, str, bool]]] = {}
+    for head, relation, tail in triples:
+        around.setdefault(head, set()).add((head, relation, tail, True))
+        if head != tail:
+            around.setdefault(tail, set()).add((tail, relation, head, False))
+    rows: set[tuple[Any, ...]] = set()
+    frontier, seen = set(roots), set(roots)
+    for hop in range(hops):
+        asked = {node for node in frontier if hop == 0 or len(around.get(node, ())) <= max_degree}
+        found = {row for node in asked for row in around.get(node, ())}
+        rows |= found
+        frontier = {row[2] for row in found} - seen
+        seen |= frontier
+    return rows
+
+
+def rows_of(neighbourhoods: Neighbourhoods) -> set[tuple[Any, ...]]:
+    """Rows ``(near, relation, far, forward)`` of a neighbourhood."""
+    return {
+        (
+            str(neighbourhoods.ids[neighbourhoods.near[row]]),
+            neighbourhoods.relations[neighbourhoods.relation[row]],
+            str(neighbourhoods.ids[neighbourhoods.far[row]]),
+            bool(neighbourhoods.forward[row]),
+        )
+        for row in range(len(neighbourhoods.far))
+    }
+
+
+class GraphStoreSuite:
+    """What every store must do; see the module's docstring."""
+
+    @pytest.fixture
+    def make_graph(self) -> MakeGraph:
+        """Opens the graph of one empty database, the same one at each call."""
+        raise NotImplementedError("give the fixture make_graph")
+
+    @pytest.fixture
+    def graph(self, make_graph: MakeGraph) -> Iterator[Graph]:
+        """An empty graph."""
+        with make_graph() as graph:
+            yield graph
+
+    @pytest.fixture
+    def loaded(self, graph: Graph) -> Graph:
+        """The small world."""
+        graph.load(small_world(), batch_size=17)
+        return graph
+
+    def test_it_is_a_store(self, graph: Graph) -> None:
+        """The protocol's members are there."""
+        assert isinstance(graph.store, GraphStore)
+        assert graph.store.dialect in ("neo4j", "embedded")
+
+    def test_a_refused_statement_is_an_error_and_writes_nothing(self, graph: Graph) -> None:
+        """Syntax errors are raised, and a transaction takes effect as a whole or not at all."""
+        with pytest.raises(StatementError):
+            graph.store.read("MATCH (n RETURN", {})
+
+        def work(transaction: GraphTransaction) -> None:
+            transaction.write("CREATE (:Entity {id: $id})", {"id": "half"})
+            transaction.write("CREATE (:Entity {id:", {})
+
+        with pytest.raises(StatementError):
+            graph.store.transact(work)
+        assert graph.counts()["entities"] == 0
+
+    def test_values_come_back_as_they_were_sent(self, graph: Graph) -> None:
+        """Parameters are data, whatever they hold."""
+        values = [*ODD_RELATIONS, "", "line\nbreak\ttab", None, 2**40, 0.1, True, [1, 2], {"a": "b"}]
+        found = graph.store.read(
+            "UNWIND range(0, size($values) - 1) AS i RETURN i, $values[i] AS value", {"values": values}
+        )
+        assert [value for _, value in sorted(found.rows, key=lambda row: row[0])] == values
+
+    def test_an_empty_graph(self, graph: Graph) -> None:
+        """Everything can be asked of a graph without nodes."""
+        assert graph.counts() == {"entities": 0, "relationships": 0, "items": 0}
+        assert len(graph.items()) == 0
+        assert graph.relation_counts() == {}
+        assert graph.neighbourhoods(["nobody"], 2).roots.tolist() == [-1]
+
+    def test_counts_are_those_of_the_source(self, graph: Graph) -> None:
+        """Repeated triples count once, items that share an entity or have none are items."""
+        report = graph.load(small_world(), batch_size=17)
+        distinct = {tuple(map(str, triple)) for triple in small_world().triples_}
+        ends = {end for triple in distinct for end in (triple[0], triple[2])} | {"lonely"}
+        assert graph.counts() == {"entities": len(ends), "relationships": len(distinct), "items": 7}
+        assert report.graph == graph.counts()
+        assert (report.duplicates, report.self_loops) == (1, 1)
+        assert (report.unlinked_items, report.shared_entity_items, report.entities_without_triples) == (1, 1, 1)
+        assert sum(graph.relation_counts().values()) == len(distinct)
+        assert set(graph.relation_counts()) == {triple[1] for triple in distinct}
+
+    def test_odd_relation_ids_are_stored_as_data(self, loaded: Graph) -> None:
+        """Dots, spaces, backticks, commas, quotes, unicode and 300 characters come back unchanged."""
+        assert set(ODD_RELATIONS) <= set(loaded.relation_counts())
+
+    def test_equal_ids_are_one_entity_whatever_their_type(self, graph: Graph) -> None:
+        """1 and "1" are one entity."""
+        graph.load(MemorySource([(1, "r", "2"), ("1", "r", 2)]))
+        assert graph.counts()["entities"] == 2
+
+    def test_missing_ids_are_refused(self, graph: Graph) -> None:
+        """An id that is None or empty never reaches the database."""
+        for bad in (None, "", " ", 1.5):
+            with pytest.raises(Exception, match="ids are texts"):
+                graph.load(MemorySource([("a", "r", bad)]))
+        assert graph.counts()["entities"] == 0
+
+    def test_ids_are_unique(self, loaded: Graph) -> None:
+        """The constraints of the schema hold."""
+        for query in ("CREATE (:Entity {id: 'film:1'})", "CREATE (:Item {item_id: 'u'})"):
+            with pytest.raises(GraphError):
+                loaded.store.write(query, {})
+
+    def test_degrees_count_relationships_between_entities(self, loaded: Graph) -> None:
+        """A self loop counts once, an interaction not at all."""
+        loaded.load(
+            MemorySource([("film:1", "next", "film:3")], interactions_=[("ann", "1", 5.0, None)]), interactions=True
+        )
+        found = loaded.store.read(
+            "MATCH (n:Entity) OPTIONAL MATCH (n)-[r]-(:Entity) WITH n, count(DISTINCT r) AS c "
+            "WHERE n.degree <> c RETURN n.id AS id",
+            {},
+        )
+        assert found.rows == []
+
+    def test_a_second_upsert_writes_nothing(self, loaded: Graph) -> None:
+        """Loading the same again changes no node, relationship or property, and not the fingerprint."""
+        before = loaded.fingerprint()
+        report = loaded.load(small_world(), batch_size=23)
+        assert not report.written
+        assert loaded.fingerprint() == before
+
+    def test_an_upsert_adds_what_is_new(self, loaded: Graph) -> None:
+        """New triples, names and links are added to what is there."""
+        before = loaded.counts()
+        fingerprint = loaded.fingerprint()
+        new = MemorySource([("film:1", "new", "person:0"), ("film:2", "genre", "genre:drama")], {"person:3": "Third"})
+        new.links_, new.items_ = [("u", "film:5")], [("u", "Linked now")]
+        new.names_ = {"person:0": "Renamed"}
+        report = loaded.load(new)
+        assert report.written.relationships_created == 1
+        assert loaded.counts()["relationships"] == before["relationships"] + 1
+        assert loaded.counts()["items"] == before["items"]
+        assert loaded.resolve("u").entity_id == "film:5"
+        assert loaded.resolve("Linked now").item_id == "u"
+        assert loaded.resolve("Renamed").item_id == "p0"
+        assert loaded.fingerprint() != fingerprint
+
+    def test_replace_deletes_what_kptool_loaded(self, loaded: Graph) -> None:
+        """Afterwards the graph holds the new source and nothing else."""
+        report = loaded.load(MemorySource([("a", "r", "b")]), mode="replace", batch_size=7)
+        assert loaded.counts() == {"entities": 2, "relationships": 1, "items": 0}
+        assert report.written.relationships_deleted > len(ODD_RELATIONS)
+
+    def test_nodes_of_others_are_refused_and_kept(self, graph: Graph) -> None:
+        """Without leave nothing is written beside them; with it, replace leaves them alone."""
+        graph.store.write(
+            "CREATE (a:Person {name: 'x'})-[:KNOWS]->(:Person), (:Entity {id: 'film:1', name: 'Theirs'})", {}
+        )
+        with pytest.raises(GraphNotEmptyError, match="--into-existing"):
+            graph.load(small_world())
+        graph.load(small_world(), into_existing=True)
+        graph.load(MemorySource([("a", "r", "b")]), mode="replace", into_existing=True)
+        people = graph.store.read(
+            "MATCH (p:Person) OPTIONAL MATCH (p)-[r:KNOWS]->() RETURN count(p) AS p, count(r) AS r", {}
+        )
+        assert people.rows == [[2, 1]]
+        theirs = graph.store.read("MATCH (n:Entity {id: 'film:1'}) RETURN n.name AS name", {})
+        assert theirs.rows == [["Theirs"]]
+        assert graph.counts()["entities"] == 3
+
+    @pytest.mark.parametrize("writes", [0, 3, 6, 7, 9, 11, 13])
+    def test_an_interrupted_load_goes_on(self, graph: Graph, writes: int) -> None:
+        """Wherever it stopped, the same load then gives the same graph, and until then reading is refused."""
+        broken = Graph(InterruptedStore(graph.store, writes), graph.queries, graph.config)
+        with pytest.raises(Interrupted):
+            broken.load(small_world(), batch_size=30)
+        if writes > 6:
+            with pytest.raises(GraphError, match="load-kg"):
+                graph.neighbourhoods(["film:1"], 1)
+        report = graph.load(small_world(), batch_size=30)
+        assert report.resumed == (writes > 6)
+        found = graph.neighbourhoods(["film:1", "person:0"], 2, max_degree=1000)
+        assert rows_of(found) == expected_rows(small_world(), ["film:1", "person:0"], 2, 1000)
+        self.test_degrees_count_relationships_between_entities(graph)
+
+    def test_an_interrupted_replace_goes_on(self, loaded: Graph) -> None:
+        """What was already written is not deleted again."""
+        other = MemorySource([(f"n{number}", "r", f"n{number + 1}") for number in range(100)])
+        broken = Graph(InterruptedStore(loaded.store, 30), loaded.queries, loaded.config)
+        with pytest.raises(Interrupted):
+            broken.load(other, mode="replace", batch_size=10)
+        written = loaded.counts()["relationships"] + loaded.counts()["entities"]
+        report = loaded.load(other, mode="replace", batch_size=10)
+        assert loaded.counts() == {"entities": 101, "relationships": 100, "items": 0}
+        assert report.written.nodes_created + report.written.relationships_created == 201 - written
+        assert written > 0
+
+    def test_a_difference_is_an_error(self, graph: Graph) -> None:
+        """Triples that vanish between sending and counting are noticed."""
+
+        class Forgetful(InterruptedStore):
+            def write(self, query: str, parameters: Mapping[str, Any]) -> WriteCounters:
+                rows = parameters.get("rows")
+                kept = {"rows": rows[:-1]} if rows and "head" in rows[0] else {}
+                return super().write(query, {**parameters, **kept})
+
+        with pytest.raises(LoadError):
+            Graph(Forgetful(graph.store, -1), graph.queries, graph.config).load(small_world())
+
+    def test_items(self, loaded: Graph) -> None:
+        """Two items on one entity stay two, an unlinked one has no entity; each has its own name."""
+        items = loaded.items()
+        assert dict(zip(items.item_id, zip(items.entity_id, items.name, strict=True), strict=True)) == {
+            "1": ("film:1", "Film One"),
+            "1b": ("film:1", "Film One, again"),
+            "2": ("film:2", "Film 2"),
+            "9": ("lonely", "Lonely"),
+            "p0": ("person:0", "Same Name"),
+            "p1": ("person:1", "Same Name"),
+            "u": (None, "Unlinked"),
+        }
+
+    def test_items_are_found_by_id_entity_and_name(self, loaded: Graph) -> None:
+        """In this order, names without case; several are an error with the ids, none one with the nearest."""
+        assert loaded.resolve("1").name == "Film One"
+        assert loaded.resolve("film:2").item_id == "2"
+        assert loaded.resolve("FILM ONE, again").item_id == "1b"
+        assert loaded.resolve("u").entity_id is None
+        with pytest.raises(AmbiguousNameError, match="p0, p1"):
+            loaded.resolve("same name")
+        with pytest.raises(AmbiguousNameError, match="1, 1b"):
+            loaded.resolve("film:1")
+        with pytest.raises(UnknownNameError, match="Unlinked"):
+            loaded.resolve("unlinkt")
+
+    @pytest.mark.parametrize("hops", [1, 2, 3])
+    @pytest.mark.parametrize("max_degree", [5, 1000])
+    def test_neighbourhoods_are_those_of_a_plain_walk(self, loaded: Graph, hops: int, max_degree: int) -> None:
+        """All rows up to the hops, both directions, hubs named and not expanded."""
+        roots = ["film:1", "film:2", "person:0", "lonely"]
+        found = loaded.neighbourhoods([*roots, "nobody"], hops, max_degree=max_degree)
+        assert rows_of(found) == expected_rows(small_world(), roots, hops, max_degree)
+        assert [str(found.ids[number]) for number in found.roots[:4]] == roots
+        assert found.roots[4] == -1
+        assert found.truncated == 0
+
+    def test_a_cap_deals_round_over_relations(self, loaded: Graph) -> None:
+        """Each relation gets its turn before one gets a second; what is left out is counted."""
+        whole = loaded.neighbourhoods(["film:1"], 1)
+        found = loaded.neighbourhoods(["film:1"], 1, cap=10)
+        assert len(found.far) == 10
+        assert len({row[1] for row in rows_of(found)}) == 10
+        assert found.truncated == len(whole.far) - 10
+        hub = loaded.neighbourhoods(["genre:drama"], 1, cap=10)
+        assert [str(hub.ids[far]) for far in hub.far] == sorted(f"film:{number}" for number in range(HUB_SIZE))[:10]
+
+    def test_the_order_of_rows_is_that_of_code_points(self, loaded: Graph) -> None:
+        """Also beyond the basic plane, where UTF-16 order differs."""
+        found = loaded.neighbourhoods(["film:1"], 1, cap=1000)
+        assert sorted(found.ids) == list(found.ids)
+        few = loaded.store.read(
+            loaded.queries["neighbours"].text, {"frontier": ["film:1"], "max_degree": None, "cap": 1}
+        )
+        assert "ﬀ ligature" in few.column("other")
+        assert "😀 astral" not in few.column("other")
+
+    def test_interactions_are_no_knowledge(self, loaded: Graph) -> None:
+        """They change neither neighbourhoods nor fingerprint, and are written once."""
+        before = loaded.fingerprint(), fingerprint_of_rows(loaded.neighbourhoods(["film:1"], 2))
+        source = small_world()
+        source.interactions_ = [("ann", "1", 5.0, 4.0), ("ann", "1", 6.0, None), ("bob", "u", None, None)]
+        assert loaded.load(source, interactions=True).written.relationships_created == 3
+        assert not loaded.load(source, interactions=True).written
+        assert (loaded.fingerprint(), fingerprint_of_rows(loaded.neighbourhoods(["film:1"], 2))) == before
+
+    def test_what_was_written_is_there_after_reopening(self, make_graph: MakeGraph) -> None:
+        """Closing loses nothing."""
+        with make_graph() as graph:
+            graph.load(small_world())
+            before = graph.counts(), graph.fingerprint()
+        with make_graph() as graph:
+            assert (graph.counts(), graph.fingerprint()) == before

@@ -1,0 +1,178 @@
+"""Files of triples: what is read, and what is said about bad ones."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kptoolkit.errors import DataError
+from kptoolkit.graph.readers import MemorySource, open_source
+from kptoolkit.graph.survey import survey
+from kptoolkit.graph.tables import TRIPLE_COLUMNS, BadRows, read_table
+
+GOOD = "head_id:token\trelation_id:token\ttail_id:token\na\tr\tb\nb\tr\tc\n"
+
+
+def triples(path: Path, **options: object) -> list[tuple[str, str, str]]:
+    source = open_source([path], **options)  # type: ignore[arg-type]
+    return [
+        row for table in source.triples() for row in zip(table["head"], table["relation"], table["tail"], strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.kg", GOOD),
+        ("x.tsv", "Subject\tPredicate\tObject\na\tr\tb\n\nb\tr\tc\n"),
+        ("x.csv", 'tail,head,other,relation\r\nb,a,"x, y",r\r\nc,b,,r\r\n'),
+        ("x.csv", '\ufeffhead,relation,tail\n"a","r","b"\nb,r,c\n'),
+        ("x.txt", "h\tr\tt\na\tr\tb\nb\tr\tc"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_spellings_formats_and_gzip(tmp_path: Path, name: str, text: str, packed: bool) -> None:
+    path = tmp_path / (f"{name}.gz" if packed else name)
+    data = text.encode()
+    path.write_bytes(gzip.compress(data) if packed else data)
+    assert triples(path) == [("a", "r", "b"), ("b", "r", "c")]
+
+
+def test_a_format_can_be_given(tmp_path: Path) -> None:
+    path = tmp_path / "triples.data"
+    path.write_text("head,relation,tail\na,r,b\n")
+    with pytest.raises(DataError, match="--format"):
+        triples(path)
+    assert triples(path, format="csv") == [("a", "r", "b")]
+
+
+def test_quotes_in_tab_separated_files_are_characters(tmp_path: Path) -> None:
+    path = tmp_path / "x.kg"
+    path.write_text('head\trelation\ttail\n"a\tr\tb "q"\nx\tr\ty\n')
+    assert triples(path) == [('"a', "r", 'b "q"'), ("x", "r", "y")]
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "said"),
+    [
+        (b"", None, "is empty"),
+        (b"head\trel\tobject_of_desire\na\tr\tb\n", 1, "no column for 'tail'"),
+        (b"head\trelation\ttail\na\tr\n", 2, "2 columns instead of 3"),
+        (b"head\trelation\ttail\na\tr\tb\n\na\t\tb\n", 4, "the relation is empty"),
+        (b"head\trelation\ttail\na\tr\tb\nM\xfcller\tr\tb\n", 3, "not UTF-8"),
+        (GOOD.encode("utf-16"), 1, "not UTF-8"),
+        (gzip.compress(GOOD.encode() * 50)[:-20], None, "ends early"),
+    ],
+)
+def test_what_is_wrong_is_said_with_file_and_line(tmp_path: Path, data: bytes, line: int | None, said: str) -> None:
+    path = tmp_path / "x.kg"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=said) as caught:
+        triples(path)
+    assert str(path) in str(caught.value)
+    assert line is None or f"line {line}:" in str(caught.value)
+
+
+@pytest.mark.parametrize("what", ["missing.kg", "folder"])
+def test_no_such_path_and_a_folder_without_triples(tmp_path: Path, what: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DataError, match=what):
+        triples(tmp_path / what)
+
+
+def test_a_file_without_rows_holds_no_triples(tmp_path: Path) -> None:
+    path = tmp_path / "x.kg"
+    path.write_text(GOOD.splitlines()[0] + "\n")
+    with pytest.raises(DataError, match="no triples"):
+        survey(open_source([path]))
+
+
+def test_bad_rows_are_skipped_counted_and_listed(tmp_path: Path) -> None:
+    path = tmp_path / "x.kg"
+    path.write_bytes(b"head\trelation\ttail\na\tr\tb\nshort\n\xff\tr\tb\n\tr\tb\nb\tr\tc\n")
+    source = open_source([path], skip_bad_rows=True)
+    assert [row for table in source.triples() for row in table["head"]] == ["a", "b"]
+    assert source.bad_rows.count == 3
+    assert [row.line for row in source.bad_rows.rows] == [3, 4, 5]
+
+
+def test_batches_join_to_the_whole(tmp_path: Path) -> None:
+    path = tmp_path / "x.tsv"
+    path.write_text("head\trelation\ttail\n" + "".join(f"{n}\tr\t{n + 1}\n" for n in range(10)))
+    tables = list(read_table(path, TRIPLE_COLUMNS, batch_rows=3))
+    assert [len(table) for table in tables] == [3, 3, 3, 1]
+    assert [line for table in tables for line in table.lines] == list(range(2, 12))
+
+
+cells = st.text(st.characters(exclude_characters="\t\n\r\x00", exclude_categories=["Cs"]), min_size=1).filter(str.strip)
+
+
+@given(rows=st.lists(st.tuples(cells, cells, cells), min_size=1, max_size=20))
+def test_any_text_survives_tab_separation(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]]
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "x.kg"
+    text = "head\trelation\ttail\n" + "".join("\t".join(row) + "\n" for row in rows)
+    path.write_bytes(text.encode())
+    assert triples(path) == rows
+
+
+def test_a_recbole_folder(tmp_path: Path) -> None:
+    (tmp_path / "set.kg").write_text(GOOD)
+    (tmp_path / "set.ent.gz").write_bytes(gzip.compress(b"entity_id:token\tname:token_seq\na\tAlpha\nz\tNobody\nb\t\n"))
+    (tmp_path / "set.link").write_text("item_id:token\tentity_id:token\n1\ta\n2\ta\n3\tunheard\n1\tb\n")
+    (tmp_path / "set.item").write_text("item_id:token\tmovie_title:token_seq\n1\tOne\n4\tFour\n")
+    found = survey(open_source([tmp_path]))
+    assert dict(zip(found.entities, found.names, strict=True)) == {"a": "One", "b": "", "c": "", "unheard": ""}
+    items = {i.item_id: (i.title, found.entities[i.entity] if i.entity >= 0 else None, i.first) for i in found.items}
+    assert items == {
+        "1": ("One", "a", True),
+        "4": ("Four", None, False),
+        "2": ("", "a", False),
+        "3": ("", "unheard", True),
+    }
+    assert found.repeated_links == 1
+    with pytest.raises(DataError, match=r"\.inter"):
+        open_source([tmp_path], interactions=True)
+
+
+def test_given_files_stand_in_for_a_folders(tmp_path: Path) -> None:
+    (tmp_path / "set.kg").write_text(GOOD)
+    (tmp_path / "set.ent").write_text("entity_id\tname\na\tOld\n")
+    other = tmp_path / "names.csv"
+    other.write_text("id,label\na,New\n")
+    assert survey(open_source([tmp_path], names=other)).names[0] == "New"
+
+
+names = st.sampled_from("abcd")
+
+
+@given(st.lists(st.tuples(names, st.sampled_from(["r", "s", "t"]), names), min_size=1, max_size=30))
+def test_the_survey_counts_as_sets_do(rows: list[tuple[str, str, str]]) -> None:
+    found = survey(MemorySource(rows))
+    distinct = set(rows)
+    read = {
+        (found.entities[h], found.relations[r], found.entities[t])
+        for h, r, t in zip(found.head, found.relation, found.tail, strict=True)
+    }
+    assert read == distinct
+    assert len(found) == len(distinct)
+    degrees = {e: sum(e in (h, t) for h, _, t in distinct) for e in found.entities}
+    assert dict(zip(found.entities, found.degrees.tolist(), strict=True)) == degrees
+    mirrored = {(pair.relation, pair.inverse): pair.share for pair in found.mirrored()}
+    for one in "rst":
+        for other in "rst":
+            ones, others = ({(h, t) for h, r, t in distinct if r == x} for x in (one, other))
+            turned = {(t, h) for h, t in others if h != t}
+            share = len(ones & turned) / max(len(ones), len(others), 1)
+            known = mirrored.get((one, other), mirrored.get((other, one)))
+            assert (known or 0) == pytest.approx(share if share > 0.5 else 0)
+
+
+def test_bad_rows_raise_unless_skipped() -> None:
+    with pytest.raises(DataError, match="--skip-bad-rows"):
+        BadRows().add("x", 3, "why")
