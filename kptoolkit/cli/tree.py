@@ -95,7 +95,7 @@ def make_tree(
     with Graph.open(config=config.graph, create=False) as graph:
         name = config.prompts.pack
         pack = load_auto(graph.relation_counts()) if name == "auto" else TemplatePack.load(name)
-        history = [graph.resolve(item) for item in items] or _history(graph, config, str(user))
+        history = [graph.resolve(item) for item in items] or _history(session, graph, config, str(user))
         tree = KnowledgeTree.of_items(
             graph,
             history,
@@ -152,13 +152,16 @@ def write(tree: KnowledgeTree, path: Path) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _history(graph: Graph, config: Config, user: str) -> list[ItemRef]:
+def _history(session: Session, graph: Graph, config: Config, user: str) -> list[ItemRef]:
     """The latest ``data.history`` items of a user, oldest first."""
     from kptoolkit.data import Catalogue, find_items, read_interactions
     from kptoolkit.graph.graph import ItemRef
+    from kptoolkit.pipeline import notice_of
 
     assert config.data.dir is not None
     interactions, _ = read_interactions(config.data.dir)
+    if notice := notice_of(config.data.dir):
+        session.say(notice)
     catalogue = Catalogue.build(interactions, find_items(config.data.dir), graph.items())
     rows = interactions.history_of(user)[-config.data.history :]
     return [ItemRef(catalogue.item_ids[row], catalogue.entity_ids[row], catalogue.names[row]) for row in rows]

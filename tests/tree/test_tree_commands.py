@@ -81,6 +81,7 @@ def test_a_user_brings_a_history(graph: EmbeddedServer) -> None:
     whole = json.loads(done.stdout)
     assert len(whole["items"]) == 5
     assert "Ada Finch" in whole["mpp"]["text"]
+    assert "simulated readers" in done.stderr
 
 
 @pytest.mark.embedded
@@ -116,8 +117,9 @@ def test_what_is_unknown_or_too_long_is_answered_in_a_line(
 def test_no_model_library_is_imported(graph: EmbeddedServer) -> None:
     program = (
         "import sys; from kptoolkit.cli.app import app\n"
-        "for command in ('tree', 'render-prompts'):\n"
-        f"    app([command, '--item', 'b001', '--graph', {graph.uri!r}], standalone_mode=False)\n"
+        f"user = ['--user', 'Ada Finch', '--data', {str(demo_data_dir())!r}]\n"
+        "for call in (['tree', '--item', 'b001'], ['render-prompts', *user]):\n"
+        f"    app([*call, '--graph', {graph.uri!r}], standalone_mode=False)\n"
         "print(sorted({'torch', 'transformers'} & set(sys.modules)), file=sys.stderr)"
     )
     done = run([sys.executable, "-c", program], graph)
