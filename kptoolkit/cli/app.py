@@ -21,6 +21,7 @@ COMMANDS: tuple[str, ...] = (
     "init",
     "demo",
     "load_kg",
+    "graph",
     "render_prompts",
     "tree",
     "templates",

@@ -76,20 +76,24 @@ def _load(
 ) -> LoadReport:
     from kptoolkit.graph import Graph
     from kptoolkit.graph.load import dry_run
+    from kptoolkit.graph.survey import survey
 
     mode: Literal["upsert", "replace"] = "replace" if replace else "upsert"
     if dry:
         with session.progress() as progress:
             return dry_run(source, mode, progress)
     session.say(f"loading {source.label} into {config.graph.uri}")
-    with Graph.open(config=config.graph) as graph, session.progress() as progress:
-        return graph.load(
-            source,
-            mode=mode,
-            into_existing=into_existing,
-            interactions=bool(source.interaction_files),
-            progress=progress,
-        )
+    with session.progress() as progress:
+        surveyed = survey(source, progress)  # before the graph is opened: a bad file leaves no empty graph behind
+        with Graph.open(config=config.graph) as graph:
+            return graph.load(
+                source,
+                mode=mode,
+                into_existing=into_existing,
+                interactions=bool(source.interaction_files),
+                surveyed=surveyed,
+                progress=progress,
+            )
 
 
 def _show(session: Session, config: Config, report: LoadReport) -> None:

@@ -178,7 +178,7 @@ def _check_folder(path: Path, create: bool) -> None:
         )
     if path.exists() and not path.is_dir():
         raise GraphUnavailableError(f"{path} is a file; an embedded graph is a folder: --graph {SCHEME}./kg")
-    ours = {LOCK, HOLDER, "log", "config", "databases", "backups"}
+    ours = {LOCK, HOLDER, "password", "log", "config", "databases", "backups"}
     if path.is_dir() and not exists and any(entry.name not in ours for entry in path.iterdir()):
         raise GraphUnavailableError(f"{path} holds other files; name a new folder for the graph: {SCHEME}./kg")
     try:

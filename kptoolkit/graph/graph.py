@@ -21,6 +21,7 @@ from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.readers import TripleSource
 from kptoolkit.graph.store import GraphStore
+from kptoolkit.graph.survey import Survey
 from kptoolkit.progress import ProgressCallback, silent
 
 
@@ -141,6 +142,7 @@ class Graph:
         into_existing: bool = False,
         batch_size: int | None = None,
         interactions: bool = False,
+        surveyed: Survey | None = None,
         progress: ProgressCallback = silent,
     ) -> LoadReport:
         """Load a source and compare the counts in the graph with what was sent.
@@ -153,6 +155,7 @@ class Graph:
             into_existing: Whether to write into a database that holds nodes of other people.
             batch_size: Rows of one transaction; the settings' when ``None``.
             interactions: Whether to load the source's interactions too.
+            surveyed: The source as :func:`~kptoolkit.graph.survey.survey` read it, when that was done before.
             progress: Who wants to hear.
 
         Raises:
@@ -168,6 +171,7 @@ class Graph:
             into_existing=into_existing,
             batch_size=batch_size or self.config.batch_size,
             interactions=interactions,
+            surveyed=surveyed,
             progress=progress,
         )
 

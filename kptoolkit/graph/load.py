@@ -131,11 +131,12 @@ def load(
     into_existing: bool = False,
     batch_size: int = 5000,
     interactions: bool = False,
+    surveyed: Survey | None = None,
     progress: ProgressCallback = silent,
 ) -> LoadReport:
     """Load a source and verify the counts; see :meth:`kptoolkit.graph.graph.Graph.load`."""
     start = time.monotonic()
-    found = survey(source, progress)
+    found = surveyed or survey(source, progress)
     report = LoadReport.of(source, found, mode, dry_run=False)
     loader = _Loader(store, queries, found, mode, batch_size, progress)
     loader.check_foreign(into_existing)

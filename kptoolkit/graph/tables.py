@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ BATCH_ROWS = 50_000
 _LISTED = 1000
 _GZIP = b"\x1f\x8b"
 
-#: Column -> the headers that are taken for it, compared without case; RecBole's ``:type`` is cut off first.
+#: Column -> the headers taken for it, compared without case and underscores; RecBole's ``:type`` is cut off first.
 TRIPLE_COLUMNS: Mapping[str, Sequence[str]] = {
     "head": ("head_id", "head", "h", "subject", "subject_id", "source", "head_entity"),
     "relation": ("relation_id", "relation", "r", "rel", "predicate", "predicate_id", "relation_type"),
@@ -115,12 +116,13 @@ def read_table(
 ) -> Iterator[Table]:
     """Read some columns of a table, batch by batch.
 
-    A comma-separated file may quote its cells; in a tab-separated one quotes are ordinary characters. Empty lines are
-    passed over.
+    A comma-separated file may quote its cells, and separate them by semicolons if its header has no comma; in a
+    tab-separated one quotes are ordinary characters. Empty lines are passed over.
 
     Args:
         path: File, UTF-8, gzip or not.
-        columns: Name in the result -> headers taken for it, compared without case and without RecBole's ``:type``.
+        columns: Name in the result -> headers taken for it, compared without case and underscores
+            and without RecBole's ``:type``.
         optional: Columns the file may lack.
         may_be_empty: Columns whose cells may be empty; an empty cell elsewhere makes a bad row.
         bad_rows: What to do with bad rows; ``None`` raises.
@@ -187,7 +189,9 @@ class _Reader:
 
     def _rows(self, file: IO[str]) -> Iterator[list[str]]:
         if self.comma:
-            reader = csv.reader(file, strict=True)
+            first = file.readline()
+            mark = ";" if ";" in first and "," not in first else ","
+            reader = csv.reader(itertools.chain([first], file), delimiter=mark, strict=True)
             for cells in reader:
                 self.line = reader.line_num
                 if cells:
@@ -200,10 +204,10 @@ class _Reader:
                 yield stripped.split("\t")
 
     def _places(self, header: list[str]) -> dict[str, int]:
-        known = [cell.split(":")[0].strip().lower() for cell in header]
+        known = [_plain(cell.split(":")[0]) for cell in header]
         places = {}
         for name, spellings in self.columns.items():
-            found = next((known.index(spelling) for spelling in spellings if spelling in known), None)
+            found = next((known.index(plain) for plain in map(_plain, spellings) if plain in known), None)
             if found is not None:
                 places[name] = found
             elif name not in self.optional:
@@ -214,6 +218,11 @@ class _Reader:
                     self.line,
                 )
         return places
+
+
+def _plain(header: str) -> str:
+    """A header without case, spaces, underscores and hyphens: ``headId`` is ``head_id``."""
+    return "".join(c for c in header.casefold() if c not in " _-\t")
 
 
 def _open(path: Path, newline: str) -> IO[str]:
