@@ -123,7 +123,7 @@ class TrainingConfig(Section):
 
     epochs: int = Field(default=100, ge=1)
     """At most this many epochs; early stopping and max_minutes end sooner."""
-    batch_size: int = Field(default=64, ge=1)
+    batch_size: int = Field(default=32, ge=1)
     """Samples in one step and process."""
     learning_rate: float = Field(default=2e-3, gt=0)
     """Peak learning rate of AdamW."""

@@ -300,7 +300,7 @@ def _numbered(values: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int32], 
 
 
 def _codes(column: pa.ChunkedArray, ids: NDArray[Any]) -> NDArray[np.int32]:
-    codes = pd.Index(ids).get_indexer(column.to_pandas())
+    codes: NDArray[np.int64] = pd.Index(ids).get_indexer(column.to_pandas())
     if (codes < 0).any():
         raise ValueError("an id that is not listed")
     return codes.astype(np.int32)

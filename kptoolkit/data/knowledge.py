@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,31 +18,10 @@ from kptoolkit.config import PromptsConfig, TreeConfig
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.graph.arrays import read_arrays, write_arrays
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.prompts import Segment, TemplatePack, choose_variant
+from kptoolkit.prompts import TemplatePack
 from kptoolkit.tree.select import Selection, select
-from kptoolkit.tree.tokens import Tokenizer, cap_name
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """One distinct triplet prompt.
-
-    Attributes:
-        segments: The sentence in parts; the text is their concatenation.
-        head: Entity id of the stored head.
-        relation: Relation id.
-        tail: Entity id of the stored tail.
-    """
-
-    segments: tuple[Segment, ...]
-    head: str
-    relation: str
-    tail: str
-
-    @property
-    def text(self) -> str:
-        """The sentence."""
-        return "".join(segment.text for segment in self.segments)
+from kptoolkit.tree.tokens import Tokenizer
+from kptoolkit.tree.wording import TripletPrompt, Wording
 
 
 @dataclass(frozen=True)
@@ -110,7 +90,7 @@ class KnowledgeSource:
     tree: TreeConfig
     prompts: PromptsConfig
     max_degree: int
-    pool: list[Prompt] = field(default_factory=list)
+    pool: list[TripletPrompt] = field(default_factory=list)
     _known: dict[tuple[int, int], int] = field(default_factory=dict)
 
     @property
@@ -147,25 +127,15 @@ class KnowledgeSource:
         )
 
     def _number(self, row: int, epoch: int) -> int:
-        head, relation, tail = self.neighbourhoods.triple(row)
-        inverse = not bool(self.neighbourhoods.forward[row])
-        count = self.pack.variants(relation, inverse)
-        variant = choose_variant(self.prompts.variants, count, f"{head}\t{relation}\t{tail}", epoch)
-        key = (row, variant)
+        key = (row, self._wording.variant(row, epoch))
         if key not in self._known:
             self._known[key] = len(self.pool)
-            self.pool.append(Prompt(self._segments(row, relation, inverse, variant), head, relation, tail))
+            self.pool.append(self._wording.prompt(row, epoch))
         return self._known[key]
 
-    def _segments(self, row: int, relation: str, inverse: bool, variant: int) -> tuple[Segment, ...]:
-        near, far = self.neighbourhoods.ends(row)
-        near_name, far_name = (self._name(node) for node in (near, far))
-        head, tail = (far_name, near_name) if inverse else (near_name, far_name)
-        return self.pack.render(head, relation, tail, inverse=inverse, variant=variant)
-
-    def _name(self, node: int) -> str:
-        name = str(self.neighbourhoods.names[node]) or str(self.neighbourhoods.ids[node])
-        return cap_name(name, self.prompts.name_tokens)
+    @cached_property
+    def _wording(self) -> Wording:
+        return Wording(self.neighbourhoods, self.pack, self.prompts.variants, self.prompts.name_tokens)
 
 
 @dataclass(frozen=True)
@@ -243,7 +213,7 @@ class CompiledKnowledge:
         return cls(trees, pool, tuple(extra["texts"]))
 
 
-def encode_prompts(prompts: Sequence[Prompt], tokenizer: Tokenizer) -> TokenPool:
+def encode_prompts(prompts: Sequence[TripletPrompt], tokenizer: Tokenizer) -> TokenPool:
     """Tokenise each distinct prompt once."""
     encoded = [tokenizer.encode(prompt.segments, (prompt.head, prompt.tail)) for prompt in prompts]
     return TokenPool.of([(entry.ids, entry.starts) for entry in encoded])

@@ -131,7 +131,8 @@ def rank_of(
     seen_scores, threshold = scores[rows, items], own[rows]
     above -= np.bincount(rows[seen_scores > threshold], minlength=len(targets))
     tied -= np.bincount(rows[seen_scores == threshold], minlength=len(targets))
-    return 1.0 + above + tied / 2.0
+    ranks: NDArray[np.float64] = 1.0 + above + tied / 2.0
+    return ranks
 
 
 def evaluate(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
-from kptoolkit.data.knowledge import Prompt
 from kptoolkit.errors import RunError
 from kptoolkit.prompts import Segment
 from kptoolkit.tree.tokens import Encoded, Tokenizer
+from kptoolkit.tree.wording import TripletPrompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -64,7 +64,7 @@ class PhraseTokenizer:
         self._entity |= {entity: self.size + row for entity, row in self.items.items()}
 
     @classmethod
-    def build(cls, prompts: Iterable[Prompt], texts: Iterable[str], items: Mapping[str, int]) -> Self:
+    def build(cls, prompts: Iterable[TripletPrompt], texts: Iterable[str], items: Mapping[str, int]) -> Self:
         """A vocabulary of what ``prompts`` and ``texts`` hold.
 
         Args:

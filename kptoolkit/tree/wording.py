@@ -61,12 +61,16 @@ class Wording:
         """
         head, relation, tail = self.neighbourhoods.triple(row)
         near, far = self.neighbourhoods.ends(row)
-        inverse = not bool(self.neighbourhoods.forward[row])
-        count = self.pack.variants(relation, inverse)
-        variant = choose_variant(self.variants, count, f"{head}\t{relation}\t{tail}", epoch)
+        inverse, variant = not bool(self.neighbourhoods.forward[row]), self.variant(row, epoch)
         first, second = (far, near) if inverse else (near, far)
         segments = self.pack.render(self.name(first), relation, self.name(second), inverse=inverse, variant=variant)
         return TripletPrompt(segments, head, relation, tail, str(self.neighbourhoods.ids[near]))
+
+    def variant(self, row: int, epoch: int = 0) -> int:
+        """Which wording :meth:`prompt` takes for a row."""
+        head, relation, tail = self.neighbourhoods.triple(row)
+        count = self.pack.variants(relation, not bool(self.neighbourhoods.forward[row]))
+        return choose_variant(self.variants, count, f"{head}\t{relation}\t{tail}", epoch)
 
     def name(self, node: int) -> str:
         """The capped name of a node, or its id where it has none."""
