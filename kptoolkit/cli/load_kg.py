@@ -76,13 +76,14 @@ def _load(
 ) -> LoadReport:
     from kptoolkit.graph import Graph
     from kptoolkit.graph.load import dry_run
+    from kptoolkit.graph.store import checked_uri
     from kptoolkit.graph.survey import survey
 
     mode: Literal["upsert", "replace"] = "replace" if replace else "upsert"
     if dry:
         with session.progress() as progress:
             return dry_run(source, mode, progress)
-    session.say(f"loading {source.label} into {config.graph.uri}")
+    session.say(f"loading {source.label} into {checked_uri(config.graph.uri)}")
     with session.progress() as progress:
         surveyed = survey(source, progress)  # before the graph is opened: a bad file leaves no empty graph behind
         with Graph.open(config=config.graph) as graph:

@@ -7,19 +7,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import neo4j
 from neo4j import exceptions
 
-from kptoolkit.errors import ConfigError, GraphError, GraphUnavailableError, shorten
-from kptoolkit.graph.store import Dialect, GraphTransaction, Records, StatementError, WriteCounters
+from kptoolkit.errors import GraphError, GraphUnavailableError, shorten
+from kptoolkit.graph.store import Dialect, GraphTransaction, Records, StatementError, WriteCounters, checked_uri
 
 # Failures are raised; without a handler the driver would also print them.
 logging.getLogger("neo4j").addHandler(logging.NullHandler())
 
 T = TypeVar("T")
-SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 _OLDEST = (5, 26)
 _CONNECT_SECONDS = 4.0
 _ACQUIRE_SECONDS = 8.0
@@ -147,27 +145,6 @@ class _Transaction:
             properties_set=counters.properties_set,
             labels_added=counters.labels_added,
         )
-
-
-def checked_uri(uri: str) -> str:
-    """``uri`` if it names a server and holds no secret.
-
-    Raises:
-        ConfigError: Another scheme, no host, a bad port, or user and password inside the URI.
-    """
-    allowed = "embedded:PATH, neo4j://HOST:PORT or bolt://HOST:PORT (+s, +ssc)"
-    try:
-        parts = urlsplit(uri)
-        known = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        known = False
-    if "@" in uri:
-        raise ConfigError(
-            "setting graph.uri: give user and password as NEO4J_USERNAME and NEO4J_PASSWORD, not inside the URI"
-        )
-    if not known:
-        raise ConfigError(f"setting graph.uri: '{shorten(uri)}' is not a graph; write {allowed}")
-    return uri
 
 
 def _message(error: Exception) -> str:

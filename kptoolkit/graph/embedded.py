@@ -17,10 +17,9 @@ from typing import Any, TypeVar
 from kptoolkit.errors import GraphLockedError, GraphUnavailableError, MissingExtraError, shorten
 from kptoolkit.graph.bolt import BoltStore
 from kptoolkit.graph.embedded_server import DATABASE, HOLDER, LOCK, USERNAME
-from kptoolkit.graph.store import Dialect, GraphTransaction, Records, WriteCounters
+from kptoolkit.graph.store import EMBEDDED, Dialect, GraphTransaction, Records, WriteCounters
 
 T = TypeVar("T")
-SCHEME = "embedded:"
 HEAP = "1g"
 LOG = Path("log") / "kptool.log"
 _START_SECONDS, _STOP_SECONDS = 120.0, 30.0
@@ -137,7 +136,7 @@ class EmbeddedStore:
 
     def __init__(self, path: str | Path, *, create: bool = True) -> None:
         self._server = EmbeddedServer(path, create=create)
-        self.uri = f"{SCHEME}{self._server.path}"
+        self.uri = f"{EMBEDDED}{self._server.path}"
         self.dialect: Dialect = "embedded"
         try:
             self._bolt = BoltStore(
@@ -174,13 +173,13 @@ def _check_folder(path: Path, create: bool) -> None:
     exists = (path / "databases" / DATABASE).is_dir()
     if not create and not exists:
         raise GraphUnavailableError(
-            f"there is no graph in {path}; load one first: kptool load-kg SOURCE --graph {SCHEME}{path}"
+            f"there is no graph in {path}; load one first: kptool load-kg SOURCE --graph {EMBEDDED}{path}"
         )
     if path.exists() and not path.is_dir():
-        raise GraphUnavailableError(f"{path} is a file; an embedded graph is a folder: --graph {SCHEME}./kg")
+        raise GraphUnavailableError(f"{path} is a file; an embedded graph is a folder: --graph {EMBEDDED}./kg")
     ours = {LOCK, HOLDER, "password", "log", "config", "databases", "backups"}
     if path.is_dir() and not exists and any(entry.name not in ours for entry in path.iterdir()):
-        raise GraphUnavailableError(f"{path} holds other files; name a new folder for the graph: {SCHEME}./kg")
+        raise GraphUnavailableError(f"{path} holds other files; name a new folder for the graph: {EMBEDDED}./kg")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

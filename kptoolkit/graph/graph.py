@@ -13,14 +13,14 @@ from kptoolkit.config import GraphConfig, load_config
 from kptoolkit.errors import AmbiguousNameError, GraphError, UnknownNameError
 from kptoolkit.graph import load as loading
 from kptoolkit.graph.bolt import BoltStore
-from kptoolkit.graph.embedded import SCHEME, EmbeddedStore
+from kptoolkit.graph.embedded import EmbeddedStore
 from kptoolkit.graph.fetch import cache_key, cached, fetch
 from kptoolkit.graph.load import LoadReport, Mode
 from kptoolkit.graph.names import nearest_names
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.readers import TripleSource
-from kptoolkit.graph.store import GraphStore
+from kptoolkit.graph.store import EMBEDDED, GraphStore, checked_uri
 from kptoolkit.graph.survey import Survey
 from kptoolkit.progress import ProgressCallback, silent
 
@@ -106,11 +106,11 @@ class Graph:
         if password is None and config.password is not None:
             password = config.password.get_secret_value()
         # The files are checked before a server is started for them.
-        embedded = config.uri.startswith(SCHEME)
+        embedded = checked_uri(config.uri).startswith(EMBEDDED)
         queries = QuerySet(config.cypher, embedded=embedded)
         store: GraphStore
         if embedded:
-            store = EmbeddedStore(config.uri.removeprefix(SCHEME) or "kg", create=create)
+            store = EmbeddedStore(config.uri.removeprefix(EMBEDDED) or "kg", create=create)
         else:
             store = BoltStore(config.uri, config.username, password, config.database)
             if store.dialect == "embedded":

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from urllib.parse import urlsplit
 
-from kptoolkit.errors import GraphError
+from kptoolkit.errors import ConfigError, GraphError, shorten
 
 T = TypeVar("T")
 Dialect = Literal["neo4j", "embedded"]
+EMBEDDED = "embedded:"
+_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 
 
 class StatementError(GraphError):
@@ -119,3 +122,26 @@ class GraphStore(Protocol):
     def close(self) -> None:
         """Let go of the database; a second call does nothing."""
         ...
+
+
+def checked_uri(uri: str) -> str:
+    """``uri`` if it names a graph and holds no secret.
+
+    Raises:
+        ConfigError: Another scheme, no host, a bad port, or user and password inside the URI.
+    """
+    if uri.startswith(EMBEDDED):
+        return uri
+    allowed = "embedded:PATH, neo4j://HOST:PORT or bolt://HOST:PORT (+s, +ssc)"
+    try:
+        parts = urlsplit(uri)
+        known = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if "@" in uri:
+        raise ConfigError(
+            "setting graph.uri: give user and password as NEO4J_USERNAME and NEO4J_PASSWORD, not inside the URI"
+        )
+    if not known:
+        raise ConfigError(f"setting graph.uri: '{shorten(uri)}' is not a graph; write {allowed}")
+    return uri
