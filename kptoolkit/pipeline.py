@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ from kptoolkit.data.catalogue import Catalogue, find_items
 from kptoolkit.data.interactions import Interactions, read_interactions
 from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource
 from kptoolkit.data.splits import Cases, Split
-from kptoolkit.errors import ConfigError, DataError, RunError
+from kptoolkit.errors import ConfigError, DataError, RunError, UnknownNameError, nearest
 from kptoolkit.evaluation.baselines import ItemKNN, Popularity
 from kptoolkit.evaluation.controls import CONTROLS, unchanged
 from kptoolkit.evaluation.manifest import MANIFEST, Manifest, write_json
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.evaluation.ranking import evaluate as rank_cases
 from kptoolkit.evaluation.significance import compare
+from kptoolkit.evaluation.table import Evaluation, Row
 from kptoolkit.graph import Graph
 from kptoolkit.models import Backend, FitResult, FitTask, backend_class
 from kptoolkit.progress import ProgressCallback, silent
@@ -45,6 +46,7 @@ from kptoolkit.run import (
 )
 
 TRAINING = "training.json"
+BEAM_SEARCH = "beam search"
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,11 @@ def fit(
     kind = backend_class(settings.model.backend)
     options = validate(kind.Options, settings.model.options, "model")
     folder = Path(run or settings.run.dir)
-    manifest, going_on = _open_folder(folder, settings, resume=resume, overwrite=overwrite)
+    manifest, going_on = _begin(folder, settings, resume=resume, overwrite=overwrite)
     with _timed(manifest, "prepare"):
         prepared = prepare(settings, pack=pack, progress=progress)
+        if overwrite:
+            shutil.rmtree(folder, ignore_errors=True)
         _write_inputs(folder, prepared, manifest)
     backend: Backend = kind(options)
     with _timed(manifest, "fit"):
@@ -140,7 +144,8 @@ def prepare(
 def notice_of(path: Path) -> str:
     """First line of the ``NOTICE`` file beside interactions; every table made of them repeats it."""
     file = (path if path.is_dir() else path.parent) / "NOTICE"
-    return file.read_text(encoding="utf-8").splitlines()[0].strip() if file.is_file() else ""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return lines[0].strip() if lines else ""
 
 
 def read_data(config: Config) -> Interactions:
@@ -226,7 +231,10 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Back
 
     Raises:
         RunError: The run's backend uses no knowledge, so that its controls would be itself.
+        UnknownNameError: No control has this name.
     """
+    if name not in CONTROLS:
+        raise UnknownNameError("control", name, nearest(name, CONTROLS), f"Known: {', '.join(CONTROLS)}")
     kind = backend_class(run.config.model.backend)
     if not kind.capabilities.knowledge:
         raise RunError(f"backend '{kind.name}' uses no knowledge; it has no controls")
@@ -246,50 +254,6 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Back
         )
     _write_outputs(folder, backend, result, manifest)
     return backend
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of an evaluation: a model, a baseline or a control.
-
-    Attributes:
-        name: What ranked.
-        metrics: Means over the cases.
-        interval: 95 % bootstrap interval of NDCG@10 over users.
-        difference: NDCG@10 of the run minus this; ``None`` for the run itself.
-        p_value: Of the paired sign-flip test of that difference.
-    """
-
-    name: str
-    metrics: Mapping[str, float]
-    interval: tuple[float, float]
-    difference: float | None = None
-    p_value: float | None = None
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """A run's full ranking beside baselines and controls.
-
-    Attributes:
-        run: Folder of the run.
-        split: ``"test"`` or ``"valid"``.
-        cases: Cases ranked.
-        items: Catalogue size.
-        rows: The run first.
-        notes: What a reader must know of the figures.
-    """
-
-    run: str
-    split: str
-    cases: int
-    items: int
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields as JSON-able values."""
-        return asdict(self)
 
 
 def evaluate(
@@ -325,7 +289,7 @@ def evaluate(
     rank("item-kNN", ItemKNN.tuned(run.split, items).score)
     notes = [run.notice] if run.notice else []
     if beam:
-        rankings["beam search"] = _beam_ranking(run, cases)
+        rankings[BEAM_SEARCH] = _beam_ranking(run, cases)
         notes.append(f"beam search: {config.evaluation.beams} beams; items it does not find count as missed, no MRR")
     for name in controls:
         rank(name, control(run, name, progress=progress).score)
@@ -352,6 +316,12 @@ def _beam_ranking(run: Run, cases: Cases) -> Ranking:
     return Ranking(cases.user, cases.targets, ranks, cases.histories.lengths)
 
 
+def _known_to_beams(metric: str, beams: int) -> bool:
+    """Whether a metric looks no deeper than beam search does."""
+    _, _, k = metric.partition("@")
+    return k != "" and int(k) <= beams
+
+
 def _compared(run: Run, split: str, rankings: Mapping[str, Ranking], notes: tuple[str, ...]) -> Evaluation:
     settings = run.config.evaluation
     name, *others = rankings
@@ -360,8 +330,8 @@ def _compared(run: Run, split: str, rankings: Mapping[str, Ranking], notes: tupl
     for line in table:
         ranking = rankings[line.name]
         figures = ranking.summary(sorted({*settings.ks, 5, 10}))
-        if not np.isfinite(ranking.ranks).all():
-            figures = {metric: value for metric, value in figures.items() if metric != "MRR"}
+        if line.name == BEAM_SEARCH:
+            figures = {metric: value for metric, value in figures.items() if _known_to_beams(metric, settings.beams)}
         against = line.against
         interval = (line.value.low, line.value.high)
         difference, p_value = (None, None) if against is None else (against.difference, against.p_value)
@@ -390,12 +360,12 @@ def _data_dir(config: Config) -> Path:
     return config.data.dir
 
 
-def _open_folder(folder: Path, config: Config, *, resume: bool, overwrite: bool) -> tuple[Manifest, bool]:
-    """Decide whether a folder is begun, gone on with or refused."""
+def _begin(folder: Path, config: Config, *, resume: bool, overwrite: bool) -> tuple[Manifest, bool]:
+    """Decide whether a folder is begun, gone on with or refused; nothing is written before the inputs are known."""
     settings = _plain_settings(config)
-    if overwrite and (folder / MANIFEST).is_file():
-        shutil.rmtree(folder)
     if (folder / MANIFEST).is_file():
+        if overwrite:
+            return Manifest(settings=settings), False
         earlier = Manifest.read(folder)
         if earlier.status == "finished":
             raise RunError(f"{folder} holds a finished run; give another --run, or --overwrite to replace it")
@@ -407,12 +377,9 @@ def _open_folder(folder: Path, config: Config, *, resume: bool, overwrite: bool)
         return earlier, True
     if resume:
         raise RunError(f"{folder} holds no unfinished run to resume; leave out --resume to begin one")
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise RunError(f"{folder} is not empty and not a run; give another --run")
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest = Manifest(settings=settings)
-    manifest.write(folder)
-    return manifest, False
+    return Manifest(settings=settings), False
 
 
 def _plain_settings(config: Config) -> dict[str, Any]:
@@ -440,6 +407,8 @@ def _write_inputs(folder: Path, prepared: Prepared, manifest: Manifest) -> None:
     for part, value in prints.items():
         if manifest.fingerprints.get(part, value) != value:
             raise RunError(f"{folder} was begun with other {part}; give another --run, or --overwrite to begin anew")
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest.write(folder)
     (folder / CONFIG).write_text(to_toml(prepared.config), encoding="utf-8")
     prepared.catalogue.save(folder / CATALOGUE)
     prepared.interactions.save(folder / INTERACTIONS)

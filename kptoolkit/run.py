@@ -136,10 +136,14 @@ class Run:
         Raises:
             UnknownNameError: No such user or item.
             AmbiguousNameError: A name that several items bear.
-            InputError: Neither or both of ``user`` and ``items``, or no history.
+            InputError: Neither or both of ``user`` and ``items``, no history, ``k`` below 1, or ``beam`` with
+                ``with_seen``: beam search never offers items of the history.
         """
         if (user is None) == (items is None):
             raise InputError("give either a user or a list of items")
+        _check_k(k)
+        if beam and with_seen:
+            raise InputError("beam search never offers items of the history; leave out beam or with_seen")
         history = self.interactions.history_of(user) if user is not None else self.catalogue.rows_of(items or [])
         if len(history) == 0:
             raise InputError("the history is empty; give at least one item")
@@ -163,6 +167,7 @@ class Run:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        _check_k(k)
         path, interactions = Path(path), self.interactions
         if not path.parent.is_dir():
             raise InputError(f"cannot write {path}: there is no folder {path.parent}")
@@ -214,6 +219,11 @@ class Run:
                 "score": scores,
             }
         )
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise InputError(f"k is {k}; ask for at least one item")
 
 
 def split_of(interactions: Interactions, settings: DataConfig) -> Split:

@@ -40,18 +40,20 @@ def init(
 
 
 def commented_toml() -> str:
-    """Every setting with its default and its description, commented out."""
+    """Every setting with its default and its description, commented out; without a default nothing follows the =."""
     lines = ["# Settings of kptool; every line shows a default. Remove the # of a line to change it.", ""]
     section = ""
     for dotted, default, text in describe(Config):
         if dotted.partition(".")[0] != section:
             section = dotted.partition(".")[0]
             lines += ["", f"[{section}]"]
-        lines += [f"# {text}", f"# {dotted.partition('.')[2]} = {_value(default)}"]
+        lines += [f"# {text}", f"# {dotted.partition('.')[2]} = {_value(default)}".rstrip()]
     return "\n".join(lines) + "\n"
 
 
 def _value(default: str) -> str:
+    if not default:
+        return ""
     if default in ("True", "False"):
         return default.lower()
     if default.startswith("("):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,8 @@ def recommend(
         raise InputError("give one of --user, --items and --all-users")
     if all_users != (output is not None):
         raise InputError("--all-users and --output FILE.parquet belong together")
+    if beam and (all_users or with_seen):
+        raise InputError("--beam goes with --user or --items, and without --with-seen")
     from kptoolkit.run import Run
 
     loaded = Run.load(run)
@@ -52,20 +55,20 @@ def recommend(
     session.table(title, ["rank", "item", "title", "score"], frame.values.tolist(), caption=loaded.notice)
 
 
-def split_names(text: str, known: object) -> list[str]:
+def split_names(text: str, known: Callable[[str], bool]) -> list[str]:
     """Split at commas, longest known names first, so that a name with a comma in it stays whole.
 
     Args:
         text: Names with commas between.
-        known: Tells whether a text is a name or id, ``known(text) -> bool``.
+        known: Tells whether a text is a name or id.
     """
-    parts = [part.strip() for part in text.split(",")]
+    parts = text.split(",")
     names: list[str] = []
     first = 0
     while first < len(parts):
         for last in range(len(parts), first, -1):
-            name = ", ".join(parts[first:last])
-            if last == first + 1 or known(name):  # type: ignore[operator]
+            name = ",".join(parts[first:last]).strip()
+            if last == first + 1 or known(name):
                 names += [name] if name else []
                 first = last
                 break

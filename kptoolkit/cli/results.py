@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kptoolkit.cli.session import Session
 
 if TYPE_CHECKING:
-    from kptoolkit.pipeline import Evaluation
+    from kptoolkit.evaluation.table import Evaluation
 
 
 def show(session: Session, name: str, result: Evaluation) -> None:

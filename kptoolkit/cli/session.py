@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -168,8 +169,10 @@ def command(app: typer.Typer, name: str, *, example: str, graph: bool = False, r
             try:
                 function(session, **kwargs)
             except (KptoolError, KeyboardInterrupt, Exception) as error:
-                if session.debug or isinstance(error, typer.Exit | typer.Abort | typer.BadParameter):
+                if isinstance(error, typer.Exit | typer.Abort | typer.BadParameter):
                     raise
+                if session.debug:
+                    session.err.file.write(traceback.format_exc())
                 fail(session.err, error)
 
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]

@@ -205,7 +205,7 @@ class CompiledKnowledge:
         """Read what :meth:`save` wrote, memory-mapped.
 
         Raises:
-            RunError: A file is missing or damaged.
+            DataError: A file is missing or damaged.
         """
         arrays, extra = read_arrays(folder)
         trees = ItemTrees(*(arrays[f"tree_{name}"] for name in ("indptr", "prompt", "parent", "hop", "dfs")))
