@@ -24,6 +24,8 @@ from kptoolkit.graph.store import EMBEDDED, GraphStore, checked_uri
 from kptoolkit.graph.survey import Survey
 from kptoolkit.progress import ProgressCallback, silent
 
+_PREFIX, _NEAREST_AMONG = 2, 10_000
+
 
 @dataclass(frozen=True)
 class ItemRef:
@@ -178,6 +180,8 @@ class Graph:
     def resolve(self, name: str) -> ItemRef:
         """The item meant by an item id, an entity id or an exact name (case folded), tried in this order.
 
+        An entity that is no item is found too, by id or by a name that no item bears.
+
         Raises:
             AmbiguousNameError: Several items bear the name.
             UnknownNameError: None does; the nearest three are in the message.
@@ -186,14 +190,22 @@ class Graph:
         for query, parameters in (
             ("items_by_id", {"ids": [name]}),
             ("items_of_entity", {"id": name}),
+            ("entities_by_id", {"ids": [name]}),
             ("items_by_name", {"name_lower": lower}),
+            ("entities_by_name", {"name_lower": lower}),
         ):
             found = self.queries[query].read(self.store, **parameters).dicts()
             if len(found) > 1:
-                raise AmbiguousNameError("item", name, [row["item_id"] for row in found])
+                items = query.startswith("items")
+                raise AmbiguousNameError(
+                    "item" if items else "entity", name, [row["item_id" if items else "id"] for row in found]
+                )
             if found:
-                return ItemRef(found[0]["item_id"], found[0]["entity_id"], found[0]["name"] or "")
-        raise UnknownNameError("item", name, nearest_names(name, self.items().name), "Give an item id or a whole name")
+                row = found[0]
+                return ItemRef(
+                    row.get("item_id"), row["entity_id"] if "entity_id" in row else row["id"], row["name"] or ""
+                )
+        raise UnknownNameError("item", name, self._nearest(name), "Give an item id, an entity id or a whole name")
 
     def items(self) -> GraphItems:
         """All items."""
@@ -273,3 +285,11 @@ class Graph:
         if cache is not None:
             found.save(cache / key)
         return found
+
+    def _nearest(self, name: str) -> list[str]:
+        """Names of items most like ``name``; of entities when there are no items."""
+        known = [item for item in self.items().name if item]
+        if not known:
+            prefix = name.casefold()[:_PREFIX]
+            known = self.queries["entity_names"].read(self.store, prefix=prefix, limit=_NEAREST_AMONG).column("name")
+        return nearest_names(name, known)

@@ -159,7 +159,7 @@ class Neighbourhoods:
             far=number[self.far[rows]],
             forward=self.forward[rows],
             dropped=self.dropped[nodes],
-            roots=np.where(self.roots >= 0, number[self.roots], -1).astype(np.int32),
+            roots=np.append(number, np.int32(-1))[self.roots],
         )
 
     def save(self, folder: Path) -> None:

@@ -13,7 +13,6 @@ A file of the same name in the user's folder replaces a shipped one; it keeps th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,7 @@ class Query:
                 )
         return cls(path, " ".join(description), said["parameters"], said["columns"], text)
 
-    def read(self, source: GraphStore | GraphTransaction, **parameters: Any) -> Records:
+    def read(self, store: GraphStore | GraphTransaction, /, **parameters: Any) -> Records:
         """Run it and check its columns.
 
         Raises:
@@ -82,7 +81,7 @@ class Query:
             GraphError: The database cannot be reached.
         """
         try:
-            records = source.read(self.text, self._checked(parameters))
+            records = store.read(self.text, {name: parameters[name] for name in self.parameters})
         except StatementError as error:
             raise QueryFileError(f"{self.path}: {error}") from error
         for column in self.columns:
@@ -93,7 +92,7 @@ class Query:
                 )
         return records
 
-    def write(self, target: GraphStore | GraphTransaction, **parameters: Any) -> WriteCounters:
+    def write(self, store: GraphStore | GraphTransaction, /, **parameters: Any) -> WriteCounters:
         """Run it as a writing statement.
 
         Raises:
@@ -101,18 +100,9 @@ class Query:
             GraphError: The database cannot be reached.
         """
         try:
-            return target.write(self.text, self._checked(parameters))
+            return store.write(self.text, {name: parameters[name] for name in self.parameters})
         except StatementError as error:
             raise QueryFileError(f"{self.path}: {error}") from error
-
-    def _checked(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        for name in self.parameters:
-            if name not in parameters:
-                raise QueryFileError(
-                    f"{self.path}: its header names ${name}, which kptool does not give; it gives: "
-                    f"{', '.join(parameters) or 'none'}"
-                )
-        return {name: parameters[name] for name in self.parameters}
 
 
 class QuerySet:
@@ -123,8 +113,8 @@ class QuerySet:
         embedded: Whether ``cypher/embedded/`` comes before ``cypher/``.
 
     Raises:
-        QueryFileError: A file lacks its header or a column that the shipped file has, or the folder holds a file
-            whose name no shipped one has.
+        QueryFileError: A file lacks its header or a column that the shipped file has, or has a parameter that the
+            shipped file has not; or the folder holds a file whose name no shipped one has.
     """
 
     def __init__(self, user_dir: Path | None = None, *, embedded: bool = False) -> None:
@@ -139,6 +129,10 @@ class QuerySet:
             missing = [column for column in model.columns if column not in query.columns]
             if missing:
                 raise QueryFileError(f"{query.path}: its header lacks the column '{missing[0]}' of {model.path.name}")
+            extra = [parameter for parameter in query.parameters if parameter not in model.parameters]
+            if extra:
+                given = ", ".join(model.parameters) or "none"
+                raise QueryFileError(f"{query.path}: kptool gives no parameter ${extra[0]} to it; it gives: {given}")
 
     def __getitem__(self, name: str) -> Query:
         if name not in self._queries:

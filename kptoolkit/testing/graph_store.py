@@ -356,12 +356,20 @@ class GraphStoreSuite:
         assert loaded.resolve("film:2").item_id == "2"
         assert loaded.resolve("FILM ONE, again").item_id == "1b"
         assert loaded.resolve("u").entity_id is None
+        assert (loaded.resolve("genre:drama").item_id, loaded.resolve("drama").entity_id) == (None, "genre:drama")
         with pytest.raises(AmbiguousNameError, match="p0, p1"):
             loaded.resolve("same name")
         with pytest.raises(AmbiguousNameError, match="1, 1b"):
             loaded.resolve("film:1")
         with pytest.raises(UnknownNameError, match="Unlinked"):
             loaded.resolve("unlinkt")
+
+    def test_names_in_a_graph_without_items(self, graph: Graph) -> None:
+        """Entities are found by name, and the nearest names are those of entities."""
+        graph.load(MemorySource([("a", "r", "b")], {"a": "Alpha", "b": "Alpine"}))
+        assert graph.resolve("ALPHA").entity_id == "a"
+        with pytest.raises(UnknownNameError, match="Alpha"):
+            graph.resolve("alpa")
 
     @pytest.mark.parametrize("hops", [1, 2, 3])
     @pytest.mark.parametrize("max_degree", [5, 1000])

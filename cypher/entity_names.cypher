@@ -1,0 +1,7 @@
+// Names that begin with these letters, compared without case: what an unknown name may have meant.
+// parameters: prefix, limit
+// columns: name
+MATCH (n:Entity)
+WHERE n.name_lower STARTS WITH $prefix
+RETURN n.name AS name
+LIMIT $limit

@@ -1,0 +1,201 @@
+"""Neighbourhoods as arrays: order, caps, fewer hops, files; and fetching from a store held in memory."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kptoolkit.config import GraphConfig
+from kptoolkit.errors import DataError
+from kptoolkit.graph.graph import Graph
+from kptoolkit.graph.neighbourhoods import Neighbourhoods, Row, deal
+from kptoolkit.graph.queries import QuerySet
+from kptoolkit.graph.readers import MemorySource
+from kptoolkit.graph.store import GraphTransaction, Records, WriteCounters
+from kptoolkit.testing.graph_store import expected_rows, fingerprint_of_rows, rows_of
+
+T = TypeVar("T")
+Triple = tuple[str, str, str]
+nodes = st.sampled_from("abcdefgh")
+graphs = st.lists(st.tuples(nodes, st.sampled_from(["r", "s", "t"]), nodes), min_size=1, max_size=40)
+
+
+QUERIES = QuerySet()
+
+
+class TripleStore:
+    """Answers the reading queries from a list of triples, in any order, and counts the questions."""
+
+    dialect = "neo4j"
+    uri = "memory:"
+
+    def __init__(self, triples: Sequence[Triple], seed: int = 0) -> None:
+        self.triples, self.random, self.asked = sorted(set(triples)), random.Random(seed), 0
+        self.revision = "1"
+        self.named = {query.text: query.path.stem for query in QUERIES}
+
+    def read(self, query: str, parameters: Mapping[str, Any]) -> Records:
+        rows = getattr(self, self.named[query])(**parameters)
+        return Records(QUERIES[self.named[query]].columns, rows)
+
+    def meta(self) -> list[list[Any]]:
+        return [[self.revision, "complete", "upsert", "x"]]
+
+    def counts(self) -> list[list[Any]]:
+        return [[len({e for h, _, t in self.triples for e in (h, t)}), len(self.triples), 0]]
+
+    def relation_counts(self) -> list[list[Any]]:
+        return [[relation, sum(r == relation for _, r, _ in self.triples)] for relation in ("r", "s", "t")]
+
+    def entities_by_id(self, ids: Sequence[str]) -> list[list[Any]]:
+        known = {e for h, _, t in self.triples for e in (h, t)}
+        return [[i, i.upper(), self._degree(i)] for i in ids if i in known]
+
+    def neighbours(self, frontier: Sequence[str], max_degree: int | None, cap: int) -> list[list[Any]]:
+        self.asked += 1
+        rows = []
+        for node in frontier:
+            if max_degree is not None and self._degree(node) > max_degree:
+                continue
+            around = expected_rows(MemorySource(self.triples), [node], 1, 10**9)
+            for relation in ("r", "s", "t"):
+                rows += sorted(list(row) for row in around if row[1] == relation)[:cap]
+        self.random.shuffle(rows)
+        return rows
+
+    def _degree(self, node: str) -> int:
+        return sum(node in (h, t) for h, _, t in self.triples)
+
+    def write(self, query: str, parameters: Mapping[str, Any]) -> WriteCounters:
+        raise NotImplementedError
+
+    def transact(self, work: Callable[[GraphTransaction], T]) -> T:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+
+def graph_of(triples: Sequence[Triple], seed: int = 0, frontier: int = 3) -> tuple[Graph, TripleStore]:
+    store = TripleStore(triples, seed)
+    return Graph(store, QUERIES, GraphConfig(frontier=frontier)), store
+
+
+@given(graphs, st.lists(nodes, min_size=1, max_size=5), st.integers(1, 4), st.integers(1, 12))
+def test_fetching_is_a_plain_walk(triples: list[Triple], roots: list[str], hops: int, max_degree: int) -> None:
+    graph, store = graph_of(triples)
+    found = graph.neighbourhoods(roots, hops, max_degree=max_degree)
+    assert rows_of(found) == expected_rows(MemorySource(triples), roots, hops, max_degree)
+    assert len(rows_of(found)) == len(found.far)
+    known = {e for h, _, t in triples for e in (h, t)}
+    assert [None if n < 0 else found.ids[n] for n in found.roots] == [root if root in known else None for root in roots]
+    assert store.asked <= hops * 3
+
+
+@given(graphs, st.lists(nodes, min_size=1, max_size=4), st.integers(1, 5), st.integers(0, 99), st.integers(1, 9))
+def test_the_answer_does_not_depend_on_the_order_of_rows_or_the_chunks(
+    triples: list[Triple], roots: list[str], cap: int, seed: int, frontier: int
+) -> None:
+    one = graph_of(triples)[0].neighbourhoods(roots, 3, cap=cap)
+    other = graph_of(triples, seed, frontier)[0].neighbourhoods(roots, 3, cap=cap)
+    assert fingerprint_of_rows(one) == fingerprint_of_rows(other)
+
+
+@given(graphs, st.lists(nodes, min_size=1, max_size=4), st.integers(1, 5), st.integers(1, 8))
+def test_fewer_hops_are_a_part_of_more(triples: list[Triple], roots: list[str], cap: int, max_degree: int) -> None:
+    graph, _ = graph_of(triples)
+    far = graph.neighbourhoods(roots, 4, cap=cap, max_degree=max_degree)
+    for hops in range(1, 5):
+        near = graph.neighbourhoods(roots, hops, cap=cap, max_degree=max_degree)
+        limited = far.limited(hops)
+        assert fingerprint_of_rows(limited) == fingerprint_of_rows(near)
+        assert (limited.hops, limited.truncated) == (near.hops, near.truncated)
+
+
+@given(graphs)
+def test_rows_are_sorted_and_the_csr_holds_together(triples: list[Triple]) -> None:
+    found = graph_of(triples)[0].neighbourhoods(["a", "b"], 3)
+    assert found.indptr[0] == 0
+    assert found.indptr[-1] == len(found.far) == len(found.near)
+    keys = list(
+        zip(found.near.tolist(), found.relation.tolist(), found.far.tolist(), found.forward.tolist(), strict=True)
+    )
+    assert keys == sorted(set(keys))
+    for row in range(len(found.far)):
+        assert found.ends(row) == (found.near[row], found.far[row])
+        assert found.triple(row) in triples
+
+
+def a_row(relation: str, other: str, forward: bool = True) -> Row:
+    return ("n", relation, other, forward)
+
+
+def test_a_cap_deals_round_robin_over_relations() -> None:
+    rows = [a_row("a", str(n)) for n in range(5)] + [
+        a_row("b", "x"),
+        a_row("c", "y"),
+        a_row("c", "z"),
+        a_row("c", "y", False),
+    ]
+    assert deal(rows[::-1], 5) == [
+        a_row("a", "0"),
+        a_row("b", "x"),
+        a_row("c", "y", False),
+        a_row("a", "1"),
+        a_row("c", "y"),
+    ]
+    assert len(deal(rows + rows, 100)) == len(rows)
+
+
+def test_saving_and_loading(tmp_path: Path) -> None:
+    found = graph_of([("a", "r", "b"), ("b", "s", "c")])[0].neighbourhoods(["a", "zz"], 2)
+    found.save(tmp_path / "kept")
+    again = Neighbourhoods.load(tmp_path / "kept")
+    assert fingerprint_of_rows(again) == fingerprint_of_rows(found)
+    assert (again.hops, again.fingerprint) == (2, found.fingerprint)
+    assert isinstance(again.far, np.memmap)
+
+
+@pytest.mark.parametrize("name", ["far.npy", "index.json"])
+@pytest.mark.parametrize("how", ["cut", "gone"])
+def test_a_damaged_file_is_noticed(tmp_path: Path, name: str, how: str) -> None:
+    graph_of([("a", "r", "b"), ("b", "s", "c")])[0].neighbourhoods(["a"], 2).save(tmp_path / "kept")
+    path = tmp_path / "kept" / name
+    path.write_bytes(path.read_bytes()[:-4]) if how == "cut" else path.unlink()
+    with pytest.raises(DataError, match=name):
+        Neighbourhoods.load(tmp_path / "kept")
+
+
+def test_the_cache_answers_without_the_graph(tmp_path: Path) -> None:
+    graph, store = graph_of([("a", "r", "b"), ("b", "s", "c"), ("c", "t", "d")])
+    first = graph.neighbourhoods(["a"], 3, cache=tmp_path)
+    asked = store.asked
+    assert fingerprint_of_rows(graph.neighbourhoods(["a"], 3, cache=tmp_path)) == fingerprint_of_rows(first)
+    assert len(graph.neighbourhoods(["a"], 1, cache=tmp_path).far) == 1
+    assert store.asked == asked
+
+
+@pytest.mark.parametrize("change", ["revision", "cap", "max_degree", "roots", "hops", "damage"])
+def test_the_cache_is_for_exactly_what_was_asked(tmp_path: Path, change: str) -> None:
+    graph, store = graph_of([("a", "r", "b"), ("b", "s", "c"), ("c", "t", "d")])
+    graph.neighbourhoods(["a"], 2, cache=tmp_path, cap=5, max_degree=5)
+    store.asked = 0
+    asked: dict[str, Any] = {"hops": 2, "cap": 5, "max_degree": 5}
+    roots = ["a"]
+    if change == "revision":
+        store.revision = "2"
+    elif change == "roots":
+        roots = ["a", "b"]
+    elif change == "damage":
+        next(tmp_path.glob("*/far.npy")).write_bytes(b"")
+    else:
+        asked[change] += 1
+    graph.neighbourhoods(roots, cache=tmp_path, **asked)
+    assert store.asked > 0
