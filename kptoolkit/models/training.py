@@ -128,8 +128,11 @@ class _Trainer(Trainer):  # type: ignore[misc]
         safetensors.torch.save_model(model, str(folder / "model.safetensors"))
 
     def _load_best_model(self) -> None:
-        model = self.accelerator.unwrap_model(self.model)
-        safetensors.torch.load_model(model, str(Path(self.state.best_model_checkpoint) / "model.safetensors"))
+        self._load_from_checkpoint(self.state.best_model_checkpoint)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        unwrapped = self.accelerator.unwrap_model(model or self.model)
+        safetensors.torch.load_model(unwrapped, str(Path(resume_from_checkpoint) / "model.safetensors"))
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
