@@ -136,20 +136,22 @@ class SubwordTokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int) -> Self:
-        """A unigram tokenizer trained on ``texts``, deterministic, with at most ``vocabulary`` tokens."""
+        """A byte-pair tokenizer trained on ``texts`` with at most ``vocabulary`` tokens.
+
+        Byte pairs, because equal texts give equal ids; the unigram trainer numbers ties anew each time.
+        """
         from tokenizers import Tokenizer as RustTokenizer
         from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
         from transformers import PreTrainedTokenizerFast
 
-        rust = RustTokenizer(models.Unigram())
+        rust = RustTokenizer(models.BPE(unk_token=UNKNOWN))
         rust.normalizer = normalizers.NFKC()
         rust.pre_tokenizer = pre_tokenizers.Metaspace()
         rust.decoder = decoders.Metaspace()
         alphabet = [chr(code) for code in range(33, 127)]
-        trainer = trainers.UnigramTrainer(
+        trainer = trainers.BpeTrainer(
             vocab_size=vocabulary,
             special_tokens=list(_SPECIAL),
-            unk_token=UNKNOWN,
             initial_alphabet=alphabet,
             show_progress=False,
         )

@@ -37,15 +37,17 @@ class BackendSuite:
     settings: ClassVar[dict[str, Any]] = {}
     learns: ClassVar[bool] = True
 
-    def make(self) -> Backend:
+    @classmethod
+    def make(cls) -> Backend:
         """A backend that is not fitted."""
-        return self.backend(validate(self.backend.Options, self.options, "model"))
+        return cls.backend(validate(cls.backend.Options, cls.options, "model"))
 
     @pytest.fixture(scope="class")
-    def fitted(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[Backend, FitResult, Any]:
+    @classmethod
+    def fitted(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Backend, FitResult, Any]:
         """A fitted backend, what fit said, and the task."""
-        task = chain_task(tmp_path_factory.mktemp("fit"), self.settings)
-        backend = self.make()
+        task = chain_task(tmp_path_factory.mktemp("fit"), cls.settings)
+        backend = cls.make()
         return backend, backend.fit(task), task
 
     def test_is_a_backend_of_its_name(self) -> None:

@@ -20,7 +20,13 @@ from kptoolkit.testing.backend import BackendSuite
 from kptoolkit.testing.worlds import ITEMS, chain_task
 
 SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.0}
-LONG = {"training.epochs": 60, "training.eval_every": 20, "training.learning_rate": 0.01}
+LONG = {
+    "training.epochs": 30,
+    "training.eval_every": 15,
+    "training.learning_rate": 0.01,
+    "training.warmup_steps": 10,
+    "tree.degree": 1,
+}
 
 
 class TestT5Phrases(BackendSuite):
