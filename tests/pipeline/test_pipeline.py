@@ -169,7 +169,7 @@ def test_an_unfinished_run_of_other_settings_or_data_is_refused(
 
 def test_a_finished_run_is_replaced_only_on_demand(own_run: Path, configure: Configure) -> None:
     before = (own_run / "manifest.json").read_bytes()
-    with pytest.raises(RunError, match="finished run.*--overwrite"):
+    with pytest.raises(RunError, match=r"finished run.*--overwrite"):
         pipeline.fit(configure(), run=own_run)
     with pytest.raises(DataError):
         pipeline.fit(configure(data__dir=own_run / "nowhere"), run=own_run, overwrite=True)
@@ -208,7 +208,7 @@ def test_items_that_are_not_linked(configure: Configure, world: Path, tmp_path: 
 def test_a_run_and_other_interactions(run: Run) -> None:
     run.check_data(run.interactions)
     other = Interactions.of(["u00", "u00"], ["i01", "zz"])
-    with pytest.raises(RunError, match="do not belong together: 1 items .* zz"):
+    with pytest.raises(RunError, match=r"do not belong together: 1 items .* zz"):
         run.check_data(other)
 
 
