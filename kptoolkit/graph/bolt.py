@@ -32,6 +32,7 @@ class BoltStore:
         username: User; ``neo4j`` when only a password is given.
         password: Password; ``None`` tries without.
         database: Database; ``None`` is the user's home database.
+        retry_seconds: How long a statement is tried again when the server goes away or asks for it.
 
     Raises:
         ConfigError: The URI has an unknown scheme or holds a password.
@@ -39,7 +40,13 @@ class BoltStore:
     """
 
     def __init__(
-        self, uri: str, username: str | None = None, password: str | None = None, database: str | None = None
+        self,
+        uri: str,
+        username: str | None = None,
+        password: str | None = None,
+        database: str | None = None,
+        *,
+        retry_seconds: float = 30.0,
     ) -> None:
         self.uri = checked_uri(uri)
         self._user = username or ("neo4j" if password is not None else None)
@@ -50,6 +57,7 @@ class BoltStore:
                 auth=auth,
                 connection_timeout=_CONNECT_SECONDS,
                 connection_acquisition_timeout=_ACQUIRE_SECONDS,
+                max_transaction_retry_time=retry_seconds,
                 notifications_min_severity=neo4j.NotificationMinimumSeverity.OFF,
             )
         try:

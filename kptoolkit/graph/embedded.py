@@ -10,7 +10,7 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from kptoolkit.graph.store import EMBEDDED, Dialect, GraphTransaction, Records, 
 T = TypeVar("T")
 HEAP = "1g"
 LOG = Path("log") / "kptool.log"
-_START_SECONDS, _STOP_SECONDS = 120.0, 30.0
+_START_SECONDS, _STOP_SECONDS, _RETRY_SECONDS = 120.0, 30.0, 5.0
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -52,6 +52,11 @@ class EmbeddedServer:
         self._child = self._start()
         answer = self._ask({"password": self.password, "holder": os.getpid(), "port": port, "heap": HEAP})
         self.uri = f"bolt://127.0.0.1:{answer['port']}"
+
+    @property
+    def process_id(self) -> int:
+        """The child process."""
+        return self._child.pid
 
     @property
     def alive(self) -> bool:
@@ -140,7 +145,11 @@ class EmbeddedStore:
         self.dialect: Dialect = "embedded"
         try:
             self._bolt = BoltStore(
-                self._server.uri, self._server.username, self._server.password, self._server.database
+                self._server.uri,
+                self._server.username,
+                self._server.password,
+                self._server.database,
+                retry_seconds=_RETRY_SECONDS,
             )
         except BaseException:
             self._server.close()
@@ -148,20 +157,40 @@ class EmbeddedStore:
 
     def read(self, query: str, parameters: Mapping[str, Any]) -> Records:
         """Run one reading statement in a transaction of its own."""
-        return self._bolt.read(query, parameters)
+        with self._watching():
+            return self._bolt.read(query, parameters)
 
     def write(self, query: str, parameters: Mapping[str, Any]) -> WriteCounters:
         """Run one writing statement in a transaction of its own."""
-        return self._bolt.write(query, parameters)
+        with self._watching():
+            return self._bolt.write(query, parameters)
 
     def transact(self, work: Callable[[GraphTransaction], T]) -> T:
         """Run ``work`` in one writing transaction."""
-        return self._bolt.transact(work)
+        with self._watching():
+            return self._bolt.transact(work)
 
     def close(self) -> None:
         """Close the connections, then end the child process."""
         self._bolt.close()
         self._server.close()
+
+    @property
+    def process_id(self) -> int:
+        """The child process."""
+        return self._server.process_id
+
+    @contextlib.contextmanager
+    def _watching(self) -> Iterator[None]:
+        try:
+            yield
+        except GraphUnavailableError as error:
+            if self._server.alive:
+                raise
+            raise GraphUnavailableError(
+                f"the process of {self.uri} ended by itself; see {self._server.path / LOG}, then run the same command "
+                "again: what was written is kept"
+            ) from error
 
 
 def _check_folder(path: Path, create: bool) -> None:

@@ -198,7 +198,7 @@ class Graph:
             if len(found) > 1:
                 items = query.startswith("items")
                 raise AmbiguousNameError(
-                    "item" if items else "entity", name, [row["item_id" if items else "id"] for row in found]
+                    "item" if items else "node", name, [row["item_id" if items else "id"] for row in found]
                 )
             if found:
                 row = found[0]

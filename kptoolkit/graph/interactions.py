@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from kptoolkit.errors import LoadError
 from kptoolkit.graph.batches import Meter, chunks
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.readers import TripleSource
@@ -37,6 +38,7 @@ def load_interactions(
 
     Raises:
         DataError: A time or a rating is no number.
+        LoadError: The graph took fewer than were sent.
     """
     count, written = 0, WriteCounters()
     for table in source.interactions():
@@ -79,4 +81,9 @@ def _add_missing(queries: QuerySet, transaction: GraphTransaction, *, events: Se
     if not missing:
         return WriteCounters()
     rows = [dict(zip(("user", "item", "time", "rating"), event, strict=True)) for event in missing.values()]
-    return queries["create_interactions"].write(transaction, rows=rows)
+    counters = queries["create_interactions"].write(transaction, rows=rows)
+    if counters.relationships_created != len(rows):
+        raise LoadError(
+            f"of {len(rows)} interactions sent {counters.relationships_created} were written; run the command again"
+        )
+    return counters

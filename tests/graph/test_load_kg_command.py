@@ -20,7 +20,11 @@ from typer.testing import CliRunner, Result
 from kptoolkit.cli.app import app
 from kptoolkit.config import GraphConfig
 from kptoolkit.errors import GraphLockedError, GraphUnavailableError
+from kptoolkit.graph.embedded import EmbeddedStore
 from kptoolkit.graph.graph import Graph
+from kptoolkit.graph.queries import QuerySet
+from kptoolkit.graph.readers import open_source
+from kptoolkit.progress import ProgressEvent
 
 HEADER = "head_id:token\trelation_id:token\ttail_id:token\n"
 LONG = HEADER + "".join(f"n{number}\tr{number % 7}\tn{number * 13 % 4000}\n" for number in range(9000))
@@ -252,6 +256,24 @@ def test_a_second_process_is_told_who_holds_the_graph_and_data_outlives_a_kill(t
         holder.wait()
     with Graph.open("embedded:kg", config=GraphConfig(), create=False) as graph:
         assert graph.counts() == {"entities": 2, "relationships": 1, "items": 0}
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+def test_a_killed_child_is_told_and_the_load_goes_on(tmp_path: Path) -> None:
+    source = open_source([triples(tmp_path, LONG)])
+    store = EmbeddedStore("kg")
+    graph = Graph(store, QuerySet(embedded=True), GraphConfig(batch_size=500))
+
+    def kill(event: ProgressEvent) -> None:
+        if event.stage == "load triples":
+            os.kill(store.process_id, signal.SIGKILL)
+
+    with graph, pytest.raises(GraphUnavailableError, match="run the same command"):
+        graph.load(source, progress=kill)
+    with Graph.open("embedded:kg", config=GraphConfig()) as again:
+        assert again.load(source).resumed
+        assert again.counts()["relationships"] == len(set(LONG.splitlines()[1:]))
 
 
 @pytest.mark.embedded
