@@ -52,10 +52,13 @@ def _settings(folder: Path, data: Path, minutes: float) -> dict[str, object]:
         "run__dir": folder / "run",
         "prompts__pack": "books",
         "tree__degree": 2,
+        "tree__max_tokens": 80,
+        "model__layers": 1,
         "training__max_minutes": minutes,
         "training__epochs": 10_000,
         "training__learning_rate": 3e-3,
         "training__warmup_steps": 30,
+        "training__eval_every": 10,
         "training__patience": 100,
     }
 
