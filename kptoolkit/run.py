@@ -41,6 +41,7 @@ class Run:
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder, self.manifest = folder, manifest
+        self._own_users = True
 
     @classmethod
     def load(cls, folder: str | Path) -> Run:
@@ -98,19 +99,22 @@ class Run:
             config.graph.max_degree,
         )
 
-    def check_data(self, interactions: Interactions) -> None:
-        """Accept only the interactions this run was trained on, or more of them.
+    def with_interactions(self, interactions: Interactions) -> Run:
+        """This run asked about other histories, e.g. newer ones; its model and catalogue stay.
 
         Raises:
-            RunError: They hold items the run's catalogue lacks, or lack users of the run.
+            RunError: They hold items the run's catalogue lacks.
         """
-        unknown = set(map(str, interactions.item_ids)) - set(map(str, self.catalogue.item_ids))
+        unknown = sorted(set(map(str, interactions.item_ids)) - set(map(str, self.catalogue.item_ids)))
         if unknown:
-            some = ", ".join(sorted(unknown)[:3])
             raise RunError(
                 f"run {self.folder} and these interactions do not belong together: {len(unknown)} items are not in the "
-                f"run's catalogue, e.g. {some}; train again on them"
+                f"run's catalogue, e.g. {', '.join(unknown[:3])}; train again on them"
             )
+        other = Run(self.folder, self.manifest)
+        other.interactions, _ = interactions.restrict_to(self.catalogue.item_ids)
+        other._own_users = False
+        return other
 
     def recommend(
         self,
@@ -148,7 +152,7 @@ class Run:
         if len(history) == 0:
             raise InputError("the history is empty; give at least one item")
         number = -1 if user is None else self.interactions.user_number(user)
-        cases = Cases.of(Histories.of([history.tolist()]), user=np.array([number]))
+        cases = self._cases(Histories.of([history.tolist()]), np.array([number]))
         if beam:
             return self._beam(cases, k)
         best, scores = top_k(self.backend.score(cases), cases, k, with_seen=with_seen)
@@ -189,10 +193,13 @@ class Run:
             beside.unlink(missing_ok=True)
         return users
 
+    def _cases(self, histories: Histories, users: NDArray[np.int64]) -> Cases:
+        return Cases.of(histories, user=(users if self._own_users else np.full(len(users), -1)).astype(np.int32))
+
     def _chunk(self, numbers: list[int], k: int, *, with_seen: bool) -> pd.DataFrame:
         interactions, users = self.interactions, np.array(numbers)
         everything = Histories(interactions.indptr, interactions.item)
-        cases = Cases.of(everything.take(users), user=users)
+        cases = self._cases(everything.take(users), users)
         best, scores = top_k(self.backend.score(cases), cases, k, with_seen=with_seen)
         frames = []
         for number, row, values in zip(numbers, best, scores, strict=True):

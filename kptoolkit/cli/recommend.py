@@ -23,6 +23,9 @@ def recommend(
         typer.Option("--items", help="A history: item ids or exact names with commas between, oldest first."),
     ] = None,
     all_users: Annotated[bool, typer.Option("--all-users", help="Every user; needs --output.")] = False,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Histories to use instead of those the run was trained on.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", help="Parquet file for --all-users.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
     with_seen: Annotated[bool, typer.Option("--with-seen", help="Items of the history may return.")] = False,
@@ -35,9 +38,12 @@ def recommend(
         raise InputError("--all-users and --output FILE.parquet belong together")
     if beam and (all_users or with_seen):
         raise InputError("--beam goes with --user or --items, and without --with-seen")
+    from kptoolkit.data.interactions import read_interactions
     from kptoolkit.run import Run
 
     loaded = Run.load(run)
+    if data is not None:
+        loaded = loaded.with_interactions(read_interactions(data)[0])
     if output is not None:
         with session.progress() as progress:
             users = loaded.recommend_all(output, k, with_seen=with_seen, progress=progress)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool
 from kptoolkit.data.splits import Histories
-from kptoolkit.errors import PromptTooLongError
+from kptoolkit.errors import InputError, PromptTooLongError
 from kptoolkit.prompts import MppTemplate, Segment, Slot
 from kptoolkit.tree.tokens import Tokenizer
 from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT, ROOT, ROOT_PARENT
@@ -120,6 +120,7 @@ class PromptAssembler:
             mpp: ``(B,)`` template numbers.
 
         Raises:
+            InputError: A template names a user who has no tokens.
             PromptTooLongError: The MPP with the latest item alone exceeds the budget.
         """
         before = self._with_user(self.mpp.before[mpp], users)
@@ -140,7 +141,10 @@ class PromptAssembler:
     def _with_user(self, slots: NDArray[np.int32], users: NDArray[np.int32]) -> NDArray[np.int32]:
         named = slots == _USER
         if named.any() and bool((users[named.any(axis=1)] < 0).any()):
-            raise ValueError("a template that names the user was given a user without tokens")
+            raise InputError(
+                "the MPP template names the user, and this user is not one of the training data; "
+                "train with prompts.mpp set to a template without {{ user }}"
+            )
         return np.where(named, self._first_user + users[:, None], slots).astype(np.int32)
 
     def _length_of(self, pieces: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -258,8 +258,6 @@ class T5Backend:
         trees = task.knowledge_change(source.trees(0))
         templates = (*_training_templates(source.pack, task.config.prompts.mpp), _asking_template(task))
         tokenizer = self._tokenizer(source, templates, task.catalogue.item_of_entity())
-        if tokenizer.pad_id != 0 and self.options.checkpoint is None:
-            raise ConfigError("model.tokens: the padding token must be token 0")
         knowledge = CompiledKnowledge(trees, encode_prompts(source.pool, tokenizer), tuple(p.text for p in source.pool))
         users = [tokenizer.encode((Segment(str(user), "text"),)) for user in task.user_ids]
         user_tokens = TokenPool.of([(entry.ids, entry.starts) for entry in users])
