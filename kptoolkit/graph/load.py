@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -214,13 +214,14 @@ class _Loader:
     def entities(self) -> None:
         """Write the entities."""
         query = self.queries["create_entities" if self.fresh else "merge_entities"]
-        rows = [
-            {"id": entity, "name": name or None, "name_lower": name.casefold() or None, "degree": degree}
-            for entity, name, degree in zip(
-                self.found.entities, self._names(), self.found.degrees.tolist(), strict=True
-            )
-        ]
-        self.entities_created = self._send("load entities", query, "rows", rows, "entities").nodes_created
+        ids, names, degrees = self.found.entities, self._names(), self.found.degrees.tolist()
+
+        def row(code: int) -> dict[str, Any]:
+            name = names[code] or None
+            return {"id": ids[code], "name": name, "name_lower": name and name.casefold(), "degree": degrees[code]}
+
+        sent = self._send("load entities", query, "rows", range(len(ids)), "entities", row)
+        self.entities_created = sent.nodes_created
 
     def items(self) -> None:
         """Write the items: label the entity of each, or make a node of its own."""
@@ -373,11 +374,20 @@ class _Loader:
             yield from page
             after = page[-1]
 
-    def _send(self, stage: str, query: Query, parameter: str, rows: Sequence[Any], unit: str) -> WriteCounters:
-        """Write rows in batches, with progress."""
+    def _send(
+        self,
+        stage: str,
+        query: Query,
+        parameter: str,
+        rows: Sequence[Any],
+        unit: str,
+        prepare: Callable[[Any], Any] | None = None,
+    ) -> WriteCounters:
+        """Write rows in batches, with progress; ``prepare`` makes what is sent of a row."""
         meter, counters = Meter(stage, len(rows), unit, self.progress), WriteCounters()
         for batch in chunks(rows, self.batch_size):
-            counters += query.write(self.store, **{parameter: batch})
+            sent = list(map(prepare, batch)) if prepare else list(batch)
+            counters += query.write(self.store, **{parameter: sent})
             meter.add(len(batch))
         self.written += counters
         return counters
