@@ -31,6 +31,8 @@ from kptoolkit.models.training import METRIC, Epochs, train
 from kptoolkit.prompts import MppTemplate, Segment, TemplatePack
 
 _SCORE_BATCH = 128
+_IDLE_BEAM = -1e8
+"""Beams that ran out of items score below this: all but the first start at -1e9."""
 _EMBEDDING_STD = 0.3
 """Of fresh token embeddings. T5's own 1.0 with scaled outputs needs about five times the samples under AdamW."""
 
@@ -109,8 +111,7 @@ class T5Backend:
             TrainingError: The loss is not a number.
             PromptTooLongError: One history item does not fit into ``tree.max_tokens``.
         """
-        if torch.get_num_threads() and not torch.cuda.is_available():
-            torch.set_flush_denormal(True)
+        torch.set_flush_denormal(True)  # on CPU, numbers next to zero are many times slower than zero
         set_seed(task.config.training.seed)
         self._fitted = self._build(task)
         feed = _Feed(self._fitted, task)
@@ -173,7 +174,7 @@ class T5Backend:
         for rows, states, mask in self._encode(cases):
             allowed = [state.first_item + np.setdiff1d(all_items, histories[r]) for r in rows]
             steps = _Steps(first, second, [entry.tolist() for entry in allowed])
-            width = min(beams, min(len(entry) for entry in allowed))
+            width = min(beams, max(len(entry) for entry in allowed))
             with torch.inference_mode():
                 out = state.model.t5.generate(
                     encoder_outputs=BaseModelOutput(last_hidden_state=states),
@@ -190,9 +191,10 @@ class T5Backend:
                     output_scores=True,
                 )
             items = (out.sequences[:, 2] - state.first_item).view(len(rows), width).cpu().numpy()
-            take = min(k, width)
-            found[rows, :take] = items[:, :take]
-            scores[rows, :take] = out.sequences_scores.view(len(rows), width)[:, :take].float().cpu().numpy()
+            values = out.sequences_scores.view(len(rows), width).float().cpu().numpy()
+            real, take = values > _IDLE_BEAM, min(k, width)
+            found[rows, :take] = np.where(real, items, -1)[:, :take]
+            scores[rows, :take] = np.where(real, values, -np.inf)[:, :take]
         return found, scores
 
     def use_trees(self, change: Callable[[ItemTrees], ItemTrees]) -> None:

@@ -11,6 +11,7 @@ import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
 from kptoolkit.config import validate
+from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import ConfigError, PromptTooLongError, RunError, TrainingError
 from kptoolkit.models.t5 import T5Backend, T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
@@ -175,6 +176,16 @@ def test_beam_search_with_fewer_items_than_beams(trained: tuple[T5Backend, Any])
     assert sorted(found[0][:outside]) == sorted(set(range(ITEMS)) - set(cases.histories[0]))
     assert (found[0][outside:] == -1).all()
     assert np.isinf(scores[0][outside:]).all()
+
+
+def test_beam_search_of_one_who_has_read_nearly_all(trained: tuple[T5Backend, Any]) -> None:
+    fitted, _ = trained
+    cases = Cases.of(Histories.of([list(range(ITEMS - 2)), [0, 1]]))
+    found, scores = fitted.beam_search(cases, 10, beams=10)
+    assert set(found[0]) == {ITEMS - 2, ITEMS - 1, -1}
+    assert len(set(found[1])) == 10
+    assert set(found[1]) <= set(range(2, ITEMS)), "one well-read user takes nothing from the others"
+    assert np.isfinite(scores[1]).all()
 
 
 def test_one_item_alone_must_fit(tmp_path: Path) -> None:
