@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_serializer
 from pydantic.fields import FieldInfo
 
 from kptoolkit.errors import ConfigError, nearest, shorten
@@ -51,6 +51,13 @@ class GraphConfig(Section):
     """Nodes asked about in one query when fetching neighbourhoods."""
     cache: Path = Path(".kptool/neighbourhoods")
     """Folder where fetched neighbourhoods are kept."""
+
+    @field_validator("uri")
+    @classmethod
+    def _no_secret(cls, uri: str) -> str:
+        if "@" in uri and not uri.startswith("embedded:"):
+            raise ValueError("give user and password as NEO4J_USERNAME and NEO4J_PASSWORD, not inside the URI")
+        return uri
 
 
 class TreeConfig(Section):
@@ -188,6 +195,7 @@ class Config(Section):
     """``[run]``"""
 
 
+_SECRET = frozenset({"password", "uri"})  # what people put secrets into; never repeated in a message
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 _Values = dict[str, dict[str, Any]]
 
@@ -252,8 +260,9 @@ def validate(model: type[OptionsT], values: Mapping[str, Any], where: str = "") 
         close = nearest(path[-1], known)
         hint = f"did you mean {close[0]}? " if close else ""
         raise ConfigError(f"unknown setting {shorten(dotted)}: {hint}known: {', '.join(known)}")
-    given = "" if "password" in path else f" (given: {shorten(repr(first['input']))})"
-    raise ConfigError(f"setting {shorten(dotted)}: {first['msg'].lower()}{given}")
+    given = "" if _SECRET.intersection(path) else f" (given: {shorten(repr(first['input']))})"
+    message = first["msg"].removeprefix("Value error, ")
+    raise ConfigError(f"setting {shorten(dotted)}: {message[:1].lower()}{message[1:]}{given}")
 
 
 def describe(model: type[BaseModel] = Config, prefix: str = "") -> list[tuple[str, str, str]]:

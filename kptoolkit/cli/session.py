@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from kptoolkit.config import Config, load_config, parse_assignment
 from kptoolkit.errors import KptoolError, shorten
@@ -70,7 +72,8 @@ class Session:
 
     def table(self, title: str, columns: list[str], rows: list[list[Any]], *, caption: str | None = None) -> None:
         """Print a table on standard output; cells are shown as text, numbers to the right."""
-        table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+        words = [None if text is None else Text(text) for text in (title, caption)]
+        table = Table(title=words[0], caption=words[1], title_justify="left", caption_justify="left")
         for index, column in enumerate(columns):
             numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
             table.add_column(column, justify="right" if numeric else "left", overflow="fold")
@@ -107,14 +110,20 @@ class _Bars:
 
 
 class _Lines:
-    """Writes one line when a stage ends, or when an event carries figures."""
+    """Writes a line when a stage ends, and every few seconds for events that carry figures."""
+
+    EVERY = 5.0
+    """Seconds between two lines of a stage."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.last: dict[str, float] = {}
 
     def __call__(self, event: ProgressEvent) -> None:
         finished = event.total is not None and event.done >= event.total
-        if finished or event.info:
+        now = time.monotonic()
+        if finished or (event.info and now - self.last.get(event.stage, -self.EVERY) >= self.EVERY):
+            self.last[event.stage] = now
             total = "" if event.total is None else f"/{event.total:,}"
             info = "  ".join(f"{key} {_cell(value)}" for key, value in event.info.items())
             text = f"{event.stage}: {event.done:,}{total} {event.unit}  {info}".rstrip()
@@ -142,8 +151,6 @@ class _CountColumn(TextColumn):
 
     def render(self, task: Any) -> Any:
         """The column's text for one task."""
-        from rich.text import Text
-
         total = "" if task.total is None else f"/{task.total:,.0f}"
         return Text(f"{task.completed:,.0f}{total} {task.fields['unit']}")
 

@@ -89,12 +89,11 @@ def make_tree(
     if not items and config.data.dir is None:
         raise InputError(f"--user {user} without --item needs --data DIR, the folder with the interactions")
     from kptoolkit.graph.graph import Graph
-    from kptoolkit.prompts import TemplatePack, load_auto
+    from kptoolkit.prompts import choose_pack
     from kptoolkit.tree import KnowledgeTree
 
     with Graph.open(config=config.graph, create=False) as graph:
-        name = config.prompts.pack
-        pack = load_auto(graph.relation_counts()) if name == "auto" else TemplatePack.load(name)
+        pack = choose_pack(config.prompts.pack, graph.relation_counts)
         history = [graph.resolve(item) for item in items] or _history(session, graph, config, str(user))
         tree = KnowledgeTree.of_items(
             graph,

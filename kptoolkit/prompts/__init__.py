@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kptoolkit.prompts.auto import load_auto
+from kptoolkit.prompts.auto import choose_pack, load_auto
 from kptoolkit.prompts.check import check_pack
 from kptoolkit.prompts.coverage import Coverage, CoverageRow
 from kptoolkit.prompts.findings import Finding
@@ -23,6 +23,7 @@ __all__ = [
     "Slot",
     "TemplatePack",
     "check_pack",
+    "choose_pack",
     "choose_variant",
     "clean_name",
     "load_auto",

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from kptoolkit.prompts.pack import TemplatePack
 from kptoolkit.prompts.sources import pack_names
 
 AUTO, DEFAULT = "auto", "generic"
+
+
+def choose_pack(name: str, relation_counts: Callable[[], Mapping[str, int]]) -> TemplatePack:
+    """The pack that ``[prompts] pack`` names; ``auto`` asks the graph for its relations.
+
+    Args:
+        name: A shipped or installed pack, a folder, or ``auto``.
+        relation_counts: ``graph.relation_counts``, called only for ``auto``.
+    """
+    return load_auto(relation_counts()) if name == AUTO else TemplatePack.load(name)
 
 
 def load_auto(relation_counts: Mapping[str, int]) -> TemplatePack:
