@@ -8,10 +8,15 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from source_tree import CHECKOUT
+
+from kptoolkit.resources import demo_data_dir
 
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 MARKED = re.compile(r"^<!-- run -->\n```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
@@ -44,10 +49,30 @@ def test_marked_blocks_print_what_the_page_shows(page: Path) -> None:
 
 def test_no_mark_is_lost() -> None:
     texts = [page.read_text(encoding="utf-8") for page in PAGES]
-    assert sum(len(snippets(text)) for text in texts) == sum(text.count("<!-- run -->") for text in texts) > 0
+    marks = [line for text in texts for line in text.splitlines() if line == "<!-- run -->"]
+    assert sum(len(snippets(text)) for text in texts) == len(marks) > 0
 
 
 def test_a_wrong_output_would_be_seen() -> None:
     blocks = snippets("<!-- run -->\n```python\nx = 2\nprint(x)\n```\n\n```text\n3\n```\n")
     assert [expected for _, expected in blocks] == ["3\n"]
     assert run(blocks) == ["2\n"]
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+def test_getting_started_shows_the_prompts_and_the_tree_of_the_bundled_set() -> None:
+    page = (CHECKOUT / "docs" / "getting-started.md").read_text(encoding="utf-8")
+    kptool("load-kg", str(demo_data_dir()))
+    for line in (
+        'render-prompts --item Emma --item "Oliver Twist" --degree 2',
+        "tree --item Emma --degree 2",
+    ):
+        assert f"kptool {line}\n" in page
+        assert f"```text\n{kptool(*shlex.split(line))}```" in page
+
+
+def kptool(*words: str) -> str:
+    """What a command prints on standard output."""
+    called = [sys.executable, "-m", "kptoolkit", *words]
+    return subprocess.run(called, capture_output=True, text=True, encoding="utf-8", check=True).stdout
