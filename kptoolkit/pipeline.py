@@ -31,7 +31,7 @@ from kptoolkit.evaluation.table import Evaluation, Row
 from kptoolkit.graph import Graph
 from kptoolkit.models import Backend, FitResult, FitTask, backend_class
 from kptoolkit.progress import ProgressCallback, silent
-from kptoolkit.prompts import TemplatePack, load_auto
+from kptoolkit.prompts import TemplatePack, choose_pack
 from kptoolkit.run import (
     BACKEND,
     CATALOGUE,
@@ -45,7 +45,7 @@ from kptoolkit.run import (
     split_of,
 )
 
-TRAINING = "training.json"
+TRAINING, CHECKPOINTS = "training.json", "checkpoints"
 BEAM_SEARCH = "beam search"
 
 
@@ -96,10 +96,11 @@ def fit(
         ConfigError, DataError, GraphError, TrainingError: As their names say.
     """
     settings = config if isinstance(config, Config) else load_config(config)
-    kind = backend_class(settings.model.backend)
-    options = validate(kind.Options, settings.model.options, "model")
     folder = Path(run or settings.run.dir)
     manifest, going_on = _begin(folder, settings, resume=resume, overwrite=overwrite)
+    _data_dir(settings)
+    kind = backend_class(settings.model.backend)
+    options = validate(kind.Options, settings.model.options, "model")
     with _timed(manifest, "prepare"):
         prepared = prepare(settings, pack=pack, progress=progress)
         if overwrite:
@@ -133,7 +134,7 @@ def prepare(
     opened = graph or Graph.open(config=config.graph, create=False)
     try:
         catalogue = Catalogue.build(interactions, find_items(_data_dir(config)), opened.items())
-        chosen = pack or choose_pack(config, opened)
+        chosen = pack or choose_pack(config.prompts.pack, opened.relation_counts)
         knowledge = fetch_knowledge(config, opened, catalogue, chosen, progress)
         return Prepared(config, interactions, split, catalogue, knowledge, opened.fingerprint())
     finally:
@@ -157,13 +158,6 @@ def read_data(config: Config) -> Interactions:
     """
     interactions, _ = read_interactions(_data_dir(config))
     return interactions
-
-
-def choose_pack(config: Config, graph: Graph) -> TemplatePack:
-    """The pack of ``[prompts] pack``; ``auto`` takes the one that covers the graph's relations best."""
-    if config.prompts.pack == "auto":
-        return load_auto(graph.relation_counts())
-    return TemplatePack.load(config.prompts.pack)
 
 
 def fetch_knowledge(
@@ -361,7 +355,10 @@ def _data_dir(config: Config) -> Path:
 
 
 def _begin(folder: Path, config: Config, *, resume: bool, overwrite: bool) -> tuple[Manifest, bool]:
-    """Decide whether a folder is begun, gone on with or refused; nothing is written before the inputs are known."""
+    """Decide whether a folder is begun, gone on with or refused; nothing is written before the inputs are known.
+
+    An unfinished run without a checkpoint holds nothing that could be lost: it is begun anew, whatever its settings.
+    """
     settings = _plain_settings(config)
     if (folder / MANIFEST).is_file():
         if overwrite:
@@ -369,6 +366,8 @@ def _begin(folder: Path, config: Config, *, resume: bool, overwrite: bool) -> tu
         earlier = Manifest.read(folder)
         if earlier.status == "finished":
             raise RunError(f"{folder} holds a finished run; give another --run, or --overwrite to replace it")
+        if not any((folder / CHECKPOINTS).glob("*")):
+            return Manifest(settings=settings), False
         if (different := _difference(earlier.settings, settings)) is not None:
             raise RunError(
                 f"{folder} holds an unfinished run with another {different}; give the same settings, another --run, "
@@ -422,7 +421,7 @@ def _write_inputs(folder: Path, prepared: Prepared, manifest: Manifest) -> None:
 
 
 def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:
-    """How much knowledge the catalogue has: items with triples, triples an item, rows beyond the cap."""
+    """How much knowledge the catalogue has: items with triples, triples an item, what was left out."""
     trees = source.trees(0)
     sizes = np.diff(trees.indptr)
     return {
@@ -431,6 +430,7 @@ def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:
         "linked_items": int(source.catalogue.linked.sum()),
         "items_with_triples": int((sizes > 0).sum()),
         "triples_an_item": float(sizes.mean()) if len(sizes) else 0.0,
+        "left_out_nameless": int(source.selection(0).nameless.sum()),
         "distinct_prompts": len(source.pool),
         "entities": len(source.neighbourhoods),
         "rows_beyond_cap": source.neighbourhoods.truncated,

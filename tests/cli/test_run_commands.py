@@ -1,0 +1,191 @@
+"""``fit``, ``compile``, ``evaluate`` and ``recommend`` as a person runs them: output, mistakes, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from worlds.command import Done, interrupt, kptool, refused, sets
+from worlds.ring import COMMAS, NOTICE, TWINS
+
+from kptoolkit.run import Run
+from kptoolkit.testing.worlds import ITEMS, USERS
+
+pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+
+
+def result(done: Done) -> Any:
+    """What a command with ``--json`` printed; it must be JSON from the first to the last character."""
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+# -- fit and compile ----------------------------------------------------------------------------------------------
+
+
+def test_fit_prints_json_alone_and_its_progress_beside(fitted: tuple[Path, Done]) -> None:
+    folder, done = fitted
+    report = result(done)
+    assert report["run"] == str(folder)
+    assert report["training"]["epochs"] == 3
+    assert report["knowledge"]["items"] == ITEMS
+    assert report["notice"] == NOTICE
+    assert "train: 12/12 steps" in done.stderr
+    assert Run.load(folder).manifest.status == "finished"
+
+
+def test_a_quiet_fit_prints_its_table_alone(inputs: list[str], tmp_path: Path) -> None:
+    done = kptool("fit", *inputs, "--set", "training.epochs=1", "--run", tmp_path / "run", "-q")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "users with training events" in done.stdout
+    assert NOTICE in done.stdout
+
+
+def test_compile_prints_json_alone(inputs: list[str]) -> None:
+    report = result(kptool("compile", *inputs, "--json"))
+    assert (report["items"], report["linked_items"], report["rows_beyond_cap"]) == (ITEMS, ITEMS - 1, 0)
+    assert report["triples_an_item"] > 2
+    assert report["left_out_nameless"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--set", "model.dmodel=8"], ["unknown setting model.dmodel", "did you mean d_model?"]),
+        (["--set", "model.d_model=4"], ["model.d_model", "greater than or equal to 8", "4"]),
+        (["--set", "model.checkpoint=./no-t5"], ["model.checkpoint: './no-t5' is neither a folder"]),
+        (["--data", "short.inter"], ["no user has 3 events, the longest history has 2"]),
+        (["--data", "strange.inter"], ["no item of the interactions is linked to the graph", "--link"]),
+    ],
+)
+def test_fit_with_wrong_inputs(inputs: list[str], words: list[str], says: list[str], tmp_path: Path) -> None:
+    header = "user_id:token\titem_id:token\ttimestamp:float\n"
+    Path("short.inter").write_text(header + "".join(f"u{n // 2}\ti{n % 4:02d}\t{n}\n" for n in range(12)))
+    Path("strange.inter").write_text(header + "".join(f"u{n % 3}\tx{n}\t{n}\n" for n in range(12)))
+    refused(kptool("fit", *inputs, "--run", tmp_path / "run", *words), *says)
+
+
+def test_the_command_that_is_put_right_is_not_held_up(inputs: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    refused(kptool("fit", *inputs, "--run", folder, "--set", "model.checkpoint=./no-t5"), "no-t5")
+    done = kptool("fit", *inputs, "--run", folder, "--set", "training.epochs=1", "--json")
+    assert result(done)["training"]["epochs"] == 1
+
+
+def test_a_finished_run_is_not_trained_over(run: Path, inputs: list[str]) -> None:
+    refused(kptool("fit", *inputs, "--run", run), "holds a finished run", "--overwrite")
+
+
+def test_ctrl_c_in_fit_and_the_same_command_again(inputs: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    words = ["fit", *inputs, "--run", str(folder), *sets(training__epochs=30, training__patience=100)]
+    code, said = interrupt(words, lambda: any(folder.glob("checkpoints/*/complete")), tmp_path)
+    assert code == 130, said
+    assert "interrupted; the same command goes on" in said
+    assert "Traceback" not in said
+    refused(kptool("recommend", folder, "--user", "u01"), "is not finished", "--resume")
+    done = kptool(*words, "--json")
+    assert result(done)["training"]["epochs"] == 30
+    steps = [int(text.split()[1].split("/")[0]) for text in done.stderr.splitlines() if text.startswith("train: ")]
+    assert steps[0] > 4, "it goes on behind the first checkpoint"
+    assert len(result(kptool("recommend", folder, "--user", "u01", "-k", 3, "--json"))) == 3
+
+
+def test_ctrl_c_in_compile_and_the_same_command_again(tmp_path: Path) -> None:
+    folder = tmp_path / "big"
+    folder.mkdir()
+    rows = [f"e{n}\tr{n % 5}\te{(7 * n + m) % 3000}" for n in range(3000) for m in (1, 2)]
+    (folder / "big.kg").write_text("\n".join(["head_id\trelation_id\ttail_id", *rows]) + "\n")
+    (folder / "big.ent").write_text("entity_id\tname\n" + "".join(f"e{n}\tThing {n}\n" for n in range(3000)))
+    (folder / "big.link").write_text("item_id\tentity_id\n" + "".join(f"i{n}\te{n}\n" for n in range(400)))
+    (folder / "big.inter").write_text("user_id\titem_id\n" + "".join(f"u{n % 40}\ti{n}\n" for n in range(400)))
+    result(kptool("load-kg", folder, "--json"))
+    words = ["compile", "--data", str(folder), "--set", "graph.frontier=1"]
+    code, said = interrupt(words, lambda: "fetch hop 1" in (tmp_path / "said").read_text(), tmp_path)
+    assert code == 130, said
+    assert "Traceback" not in said
+    assert not [path for path in Path(".kptool").rglob("*") if path.is_file()], "nothing half-fetched is kept"
+    assert result(kptool("compile", "--data", folder, "--json"))["items_with_triples"] == 400
+
+
+# -- evaluate -----------------------------------------------------------------------------------------------------
+
+
+def test_evaluate_says_the_same_twice(run: Path) -> None:
+    first = kptool("evaluate", run, "--json")
+    (report,) = result(first)
+    assert [row["name"] for row in report["rows"]] == ["t5", "popularity", "item-kNN"]
+    assert report["notes"] == [NOTICE]
+    assert report == json.loads((run / "metrics-test.json").read_text())
+    shown = kptool("evaluate", run, "-q", COLUMNS="200")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    table = shown.stdout
+    assert f"{report['rows'][0]['metrics']['NDCG@10']:.4f}" in table
+    assert f"{report['rows'][1]['metrics']['MRR']:.4f}" in table
+    assert f"{USERS} test cases, {ITEMS} items, full catalogue" in table
+    assert NOTICE in table
+
+
+def test_what_cannot_be_evaluated(run: Path, tmp_path: Path) -> None:
+    refused(kptool("evaluate", tmp_path), f"{tmp_path} is not a run", "manifest.json")
+    damaged = Path(shutil.copytree(run, tmp_path / "damaged"))
+    (damaged / "backend" / "model.safetensors").write_bytes(b"no weights")
+    refused(kptool("evaluate", damaged), "backend/model.safetensors is not what training wrote")
+    (damaged / "pack" / "mpp.yaml").unlink()
+    (damaged / "backend" / "model.safetensors").write_bytes((run / "backend" / "model.safetensors").read_bytes())
+    refused(kptool("evaluate", damaged), "pack/mpp.yaml is missing")
+
+
+# -- recommend ----------------------------------------------------------------------------------------------------
+
+
+def test_recommend_as_json_and_as_a_table(run: Path) -> None:
+    rows = result(kptool("recommend", run, "--items", f"i01,{COMMAS},Book 4", "-k", 5, "--json"))
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5]
+    assert not {row["item_id"] for row in rows} & {"i01", "i03", "i04"}
+    table = kptool("recommend", run, "--user", "u01", "-k", 2, "-q")
+    assert (table.returncode, table.stderr) == (0, "")
+    assert "Next for u01" in table.stdout
+    assert NOTICE in table.stdout
+
+
+def test_recommend_to_all_users(run: Path, tmp_path: Path) -> None:
+    said = result(kptool("recommend", run, "--all-users", "--output", "all.parquet", "-k", 2, "--json"))
+    assert said == {"users": USERS, "k": 2, "output": "all.parquet"}
+    assert len(pd.read_parquet(tmp_path / "all.parquet")) == 2 * USERS
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--user", "u0l"], ["no user 'u0l'; nearest: u"]),
+        (["--items", "Bock 17"], ["no item 'Bock 17'; nearest: Book 17, "]),
+        (["--items", "Twin Book"], ["'Twin Book' names 2 items: " + ", ".join(TWINS)]),
+        (["--items", ","], ["history is empty"]),
+        ([], ["give one of --user, --items and --all-users"]),
+        (["--user", "u01", "--items", "i01"], ["give one of"]),
+        (["--all-users"], ["--all-users and --output FILE.parquet belong together"]),
+        (["--user", "u01", "--output", "x.parquet"], ["belong together"]),
+        (["--all-users", "--output", "x.parquet", "--beam"], ["--beam goes with --user or --items"]),
+        (["--all-users", "--output", "no/x.parquet"], ["cannot write no/x.parquet"]),
+    ],
+)
+def test_questions_that_cannot_be_answered(run: Path, words: list[str], says: list[str]) -> None:
+    refused(kptool("recommend", run, *words), *says)
+
+
+def test_no_password_in_any_output(run: Path, inputs: list[str], tmp_path: Path) -> None:
+    secret = {"KPTOOL_GRAPH__PASSWORD": "s3cret-pw", "KPTOOL_GRAPH__URI": "bolt://127.0.0.1:9"}
+    words = [word for word in inputs if word != "--graph" and not word.startswith("embedded:")]
+    for extra in ([], ["--debug"]):
+        done = kptool("fit", *words, "--run", tmp_path / "run", *extra, **secret)
+        assert done.returncode == 1
+        assert "bolt://127.0.0.1:9" in done.stderr
+        assert "s3cret" not in done.stdout + done.stderr
+    assert not (tmp_path / "run").exists()
+    assert "KPTOOL_GRAPH__PASSWORD" not in os.environ

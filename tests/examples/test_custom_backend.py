@@ -1,0 +1,90 @@
+"""The example backend is a sound backend, and its script does what it should."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from worlds.command import kptool, refused
+from worlds.ring import load_graph, write_world
+
+from kptoolkit import fit, load
+from kptoolkit.config import load_config
+from kptoolkit.data.splits import Cases, Histories
+from kptoolkit.errors import RunError
+from kptoolkit.testing.backend import BackendSuite
+from kptoolkit.testing.worlds import ITEMS, chain_task
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "custom_backend" / "markov.py"
+
+
+def example() -> ModuleType:
+    """The script as a module, without running what it does as a script."""
+    spec = importlib.util.spec_from_file_location("markov_example", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["markov_example"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+markov = example()
+
+
+class TestMarkov(BackendSuite):
+    backend = markov.MarkovBackend
+    options = {"smoothing": 0.5}
+    learns = True
+
+
+def test_it_knows_what_followed(tmp_path: Path) -> None:
+    backend = markov.MarkovBackend(markov.MarkovOptions())
+    with pytest.raises(RunError, match="not fitted"):
+        backend.score(Cases.of(Histories.of([[0]])))
+    backend.fit(chain_task(tmp_path))
+    best = backend.score(Cases.of(Histories.of([[5, 0], [2, 7], [ITEMS - 1]]))).argmax(axis=1)
+    assert best.tolist() == [1, 8, 0]
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+def test_the_script_makes_a_run(tmp_path: Path) -> None:
+    world = write_world(tmp_path / "data")
+    uri = load_graph(world, tmp_path / "kg")
+    command = [sys.executable, EXAMPLE, world, uri, tmp_path / "run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = ast.literal_eval(done.stdout)
+    assert said["epochs"] == 1
+    assert said["best"]["NDCG@10"] > 0.9, "the next book of the ring is certain"
+    run = load(tmp_path / "run")
+    assert run.config.model.backend == "markov"
+    assert run.manifest.reports["training"] == said
+    assert run.recommend(items=["i05"], k=1)["item_id"].tolist() == ["i06"]
+    refused(kptool("evaluate", tmp_path / "run"), "no backend 'markov'", "Known: t5")
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+def test_a_backend_without_knowledge_has_no_controls(tmp_path: Path) -> None:
+    from kptoolkit import pipeline
+
+    world = write_world(tmp_path / "data")
+    uri = load_graph(world, tmp_path / "kg")
+    settings = load_config(
+        overrides={"data.dir": world, "graph.uri": uri, "model.backend": "markov", "evaluation.resamples": 100}
+    )
+    run = fit(settings, run=tmp_path / "run")
+    assert [row.name for row in pipeline.evaluate(run).rows] == ["markov", "popularity", "item-kNN"]
+    with pytest.raises(RunError, match="backend 'markov' uses no knowledge"):
+        pipeline.evaluate(run, controls=("no-knowledge",))
+    with pytest.raises(RunError, match="offers no beam search"):
+        pipeline.evaluate(run, beam=True)
+    assert np.isfinite(run.recommend("u01")["score"]).all()

@@ -1,0 +1,63 @@
+"""``kptool`` as a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from worlds.ring import SMALL
+
+Done = subprocess.CompletedProcess[str]
+
+
+def line(*words: object) -> list[str]:
+    """The words that start kptool in this interpreter."""
+    return [sys.executable, "-m", "kptoolkit", *map(str, words)]
+
+
+def kptool(*words: object, timeout: float = 120, **environment: str) -> Done:
+    """Run kptool to its end."""
+    return subprocess.run(
+        line(*words), capture_output=True, text=True, check=False, timeout=timeout, env=os.environ | environment
+    )
+
+
+def sets(**changes: Any) -> list[str]:
+    """``--set`` options for a short training, with changes such as ``tree__hops=1``."""
+    given = SMALL | {key.replace("__", "."): value for key, value in changes.items()}
+    return [word for key, value in given.items() for word in ("--set", f"{key}={value}")]
+
+
+def refused(done: Done, *says: str, code: int = 2) -> str:
+    """Check that a command ended with one line of error that holds these words, and give that line."""
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    errors = [text for text in done.stderr.splitlines() if text.startswith("error: ")]
+    assert len(errors) == 1, done.stderr
+    for words in says:
+        assert words in errors[0]
+    return errors[0]
+
+
+def interrupt(words: list[str], ready: Callable[[], bool], folder: Path, seconds: float = 120) -> tuple[int, str]:
+    """Start kptool, press Ctrl-C once it is ready; its exit code and what it said on standard error."""
+    with (folder / "said").open("w+") as said:
+        process = subprocess.Popen(line(*words), stdout=subprocess.DEVNULL, stderr=said)
+        try:
+            limit = time.monotonic() + seconds
+            while not ready():
+                assert process.poll() is None, "ended before it could be interrupted: " + (folder / "said").read_text()
+                assert time.monotonic() < limit, "never became ready"
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            code = process.wait(60)
+        finally:
+            process.kill()
+            process.wait()
+        return code, (folder / "said").read_text()
