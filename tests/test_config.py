@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,6 @@ TEXTS = st.text(max_size=30).filter(lambda text: "\x00" not in text)
 
 @given(TEXTS, TEXTS, st.floats(1e-6, 1.0), st.lists(st.integers(1, 50), min_size=1, max_size=4))
 def test_settings_survive_toml(pack: str, option: str, rate: float, ks: list[int]) -> None:
-    import tomllib
-
     values: dict[str, Any] = {
         "prompts": {"pack": pack},
         "model": {"backend": "other", "name": option, "flag": True, "list": ["a", option]},

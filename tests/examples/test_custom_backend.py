@@ -8,13 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from worlds.command import kptool, refused
 from worlds.ring import load_graph, write_world
 
-from kptoolkit import fit, load
+from kptoolkit import fit, load, pipeline
 from kptoolkit.config import load_config
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import RunError
@@ -40,7 +41,7 @@ markov = example()
 
 class TestMarkov(BackendSuite):
     backend = markov.MarkovBackend
-    options = {"smoothing": 0.5}
+    options: ClassVar[dict[str, Any]] = {"smoothing": 0.5}
     learns = True
 
 
@@ -74,8 +75,6 @@ def test_the_script_makes_a_run(tmp_path: Path) -> None:
 @pytest.mark.embedded
 @pytest.mark.slow
 def test_a_backend_without_knowledge_has_no_controls(tmp_path: Path) -> None:
-    from kptoolkit import pipeline
-
     world = write_world(tmp_path / "data")
     uri = load_graph(world, tmp_path / "kg")
     settings = load_config(
