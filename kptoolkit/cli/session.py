@@ -71,15 +71,16 @@ class Session:
         self.out.file.write(json.dumps(result, ensure_ascii=False, indent=2, default=_jsonable) + "\n")
 
     def table(self, title: str, columns: list[str], rows: list[list[Any]], *, caption: str | None = None) -> None:
-        """Print a table on standard output; cells are shown as text, numbers to the right."""
-        words = [None if text is None else Text(text) for text in (title, caption)]
-        table = Table(title=words[0], caption=words[1], title_justify="left", caption_justify="left")
+        """Print a table on standard output, cells as text, numbers to the right; the caption on one line below."""
+        table = Table(title=Text(title), title_justify="left")
         for index, column in enumerate(columns):
             numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
             table.add_column(column, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             table.add_row(*(_cell(value) for value in row))
         self.out.print(table, markup=False)
+        if caption:
+            self.out.print(caption, style="italic", highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def progress(self) -> Iterator[ProgressCallback]:
