@@ -37,10 +37,13 @@ def demo_data_dir() -> Path:
 def query_file(name: str, user_dir: Path | None = None, *, embedded: bool = False) -> Path:
     """Path of ``NAME.cypher``: the user's folder, then ``cypher/embedded/`` if embedded, then ``cypher/``.
 
+    In the user's folder too, files under ``embedded/`` come first for an embedded graph.
+
     Raises:
         QueryFileError: There is no such file.
     """
     folders = [user_dir] if user_dir is not None else []
+    folders = [user_dir / "embedded", user_dir] if user_dir is not None and embedded else folders
     folders += [cypher_dir() / "embedded"] if embedded else []
     folders.append(cypher_dir())
     for folder in folders:

@@ -36,6 +36,8 @@ def demo(
     data = folder / "data"
     shutil.copytree(demo_data_dir(), data, ignore=shutil.ignore_patterns("facts", "__pycache__", "*.py"))
     session.environ = {}
+    session.config_file = folder / "kptool.toml"
+    session.config_file.touch()
     config = session.config(**_settings(folder, data, minutes))
     (folder / "kptool.toml").write_text(_toml(config), encoding="utf-8")
     _graph(session, config, folder)

@@ -28,21 +28,29 @@ def existing_items(
     return found
 
 
-def load_interactions(
-    store: GraphStore, queries: QuerySet, source: TripleSource, batch_size: int, progress: ProgressCallback
-) -> tuple[int, WriteCounters]:
-    """Write the interactions that are not there; users and items that are missing are added.
-
-    Returns:
-        How many the source has, and what was written.
+def read_events(source: TripleSource) -> list[list[Event]]:
+    """The interactions of a source, a list a table, by user.
 
     Raises:
-        DataError: A time or a rating is no number.
+        DataError: A file is wrong, or a time or a rating is no number.
+    """
+    return [sorted(_events(table, source), key=lambda event: event[0]) for table in source.interactions()]
+
+
+def load_interactions(
+    store: GraphStore,
+    queries: QuerySet,
+    tables: Sequence[Sequence[Event]],
+    batch_size: int,
+    progress: ProgressCallback,
+) -> WriteCounters:
+    """Write the interactions that are not there; users and items that are missing are added.
+
+    Raises:
         LoadError: The graph took fewer than were sent.
     """
-    count, written = 0, WriteCounters()
-    for table in source.interactions():
-        events = sorted(_events(table, source), key=lambda event: event[0])
+    written = WriteCounters()
+    for events in tables:
         for users in chunks(list(dict.fromkeys(event[0] for event in events)), batch_size):
             written += queries["merge_users"].write(store, ids=users)
         item_ids = list(dict.fromkeys(event[1] for event in events))
@@ -56,8 +64,7 @@ def load_interactions(
         for part in chunks(events, batch_size):
             written += store.transact(partial(_add_missing, queries, events=part))
             meter.add(len(part))
-        count += len(events)
-    return count, written
+    return written
 
 
 def _events(table: Table, source: TripleSource) -> list[Event]:

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from kptoolkit.errors import DataError, GraphNotEmptyError, LoadError, shorten
+from kptoolkit.errors import DataError, GraphError, GraphNotEmptyError, LoadError, shorten
 from kptoolkit.graph.batches import Meter, chunks
-from kptoolkit.graph.interactions import existing_items, load_interactions
+from kptoolkit.graph.interactions import existing_items, load_interactions, read_events
 from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.readers import TripleSource
 from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
@@ -137,6 +137,7 @@ def load(
     """Load a source and verify the counts; see :meth:`kptoolkit.graph.graph.Graph.load`."""
     start = time.monotonic()
     found = surveyed or survey(source, progress)
+    events = read_events(source) if interactions else []  # before anything is written: a bad file stops here
     report = LoadReport.of(source, found, mode, dry_run=False)
     loader = _Loader(store, queries, found, mode, batch_size, progress)
     loader.check_foreign(into_existing)
@@ -148,8 +149,8 @@ def load(
     report.graph = loader.verify()
     report.written = loader.written + loader.deleted
     if interactions:
-        report.interactions, counters = load_interactions(store, queries, source, batch_size, progress)
-        report.written += counters
+        report.interactions = sum(map(len, events))
+        report.written += load_interactions(store, queries, events, batch_size, progress)
     loader.finish()
     report.bad_rows, report.bad_row_list = source.bad_rows.count, list(source.bad_rows.rows)
     report.seconds = time.monotonic() - start
@@ -201,6 +202,11 @@ class _Loader:
                 query.write(self.store)
         digest = self.found.digest()
         interrupted = self.meta["state"] != COMPLETE
+        if self.meta["state"] == LOADING and self.mode == "upsert" and self.meta["source"] not in (None, digest):
+            raise GraphError(
+                "an earlier load of another source was interrupted and the graph holds a part of it; run that load "
+                "again first, or --replace what is there"
+            )
         goes_on = (self.meta["state"], self.meta["mode"], self.meta["source"]) == (LOADING, self.mode, digest)
         if self.mode == "replace" and not goes_on:
             self._note(DELETING, digest)

@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration, set_seed
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration, set_seed
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.t5.modeling_t5 import T5Attention
 
@@ -233,10 +233,9 @@ class T5Backend:
         """
         try:
             described = json.loads((folder / "prompts.json").read_text(encoding="utf-8"))
-            config = T5Config.from_pretrained(folder / "t5")
-            model = TreeT5(
-                T5ForConditionalGeneration._from_config(config, attn_implementation=options.attention), fresh=True
-            )
+            config = AutoConfig.from_pretrained(folder / "t5")
+            t5 = AutoModelForSeq2SeqLM.from_config(config, attn_implementation=options.attention)
+            model = TreeT5(t5, fresh=True)
             safetensors.torch.load_model(model, str(folder / "model.safetensors"))
         except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
             raise RunError(f"{folder} holds no T5 run that can be read: {error}".replace("\n", " ")) from error
@@ -272,6 +271,8 @@ class T5Backend:
         self, source: KnowledgeSource, templates: tuple[MppTemplate, ...], items: dict[str, int]
     ) -> PhraseTokenizer | SubwordTokenizer:
         kind = self.options.tokens
+        if kind == "phrase" and self.options.checkpoint is not None:
+            raise ConfigError("setting model.tokens: a checkpoint knows no phrase tokens; use auto or subword")
         if kind == "phrase" or (kind == "auto" and self.options.checkpoint is None):
             texts = [part for t in templates for part in t.parts if isinstance(part, str)]
             texts += [text for t in templates for text in (t.separator, t.last_separator)]

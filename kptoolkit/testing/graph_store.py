@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from kptoolkit.errors import AmbiguousNameError, GraphError, GraphNotEmptyError, LoadError, UnknownNameError
+from kptoolkit.errors import AmbiguousNameError, DataError, GraphError, GraphNotEmptyError, LoadError, UnknownNameError
 from kptoolkit.graph.graph import Graph
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.readers import MemorySource
@@ -312,6 +312,24 @@ class GraphStoreSuite:
         found = graph.neighbourhoods(["film:1", "person:0"], 2, max_degree=1000)
         assert rows_of(found) == expected_rows(small_world(), ["film:1", "person:0"], 2, 1000)
         self.test_degrees_count_relationships_between_entities(graph)
+
+    def test_another_source_does_not_finish_an_interrupted_load(self, graph: Graph) -> None:
+        """Half of one source and all of another would be neither."""
+        broken = Graph(InterruptedStore(graph.store, 12), graph.queries, graph.config)
+        with pytest.raises(Interrupted):
+            broken.load(small_world(), batch_size=30)
+        other = MemorySource([("a", "r", "b")])
+        with pytest.raises(GraphError, match="another source was interrupted"):
+            graph.load(other)
+        assert graph.load(other, mode="replace").graph == {"entities": 2, "relationships": 1, "items": 0}
+
+    def test_bad_interactions_stop_a_load_before_it_writes(self, graph: Graph) -> None:
+        """A file that cannot be read leaves nothing behind."""
+        source = MemorySource([("a", "r", "b")], interactions_=[("u", "i", "soon", None)])
+        with pytest.raises(DataError, match="no number"):
+            graph.load(source, interactions=True)
+        assert graph.counts() == {"entities": 0, "relationships": 0, "items": 0}
+        graph.check_complete()
 
     def test_an_interrupted_replace_goes_on(self, loaded: Graph) -> None:
         """What was already written is not deleted again."""

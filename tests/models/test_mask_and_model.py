@@ -7,7 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import T5Config, T5ForConditionalGeneration
+from transformers import (
+    MT5Config,
+    MT5ForConditionalGeneration,
+    T5Config,
+    T5ForConditionalGeneration,
+    UMT5Config,
+    UMT5ForConditionalGeneration,
+)
 
 from kptoolkit.models.mask import additive, visible
 from kptoolkit.models.t5_model import TreeT5, grow, start_items_from_names
@@ -57,7 +64,11 @@ def test_additive_mask_is_float_and_finite() -> None:
 
 def first_layer(net: TreeT5, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
     states: list[torch.Tensor] = []
-    handle = net.t5.encoder.block[0].register_forward_hook(lambda *args: states.append(args[-1][0]))
+
+    def keep(module: torch.nn.Module, inputs: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
+        states.append(output if isinstance(output, torch.Tensor) else output[0])
+
+    handle = net.t5.encoder.block[0].register_forward_hook(keep)
     with torch.no_grad():
         net.encode(**tensors)
     handle.remove()
@@ -75,6 +86,20 @@ def test_changing_a_hidden_token_leaves_blocked_states_equal(attention: str, cha
     sees = matrix(np.array(NODE), np.array(PARENT))[:, changed]
     same = (before == after).all(dim=-1).numpy()
     np.testing.assert_array_equal(same, ~sees)
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"), [(MT5Config, MT5ForConditionalGeneration), (UMT5Config, UMT5ForConditionalGeneration)]
+)
+def test_the_mask_holds_in_the_whole_family(config: type, kind: type) -> None:
+    torch.manual_seed(0)
+    small = config(vocab_size=40, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0)
+    net, tensors = TreeT5(kind._from_config(small, attn_implementation="sdpa"), fresh=True).eval(), batch()
+    before = first_layer(net, tensors)
+    tensors["input_ids"] = tensors["input_ids"].clone()
+    tensors["input_ids"][0, 5] = 5 + (int(tensors["input_ids"][0, 5]) - 4) % 35
+    same = (before == first_layer(net, tensors)).all(dim=-1).numpy()
+    np.testing.assert_array_equal(same, ~matrix(np.array(NODE), np.array(PARENT))[:, 5])
 
 
 def test_attention_implementations_agree() -> None:

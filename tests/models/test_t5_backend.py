@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import T5Config, T5ForConditionalGeneration
+from transformers import (
+    MT5Config,
+    MT5ForConditionalGeneration,
+    T5Config,
+    T5ForConditionalGeneration,
+    UMT5Config,
+    UMT5ForConditionalGeneration,
+)
 
 from kptoolkit.config import validate
 from kptoolkit.data.splits import Cases, Histories
@@ -54,19 +61,28 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[T5Backend, Any]:
     return fitted, task
 
 
-@pytest.fixture(scope="module", params=["t5", "untied"])
+FAMILY = {
+    "t5": (T5Config, T5ForConditionalGeneration),
+    "untied": (T5Config, T5ForConditionalGeneration),
+    "mt5": (MT5Config, MT5ForConditionalGeneration),
+    "umt5": (UMT5Config, UMT5ForConditionalGeneration),
+}
+
+
+@pytest.fixture(scope="module", params=list(FAMILY))
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small T5 checkpoint with its tokenizer, as from_pretrained reads it; tied and untied output layers."""
+    """A small checkpoint of the T5 family with its tokenizer, as from_pretrained reads it."""
     folder = tmp_path_factory.mktemp(request.param)
     tokenizer = SubwordTokenizer.train(["a book was written by an author", "user 1 has read books"], 400)
     tokenizer.save(folder)
     torch.manual_seed(3)
     untied = {"tie_word_embeddings": False, "feed_forward_proj": "gated-gelu"} if request.param == "untied" else {}
-    config = T5Config(
+    config_class, model_class = FAMILY[request.param]
+    config = config_class(
         vocab_size=tokenizer.size + 20, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, **untied,
         decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
     )  # fmt: skip
-    T5ForConditionalGeneration(config).save_pretrained(folder)
+    model_class(config).save_pretrained(folder)
     return folder
 
 
@@ -86,6 +102,11 @@ def test_trains_from_a_checkpoint_folder(checkpoint: Path, tmp_path: Path) -> No
 def test_unknown_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no-such-checkpoint"):
         backend(checkpoint=str(tmp_path / "no-such-checkpoint")).fit(chain_task(tmp_path))
+
+
+def test_phrase_tokens_are_not_for_checkpoints(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"model\.tokens"):
+        backend(checkpoint=str(checkpoint), tokens="phrase").fit(chain_task(tmp_path))
 
 
 def test_width_must_divide_by_heads(tmp_path: Path) -> None:
