@@ -32,9 +32,7 @@ def trees_of(sizes: list[int]) -> ItemTrees:
 
 def rows(trees: ItemTrees, item: int) -> list[tuple[int, ...]]:
     part = slice(trees.indptr[item], trees.indptr[item + 1])
-    return list(
-        zip(*(getattr(trees, name)[part].tolist() for name in ("prompt", "parent", "hop", "dfs")), strict=True)
-    )
+    return list(zip(*(getattr(trees, name)[part].tolist() for name in ("prompt", "parent", "hop", "dfs")), strict=True))
 
 
 SIZES = st.lists(st.integers(0, 4), min_size=1, max_size=30)

@@ -206,10 +206,12 @@ def test_items_that_are_not_linked(configure: Configure, world: Path, tmp_path: 
 
 
 def test_a_run_and_other_interactions(run: Run) -> None:
-    run.check_data(run.interactions)
-    other = Interactions.of(["u00", "u00"], ["i01", "zz"])
+    newer = run.with_interactions(Interactions.of(["eve"] * 3, ["i01", "i02", "i03"]))
+    assert newer.recommend("eve", k=5).equals(run.recommend(items=["i01", "i02", "i03"], k=5))
+    with pytest.raises(UnknownNameError):
+        newer.recommend("u01")
     with pytest.raises(RunError, match=r"do not belong together: 1 items .* zz"):
-        run.check_data(other)
+        run.with_interactions(Interactions.of(["u00", "u00"], ["i01", "zz"]))
 
 
 # -- evaluate -----------------------------------------------------------------------------------------------------
