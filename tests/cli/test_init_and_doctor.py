@@ -33,6 +33,14 @@ def test_init_writes_a_folder_to_start_from() -> None:
     assert load_config("mine/kptool.toml", copies, {}).graph.cypher == Path("mine/cypher")
 
 
+def test_copied_cypher_files_serve_the_embedded_graph() -> None:
+    assert kptool("init", "mine", "-q").returncode == 0
+    Path("facts.csv").write_text("head,relation,tail\na,knows,b\n")
+    loaded = kptool("load-kg", "facts.csv", "--graph", "embedded:kg", "--set", "graph.cypher='mine/cypher'", "--json")
+    assert loaded.returncode == 0, loaded.stderr
+    assert json.loads(loaded.stdout)["graph"]["relationships"] == 1
+
+
 def test_every_line_of_the_settings_can_be_uncommented() -> None:
     assert kptool("init", "mine", "-q").stderr == ""
     lines = Path("mine/kptool.toml").read_text().splitlines()
