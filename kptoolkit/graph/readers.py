@@ -143,7 +143,7 @@ class MemorySource:
     names_: Mapping[str, str] = field(default_factory=dict)
     links_: Sequence[tuple[object, object]] = ()
     items_: Sequence[tuple[object, str]] = ()
-    interactions_: Sequence[tuple[object, object, float | None, float | None]] = ()
+    interactions_: Sequence[tuple[object, object, object, object]] = ()
     label: str = "memory"
     bad_rows: BadRows = field(default_factory=BadRows)
 
