@@ -92,7 +92,7 @@ def test_commands_answer(environment: Path, tmp_path: Path) -> None:
 
 def test_demo_runs(environment: Path, tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    said = run(environment, ["kptool", "demo", str(folder)], tmp_path)
+    said = run(environment, ["kptool", "demo", str(folder), "--minutes", "0.2"], tmp_path)
     assert "simulated readers: shows that the tool works, is no evidence for the method" in " ".join(said.split())
     written = [path for path in folder.rglob("*") if path.is_file()]
     assert any(path.suffix == ".png" for path in written), "no drawing of the tree"
