@@ -42,7 +42,7 @@ check: setup
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/pytest -m "not cuda" $(PYTEST_OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not cuda" -n 2 --dist loadgroup $(PYTEST_OPTIONS)
 
 constraints: setup
 	@$(BIN)/python -m pip freeze --exclude-editable \

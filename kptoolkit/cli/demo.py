@@ -28,8 +28,8 @@ def demo(
     session: Session,
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where everything is written.")] = Path("kptool-demo"),
     minutes: Annotated[
-        float, typer.Option("--minutes", min=0.05, help="Minutes for each of the two trainings.")
-    ] = 0.75,
+        float, typer.Option("--minutes", min=0.05, help="At most these minutes for each of the two trainings.")
+    ] = 0.9,
 ) -> None:
     """Load, render, draw, train, evaluate and recommend on the bundled set; no server, no network, three minutes."""
     _fresh(folder)
@@ -57,7 +57,7 @@ def _settings(folder: Path, data: Path, minutes: float) -> dict[str, object]:
         "tree__max_tokens": 80,
         "model__layers": 1,
         "training__max_minutes": minutes,
-        "training__epochs": 10_000,
+        "training__epochs": 100,
         "training__learning_rate": 3e-3,
         "training__warmup_steps": 30,
         "training__eval_every": 10,
