@@ -34,7 +34,7 @@ _SCORE_BATCH = 128
 _IDLE_BEAM = -1e8
 """Beams that ran out of items score below this: all but the first start at -1e9."""
 _EMBEDDING_STD = 0.3
-"""Of fresh token embeddings. T5's own 1.0 with scaled outputs needs about five times the samples under AdamW."""
+"""Of fresh token embeddings, with unscaled outputs; docs/results.md has what was measured against T5's own 1.0."""
 
 
 class T5Options(Section):
