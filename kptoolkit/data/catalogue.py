@@ -14,11 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from kptoolkit.data.interactions import ITEM_COLUMNS, Interactions, nearest_names, write_parquet
+from kptoolkit.data.interactions import Interactions, nearest_names, write_parquet
 from kptoolkit.data.tables import Table, read_table, tables_in
 from kptoolkit.errors import AmbiguousNameError, DataError, RunError, UnknownNameError
-
-TITLE_COLUMNS = ("title", "name", "item_name", "item_title", "movie_title", "book_title", "label")
+from kptoolkit.graph.tables import ITEM_COLUMNS
 
 
 class ItemRows(Protocol):
@@ -181,7 +180,7 @@ def read_items(path: Path) -> Table:
     Raises:
         DataError: The file is wrong; with file and line.
     """
-    return read_table(path, {"item_id": (*ITEM_COLUMNS, "id")}, {"title": TITLE_COLUMNS})
+    return read_table(path, {"item_id": ITEM_COLUMNS["item_id"]}, {"title": ITEM_COLUMNS["title"]})
 
 
 def find_items(path: Path) -> Path | None:

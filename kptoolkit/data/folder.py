@@ -16,6 +16,7 @@ from kptoolkit.data.catalogue import find_items, read_items
 from kptoolkit.data.interactions import Interactions, ReadReport, interactions_in, read_interactions
 from kptoolkit.data.tables import Table, read_table, tables_in
 from kptoolkit.errors import DataError
+from kptoolkit.graph.tables import LINK_COLUMNS, NAME_COLUMNS, TRIPLE_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ class DataFolder:
             interactions,
             report,
             None if items_file is None else read_items(items_file),
-            _frame(folder, ".link", {"item_id": ("item_id",), "entity_id": ("entity_id", "entity")}),
-            _frame(folder, ".ent", {"entity_id": ("entity_id", "entity"), "name": ("name", "label", "title")}),
+            _frame(folder, ".link", LINK_COLUMNS),
+            _frame(folder, ".ent", NAME_COLUMNS),
             _triples(folder),
         )
         if found.interactions is None and found.items is None and found.triples is None:
@@ -121,12 +122,7 @@ def _frame(folder: Path, suffix: str, wanted: Mapping[str, Sequence[str]]) -> pd
 
 
 def _triples(folder: Path) -> Triples | None:
-    wanted = {
-        "head": ("head_id", "head", "subject"),
-        "relation": ("relation_id", "relation", "predicate"),
-        "tail": ("tail_id", "tail", "object"),
-    }
-    frame = _frame(folder, ".kg", wanted)
+    frame = _frame(folder, ".kg", TRIPLE_COLUMNS)
     if frame is None:
         return None
     ends, entities = pd.factorize(np.concatenate([frame["head"].to_numpy(), frame["tail"].to_numpy()]))

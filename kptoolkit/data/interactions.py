@@ -22,14 +22,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from rapidfuzz import process
 
-from kptoolkit.data.tables import columns_of, locate, read_table, suffix_of, tables_in
+from kptoolkit.data.tables import columns_of, read_table, tables_in
 from kptoolkit.errors import DataError, RunError, UnknownNameError
+from kptoolkit.graph.tables import INTERACTION_COLUMNS, locate, suffix_of
 
-USER_COLUMNS = ("user_id", "user", "uid", "reader_id", "customer_id", "session_id")
-ITEM_COLUMNS = ("item_id", "item", "iid", "movie_id", "book_id", "artist_id", "product_id", "asin")
-TIME_COLUMNS = ("timestamp", "time", "ts", "unix_timestamp", "unix_time", "datetime", "date")
-_REQUIRED = {"user_id": USER_COLUMNS, "item_id": ITEM_COLUMNS}
-_OPTIONAL = {"timestamp": TIME_COLUMNS}
+_REQUIRED = {name: INTERACTION_COLUMNS[name] for name in ("user_id", "item_id")}
+_OPTIONAL = {"timestamp": INTERACTION_COLUMNS["time"]}
 _METADATA = b"kptool"
 
 

@@ -20,6 +20,7 @@ from kptoolkit.graph.tables import (
     BadRows,
     Table,
     read_table,
+    suffix_of,
 )
 
 Format = Literal["recbole", "csv", "tsv"]
@@ -250,9 +251,7 @@ def _existing(path: Path) -> Path:
 
 def _check_format(path: Path, given: Format | None) -> None:
     _existing(path)
-    suffix = next((part.lower() for part in reversed(path.suffixes) if part.lower() != ".gz"), "")
-    guessed = _SUFFIXES.get(suffix)
-    if guessed is None and given is None:
+    if given is None and suffix_of(path) not in _SUFFIXES:
         raise DataError("unknown format; give --format recbole, csv or tsv", path)
 
 

@@ -1,4 +1,9 @@
-"""Reads tables: tab-separated RecBole files, TSV and CSV, gzip of each, in batches of columns."""
+"""Reads tables of text: tab-separated RecBole files, TSV and CSV, gzip of each, in batches of columns.
+
+Files of tabs know no quotes, so a title such as ``"Heroes"`` keeps its marks, and are split block by block for as long
+as their lines are regular, several times as fast as row by row. CSV follows RFC 4180 with a comma, a semicolon or a
+tab, whichever the header shows. Line numbers are those of an editor.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +13,23 @@ import io
 import itertools
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+
+import numpy as np
 
 from kptoolkit.errors import DataError, shorten
 
 BATCH_ROWS = 50_000
+BLOCK_BYTES = 1 << 22
 _LISTED = 1000
 _GZIP = b"\x1f\x8b"
+_NOT_TEXT = "not UTF-8 text"
+_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
+_Bytes = io.BufferedReader | gzip.GzipFile
 
-#: Column -> the headers taken for it, compared without case and underscores; RecBole's ``:type`` is cut off first.
+#: Column -> the headers taken for it, compared as :func:`locate` does; RecBole's ``:type`` is cut off first.
 TRIPLE_COLUMNS: Mapping[str, Sequence[str]] = {
     "head": ("head_id", "head", "h", "subject", "subject_id", "source", "head_entity"),
     "relation": ("relation_id", "relation", "r", "rel", "predicate", "predicate_id", "relation_type"),
@@ -33,13 +44,23 @@ LINK_COLUMNS: Mapping[str, Sequence[str]] = {
     "entity_id": ("entity_id", "entity"),
 }
 ITEM_COLUMNS: Mapping[str, Sequence[str]] = {
-    "item_id": ("item_id", "item", "id"),
-    "title": ("title", "name", "item_name", "movie_title", "book_title", "track_title", "artist_name"),
+    "item_id": ("item_id", "item", "iid", "movie_id", "book_id", "artist_id", "product_id", "asin", "id"),
+    "title": (
+        "title",
+        "name",
+        "item_name",
+        "item_title",
+        "movie_title",
+        "book_title",
+        "track_title",
+        "artist_name",
+        "label",
+    ),
 }
 INTERACTION_COLUMNS: Mapping[str, Sequence[str]] = {
-    "user_id": ("user_id", "user", "uid"),
-    "item_id": ("item_id", "item", "iid"),
-    "time": ("timestamp", "time", "ts", "date"),
+    "user_id": ("user_id", "user", "uid", "reader_id", "customer_id", "session_id"),
+    "item_id": ("item_id", "item", "iid", "movie_id", "book_id", "artist_id", "product_id", "asin"),
+    "time": ("timestamp", "time", "ts", "unix_timestamp", "unix_time", "datetime", "date"),
     "rating": ("rating", "score", "label", "weight"),
 }
 
@@ -55,7 +76,7 @@ class Table:
     """
 
     columns: dict[str, list[str]]
-    lines: list[int]
+    lines: Sequence[int]
     path: str = ""
 
     def __len__(self) -> int:
@@ -104,6 +125,46 @@ class BadRows:
             self.rows.append(BadRow(str(path), line, reason))
 
 
+def suffix_of(path: Path) -> str:
+    """The suffix that tells the format, lower case, ``.gz`` aside."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def locate(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Position among ``names`` of each wanted column that is there; the first spelling found wins.
+
+    Case, spaces, underscores and hyphens do not matter: ``headId`` is ``head_id``.
+    """
+    plain = [_plain(name) for name in names]
+    found: dict[str, int] = {}
+    for name, spellings in wanted.items():
+        position = next((plain.index(spelling) for spelling in map(_plain, spellings) if spelling in plain), None)
+        if position is not None:
+            found[name] = position
+    return found
+
+
+def places_of(
+    names: Sequence[str],
+    columns: Mapping[str, Sequence[str]],
+    optional: Collection[str],
+    path: Path,
+    line: int | None = None,
+) -> dict[str, int]:
+    """:func:`locate`, with every column there that is not optional.
+
+    Raises:
+        DataError: A column is missing.
+    """
+    found = locate(names, columns)
+    missing = next((name for name in columns if name not in found and name not in optional), None)
+    if missing is not None:
+        there = shorten(", ".join(names), 200)
+        text = f"no column for '{missing}' (header: {there}); call it one of {', '.join(columns[missing])}"
+        raise DataError(text, path, line)
+    return found
+
+
 def read_table(
     path: str | Path,
     columns: Mapping[str, Sequence[str]],
@@ -114,118 +175,190 @@ def read_table(
     comma: bool | None = None,
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[Table]:
-    """Read some columns of a table, batch by batch.
-
-    A comma-separated file may quote its cells, and separate them by semicolons if its header has no comma; in a
-    tab-separated one quotes are ordinary characters. Empty lines are passed over.
+    """Read some columns of a table, batch by batch: :class:`TextReader`, by blocks and then by rows.
 
     Args:
         path: File, UTF-8, gzip or not.
-        columns: Name in the result -> headers taken for it, compared without case and underscores
-            and without RecBole's ``:type``.
+        columns: Name in the result -> headers taken for it, see :func:`locate`.
         optional: Columns the file may lack.
         may_be_empty: Columns whose cells may be empty; an empty cell elsewhere makes a bad row.
         bad_rows: What to do with bad rows; ``None`` raises.
-        comma: Whether cells are separated by commas; ``None`` says so of files named ``.csv`` and ``.csv.gz``.
-        batch_rows: Rows of one batch.
+        comma: Whether the file is CSV; ``None`` says so of files named ``.csv`` and ``.csv.gz``.
+        batch_rows: Rows of one batch at most.
 
     Raises:
         DataError: No such file, empty, not UTF-8, truncated gzip, a missing column or a bad row; with file and line.
     """
-    path = Path(path)
-    if comma is None:
-        comma = [suffix for suffix in path.suffixes if suffix.lower() != ".gz"][-1:] == [".csv"]
-    return _Reader(path, columns, optional, may_be_empty, bad_rows or BadRows(), batch_rows, comma).batches()
+    reader = TextReader(Path(path), columns, optional, may_be_empty, bad_rows, comma, batch_rows)
+    yield from reader.blocks()
+    if not reader.ended:
+        yield from reader.rows()
+
+
+def header_of(path: Path) -> list[str]:
+    """Names of a file's columns, without RecBole's types.
+
+    Raises:
+        DataError: The file is empty or cannot be read.
+    """
+    reader = TextReader(path, {})
+    with reader.cells():
+        return reader.names
 
 
 @dataclass
-class _Reader:
+class TextReader:
+    """One pass over a file of text: :meth:`blocks` as far as it goes, then :meth:`rows`, or rows alone.
+
+    Attributes:
+        path: As for :func:`read_table`, and so are the others up to ``batch_rows``.
+        line: Line being read, from 1.
+        ended: Whether :meth:`blocks` reached the end of the file.
+        names: The header, without RecBole's types; empty until it is read.
+    """
+
     path: Path
     columns: Mapping[str, Sequence[str]]
-    optional: Collection[str]
-    may_be_empty: Collection[str]
-    bad_rows: BadRows
-    batch_rows: int
-    comma: bool
-    line: int = 0
+    optional: Collection[str] = ()
+    may_be_empty: Collection[str] = ()
+    bad_rows: BadRows | None = None
+    comma: bool | None = None
+    batch_rows: int = BATCH_ROWS
+    line: int = field(default=1, init=False)
+    ended: bool = field(default=False, init=False)
+    names: list[str] = field(default_factory=list, init=False)
+    _places: dict[str, int] = field(default_factory=dict, init=False)
+    _offset: int = field(default=0, init=False)
 
-    def batches(self) -> Iterator[Table]:
-        """The batches, with the failures of the file worded."""
+    def __post_init__(self) -> None:
+        if self.comma is None:
+            self.comma = suffix_of(self.path) == ".csv"
+
+    def blocks(self, size: int = BLOCK_BYTES) -> Iterator[Table]:
+        """The regular part of a file of tabs: every line has every cell, in UTF-8, none wrongly empty.
+
+        It stops before the first block of about ``size`` bytes with any other line, or that cannot be read, and leaves
+        it to :meth:`rows`; CSV is left to them altogether.
+
+        Raises:
+            DataError: No such file, or a missing column.
+        """
+        if self.comma:
+            return
+        with self._worded(), _open(self.path) as raw:
+            for block in self._read_blocks(raw, size):
+                cells = _split(block, len(self.names))
+                found = {name: cells[at :: len(self.names)] for name, at in self._places.items()} if cells else {}
+                if not cells or not all(name in self.may_be_empty or _filled(found[name]) for name in found):
+                    return
+                lines = range(self.line, self.line + len(cells) // len(self.names))
+                self.line, self._offset = lines.stop, self._offset + len(block)
+                for at in range(0, len(lines), self.batch_rows):
+                    part = slice(at, at + self.batch_rows)
+                    yield Table({name: column[part] for name, column in found.items()}, lines[part], str(self.path))
+
+    def _read_blocks(self, raw: _Bytes, size: int) -> Iterator[bytes]:
+        """Takes the header and reads whole lines; ends early where the gzip data is damaged."""
         try:
-            with _open(self.path, "" if self.comma else "\n") as file:
-                yield from self._read(file)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(
-                "the gzip data ends early or is damaged; fetch the file again", self.path, self.line + 1
-            ) from error
-        except csv.Error as error:
-            raise DataError(f"not a CSV row: {error}", self.path, self.line + 1) from error
-        except OSError as error:
-            raise DataError(f"cannot be read: {error.strerror or error}", self.path) from error
+            header = raw.readline()
+            text = header.decode("utf-8-sig", "surrogateescape").rstrip("\r\n")
+            if not text:
+                return
+            self._take_header(text.split("\t"))
+            self.line, self._offset = 2, len(header)
+            while block := raw.read(size):
+                yield block + raw.readline()
+            self.ended = True
+        except _DAMAGED:
+            return
 
-    def _read(self, file: IO[str]) -> Iterator[Table]:
-        rows = self._rows(file)
-        header = next(rows, None)
-        if header is None:
-            raise DataError("is empty; a header line and rows are needed", self.path)
-        if (reason := _undecodable(header)) is not None:
-            raise DataError(f"{reason}; save the file as UTF-8", self.path, self.line)
-        places = self._places(header)
-        required = [(name, at) for name, at in places.items() if name not in self.may_be_empty]
+    def rows(self) -> Iterator[Table]:
+        """What :meth:`blocks` left, row by row; empty lines are passed over.
+
+        Raises:
+            DataError: As :func:`read_table`.
+        """
         kept: list[list[str]] = []
         lines: list[int] = []
-        for cells in rows:
-            reason = _wrong(cells, len(header), required)
-            if reason is not None:
-                self.bad_rows.add(self.path, self.line, reason)
-                continue
-            kept.append(cells)
-            lines.append(self.line)
-            if len(kept) == self.batch_rows:
-                yield _table(kept, lines, places, self.path)
-                kept, lines = [], []
+        with self.cells() as rows:
+            required = [(name, at) for name, at in self._places.items() if name not in self.may_be_empty]
+            for cells in rows:
+                reason = _wrong(cells, len(self.names), required)
+                if reason is not None:
+                    self._note(reason)
+                    continue
+                kept.append(cells)
+                lines.append(self.line)
+                if len(kept) == self.batch_rows:
+                    yield self._table(kept, lines)
+                    kept, lines = [], []
         if kept:
-            yield _table(kept, lines, places, self.path)
+            yield self._table(kept, lines)
 
-    def _rows(self, file: IO[str]) -> Iterator[list[str]]:
-        if self.comma:
-            first = file.readline()
-            mark = ";" if ";" in first and "," not in first else ","
-            reader = csv.reader(itertools.chain([first], file), delimiter=mark, strict=True)
-            for cells in reader:
-                self.line = reader.line_num
-                if cells:
-                    yield cells
-            return
+    @contextmanager
+    def cells(self) -> Iterator[Iterator[list[str]]]:
+        """Rows from where :meth:`blocks` stopped, wrong ones too; the header is taken if it was not."""
+        with self._worded(), _open(self.path) as raw:
+            raw.seek(self._offset)
+            encoding, newline = "utf-8" if self._offset else "utf-8-sig", "" if self.comma else "\n"
+            file = io.TextIOWrapper(raw, encoding, "surrogateescape", newline)
+            rows = self._csv_rows(file) if self.comma else self._tab_rows(file)
+            if not self.names:
+                self._take_header(next(rows, None))
+            yield rows
+
+    def _tab_rows(self, file: io.TextIOWrapper) -> Iterator[list[str]]:
         for text in file:
-            self.line += 1
             stripped = text.rstrip("\r\n")
             if stripped:
                 yield stripped.split("\t")
+            self.line += 1
 
-    def _places(self, header: list[str]) -> dict[str, int]:
-        known = [_plain(cell.split(":")[0]) for cell in header]
-        places = {}
-        for name, spellings in self.columns.items():
-            found = next((known.index(plain) for plain in map(_plain, spellings) if plain in known), None)
-            if found is not None:
-                places[name] = found
-            elif name not in self.optional:
-                raise DataError(
-                    f"no column for '{name}' (header: {shorten(', '.join(header), 200)}); call it one of "
-                    f"{', '.join(spellings)}",
-                    self.path,
-                    self.line,
-                )
-        return places
+    def _csv_rows(self, file: io.TextIOWrapper) -> Iterator[list[str]]:
+        first = file.readline()
+        reader = csv.reader(itertools.chain([first], file), delimiter=max(",;\t", key=first.count), strict=True)
+        for cells in reader:
+            if cells:
+                yield cells
+            self.line = reader.line_num + 1
+
+    def _take_header(self, cells: list[str] | None) -> None:
+        if cells is None:
+            raise DataError("the file is empty; its first line must name the columns", self.path)
+        if (reason := _undecodable(cells)) is not None:
+            raise DataError(f"{reason}; save the file as UTF-8", self.path, self.line)
+        self.names = [cell.split(":")[0].strip() for cell in cells]
+        self._places = places_of(self.names, self.columns, self.optional, self.path, self.line)
+
+    def _note(self, reason: str) -> None:
+        if self.bad_rows is None:
+            advice = "save the file as UTF-8" if reason.startswith(_NOT_TEXT) else "correct it"
+            raise DataError(f"{reason}; {advice}", self.path, self.line)
+        self.bad_rows.add(self.path, self.line, reason)
+
+    def _table(self, rows: list[list[str]], lines: list[int]) -> Table:
+        by_place = list(zip(*rows, strict=True))
+        return Table({name: list(by_place[at]) for name, at in self._places.items()}, lines, str(self.path))
+
+    @contextmanager
+    def _worded(self) -> Iterator[None]:
+        """The failures of the file, with file and line."""
+        try:
+            yield
+        except _DAMAGED as error:
+            text = "the gzip data ends early or is damaged; fetch or pack the file again"
+            raise DataError(text, self.path, self.line) from error
+        except csv.Error as error:
+            raise DataError(f"is not CSV: {error}", self.path, self.line) from error
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror or error}", self.path) from error
 
 
 def _plain(header: str) -> str:
-    """A header without case, spaces, underscores and hyphens: ``headId`` is ``head_id``."""
     return "".join(c for c in header.casefold() if c not in " _-\t")
 
 
-def _open(path: Path, newline: str) -> IO[str]:
+def _open(path: Path) -> _Bytes:
     if path.is_dir():
         raise DataError("is a folder; a file is needed", path)
     try:
@@ -233,13 +366,29 @@ def _open(path: Path, newline: str) -> IO[str]:
             packed = probe.read(2) == _GZIP
     except FileNotFoundError as error:
         raise DataError("no such file", path) from error
-    raw = gzip.GzipFile(path) if packed else path.open("rb")
-    return io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline=newline)
+    return gzip.GzipFile(path) if packed else path.open("rb")
 
 
-def _table(rows: list[list[str]], lines: list[int], places: Mapping[str, int], path: Path) -> Table:
-    by_place = list(zip(*rows, strict=True))
-    return Table({name: list(by_place[at]) for name, at in places.items()}, lines, str(path))
+def _split(block: bytes, width: int) -> list[str] | None:
+    """The cells of whole lines, line after line; ``None`` unless each line has ``width`` of them, in UTF-8."""
+    whole = block.replace(b"\r\n", b"\n").removesuffix(b"\n") + b"\n"
+    if any(mark in whole for mark in (b"\r", b"\x00", b"\n\n")) or whole.startswith(b"\n"):
+        return None
+    marks = np.frombuffer(whole, dtype=np.uint8)
+    separators = marks[(marks == ord("\t")) | (marks == ord("\n"))]
+    if len(separators) % width:
+        return None
+    ends = (separators == ord("\n")).reshape(-1, width)
+    if not ends[:, -1].all() or ends[:, :-1].any():
+        return None
+    try:
+        return whole.decode("utf-8").replace("\n", "\t").split("\t")[:-1]
+    except UnicodeDecodeError:
+        return None
+
+
+def _filled(column: list[str]) -> bool:
+    return all(map(str.strip, set(column)))
 
 
 def _wrong(cells: list[str], width: int, required: Sequence[tuple[str, int]]) -> str | None:
@@ -253,12 +402,12 @@ def _wrong(cells: list[str], width: int, required: Sequence[tuple[str, int]]) ->
 
 
 def _undecodable(cells: list[str]) -> str | None:
-    for cell in cells:
-        if "\x00" in cell:
-            return "not UTF-8 text (it holds NUL bytes)"
-        if not cell.isascii():
-            try:
-                cell.encode("utf-8")
-            except UnicodeEncodeError:
-                return "not UTF-8 text"
+    text = "".join(cells)
+    if "\x00" in text:
+        return f"{_NOT_TEXT} (it holds NUL bytes)"
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            return _NOT_TEXT
     return None

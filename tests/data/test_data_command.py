@@ -40,12 +40,12 @@ def test_stats_and_check_as_tables_and_json(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("y.inter", b"user_id\titem_id\n1\t2\n3\n", "y.inter, line 3: 1 fields"),
-        ("y.inter", b"user_id\titem_id\n1\t\xff\n", "y.inter, line 2: is not UTF-8"),
+        ("y.inter", b"user_id\titem_id\n1\t2\n3\n", "y.inter, line 3: 1 columns"),
+        ("y.inter", b"user_id\titem_id\n1\t\xff\n", "y.inter, line 2: not UTF-8 text; save the file as UTF-8"),
         ("y.inter", b"", "y.inter: the file is empty"),
-        ("y.csv", b"user,thing\n1,2\n", "y.csv, line 1: no column item_id"),
+        ("y.csv", b"user,thing\n1,2\n", "y.csv, line 1: no column for 'item_id'"),
         ("y.csv", b"user,item,timestamp\n1,2,soon\n", "y.csv, line 2: timestamp 'soon'"),
-        ("y.inter.gz", gzip.compress(b"user_id\titem_id\n" + b"1\t2\n" * 9)[:-10], "ends too early"),
+        ("y.inter.gz", gzip.compress(b"user_id\titem_id\n" + b"1\t2\n" * 9)[:-10], "ends early"),
     ],
 )
 @pytest.mark.parametrize("verb", ["check", "stats"])
