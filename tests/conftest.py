@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,7 +23,12 @@ hypothesis.settings.load_profile("kptoolkit")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Forget the settings of the person who runs the tests, before any fixture starts a process."""
+    """Forget the settings of the person who runs the tests, before any fixture starts a process.
+
+    A shell starts what it puts in the background with Ctrl-C ignored, and children inherit that; tests of Ctrl-C send it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in list(os.environ):
         if name.startswith(("NEO4J_", "KPTOOL_")) and not name.startswith(KEPT):
             del os.environ[name]
