@@ -25,7 +25,7 @@ hypothesis.settings.load_profile("kptoolkit")
 def pytest_configure(config: pytest.Config) -> None:
     """Forget the settings of the person who runs the tests, before any fixture starts a process.
 
-    A shell starts what it puts in the background with Ctrl-C ignored, and children inherit that; tests of Ctrl-C send it.
+    A shell starts what it puts in the background with Ctrl-C ignored, and children inherit that; some tests send it.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
