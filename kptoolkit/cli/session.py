@@ -195,7 +195,7 @@ def command(app: typer.Typer, name: str, *, example: str, graph: bool = False, r
 
 def fail(console: Console, error: BaseException) -> NoReturn:
     """End the process with one line that says what is wrong."""
-    if isinstance(error, KeyboardInterrupt):
+    if _interrupted(error):
         console.print("interrupted; the same command goes on from here", style="yellow", highlight=False)
         raise typer.Exit(INTERRUPTED)
     if isinstance(error, KptoolError):
@@ -206,6 +206,15 @@ def fail(console: Console, error: BaseException) -> NoReturn:
         text, code = f"{type(error).__name__}: {error}; run again with --debug for the traceback", 1
     console.print(f"error: {shorten(text, 2000)}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: what was cleaned up after it may have failed in turn."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _session(kwargs: dict[str, Any]) -> Session:

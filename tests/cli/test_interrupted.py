@@ -1,0 +1,27 @@
+"""Ctrl-C ends a command with 130, also when cleaning up after it fails."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+from rich.console import Console
+
+from kptoolkit.cli.session import INTERRUPTED, fail
+
+
+def ended(error: BaseException) -> int:
+    with pytest.raises(typer.Exit) as exit_:
+        fail(Console(stderr=True), error)
+    return exit_.value.exit_code
+
+
+def test_clean_up_that_fails_after_ctrl_c_is_still_ctrl_c() -> None:
+    try:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise BufferError("a connection in mid-message cannot be closed")
+    except BufferError as error:
+        assert ended(error) == INTERRUPTED
+    assert ended(KeyboardInterrupt()) == INTERRUPTED
+    assert ended(BufferError("alone")) == 1
