@@ -16,12 +16,14 @@ def ended(error: BaseException) -> int:
 
 
 def test_clean_up_that_fails_after_ctrl_c_is_still_ctrl_c() -> None:
-    try:
+    def interrupted() -> None:
         try:
             raise KeyboardInterrupt
         finally:
             raise BufferError("a connection in mid-message cannot be closed")
-    except BufferError as error:
-        assert ended(error) == INTERRUPTED
+
+    with pytest.raises(BufferError) as caught:
+        interrupted()
+    assert ended(caught.value) == INTERRUPTED
     assert ended(KeyboardInterrupt()) == INTERRUPTED
     assert ended(BufferError("alone")) == 1
