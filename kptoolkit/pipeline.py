@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kptoolkit import metrics
 from kptoolkit.config import Config, load_config, to_toml, validate
 from kptoolkit.data.catalogue import Catalogue, find_items
-from kptoolkit.data.interactions import Interactions, read_interactions
+from kptoolkit.data.interactions import Interactions, notice_of, read_interactions
 from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource
 from kptoolkit.data.splits import Cases, Split
 from kptoolkit.errors import ConfigError, DataError, RunError, UnknownNameError, nearest
@@ -140,13 +140,6 @@ def prepare(
     finally:
         if graph is None:
             opened.close()
-
-
-def notice_of(path: Path) -> str:
-    """First line of the ``NOTICE`` file beside interactions; every table made of them repeats it."""
-    file = (path if path.is_dir() else path.parent) / "NOTICE"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    return lines[0].strip() if lines else ""
 
 
 def read_data(config: Config) -> Interactions:

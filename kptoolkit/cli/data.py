@@ -25,6 +25,7 @@ def check_data(session: Session, path: _Folder) -> None:
     from kptoolkit.data.checks import check
 
     findings = check(path)
+    _repeat_notice(session, path)
     if session.json:
         session.emit([finding.to_json() for finding in findings])
         return
@@ -40,10 +41,18 @@ def show_stats(session: Session, path: _Folder) -> None:
     from kptoolkit.data.checks import stats
 
     values = stats(path)
+    _repeat_notice(session, path)
     if session.json:
         session.emit(values)
         return
     session.table(str(path), ["what", "value"], [[name, value] for name, value in values.items()])
+
+
+def _repeat_notice(session: Session, path: Path) -> None:
+    from kptoolkit.data.interactions import notice_of
+
+    if notice := notice_of(path):
+        session.say(notice)
 
 
 def _row(finding: Finding) -> list[Any]:

@@ -42,6 +42,8 @@ def recommend(
     from kptoolkit.run import Run
 
     loaded = Run.load(run)
+    if loaded.notice and (session.json or output is not None):
+        session.say(loaded.notice)
     if data is not None:
         loaded = loaded.with_interactions(read_interactions(data)[0])
     if output is not None:

@@ -154,8 +154,8 @@ def write(tree: KnowledgeTree, path: Path) -> None:
 def _history(session: Session, graph: Graph, config: Config, user: str) -> list[ItemRef]:
     """The latest ``data.history`` items of a user, oldest first."""
     from kptoolkit.data import Catalogue, find_items, read_interactions
+    from kptoolkit.data.interactions import notice_of
     from kptoolkit.graph.graph import ItemRef
-    from kptoolkit.pipeline import notice_of
 
     assert config.data.dir is not None
     interactions, _ = read_interactions(config.data.dir)

@@ -260,6 +260,13 @@ def read_interactions(path: str | Path) -> tuple[Interactions, ReadReport]:
     return found, ReadReport(file, len(table), repeats, found.n_users, found.n_items, len(found), found.timed)
 
 
+def notice_of(path: Path) -> str:
+    """First line of the ``NOTICE`` file beside interactions; every output made of them repeats it."""
+    file = (path if path.is_dir() else path.parent) / "NOTICE"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return lines[0].strip() if lines else ""
+
+
 def find_interactions(path: Path) -> Path:
     """The interactions file that ``path`` is or holds: its ``.inter``, else its one table with users and items.
 
