@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import Dataset
 from transformers import (
@@ -24,7 +26,9 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from kptoolkit.config import TrainingConfig
+from kptoolkit.data.splits import Cases
 from kptoolkit.errors import TrainingError
+from kptoolkit.models.backend import FitResult, FitTask
 from kptoolkit.progress import ProgressCallback, ProgressEvent
 
 METRIC = "NDCG@10"
@@ -96,6 +100,51 @@ def train(
     trainer.add_callback(_Watch(settings.max_minutes, progress))
     trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints") if resume else None)
     return trainer
+
+
+def train_and_report(
+    model: nn.Module,
+    data: Epochs,
+    collate: Callable[[list[int]], dict[str, torch.Tensor]],
+    score: Callable[[Cases], NDArray[np.float32]],
+    task: FitTask,
+    figures: Callable[[], dict[str, float]],
+) -> FitResult:
+    """:func:`train` by the settings of a task, and what is to be said of it.
+
+    Args:
+        model: As in :func:`train`.
+        data: As in :func:`train`.
+        collate: As in :func:`train`.
+        score: Scores of the catalogue by the weights of the moment; ranks the validation cases.
+        task: Settings, validation, folder.
+        figures: Further figures of the objective, asked at the end.
+
+    Raises:
+        TrainingError: The loss is not a number; the message names the step.
+    """
+    torch.set_flush_denormal(True)  # on CPU, numbers next to zero are many times slower than zero
+    started = time.monotonic()
+    trainer = train(
+        model,
+        data,
+        collate,
+        lambda: task.validate(score),
+        task.config.training,
+        task.folder,
+        resume=task.resume,
+        progress=task.progress,
+    )
+    model.eval()
+    history = [row for row in trainer.state.log_history if f"eval_{METRIC}" in row]
+    best: dict[str, float] = max(history, key=lambda row: float(row[f"eval_{METRIC}"]), default={})
+    metrics = {key.removeprefix("eval_"): float(value) for key, value in best.items() if key.startswith("eval_")}
+    told = {
+        "parameters": float(sum(p.numel() for p in model.parameters())),
+        "training_seconds": time.monotonic() - started,
+        **figures(),
+    }
+    return FitResult(float(trainer.state.epoch or 0), metrics, [dict(row) for row in history], told)
 
 
 def last_checkpoint(folder: Path) -> str | None:

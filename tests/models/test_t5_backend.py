@@ -20,7 +20,8 @@ from transformers import (
 from kptoolkit.config import validate
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import ConfigError, PromptTooLongError, RunError, TrainingError
-from kptoolkit.models.t5 import T5Backend, T5Options
+from kptoolkit.models.t5 import T5Backend
+from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.prompts import Segment

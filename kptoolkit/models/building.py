@@ -1,0 +1,118 @@
+"""What every objective is built from: tokenizer, T5, templates."""
+
+from __future__ import annotations
+
+import torch
+from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
+from transformers.models.t5.modeling_t5 import T5Attention
+
+from kptoolkit.data.knowledge import KnowledgeSource
+from kptoolkit.errors import ConfigError
+from kptoolkit.models.backend import FitTask
+from kptoolkit.models.t5_model import grow, start_items_from_names
+from kptoolkit.models.t5_options import T5Options
+from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.prompts import MppTemplate, Segment, TemplatePack
+
+_EMBEDDING_STD = 0.3
+"""Of fresh token embeddings, with unscaled outputs; docs/results.md has what was measured against T5's own 1.0."""
+
+
+def build_tokenizer(
+    options: T5Options, source: KnowledgeSource, templates: tuple[MppTemplate, ...], items: dict[str, int]
+) -> PhraseTokenizer | SubwordTokenizer:
+    """The tokenizer of a training: whole phrases, subwords trained on the prompts, or the checkpoint's own.
+
+    Args:
+        options: Options of the backend.
+        source: Its pool holds the prompts to be read.
+        templates: MPP templates whose words are needed.
+        items: Catalogue row of each entity that is one item.
+
+    Raises:
+        ConfigError: There is no such checkpoint, or one with phrase tokens.
+    """
+    kind = options.tokens
+    if kind == "phrase" and options.checkpoint is not None:
+        raise ConfigError("setting model.tokens: a checkpoint knows no phrase tokens; use auto or subword")
+    if kind == "phrase" or (kind == "auto" and options.checkpoint is None):
+        texts = [part for t in templates for part in t.parts if isinstance(part, str)]
+        texts += [text for t in templates for text in (t.separator, t.last_separator)]
+        return PhraseTokenizer.build(source.pool, texts, items)
+    if options.checkpoint is not None:
+        try:
+            return SubwordTokenizer.load(options.checkpoint)
+        except (OSError, ValueError) as error:
+            raise ConfigError(_no_checkpoint(options.checkpoint, error)) from error
+    texts = [prompt.text for prompt in source.pool] + [t.text for t in templates]
+    return SubwordTokenizer.train([*texts, *map(str, source.catalogue.titles)], options.vocabulary)
+
+
+def build_t5(
+    options: T5Options, tokenizer: PhraseTokenizer | SubwordTokenizer, task: FitTask
+) -> T5ForConditionalGeneration:
+    """A T5 with one token an item behind the tokenizer's: the named checkpoint, grown, or a small one from a config.
+
+    Raises:
+        ConfigError: There is no such checkpoint, or ``d_model`` is no multiple of ``heads``.
+    """
+    vocabulary = tokenizer.size + len(task.catalogue.item_ids)
+    if options.checkpoint is None:
+        config = _fresh_config(options, tokenizer, vocabulary)
+        t5 = T5ForConditionalGeneration._from_config(config, attn_implementation=options.attention)
+        with torch.no_grad():
+            t5.shared.weight.mul_(_EMBEDDING_STD)
+        for attention in (module for module in t5.modules() if isinstance(module, T5Attention)):
+            attention.dropout = attention.dropout if options.attention_dropout else 0.0
+        return t5
+    try:
+        t5 = AutoModelForSeq2SeqLM.from_pretrained(
+            options.checkpoint, attn_implementation=options.attention, dtype=torch.float32
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(_no_checkpoint(options.checkpoint, error)) from error
+    grow(t5, vocabulary)
+    if isinstance(tokenizer, SubwordTokenizer):
+        names = [tokenizer.encode((Segment(str(title), "text"),)).ids.tolist() for title in task.catalogue.titles]
+        start_items_from_names(t5, tokenizer.size, names)
+    return t5
+
+
+def _fresh_config(options: T5Options, tokenizer: PhraseTokenizer | SubwordTokenizer, vocabulary: int) -> T5Config:
+    if options.d_model % options.heads:
+        raise ConfigError(f"setting model.d_model: {options.d_model} is no multiple of model.heads={options.heads}")
+    return T5Config(
+        vocab_size=vocabulary,
+        d_model=options.d_model,
+        d_kv=options.d_model // options.heads,
+        d_ff=4 * options.d_model,
+        num_layers=options.layers,
+        num_decoder_layers=options.decoder_layers,
+        num_heads=options.heads,
+        dropout_rate=options.dropout,
+        pad_token_id=tokenizer.pad_id,
+        eos_token_id=tokenizer.eos_id,
+        decoder_start_token_id=tokenizer.pad_id,
+        tie_word_embeddings=False,  # T5's word for: do not scale the decoder's output; the weights are tied anyway
+    )
+
+
+def training_templates(pack: TemplatePack, chosen: str | None) -> tuple[MppTemplate, ...]:
+    """The templates training draws from: the chosen one, or all of the pack that are for training."""
+    if chosen is not None:
+        return (pack.mpp_template(chosen),)
+    return tuple(template for template in pack.mpp if template.split == "train")
+
+
+def asking_template(task: FitTask) -> MppTemplate:
+    """The template recommendations are asked with: the chosen one, else the first for training that names no user."""
+    pack, chosen = task.knowledge.pack, task.config.prompts.mpp
+    if chosen is not None:
+        return pack.mpp_template(chosen)
+    candidates = [template for template in pack.mpp if template.split == "train"]
+    return next((template for template in candidates if not template.has_user), candidates[0])
+
+
+def _no_checkpoint(name: str, error: Exception) -> str:
+    reason = str(error).splitlines()[0]
+    return f"setting model.checkpoint: '{name}' is neither a folder with a T5 checkpoint nor one on the hub: {reason}"
