@@ -28,7 +28,7 @@ from kptoolkit.prompts import Segment
 from kptoolkit.testing.backend import BackendSuite
 from kptoolkit.testing.worlds import ITEMS, chain_task
 
-SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.0}
+SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.0, "objective": "cloze"}
 LONG = {
     "training.epochs": 30,
     "training.eval_every": 15,
