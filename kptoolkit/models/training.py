@@ -160,6 +160,7 @@ def train(
     trainer.add_callback(_Watch(settings.max_minutes, progress if processes.is_first() else silent))
     if processes.count() > 1:
         torch.manual_seed(settings.seed + processes.number())  # each process its own dropout
+    model.train()
     if last is not None and _has_stopped(last):
         trainer.take(last)
     else:
@@ -272,14 +273,22 @@ class _Trainer(Trainer):  # type: ignore[misc]
         shares = Shares(self.train_dataset, self.args.per_device_train_batch_size, self.args.data_seed)
         return _Loader(shares, self.data_collator, pin=self.args.dataloader_pin_memory)
 
-    def training_step(self, *given: Any, **named: Any) -> torch.Tensor:
-        """Forward and backward; remembers the first step whose loss is not a number."""
-        loss: torch.Tensor = super().training_step(*given, **named)
-        bad = (self.first_bad == 0) & ~torch.isfinite(loss)
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, torch.Tensor], num_items_in_batch: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Forward and backward; remembers the first step whose loss is not a number.
+
+        The Trainer's own walks over all modules to switch each to training; here the model is in training already.
+        """
+        loss: torch.Tensor = self.compute_loss(
+            model, self._prepare_inputs(inputs), num_items_in_batch=num_items_in_batch
+        )
+        self.accelerator.backward(loss)
+        bad = (self.first_bad == 0) & ~torch.isfinite(loss.detach())
         self.first_bad = torch.where(bad, self.state.global_step + 1, self.first_bad)
         if not loss.is_cuda:  # on a GPU, asking waits for the step: log() and evaluate() ask
             self.stop_at_no_number()
-        return loss
+        return loss.detach()
 
     def stop_at_no_number(self) -> None:
         """End training in every process when a loss was not a number in any.
