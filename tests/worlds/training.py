@@ -60,7 +60,8 @@ def train(
     backend = T5Backend(validate(T5Options, TINY | (options or {}), "model"))
     result = backend.fit(_with_readers(chain_task(folder, settings, resume=resume, progress=told), readers))
     if processes.is_first():
-        safetensors.torch.save_model(backend.fitted.model, str(folder / "weights.safetensors"))
+        weights = {name: weight.clone() for name, weight in backend.fitted.model.state_dict().items()}
+        safetensors.torch.save_file(weights, folder / "weights.safetensors")  # tied ones too, whatever their first name
         (folder / "result.json").write_text(json.dumps({"epochs": result.epochs, "best": dict(result.best)}))
     return steps
 
