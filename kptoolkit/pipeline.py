@@ -228,6 +228,46 @@ def train_backend(
     return backend.fit(task)
 
 
+def refresh(run: Run, config: Config | None = None, *, progress: ProgressCallback = silent) -> Run:
+    """Read the knowledge of a run's items anew, and take in the graph's new items; nothing is trained.
+
+    A new item is ranked by its knowledge alone. Writes into the run's folder: catalogue, neighbourhoods and backend.
+
+    Args:
+        run: A finished run whose backend can be extended, such as ``t5`` with ``objective = "sequence"``.
+        config: ``config.graph`` says where the graph is; the run's own settings when not given.
+        progress: Told about fetching.
+
+    Returns:
+        The run over the extended catalogue.
+
+    Raises:
+        RunError: The backend cannot rank items it was not trained on.
+        GraphError: The graph cannot be reached.
+    """
+    backend = load_backend(run.config, run.folder / BACKEND)
+    extend: Callable[[Catalogue, KnowledgeSource], None] | None = getattr(backend, "extend", None)
+    if extend is None:
+        raise RunError(f"backend '{backend.name}' ranks only the items it was trained on; train again")
+    settings = run.config.model_copy(update={"graph": (config or run.config).graph})
+    with Graph.open(config=settings.graph, create=False) as graph:
+        catalogue = run.catalogue.extended(graph.items())
+        pack = TemplatePack.load(run.folder / PACK)
+        knowledge = fetch_knowledge(settings, graph, catalogue, pack, progress)
+        fingerprint = graph.fingerprint()
+    extend(catalogue, knowledge)
+    manifest = run.manifest
+    manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.fingerprint}
+    manifest.reports["knowledge"] = knowledge_report(knowledge)
+    manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
+    beside = _save_beside(run.folder, backend)
+    catalogue.save(run.folder / CATALOGUE)
+    knowledge.neighbourhoods.save(run.folder / NEIGHBOURHOODS)
+    _put_in_place(run.folder, beside)
+    _seal(run.folder, manifest)
+    return Run.load(run.folder)
+
+
 def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Backend:
     """A run's control, trained anew with the run's settings, budget and seeds; trained once, then read.
 
@@ -451,17 +491,31 @@ def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:
 
 
 def _write_outputs(folder: Path, backend: Backend, result: FitResult, manifest: Manifest) -> None:
-    target, beside = folder / BACKEND, folder / f".{BACKEND}.tmp"
-    for path in (target, beside):
-        shutil.rmtree(path, ignore_errors=True)
-    beside.mkdir()
-    backend.save(beside)
-    beside.rename(target)
+    _put_in_place(folder, _save_beside(folder, backend))
     training = {"epochs": result.epochs, "best": result.best, "history": result.history, "figures": result.figures}
     write_json(folder / TRAINING, training)
     manifest.reports["training"] = {"epochs": result.epochs, "best": dict(result.best), **result.figures}
-    inputs = [folder / name for name in (CONFIG, CATALOGUE, INTERACTIONS, PACK, NEIGHBOURHOODS)]
-    manifest.seal(folder, [target, *(path for path in inputs if path.exists())])
+    _seal(folder, manifest)
+
+
+def _save_beside(folder: Path, backend: Backend) -> Path:
+    """Save a backend beside where it belongs, so that what cannot be saved spoils nothing."""
+    beside = folder / f".{BACKEND}.tmp"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    backend.save(beside)
+    return beside
+
+
+def _put_in_place(folder: Path, beside: Path) -> None:
+    shutil.rmtree(folder / BACKEND, ignore_errors=True)
+    beside.rename(folder / BACKEND)
+
+
+def _seal(folder: Path, manifest: Manifest) -> None:
+    """Record the checksums of all that belongs to a finished run."""
+    parts = [folder / name for name in (BACKEND, CONFIG, CATALOGUE, INTERACTIONS, PACK, NEIGHBOURHOODS)]
+    manifest.seal(folder, [path for path in parts if path.exists()])
     manifest.status = "finished"
     manifest.write(folder)
 

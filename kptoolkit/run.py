@@ -201,12 +201,17 @@ class Run:
         everything = Histories(interactions.indptr, interactions.item)
         cases = self._cases(everything.take(users), users)
         best, scores = top_k(self.backend.score(cases), cases, k, with_seen=with_seen)
-        frames = []
-        for number, row, values in zip(numbers, best, scores, strict=True):
-            frame = self._frame(row, values)
-            frame.insert(0, "user_id", str(interactions.user_ids[number]))
-            frames.append(frame)
-        return pd.concat(frames, ignore_index=True)
+        row, place = np.nonzero(best >= 0)  # what is left out stands behind what is not
+        items = best[row, place]
+        return pd.DataFrame(
+            {
+                "user_id": interactions.user_ids[users[row]].astype(str).astype(object),
+                "rank": place + 1,
+                "item_id": self.catalogue.item_ids[items],
+                "title": self.catalogue.titles[items],
+                "score": scores[row, place],
+            }
+        )
 
     def _beam(self, cases: Cases, k: int) -> pd.DataFrame:
         search: Callable[..., Any] | None = getattr(self.backend, "beam_search", None)
@@ -266,6 +271,12 @@ def top_k(
     scores = scores.copy()
     if not with_seen:
         scores[cases.histories.rows, cases.items] = -np.inf
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    best = np.take_along_axis(scores, order, axis=1)
-    return np.where(np.isfinite(best), order, -1), best
+    k = min(k, scores.shape[1])
+    least = np.partition(scores, -k, axis=1)[:, -k, None]  # (N, 1) the k-th best score
+    above, level = scores > least, scores == least
+    level &= np.cumsum(level, axis=1) <= k - above.sum(axis=1, keepdims=True)
+    chosen = np.nonzero(above | level)[1].reshape(len(scores), k)  # in catalogue order
+    best = np.take_along_axis(scores, chosen, axis=1)
+    order = np.argsort(-best, axis=1, kind="stable")
+    best = np.take_along_axis(best, order, axis=1)
+    return np.where(np.isfinite(best), np.take_along_axis(chosen, order, axis=1), -1), best

@@ -9,6 +9,8 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
+from kptoolkit.config import GraphConfig
+from kptoolkit.errors import InputError
 
 Data = Annotated[Path | None, typer.Option("--data", help="Interactions: a folder or a file.")]
 
@@ -39,20 +41,45 @@ def fit(
 
 
 @command(app, "compile", example="kptool compile --data ./data", graph=True, results=True)
-def compile_(session: Session, data: Data = None) -> None:
+def compile_(
+    session: Session,
+    run: Annotated[Path | None, typer.Argument(help="A finished run, with --refresh.")] = None,
+    data: Data = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Take the graph's new facts and new items into RUN, without training.")
+    ] = False,
+) -> None:
     """Fetch the catalogue's neighbourhoods, word the triplet prompts and say how much knowledge there is."""
-    config = session.config(data__dir=data)
+    if refresh != (run is not None):
+        raise InputError("RUN and --refresh belong together: kptool compile runs/first --refresh")
     from kptoolkit import pipeline
 
-    with session.progress() as progress:
-        prepared = pipeline.prepare(config, progress=progress)
-    report = pipeline.knowledge_report(prepared.knowledge) | {"cache": str(config.graph.cache)}
+    if run is not None:
+        report = _refresh(session, run)
+    else:
+        config = session.config(data__dir=data)
+        with session.progress() as progress:
+            prepared = pipeline.prepare(config, progress=progress)
+        report = pipeline.knowledge_report(prepared.knowledge) | {"cache": str(config.graph.cache)}
     if session.json:
         session.emit(report)
     else:
         session.table(
             "Knowledge", ["figure", "value"], [[key.replace("_", " "), value] for key, value in report.items()]
         )
+
+
+def _refresh(session: Session, folder: Path) -> dict[str, Any]:
+    from kptoolkit import pipeline
+    from kptoolkit.run import Run
+
+    run, config = Run.load(folder), session.config()
+    if config.graph.uri == GraphConfig().uri:  # no other was named: the run's own
+        config = session.config(graph__uri=run.config.graph.uri)
+    with session.progress() as progress:
+        refreshed = pipeline.refresh(run, config, progress=progress)
+    reports = refreshed.manifest.reports
+    return {**reports["knowledge"], "new_items": reports["refreshed"]["new_items"]}
 
 
 def _figures(report: dict[str, Any]) -> list[list[Any]]:

@@ -94,6 +94,28 @@ class Catalogue:
             np.array([entities.get(item_id) for item_id in unique], dtype=object),
         )
 
+    def extended(self, graph_items: ItemRows) -> Catalogue:
+        """This catalogue, its rows where they were, with the graph's other items behind it, by item id.
+
+        A row that had no title or no entity takes the graph's.
+
+        Args:
+            graph_items: Items of the graph.
+        """
+        titles: dict[str, str] = {}
+        entities: dict[str, str] = {}
+        _add_names(titles, graph_items.item_id, graph_items.name)
+        _add_names(entities, graph_items.item_id, graph_items.entity_id)
+        found = {str(item_id) for item_id in graph_items.item_id if item_id is not None}
+        ids = [*self.item_ids.tolist(), *sorted(found - set(self.item_ids.tolist()))]
+        new = len(ids) - len(self)
+        old_titles, old_entities = [*self.titles, *[""] * new], [*self.entity_ids, *[None] * new]
+        return Catalogue(
+            np.array(ids, dtype=object),
+            np.array([old or titles.get(i, "") for i, old in zip(ids, old_titles, strict=True)], dtype=object),
+            np.array([old or entities.get(i) for i, old in zip(ids, old_entities, strict=True)], dtype=object),
+        )
+
     def __len__(self) -> int:
         return len(self.item_ids)
 

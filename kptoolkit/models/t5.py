@@ -17,7 +17,7 @@ from transformers import set_seed
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource
 from kptoolkit.data.splits import Cases
-from kptoolkit.errors import InputError
+from kptoolkit.errors import InputError, RunError
 from kptoolkit.models.backend import Capabilities, FitResult, FitTask
 from kptoolkit.models.cloze import Cloze
 from kptoolkit.models.sequence import Sequence
@@ -92,10 +92,10 @@ class T5Backend:
             source: Chooses and words their triples.
 
         Raises:
-            InputError: The objective cannot.
+            RunError: The objective cannot.
         """
         if not hasattr(self.objective, "extend"):
-            raise InputError(
+            raise RunError(
                 f"model.objective = '{self.options.objective}' knows only the items it was trained on; train again, or "
                 "train with model.objective = 'sequence'"
             )

@@ -1,0 +1,95 @@
+"""What enters the graph after training: new items and new facts, taken into a run without training."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from worlds.command import Done, kptool, refused
+
+from kptoolkit import pipeline
+from kptoolkit.config import Config, GraphConfig
+from kptoolkit.errors import RunError
+from kptoolkit.graph import Graph
+from kptoolkit.graph.readers import MemorySource
+from kptoolkit.run import Run
+from kptoolkit.testing.worlds import ITEMS, USERS
+
+pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+TWIN = 12
+"""The new book stands in the graph where this one stands."""
+
+
+@pytest.fixture(scope="module")
+def grown(configure: Callable[..., Config], world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Done]:
+    """A sequence run, its graph with a new item in it, and what `compile --refresh` printed."""
+    folder = tmp_path_factory.mktemp("grown")
+    shutil.copytree(world.parent / "kg", folder / "kg")
+    changes = {"model__objective": "sequence", "training__epochs": 20, "training__eval_every": 10}
+    config = configure(graph__uri=f"embedded:{folder / 'kg'}", graph__cache=folder / "cache", **changes)
+    run = pipeline.fit(config, run=folder / "run")
+    run.recommend_all(folder / "before.parquet", k=ITEMS)
+    facts = [
+        ("e-new", "book.written_work.author", f"a{TWIN % 4}"),
+        ("e-new", "book.written_work.next_in_series", f"e{TWIN + 1}"),
+        (f"e{TWIN - 1}", "book.written_work.next_in_series", "e-new"),
+    ]
+    source = MemorySource(facts, {"e-new": "The New Book"}, [("new", "e-new")], [("new", "New Book")])
+    with Graph.open(config.graph.uri, config=GraphConfig()) as graph:
+        graph.load(source)
+    done = kptool("compile", folder / "run", "--refresh", "--json")
+    return Run.load(folder / "run"), done
+
+
+def test_a_new_item_is_ranked_above_the_median_for_its_neighbours_readers(grown: tuple[Run, Done]) -> None:
+    run, done = grown
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["new_items"], report["items"]) == (1, ITEMS + 1)
+    for history in ([TWIN - 3, TWIN - 2, TWIN - 1], [TWIN - 1], [TWIN - 2, TWIN - 1]):
+        items = [f"i{item:02d}" for item in history]
+        frame = run.recommend(items=items, k=ITEMS + 1, with_seen=True)
+        rank = int(frame.loc[frame["item_id"] == "new", "rank"].iloc[0])
+        assert rank < (ITEMS + 1) / 2, f"after {items}: {rank}"
+        assert frame.loc[frame["item_id"] == "new", "title"].iloc[0] == "New Book"
+
+
+def test_the_old_items_keep_their_order(grown: tuple[Run, Done]) -> None:
+    run, _ = grown
+    run.recommend_all(run.folder.parent / "after.parquet", k=ITEMS + 1)
+    before = pd.read_parquet(run.folder.parent / "before.parquet")
+    after = pd.read_parquet(run.folder.parent / "after.parquet")
+    old = after[after["item_id"] != "new"]
+    assert len(old) == len(before)
+    first = [frame.groupby("user_id").head(1).set_index("user_id")["item_id"] for frame in (before, old)]
+    assert (first[0] == first[1]).mean() > 0.9
+    assert after["user_id"].nunique() == USERS
+
+
+def test_a_refreshed_run_is_whole_and_can_be_refreshed_again(grown: tuple[Run, Done]) -> None:
+    run, _ = grown
+    assert np.isfinite(run.backend.score(run.split.test)).all()
+    assert run.backend.score(run.split.test).shape[1] == ITEMS + 1
+    again = pipeline.refresh(run)
+    assert again.manifest.reports["refreshed"]["new_items"] == 0
+    np.testing.assert_allclose(again.backend.score(run.split.test), run.backend.score(run.split.test), atol=1e-5)
+    result = pipeline.evaluate(again)
+    assert result.rows[0].metrics["NDCG@10"] > 0.5
+
+
+def test_a_cloze_run_knows_its_items_only(trained: Path, configure: Callable[..., Config], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    run, before = Run.load(folder), (folder / "manifest.json").read_bytes()
+    with pytest.raises(RunError, match="objective = 'cloze'"):
+        pipeline.refresh(run, configure())
+    assert (folder / "manifest.json").read_bytes() == before
+
+
+def test_run_and_refresh_belong_together(trained: Path) -> None:
+    refused(kptool("compile", trained), "--refresh")
+    refused(kptool("compile", "--refresh"), "RUN")
