@@ -153,7 +153,7 @@ class Alikeness:
         n, width = facts.n_items, facts.n_items + facts.n_entities
         near = np.flatnonzero(facts.hop == 1)
         rows, far, relation = facts.rows[near], facts.far[near], facts.relation[near]
-        found = []
+        found = [(0, sp.coo_matrix((n, n), dtype=np.float32))]
         for number in range(facts.n_relations):
             of_it = relation == number
             told = sp.csr_matrix((np.ones(of_it.sum(), np.float32), (rows[of_it], far[of_it])), shape=(n, width))

@@ -96,6 +96,13 @@ def test_alikeness_is_its_definition(rows: list[tuple[int, int, int, int]]) -> N
     assert all(abs(found[key] - expected[key]) < 1e-5 for key in expected)
 
 
+def test_no_facts_make_nothing_alike(source: KnowledgeSource) -> None:
+    facts = PromptFacts.of([], {}, ITEMS).around(source.trees(0).without_knowledge())
+    alike = Alikeness.of(facts)
+    assert len(alike.other) == len(facts.far) == 0
+    assert alike.indptr.tolist() == [0] * (ITEMS + 1)
+
+
 def test_a_tree_is_the_prompt_cut_at_its_root(source: KnowledgeSource) -> None:
     """The tree of an item holds what a prompt with that one item holds below its item node, under the same mask."""
     trees, n = source.trees(0), len(source.catalogue)
@@ -157,4 +164,3 @@ def test_histories_are_padded_on_the_right() -> None:
     rows = padded(Histories.of([[], [1, 2, 3], [4]]), 2)
     assert rows.tolist() == [[-1, -1], [2, 3], [4, -1]]
     assert padded(Histories.of([[]]), 5).tolist() == [[-1]]
-    assert ITEMS > 0
