@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
@@ -35,6 +35,7 @@ METRIC = "NDCG@10"
 _COMPLETE = "complete"
 _STAGE = "train"
 Validate = Callable[[], dict[str, float]]
+Order = Callable[[int, int], NDArray[np.int64]]
 
 
 class Epochs(Dataset[int]):
@@ -43,10 +44,13 @@ class Epochs(Dataset[int]):
     Args:
         size: Samples an epoch.
         on_epoch: Called with the number of an epoch before its first batch.
+        order: Gives all sample numbers of an epoch in the order of training, the same in every process, from the
+            number of the epoch and the samples of all processes in one step; unset: shuffled.
     """
 
-    def __init__(self, size: int, on_epoch: Callable[[int], None]) -> None:
-        self.size, self.on_epoch = size, on_epoch
+    def __init__(self, size: int, on_epoch: Callable[[int], None], order: Order | None = None) -> None:
+        self.size, self.on_epoch, self.order = size, on_epoch, order
+        self.epoch = 0
 
     def __len__(self) -> int:
         return self.size
@@ -56,7 +60,21 @@ class Epochs(Dataset[int]):
 
     def set_epoch(self, epoch: int) -> None:
         """Told by the data loader before every epoch, also when training resumes."""
+        self.epoch = epoch
         self.on_epoch(epoch)
+
+
+class _Ordered(Sampler[int]):
+    """Samples in the order the data gives for its epoch; the epoch is told to the data, before every iteration."""
+
+    def __init__(self, data: Epochs, order: Order, together: int) -> None:
+        self.data, self.order, self.together = data, order, together
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.order(self.data.epoch, self.together).tolist())
 
 
 def train(
@@ -159,6 +177,13 @@ class _Trainer(Trainer):  # type: ignore[misc]
 
     validate: Validate
     control: TrainerControl
+
+    def _get_train_sampler(self, train_dataset: Epochs | None = None) -> Sampler[int] | None:
+        data: Epochs = train_dataset or self.train_dataset
+        if data.order is None:
+            shuffled: Sampler[int] | None = super()._get_train_sampler(data)
+            return shuffled
+        return _Ordered(data, data.order, self.args.train_batch_size * self.args.world_size)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Validation metrics, named as Trainer expects them."""
