@@ -255,12 +255,16 @@ class _Feed:
         )
         self.position, self.template = self.windows.draw(0)
         self.assembler = state.assembler
-        self.prompts = self.tokens = self.left_out = 0
+        self.prompts = self.tokens = self.places = self.left_out = 0
 
     def figures(self) -> dict[str, float]:
-        """Tokens a prompt and triplets a prompt that the budget left out, over all prompts so far."""
+        """Tokens a prompt, the share of padding, and triplets a prompt that the budget left out, so far."""
         prompts = max(1, self.prompts)
-        return {"tokens_a_prompt": self.tokens / prompts, "triplets_left_out_a_prompt": self.left_out / prompts}
+        return {
+            "tokens_a_prompt": self.tokens / prompts,
+            "padding": 1 - self.tokens / max(1, self.places),
+            "triplets_left_out_a_prompt": self.left_out / prompts,
+        }
 
     def start_epoch(self, epoch: int) -> None:
         """Draw the epoch's windows, and its knowledge where it varies."""
@@ -296,6 +300,7 @@ class _Feed:
         batch = self.assembler.assemble(users, history, self.template[chosen])
         self.prompts += len(samples)
         self.tokens += int((batch.node >= 0).sum())
+        self.places += batch.node.size
         self.left_out += batch.left_out
         target = self.histories.items[self.histories.indptr[users] + position]
         return _tensors(batch, torch.device("cpu")) | self._targets(target)
