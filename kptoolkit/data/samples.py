@@ -138,6 +138,38 @@ class PromptAssembler:
         dropped = int(np.minimum(histories.lengths, self.history).sum() - counts.sum())
         return self._gather(pieces, kept.left_out, dropped)
 
+    def lengths_at_most(
+        self,
+        users: NDArray[np.int32],
+        histories: Histories,
+        position: NDArray[np.int64],
+        mpp: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Tokens of each prompt before it is assembled, ``(B,)``; the prompt may have fewer, never more.
+
+        It has fewer where an item is repeated, whose facts stand once, and where the budget leaves triplets out.
+
+        Args:
+            users: ``(B,)`` rows of ``histories``.
+            histories: Whole histories, by user.
+            position: ``(B,)`` places in the histories before which the prompts' items end.
+            mpp: ``(B,)`` template numbers.
+        """
+        trees = self.trees
+        triplets = np.concatenate([[0], np.cumsum(self._lengths[self._first_prompt + trees.prompt])])
+        costs = np.diff(triplets[trees.indptr])  # (n_items,)
+        costs = costs + self._lengths[self._first_item : self._first_item + len(costs)]
+        running = np.concatenate([[0], np.cumsum(costs[histories.items])])
+        taken = np.minimum(position, self.history)
+        end = histories.indptr[users] + position
+        before, after = (self._with_user(side[mpp], users) for side in (self.mpp.before, self.mpp.after))
+        total = self._length_of(before) + self._length_of(after) + self._lengths[self._eos]
+        total = total + running[end] - running[end - taken]
+        total = total + np.where(taken > 1, self._lengths[self.mpp.last_separator[mpp]], 0)
+        total = total + np.maximum(taken - 2, 0) * self._lengths[self.mpp.separator[mpp]]
+        bound: NDArray[np.int64] = np.minimum(total, self.max_tokens)
+        return bound
+
     def _with_user(self, slots: NDArray[np.int32], users: NDArray[np.int32]) -> NDArray[np.int32]:
         named = slots == _USER
         if named.any() and bool((users[named.any(axis=1)] < 0).any()):

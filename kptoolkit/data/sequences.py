@@ -73,6 +73,11 @@ class Slices:
         last: NDArray[np.int64] = np.maximum(ends, 2)
         return last
 
+    def lengths(self, ends: NDArray[np.int64]) -> NDArray[np.int64]:
+        """``(N,)`` items that each slice reads."""
+        sizes: NDArray[np.int64] = np.minimum(ends - 1, self.length)
+        return sizes
+
     def batch(self, slices: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Items read and items that follow them.
 

@@ -9,7 +9,8 @@ from transformers.models.t5.modeling_t5 import T5Attention
 from kptoolkit.data.knowledge import KnowledgeSource
 from kptoolkit.errors import ConfigError
 from kptoolkit.models.backend import FitTask
-from kptoolkit.models.t5_model import grow, start_items_from_names
+from kptoolkit.models.flex import MIN_HEAD_WIDTH, use_flex
+from kptoolkit.models.t5_model import freeze_relative_bias, grow, start_items_from_names
 from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import MppTemplate, Segment, TemplatePack
@@ -60,20 +61,20 @@ def build_t5(
     """A T5 with one token an item behind the tokenizer's: the named checkpoint, grown, or a small one from a config.
 
     Raises:
-        ConfigError: There is no such checkpoint, or ``d_model`` is no multiple of ``heads``.
+        ConfigError: There is no such checkpoint, ``d_model`` is no multiple of ``heads``, or ``flex`` cannot be had.
     """
     vocabulary = tokenizer.size + len(task.catalogue.item_ids)
     if options.checkpoint is None:
         config = _fresh_config(options, tokenizer, vocabulary)
-        t5 = T5ForConditionalGeneration._from_config(config, attn_implementation=options.attention)
+        t5 = T5ForConditionalGeneration._from_config(config, attn_implementation=attention_name(options))
         with torch.no_grad():
             t5.shared.weight.mul_(_EMBEDDING_STD)
         for attention in (module for module in t5.modules() if isinstance(module, T5Attention)):
             attention.dropout = attention.dropout if options.attention_dropout else 0.0
-        return t5
+        return _adapted(t5, options)
     try:
         t5 = AutoModelForSeq2SeqLM.from_pretrained(
-            options.checkpoint, attn_implementation=options.attention, dtype=torch.float32
+            options.checkpoint, attn_implementation=attention_name(options), dtype=torch.float32
         )
     except (OSError, ValueError) as error:
         raise ConfigError(_no_checkpoint(options.checkpoint, error)) from error
@@ -81,7 +82,36 @@ def build_t5(
     if isinstance(tokenizer, SubwordTokenizer):
         names = [tokenizer.encode((Segment(str(title), "text"),)).ids.tolist() for title in task.catalogue.titles]
         start_items_from_names(t5, tokenizer.size, names)
+    return _adapted(t5, options)
+
+
+def attention_name(options: T5Options) -> str:
+    """What transformers calls the attention a T5 is built with; ``flex`` is put on later, by ``use_flex``."""
+    return "sdpa" if options.attention == "flex" else options.attention
+
+
+def _adapted(t5: T5ForConditionalGeneration, options: T5Options) -> T5ForConditionalGeneration:
+    """``t5`` with the attention, the trainable weights and the checkpointing that the options ask for."""
+    if options.attention == "flex":
+        _check_flex(t5.config, options)
+        use_flex(t5)
+    if options.relative_bias == "frozen":
+        freeze_relative_bias(t5)
+    if options.gradient_checkpointing:
+        t5.activation_checkpointing_enable()
     return t5
+
+
+def _check_flex(config: T5Config, options: T5Options) -> None:
+    if options.attention_dropout:
+        raise ConfigError("setting model.attention_dropout: flex drops no attention weights; use false, or sdpa")
+    if config.d_kv < MIN_HEAD_WIDTH:
+        raise ConfigError(
+            f"setting model.attention: flex needs heads of width {MIN_HEAD_WIDTH} or more, and these have "
+            f"{config.d_kv}; use sdpa, or fewer model.heads"
+        )
+    if not torch.cuda.is_available():
+        raise ConfigError("setting model.attention: flex needs CUDA, and torch sees no such device; use sdpa")
 
 
 def _fresh_config(options: T5Options, tokenizer: PhraseTokenizer | SubwordTokenizer, vocabulary: int) -> T5Config:

@@ -15,13 +15,21 @@ from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 from transformers.modeling_outputs import BaseModelOutput
 
+from kptoolkit.data.buckets import bucketed
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool, encode_prompts
 from kptoolkit.data.samples import Batch, PromptAssembler, Windows
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import RunError
 from kptoolkit.graph.arrays import read_arrays, write_arrays
 from kptoolkit.models.backend import FitResult, FitTask
-from kptoolkit.models.building import asking_template, build_t5, build_tokenizer, training_templates
+from kptoolkit.models.building import (
+    asking_template,
+    attention_name,
+    build_t5,
+    build_tokenizer,
+    training_templates,
+)
+from kptoolkit.models.flex import use_flex
 from kptoolkit.models.t5_model import TreeT5
 from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer, load_tokenizer
@@ -29,6 +37,8 @@ from kptoolkit.models.training import Epochs, train_and_report
 from kptoolkit.prompts import MppTemplate, Segment
 
 _SCORE_BATCH = 128
+_ORDER = 1
+"""Sets the draws of the order apart from those of the windows, under the same seed and epoch."""
 _IDLE_BEAM = -1e8
 """Beams that ran out of items score below this: all but the first start at -1e9."""
 
@@ -80,7 +90,7 @@ class Cloze:
         """
         self._fitted = self._build(task)
         feed = _Feed(self._fitted, task)
-        data = Epochs(len(feed.windows), feed.start_epoch)
+        data = Epochs(len(feed.windows), feed.start_epoch, feed.order if self.options.buckets else None)
         return train_and_report(self._fitted.model, data, feed.collate, self.score, task, feed.figures)
 
     def score(self, cases: Cases) -> NDArray[np.float32]:
@@ -178,7 +188,7 @@ class Cloze:
         try:
             described = json.loads((folder / "prompts.json").read_text(encoding="utf-8"))
             config = AutoConfig.from_pretrained(folder / "t5")
-            t5 = AutoModelForSeq2SeqLM.from_config(config, attn_implementation=options.attention)
+            t5 = AutoModelForSeq2SeqLM.from_config(config, attn_implementation=attention_name(options))
             model = TreeT5(t5, fresh=True)
             safetensors.torch.load_model(model, str(folder / "model.safetensors"))
         except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
@@ -194,6 +204,8 @@ class Cloze:
         limits = {"max_tokens": described["max_tokens"], "history": described["history"]}
         assembler = _assembler(knowledge, tokenizer, described["n_items"], users, templates, limits)
         device = "cuda" if torch.cuda.is_available() else "cpu"
+        if options.attention == "flex" and device == "cuda":
+            use_flex(t5)
         model.to(device).eval()
         backend._fitted = _Fitted(model, tokenizer, assembler, templates, users, described["n_items"])
         return backend
@@ -246,12 +258,16 @@ class _Feed:
         )
         self.position, self.template = self.windows.draw(0)
         self.assembler = state.assembler
-        self.prompts = self.tokens = self.left_out = 0
+        self.prompts = self.tokens = self.places = self.left_out = 0
 
     def figures(self) -> dict[str, float]:
-        """Tokens a prompt and triplets a prompt that the budget left out, over all prompts so far."""
+        """Tokens a prompt, the share of padding, and triplets a prompt that the budget left out, so far."""
         prompts = max(1, self.prompts)
-        return {"tokens_a_prompt": self.tokens / prompts, "triplets_left_out_a_prompt": self.left_out / prompts}
+        return {
+            "tokens_a_prompt": self.tokens / prompts,
+            "padding": 1 - self.tokens / max(1, self.places),
+            "triplets_left_out_a_prompt": self.left_out / prompts,
+        }
 
     def start_epoch(self, epoch: int) -> None:
         """Draw the epoch's windows, and its knowledge where it varies."""
@@ -274,6 +290,11 @@ class _Feed:
                 )
             self.assembler.use(CompiledKnowledge(trees, knowledge.pool.joined(new)))
 
+    def order(self, epoch: int, together: int) -> NDArray[np.int64]:
+        """The epoch's samples, those of similar prompt length next to each other; see :func:`bucketed`."""
+        lengths = self.assembler.lengths_at_most(self.windows.users, self.histories, self.position, self.template)
+        return bucketed(lengths, together, np.random.default_rng([self.windows.seed, epoch, _ORDER]))
+
     def collate(self, samples: list[int]) -> dict[str, torch.Tensor]:
         """Tensors of one batch: prompts, decoder inputs and labels."""
         chosen = np.array(samples)
@@ -282,6 +303,7 @@ class _Feed:
         batch = self.assembler.assemble(users, history, self.template[chosen])
         self.prompts += len(samples)
         self.tokens += int((batch.node >= 0).sum())
+        self.places += batch.node.size
         self.left_out += batch.left_out
         target = self.histories.items[self.histories.indptr[users] + position]
         return _tensors(batch, torch.device("cpu")) | self._targets(target)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
+from kptoolkit.data.buckets import bucketed
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.facts import PromptFacts
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool, encode_prompts
@@ -36,6 +37,8 @@ from kptoolkit.models.tokenizers import PhraseTokenizer, load_tokenizer
 from kptoolkit.models.training import Epochs, train_and_report
 
 _SCORE_BATCH = 256
+_ORDER = 1
+"""Sets the draws of the order apart from those of the slices, under the same seed and epoch."""
 
 
 class Sequence:
@@ -69,7 +72,7 @@ class Sequence:
         """
         self._fitted = build_state(self.options, task)
         feed = _Feed(self._fitted, task, self.options)
-        data = Epochs(len(feed.slices), feed.start_epoch)
+        data = Epochs(len(feed.slices), feed.start_epoch, feed.order if self.options.buckets else None)
         result = train_and_report(self._fitted.model, data, feed.collate, self.score, task, feed.figures)
         self._fitted.forget()
         return result
@@ -169,7 +172,7 @@ class Sequence:
         try:
             described = json.loads((folder / "sequence.json").read_text(encoding="utf-8"))
             config = AutoConfig.from_pretrained(folder / "t5")
-            t5 = AutoModelForSeq2SeqLM.from_config(config, attn_implementation=options.attention)
+            t5 = AutoModelForSeq2SeqLM.from_config(config, attn_implementation=attention_name(options))
             facts = PromptFacts.load(folder / "facts")
             knowledge = CompiledKnowledge.load(folder / "knowledge")
             tokenizer = load_tokenizer(folder / "tokenizer")
@@ -236,6 +239,11 @@ class _Feed:
         facts = PromptFacts.of(source.pool, items, len(self.task.catalogue), known=state.facts)
         state.read_knowledge(compiled, facts)
         self.assembler = state.assembler()
+
+    def order(self, epoch: int, together: int) -> NDArray[np.int64]:
+        """The epoch's slices, those of similar length next to each other; see :func:`bucketed`."""
+        seed = [self.task.config.training.seed, epoch, _ORDER]
+        return bucketed(self.slices.lengths(self.ends), together, np.random.default_rng(seed))
 
     def collate(self, samples: list[int]) -> dict[str, Any]:
         """Tensors of one batch: items, labels, the words before them, and the trees that are encoded in this step."""

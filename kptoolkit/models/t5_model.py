@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn.attention.flex_attention import BlockMask
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
+from kptoolkit.models.flex import tree_block_mask, uses_flex
 from kptoolkit.models.mask import additive, visible
 
 MAX_WORDS = 1024
@@ -43,9 +45,15 @@ class TreeT5(nn.Module):
     ) -> torch.Tensor:
         """Encoder states ``(B, L, D)`` of prompts given as ``(B, L)`` integers."""
         embedded = self.t5.shared(input_ids) + self.whole_word(whole_word.clamp(max=MAX_WORDS - 1))  # (B, L, D)
-        mask = additive(visible(node, parent), embedded.dtype)  # (B, 1, L, L)
+        mask = self._mask(node, parent, embedded.dtype)
         states: torch.Tensor = self.t5.encoder(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
         return states
+
+    def _mask(self, node: torch.Tensor, parent: torch.Tensor, dtype: torch.dtype) -> torch.Tensor | BlockMask:
+        """The tree mask ``(B, 1, L, L)`` as the encoder's attention takes it."""
+        if uses_flex(self.t5):
+            return tree_block_mask(node, parent)
+        return additive(visible(node, parent), dtype)
 
     def forward(
         self,
@@ -104,6 +112,16 @@ def grow(t5: T5ForConditionalGeneration, vocabulary: int) -> None:
     """Give ``t5`` at least ``vocabulary`` tokens; a vocabulary never shrinks."""
     if vocabulary > t5.config.vocab_size:
         t5.resize_token_embeddings(vocabulary, mean_resizing=False)
+
+
+def freeze_relative_bias(t5: T5ForConditionalGeneration) -> None:
+    """Keep the encoder's relative position bias as it is.
+
+    The additive mask, of which the bias is a part, then asks for no gradient, and SDPA may take a fused kernel on CPU.
+    """
+    for name, weight in t5.encoder.named_parameters():
+        if "relative_attention_bias" in name:
+            weight.requires_grad_(False)
 
 
 @torch.no_grad()

@@ -43,8 +43,14 @@ class T5Options(Section):
     """Dropout, from random weights; unset: 0.1 for cloze, 0.3 for sequence."""
     attention_dropout: bool = False
     """Whether dropout falls on attention weights too, from random weights; it costs a third of the speed on CPU."""
-    attention: Literal["sdpa", "eager"] = "sdpa"
-    """Attention implementation; both give the same states under the float mask."""
+    relative_bias: Literal["learnt", "frozen"] = "learnt"
+    """Whether the encoder's relative position bias is trained or stays as it starts, which is faster on CPU."""
+    attention: Literal["sdpa", "eager", "flex"] = "sdpa"
+    """Attention implementation; all give the same states. flex is for CUDA only."""
+    gradient_checkpointing: bool = False
+    """Keep the states between layers only and compute the others anew in the backward pass: less memory, more time."""
+    buckets: bool = True
+    """Whether a batch is made of prompts of similar length, so that less of it is padding."""
 
     @property
     def default_dropout(self) -> float:

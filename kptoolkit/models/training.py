@@ -42,6 +42,7 @@ _STAGE = "train"
 _IDLE, _IGNORED = -1, -100
 Validate = Callable[[], dict[str, float]]
 Collate = Callable[[list[int]], dict[str, torch.Tensor]]
+Order = Callable[[int, int], NDArray[np.int64]]
 
 
 class Epochs(Dataset[int]):
@@ -50,10 +51,12 @@ class Epochs(Dataset[int]):
     Args:
         size: Samples an epoch.
         on_epoch: Called with the number of an epoch before its first batch.
+        order: Gives all sample numbers of an epoch in the order of training, the same in every process, from the
+            number of the epoch and the samples of all processes in one step; unset: shuffled.
     """
 
-    def __init__(self, size: int, on_epoch: Callable[[int], None]) -> None:
-        self.size, self.on_epoch = size, on_epoch
+    def __init__(self, size: int, on_epoch: Callable[[int], None], order: Order | None = None) -> None:
+        self.size, self.on_epoch, self.order = size, on_epoch, order
 
     def __len__(self) -> int:
         return self.size
@@ -91,7 +94,10 @@ class Shares(Sampler[list[int]]):
         self.data.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = np.random.default_rng([self.seed, self.epoch, 1]).permutation(len(self.data))
+        if self.data.order is not None:
+            order = self.data.order(self.epoch, self.total)
+        else:
+            order = np.random.default_rng([self.seed, self.epoch, 1]).permutation(len(self.data))
         for first in range(0, len(order), self.total):
             batch = order[first : first + self.total]
             yield batch[processes.share(len(batch))].tolist() or [_IDLE]

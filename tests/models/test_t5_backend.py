@@ -136,9 +136,10 @@ class Stop(Exception):
     """Raised in mid-epoch, as Ctrl-C would be."""
 
 
-def test_resume_in_mid_epoch_equals_the_uninterrupted_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("buckets", [True, False])
+def test_resume_in_mid_epoch_equals_the_uninterrupted_run(tmp_path: Path, buckets: bool) -> None:
     settings = {"training.epochs": 6, "training.eval_every": 2}
-    whole = backend(dropout=0.2)
+    whole = backend(dropout=0.2, buckets=buckets)
     whole.fit(chain_task(tmp_path / "whole", settings))
 
     def stop(event: ProgressEvent) -> None:
@@ -146,8 +147,8 @@ def test_resume_in_mid_epoch_equals_the_uninterrupted_run(tmp_path: Path) -> Non
             raise Stop
 
     with pytest.raises(Stop):
-        backend(dropout=0.2).fit(chain_task(tmp_path / "cut", settings, progress=stop))
-    resumed = backend(dropout=0.2)
+        backend(dropout=0.2, buckets=buckets).fit(chain_task(tmp_path / "cut", settings, progress=stop))
+    resumed = backend(dropout=0.2, buckets=buckets)
     resumed.fit(chain_task(tmp_path / "cut", settings, resume=True))
     for name, weight in whole.fitted.model.state_dict().items():
         torch.testing.assert_close(resumed.fitted.model.state_dict()[name], weight, msg=name)
