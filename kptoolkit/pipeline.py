@@ -42,6 +42,9 @@ from kptoolkit.run import (
     PACK,
     Run,
     load_backend,
+    put_in_place,
+    save_beside,
+    seal,
     split_of,
 )
 
@@ -260,11 +263,11 @@ def refresh(run: Run, config: Config | None = None, *, progress: ProgressCallbac
     manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.fingerprint}
     manifest.reports["knowledge"] = knowledge_report(knowledge)
     manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
-    beside = _save_beside(run.folder, backend)
+    beside = save_beside(run.folder, backend)
     catalogue.save(run.folder / CATALOGUE)
     knowledge.neighbourhoods.save(run.folder / NEIGHBOURHOODS)
-    _put_in_place(run.folder, beside)
-    _seal(run.folder, manifest)
+    put_in_place(run.folder, beside)
+    seal(run.folder, manifest)
     return Run.load(run.folder)
 
 
@@ -491,33 +494,11 @@ def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:
 
 
 def _write_outputs(folder: Path, backend: Backend, result: FitResult, manifest: Manifest) -> None:
-    _put_in_place(folder, _save_beside(folder, backend))
+    put_in_place(folder, save_beside(folder, backend))
     training = {"epochs": result.epochs, "best": result.best, "history": result.history, "figures": result.figures}
     write_json(folder / TRAINING, training)
     manifest.reports["training"] = {"epochs": result.epochs, "best": dict(result.best), **result.figures}
-    _seal(folder, manifest)
-
-
-def _save_beside(folder: Path, backend: Backend) -> Path:
-    """Save a backend beside where it belongs, so that what cannot be saved spoils nothing."""
-    beside = folder / f".{BACKEND}.tmp"
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
-    backend.save(beside)
-    return beside
-
-
-def _put_in_place(folder: Path, beside: Path) -> None:
-    shutil.rmtree(folder / BACKEND, ignore_errors=True)
-    beside.rename(folder / BACKEND)
-
-
-def _seal(folder: Path, manifest: Manifest) -> None:
-    """Record the checksums of all that belongs to a finished run."""
-    parts = [folder / name for name in (BACKEND, CONFIG, CATALOGUE, INTERACTIONS, PACK, NEIGHBOURHOODS)]
-    manifest.seal(folder, [path for path in parts if path.exists()])
-    manifest.status = "finished"
-    manifest.write(folder)
+    seal(folder, manifest)
 
 
 @contextmanager

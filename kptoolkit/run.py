@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tomllib
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -253,6 +254,29 @@ def load_backend(config: Config, folder: Path) -> Backend:
     """The fitted backend in ``folder``, by the settings it was trained with."""
     kind = backend_class(config.model.backend)
     return kind.load(folder, validate(kind.Options, config.model.options, "model"))
+
+
+def save_beside(folder: Path, backend: Backend) -> Path:
+    """Save a backend beside where it belongs, so that what cannot be saved spoils nothing."""
+    beside = folder / f".{BACKEND}.tmp"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    backend.save(beside)
+    return beside
+
+
+def put_in_place(folder: Path, beside: Path) -> None:
+    """Let what was saved beside take the place of a run's backend."""
+    shutil.rmtree(folder / BACKEND, ignore_errors=True)
+    beside.rename(folder / BACKEND)
+
+
+def seal(folder: Path, manifest: Manifest) -> None:
+    """Record the checksums of all that belongs to a finished run."""
+    parts = [folder / name for name in (BACKEND, CONFIG, CATALOGUE, INTERACTIONS, PACK, NEIGHBOURHOODS)]
+    manifest.seal(folder, [path for path in parts if path.exists()])
+    manifest.status = "finished"
+    manifest.write(folder)
 
 
 def top_k(

@@ -23,6 +23,7 @@ from kptoolkit.data.sequences import Slices, padded
 from kptoolkit.data.splits import Cases
 from kptoolkit.errors import DataError, RunError
 from kptoolkit.models.backend import FitResult, FitTask
+from kptoolkit.models.building import attention_name
 from kptoolkit.models.sequence_state import (
     SequenceState,
     Shape,
