@@ -288,6 +288,16 @@ def to_toml(config: Config) -> str:
     return "\n".join(lines)
 
 
+def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The first setting in which two dumps differ, as ``section.key``."""
+    for section in sorted({*one, *other}):
+        left, right = one.get(section, {}), other.get(section, {})
+        for key in sorted({*left, *right}):
+            if left.get(key) != right.get(key):
+                return f"{section}.{key}"
+    return None
+
+
 def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     return "" if value is None else str(value)

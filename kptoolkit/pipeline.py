@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kptoolkit import metrics
-from kptoolkit.config import Config, load_config, to_toml, validate
+from kptoolkit.config import Config, difference, load_config, to_toml, validate
 from kptoolkit.data.catalogue import Catalogue, find_items
 from kptoolkit.data.interactions import Interactions, notice_of, read_interactions
 from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource
@@ -424,7 +424,7 @@ def _begin(folder: Path, config: Config, *, resume: bool, overwrite: bool) -> tu
             raise RunError(f"{folder} holds a finished run; give another --run, or --overwrite to replace it")
         if not any((folder / CHECKPOINTS).glob("*")):
             return Manifest(settings=settings), False
-        if (different := _difference(earlier.settings, settings)) is not None:
+        if (different := difference(earlier.settings, settings)) is not None:
             raise RunError(
                 f"{folder} holds an unfinished run with another {different}; give the same settings, another --run, "
                 "or --overwrite"
@@ -439,16 +439,6 @@ def _begin(folder: Path, config: Config, *, resume: bool, overwrite: bool) -> tu
 
 def _plain_settings(config: Config) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"run"}, exclude_none=True)
-
-
-def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
-    """The first setting in which two dumps differ, as ``section.key``."""
-    for section in sorted({*one, *other}):
-        left, right = one.get(section, {}), other.get(section, {})
-        for key in sorted({*left, *right}):
-            if left.get(key) != right.get(key):
-                return f"{section}.{key}"
-    return None
 
 
 def _write_inputs(folder: Path, prepared: Prepared, manifest: Manifest) -> None:

@@ -53,15 +53,10 @@ def _settings(folder: Path, data: Path, minutes: float) -> dict[str, object]:
         "data__dir": data,
         "run__dir": folder / "run",
         "prompts__pack": "books",
-        "tree__degree": 2,
-        "tree__max_tokens": 80,
-        "model__layers": 1,
         "training__max_minutes": minutes,
-        "training__epochs": 100,
-        "training__learning_rate": 3e-3,
+        "training__epochs": 60,
         "training__warmup_steps": 30,
-        "training__eval_every": 10,
-        "training__patience": 100,
+        "training__eval_every": 3,
     }
 
 
@@ -111,7 +106,7 @@ def _prompts(session: Session, config: Config, graph: Graph, folder: Path) -> No
 def _train(session: Session, config: Config) -> Run:
     from kptoolkit import pipeline
 
-    _title(session, 4, "Training", "A tiny T5 learns to name the masked book; then its twin, without knowledge.")
+    _title(session, 4, "Training", "A tiny T5 learns every reader's next book; then its twin, without knowledge.")
     with session.progress() as progress:
         run = pipeline.fit(config, progress=progress)
     with session.progress() as progress:
