@@ -38,8 +38,8 @@ from kptoolkit.models.tokenizers import PhraseTokenizer, load_tokenizer
 from kptoolkit.models.training import Epochs, train_and_report
 
 _SCORE_BATCH = 256
-_ORDER = 1
-"""Sets the draws of the order apart from those of the slices, under the same seed and epoch."""
+_ORDER, _TEMPLATES = 1, 2
+"""Set the draws of the order and of the templates apart from those of the slices, under the same seed and epoch."""
 
 
 class Sequence:
@@ -82,7 +82,7 @@ class Sequence:
         """Log-likelihood of every item as the next one, ``(N, n_items)``."""
         state = self.fitted
         vectors, knowledge = state.current()
-        words = torch.tensor(state.words[-1], dtype=torch.long, device=state.device)
+        words = torch.tensor(state.words[-1:], dtype=torch.long, device=state.device)  # (1, P)
         out = np.empty((len(cases), state.model.n_items), dtype=np.float32)
         for first in range(0, len(cases), _SCORE_BATCH):
             rows = np.arange(first, min(first + _SCORE_BATCH, len(cases)))
@@ -218,7 +218,8 @@ class _Feed:
     def __init__(self, state: SequenceState, task: FitTask, options: T5Options) -> None:
         self.state, self.task, self.options = state, task, options
         self.slices = Slices.of(task.split.train, length=state.history, seed=task.config.training.seed)
-        self.epoch, self.ends = 0, self.slices.draw(0)
+        self.words = np.array(state.words, dtype=np.int64)  # (M, P)
+        self.epoch, self.ends, self.template = 0, self.slices.draw(0), self._templates(0)
         self.assembler = state.assembler()
         self.places = self.room = 0
 
@@ -228,7 +229,7 @@ class _Feed:
 
     def start_epoch(self, epoch: int) -> None:
         """Cut the epoch's slices, and read its knowledge where it varies."""
-        self.epoch, self.ends = epoch, self.slices.draw(epoch)
+        self.epoch, self.ends, self.template = epoch, self.slices.draw(epoch), self._templates(epoch)
         source, state = self.task.knowledge, self.state
         if not source.varies:
             return
@@ -240,6 +241,11 @@ class _Feed:
         facts = PromptFacts.of(source.pool, items, len(self.task.catalogue), known=state.facts)
         state.read_knowledge(compiled, facts)
         self.assembler = state.assembler()
+
+    def _templates(self, epoch: int) -> NDArray[np.int64]:
+        """``(N,)`` MPP template of each slice at an epoch; the last of ``words`` is only asked with."""
+        draw = np.random.default_rng([self.task.config.training.seed, epoch, _TEMPLATES])
+        return draw.integers(0, max(1, len(self.words) - 1), len(self.slices))
 
     def order(self, epoch: int, together: int) -> NDArray[np.int64]:
         """The epoch's slices, those of similar length next to each other; see :func:`bucketed`."""
@@ -253,14 +259,13 @@ class _Feed:
         items, labels = self.slices.batch(chosen, self.ends)
         self.places += int((items >= 0).sum())
         self.room += items.size
-        draw = np.random.default_rng([self.task.config.training.seed, self.epoch, samples[0]])
-        words = self.state.words[int(draw.integers(max(1, len(self.state.words) - 1)))]
         batch: dict[str, Any] = {
             "items": torch.from_numpy(items),
             "labels": torch.from_numpy(labels),
-            "words": torch.tensor(words, dtype=torch.long),
+            "words": torch.from_numpy(self.words[self.template[chosen]]),
         }
         if self.state.shape.reads == "tree":
+            draw = np.random.default_rng([self.task.config.training.seed, self.epoch, samples[0]])
             batch["trees"] = self._trees(items, labels, draw)
         return batch
 

@@ -90,7 +90,7 @@ class SequenceT5(nn.Module):
             vectors: ``(n, d)`` of the items.
             knowledge: ``(n, d)`` knowledge in them.
             items: ``(B, L)`` catalogue rows, -1 on the right where a row is shorter.
-            words: ``(P,)`` tokens of the MPP before the history.
+            words: ``(B, P)`` tokens of the MPP before the history, or ``(1, P)`` for all.
 
         Returns:
             ``(B, L, d)``; state t has seen items up to t.
@@ -108,7 +108,7 @@ class SequenceT5(nn.Module):
                 "encoder_attention_mask": mask,
             }
         states: torch.Tensor = self.tree.t5.decoder(inputs_embeds=embedded, use_cache=False, **told).last_hidden_state
-        return states[:, len(words) :] * self.output_scale
+        return states[:, words.shape[1] :] * self.output_scale
 
     def forward(
         self,
@@ -122,7 +122,7 @@ class SequenceT5(nn.Module):
 
         Args:
             items: ``(B, L)`` catalogue rows, -1 on the right where a row is shorter.
-            words: ``(P,)`` tokens of the MPP before the history.
+            words: ``(B, P)`` tokens of the MPP before the history, or ``(1, P)`` for all.
             labels: ``(B, L)`` rows of the next items, -100 where there is none.
             num_items_in_batch: Labels over all processes and accumulated batches; the loss is divided by it.
             trees: Fields of :class:`~kptoolkit.models.knowledge.TreeTokens` to encode in this step.

@@ -60,7 +60,7 @@ class SequenceState:
         facts: The same prompts as numbers.
         names: Tokens of every item's name.
         shape: What the model is made of.
-        words: Tokens before the history, one row of tokens a template; the last is the one that is asked with.
+        words: Tokens before the history, one row a template, filled up on the left; the last is asked with.
         history: Latest items that are read.
         max_tokens: Budget of an item's tree.
         vectors: Vectors and knowledge of the catalogue by the weights of the moment, once asked for.
@@ -151,7 +151,7 @@ def build_state(options: T5Options, task: FitTask) -> SequenceState:
         torch.nn.init.normal_(t5.shared.weight, std=_TOKEN_STD)
     trained = torch.from_numpy(np.bincount(task.split.train.items, minlength=n) > 0).float()
     model = build_model(t5, trained, facts.around(trees), shape, fresh=fresh)
-    words = [_words(template, tokenizer) for template in templates]
+    words = _aligned([_words(template, tokenizer) for template in templates], tokenizer.pad_id)
     names = item_names(task.catalogue, tokenizer)
     history, budget = task.config.data.history or options.default_history, task.config.tree.max_tokens
     return SequenceState(model, tokenizer, knowledge, facts, names, shape, words, history, budget)
@@ -226,3 +226,9 @@ def _words(template: MppTemplate, tokenizer: PhraseTokenizer | SubwordTokenizer)
     before = template.parts[: template.parts.index(Slot.HISTORY)]
     encoded = [tokenizer.encode((Segment(part, "text"),)).ids for part in before if isinstance(part, str)]
     return [int(token) for ids in encoded for token in ids]
+
+
+def _aligned(rows: list[list[int]], pad: int) -> list[list[int]]:
+    """Rows of one length, filled up on the left."""
+    width = max(map(len, rows))
+    return [[pad] * (width - len(row)) + row for row in rows]

@@ -12,7 +12,7 @@ import pytest
 import torch
 from worlds.command import Done, python
 from worlds.padded import SAMPLES, collate, train_table
-from worlds.training import learned, losses, train, words
+from worlds.training import OBJECTIVES, learned, losses, train, words
 
 from kptoolkit.models import processes
 from kptoolkit.models.t5_model import token_loss
@@ -104,12 +104,13 @@ def test_unequal_numbers_of_targets_weigh_alike(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
+@pytest.mark.parametrize("objective", list(OBJECTIVES))
+def test_two_processes_learn_what_one_learns(tmp_path: Path, objective: str) -> None:
     """59 readers in batches of 58: the last batch has one."""
     settings = {"training.epochs": 4, "training.eval_every": 2, "training.learning_rate": 0.01, "tree.degree": 1}
-    one, two = tmp_path / "one", tmp_path / "two"
-    train(one, settings | {"training.batch_size": 58}, readers=59)
-    succeed(python(*words(two, settings | {"training.batch_size": 29}, readers=59), count=2))
+    one, two, options = tmp_path / "one", tmp_path / "two", OBJECTIVES[objective]
+    train(one, settings | {"training.batch_size": 58}, options, readers=59)
+    succeed(python(*words(two, settings | {"training.batch_size": 29}, options, readers=59), count=2))
     assert len(losses(one)) == 4
     np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4)
     (weights, result), (expected, expected_result) = learned(two), learned(one)

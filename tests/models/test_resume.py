@@ -11,7 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 from worlds.command import python
-from worlds.training import learned, train, words
+from worlds.training import OBJECTIVES, learned, train, words
 
 SETTINGS = {"training.epochs": 5, "training.eval_every": 1, "training.learning_rate": 0.01, "tree.degree": 1}
 """Four steps an epoch."""
@@ -54,6 +54,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     train(folder, SETTINGS, DROPOUT)
     return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["cloze", "trees"])
+def test_any_objective_killed_in_mid_epoch(tmp_path: Path, objective: str) -> None:
+    """The other tests kill the default; kept vectors of trees are part of what goes on."""
+    options = OBJECTIVES[objective] | DROPOUT | ({"trees_a_step": 6} if objective == "trees" else {})
+    train(tmp_path / "whole", SETTINGS, options)
+    cut_off(tmp_path / "cut", 14, SETTINGS, options)
+    assert train(tmp_path / "cut", SETTINGS, options, resume=True)[0] == 13
+    same(tmp_path / "cut", tmp_path / "whole")
 
 
 @pytest.fixture(scope="module")

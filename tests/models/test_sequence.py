@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.knowledge import KnowledgeSource
 from kptoolkit.data.sequences import padded
 from kptoolkit.data.splits import Cases, Histories
-from kptoolkit.errors import InputError, PromptTooLongError, RunError
+from kptoolkit.errors import InputError, PromptTooLongError, RunError, TrainingError
 from kptoolkit.evaluation.controls import CONTROLS
 from kptoolkit.models.knowledge import TreeTable
 from kptoolkit.models.t5 import T5Backend
@@ -79,7 +80,7 @@ def scores_at_every_place(fitted: T5Backend, items: list[int]) -> torch.Tensor:
     """``(L, n)`` logits behind every item of a history."""
     state = fitted.fitted
     state.current()
-    words = torch.tensor(state.words[-1], dtype=torch.long)
+    words = torch.tensor(state.words[-1:], dtype=torch.long)
     with torch.inference_mode():
         logits: torch.Tensor = state.model(torch.tensor([items]), words)["logits"][0]
     return logits
@@ -170,7 +171,7 @@ def test_gradients_reach_the_encoder_through_the_trees_of_the_step(tmp_path: Pat
     from kptoolkit.models.sequence_state import tree_tensors
 
     items, labels = torch.tensor([[0, 1, 2]]), torch.tensor([[1, 2, 3]])
-    words = torch.tensor(state.words[0], dtype=torch.long)
+    words = torch.tensor(state.words[:1], dtype=torch.long)
     rows = np.array([1, 2])
     for trees, reached in ((None, False), (tree_tensors(rows, state.assembler().assemble(rows)), True)):
         state.model.zero_grad()
@@ -230,6 +231,42 @@ def test_a_name_alone_must_fit(tmp_path: Path) -> None:
         backend(**options).fit(task)
 
 
+def test_loss_that_is_no_number_names_the_step(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="step") as caught:
+        backend().fit(chain_task(tmp_path, {"training.learning_rate": 1e30, "training.epochs": 50}))
+    assert "best weights so far" in str(caught.value) or "no weights had been evaluated" in str(caught.value)
+
+
+def test_a_catalogue_of_one(tmp_path: Path) -> None:
+    """Everybody reads the one book again and again; the loss is zero, and it is what is recommended."""
+    task = chain_task(tmp_path, {"training.epochs": 2})
+    one = Histories.of([[0] * 5] * 3)
+    cases = Cases.of(Histories.of([[0, 0]]), np.array([0]))
+    split = type(task.split)(task.split.name, one, cases, cases, task.split.report)
+    old, known = task.catalogue, task.knowledge
+    catalogue = Catalogue(old.item_ids[:1], old.titles[:1], old.entity_ids[:1])
+    around = replace(known.neighbourhoods, roots=known.neighbourhoods.roots[:1])
+    source = KnowledgeSource(around, catalogue, known.pack, known.tree, known.prompts, known.max_degree)
+    fitted = backend()
+    validate_one: Any = lambda score: {"NDCG@10": float(score(cases)[0, 0] == 0)}  # noqa: E731
+    changes = {"split": split, "catalogue": catalogue, "knowledge": source, "validate": validate_one}
+    fitted.fit(replace(task, **changes))
+    assert fitted.score(cases).tolist() == [[0.0]]
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("options", list(VARIANTS.values()), ids=list(VARIANTS))
+def test_bf16_on_cuda_is_near_fp32(tmp_path: Path, options: dict[str, Any]) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    losses = []
+    for precision in ("fp32", "bf16"):
+        task = chain_task(tmp_path / precision, LONG | {"training.precision": precision})
+        result = backend(**options).fit(task)
+        losses.append([row["eval_NDCG@10"] for row in result.history][-1])
+    assert losses[0] == pytest.approx(losses[1], abs=0.05)
+
+
 def test_no_beam_search(trained: tuple[T5Backend, Any]) -> None:
     fitted, task = trained
     with pytest.raises(InputError, match="no beam search"):
@@ -283,7 +320,7 @@ def test_padding_changes_nothing(trained: tuple[T5Backend, Any]) -> None:
     state = fitted.fitted
     state.current()
     with torch.inference_mode():
-        words = torch.tensor(state.words[0], dtype=torch.long)
+        words = torch.tensor(state.words[:1], dtype=torch.long)
         together = state.model(torch.from_numpy(rows), words)["logits"][0, :2]
         alone = state.model(torch.from_numpy(rows[:1, :2]), words)["logits"][0]
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)

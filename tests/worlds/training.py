@@ -26,6 +26,13 @@ from kptoolkit.testing.worlds import USERS, chain_task
 TINY: dict[str, Any] = {"d_model": 16, "heads": 2, "layers": 1, "dropout": 0.0}
 
 
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "cloze": {"objective": "cloze"},
+    "sequence": {"objective": "sequence"},
+    "trees": {"objective": "sequence", "knowledge": "tree", "trees_a_step": 0},
+}
+
+
 def words(folder: Path, settings: dict[str, Any], options: dict[str, Any] | None = None, **how: Any) -> list[str]:
     """What to put behind ``python`` or ``torchrun`` to call :func:`train` in a process."""
     return ["-m", "worlds.training", str(folder), *map(json.dumps, (settings, options or {}, how))]
