@@ -1,8 +1,8 @@
 """Users a CPU second, from histories to 20 items: free beam search of the published procedure against full ranking.
 
 The published procedure makes a prompt, decodes 20 beams without constraint and looks their strings up among the titles;
-what is no title, or is found twice, is lost. kptoolkit scores the whole catalogue and takes the best outside the history.
-All models but the small ones are briefly trained first, which is not timed. Data: $KPTOOL_DATA/movies.
+what is no title, or is found twice, is lost. kptoolkit scores the whole catalogue and takes the best outside the
+history. All models but the small ones are briefly trained first, which is not timed. Data: $KPTOOL_DATA/movies.
 
     python -m benchmarks.inference --quick
 """

@@ -57,7 +57,6 @@ class World:
         settings: Mapping[str, Any],
         folder: Path,
         *,
-        users: int | None = None,
         progress: ProgressCallback = silent,
         watch: Callable[[float, Spent], None] | None = None,
     ) -> FitTask:
@@ -66,13 +65,12 @@ class World:
         Args:
             settings: ``{"section.key": value}``.
             folder: For checkpoints and logs.
-            users: Only the first so many validation cases are ranked.
             progress: Told about training.
             watch: Told each validation NDCG@10, and the seconds that ranking for it took.
         """
         config = load_config(overrides=settings, environ={})
         split = make_split(self.interactions, config.data.split, min_events=config.data.min_events)
-        cases = split.valid if users is None else split.valid.take(slice(0, users))
+        cases = split.valid
 
         def validate_with(score: Callable[[Cases], NDArray[np.float32]]) -> dict[str, float]:
             begun = Spent(time.process_time(), time.perf_counter())
@@ -134,9 +132,15 @@ class Stopwatch:
         return [after - before for before, after in pairwise(marks)]
 
 
-def fitted(world: World, settings: Mapping[str, Any], folder: Path, progress: ProgressCallback = silent) -> Backend:
-    """A backend trained by ``settings``; a :class:`Stopwatch` may end the training early."""
-    task = world.task(settings, folder, progress=progress)
+def fitted(
+    world: World,
+    settings: Mapping[str, Any],
+    folder: Path,
+    progress: ProgressCallback = silent,
+    watch: Callable[[float, Spent], None] | None = None,
+) -> Backend:
+    """A backend trained by ``settings``; ``progress`` may be a :class:`Stopwatch`, ``watch`` is as in `World.task`."""
+    task = world.task(settings, folder, progress=progress, watch=watch)
     kind = backend_class(task.config.model.backend)
     backend: Backend = kind(validate(kind.Options, task.config.model.options, "model"))
     with suppress(Enough):
