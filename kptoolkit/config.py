@@ -19,6 +19,8 @@ from pydantic.fields import FieldInfo
 from kptoolkit.errors import ConfigError, nearest, shorten
 
 DEFAULT_FILE = Path("kptool.toml")
+PROMPT_HISTORY = 5
+"""Latest items of a history that enter a prompt where ``data.history`` is unset."""
 _NEO4J = {"NEO4J_URI": "uri", "NEO4J_USERNAME": "username", "NEO4J_PASSWORD": "password", "NEO4J_DATABASE": "database"}
 
 
@@ -103,8 +105,8 @@ class DataConfig(Section):
     """Temporal split: share of all events in the test period."""
     min_events: int = Field(default=0, ge=0)
     """Leave out users with fewer events; under 3 none can be split."""
-    history: int = Field(default=5, ge=1)
-    """Latest items of a history that enter a prompt."""
+    history: int | None = Field(default=None, ge=1)
+    """Latest items of a history that are read; unset: 5 in a prompt, 50 in a sequence."""
 
 
 class ModelConfig(BaseModel):

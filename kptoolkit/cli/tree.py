@@ -12,7 +12,7 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
-from kptoolkit.config import Config
+from kptoolkit.config import PROMPT_HISTORY, Config
 from kptoolkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -162,5 +162,5 @@ def _history(session: Session, graph: Graph, config: Config, user: str) -> list[
     if notice := notice_of(config.data.dir):
         session.say(notice)
     catalogue = Catalogue.build(interactions, find_items(config.data.dir), graph.items())
-    rows = interactions.history_of(user)[-config.data.history :]
+    rows = interactions.history_of(user)[-(config.data.history or PROMPT_HISTORY) :]
     return [ItemRef(catalogue.item_ids[row], catalogue.entity_ids[row], catalogue.names[row]) for row in rows]

@@ -169,6 +169,20 @@ class TokenPool:
         """``(P,)`` tokens a text."""
         return np.diff(self.indptr)
 
+    def save(self, folder: Path) -> None:
+        """Write to ``folder``, checksummed, beside and then renamed."""
+        write_arrays(folder, {"ids": self.ids, "starts": self.starts, "indptr": self.indptr}, {})
+
+    @classmethod
+    def load(cls, folder: Path) -> TokenPool:
+        """Read what :meth:`save` wrote, memory-mapped.
+
+        Raises:
+            DataError: A file is missing or damaged.
+        """
+        arrays, _ = read_arrays(folder)
+        return cls(arrays["ids"], arrays["starts"], arrays["indptr"])
+
     def joined(self, other: TokenPool) -> TokenPool:
         """This pool with the texts of ``other`` behind its own."""
         indptr = np.concatenate([self.indptr, self.indptr[-1] + other.indptr[1:]])

@@ -19,7 +19,12 @@ _EMBEDDING_STD = 0.3
 
 
 def build_tokenizer(
-    options: T5Options, source: KnowledgeSource, templates: tuple[MppTemplate, ...], items: dict[str, int]
+    options: T5Options,
+    source: KnowledgeSource,
+    templates: tuple[MppTemplate, ...],
+    items: dict[str, int],
+    *,
+    words_only: bool = False,
 ) -> PhraseTokenizer | SubwordTokenizer:
     """The tokenizer of a training: whole phrases, subwords trained on the prompts, or the checkpoint's own.
 
@@ -28,6 +33,7 @@ def build_tokenizer(
         source: Its pool holds the prompts to be read.
         templates: MPP templates whose words are needed.
         items: Catalogue row of each entity that is one item.
+        words_only: Whether the prompts themselves are not read, so that their entities need no tokens.
 
     Raises:
         ConfigError: There is no such checkpoint, or one with phrase tokens.
@@ -38,7 +44,7 @@ def build_tokenizer(
     if kind == "phrase" or (kind == "auto" and options.checkpoint is None):
         texts = [part for t in templates for part in t.parts if isinstance(part, str)]
         texts += [text for t in templates for text in (t.separator, t.last_separator)]
-        return PhraseTokenizer.build(source.pool, texts, items)
+        return PhraseTokenizer.build([] if words_only else source.pool, texts, items)
     if options.checkpoint is not None:
         try:
             return SubwordTokenizer.load(options.checkpoint)
@@ -89,7 +95,7 @@ def _fresh_config(options: T5Options, tokenizer: PhraseTokenizer | SubwordTokeni
         num_layers=options.layers,
         num_decoder_layers=options.decoder_layers,
         num_heads=options.heads,
-        dropout_rate=options.dropout,
+        dropout_rate=options.default_dropout,
         pad_token_id=tokenizer.pad_id,
         eos_token_id=tokenizer.eos_id,
         decoder_start_token_id=tokenizer.pad_id,

@@ -206,7 +206,10 @@ class Cloze:
         knowledge = CompiledKnowledge(trees, encode_prompts(source.pool, tokenizer), tuple(p.text for p in source.pool))
         users = [tokenizer.encode((Segment(str(user), "text"),)) for user in task.user_ids]
         user_tokens = TokenPool.of([(entry.ids, entry.starts) for entry in users])
-        limits = {"max_tokens": task.config.tree.max_tokens, "history": task.config.data.history}
+        limits = {
+            "max_tokens": task.config.tree.max_tokens,
+            "history": task.config.data.history or self.options.default_history,
+        }
         assembler = _assembler(knowledge, tokenizer, n_items, user_tokens, templates, limits)
         model = TreeT5(build_t5(self.options, tokenizer, task), fresh=self.options.checkpoint is None)
         return _Fitted(model, tokenizer, assembler, templates, user_tokens, n_items)

@@ -19,9 +19,10 @@ from kptoolkit.data.splits import Cases
 from kptoolkit.errors import InputError
 from kptoolkit.models.backend import Capabilities, FitResult, FitTask
 from kptoolkit.models.cloze import Cloze
+from kptoolkit.models.sequence import Sequence
 from kptoolkit.models.t5_options import T5Options
 
-_OBJECTIVES: dict[str, type[Any]] = {"cloze": Cloze}
+_OBJECTIVES: dict[str, type[Any]] = {"cloze": Cloze, "sequence": Sequence}
 
 
 class T5Backend:

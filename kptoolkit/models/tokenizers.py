@@ -81,6 +81,10 @@ class PhraseTokenizer:
         phrases = [text for text in fragments | words | characters if text]
         return cls(phrases, list(entities), items)
 
+    def knows(self, entity: str) -> bool:
+        """Whether an entity has a token."""
+        return entity in self._entity
+
     def encode(self, segments: Sequence[Segment], entities: tuple[str | None, str | None] = (None, None)) -> Encoded:
         """Token ids of a text; ``entities`` are the ids of its head and tail."""
         ids: list[int] = []

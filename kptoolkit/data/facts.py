@@ -1,0 +1,187 @@
+"""The catalogue's knowledge as numbers: which facts stand around an item, and which items they make alike.
+
+The cheap end of reading knowledge: a fact is its relation and its far end, without words. Made from the same item trees
+that the triplet prompts are made of, so that a control changes both alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kptoolkit.data.knowledge import ItemTrees
+from kptoolkit.graph.arrays import read_arrays, write_arrays
+from kptoolkit.tree.wording import TripletPrompt
+
+MOST_SHARING = 256
+"""A far end that more items share makes no two of them alike; the pairs grow by the square."""
+
+
+@dataclass(frozen=True)
+class PromptFacts:
+    """What each distinct triplet prompt states, as numbers.
+
+    Attributes:
+        relation: ``(P,)`` number in ``relations``, -1 for one that is not among them.
+        far: ``(P,)`` far end: a catalogue row, or ``n_items`` and more for ``entities``; -1 for one that is neither.
+        n_items: Catalogue size.
+        relations: Relation ids; ``"<id"`` where a relation is read from tail to head.
+        entities: Entity ids of the far ends that are no item.
+    """
+
+    relation: NDArray[np.int32]
+    far: NDArray[np.int32]
+    n_items: int
+    relations: tuple[str, ...]
+    entities: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        prompts: Sequence[TripletPrompt],
+        items: Mapping[str, int],
+        n_items: int,
+        known: PromptFacts | None = None,
+        more: Sequence[str] = (),
+    ) -> PromptFacts:
+        """Number relations and far ends.
+
+        Args:
+            prompts: The distinct prompts.
+            items: Catalogue row of each entity that is one item.
+            n_items: Catalogue size.
+            known: Facts of a trained model: its relations and entities keep their numbers and there are no others.
+            more: Entities to number beside those of ``prompts``, because later prompts may name them.
+        """
+        relations = {name: number for number, name in enumerate(known.relations if known else ())}
+        entities = {name: number for number, name in enumerate(known.entities if known else ())}
+        if known is None:
+            for prompt in prompts:
+                relations.setdefault(_label(prompt), len(relations))
+            for end in [*map(_far, prompts), *more]:
+                if end not in items:
+                    entities.setdefault(end, len(entities))
+        relation = np.array([relations.get(_label(prompt), -1) for prompt in prompts], dtype=np.int32)
+        ends = [_far(prompt) for prompt in prompts]
+        far = [n_items + entities[end] if end in entities else items.get(end, -1) for end in ends]
+        return cls(relation, np.array(far, dtype=np.int32), n_items, tuple(relations), tuple(entities))
+
+    def around(self, trees: ItemTrees) -> ItemFacts:
+        """The facts of every item whose relation and far end are known."""
+        kept = (self.relation[trees.prompt] >= 0) & (self.far[trees.prompt] >= 0)
+        before = np.concatenate([[0], np.cumsum(kept)])
+        prompt = trees.prompt[kept]
+        indptr = before[trees.indptr].astype(np.int64)
+        hop = np.asarray(trees.hop)[kept]
+        return ItemFacts(indptr, self.relation[prompt], hop, self.far[prompt], len(self.relations), len(self.entities))
+
+    def save(self, folder: Path) -> None:
+        """Write to ``folder``, checksummed, beside and then renamed."""
+        names = {"relations": list(self.relations), "entities": list(self.entities), "n_items": self.n_items}
+        write_arrays(folder, {"relation": self.relation, "far": self.far}, names)
+
+    @classmethod
+    def load(cls, folder: Path) -> PromptFacts:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: A file is missing or damaged.
+        """
+        arrays, extra = read_arrays(folder)
+        names = (tuple(extra[name]) for name in ("relations", "entities"))
+        return cls(arrays["relation"], arrays["far"], extra["n_items"], *names)
+
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """Facts around every item, CSR by catalogue row.
+
+    Attributes:
+        indptr: ``(n_items + 1,)``; the facts of item i are rows ``[indptr[i], indptr[i + 1])``.
+        relation: ``(S,)`` number of the relation and its direction.
+        hop: ``(S,)`` hops from the item, from 1.
+        far: ``(S,)`` number of the far end: a catalogue row, or ``n_items`` and more for other entities.
+        n_relations: Number of relations, directions apart.
+        n_entities: Number of entities that are no item.
+    """
+
+    indptr: NDArray[np.int64]
+    relation: NDArray[np.int32]
+    hop: NDArray[np.int8]
+    far: NDArray[np.int32]
+    n_relations: int
+    n_entities: int
+
+    @property
+    def n_items(self) -> int:
+        """Catalogue size."""
+        return len(self.indptr) - 1
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """``(S,)`` item of each fact."""
+        return np.repeat(np.arange(self.n_items), np.diff(self.indptr))
+
+
+@dataclass(frozen=True)
+class Alikeness:
+    """How alike facts make two items, one value a pair and kind; CSR by catalogue row.
+
+    Kinds are the relations twice: items that share a far end by a relation (kind r), and items that a relation joins
+    directly (kind ``R + r``, whose far end is the other item).
+
+    Attributes:
+        indptr: ``(n_items + 1,)``; the pairs of item i are ``[indptr[i], indptr[i + 1])``.
+        other: ``(P,)`` the other item.
+        kind: ``(P,)`` kind.
+        value: ``(P,)`` 1 for a direct edge; for shared far ends the sum of their squared, scaled inverse frequencies.
+    """
+
+    indptr: NDArray[np.int64]
+    other: NDArray[np.int32]
+    kind: NDArray[np.int32]
+    value: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, facts: ItemFacts) -> Alikeness:
+        """From the facts at hop 1; far ends that more than ``MOST_SHARING`` items share are left out."""
+        n, width = facts.n_items, facts.n_items + facts.n_entities
+        near = np.flatnonzero(facts.hop == 1)
+        rows, far, relation = facts.rows[near], facts.far[near], facts.relation[near]
+        found = []
+        for number in range(facts.n_relations):
+            of_it = relation == number
+            told = sp.csr_matrix((np.ones(of_it.sum(), np.float32), (rows[of_it], far[of_it])), shape=(n, width))
+            told.data[:] = 1.0
+            found.append((number, _sharing(told)))
+            found.append((facts.n_relations + number, told[:, :n].tocoo()))
+        row, other, value = (np.concatenate([getattr(m, c) for _, m in found]) for c in ("row", "col", "data"))
+        kind = np.concatenate([np.full(m.nnz, number, np.int32) for number, m in found])
+        apart = row != other
+        row, other, kind, value = row[apart], other[apart], kind[apart], value[apart]
+        order = np.lexsort((kind, other, row))
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n))]).astype(np.int64)
+        return cls(indptr, other[order].astype(np.int32), kind[order], value[order].astype(np.float32))
+
+
+def _sharing(told: sp.csr_matrix) -> sp.coo_matrix:
+    """Pairs of items that share far ends: the sum over these of their squared inverse frequency, at most 1 each."""
+    items, frequency = told.shape[0], np.asarray(told.sum(axis=0)).ravel()
+    shared = (frequency > 1) & (frequency <= MOST_SHARING)
+    weight = np.where(shared, np.log(items / np.maximum(frequency, 1)) / np.log(max(items, 2)), 0).astype(np.float32)
+    weighted = (told @ sp.diags(weight)).tocsr()
+    weighted.eliminate_zeros()
+    return (weighted @ weighted.T).tocoo()
+
+
+def _label(prompt: TripletPrompt) -> str:
+    return prompt.relation if prompt.near == prompt.head else f"<{prompt.relation}"
+
+
+def _far(prompt: TripletPrompt) -> str:
+    return prompt.tail if prompt.near == prompt.head else prompt.head

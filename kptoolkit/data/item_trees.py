@@ -1,0 +1,94 @@
+"""An item's tree as tokens, once per item: the prompt's tree (KP4SR, knowledge tree) cut at its root.
+
+The item is the root of its own tree, its name the tokens of node 0; its triplet prompts follow depth first. Below the
+item all is as in :mod:`kptoolkit.tree.linearise`, so that the mask shows every token what it shows it in a prompt, but
+for the MPP and the other items of a history.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptoolkit.data.knowledge import CompiledKnowledge, TokenPool
+from kptoolkit.data.samples import Batch
+from kptoolkit.errors import PromptTooLongError
+from kptoolkit.tree.runs import within
+from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT, ROOT, ROOT_PARENT
+
+
+class TreeAssembler:
+    """Lays out the trees of items.
+
+    Args:
+        knowledge: Compiled item trees.
+        names: Tokens of every item's name, by catalogue row; none is empty.
+        max_tokens: Budget of one tree; the triplets beyond it are left out, the last in breadth-first order first.
+        pad_id: Padding token.
+
+    Raises:
+        PromptTooLongError: An item's name alone exceeds the budget.
+    """
+
+    def __init__(self, knowledge: CompiledKnowledge, names: TokenPool, *, max_tokens: int, pad_id: int) -> None:
+        longest = int(names.lengths.max(initial=0))
+        if longest > max_tokens:
+            raise PromptTooLongError(
+                f"an item's name takes {longest} tokens, tree.max_tokens allows {max_tokens}; raise it"
+            )
+        self.trees, self.pad_id = knowledge.trees, pad_id
+        self._pool = names.joined(knowledge.pool)
+        self._n = len(names)
+        self._kept = self._fitting(names, max_tokens)
+
+    def _fitting(self, names: TokenPool, max_tokens: int) -> NDArray[np.int64]:
+        """``(n,)`` how many triplets of each item fit."""
+        trees = self.trees
+        running = np.concatenate([[0], np.cumsum(self._pool.lengths[self._n + trees.prompt])])
+        owner = np.repeat(np.arange(self._n), np.diff(trees.indptr))
+        used = running[1:] - running[trees.indptr[owner]] + names.lengths[owner]
+        return np.bincount(owner[used <= max_tokens], minlength=self._n).astype(np.int64)
+
+    @property
+    def left_out(self) -> int:
+        """Triplets that the budget leaves out, over the whole catalogue."""
+        return int(np.diff(self.trees.indptr).sum() - self._kept.sum())
+
+    def assemble(self, items: NDArray[np.int64]) -> Batch:
+        """Tokens of the trees of B items, ``(B, L)`` each."""
+        trees, sizes = self.trees, self._kept[items]
+        owner = np.repeat(np.arange(len(items)), sizes)
+        row = np.repeat(trees.indptr[items], sizes) + within(sizes)
+        linear = np.lexsort((trees.dfs[row], owner))
+        rank = np.empty(len(row), dtype=np.int64)  # node number of each triplet, from 1, depth first
+        rank[linear] = within(sizes) + 1
+        first = np.cumsum(sizes) - sizes
+        above = trees.parent[row]
+        parent = np.where(above < 0, ROOT, rank[first[owner] + np.maximum(above, 0)] if len(row) else 0)
+        everyone = np.arange(len(items))
+        order = np.lexsort((np.concatenate([np.zeros(len(items), np.int64), rank]), np.concatenate([everyone, owner])))
+        text = np.concatenate([items, self._n + trees.prompt[row]])[order]
+        node = np.concatenate([np.full(len(items), ROOT), rank])[order]
+        parents = np.concatenate([np.full(len(items), ROOT_PARENT), parent])[order]
+        return self._gather(np.concatenate([everyone, owner])[order], text, node, parents, len(items))
+
+    def _gather(
+        self,
+        owner: NDArray[np.int64],
+        text: NDArray[np.int64],
+        node: NDArray[np.int64],
+        parent: NDArray[np.int64],
+        count: int,
+    ) -> Batch:
+        lengths = self._pool.lengths[text]
+        totals = np.bincount(owner, weights=lengths, minlength=count).astype(np.int64)
+        source = np.repeat(self._pool.indptr[text], lengths) + within(lengths)
+        there = np.arange(int(totals.max(initial=0))) < totals[:, None]  # (B, L)
+        ids = np.full(there.shape, self.pad_id, dtype=np.int32)
+        nodes = np.full(there.shape, PAD_NODE, dtype=np.int16)
+        parents = np.full(there.shape, PAD_PARENT, dtype=np.int16)
+        starts = np.zeros(there.shape, dtype=np.int16)
+        ids[there], starts[there] = self._pool.ids[source], self._pool.starts[source]
+        nodes[there], parents[there] = np.repeat(node, lengths), np.repeat(parent, lengths)
+        words = np.where(there, np.cumsum(starts, axis=1), 0).astype(np.int16)
+        return Batch(ids, nodes, parents, words)

@@ -1,0 +1,213 @@
+"""An item's knowledge as a vector, once per item: a bag of facts, or the T5 encoder over the item's own tree.
+
+References:
+    KP4SR: Knowledge Prompt-tuning for Sequential Recommendation, arXiv 2308.08459; here its tree is cut at the root.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from kptoolkit.data.facts import Alikeness, ItemFacts
+from kptoolkit.models.t5_model import TreeT5
+from kptoolkit.tree.visibility import ROOT
+
+_QUICK = 25.0
+"""Factor of the few weights of :class:`AlikeHead`: Adam's steps do not depend on a gradient's size, so this is a
+learning rate 25 times that of the rest, without a second one in the optimizer."""
+
+
+class FactBag(nn.Module):
+    """The sum over an item's relations of the mean of their far ends, each scaled by a learnt gate.
+
+    A far end that is a catalogue item has that item's vector; other entities have their own.
+
+    Args:
+        facts: Facts around every item.
+        width: Size of a vector.
+        hops: Hops that may occur.
+    """
+
+    far: torch.Tensor
+    offsets: torch.Tensor
+    share: torch.Tensor
+    item: torch.Tensor
+    kind: torch.Tensor
+
+    def __init__(self, facts: ItemFacts, width: int, hops: int) -> None:
+        super().__init__()
+        self.hops = hops
+        self.gate = nn.Parameter(torch.full((max(1, facts.n_relations * hops), width), 0.5))
+        self.entities = nn.Embedding(max(1, facts.n_entities), width)
+        nn.init.normal_(self.entities.weight, std=0.05)
+        self.use(facts)
+
+    def use(self, facts: ItemFacts) -> None:
+        """Read other facts from now on, e.g. those of the next epoch; relations and entities keep their numbers."""
+        kind = facts.relation.astype(np.int64) * self.hops + facts.hop - 1
+        rows = facts.rows
+        order = np.lexsort((kind, rows))
+        rows, kind, far = rows[order], kind[order], facts.far[order].astype(np.int64)
+        starts = np.flatnonzero(np.diff(rows, prepend=-1) | np.diff(kind, prepend=-1))
+        sizes = np.diff(np.append(starts, len(rows)))
+        tensors = {
+            "far": far,
+            "offsets": starts,
+            "share": np.repeat(1 / sizes, sizes).astype(np.float32),
+            "item": rows[starts],
+            "kind": kind[starts],
+        }
+        device = self.gate.device
+        for name, array in tensors.items():
+            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)).to(device), persistent=False)
+        self.n_items = facts.n_items
+
+    def forward(self, items: torch.Tensor) -> torch.Tensor:
+        """Knowledge vectors of the whole catalogue.
+
+        Args:
+            items: ``(n, d)`` vectors of the items as far ends.
+
+        Returns:
+            ``(n, d)``; zero for an item without facts.
+        """
+        table = torch.cat([items, self.entities.weight])
+        means = nn.functional.embedding_bag(
+            self.far, table, self.offsets, mode="sum", per_sample_weights=self.share
+        )  # one row an item and kind
+        return (
+            torch.zeros_like(items[:1]).expand(self.n_items, -1).index_add(0, self.item, means * self.gate[self.kind])
+        )
+
+
+class TreeTable(nn.Module):
+    """The T5 encoder's states at the items' own tokens, kept for the whole catalogue.
+
+    A training step encodes the trees of a few items with gradients; the others' vectors are those of the last time they
+    were encoded.
+
+    Args:
+        n_items: Catalogue size.
+        width: Size of a vector.
+    """
+
+    kept: torch.Tensor
+
+    def __init__(self, n_items: int, width: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(0.1))  # encoder states are many times larger than tokens
+        self.register_buffer("kept", torch.zeros(n_items, width))
+
+    def encode(self, tree: TreeT5, trees: TreeTokens) -> torch.Tensor:
+        """``(E, d)``: the mean state of each tree's own tokens, which by the mask saw their children."""
+        states = tree.encode(trees.input_ids, trees.node, trees.parent, trees.whole_word)  # (E, L, d)
+        own = (trees.node == ROOT).unsqueeze(-1)
+        return self.scale * (states * own).sum(dim=1) / own.sum(dim=1)
+
+    def forward(self, tree: TreeT5, trees: TreeTokens | None) -> torch.Tensor:
+        """Knowledge vectors of the whole catalogue, ``(n, d)``; those of ``trees`` are new and carry gradients."""
+        if trees is None:
+            return self.kept
+        fresh = self.encode(tree, trees)
+        table = self.kept.index_put((trees.items,), fresh.to(self.kept.dtype))
+        with torch.no_grad():
+            self.kept.copy_(table)
+        return table
+
+
+@dataclass(frozen=True)
+class TreeTokens:
+    """Trees of E items as tensors.
+
+    Attributes:
+        items: ``(E,)`` catalogue rows, each once.
+        input_ids: ``(E, L)`` tokens.
+        node: ``(E, L)`` nodes, the item's own is 0; padding -2.
+        parent: ``(E, L)`` parents of the nodes.
+        whole_word: ``(E, L)`` word of each token.
+    """
+
+    items: torch.Tensor
+    input_ids: torch.Tensor
+    node: torch.Tensor
+    parent: torch.Tensor
+    whole_word: torch.Tensor
+
+
+class AlikeHead(nn.Module):
+    """Adds to an item's score how alike the graph makes it to the history: ``w log(1 + sum decay^age S[read, item])``.
+
+    ``S`` is the sum over kinds of a learnt weight times :class:`~kptoolkit.data.facts.Alikeness`. It knows the graph
+    alone, so that nothing of the interactions but what was read can reach a score through it.
+
+    Args:
+        alike: Pairs of items.
+        relations: Number of relations.
+        n_items: Catalogue size.
+    """
+
+    indptr: torch.Tensor
+    other: torch.Tensor
+    pair_kind: torch.Tensor
+    value: torch.Tensor
+
+    def __init__(self, alike: Alikeness, relations: int, n_items: int) -> None:
+        super().__init__()
+        self.raw_weight = nn.Parameter(torch.tensor(1 / _QUICK))
+        self.raw_kinds = nn.Parameter(torch.zeros(max(1, 2 * relations)))
+        self.raw_decay = nn.Parameter(torch.tensor(1 / _QUICK))
+        self.use(alike, n_items)
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """Scalar weight of the whole."""
+        return _QUICK * self.raw_weight
+
+    @property
+    def kinds(self) -> torch.Tensor:
+        """``(2 R,)`` weight of each kind of pair, positive."""
+        return nn.functional.softplus(_QUICK * self.raw_kinds)
+
+    @property
+    def decay(self) -> torch.Tensor:
+        """Scalar weight of an item read relative to the next later one, between 0 and 1."""
+        return torch.sigmoid(_QUICK * self.raw_decay)
+
+    def use(self, alike: Alikeness, n_items: int) -> None:
+        """Read other pairs from now on."""
+        device = self.raw_weight.device
+        names = {"indptr": alike.indptr, "other": alike.other, "pair_kind": alike.kind, "value": alike.value}
+        for name, array in names.items():
+            tensor = torch.from_numpy(np.ascontiguousarray(array))
+            tensor = tensor if tensor.is_floating_point() else tensor.long()
+            self.register_buffer(name, tensor.to(device), persistent=False)
+        self.n_items = n_items
+
+    def forward(self, items: torch.Tensor) -> torch.Tensor:
+        """What is added to the scores behind every place.
+
+        Args:
+            items: ``(B, L)`` items read, -1 on the right where a row is shorter.
+
+        Returns:
+            ``(B, L, n)``.
+        """
+        read, place = torch.unique(items.clamp(min=0), return_inverse=True)  # (U,), (B, L)
+        first, last = self.indptr[read], self.indptr[read + 1]
+        sizes = last - first
+        row = torch.repeat_interleave(sizes)  # (P,) which of the U items
+        pair = torch.arange(len(row), device=row.device) + (first - sizes.cumsum(0) + sizes)[row]
+        values = self.value[pair] * self.kinds[self.pair_kind[pair]]
+        flat = torch.zeros(len(read) * self.n_items, device=values.device).index_add(
+            0, row * self.n_items + self.other[pair], values
+        )
+        alike = flat.view(len(read), self.n_items)  # (U, n)
+        length = items.shape[1]
+        age = torch.arange(length, device=items.device)[:, None] - torch.arange(length, device=items.device)
+        kept = self.decay ** age.clamp(min=0) * (age >= 0)  # (L, L)
+        seen = kept @ alike[place]  # (B, L, n)
+        return self.weight * torch.log1p(seen)

@@ -1,0 +1,266 @@
+"""The objective ``sequence``: knowledge once per item, the next item at every position in one pass."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import safetensors.torch
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from transformers import AutoConfig, AutoModelForSeq2SeqLM
+
+from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.facts import PromptFacts
+from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool, encode_prompts
+from kptoolkit.data.sequences import Slices, padded
+from kptoolkit.data.splits import Cases
+from kptoolkit.errors import DataError, RunError
+from kptoolkit.models.backend import FitResult, FitTask
+from kptoolkit.models.sequence_state import (
+    SequenceState,
+    Shape,
+    build_model,
+    build_state,
+    grow_items,
+    item_names,
+    tree_tensors,
+)
+from kptoolkit.models.t5_options import T5Options
+from kptoolkit.models.tokenizers import PhraseTokenizer, load_tokenizer
+from kptoolkit.models.training import Epochs, train_and_report
+
+_SCORE_BATCH = 256
+
+
+class Sequence:
+    """Learns the next item behind every item of every history; an item's knowledge is read once for all users.
+
+    Args:
+        options: Options of the backend.
+    """
+
+    def __init__(self, options: T5Options) -> None:
+        self.options = options
+        self._fitted: SequenceState | None = None
+
+    @property
+    def fitted(self) -> SequenceState:
+        """The fitted state.
+
+        Raises:
+            RunError: The backend was neither fitted nor loaded.
+        """
+        if self._fitted is None:
+            raise RunError("this backend is not fitted; call fit() or load() first")
+        return self._fitted
+
+    def fit(self, task: FitTask) -> FitResult:
+        """Train on every event of every history but the first; keep the weights best on validation.
+
+        Raises:
+            TrainingError: The loss is not a number.
+            PromptTooLongError: An item's name does not fit into ``tree.max_tokens``.
+        """
+        self._fitted = build_state(self.options, task)
+        feed = _Feed(self._fitted, task, self.options)
+        data = Epochs(len(feed.slices), feed.start_epoch)
+        result = train_and_report(self._fitted.model, data, feed.collate, self.score, task, feed.figures)
+        self._fitted.forget()
+        return result
+
+    def score(self, cases: Cases) -> NDArray[np.float32]:
+        """Log-likelihood of every item as the next one, ``(N, n_items)``."""
+        state = self.fitted
+        vectors, knowledge = state.current()
+        words = torch.tensor(state.words[-1], dtype=torch.long, device=state.device)
+        out = np.empty((len(cases), state.model.n_items), dtype=np.float32)
+        for first in range(0, len(cases), _SCORE_BATCH):
+            rows = np.arange(first, min(first + _SCORE_BATCH, len(cases)))
+            items = padded(cases.histories.take(rows), state.history)
+            latest = torch.from_numpy(np.maximum((items >= 0).sum(axis=1) - 1, 0)).to(state.device)
+            with torch.inference_mode():
+                states = state.model.read(vectors, knowledge, torch.from_numpy(items).to(state.device), words)
+                logits = states[torch.arange(len(rows), device=state.device), latest] @ vectors.T  # (B, n)
+                if state.model.alike is not None:
+                    logits += torch.from_numpy(self._alike(items)).to(state.device)
+                out[rows] = logits.float().log_softmax(-1).cpu().numpy()
+        return out
+
+    def _alike(self, items: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What :class:`AlikeHead` adds behind the last item of each row, ``(B, n)``."""
+        state, head = self.fitted, self.fitted.model.alike
+        assert head is not None
+        if state.alike is None:
+            with torch.inference_mode():
+                values = (head.value * head.kinds[head.pair_kind]).cpu().numpy()
+            shape = (head.n_items, head.n_items)
+            pairs = (values, head.other.cpu().numpy(), head.indptr.cpu().numpy())
+            state.alike = sp.csr_matrix(pairs, shape=shape)
+        there = items >= 0
+        row, place = np.nonzero(there)
+        age = there.sum(axis=1)[row] - 1 - place
+        weights = (float(head.decay) ** age).astype(np.float32)
+        read = sp.csr_matrix((weights, (row, items[there])), shape=(len(items), head.n_items))
+        added: NDArray[np.float32] = np.float32(head.weight.item()) * np.log1p((read @ state.alike).toarray())
+        return added
+
+    def use_trees(self, change: Callable[[ItemTrees], ItemTrees]) -> None:
+        """Change the knowledge of a fitted model, e.g. take it away to see how far the model relies on it."""
+        state = self.fitted
+        state.read_knowledge(state.knowledge.with_trees(change(state.knowledge.trees)), state.facts)
+
+    def extend(self, catalogue: Catalogue, source: KnowledgeSource) -> None:
+        """Read the knowledge of a catalogue that extends the one trained on; nothing is trained.
+
+        A new item has no token of its own: its vector is its knowledge. Relations and entities that training never saw
+        say nothing.
+
+        Args:
+            catalogue: The trained catalogue's items in their order, then new ones.
+            source: Chooses and words their triples.
+        """
+        state, items = self.fitted, catalogue.item_of_entity()
+        trees = source.trees(0)
+        new = len(catalogue) - state.model.n_items
+        if isinstance(state.tokenizer, PhraseTokenizer):
+            known = PhraseTokenizer(state.tokenizer.phrases, state.tokenizer.entities, {})
+            named = {entity: row for entity, row in items.items() if not known.knows(entity)}
+            state.tokenizer = PhraseTokenizer(known.phrases, known.entities, named)
+        grow_items(state.model, new)
+        state.names = item_names(catalogue, state.tokenizer)
+        texts = tuple(prompt.text for prompt in source.pool)
+        compiled = CompiledKnowledge(trees, encode_prompts(source.pool, state.tokenizer), texts)
+        facts = PromptFacts.of(source.pool, items, len(catalogue), known=state.facts)
+        state.read_knowledge(compiled, facts)
+
+    def save(self, folder: Path) -> None:
+        """Write weights, item vectors, tokenizer and compiled knowledge into ``folder``."""
+        state = self.fitted
+        vectors, knowledge = (tensor.cpu().contiguous() for tensor in state.current())
+        safetensors.torch.save_model(state.model, str(folder / "model.safetensors"))
+        safetensors.torch.save_file({"items": vectors, "knowledge": knowledge}, str(folder / "vectors.safetensors"))
+        state.model.tree.config.save_pretrained(folder / "t5")
+        (folder / "tokenizer").mkdir(exist_ok=True)
+        state.tokenizer.save(folder / "tokenizer")
+        state.knowledge.save(folder / "knowledge")
+        state.facts.save(folder / "facts")
+        state.names.save(folder / "names")
+        described = {
+            "words": state.words,
+            "history": state.history,
+            "max_tokens": state.max_tokens,
+            "shape": asdict(state.shape),
+        }
+        (folder / "sequence.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, options: T5Options) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            RunError: A file is missing or damaged, or a weight is not a number.
+        """
+        try:
+            described = json.loads((folder / "sequence.json").read_text(encoding="utf-8"))
+            config = AutoConfig.from_pretrained(folder / "t5")
+            t5 = AutoModelForSeq2SeqLM.from_config(config, attn_implementation=options.attention)
+            facts = PromptFacts.load(folder / "facts")
+            knowledge = CompiledKnowledge.load(folder / "knowledge")
+            tokenizer = load_tokenizer(folder / "tokenizer")
+            trained = torch.zeros(facts.n_items)
+            model = build_model(t5, trained, facts.around(knowledge.trees), Shape(**described["shape"]), fresh=True)
+            safetensors.torch.load_model(model, str(folder / "model.safetensors"))
+            kept = safetensors.torch.load_file(str(folder / "vectors.safetensors"))
+            vectors = (kept["items"], kept["knowledge"])
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            RuntimeError,
+            DataError,
+            safetensors.SafetensorError,
+        ) as error:
+            raise RunError(f"{folder} holds no T5 run that can be read: {error}".replace("\n", " ")) from error
+        if not all(bool(torch.isfinite(weight).all()) for weight in [*model.parameters(), *vectors]):
+            raise RunError(f"{folder / 'model.safetensors'} holds weights that are not numbers; train again")
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model.to(device).eval()
+        backend = cls(options)
+        backend._fitted = SequenceState(
+            model,
+            tokenizer,
+            knowledge,
+            facts,
+            TokenPool.load(folder / "names"),
+            Shape(**described["shape"]),
+            words=described["words"],
+            history=described["history"],
+            max_tokens=described["max_tokens"],
+        )
+        backend._fitted.vectors = (vectors[0].to(device), vectors[1].to(device))
+        return backend
+
+
+class _Feed:
+    """Gives the Trainer its batches."""
+
+    def __init__(self, state: SequenceState, task: FitTask, options: T5Options) -> None:
+        self.state, self.task, self.options = state, task, options
+        self.slices = Slices.of(task.split.train, length=state.history, seed=task.config.training.seed)
+        self.epoch, self.ends = 0, self.slices.draw(0)
+        self.assembler = state.assembler()
+        self.places = self.room = 0
+
+    def figures(self) -> dict[str, float]:
+        """Positions predicted an epoch, and the share of them in the padded batches."""
+        return {"positions_an_epoch": float(self.slices.positions), "filled_share": self.places / max(1, self.room)}
+
+    def start_epoch(self, epoch: int) -> None:
+        """Cut the epoch's slices, and read its knowledge where it varies."""
+        self.epoch, self.ends = epoch, self.slices.draw(epoch)
+        source, state = self.task.knowledge, self.state
+        if not source.varies:
+            return
+        trees = self.task.knowledge_change(source.trees(epoch))
+        known = state.knowledge
+        pool = known.pool.joined(encode_prompts(source.pool[len(known.pool) :], state.tokenizer))
+        compiled = CompiledKnowledge(trees, pool, tuple(prompt.text for prompt in source.pool))
+        items = self.task.catalogue.item_of_entity()
+        facts = PromptFacts.of(source.pool, items, len(self.task.catalogue), known=state.facts)
+        state.read_knowledge(compiled, facts)
+        self.assembler = state.assembler()
+
+    def collate(self, samples: list[int]) -> dict[str, Any]:
+        """Tensors of one batch: items, labels, the words before them, and the trees that are encoded in this step."""
+        self.state.vectors = self.state.alike = None
+        chosen = np.array(samples)
+        items, labels = self.slices.batch(chosen, self.ends)
+        self.places += int((items >= 0).sum())
+        self.room += items.size
+        draw = np.random.default_rng([self.task.config.training.seed, self.epoch, samples[0]])
+        words = self.state.words[int(draw.integers(max(1, len(self.state.words) - 1)))]
+        batch: dict[str, Any] = {
+            "items": torch.from_numpy(items),
+            "labels": torch.from_numpy(labels),
+            "words": torch.tensor(words, dtype=torch.long),
+        }
+        if self.state.shape.reads == "tree":
+            batch["trees"] = self._trees(items, labels, draw)
+        return batch
+
+    def _trees(
+        self, items: NDArray[np.int64], labels: NDArray[np.int64], draw: np.random.Generator
+    ) -> dict[str, torch.Tensor]:
+        """Trees of some of the batch's items, or of the whole catalogue where ``trees_a_step`` is 0."""
+        met = np.arange(self.state.model.n_items)
+        if self.options.trees_a_step:
+            met = np.unique(np.concatenate([items[items >= 0], labels[labels >= 0]]))
+            met = np.sort(draw.choice(met, min(len(met), self.options.trees_a_step), replace=False))
+        return tree_tensors(met, self.assembler.assemble(met))

@@ -1,0 +1,216 @@
+"""What a fitted ``sequence`` model consists of, and how it is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from transformers import T5ForConditionalGeneration
+
+from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.facts import Alikeness, ItemFacts, PromptFacts
+from kptoolkit.data.item_trees import TreeAssembler
+from kptoolkit.data.knowledge import CompiledKnowledge, TokenPool, encode_prompts
+from kptoolkit.data.samples import Batch
+from kptoolkit.models.backend import FitTask
+from kptoolkit.models.building import asking_template, build_t5, build_tokenizer, training_templates
+from kptoolkit.models.knowledge import AlikeHead, FactBag, TreeTable, TreeTokens
+from kptoolkit.models.sequence_model import SequenceT5
+from kptoolkit.models.t5_model import TreeT5, grow
+from kptoolkit.models.t5_options import T5Options
+from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.prompts import MppTemplate, Segment, Slot
+
+_TREE_BATCH = 256
+_TOKEN_STD = 0.05
+"""Of fresh token embeddings; docs/results.md has what was measured."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a model is made of beside its T5.
+
+    Attributes:
+        reads: A bag of facts, or trees of triplet prompts.
+        first_item: Token of catalogue row 0.
+        hops: Hops of the trees.
+        alike: Whether scores gain by how alike the graph makes two items.
+        cross_attention: Whether the decoder attends to the knowledge of the items read.
+    """
+
+    reads: Literal["facts", "tree"]
+    first_item: int
+    hops: int
+    alike: bool
+    cross_attention: bool
+
+
+@dataclass
+class SequenceState:
+    """A fitted model and what it reads.
+
+    Attributes:
+        model: The model.
+        tokenizer: Of the MPP's words and of the triplet prompts.
+        knowledge: Item trees and their tokens.
+        facts: The same prompts as numbers.
+        names: Tokens of every item's name.
+        shape: What the model is made of.
+        words: Tokens before the history, one row of tokens a template; the last is the one that is asked with.
+        history: Latest items that are read.
+        max_tokens: Budget of an item's tree.
+        vectors: Vectors and knowledge of the catalogue by the weights of the moment, once asked for.
+        alike: Weighted pairs of items that the graph makes alike, ``(n, n)``, once asked for.
+    """
+
+    model: SequenceT5
+    tokenizer: PhraseTokenizer | SubwordTokenizer
+    knowledge: CompiledKnowledge
+    facts: PromptFacts
+    names: TokenPool
+    shape: Shape
+    words: list[list[int]]
+    history: int
+    max_tokens: int
+    vectors: tuple[torch.Tensor, torch.Tensor] | None = None
+    alike: sp.csr_matrix | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.trained.device
+
+    def assembler(self) -> TreeAssembler:
+        """Lays out the trees of items."""
+        pad = self.tokenizer.pad_id
+        return TreeAssembler(self.knowledge, self.names, max_tokens=self.max_tokens, pad_id=pad)
+
+    def read_knowledge(self, knowledge: CompiledKnowledge, facts: PromptFacts) -> None:
+        """Go on with other item trees or prompts."""
+        self.knowledge, self.facts = knowledge, facts
+        around = facts.around(knowledge.trees)
+        if isinstance(self.model.knowledge, FactBag):
+            self.model.knowledge.use(around)
+        if self.model.alike is not None:
+            self.model.alike.use(Alikeness.of(around), around.n_items)
+        self.forget()
+
+    def forget(self) -> None:
+        """Vectors are computed anew when next asked for: weights or knowledge have changed."""
+        self.vectors = self.alike = None
+
+    @torch.inference_mode()
+    def current(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Vectors and knowledge of the catalogue, both ``(n, d)``, by the weights of the moment; kept."""
+        if self.vectors is None:
+            self.model.eval()
+            if isinstance(self.model.knowledge, TreeTable):
+                self.encode_all(self.model.knowledge)
+            self.vectors = self.model.item_vectors()
+        return self.vectors
+
+    def encode_all(self, table: TreeTable) -> None:
+        """Encode every item's tree once."""
+        assembler, n = self.assembler(), self.model.n_items
+        for first in range(0, n, _TREE_BATCH):
+            rows = np.arange(first, min(first + _TREE_BATCH, n))
+            tensors = {k: v.to(self.device) for k, v in tree_tensors(rows, assembler.assemble(rows)).items()}
+            table(self.model.tree, TreeTokens(**tensors))
+
+
+def build_state(options: T5Options, task: FitTask) -> SequenceState:
+    """A model that has learnt nothing yet, and all it reads.
+
+    Raises:
+        ConfigError: There is no such checkpoint, or options that do not go together.
+        PromptTooLongError: An item's name does not fit into ``tree.max_tokens``.
+    """
+    source, items, n = task.knowledge, task.catalogue.item_of_entity(), len(task.catalogue)
+    trees = task.knowledge_change(source.trees(0))
+    templates = (*training_templates(source.pack, task.config.prompts.mpp), asking_template(task))
+    reads = _reads(options)
+    tokenizer = build_tokenizer(options, source, templates, items, words_only=reads == "facts")
+    texts = tuple(prompt.text for prompt in source.pool)
+    knowledge = CompiledKnowledge(trees, encode_prompts(source.pool, tokenizer), texts)
+    later = [str(entity) for entity in source.neighbourhoods.ids] if source.varies else []
+    facts = PromptFacts.of(source.pool, items, n, more=later)
+    shape = Shape(reads, tokenizer.size, task.config.tree.hops, options.alike, options.cross_attention)
+    t5, fresh = build_t5(options, tokenizer, task), options.checkpoint is None
+    if fresh:
+        torch.nn.init.normal_(t5.shared.weight, std=_TOKEN_STD)
+    trained = torch.from_numpy(np.bincount(task.split.train.items, minlength=n) > 0).float()
+    model = build_model(t5, trained, facts.around(trees), shape, fresh=fresh)
+    words = [_words(template, tokenizer) for template in templates]
+    names = item_names(task.catalogue, tokenizer)
+    history, budget = task.config.data.history or options.default_history, task.config.tree.max_tokens
+    return SequenceState(model, tokenizer, knowledge, facts, names, shape, words, history, budget)
+
+
+def build_model(
+    t5: T5ForConditionalGeneration, trained: torch.Tensor, facts: ItemFacts, shape: Shape, *, fresh: bool
+) -> SequenceT5:
+    """The module around a T5.
+
+    Args:
+        t5: Its vocabulary already holds the item tokens.
+        trained: ``(n,)`` 1 for items with training events.
+        facts: Facts around every item.
+        shape: What to build.
+        fresh: Whether ``t5`` starts from random weights.
+    """
+    width = t5.config.d_model
+    knowledge = TreeTable(facts.n_items, width) if shape.reads == "tree" else FactBag(facts, width, shape.hops)
+    alike = AlikeHead(Alikeness.of(facts), facts.n_relations, facts.n_items) if shape.alike else None
+    tree = TreeT5(t5, fresh=fresh)
+    return SequenceT5(tree, shape.first_item, trained, knowledge, alike, cross_attention=shape.cross_attention)
+
+
+def item_names(catalogue: Catalogue, tokenizer: PhraseTokenizer | SubwordTokenizer) -> TokenPool:
+    """Tokens of every item's name at the root of its tree: its own token among phrases, else its title's pieces."""
+    n = len(catalogue)
+    if isinstance(tokenizer, PhraseTokenizer):
+        ids = np.arange(tokenizer.size, tokenizer.size + n, dtype=np.int32)
+        return TokenPool(ids, np.ones(n, dtype=np.bool_), np.arange(n + 1, dtype=np.int64))
+    encoded = [tokenizer.encode((Segment(str(name), "text"),)) for name in catalogue.names]
+    unknown = np.array([tokenizer.eos_id], dtype=np.int32)  # a name without a single piece
+    return TokenPool.of([(e.ids, e.starts) if len(e.ids) else (unknown, np.array([True])) for e in encoded])
+
+
+@torch.no_grad()
+def grow_items(model: SequenceT5, new: int) -> None:
+    """Give a model ``new`` more items: tokens of zero, never trained, no knowledge yet."""
+    n = model.n_items
+    grow(model.tree.t5, model.first_item + n + new)
+    model.tree.t5.shared.weight[model.first_item + n : model.first_item + n + new] = 0
+    model.trained = torch.cat([model.trained, model.trained.new_zeros(new)])
+    if isinstance(model.knowledge, TreeTable):
+        kept = model.knowledge.kept
+        model.knowledge.kept = torch.cat([kept, kept.new_zeros(new, kept.shape[1])])
+
+
+def tree_tensors(items: NDArray[np.int64], batch: Batch) -> dict[str, torch.Tensor]:
+    """Fields of :class:`~kptoolkit.models.knowledge.TreeTokens`."""
+    return {
+        "items": torch.from_numpy(items),
+        "input_ids": torch.from_numpy(batch.input_ids).long(),
+        "node": torch.from_numpy(batch.node),
+        "parent": torch.from_numpy(batch.parent),
+        "whole_word": torch.from_numpy(batch.whole_word).long(),
+    }
+
+
+def _reads(options: T5Options) -> Literal["facts", "tree"]:
+    if options.knowledge == "facts" or (options.knowledge == "auto" and options.checkpoint is None):
+        return "facts"
+    return "tree"
+
+
+def _words(template: MppTemplate, tokenizer: PhraseTokenizer | SubwordTokenizer) -> list[int]:
+    """Tokens of an MPP's own words before the history; the user is not named."""
+    before = template.parts[: template.parts.index(Slot.HISTORY)]
+    encoded = [tokenizer.encode((Segment(part, "text"),)).ids for part in before if isinstance(part, str)]
+    return [int(token) for ids in encoded for token in ids]
