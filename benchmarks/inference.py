@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks import harness
 from benchmarks.published import BEAMS, SMALL, TINY, Procedure, Shape, closeness, kp_settings
-from benchmarks.settings import has_objective, sequence_settings
+from benchmarks.settings import sequence_settings
 from benchmarks.worlds import Stopwatch, World, fitted, real
 from kptoolkit.data.splits import Cases
 from kptoolkit.models import Backend
@@ -38,8 +38,7 @@ def measure(bench: harness.Bench) -> None:
     steps = bench.options.steps or (20 if bench.quick else 600)
     tiny = published(bench, world, TINY, cases.take(slice(0, 32 if bench.quick else 128)), steps)
     cloze(bench, world, TINY, cases.take(slice(0, 256 if bench.quick else None)), tiny)
-    if has_objective("sequence"):
-        sequence(bench, world, cases, tiny)
+    sequence(bench, world, cases, tiny)
     few = cases.take(slice(0, 8 if bench.quick else 24))
     small = published(bench, world, SMALL, few, 0)
     cloze(bench, world, SMALL, cases.take(slice(0, 16 if bench.quick else 128)), small)
@@ -76,7 +75,7 @@ def cloze(bench: harness.Bench, world: World, shape: Shape, cases: Cases, base: 
 
 def sequence(bench: harness.Bench, world: World, cases: Cases, base: float) -> None:
     """`sequence` at the tiny shape."""
-    settings = sequence_settings("movies", bench.options.seed, d_model=TINY.d_model, layers=TINY.layers)
+    settings = sequence_settings("movies", bench.options.seed, d_model=TINY.d_model, decoder_layers=TINY.layers)
     backend = trained(world, settings, steps=2)
     compare(bench, "sequence, tiny", backend, cases, base, SEQUENCE_GOAL)
 

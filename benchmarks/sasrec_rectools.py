@@ -117,7 +117,7 @@ def ndcg_at_10(scores: np.ndarray, cases: Histories) -> float:
 def dataset_of(train: Histories, length: int) -> Dataset:
     """The training histories as RecTools wants them; the order of a history becomes days.
 
-    RecTools trains on the latest ``length + 1`` events of a user and drops the rest. So that it learns from every event,
+    RecTools trains on the latest ``length + 1`` events of a user and drops the rest. So that it learns from all,
     a longer history is cut, from its end, into users of that many events, each beginning with the last item of the one
     before.
     """

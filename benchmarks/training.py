@@ -20,9 +20,10 @@ import numpy as np
 
 from benchmarks import harness
 from benchmarks.published import SMALL, TINY, Procedure, Shape, closeness, kp_settings
-from benchmarks.settings import has_objective, sequence_settings
+from benchmarks.settings import sequence_settings
 from benchmarks.worlds import Stopwatch, World, fitted, real
 from kptoolkit import metrics
+from kptoolkit.data.sequences import Slices
 from kptoolkit.data.splits import Cases
 
 CLOZE_GOAL, SEQUENCE_GOAL, QUALITY_GOAL = ">= 2", ">= 500", ">= 0.98"
@@ -36,8 +37,7 @@ def measure(bench: harness.Bench) -> None:
     steps = 6 if bench.quick else 20
     tiny = baseline(bench, world, TINY, steps)
     compare_cloze(bench, world, TINY, steps, tiny)
-    if has_objective("sequence"):
-        compare_sequence(bench, world, steps, tiny)
+    compare_sequence(bench, world, steps, tiny)
     small_steps = 2 if bench.quick else 6
     small = baseline(bench, world, SMALL, small_steps)
     compare_cloze(bench, world, SMALL, small_steps, small)
@@ -79,11 +79,12 @@ def compare_cloze(bench: harness.Bench, world: World, shape: Shape, steps: int, 
 
 def compare_sequence(bench: harness.Bench, world: World, steps: int, base: float) -> None:
     """`sequence` at the tiny shape: every position of every history."""
-    settings = sequence_settings("movies", bench.options.seed, d_model=TINY.d_model, layers=TINY.layers)
-    train = world.task(settings, Path()).split.train
-    batches = int(np.ceil((train.lengths >= 2).sum() / settings["training.batch_size"]))
-    cost = step_cost(bench, world, settings, "sequence tiny", max(steps, 2 * batches), skip=batches)
-    positions = int(np.maximum(train.lengths - 1, 0).sum()) / batches
+    settings = sequence_settings("movies", bench.options.seed, d_model=TINY.d_model, decoder_layers=TINY.layers)
+    train = world.split(settings["data.min_events"]).train
+    slices = Slices.of(train, length=settings["data.history"], seed=bench.options.seed)
+    an_epoch = int(np.ceil(len(slices) / settings["training.batch_size"]))
+    cost = step_cost(bench, world, settings, "sequence tiny", an_epoch, skip=an_epoch if bench.quick else 2 * an_epoch)
+    positions = slices.positions / an_epoch
     bench.notes["sequence: positions a step"] = positions
     unit = f"positions a {bench.second}"
     bench.add("sequence, tiny", unit, base, positions / cost, SEQUENCE_GOAL)
