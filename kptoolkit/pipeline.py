@@ -29,7 +29,7 @@ from kptoolkit.evaluation.ranking import evaluate as rank_cases
 from kptoolkit.evaluation.significance import compare
 from kptoolkit.evaluation.table import Evaluation, Row
 from kptoolkit.graph import Graph
-from kptoolkit.models import Backend, FitResult, FitTask, backend_class
+from kptoolkit.models import Backend, FitResult, FitTask, backend_class, processes
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.prompts import TemplatePack, choose_pack
 from kptoolkit.run import (
@@ -83,6 +83,9 @@ def fit(
 
     A folder that holds an unfinished run of the same settings is gone on with.
 
+    Under ``torchrun`` every process calls this: they train one model together, the first asks the graph and writes the
+    run, and every process must see the folder.
+
     Args:
         config: Settings, or the TOML file that holds them.
         run: Folder of the run; ``[run] dir`` when not given.
@@ -100,17 +103,34 @@ def fit(
     manifest, going_on = _begin(folder, settings, resume=resume, overwrite=overwrite)
     _data_dir(settings)
     kind = backend_class(settings.model.backend)
-    options = validate(kind.Options, settings.model.options, "model")
+    backend: Backend = kind(validate(kind.Options, settings.model.options, "model"))
+    processes.wait()  # all have looked at the folder before the first writes into it
+    if not processes.is_first():
+        return _fit_beside(backend, settings, folder, resume=going_on)
     with _timed(manifest, "prepare"):
         prepared = prepare(settings, pack=pack, progress=progress)
         if overwrite:
             shutil.rmtree(folder, ignore_errors=True)
         _write_inputs(folder, prepared, manifest)
-    backend: Backend = kind(options)
+    processes.wait()
     with _timed(manifest, "fit"):
         result = train_backend(backend, prepared, folder, resume=going_on, progress=progress)
     _write_outputs(folder, backend, result, manifest)
+    processes.wait()
     return Run(folder, manifest)
+
+
+def _fit_beside(backend: Backend, settings: Config, folder: Path, *, resume: bool) -> Run:
+    """What every process but the first does in :func:`fit`: read what the first prepared, and train with it."""
+    processes.wait()
+    train_backend(backend, _prepared_by_first(folder, settings), folder, resume=resume)
+    processes.wait()
+    return Run(folder, Manifest.read(folder))
+
+
+def _prepared_by_first(folder: Path, settings: Config) -> Prepared:
+    run = Run(folder, Manifest.read(folder))
+    return Prepared(settings, run.interactions, run.split, run.catalogue, run.knowledge_source(), "")
 
 
 def load(folder: str | Path) -> Run:
@@ -190,7 +210,7 @@ def train_backend(
 
     def validate_with(score: Callable[[Cases], NDArray[np.float32]]) -> dict[str, float]:
         cases, items = prepared.split.valid, len(prepared.catalogue)
-        ranking = rank_cases(score, cases, items, batch_size=settings.batch_size)
+        ranking = rank_cases(score, cases, items, batch_size=settings.batch_size, shared=True)
         return metrics.summary(ranking.ranks, settings.ks if 10 in settings.ks else (*settings.ks, 10))
 
     task = FitTask(

@@ -24,9 +24,12 @@ def fit(
     """Train a recommender; the same command goes on after an interruption."""
     config = session.config(data__dir=data, run__dir=run)
     from kptoolkit import pipeline
+    from kptoolkit.models import processes
 
     with session.progress() as progress:
         fitted = pipeline.fit(config, resume=resume, overwrite=overwrite, progress=progress)
+    if not processes.is_first():
+        return
     report = fitted.manifest.reports
     if session.json:
         session.emit({"run": str(fitted.folder), "seconds": fitted.manifest.seconds, **report})

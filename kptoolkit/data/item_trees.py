@@ -25,18 +25,31 @@ class TreeAssembler:
         names: Tokens of every item's name, by catalogue row; none is empty.
         max_tokens: Budget of one tree; the triplets beyond it are left out, the last in breadth-first order first.
         pad_id: Padding token.
+        own: ``(n,)`` token of each item, which ``stand_in`` replaces in the item's own tree, so that an item never
+            trained reads like the others; ``None`` where items have no tokens of their own in prompts.
+        stand_in: The token that stands for "this item".
 
     Raises:
         PromptTooLongError: An item's name alone exceeds the budget.
     """
 
-    def __init__(self, knowledge: CompiledKnowledge, names: TokenPool, *, max_tokens: int, pad_id: int) -> None:
+    def __init__(
+        self,
+        knowledge: CompiledKnowledge,
+        names: TokenPool,
+        *,
+        max_tokens: int,
+        pad_id: int,
+        own: NDArray[np.int32] | None = None,
+        stand_in: int = 0,
+    ) -> None:
         longest = int(names.lengths.max(initial=0))
         if longest > max_tokens:
             raise PromptTooLongError(
                 f"an item's name takes {longest} tokens, tree.max_tokens allows {max_tokens}; raise it"
             )
         self.trees, self.pad_id = knowledge.trees, pad_id
+        self._own, self._stand_in = own, stand_in
         self._pool = names.joined(knowledge.pool)
         self._n = len(names)
         self._kept = self._fitting(names, max_tokens)
@@ -70,7 +83,10 @@ class TreeAssembler:
         text = np.concatenate([items, self._n + trees.prompt[row]])[order]
         node = np.concatenate([np.full(len(items), ROOT), rank])[order]
         parents = np.concatenate([np.full(len(items), ROOT_PARENT), parent])[order]
-        return self._gather(np.concatenate([everyone, owner])[order], text, node, parents, len(items))
+        batch = self._gather(np.concatenate([everyone, owner])[order], text, node, parents, len(items))
+        if self._own is not None:
+            batch.input_ids[batch.input_ids == self._own[items][:, None]] = self._stand_in
+        return batch
 
     def _gather(
         self,

@@ -70,7 +70,8 @@ class Slices:
         spare = np.maximum(count * self.length - (sizes - 1), 0)  # places by which slices may overlap
         shift = np.floor(np.random.default_rng([self.seed, epoch]).random(len(sizes)) * (spare + 1)).astype(np.int64)
         ends = sizes[self.user] - self.number * self.length + np.where(self.number > 0, shift[self.user], 0)
-        return np.maximum(ends, 2)
+        last: NDArray[np.int64] = np.maximum(ends, 2)
+        return last
 
     def batch(self, slices: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Items read and items that follow them.

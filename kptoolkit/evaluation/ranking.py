@@ -21,6 +21,7 @@ from kptoolkit import metrics
 from kptoolkit.data.interactions import write_parquet
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import RunError, TrainingError
+from kptoolkit.models import processes
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
 Scorer = Callable[[Cases], NDArray[np.float32]]
@@ -143,6 +144,7 @@ def evaluate(
     batch_size: int = 256,
     progress: ProgressCallback = silent,
     stage: str = "rank the catalogue",
+    shared: bool = False,
 ) -> Ranking:
     """Rank the full catalogue for every case.
 
@@ -153,19 +155,25 @@ def evaluate(
         batch_size: Cases scored at once.
         progress: Told after each batch.
         stage: Name of the stage in progress reports.
+        shared: Whether all processes of ``torchrun`` call this together: each scores its share of the cases, and all
+            get the ranks of all.
 
     Raises:
         TrainingError: A score is not a number; the message names the case.
         ValueError: The scorer returns another shape, or a target is in its own history.
     """
-    ranks = np.empty(len(cases), dtype=np.float64)
-    for start in range(0, len(cases), batch_size):
-        batch = cases.take(slice(start, start + batch_size))
+    own = processes.share(len(cases)) if shared else slice(0, len(cases))
+    ranks = np.empty(own.stop - own.start, dtype=np.float64)
+    for start in range(own.start, own.stop, batch_size):
+        batch = cases.take(slice(start, min(start + batch_size, own.stop)))
         scores = np.asarray(score(batch))
         if scores.shape != (len(batch), n_items):
             raise ValueError(f"the scorer returned {scores.shape} for {len(batch)} cases and {n_items} items")
-        ranks[start : start + len(batch)] = rank_of(scores, batch.targets, batch.histories, first_case=start)
-        progress(ProgressEvent(stage, start + len(batch), len(cases), "cases"))
+        found = rank_of(scores, batch.targets, batch.histories, first_case=start)
+        ranks[start - own.start : start - own.start + len(batch)] = found
+        progress(ProgressEvent(stage, start - own.start + len(batch), len(ranks), "cases"))
+    if shared:
+        ranks = processes.gather(ranks)
     return Ranking(cases.user, cases.targets, ranks, cases.histories.lengths)
 
 

@@ -45,6 +45,8 @@ class SequenceT5(nn.Module):
         self.tree, self.first_item, self.cross_attention = tree, first_item, cross_attention
         self.knowledge, self.alike = knowledge, alike
         self.register_buffer("trained", trained)
+        scaled = getattr(tree.config, "scale_decoder_outputs", False)  # as checkpoints with tied output weights are
+        self.output_scale = tree.config.d_model**-0.5 if scaled else 1.0
         self._freeze_unused()
 
     def _freeze_unused(self) -> None:
@@ -95,7 +97,7 @@ class SequenceT5(nn.Module):
         """
         rows = items.clamp(min=0)
         before = self.tree.t5.shared(words).expand(len(items), -1, -1)  # (B, P, d)
-        embedded = torch.cat([before, vectors[rows]], dim=1)  # (B, P + L, d)
+        embedded = torch.cat([before, vectors[rows] * (items >= 0).unsqueeze(-1)], dim=1)  # (B, P + L, d)
         told: dict[str, torch.Tensor] = {}
         if self.cross_attention:
             length = embedded.shape[1]
@@ -106,7 +108,7 @@ class SequenceT5(nn.Module):
                 "encoder_attention_mask": mask,
             }
         states: torch.Tensor = self.tree.t5.decoder(inputs_embeds=embedded, use_cache=False, **told).last_hidden_state
-        return states[:, len(words) :]
+        return states[:, len(words) :] * self.output_scale
 
     def forward(
         self,

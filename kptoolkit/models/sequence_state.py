@@ -20,7 +20,7 @@ from kptoolkit.models.backend import FitTask
 from kptoolkit.models.building import asking_template, build_t5, build_tokenizer, training_templates
 from kptoolkit.models.knowledge import AlikeHead, FactBag, TreeTable, TreeTokens
 from kptoolkit.models.sequence_model import SequenceT5
-from kptoolkit.models.t5_model import TreeT5, grow
+from kptoolkit.models.t5_model import TreeT5
 from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import MppTemplate, Segment, Slot
@@ -86,8 +86,15 @@ class SequenceState:
 
     def assembler(self) -> TreeAssembler:
         """Lays out the trees of items."""
-        pad = self.tokenizer.pad_id
-        return TreeAssembler(self.knowledge, self.names, max_tokens=self.max_tokens, pad_id=pad)
+        tokenizer = self.tokenizer
+        return TreeAssembler(
+            self.knowledge,
+            self.names,
+            max_tokens=self.max_tokens,
+            pad_id=tokenizer.pad_id,
+            own=self.names.ids if isinstance(tokenizer, PhraseTokenizer) else None,
+            stand_in=tokenizer.mask_id,
+        )
 
     def read_knowledge(self, knowledge: CompiledKnowledge, facts: PromptFacts) -> None:
         """Go on with other item trees or prompts."""
@@ -183,9 +190,14 @@ def item_names(catalogue: Catalogue, tokenizer: PhraseTokenizer | SubwordTokeniz
 @torch.no_grad()
 def grow_items(model: SequenceT5, new: int) -> None:
     """Give a model ``new`` more items: tokens of zero, never trained, no knowledge yet."""
-    n = model.n_items
-    grow(model.tree.t5, model.first_item + n + new)
-    model.tree.t5.shared.weight[model.first_item + n : model.first_item + n + new] = 0
+    n, t5 = model.n_items, model.tree.t5
+    last = model.first_item + n + new
+    old = t5.shared.weight
+    table = torch.nn.Embedding(max(last, len(old)), old.shape[1]).to(old)
+    table.weight[: len(old)] = old
+    table.weight[last - new : last] = 0
+    t5.set_input_embeddings(table)
+    t5.config.vocab_size = len(table.weight)
     model.trained = torch.cat([model.trained, model.trained.new_zeros(new)])
     if isinstance(model.knowledge, TreeTable):
         kept = model.knowledge.kept

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import set_seed
 
-from kptoolkit.data.knowledge import ItemTrees
+from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource
 from kptoolkit.data.splits import Cases
 from kptoolkit.errors import InputError
 from kptoolkit.models.backend import Capabilities, FitResult, FitTask
@@ -82,6 +83,23 @@ class T5Backend:
     def use_trees(self, change: Callable[[ItemTrees], ItemTrees]) -> None:
         """Change the knowledge of a fitted model, e.g. take it away to see how far the model relies on it."""
         self.objective.use_trees(change)
+
+    def extend(self, catalogue: Catalogue, source: KnowledgeSource) -> None:
+        """Rank a catalogue that extends the one trained on, without training; new items speak by their knowledge.
+
+        Args:
+            catalogue: The trained catalogue's items in their order, then new ones.
+            source: Chooses and words their triples.
+
+        Raises:
+            InputError: The objective cannot.
+        """
+        if not hasattr(self.objective, "extend"):
+            raise InputError(
+                f"model.objective = '{self.options.objective}' knows only the items it was trained on; train again, or "
+                "train with model.objective = 'sequence'"
+            )
+        self.objective.extend(catalogue, source)
 
     def save(self, folder: Path) -> None:
         """Write everything :meth:`load` needs into ``folder``."""

@@ -55,6 +55,7 @@ class TreeT5(nn.Module):
         whole_word: torch.Tensor,
         decoder_input_ids: torch.Tensor,
         labels: torch.Tensor | None = None,
+        num_items_in_batch: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         """Encode prompts and decode targets.
 
@@ -64,7 +65,8 @@ class TreeT5(nn.Module):
             parent: ``(B, L)`` parent of that node.
             whole_word: ``(B, L)`` word of each token, padding 0.
             decoder_input_ids: ``(B, T)`` targets shifted right.
-            labels: ``(B, T)`` targets.
+            labels: ``(B, T)`` targets, -100 for none.
+            num_items_in_batch: Number of targets the loss is to be divided by; that of ``labels`` when not given.
 
         Returns:
             ``logits`` ``(B, T, V)`` and, given labels, the mean cross entropy ``loss``.
@@ -78,8 +80,24 @@ class TreeT5(nn.Module):
         )
         result = {"logits": out.logits}
         if labels is not None:
-            result["loss"] = nn.functional.cross_entropy(out.logits.flatten(0, 1).float(), labels.flatten())
+            result["loss"] = token_loss(out.logits, labels, num_items_in_batch)
         return result
+
+
+def token_loss(
+    logits: torch.Tensor, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Cross entropy summed over the targets, divided by their number.
+
+    Args:
+        logits: ``(B, T, V)``.
+        labels: ``(B, T)`` targets, -100 for none.
+        num_items_in_batch: The number to divide by, e.g. the targets of a whole step, of which this is a part; the
+            targets of ``labels`` when not given.
+    """
+    targets = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
+    summed = nn.functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="sum")
+    return summed / targets
 
 
 def grow(t5: T5ForConditionalGeneration, vocabulary: int) -> None:

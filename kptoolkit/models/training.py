@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +16,32 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
+    TrainerState,
     TrainingArguments,
 )
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import logging as transformers_logging
 
 from kptoolkit.config import TrainingConfig
 from kptoolkit.data.splits import Cases
 from kptoolkit.errors import TrainingError
+from kptoolkit.models import processes
 from kptoolkit.models.backend import FitResult, FitTask
-from kptoolkit.progress import ProgressCallback, ProgressEvent
+from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
 METRIC = "NDCG@10"
 _COMPLETE = "complete"
 _STAGE = "train"
+_IDLE, _IGNORED = -1, -100
 Validate = Callable[[], dict[str, float]]
+Collate = Callable[[list[int]], dict[str, torch.Tensor]]
 
 
 class Epochs(Dataset[int]):
@@ -55,14 +62,56 @@ class Epochs(Dataset[int]):
         return index
 
     def set_epoch(self, epoch: int) -> None:
-        """Told by the data loader before every epoch, also when training resumes."""
+        """Told once before every epoch, also when training resumes."""
         self.on_epoch(epoch)
+
+
+class Shares(Sampler[list[int]]):
+    """This process's share of every batch of an epoch; all processes together see every sample once.
+
+    A batch is ``batch_size`` samples for each process. The last one may be smaller and is shared evenly; a process
+    that gets nothing of it is given the batch ``[-1]``.
+
+    Args:
+        data: What to draw from.
+        batch_size: Samples in one step and process.
+        seed: Decides, with the epoch, the order of the samples; the number of processes does not.
+    """
+
+    def __init__(self, data: Epochs, batch_size: int, seed: int) -> None:
+        self.data, self.seed, self.epoch = data, seed, 0
+        self.total = batch_size * processes.count()
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.data) / self.total)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Told once before every epoch."""
+        self.epoch = epoch
+        self.data.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = np.random.default_rng([self.seed, self.epoch, 1]).permutation(len(self.data))
+        for first in range(0, len(order), self.total):
+            batch = order[first : first + self.total]
+            yield batch[processes.share(len(batch))].tolist() or [_IDLE]
+
+
+class _Loader(DataLoader[int]):
+    """Batches of a process's shares; passes the number of an epoch on."""
+
+    def __init__(self, shares: Shares, collate: Collate, *, pin: bool) -> None:
+        super().__init__(shares.data, batch_sampler=shares, collate_fn=collate, pin_memory=pin)
+        self.shares = shares
+
+    def set_epoch(self, epoch: int) -> None:
+        self.shares.set_epoch(epoch)
 
 
 def train(
     model: nn.Module,
     data: Epochs,
-    collate: Callable[[list[int]], dict[str, torch.Tensor]],
+    collate: Collate,
     validate: Validate,
     settings: TrainingConfig,
     folder: Path,
@@ -72,40 +121,57 @@ def train(
 ) -> _Trainer:
     """Train ``model`` in place; it ends with the weights that were best on validation.
 
+    Under ``torchrun`` every process calls this with the same arguments.
+
     Args:
-        model: Its ``forward`` takes what ``collate`` gives and returns a dict with ``loss``.
+        model: Its ``forward`` takes what ``collate`` gives and ``num_items_in_batch``, the number of targets of the
+            step in all processes, and returns a dict with ``loss``: the sum over its targets by that number.
         data: Sample numbers.
-        collate: Turns sample numbers into tensors.
-        validate: Full ranking on the validation cases.
+        collate: Turns sample numbers into tensors; in ``labels`` -100 stands for no target.
+        validate: Full ranking on the validation cases; the same figures in every process.
         settings: ``[training]``.
         folder: Takes ``checkpoints/`` and ``tensorboard/``.
-        resume: Go on from the last whole checkpoint, if there is one.
-        progress: Told about steps, loss and validation.
+        resume: Go on from the last whole checkpoint, if there is one. Else checkpoints in ``folder`` are removed.
+        progress: Told about steps, loss and validation; in the first process alone.
 
     Raises:
         TrainingError: The loss is not a number; the message names the step.
     """
     transformers_logging.set_verbosity_error()
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
+    processes.start()
+    checkpoints = folder.absolute() / "checkpoints"
+    if processes.is_first():
+        _remove_checkpoints(checkpoints, whole=not resume)
+        if (newest := last_checkpoint(checkpoints)) is not None:
+            _settle(Path(newest))
+    processes.wait()
+    last = last_checkpoint(checkpoints)
     trainer = _Trainer(
         model=model,
-        args=_arguments(settings, folder / "checkpoints", len(data)),
+        args=_arguments(settings, checkpoints, len(data)),
         train_dataset=data,
         eval_dataset=data,  # asked for by Trainer; evaluate() ranks the validation cases instead
-        data_collator=collate,
+        data_collator=_with_idle(collate),
         callbacks=[EarlyStoppingCallback(settings.patience)],
     )
     trainer.validate = validate
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_Watch(settings.max_minutes, progress))
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints") if resume else None)
+    trainer.add_callback(_Watch(settings.max_minutes, progress if processes.is_first() else silent))
+    if processes.count() > 1:
+        torch.manual_seed(settings.seed + processes.number())  # each process its own dropout
+    model.train()
+    if last is not None and _has_stopped(last):
+        trainer.take(last)
+    else:
+        trainer.train(resume_from_checkpoint=last)
     return trainer
 
 
 def train_and_report(
     model: nn.Module,
     data: Epochs,
-    collate: Callable[[list[int]], dict[str, torch.Tensor]],
+    collate: Collate,
     score: Callable[[Cases], NDArray[np.float32]],
     task: FitTask,
     figures: Callable[[], dict[str, float]],
@@ -154,21 +220,118 @@ def last_checkpoint(folder: Path) -> str | None:
     return None if newest is None else str(newest)
 
 
+def _remove_checkpoints(folder: Path, *, whole: bool) -> None:
+    """Remove checkpoints that were cut off, which would stand in the way of new ones; whole ones too if asked."""
+    for path in folder.glob("checkpoint-*"):
+        if whole or not (path / _COMPLETE).exists():
+            shutil.rmtree(path)
+
+
+def _settle(checkpoint: Path) -> None:
+    """Let a checkpoint find the best one beside it: the run may have been moved since."""
+    path = checkpoint / TRAINER_STATE_NAME
+    state = json.loads(path.read_text(encoding="utf-8"))
+    if state["best_model_checkpoint"] is not None:
+        state["best_model_checkpoint"] = str(checkpoint.parent / Path(state["best_model_checkpoint"]).name)
+        beside = path.with_suffix(".tmp")
+        beside.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+        beside.replace(path)
+
+
+def _has_stopped(checkpoint: str) -> bool:
+    """Whether training was over when a checkpoint was written: no more patience, or no more time."""
+    state = json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+    return bool(state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"])
+
+
+def _with_idle(collate: Collate) -> Collate:
+    """``collate`` that makes of the batch ``[-1]`` one that has no targets, for a process left without samples."""
+
+    def collated(samples: list[int]) -> dict[str, torch.Tensor]:
+        if samples != [_IDLE]:
+            return collate(samples)
+        batch = collate([0])
+        return {**batch, "labels": torch.full_like(batch["labels"], _IGNORED)}
+
+    return collated
+
+
 class _Trainer(Trainer):  # type: ignore[misc]
     """Trainer whose evaluation is full ranking, and whose checkpoints hold no pickled arguments."""
 
     validate: Validate
     control: TrainerControl
 
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.model_accepts_loss_kwargs = True
+        self.first_bad = torch.zeros((), dtype=torch.int64, device=self.args.device)
+        """The first step whose loss was not a number, 0 while there is none."""
+
+    def get_train_dataloader(self) -> _Loader:
+        """This process's shares."""
+        shares = Shares(self.train_dataset, self.args.per_device_train_batch_size, self.args.data_seed)
+        return _Loader(shares, self.data_collator, pin=self.args.dataloader_pin_memory)
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, torch.Tensor], num_items_in_batch: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Forward and backward; remembers the first step whose loss is not a number.
+
+        The Trainer's own walks over all modules to switch each to training; here the model is in training already.
+        """
+        loss: torch.Tensor = self.compute_loss(
+            model, self._prepare_inputs(inputs), num_items_in_batch=num_items_in_batch
+        )
+        self.accelerator.backward(loss)
+        bad = (self.first_bad == 0) & ~torch.isfinite(loss.detach())
+        self.first_bad = torch.where(bad, self.state.global_step + 1, self.first_bad)
+        if not loss.is_cuda:  # on a GPU, asking waits for the step: log() and evaluate() ask
+            self.stop_at_no_number()
+        return loss.detach()
+
+    def stop_at_no_number(self) -> None:
+        """End training in every process when a loss was not a number in any.
+
+        Raises:
+            TrainingError: It was; the message names the step.
+        """
+        bad = int(self.first_bad)
+        if processes.any_of(bad > 0):
+            step = f"step {bad}" if bad else f"step {self.state.global_step + 1} in another process"
+            raise TrainingError(f"the loss is not a number at {step}; {self._advice()}")
+
+    def _advice(self) -> str:
+        best = self.state.best_model_checkpoint
+        kept = f"the best weights so far are kept in {best}" if best else "no weights had been evaluated before"
+        return (
+            f"lower training.learning_rate (now {self.args.learning_rate}) and train into another --run, or with "
+            f"--overwrite; {kept}"
+        )
+
+    def log(self, *given: Any, **named: Any) -> None:
+        """Log, unless the loss is not a number."""
+        self.stop_at_no_number()
+        super().log(*given, **named)
+
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Validation metrics, named as Trainer expects them."""
+        self.stop_at_no_number()
         was_training = self.model.training
         self.model.eval()
-        metrics = {f"eval_{name}": value for name, value in self.validate().items()}
+        try:
+            metrics = {f"eval_{name}": value for name, value in self.validate().items()}
+        except TrainingError as error:
+            raise TrainingError(f"after step {self.state.global_step}, {error}; {self._advice()}") from error
         self.model.train(was_training)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def take(self, checkpoint: str) -> None:
+        """Take over what a training that was over has left: its history and its best weights."""
+        self.state = TrainerState.load_from_json(str(Path(checkpoint) / TRAINER_STATE_NAME))
+        self._load_best_model()
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         folder = Path(output_dir or self.args.output_dir)
@@ -185,12 +348,13 @@ class _Trainer(Trainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
+        processes.wait()  # each writes the state of its own random numbers
         if self.args.should_save:
             (Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / _COMPLETE).touch()
 
 
 class _Watch(TrainerCallback):  # type: ignore[misc]
-    """Reports progress, keeps the time limit and stops when the loss is not a number."""
+    """Reports progress and keeps the time limit."""
 
     def __init__(self, max_minutes: float | None, progress: ProgressCallback) -> None:
         self.deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
@@ -198,14 +362,8 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
         self.info: dict[str, float | str] = {}
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        """Keep the latest loss; raise where it is not finite."""
-        loss = (logs or {}).get("loss")
-        if loss is not None:
-            if not math.isfinite(loss):
-                raise TrainingError(
-                    f"the loss is not a number at step {state.global_step}; lower training.learning_rate "
-                    f"(now {args.learning_rate}); the last checkpoint is kept"
-                )
+        """Keep the latest loss."""
+        if (loss := (logs or {}).get("loss")) is not None:
             self.info["loss"] = round(float(loss), 4)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:
@@ -216,15 +374,14 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         """Report the step; ask for a last evaluation when time is up."""
         self.progress(ProgressEvent(_STAGE, state.global_step, state.max_steps, "steps"))
-        if time.monotonic() > self.deadline:
+        if self.deadline < math.inf and processes.any_of(time.monotonic() > self.deadline):
             control.should_evaluate = control.should_save = control.should_training_stop = True
         return control
 
 
 def _arguments(settings: TrainingConfig, folder: Path, samples: int) -> TrainingArguments:
     cuda = torch.cuda.is_available()
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    batch = settings.batch_size * processes
+    batch = settings.batch_size * processes.count()
     steps = math.ceil(math.ceil(samples / batch) / settings.accumulation)
     every = settings.eval_every * steps
     return TrainingArguments(
@@ -236,13 +393,14 @@ def _arguments(settings: TrainingConfig, folder: Path, samples: int) -> Training
         weight_decay=settings.weight_decay,
         warmup_steps=settings.warmup_steps,
         lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else "linear",
-        optim="adamw_torch",
+        optim="adamw_torch_fused",
         eval_strategy="steps",
         eval_steps=every,
         save_strategy="steps",
         save_steps=every,
         save_total_limit=2,
         load_best_model_at_end=True,
+        restore_callback_states_from_checkpoint=True,
         metric_for_best_model=METRIC,
         greater_is_better=True,
         logging_steps=max(1, steps),
@@ -257,4 +415,5 @@ def _arguments(settings: TrainingConfig, folder: Path, samples: int) -> Training
         dataloader_pin_memory=cuda,
         remove_unused_columns=False,
         ddp_find_unused_parameters=False,
+        average_tokens_across_devices=True,
     )

@@ -79,7 +79,7 @@ def chain_task(folder: Path, settings: dict[str, Any] | None = None, **changes: 
     )
 
     def validate(score: Callable[[Cases], NDArray[np.float32]]) -> dict[str, float]:
-        return metrics.summary(evaluate(score, split.valid, len(catalogue)).ranks)
+        return metrics.summary(evaluate(score, split.valid, len(catalogue), shared=True).ranks)
 
     fields: dict[str, Any] = {
         "config": config,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
-from worlds.command import Done, interrupt, kptool, refused, sets
+from worlds.command import Done, interrupt, kptool, python, refused, sets
 from worlds.ring import COMMAS, NOTICE, TWINS
 
 from kptoolkit.run import Run
@@ -94,6 +96,56 @@ def test_ctrl_c_in_fit_and_the_same_command_again(inputs: list[str], tmp_path: P
     steps = [int(text.split()[1].split("/")[0]) for text in done.stderr.splitlines() if text.startswith("train: ")]
     assert steps[0] > 4, "it goes on behind the first checkpoint"
     assert len(result(kptool("recommend", folder, "--user", "u01", "-k", 3, "--json"))) == 3
+
+
+def test_kill_9_in_fit_and_resume(inputs: list[str], tmp_path: Path) -> None:
+    """The run ends with the weights, bit for bit, of one that was not killed."""
+    settings = sets(training__epochs=12, training__eval_every=2, training__patience=100, training__precision="fp32")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    result(kptool("fit", *inputs, *settings, "--run", whole, "--json"))
+    words = ["fit", *inputs, *settings, "--run", str(killed)]
+    code, said = interrupt(words, lambda: any(killed.glob("checkpoints/*/complete")), tmp_path, by=signal.SIGKILL)
+    assert code == -signal.SIGKILL, said
+    assert json.loads((killed / "manifest.json").read_text())["status"] == "training"
+    assert result(kptool(*words, "--resume", "--json"))["training"]["epochs"] == 12
+    one, other = (Run.load(folder) for folder in (whole, killed))
+    assert np.array_equal(one.backend.score(one.split.test), other.backend.score(other.split.test))
+    weights, others = (run.backend.fitted.model.state_dict() for run in (one, other))  # type: ignore[attr-defined]
+    assert all(weight.equal(others[name]) for name, weight in weights.items())
+
+
+def test_fit_in_two_processes(inputs: list[str], tmp_path: Path) -> None:
+    """The same total batch, so the same training; one of them asks the graph, writes and speaks."""
+    reports = {}
+    for count, batch in ((1, 16), (2, 8)):
+        changes = sets(training__batch_size=batch, model__dropout=0.0)
+        words = ["fit", *inputs, *changes, "--run", str(tmp_path / f"of-{count}"), "--json"]
+        launched = ["-m", "--", "kptoolkit"] if count > 1 else ["-m", "kptoolkit"]
+        reports[count] = result(python(*launched, *words, count=count))
+    assert reports[2]["training"]["best"] == pytest.approx(reports[1]["training"]["best"], abs=1e-6)
+    assert reports[2]["knowledge"] == reports[1]["knowledge"]
+    assert reports[2]["training"]["epochs"] == reports[1]["training"]["epochs"]
+    answer = kptool("recommend", tmp_path / "of-2", "--user", "u01", "-k", 3, "--json")
+    assert len(result(answer)) == 3
+
+
+def test_what_is_wrong_ends_both_processes(inputs: list[str], tmp_path: Path) -> None:
+    done = python(
+        "-m",
+        "--",
+        "kptoolkit",
+        "fit",
+        *inputs,
+        "--data",
+        str(tmp_path / "none"),
+        "--run",
+        str(tmp_path / "run"),
+        count=2,
+    )
+    assert done.returncode == 1
+    assert "error: " in done.stderr
+    assert str(tmp_path / "none") in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_ctrl_c_in_compile_and_the_same_command_again(tmp_path: Path) -> None:

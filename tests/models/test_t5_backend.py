@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from transformers import (
     MT5Config,
@@ -16,6 +17,7 @@ from transformers import (
     UMT5Config,
     UMT5ForConditionalGeneration,
 )
+from worlds.training import learned, losses, train
 
 from kptoolkit.config import validate
 from kptoolkit.data.splits import Cases, Histories
@@ -28,7 +30,7 @@ from kptoolkit.prompts import Segment
 from kptoolkit.testing.backend import BackendSuite
 from kptoolkit.testing.worlds import ITEMS, chain_task
 
-SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.0}
+SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.0, "objective": "cloze"}
 LONG = {
     "training.epochs": 30,
     "training.eval_every": 15,
@@ -157,8 +159,60 @@ def test_checkpoints_hold_no_pickled_arguments(tmp_path: Path) -> None:
 
 
 def test_loss_that_is_no_number_names_the_step(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="step"):
-        backend().fit(chain_task(tmp_path, {"training.learning_rate": 1e30, "training.epochs": 50}))
+    steps: list[int] = []
+    task = chain_task(
+        tmp_path,
+        {"training.learning_rate": 1e30, "training.epochs": 50},
+        progress=lambda event: steps.append(event.done),
+    )
+    with pytest.raises(TrainingError, match="no weights had been evaluated") as caught:
+        backend().fit(task)
+    assert f"at step {steps[-1] + 1};" in str(caught.value), "in the middle of an epoch, not at its end"
+    assert not list(tmp_path.glob("checkpoints/*"))
+
+
+def test_loss_that_is_no_number_keeps_the_best_weights(tmp_path: Path) -> None:
+    """Four steps an epoch; behind the sixth a weight breaks."""
+    fitted = backend()
+
+    def spoil(event: ProgressEvent) -> None:
+        if event.done == 6:
+            with torch.no_grad():
+                fitted.fitted.model.whole_word.weight[1, 0] = float("nan")
+
+    with pytest.raises(TrainingError, match=r"not a number at step 7; lower training\.learning_rate") as caught:
+        fitted.fit(chain_task(tmp_path, {"training.epochs": 4}, progress=spoil))
+    best = Path(str(caught.value).rpartition(" kept in ")[2])
+    assert best == tmp_path / "checkpoints" / "checkpoint-4"
+    weights = safetensors.torch.load_file(best / "model.safetensors")
+    assert weights
+    assert all(bool(weight.isfinite().all()) for weight in weights.values())
+
+
+def test_scores_that_are_no_numbers_name_the_step(tmp_path: Path) -> None:
+    """The weights break in the last step before an evaluation."""
+    fitted = backend()
+
+    def spoil(event: ProgressEvent) -> None:
+        if event.done == 8:
+            with torch.no_grad():
+                fitted.fitted.model.whole_word.weight[1, 0] = float("nan")
+
+    with pytest.raises(TrainingError, match=r"after step 8, case \d+: .* not numbers.*kept in .*checkpoint-4"):
+        fitted.fit(chain_task(tmp_path, {"training.epochs": 4}, progress=spoil))
+
+
+def test_bf16_trains_as_fp32_does(tmp_path: Path) -> None:
+    found: dict[str, list[float]] = {}
+    for precision in ("fp32", "bf16"):
+        train(tmp_path / precision, {"training.precision": precision, "training.epochs": 4, "tree.degree": 1})
+        found[precision] = losses(tmp_path / precision)
+        weights, _ = learned(tmp_path / precision)
+        assert all(weight.dtype == torch.float32 for weight in weights.values()), "the weights stay whole"
+    assert len(found["bf16"]) == 4
+    assert np.isfinite(found["bf16"]).all()
+    np.testing.assert_allclose(found["bf16"], found["fp32"], rtol=0.02)
+    assert found["bf16"] != found["fp32"]
 
 
 def test_weights_that_are_no_numbers_are_refused(trained: tuple[T5Backend, Any], tmp_path: Path) -> None:

@@ -21,6 +21,15 @@ def line(*words: object) -> list[str]:
     return [sys.executable, "-m", "kptoolkit", *map(str, words)]
 
 
+def python(*words: str, count: int = 1, timeout: float = 300) -> Done:
+    """Run Python to its end, in ``count`` processes of torchrun when more than one; ``worlds`` can be imported."""
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(count)] if count > 1 else []
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *launcher, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, env=environment)
+
+
 def kptool(*words: object, timeout: float = 120, **environment: str) -> Done:
     """Run kptool to its end."""
     return subprocess.run(
@@ -45,7 +54,13 @@ def refused(done: Done, *says: str, code: int = 2) -> str:
     return errors[0]
 
 
-def interrupt(words: list[str], ready: Callable[[], bool], folder: Path, seconds: float = 120) -> tuple[int, str]:
+def interrupt(
+    words: list[str],
+    ready: Callable[[], bool],
+    folder: Path,
+    seconds: float = 120,
+    by: signal.Signals = signal.SIGINT,
+) -> tuple[int, str]:
     """Start kptool, press Ctrl-C once it is ready; its exit code and what it said on standard error."""
     with (folder / "said").open("w+") as said:
         process = subprocess.Popen(line(*words), stdout=subprocess.DEVNULL, stderr=said)
@@ -55,7 +70,7 @@ def interrupt(words: list[str], ready: Callable[[], bool], folder: Path, seconds
                 assert process.poll() is None, "ended before it could be interrupted: " + (folder / "said").read_text()
                 assert time.monotonic() < limit, "never became ready"
                 time.sleep(0.02)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(by)
             code = process.wait(60)
         finally:
             process.kill()

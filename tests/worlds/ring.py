@@ -26,6 +26,7 @@ SMALL: dict[str, Any] = {
     "evaluation.resamples": 200,
     "evaluation.beams": 5,
     "tree.degree": 2,
+    "model.objective": "cloze",
     "model.d_model": 16,
     "model.layers": 1,
     "model.heads": 2,

@@ -1,0 +1,155 @@
+"""Two processes of torchrun train what one trains, and one process alone needs none of it."""
+
+from __future__ import annotations
+
+import json
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from worlds.command import Done, python
+from worlds.padded import SAMPLES, collate, train_table
+from worlds.training import learned, losses, train, words
+
+from kptoolkit.models import processes
+from kptoolkit.models.t5_model import token_loss
+from kptoolkit.models.training import Epochs, Shares
+
+
+def succeed(done: Done) -> None:
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# -- alone --------------------------------------------------------------------------------------------------------
+
+
+def test_one_process_is_first_and_has_everything() -> None:
+    assert (processes.count(), processes.number(), processes.is_first()) == (1, 0, True)
+    assert processes.share(7) == slice(0, 7)
+    values = np.array([1.0, 2.0])
+    assert processes.gather(values) is values
+    assert processes.any_of(True)
+    assert not processes.any_of(False)
+    processes.wait()
+    assert not torch.distributed.is_initialized()
+
+
+# -- shares -------------------------------------------------------------------------------------------------------
+
+
+def shares_of(monkeypatch: pytest.MonkeyPatch, count: int, size: int, batch: int, epoch: int = 0) -> list[list[Any]]:
+    """The batches of every process."""
+    found = []
+    for number in range(count):
+        monkeypatch.setenv("WORLD_SIZE", str(count))
+        monkeypatch.setenv("RANK", str(number))
+        shares = Shares(Epochs(size, lambda epoch: None), batch, seed=5)
+        shares.set_epoch(epoch)
+        assert len(shares) == len(list(shares))
+        found.append(list(shares))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "batch"), [(1, 10, 4), (2, 10, 2), (2, 9, 4), (3, 19, 2), (4, 5, 8), (3, 6, 2)]
+)
+def test_all_processes_together_see_the_batches_of_one(
+    monkeypatch: pytest.MonkeyPatch, count: int, size: int, batch: int
+) -> None:
+    whole = shares_of(monkeypatch, 1, size, batch * count)[0]
+    parts = shares_of(monkeypatch, count, size, batch)
+    assert len({len(part) for part in parts}) == 1, "every process takes as many steps"
+    joined = [[sample for share in step for sample in share if sample >= 0] for step in zip(*parts, strict=True)]
+    assert joined == whole
+    assert sorted(chain(*joined)) == list(range(size))
+    for step in zip(*parts, strict=True):
+        assert all(share == [-1] or -1 not in share for share in step)
+        sizes = [len([sample for sample in share if sample >= 0]) for share in step]
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_every_epoch_has_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (shares_of(monkeypatch, 1, 30, 30, epoch)[0][0] for epoch in (0, 1))
+    assert first != second
+    assert shares_of(monkeypatch, 1, 30, 30, 1)[0][0] == second
+
+
+def test_losses_of_shares_sum_to_the_loss_of_the_batch() -> None:
+    labels = collate(list(range(8)))["labels"]
+    logits = torch.randn(8, labels.shape[1], SAMPLES, generator=torch.Generator().manual_seed(0))
+    targets = (labels != -100).sum()
+    parts = [token_loss(logits[part], labels[part], targets) for part in (slice(0, 3), slice(3, 8))]
+    whole = token_loss(logits, labels)
+    torch.testing.assert_close(sum(parts), whole)
+    torch.testing.assert_close(whole, torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten()))
+    nothing = token_loss(logits[:1], torch.full_like(labels[:1], -100), targets)
+    assert nothing == 0, "a process left without samples adds nothing"
+
+
+# -- two ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_unequal_numbers_of_targets_weigh_alike(tmp_path: Path) -> None:
+    """21 samples in batches of 4: the last batch has one, so that one of two processes has none."""
+    train_table(tmp_path / "one", 4)
+    succeed(python("-m", "worlds.padded", str(tmp_path / "two"), "2", count=2))
+    one, two = (json.loads((tmp_path / name / "losses.json").read_text()) for name in ("one", "two"))
+    assert len(one["losses"]) == 4
+    np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5)
+    np.testing.assert_allclose(two["weights"], one["weights"], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
+    """59 readers in batches of 58: the last batch has one."""
+    settings = {"training.epochs": 4, "training.eval_every": 2, "training.learning_rate": 0.01, "tree.degree": 1}
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(one, settings | {"training.batch_size": 58}, readers=59)
+    succeed(python(*words(two, settings | {"training.batch_size": 29}, readers=59), count=2))
+    assert len(losses(one)) == 4
+    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4)
+    (weights, result), (expected, expected_result) = learned(two), learned(one)
+    assert weights.keys() == expected.keys()
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, expected[name], atol=2e-4, rtol=1e-3, msg=name)
+    assert result["epochs"] == expected_result["epochs"] == 4
+    assert result["best"] == pytest.approx(expected_result["best"], abs=1e-6)
+
+
+GATHER = """
+import numpy as np
+from kptoolkit.models import processes
+own = np.arange(10, dtype=float)[processes.share(3)]  # one row, then two
+assert processes.gather(own).tolist() == [0.0, 1.0, 2.0]
+assert processes.gather(np.zeros(processes.number())).tolist() == [0.0], "the first brings nothing"
+assert processes.any_of(processes.number() == 1) and not processes.any_of(False)
+processes.wait()
+"""
+
+
+@pytest.mark.slow
+def test_gathering(tmp_path: Path) -> None:
+    (tmp_path / "gather.py").write_text(GATHER)
+    succeed(python(str(tmp_path / "gather.py"), count=2))
+
+
+FAIL = """
+from kptoolkit.models import processes
+if processes.number() == 1:
+    raise SystemExit("this one fails")
+processes.wait()
+raise SystemExit("never said")
+"""
+
+
+@pytest.mark.slow
+def test_an_error_in_one_process_ends_all(tmp_path: Path) -> None:
+    (tmp_path / "fail.py").write_text(FAIL)
+    done = python(str(tmp_path / "fail.py"), count=2)
+    assert done.returncode == 1
+    assert "this one fails" in done.stderr
+    assert "never said" not in done.stderr

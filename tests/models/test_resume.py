@@ -1,0 +1,112 @@
+"""A training that was cut off goes on and ends as if it had not been."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from worlds.command import python
+from worlds.training import learned, train, words
+
+SETTINGS = {"training.epochs": 5, "training.eval_every": 1, "training.learning_rate": 0.01, "tree.degree": 1}
+"""Four steps an epoch."""
+DROPOUT = {"dropout": 0.2}
+IDLE = SETTINGS | {"training.epochs": 50, "training.learning_rate": 1e-12, "training.patience": 3}
+"""Nothing is learned: training ends by lack of patience after the fourth evaluation."""
+
+
+def same(one: Path, other: Path) -> None:
+    """Hold that two trainings ended alike, to the last bit: the best weights and those of the last step."""
+    (weights, result), (expected, expected_result) = learned(one), learned(other)
+    assert result == expected_result
+    last = max(checkpoints(one))
+    assert last == max(checkpoints(other))
+    files = [
+        safetensors.torch.load_file(folder / f"checkpoints/checkpoint-{last}/model.safetensors")
+        for folder in (one, other)
+    ]
+    for found, wanted in ((weights, expected), files):
+        assert found.keys() == wanted.keys()
+        for name, weight in found.items():
+            assert torch.equal(weight, wanted[name]), name
+
+
+def checkpoints(folder: Path) -> set[int]:
+    """Steps of the checkpoints that are there."""
+    return {int(path.name.split("-")[1]) for path in folder.glob("checkpoints/*")}
+
+
+def cut_off(folder: Path, step: int, settings: dict[str, Any], options: dict[str, Any] | None = None) -> None:
+    """Train in a process that is killed at a step."""
+    done = python(*words(folder, settings, options, kill_at=step))
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not (folder / "result.json").exists()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(folder, SETTINGS, DROPOUT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that was killed in the middle of its fourth epoch."""
+    folder = tmp_path_factory.mktemp("killed")
+    cut_off(folder, 14, SETTINGS, DROPOUT)
+    return folder
+
+
+@pytest.mark.slow
+def test_killed_in_mid_epoch(whole: Path, killed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(killed, tmp_path / "run"))
+    assert max(checkpoints(folder)) == 12
+    assert train(folder, SETTINGS, DROPOUT, resume=True)[0] == 13
+    same(folder, whole)
+
+
+@pytest.mark.slow
+def test_killed_while_a_checkpoint_was_written(whole: Path, killed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(killed, tmp_path / "run"))
+    (folder / "checkpoints" / "checkpoint-12" / "complete").unlink()
+    (folder / "checkpoints" / "checkpoint-12" / "optimizer.pt").write_bytes(b"half")
+    (earlier,) = checkpoints(folder) - {12}
+    assert train(folder, SETTINGS, DROPOUT, resume=True)[0] == earlier + 1
+    same(folder, whole)
+
+
+@pytest.mark.slow
+def test_patience_counts_on(tmp_path: Path) -> None:
+    train(tmp_path / "whole", IDLE)
+    assert learned(tmp_path / "whole")[1]["epochs"] == 4
+    cut_off(tmp_path / "cut", 14, IDLE)
+    train(tmp_path / "cut", IDLE, resume=True)
+    same(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_killed_after_the_last_step(tmp_path: Path) -> None:
+    """Patience was at its end, the run was not written, its folder was moved: going on trains nothing more."""
+    train(tmp_path / "whole", IDLE)
+    assert min(checkpoints(tmp_path / "whole")) == 4, "the best is not the last"
+    train(tmp_path / "begun", IDLE)
+    shutil.move(tmp_path / "begun", tmp_path / "cut")
+    (tmp_path / "cut" / "weights.safetensors").unlink()
+    assert train(tmp_path / "cut", IDLE, resume=True) == []
+    same(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_begun_anew_where_another_training_was(whole: Path, tmp_path: Path) -> None:
+    """Checkpoints of the earlier training, further on than the new one, do not push out the new ones."""
+    folder = tmp_path / "run"
+    train(folder, SETTINGS | {"training.epochs": 8}, DROPOUT)
+    assert max(checkpoints(folder)) == 32
+    assert train(folder, SETTINGS, DROPOUT)[0] == 1
+    assert max(checkpoints(folder)) == 20
+    same(folder, whole)

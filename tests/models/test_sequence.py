@@ -1,0 +1,289 @@
+"""The objective `sequence`: the conformance suite, causality, knowledge once per item, items that come later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kptoolkit.config import validate
+from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.knowledge import KnowledgeSource
+from kptoolkit.data.sequences import padded
+from kptoolkit.data.splits import Cases, Histories
+from kptoolkit.errors import InputError, PromptTooLongError, RunError
+from kptoolkit.evaluation.controls import CONTROLS
+from kptoolkit.models.knowledge import TreeTable
+from kptoolkit.models.t5 import T5Backend
+from kptoolkit.models.t5_options import T5Options
+from kptoolkit.testing.backend import BackendSuite
+from kptoolkit.testing.worlds import ITEMS, chain_task
+
+SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.0}
+LONG = {
+    "training.epochs": 20,
+    "training.eval_every": 10,
+    "training.learning_rate": 0.01,
+    "training.warmup_steps": 10,
+    "tree.degree": 2,
+}
+
+
+class TestFacts(BackendSuite):
+    backend = T5Backend
+    options = SMALL
+    settings = LONG
+
+
+class TestFactsAlone(BackendSuite):
+    backend = T5Backend
+    options = SMALL | {"alike": False, "cross_attention": True}
+    settings = LONG
+
+
+class TestTreesOfPhrases(BackendSuite):
+    backend = T5Backend
+    options = SMALL | {"knowledge": "tree", "trees_a_step": 8}
+    settings = LONG
+
+
+class TestTreesOfSubwords(BackendSuite):
+    backend = T5Backend
+    options = SMALL | {"knowledge": "tree", "tokens": "subword", "vocabulary": 600, "trees_a_step": 0}
+    settings = LONG
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "facts": {},
+    "cross": {"cross_attention": True},
+    "tree": {"knowledge": "tree", "cross_attention": True},
+}
+
+
+def backend(**options: Any) -> T5Backend:
+    return T5Backend(validate(T5Options, SMALL | options, "model"))
+
+
+@pytest.fixture(scope="module", params=list(VARIANTS))
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[T5Backend, Any]:
+    task = chain_task(tmp_path_factory.mktemp("trained"), LONG)
+    fitted = backend(**VARIANTS[request.param])
+    fitted.fit(task)
+    return fitted, task
+
+
+def scores_at_every_place(fitted: T5Backend, items: list[int]) -> torch.Tensor:
+    """``(L, n)`` logits behind every item of a history."""
+    state = fitted.fitted
+    state.current()
+    words = torch.tensor(state.words[-1], dtype=torch.long)
+    with torch.inference_mode():
+        logits: torch.Tensor = state.model(torch.tensor([items]), words)["logits"][0]
+    return logits
+
+
+def test_scores_up_to_t_do_not_know_what_follows(trained: tuple[T5Backend, Any]) -> None:
+    fitted, _ = trained
+    one = scores_at_every_place(fitted, [3, 4, 5, 6, 7])
+    other = scores_at_every_place(fitted, [3, 4, 5, 17, 2])
+    torch.testing.assert_close(one[:3], other[:3], rtol=1e-5, atol=1e-5)
+    assert (one[3:] - other[3:]).abs().max() > 1e-2, "and what was read counts"
+
+
+def test_scores_up_to_t_do_not_know_the_knowledge_of_what_follows(tmp_path: Path) -> None:
+    """Item 9 follows item 5. With its facts taken away, nothing changes before it but the score of item 9 itself."""
+    fitted, history = backend(cross_attention=True, alike=False), [3, 4, 5, 9, 7]
+    fitted.fit(chain_task(tmp_path, LONG))
+    before = scores_at_every_place(fitted, history)
+    order = np.arange(ITEMS)
+    order[9] = -1
+    fitted.use_trees(lambda trees: trees.permuted(order))
+    after = scores_at_every_place(fitted, history)
+    others = [item for item in range(ITEMS) if item != 9]
+    torch.testing.assert_close(before[:3, others], after[:3, others], rtol=1e-5, atol=1e-5)
+    assert (before[3:, others] - after[3:, others]).abs().max() > 1e-3
+
+
+def test_scores_are_those_of_the_training_pass(trained: tuple[T5Backend, Any]) -> None:
+    fitted, _ = trained
+    histories = [[0, 1, 2], [7], [5, 6, 7, 8, 9, 10]]
+    ranked = fitted.score(Cases.of(Histories.of(histories)))
+    for row, history in enumerate(histories):
+        expected = scores_at_every_place(fitted, history)[-1].log_softmax(-1).numpy()
+        np.testing.assert_allclose(ranked[row], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_long_history_is_read_from_its_end(trained: tuple[T5Backend, Any]) -> None:
+    fitted, _ = trained
+    long = np.resize(np.arange(ITEMS), 5000).tolist()
+    scores = fitted.score(Cases.of(Histories.of([long, long[-50:]])))
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-4, atol=1e-5)
+    assert np.isfinite(scores).all()
+
+
+def test_an_item_never_trained_has_no_token_of_its_own(tmp_path: Path) -> None:
+    task = chain_task(tmp_path, LONG)
+    keep = task.split.train.items != 11
+    lengths = np.bincount(task.split.train.rows[keep], minlength=len(task.split.train))
+    train = Histories(np.concatenate([[0], np.cumsum(lengths)]), task.split.train.items[keep])
+    fitted = backend()
+    fitted.fit(chain_task(tmp_path / "without", LONG, split=type(task.split)(**{**vars(task.split), "train": train})))
+    vectors, knowledge = fitted.fitted.current()
+    torch.testing.assert_close(vectors[11], knowledge[11])
+    assert vectors[11].abs().sum() > 0, "its facts speak for it"
+    assert (vectors[10] - knowledge[10]).abs().sum() > 0
+
+
+def test_an_item_without_triples_is_ranked_by_its_token(trained: tuple[T5Backend, Any]) -> None:
+    fitted, _ = trained
+    unlinked = ITEMS - 1
+    assert np.diff(fitted.fitted.knowledge.trees.indptr)[unlinked] == 0
+    scores = fitted.score(Cases.of(Histories.of([[ITEMS - 4, ITEMS - 3, ITEMS - 2]])))
+    assert np.isfinite(scores).all()
+    assert scores[0, unlinked] > np.median(scores[0])
+
+
+def test_trees_are_encoded_once_and_kept(tmp_path: Path) -> None:
+    fitted = backend(knowledge="tree", trees_a_step=4)
+    fitted.fit(chain_task(tmp_path, LONG))
+    state = fitted.fitted
+    assert isinstance(state.model.knowledge, TreeTable)
+    state.current()
+    kept = state.model.knowledge.kept.clone()
+    read = []
+    state.model.tree.t5.encoder.register_forward_pre_hook(lambda *_: read.append(1))
+    fitted.score(Cases.of(Histories.of([[1, 2], [3, 4]])))
+    assert not read, "no tree is encoded for a user"
+    state.forget()
+    fitted.score(Cases.of(Histories.of([[1, 2], [3, 4]])))
+    assert len(read) == 1, "24 trees, one batch, whoever asks"
+    torch.testing.assert_close(state.model.knowledge.kept, kept)
+
+
+def test_gradients_reach_the_encoder_through_the_trees_of_the_step(tmp_path: Path) -> None:
+    fitted = backend(knowledge="tree", trees_a_step=4)
+    fitted.fit(chain_task(tmp_path, LONG))
+    state = fitted.fitted
+    from kptoolkit.models.sequence_state import tree_tensors
+
+    items, labels = torch.tensor([[0, 1, 2]]), torch.tensor([[1, 2, 3]])
+    words = torch.tensor(state.words[0], dtype=torch.long)
+    rows = np.array([1, 2])
+    for trees, reached in ((None, False), (tree_tensors(rows, state.assembler().assemble(rows)), True)):
+        state.model.zero_grad()
+        state.model(items, words, labels, trees=trees)["loss"].backward()
+        gradient = state.model.tree.t5.encoder.block[0].layer[0].SelfAttention.q.weight.grad
+        assert (gradient is not None and bool(gradient.abs().sum() > 0)) is reached
+
+
+def test_no_knowledge_leaves_tokens_alone(tmp_path: Path) -> None:
+    fitted = backend()
+    fitted.fit(chain_task(tmp_path, LONG, knowledge_change=CONTROLS["no-knowledge"]))
+    vectors, knowledge = fitted.fitted.current()
+    assert knowledge.abs().sum() == 0
+    assert len(fitted.fitted.model.alike.other) == 0
+    assert vectors.abs().sum() > 0
+
+
+@pytest.mark.parametrize("options", [{}, {"knowledge": "tree"}])
+@pytest.mark.parametrize("settings", [{"tree.ranking": "random"}, {"prompts.variants": "epoch"}])
+def test_knowledge_that_varies_by_epoch(tmp_path: Path, settings: dict[str, Any], options: dict[str, Any]) -> None:
+    task = chain_task(tmp_path, settings | {"training.epochs": 4, "tree.degree": 1})
+    first = len(task.knowledge.trees(0).prompt) and len(task.knowledge.pool)
+    fitted = backend(**options)
+    fitted.fit(task)
+    assert len(task.knowledge.pool) > first, "later epochs bring new prompts"
+    assert np.isfinite(fitted.score(task.split.test)).all()
+
+
+def test_weights_that_are_no_numbers_are_refused(trained: tuple[T5Backend, Any], tmp_path: Path) -> None:
+    fitted, _ = trained
+    weight = fitted.fitted.model.tree.t5.decoder.final_layer_norm.weight
+    kept = weight.detach().clone()
+    with torch.no_grad():
+        weight[0] = float("nan")
+    fitted.save(tmp_path)
+    with torch.no_grad():
+        weight.copy_(kept)
+    with pytest.raises(RunError, match="not numbers"):
+        T5Backend.load(tmp_path, fitted.options)
+
+
+def test_vectors_are_saved_with_the_run(trained: tuple[T5Backend, Any], tmp_path: Path) -> None:
+    fitted, task = trained
+    fitted.save(tmp_path)
+    loaded = T5Backend.load(tmp_path, fitted.options)
+    read: list[int] = []
+    loaded.fitted.model.tree.t5.encoder.register_forward_pre_hook(lambda *_: read.append(1))
+    np.testing.assert_allclose(loaded.score(task.split.test), fitted.score(task.split.test), rtol=1e-5, atol=1e-5)
+    assert not read
+
+
+def test_a_name_alone_must_fit(tmp_path: Path) -> None:
+    options = {"knowledge": "tree", "tokens": "subword", "vocabulary": 300}
+    task = chain_task(tmp_path, {"tree.max_tokens": 8})
+    task.catalogue.titles[3] = "A book with a very long title that no budget of eight tokens holds"
+    with pytest.raises(PromptTooLongError, match=r"tree\.max_tokens allows 8"):
+        backend(**options).fit(task)
+
+
+def test_no_beam_search(trained: tuple[T5Backend, Any]) -> None:
+    fitted, task = trained
+    with pytest.raises(InputError, match="no beam search"):
+        fitted.beam_search(task.split.test, 5)
+
+
+def extended(task: Any, facts_of: int) -> tuple[Catalogue, KnowledgeSource]:
+    """The catalogue with a new item that has the author of item ``facts_of`` and precedes the same next item."""
+    old, around = task.catalogue, task.knowledge.neighbourhoods
+    catalogue = Catalogue(
+        np.append(old.item_ids, "new"), np.append(old.titles, "New"), np.append(old.entity_ids, "e-new")
+    )
+    rows = [
+        (str(around.ids[around.near[row]]), around.relations[around.relation[row]], str(around.ids[around.far[row]]),
+         bool(around.forward[row]))
+        for row in range(len(around.far))
+    ]  # fmt: skip
+    twin = str(old.entity_ids[facts_of])
+    rows += [("e-new", relation, far, forward) for near, relation, far, forward in rows if near == twin]
+    nodes = {str(i): (str(n), int(d)) for i, n, d in zip(around.ids, around.names, around.degrees, strict=True)}
+    nodes["e-new"] = ("New", 3)
+    asked = [entity if entity is not None else "" for entity in catalogue.entity_ids]
+    found = type(around).of_rows(asked, nodes, rows, hops=2)
+    known = task.knowledge
+    return catalogue, KnowledgeSource(found, catalogue, known.pack, known.tree, known.prompts, known.max_degree)
+
+
+def test_a_new_item_is_ranked_without_training(trained: tuple[T5Backend, Any], tmp_path: Path) -> None:
+    """It stands where item 12 stands in the graph; whoever is to read item 12 next finds it above the median."""
+    fitted, task = trained
+    fitted.save(tmp_path)
+    grown = T5Backend.load(tmp_path, fitted.options)
+    old = grown.score(Cases.of(Histories.of([[9, 10, 11]])))
+    grown.extend(*extended(task, 12))
+    scores = grown.score(Cases.of(Histories.of([[9, 10, 11], [8, 9, 10, 11]])))
+    assert scores.shape == (2, ITEMS + 1)
+    assert (scores[:, ITEMS] > np.median(scores, axis=1)).all()
+    gone = scores[0, :ITEMS] - np.logaddexp.reduce(scores[0, :ITEMS])
+    np.testing.assert_allclose(gone, old[0], atol=0.2, err_msg="the others keep their places")
+    folder = tmp_path / "again"
+    folder.mkdir()
+    grown.save(folder)
+    again = T5Backend.load(folder, fitted.options)
+    np.testing.assert_allclose(again.score(Cases.of(Histories.of([[9, 10, 11], [8, 9, 10, 11]]))), scores, atol=1e-5)
+
+
+def test_padding_changes_nothing(trained: tuple[T5Backend, Any]) -> None:
+    fitted, _ = trained
+    rows = padded(Histories.of([[1, 2], [4, 5, 6, 7]]), 50)
+    assert rows.tolist() == [[1, 2, -1, -1], [4, 5, 6, 7]]
+    state = fitted.fitted
+    state.current()
+    with torch.inference_mode():
+        words = torch.tensor(state.words[0], dtype=torch.long)
+        together = state.model(torch.from_numpy(rows), words)["logits"][0, :2]
+        alone = state.model(torch.from_numpy(rows[:1, :2]), words)["logits"][0]
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,57 @@
+"""A training whose samples have unequal numbers of targets: ``python -m worlds.padded FOLDER BATCH``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from kptoolkit.config import TrainingConfig
+from kptoolkit.models import processes
+from kptoolkit.models.t5_model import token_loss
+from kptoolkit.models.training import Epochs, train
+from kptoolkit.progress import silent
+
+SAMPLES, WIDTH = 21, 5
+
+
+class Table(nn.Module):
+    """Guesses ``(B, T)`` tokens from the sample's number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(SAMPLES, WIDTH * SAMPLES)
+
+    def forward(
+        self, sample: torch.Tensor, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Logits and loss."""
+        logits = self.table(sample).view(len(sample), WIDTH, SAMPLES)
+        return {"logits": logits, "loss": token_loss(logits, labels, num_items_in_batch)}
+
+
+def collate(samples: list[int]) -> dict[str, torch.Tensor]:
+    """Sample n has 1 + n % WIDTH targets."""
+    numbers = torch.tensor(samples)
+    labels = numbers[:, None].repeat(1, WIDTH)
+    labels[torch.arange(WIDTH)[None, :] > numbers[:, None] % WIDTH] = -100
+    return {"sample": numbers, "labels": labels}
+
+
+def train_table(folder: Path, batch: int) -> None:
+    """Train; write the loss of every epoch and the weights."""
+    torch.manual_seed(1)
+    model, data = Table(), Epochs(SAMPLES, lambda epoch: None)
+    settings = TrainingConfig(epochs=4, batch_size=batch, eval_every=4, learning_rate=0.1, warmup_steps=0)
+    folder.mkdir(exist_ok=True)
+    trainer = train(model, data, collate, lambda: {"NDCG@10": 1.0}, settings, folder, resume=False, progress=silent)
+    if processes.is_first():
+        losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
+        (folder / "losses.json").write_text(json.dumps({"losses": losses, "weights": model.table.weight.tolist()}))
+
+
+if __name__ == "__main__":
+    train_table(Path(sys.argv[1]), int(sys.argv[2]))

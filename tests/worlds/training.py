@@ -1,0 +1,89 @@
+"""A training as a process of its own: ``python -m worlds.training FOLDER SETTINGS OPTIONS HOW``, the last three JSON.
+
+Trains the shipped backend on the ring of readers and writes ``weights.safetensors`` and ``result.json`` into FOLDER.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+
+from kptoolkit.config import validate
+from kptoolkit.data.splits import Histories
+from kptoolkit.models import FitTask, processes
+from kptoolkit.models.t5 import T5Backend
+from kptoolkit.models.t5_options import T5Options
+from kptoolkit.progress import ProgressEvent
+from kptoolkit.testing.worlds import USERS, chain_task
+
+TINY: dict[str, Any] = {"d_model": 16, "heads": 2, "layers": 1, "dropout": 0.0}
+
+
+def words(folder: Path, settings: dict[str, Any], options: dict[str, Any] | None = None, **how: Any) -> list[str]:
+    """What to put behind ``python`` or ``torchrun`` to call :func:`train` in a process."""
+    return ["-m", "worlds.training", str(folder), *map(json.dumps, (settings, options or {}, how))]
+
+
+def train(
+    folder: Path,
+    settings: dict[str, Any],
+    options: dict[str, Any] | None = None,
+    *,
+    resume: bool = False,
+    readers: int = USERS,
+    kill_at: int | None = None,
+) -> list[int]:
+    """Train, write what was learned and give the steps that were taken.
+
+    Args:
+        folder: Where to.
+        settings: Of the task.
+        options: Of the model.
+        resume: Go on.
+        readers: How many readers have training events.
+        kill_at: The step at which the process kills itself, as ``kill -9`` would.
+    """
+    steps = []
+
+    def told(event: ProgressEvent) -> None:
+        steps.append(event.done)
+        if event.done == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    backend = T5Backend(validate(T5Options, TINY | (options or {}), "model"))
+    result = backend.fit(_with_readers(chain_task(folder, settings, resume=resume, progress=told), readers))
+    if processes.is_first():
+        weights = {name: weight.clone() for name, weight in backend.fitted.model.state_dict().items()}
+        safetensors.torch.save_file(weights, folder / "weights.safetensors")  # tied ones too, whatever their first name
+        (folder / "result.json").write_text(json.dumps({"epochs": result.epochs, "best": dict(result.best)}))
+    return steps
+
+
+def learned(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Weights and result that :func:`train` wrote."""
+    weights = safetensors.torch.load_file(folder / "weights.safetensors")
+    return weights, json.loads((folder / "result.json").read_text())
+
+
+def losses(folder: Path) -> list[float]:
+    """The loss of every epoch up to the newest checkpoint."""
+    newest = max(folder.glob("checkpoints/*/trainer_state.json"), key=lambda path: int(path.parent.name.split("-")[1]))
+    return [row["loss"] for row in json.loads(newest.read_text())["log_history"] if "loss" in row]
+
+
+def _with_readers(task: FitTask, readers: int) -> FitTask:
+    train = task.split.train
+    fewer = [train[row].tolist() if row < readers else [] for row in range(len(train))]
+    return replace(task, split=replace(task.split, train=Histories.of(fewer)))
+
+
+if __name__ == "__main__":
+    settings, options, how = map(json.loads, sys.argv[2:])
+    train(Path(sys.argv[1]), settings, options, **how)
