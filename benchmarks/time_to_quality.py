@@ -160,6 +160,7 @@ def sequence(bench: harness.Bench, name: str, world: World, seed: int) -> Learne
         nonlocal paused
         paused += ranking
         curve.append((bench.cost(bench.now() - begun - paused), quality))
+        bench.say(f"{name}, sequence, epoch {len(curve)}: NDCG@10 {quality:.4f}, {curve[-1][0]:.1f} s")
 
     with tempfile.TemporaryDirectory() as folder:
         backend = fitted(world, settings, Path(folder), watch=watch)
