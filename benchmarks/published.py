@@ -323,15 +323,21 @@ class Procedure:
         """A batch where the model is."""
         return {name: tensor.to(self.device) for name, tensor in batch.items()}
 
-    def recommend(self, cases: Cases, k: int) -> list[list[int | None]]:
-        """The strings of the beams as items, best first; ``None`` is a string that is no item's title."""
+    def recommend(self, cases: Cases, k: int, tokens: int = 24) -> list[list[int | None]]:
+        """The strings of the beams as items, best first; ``None`` is a string that is no item's title.
+
+        Args:
+            cases: Histories.
+            k: Strings of each case.
+            tokens: Most tokens to decode; beams of a trained model end sooner.
+        """
         found: list[list[int | None]] = []
         for first in range(0, len(cases), self.shape.batch):
-            found += self._beams(cases.take(slice(first, first + self.shape.batch)), k)
+            found += self._beams(cases.take(slice(first, first + self.shape.batch)), k, tokens)
         return found
 
     @torch.inference_mode()
-    def _beams(self, cases: Cases, k: int) -> list[list[int | None]]:
+    def _beams(self, cases: Cases, k: int, tokens: int) -> list[list[int | None]]:
         self.model.eval()
         histories = cases.histories.latest(HISTORY)
         made = [self.samples.sample(int(user), histories[row].tolist()) for row, user in enumerate(cases.user)]
@@ -341,7 +347,7 @@ class Procedure:
             attention_mask=batch["ids"] != self.samples.tokenizer.pad_id,
             num_beams=BEAMS,
             num_return_sequences=BEAMS,
-            max_new_tokens=24,
+            max_new_tokens=tokens,
             do_sample=False,
             early_stopping=True,
         )
