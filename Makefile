@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check constraints
+.PHONY: help setup demo test check constraints bench bench-cuda bench-env
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -16,6 +16,8 @@ help:
 	@echo "make demo         run kptool demo: graph, prompts, tree, training, recommendations"
 	@echo "make test         lint, types and all tests"
 	@echo "make check        lint and types only"
+	@echo "make bench        the benchmarks, quick; make bench-env first adds RecTools for one baseline"
+	@echo "make bench-cuda   the same on a GPU"
 	@echo "make constraints  write the versions installed in .venv to constraints.txt"
 
 setup: $(READY)
@@ -43,6 +45,22 @@ check: setup
 
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not cuda" -n 2 --dist loadgroup $(PYTEST_OPTIONS)
+
+BENCHMARKS := training inference time_to_quality growth_model
+RECTOOLS := .venv-rectools
+
+bench bench-cuda: setup
+	@mkdir -p build/benchmarks
+	@for name in $(BENCHMARKS); do \
+	  echo "== $$name"; \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name --quick --device $(if $(findstring cuda,$@),cuda,cpu) \
+	    --json build/benchmarks/$$name-$@.json; \
+	done
+
+bench-env: setup
+	$(BIN)/python -m venv $(RECTOOLS)
+	$(RECTOOLS)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint benchmarks/constraints-rectools.txt 'rectools[torch]'
 
 constraints: setup
 	@$(BIN)/python -m pip freeze --exclude-editable \

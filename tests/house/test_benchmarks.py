@@ -1,0 +1,118 @@
+"""The benchmarks explain themselves, judge rightly and write what they promise; no time is measured here."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import growth_model, harness, worlds
+from kptoolkit.models.mask import visible
+
+PROGRAMS = ("training", "inference", "time_to_quality", "growth_model")
+COLUMNS = ["name", "unit", "baseline", "ours", "ratio", "goal", "holds"]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_help_answers(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--help"])
+    with pytest.raises(SystemExit) as end:
+        importlib.import_module(f"benchmarks.{name}").main()
+    assert end.value.code == 0
+    said = capsys.readouterr().out
+    for option in ("--quick", "--json FILE", "--device", f"python -m benchmarks.{name}"):
+        assert option in said
+
+
+def test_goals_are_judged_by_the_ratio_or_by_the_figure_alone() -> None:
+    row = harness.Row.of("a", "users a CPU s", 4.0, 8.0, ">= 2")
+    assert (row.ratio, row.holds) == (2.0, True)
+    assert harness.Row.of("a", "CPU s", 4.0, 8.0, "<= 1").holds is False
+    assert harness.Row.of("a", "slope", None, 0.5, "<= 1").holds is True
+    assert harness.Row.of("a", "CPU s", 4.0, None, "<= 1").holds is False
+    assert harness.Row.of("a", "CPU s", 4.0, 2.0).holds is None
+
+
+def test_json_holds_rows_and_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def measure(bench: harness.Bench) -> None:
+        seconds = bench.timed("sums", lambda: sum(range(1000)), 3)
+        bench.add("sums", "s", 1.0, seconds, "<= 1")
+        bench.notes["a word"] = "to people"
+
+    harness.run(harness.parser("Sums."), measure, ["--quick", "--json", str(tmp_path / "out.json")])
+    said = capsys.readouterr().out
+    assert "| sums" in said
+    assert "- a word: to people" in said
+    written = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert list(written) == ["rows", "manifest"]
+    assert [list(row) for row in written["rows"]] == [COLUMNS]
+    assert {"versions", "machine", "threads", "seeds", "command", "git_commit", "repeats"} <= written["manifest"].keys()
+    assert len(written["manifest"]["repeats"]["sums"]) == 3
+
+
+def test_without_data_the_error_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(harness.DATA, raising=False)
+    with pytest.raises(SystemExit) as end:
+        harness.run(harness.parser("x"), lambda bench: worlds.real("movies") and None, [])
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith("error: this benchmark needs the folder movies in $KPTOOL_DATA")
+
+
+def test_cuda_without_a_device_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    with pytest.raises(SystemExit) as end:
+        harness.run(harness.parser("x"), lambda bench: None, ["--device", "cuda"])
+    assert end.value.code == 1
+    assert "torch sees no CUDA device" in capsys.readouterr().err
+
+
+def test_exponents_are_slopes() -> None:
+    found = [{"items": size, "step": 3.0 * size**2} for size in (0, 10, 100, 1000)]
+    assert growth_model.exponent(found, "items", "step") == pytest.approx(2.0)
+
+
+def test_the_published_mask_is_the_trees() -> None:
+    import torch
+
+    from benchmarks.published import Samples, _append, _mask
+
+    world = worlds.synthetic(worlds.Size(items=60, users=8, history=8, triples=4), 1)
+    samples = Samples(world, world.split().train, seed=1, max_tokens=200)
+    sample = samples.window(0)
+    assert 100 < len(sample.ids) <= 200
+    assert sample.target[0] == samples.tokenizer.sentinels[0] == sample.ids[sample.ids == sample.target[0]][0]
+    columns: tuple[list[int], ...] = ([], [], [], [])
+    for number, above in ((0, -1), (1, 0), (2, 0), (3, 1), (4, 3)):
+        _append(*columns, [[7, 8]], number, above)
+    node, parent = np.array(columns[2]), np.array(columns[3])
+    expected = visible(torch.tensor(node)[None], torch.tensor(parent)[None])[0].numpy()
+    assert np.array_equal(_mask(node, parent), expected)
+    assert columns[1] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+
+
+def test_the_published_procedure_learns_and_answers() -> None:
+    from benchmarks.published import Procedure, Shape
+
+    world = worlds.synthetic(worlds.Size(items=30, users=16, history=6, triples=2), 1)
+    procedure = Procedure(world, Shape("least", 16, 1, 2, 16), 1, "cpu")
+    batches = procedure.batches()
+    losses = [procedure.step(next(batches)) for _ in range(30)]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+    found = procedure.recommend(world.split().test.take(slice(0, 2)), 20)
+    assert [len(items) for items in found] == [20, 20]
+
+
+def test_a_bench_counts_the_seconds_of_its_device() -> None:
+    spent = harness.Spent(cpu=1.0, wall=2.0)
+    assert harness.Bench(argparse.Namespace(device="cpu")).cost(spent) == 1.0
+    assert harness.Bench(argparse.Namespace(device="cuda")).cost(spent) == 2.0
