@@ -87,10 +87,9 @@ class Sequence:
         for first in range(0, len(cases), _SCORE_BATCH):
             rows = np.arange(first, min(first + _SCORE_BATCH, len(cases)))
             items = padded(cases.histories.take(rows), state.history)
-            latest = torch.from_numpy(np.maximum((items >= 0).sum(axis=1) - 1, 0)).to(state.device)
             with torch.inference_mode():
-                states = state.model.read(vectors, knowledge, torch.from_numpy(items).to(state.device), words)
-                logits = states[torch.arange(len(rows), device=state.device), latest] @ vectors.T  # (B, n)
+                states = state.model.read_last(vectors, knowledge, torch.from_numpy(items).to(state.device), words)
+                logits = states @ vectors.T  # (B, n)
                 if state.model.alike is not None:
                     logits += torch.from_numpy(self._alike(items)).to(state.device)
                 out[rows] = logits.float().log_softmax(-1).cpu().numpy()

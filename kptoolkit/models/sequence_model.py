@@ -16,6 +16,9 @@ from kptoolkit.models.knowledge import AlikeHead, FactBag, TreeTable, TreeTokens
 from kptoolkit.models.mask import additive
 from kptoolkit.models.t5_model import TreeT5
 
+_SHARED_BIAS = ("t5", "mt5")
+"""Models whose layers share the first one's relative position bias."""
+
 
 class SequenceT5(nn.Module):
     """Predicts the next item behind every item of a history; input and output share the items' vectors.
@@ -95,20 +98,51 @@ class SequenceT5(nn.Module):
         Returns:
             ``(B, L, d)``; state t has seen items up to t.
         """
-        rows = items.clamp(min=0)
-        before = self.tree.t5.shared(words).expand(len(items), -1, -1)  # (B, P, d)
-        embedded = torch.cat([before, vectors[rows] * (items >= 0).unsqueeze(-1)], dim=1)  # (B, P + L, d)
+        embedded = self._embedded(vectors, items, words)
         told: dict[str, torch.Tensor] = {}
         if self.cross_attention:
-            length = embedded.shape[1]
-            causal = torch.ones(length, length, dtype=torch.bool, device=items.device).tril()
-            mask = additive(causal.expand(len(items), -1, -1), embedded.dtype)  # (B, 1, P + L, P + L)
+            mask = _causal(embedded).expand(len(items), -1, -1, -1)  # (B, 1, P + L, P + L)
             told = {
-                "encoder_hidden_states": torch.cat([before, knowledge[rows]], dim=1),
+                "encoder_hidden_states": self._embedded(knowledge, items, words),
                 "encoder_attention_mask": mask,
             }
         states: torch.Tensor = self.tree.t5.decoder(inputs_embeds=embedded, use_cache=False, **told).last_hidden_state
         return states[:, words.shape[1] :] * self.output_scale
+
+    def read_last(
+        self, vectors: torch.Tensor, knowledge: torch.Tensor, items: torch.Tensor, words: torch.Tensor
+    ) -> torch.Tensor:
+        """Decoder states behind the last item of each row, ``(B, d)``; arguments as in :meth:`read`.
+
+        The last layer computes no more than these states.
+        """
+        last = words.shape[1] + (items >= 0).sum(dim=1) - 1  # (B,) place of the last item
+        everyone = torch.arange(len(items), device=items.device)
+        if self.cross_attention or self.tree.config.model_type not in _SHARED_BIAS:
+            return self.read(vectors, knowledge, items, words)[everyone, (last - words.shape[1]).clamp(min=0)]
+        last = last.clamp(min=0)
+        decoder, hidden = self.tree.t5.decoder, self._embedded(vectors, items, words)  # (B, T, d)
+        places = hidden.shape[1]
+        mask = _causal(hidden)
+        bias = decoder.block[0].layer[0].SelfAttention.compute_bias(places, places)  # (1, H, T, T)
+        for block in decoder.block[:-1]:
+            hidden = block(hidden, attention_mask=mask, position_bias=bias)[0]
+        attention, feed_forward = decoder.block[-1].layer[0], decoder.block[-1].layer[-1]
+        normed, own = attention.layer_norm(hidden), hidden[everyone, last].unsqueeze(1)
+        told = attention.SelfAttention(
+            normed[everyone, last].unsqueeze(1),
+            mask=mask[0, 0, last][:, None, None],  # (B, 1, 1, T)
+            key_value_states=normed,
+            position_bias=bias[0, :, last].transpose(0, 1).unsqueeze(2),  # (B, H, 1, T)
+        )[0]
+        result: torch.Tensor = decoder.final_layer_norm(feed_forward(own + told))[:, 0] * self.output_scale
+        return result
+
+    def _embedded(self, table: torch.Tensor, items: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        """Words and rows of a table, ``(B, P + L, d)``; zero where a row is shorter."""
+        before = self.tree.t5.shared(words).expand(len(items), -1, -1)  # (B, P, d)
+        rows = nn.functional.embedding(items.clamp(min=0), table)  # (B, L, d)
+        return torch.cat([before, rows * (items >= 0).unsqueeze(-1)], dim=1)
 
     def forward(
         self,
@@ -143,3 +177,9 @@ class SequenceT5(nn.Module):
         total = nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
         count = len(targets) if num_items_in_batch is None else num_items_in_batch
         return {"logits": logits, "loss": total / count}
+
+
+def _causal(embedded: torch.Tensor) -> torch.Tensor:
+    """Mask ``(1, 1, T, T)`` under which a place of ``(B, T, d)`` sees itself and what is before it."""
+    places = embedded.shape[1]
+    return additive(torch.ones(1, places, places, dtype=torch.bool, device=embedded.device).tril(), embedded.dtype)

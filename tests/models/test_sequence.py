@@ -59,6 +59,7 @@ class TestTreesOfSubwords(BackendSuite):
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "facts": {},
+    "deep": {"decoder_layers": 2, "alike": False},
     "cross": {"cross_attention": True},
     "tree": {"knowledge": "tree", "cross_attention": True},
 }
