@@ -67,7 +67,7 @@ class TreeConfig(Section):
 
     hops: int = Field(default=2, ge=1, le=6)
     """How far from the item."""
-    degree: int = Field(default=3, ge=0)
+    degree: int = Field(default=8, ge=0)
     """Triples kept of each expanded node; 0 means no knowledge."""
     ranking: Literal["balanced", "inverse-degree", "random"] = "balanced"
     """Which of a node's triples come first; ``random`` is the paper's and draws anew each epoch."""

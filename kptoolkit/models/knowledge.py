@@ -209,5 +209,5 @@ class AlikeHead(nn.Module):
         length = items.shape[1]
         age = torch.arange(length, device=items.device)[:, None] - torch.arange(length, device=items.device)
         kept = self.decay ** age.clamp(min=0) * (age >= 0)  # (L, L)
-        seen = kept @ nn.functional.embedding(place, alike)  # (B, L, n)
+        seen = torch.bmm(kept.expand(len(items), -1, -1), nn.functional.embedding(place, alike))  # (B, L, n)
         return self.weight * torch.log1p(seen)

@@ -6,6 +6,7 @@ opens the process group: gloo on CPU, NCCL for tensors on CUDA. Only plain numbe
 
 from __future__ import annotations
 
+import atexit
 import os
 from datetime import timedelta
 
@@ -50,6 +51,15 @@ def start() -> None:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         backend = "cpu:gloo,cuda:nccl"
     distributed.init_process_group(backend, timeout=_PATIENCE)
+    atexit.register(end)  # gloo's threads, left running, now and then abort a process that is at its end
+
+
+def end() -> None:
+    """Close the process group, if it is open; needed once, at the end of a process."""
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def wait() -> None:

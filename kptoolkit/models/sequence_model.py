@@ -166,14 +166,15 @@ class SequenceT5(nn.Module):
         """
         vectors, knowledge = self.item_vectors(None if trees is None else TreeTokens(**trees))
         states = self.read(vectors, knowledge, items, words)
-        places = None if labels is None else labels != NOTHING
-        logits = (states if places is None else states[places]) @ vectors.T
-        if self.alike is not None:
-            added = self.alike(items)
-            logits = logits + (added if places is None else added[places])
+        added = None if self.alike is None else self.alike(items)
         if labels is None:
-            return {"logits": logits}
-        targets = labels[places]
+            logits = states @ vectors.T
+            return {"logits": logits if added is None else logits + added}
+        places = (labels.flatten() != NOTHING).nonzero().squeeze(1)  # (M,)
+        targets = labels.flatten()[places]
+        logits = states.flatten(0, 1).index_select(0, places) @ vectors.T  # (M, n)
+        if added is not None:
+            logits = logits + added.flatten(0, 1).index_select(0, places)
         total = nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
         count = len(targets) if num_items_in_batch is None else num_items_in_batch
         return {"logits": logits, "loss": total / count}

@@ -38,7 +38,7 @@ class Shape:
         reads: A bag of facts, or trees of triplet prompts.
         first_item: Token of catalogue row 0.
         hops: Hops of the trees.
-        alike: Whether scores gain by how alike the graph makes two items.
+        alike: Whether scores gain by how alike the graph makes two items; never where it makes none alike.
         cross_attention: Whether the decoder attends to the knowledge of the items read.
     """
 
@@ -145,12 +145,14 @@ def build_state(options: T5Options, task: FitTask) -> SequenceState:
     knowledge = CompiledKnowledge(trees, encode_prompts(source.pool, tokenizer), texts)
     later = [str(entity) for entity in source.neighbourhoods.ids] if source.varies else []
     facts = PromptFacts.of(source.pool, items, n, more=later)
-    shape = Shape(reads, tokenizer.size, task.config.tree.hops, options.alike, options.cross_attention)
+    around = facts.around(trees)
+    alike = options.alike and len(Alikeness.of(around).other) > 0
+    shape = Shape(reads, tokenizer.size, task.config.tree.hops, alike, options.cross_attention)
     t5, fresh = build_t5(options, tokenizer, task), options.checkpoint is None
     if fresh:
         torch.nn.init.normal_(t5.shared.weight, std=_TOKEN_STD)
     trained = torch.from_numpy(np.bincount(task.split.train.items, minlength=n) > 0).float()
-    model = build_model(t5, trained, facts.around(trees), shape, fresh=fresh)
+    model = build_model(t5, trained, around, shape, fresh=fresh)
     words = _aligned([_words(template, tokenizer) for template in templates], tokenizer.pad_id)
     names = item_names(task.catalogue, tokenizer)
     history, budget = task.config.data.history or options.default_history, task.config.tree.max_tokens

@@ -15,10 +15,9 @@ class T5Options(Section):
     checkpoint: str | None = None
     """Folder or hub name of a T5-family checkpoint; unset: a small T5 from random weights."""
     objective: Literal["sequence", "cloze"] = "sequence"
-    """``cloze`` is the paper's: the prompt has a masked item, the target names it; ``sequence``: see below."""
+    """``cloze`` is the paper's, a masked item in a prompt; ``sequence`` reads an item's knowledge once for all."""
     knowledge: Literal["auto", "facts", "tree"] = "auto"
-    """sequence: an item's knowledge is a bag of facts, or its prompts' tree read by the encoder; auto is facts from
-    random weights, else tree."""
+    """sequence: what is read of an item, a bag of facts or the tree of its prompts; auto: tree for a checkpoint."""
     alike: bool = True
     """sequence: scores gain by how alike the graph makes an item to the history."""
     cross_attention: bool = False
