@@ -12,24 +12,21 @@ import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from transformers import AutoConfig, AutoModelForSeq2SeqLM
 from transformers.modeling_outputs import BaseModelOutput
 
 from kptoolkit.data.buckets import bucketed
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool, encode_prompts
 from kptoolkit.data.samples import Batch, PromptAssembler, Windows
 from kptoolkit.data.splits import Cases, Histories
-from kptoolkit.errors import RunError
 from kptoolkit.graph.arrays import read_arrays, write_arrays
 from kptoolkit.models.backend import FitResult, FitTask
 from kptoolkit.models.building import (
     asking_template,
-    attention_name,
     build_t5,
     build_tokenizer,
     training_templates,
 )
-from kptoolkit.models.flex import use_flex
+from kptoolkit.models.objective import UNREADABLE, WEIGHTS, Objective, made_ready, saved_t5, unreadable
 from kptoolkit.models.t5_model import TreeT5
 from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer, load_tokenizer
@@ -59,27 +56,8 @@ class _Fitted:
         return self.tokenizer.size
 
 
-class Cloze:
-    """Learns to name the masked item of a prompt whose history items carry their knowledge trees.
-
-    Args:
-        options: Options of the backend.
-    """
-
-    def __init__(self, options: T5Options) -> None:
-        self.options = options
-        self._fitted: _Fitted | None = None
-
-    @property
-    def fitted(self) -> _Fitted:
-        """The fitted state.
-
-        Raises:
-            RunError: The backend was neither fitted nor loaded.
-        """
-        if self._fitted is None:
-            raise RunError("this backend is not fitted; call fit() or load() first")
-        return self._fitted
+class Cloze(Objective[_Fitted]):
+    """Learns to name the masked item of a prompt whose history items carry their knowledge trees."""
 
     def fit(self, task: FitTask) -> FitResult:
         """Train on one random window of every history an epoch; keep the weights best on validation.
@@ -159,7 +137,7 @@ class Cloze:
     def save(self, folder: Path) -> None:
         """Write weights, tokenizer, compiled knowledge and templates into ``folder``."""
         state = self.fitted
-        safetensors.torch.save_model(state.model, str(folder / "model.safetensors"))
+        safetensors.torch.save_model(state.model, str(folder / WEIGHTS))
         state.model.config.save_pretrained(folder / "t5")
         (folder / "tokenizer").mkdir(exist_ok=True)
         state.tokenizer.save(folder / "tokenizer")
@@ -187,14 +165,11 @@ class Cloze:
         """
         try:
             described = json.loads((folder / "prompts.json").read_text(encoding="utf-8"))
-            config = AutoConfig.from_pretrained(folder / "t5")
-            t5 = AutoModelForSeq2SeqLM.from_config(config, attn_implementation=attention_name(options))
-            model = TreeT5(t5, fresh=True)
-            safetensors.torch.load_model(model, str(folder / "model.safetensors"))
-        except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
-            raise RunError(f"{folder} holds no T5 run that can be read: {error}".replace("\n", " ")) from error
-        if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
-            raise RunError(f"{folder / 'model.safetensors'} holds weights that are not numbers; train again")
+            model = TreeT5(saved_t5(folder, options), fresh=True)
+            safetensors.torch.load_model(model, str(folder / WEIGHTS))
+        except UNREADABLE as error:
+            raise unreadable(folder, error) from error
+        made_ready(model, folder)
         arrays, _ = read_arrays(folder / "users")
         users = TokenPool(arrays["ids"], arrays["starts"], arrays["indptr"])
         templates = tuple(MppTemplate(**entry) for entry in described["templates"])
@@ -203,10 +178,6 @@ class Cloze:
         backend = cls(options)
         limits = {"max_tokens": described["max_tokens"], "history": described["history"]}
         assembler = _assembler(knowledge, tokenizer, described["n_items"], users, templates, limits)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        if options.attention == "flex" and device == "cuda":
-            use_flex(t5)
-        model.to(device).eval()
         backend._fitted = _Fitted(model, tokenizer, assembler, templates, users, described["n_items"])
         return backend
 

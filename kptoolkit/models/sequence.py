@@ -13,7 +13,6 @@ import safetensors.torch
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
-from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
 from kptoolkit.data.buckets import bucketed
 from kptoolkit.data.catalogue import Catalogue
@@ -21,9 +20,8 @@ from kptoolkit.data.facts import PromptFacts
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool, encode_prompts
 from kptoolkit.data.sequences import Slices, padded
 from kptoolkit.data.splits import Cases
-from kptoolkit.errors import DataError, RunError
 from kptoolkit.models.backend import FitResult, FitTask
-from kptoolkit.models.building import attention_name
+from kptoolkit.models.objective import UNREADABLE, WEIGHTS, Objective, made_ready, saved_t5, unreadable
 from kptoolkit.models.sequence_state import (
     SequenceState,
     Shape,
@@ -42,27 +40,8 @@ _ORDER, _TEMPLATES = 1, 2
 """Set the draws of the order and of the templates apart from those of the slices, under the same seed and epoch."""
 
 
-class Sequence:
-    """Learns the next item behind every item of every history; an item's knowledge is read once for all users.
-
-    Args:
-        options: Options of the backend.
-    """
-
-    def __init__(self, options: T5Options) -> None:
-        self.options = options
-        self._fitted: SequenceState | None = None
-
-    @property
-    def fitted(self) -> SequenceState:
-        """The fitted state.
-
-        Raises:
-            RunError: The backend was neither fitted nor loaded.
-        """
-        if self._fitted is None:
-            raise RunError("this backend is not fitted; call fit() or load() first")
-        return self._fitted
+class Sequence(Objective[SequenceState]):
+    """Learns the next item behind every item of every history; an item's knowledge is read once for all users."""
 
     def fit(self, task: FitTask) -> FitResult:
         """Train on every event of every history but the first; keep the weights best on validation.
@@ -146,7 +125,7 @@ class Sequence:
         """Write weights, item vectors, tokenizer and compiled knowledge into ``folder``."""
         state = self.fitted
         vectors, knowledge = (tensor.cpu().contiguous() for tensor in state.current())
-        safetensors.torch.save_model(state.model, str(folder / "model.safetensors"))
+        safetensors.torch.save_model(state.model, str(folder / WEIGHTS))
         safetensors.torch.save_file({"items": vectors, "knowledge": knowledge}, str(folder / "vectors.safetensors"))
         state.model.tree.config.save_pretrained(folder / "t5")
         (folder / "tokenizer").mkdir(exist_ok=True)
@@ -171,30 +150,23 @@ class Sequence:
         """
         try:
             described = json.loads((folder / "sequence.json").read_text(encoding="utf-8"))
-            config = AutoConfig.from_pretrained(folder / "t5")
-            t5 = AutoModelForSeq2SeqLM.from_config(config, attn_implementation=attention_name(options))
             facts = PromptFacts.load(folder / "facts")
             knowledge = CompiledKnowledge.load(folder / "knowledge")
             tokenizer = load_tokenizer(folder / "tokenizer")
             trained = torch.zeros(facts.n_items)
-            model = build_model(t5, trained, facts.around(knowledge.trees), Shape(**described["shape"]), fresh=True)
-            safetensors.torch.load_model(model, str(folder / "model.safetensors"))
+            model = build_model(
+                saved_t5(folder, options),
+                trained,
+                facts.around(knowledge.trees),
+                Shape(**described["shape"]),
+                fresh=True,
+            )
+            safetensors.torch.load_model(model, str(folder / WEIGHTS))
             kept = safetensors.torch.load_file(str(folder / "vectors.safetensors"))
             vectors = (kept["items"], kept["knowledge"])
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            RuntimeError,
-            DataError,
-            safetensors.SafetensorError,
-        ) as error:
-            raise RunError(f"{folder} holds no T5 run that can be read: {error}".replace("\n", " ")) from error
-        if not all(bool(torch.isfinite(weight).all()) for weight in [*model.parameters(), *vectors]):
-            raise RunError(f"{folder / 'model.safetensors'} holds weights that are not numbers; train again")
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model.to(device).eval()
+        except UNREADABLE as error:
+            raise unreadable(folder, error) from error
+        device = made_ready(model, folder, *vectors)
         backend = cls(options)
         backend._fitted = SequenceState(
             model,
