@@ -23,7 +23,7 @@ from kptoolkit.models.training import Epochs, Shares, train
 from kptoolkit.progress import silent
 from kptoolkit.testing.worlds import chain_task
 
-SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.1}
+SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.1, "objective": "cloze"}
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
