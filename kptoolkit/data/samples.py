@@ -17,6 +17,7 @@ from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool
 from kptoolkit.data.splits import Histories
 from kptoolkit.errors import InputError, PromptTooLongError
 from kptoolkit.prompts import MppTemplate, Segment, Slot
+from kptoolkit.tree.runs import within
 from kptoolkit.tree.tokens import Tokenizer
 from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT, ROOT, ROOT_PARENT
 
@@ -211,12 +212,12 @@ class PromptAssembler:
     def _deal(self, items: NDArray[np.int32], counts: NDArray[np.int64], used: NDArray[np.int64]) -> _Kept:
         """Choose the triplets that fit, breadth first over a history's items, latest first; number their nodes."""
         owner = np.repeat(np.arange(len(counts)), counts)
-        position = _within(counts)
+        position = within(counts)
         latest = _last_occurrence(owner, items)
         trees = self.trees
         sizes = np.where(latest, np.diff(trees.indptr)[items], 0)
         slot = np.repeat(np.arange(len(items)), sizes)  # (S,) which history item
-        index = _within(sizes)  # (S,) breadth-first index inside it
+        index = within(sizes)  # (S,) breadth-first index inside it
         row = trees.indptr[items[slot]] + index
         prompt = trees.prompt[row]
         turn = np.lexsort((-position[slot], index, owner[slot]))
@@ -240,7 +241,7 @@ class PromptAssembler:
         for offset, slots in ((0, before), (before.shape[1] + 2 * int(counts.max()), after)):
             owner, column = np.nonzero(slots >= 0)
             pieces.add(owner, offset + column, slots[owner, column], ROOT, ROOT_PARENT)
-        owner, position = np.repeat(np.arange(len(counts)), counts), _within(counts)
+        owner, position = np.repeat(np.arange(len(counts)), counts), within(counts)
         order = before.shape[1] + 2 * position
         pieces.add(owner, order + 1, self._first_item + items, position + 1, ROOT)
         follows = position > 0
@@ -253,9 +254,9 @@ class PromptAssembler:
         owner, text, node, parent = pieces.ordered()
         lengths = self._lengths[text]
         totals = np.bincount(owner, weights=lengths, minlength=pieces.samples).astype(np.int64)
-        source = np.repeat(self._pool.indptr[text], lengths) + _within(lengths)
+        source = np.repeat(self._pool.indptr[text], lengths) + within(lengths)
         rows = np.repeat(owner, lengths)
-        columns = _within(totals)
+        columns = within(totals)
         shape = (pieces.samples, int(totals.max(initial=0)))
         ids = np.full(shape, self.pad_id, dtype=np.int32)
         ids[rows, columns] = self._pool.ids[source]
@@ -322,21 +323,13 @@ def _number_nodes(
     linear = np.lexsort((trees.dfs[row], slot))
     per_sample = np.bincount(owner[slot], minlength=len(counts))
     rank = np.empty(len(slot), dtype=np.int64)
-    rank[linear] = _within(per_sample)
+    rank[linear] = within(per_sample)
     node = 1 + counts[owner[slot]] + rank
     block = np.concatenate([[0], np.cumsum(np.bincount(slot, minlength=len(owner)))])
     local = trees.parent[row]
     above = block[slot] + np.maximum(local, 0)
     parent = np.where(local < 0, position[slot] + 1, node[above] if len(node) else 0)
     return _Kept(owner[slot], rank, prompt, node, parent, left_out)
-
-
-def _within(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """``0 .. size-1`` for each group, concatenated."""
-    total = int(sizes.sum())
-    starts = np.cumsum(sizes) - sizes
-    within: NDArray[np.int64] = np.arange(total) - np.repeat(starts, sizes)
-    return within
 
 
 def _cumulative(values: NDArray[np.int64], group: NDArray[np.int64], groups: int) -> NDArray[np.int64]:

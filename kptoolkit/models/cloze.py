@@ -18,7 +18,6 @@ from kptoolkit.data.buckets import bucketed
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool, encode_prompts
 from kptoolkit.data.samples import Batch, PromptAssembler, Windows
 from kptoolkit.data.splits import Cases, Histories
-from kptoolkit.graph.arrays import read_arrays, write_arrays
 from kptoolkit.models.backend import FitResult, FitTask
 from kptoolkit.models.building import (
     asking_template,
@@ -142,8 +141,7 @@ class Cloze(Objective[_Fitted]):
         (folder / "tokenizer").mkdir(exist_ok=True)
         state.tokenizer.save(folder / "tokenizer")
         state.assembler.knowledge.save(folder / "knowledge")
-        users = state.user_tokens
-        write_arrays(folder / "users", {"ids": users.ids, "starts": users.starts, "indptr": users.indptr}, {})
+        state.user_tokens.save(folder / "users")
         templates = [
             {"id": t.id, "split": t.split, "text": t.text, "separator": t.separator, "last_separator": t.last_separator}
             for t in state.templates
@@ -170,8 +168,7 @@ class Cloze(Objective[_Fitted]):
         except UNREADABLE as error:
             raise unreadable(folder, error) from error
         made_ready(model, folder)
-        arrays, _ = read_arrays(folder / "users")
-        users = TokenPool(arrays["ids"], arrays["starts"], arrays["indptr"])
+        users = TokenPool.load(folder / "users")
         templates = tuple(MppTemplate(**entry) for entry in described["templates"])
         tokenizer = load_tokenizer(folder / "tokenizer")
         knowledge = CompiledKnowledge.load(folder / "knowledge")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.data.buckets import bucketed
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.data.facts import PromptFacts
+from kptoolkit.data.facts import Alikeness, PromptFacts
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool, encode_prompts
 from kptoolkit.data.sequences import Slices, padded
 from kptoolkit.data.splits import Cases
@@ -153,14 +153,10 @@ class Sequence(Objective[SequenceState]):
             facts = PromptFacts.load(folder / "facts")
             knowledge = CompiledKnowledge.load(folder / "knowledge")
             tokenizer = load_tokenizer(folder / "tokenizer")
-            trained = torch.zeros(facts.n_items)
-            model = build_model(
-                saved_t5(folder, options),
-                trained,
-                facts.around(knowledge.trees),
-                Shape(**described["shape"]),
-                fresh=True,
-            )
+            shape, around = Shape(**described["shape"]), facts.around(knowledge.trees)
+            pairs = Alikeness.of(around) if shape.alike else None
+            trained = torch.zeros(facts.n_items)  # read with the weights
+            model = build_model(saved_t5(folder, options), trained, around, pairs, shape, fresh=True)
             safetensors.torch.load_model(model, str(folder / WEIGHTS))
             kept = safetensors.torch.load_file(str(folder / "vectors.safetensors"))
             vectors = (kept["items"], kept["knowledge"])
@@ -174,7 +170,7 @@ class Sequence(Objective[SequenceState]):
             knowledge,
             facts,
             TokenPool.load(folder / "names"),
-            Shape(**described["shape"]),
+            shape,
             words=described["words"],
             history=described["history"],
             max_tokens=described["max_tokens"],
@@ -225,7 +221,7 @@ class _Feed:
 
     def collate(self, samples: list[int]) -> dict[str, Any]:
         """Tensors of one batch: items, labels, the words before them, and the trees that are encoded in this step."""
-        self.state.vectors = self.state.alike = None
+        self.state.forget()
         chosen = np.array(samples)
         items, labels = self.slices.batch(chosen, self.ends)
         self.places += int((items >= 0).sum())

@@ -14,7 +14,7 @@ from torch import nn
 from kptoolkit.data.sequences import NOTHING
 from kptoolkit.models.knowledge import AlikeHead, FactBag, TreeTable, TreeTokens
 from kptoolkit.models.mask import additive
-from kptoolkit.models.t5_model import TreeT5
+from kptoolkit.models.t5_model import TreeT5, token_loss
 
 _SHARED_BIAS = ("t5", "mt5")
 """Models whose layers share the first one's relative position bias."""
@@ -175,9 +175,7 @@ class SequenceT5(nn.Module):
         logits = states.flatten(0, 1).index_select(0, places) @ vectors.T  # (M, n)
         if added is not None:
             logits = logits + added.flatten(0, 1).index_select(0, places)
-        total = nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
-        count = len(targets) if num_items_in_batch is None else num_items_in_batch
-        return {"logits": logits, "loss": total / count}
+        return {"logits": logits, "loss": token_loss(logits, targets, num_items_in_batch)}
 
 
 def _causal(embedded: torch.Tensor) -> torch.Tensor:

@@ -27,7 +27,7 @@ from kptoolkit.prompts import MppTemplate, Segment, Slot
 
 _TREE_BATCH = 256
 _TOKEN_STD = 0.05
-"""Of fresh token embeddings; docs/results.md has what was measured."""
+"""Of fresh token embeddings; other values were not compared."""
 
 
 @dataclass(frozen=True)
@@ -146,13 +146,14 @@ def build_state(options: T5Options, task: FitTask) -> SequenceState:
     later = [str(entity) for entity in source.neighbourhoods.ids] if source.varies else []
     facts = PromptFacts.of(source.pool, items, n, more=later)
     around = facts.around(trees)
-    alike = options.alike and len(Alikeness.of(around).other) > 0
+    pairs = Alikeness.of(around) if options.alike else None
+    alike = pairs is not None and len(pairs.other) > 0
     shape = Shape(reads, tokenizer.size, task.config.tree.hops, alike, options.cross_attention)
     t5, fresh = build_t5(options, tokenizer, task), options.checkpoint is None
     if fresh:
         torch.nn.init.normal_(t5.shared.weight, std=_TOKEN_STD)
     trained = torch.from_numpy(np.bincount(task.split.train.items, minlength=n) > 0).float()
-    model = build_model(t5, trained, around, shape, fresh=fresh)
+    model = build_model(t5, trained, around, pairs, shape, fresh=fresh)
     words = _aligned([_words(template, tokenizer) for template in templates], tokenizer.pad_id)
     names = item_names(task.catalogue, tokenizer)
     history, budget = task.config.data.history or options.default_history, task.config.tree.max_tokens
@@ -160,7 +161,13 @@ def build_state(options: T5Options, task: FitTask) -> SequenceState:
 
 
 def build_model(
-    t5: T5ForConditionalGeneration, trained: torch.Tensor, facts: ItemFacts, shape: Shape, *, fresh: bool
+    t5: T5ForConditionalGeneration,
+    trained: torch.Tensor,
+    facts: ItemFacts,
+    pairs: Alikeness | None,
+    shape: Shape,
+    *,
+    fresh: bool,
 ) -> SequenceT5:
     """The module around a T5.
 
@@ -168,12 +175,13 @@ def build_model(
         t5: Its vocabulary already holds the item tokens.
         trained: ``(n,)`` 1 for items with training events.
         facts: Facts around every item.
+        pairs: Items that they make alike, where ``shape.alike`` asks for them.
         shape: What to build.
         fresh: Whether ``t5`` starts from random weights.
     """
     width = t5.config.d_model
     knowledge = TreeTable(facts.n_items, width) if shape.reads == "tree" else FactBag(facts, width, shape.hops)
-    alike = AlikeHead(Alikeness.of(facts), facts.n_relations, facts.n_items) if shape.alike else None
+    alike = AlikeHead(pairs, facts.n_relations, facts.n_items) if shape.alike and pairs is not None else None
     tree = TreeT5(t5, fresh=fresh)
     return SequenceT5(tree, shape.first_item, trained, knowledge, alike, cross_attention=shape.cross_attention)
 

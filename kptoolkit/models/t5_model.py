@@ -93,18 +93,18 @@ class TreeT5(nn.Module):
 
 
 def token_loss(
-    logits: torch.Tensor, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None
+    logits: torch.Tensor, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
 ) -> torch.Tensor:
     """Cross entropy summed over the targets, divided by their number.
 
     Args:
-        logits: ``(B, T, V)``.
-        labels: ``(B, T)`` targets, -100 for none.
+        logits: ``(..., V)``.
+        labels: ``(...)`` targets, -100 for none.
         num_items_in_batch: The number to divide by, e.g. the targets of a whole step, of which this is a part; the
             targets of ``labels`` when not given.
     """
     targets = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
-    summed = nn.functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="sum")
+    summed = nn.functional.cross_entropy(logits.flatten(0, -2).float(), labels.flatten(), reduction="sum")
     return summed / targets
 
 
