@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kptoolkit.data.buckets import bucketed
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.facts import Alikeness, PromptFacts
-from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool, encode_prompts
+from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool
 from kptoolkit.data.sequences import Slices, padded
 from kptoolkit.data.splits import Cases
 from kptoolkit.models.backend import FitResult, FitTask
@@ -29,6 +29,7 @@ from kptoolkit.models.sequence_state import (
     build_state,
     grow_items,
     item_names,
+    prompt_tokens,
     tree_tensors,
 )
 from kptoolkit.models.t5_options import T5Options
@@ -117,7 +118,7 @@ class Sequence(Objective[SequenceState]):
         grow_items(state.model, new)
         state.names = item_names(catalogue, state.tokenizer)
         texts = tuple(prompt.text for prompt in source.pool)
-        compiled = CompiledKnowledge(trees, encode_prompts(source.pool, state.tokenizer), texts)
+        compiled = CompiledKnowledge(trees, prompt_tokens(source.pool, state.tokenizer, state.shape.reads), texts)
         facts = PromptFacts.of(source.pool, items, len(catalogue), known=state.facts)
         state.read_knowledge(compiled, facts)
 
@@ -202,7 +203,7 @@ class _Feed:
             return
         trees = self.task.knowledge_change(source.trees(epoch))
         known = state.knowledge
-        pool = known.pool.joined(encode_prompts(source.pool[len(known.pool) :], state.tokenizer))
+        pool = known.pool.joined(prompt_tokens(source.pool[len(known.pool) :], state.tokenizer, state.shape.reads))
         compiled = CompiledKnowledge(trees, pool, tuple(prompt.text for prompt in source.pool))
         items = self.task.catalogue.item_of_entity()
         facts = PromptFacts.of(source.pool, items, len(self.task.catalogue), known=state.facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +25,7 @@ from kptoolkit.models.t5_model import TreeT5
 from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import MppTemplate, Segment, Slot
+from kptoolkit.tree.wording import TripletPrompt
 
 _TREE_BATCH = 256
 _TOKEN_STD = 0.05
@@ -142,7 +144,7 @@ def build_state(options: T5Options, task: FitTask) -> SequenceState:
     reads = _reads(options)
     tokenizer = build_tokenizer(options, source, templates, items, words_only=reads == "facts")
     texts = tuple(prompt.text for prompt in source.pool)
-    knowledge = CompiledKnowledge(trees, encode_prompts(source.pool, tokenizer), texts)
+    knowledge = CompiledKnowledge(trees, prompt_tokens(source.pool, tokenizer, reads), texts)
     later = [str(entity) for entity in source.neighbourhoods.ids] if source.varies else []
     facts = PromptFacts.of(source.pool, items, n, more=later)
     around = facts.around(trees)
@@ -184,6 +186,17 @@ def build_model(
     alike = AlikeHead(pairs, facts.n_relations, facts.n_items) if shape.alike and pairs is not None else None
     tree = TreeT5(t5, fresh=fresh)
     return SequenceT5(tree, shape.first_item, trained, knowledge, alike, cross_attention=shape.cross_attention)
+
+
+def prompt_tokens(
+    prompts: Sequence[TripletPrompt],
+    tokenizer: PhraseTokenizer | SubwordTokenizer,
+    reads: Literal["facts", "tree"],
+) -> TokenPool:
+    """Tokens of each prompt where trees are read; where facts are, no prompt has any."""
+    if reads == "tree":
+        return encode_prompts(prompts, tokenizer)
+    return TokenPool(np.zeros(0, np.int32), np.zeros(0, np.bool_), np.zeros(len(prompts) + 1, np.int64))
 
 
 def item_names(catalogue: Catalogue, tokenizer: PhraseTokenizer | SubwordTokenizer) -> TokenPool:
