@@ -384,6 +384,7 @@ def kp_settings(shape: Shape, seed: int, **more: Any) -> dict[str, Any]:
         "model.layers": shape.layers,
         "model.decoder_layers": shape.layers,
         "model.heads": shape.heads,
+        "model.relative_bias": "frozen",
         "training.batch_size": shape.batch,
         "training.learning_rate": 1e-3,
         "training.seed": seed,

@@ -25,14 +25,13 @@ from kptoolkit.models.building import (
     build_tokenizer,
     training_templates,
 )
-from kptoolkit.models.objective import UNREADABLE, WEIGHTS, Objective, made_ready, saved_t5, unreadable
+from kptoolkit.models.objective import UNREADABLE, WEIGHTS, Objective, chunks, made_ready, saved_t5, unreadable
 from kptoolkit.models.t5_model import TreeT5
 from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer, load_tokenizer
 from kptoolkit.models.training import Epochs, train_and_report
 from kptoolkit.prompts import MppTemplate, Segment
 
-_SCORE_BATCH = 128
 _ORDER = 1
 """Sets the draws of the order apart from those of the windows, under the same seed and epoch."""
 _IDLE_BEAM = -1e8
@@ -205,8 +204,7 @@ class Cloze(Objective[_Fitted]):
         state.model.eval()
         device = next(state.model.parameters()).device
         histories = cases.histories
-        for first in range(0, len(cases), _SCORE_BATCH):
-            rows = np.arange(first, min(first + _SCORE_BATCH, len(cases)))
+        for rows in chunks(np.arange(len(cases)), device):
             template = np.full(len(rows), len(state.templates) - 1)
             batch = state.assembler.assemble(cases.user[rows], histories.take(rows), template)
             tensors = _tensors(batch, device)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import numpy as np
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, T5ForConditionalGeneration
 
@@ -42,6 +45,12 @@ class Objective(Generic[State]):
         if self._fitted is None:
             raise RunError("this backend is not fitted; call fit() or load() first")
         return self._fitted
+
+
+def chunks(rows: NDArray[np.int64], device: torch.device) -> Iterator[NDArray[np.int64]]:
+    """``rows`` in parts to score at once: few on a CPU, so that their states stay in its cache."""
+    size = 32 if device.type == "cpu" else 256
+    return (rows[first : first + size] for first in range(0, len(rows), size))
 
 
 def saved_t5(folder: Path, options: T5Options) -> T5ForConditionalGeneration:

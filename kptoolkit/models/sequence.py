@@ -21,7 +21,7 @@ from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSour
 from kptoolkit.data.sequences import Slices, padded
 from kptoolkit.data.splits import Cases
 from kptoolkit.models.backend import FitResult, FitTask
-from kptoolkit.models.objective import UNREADABLE, WEIGHTS, Objective, made_ready, saved_t5, unreadable
+from kptoolkit.models.objective import UNREADABLE, WEIGHTS, Objective, chunks, made_ready, saved_t5, unreadable
 from kptoolkit.models.sequence_state import (
     SequenceState,
     Shape,
@@ -36,7 +36,6 @@ from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, load_tokenizer
 from kptoolkit.models.training import Epochs, train_and_report
 
-_SCORE_BATCH = 256
 _ORDER, _TEMPLATES = 1, 2
 """Set the draws of the order and of the templates apart from those of the slices, under the same seed and epoch."""
 
@@ -64,8 +63,8 @@ class Sequence(Objective[SequenceState]):
         vectors, knowledge = state.current()
         words = torch.tensor(state.words[-1:], dtype=torch.long, device=state.device)  # (1, P)
         out = np.empty((len(cases), state.model.n_items), dtype=np.float32)
-        for first in range(0, len(cases), _SCORE_BATCH):
-            rows = np.arange(first, min(first + _SCORE_BATCH, len(cases)))
+        by_length = np.argsort(cases.histories.lengths, kind="stable")
+        for rows in chunks(by_length, state.device):
             items = padded(cases.histories.take(rows), state.history)
             with torch.inference_mode():
                 states = state.model.read_last(vectors, knowledge, torch.from_numpy(items).to(state.device), words)

@@ -14,10 +14,7 @@ from torch import nn
 from kptoolkit.data.sequences import NOTHING
 from kptoolkit.models.knowledge import AlikeHead, FactBag, TreeTable, TreeTokens
 from kptoolkit.models.mask import additive
-from kptoolkit.models.t5_model import TreeT5, token_loss
-
-_SHARED_BIAS = ("t5", "mt5")
-"""Models whose layers share the first one's relative position bias."""
+from kptoolkit.models.t5_model import SHARED_BIAS, TreeT5, token_loss
 
 
 class SequenceT5(nn.Module):
@@ -118,7 +115,7 @@ class SequenceT5(nn.Module):
         """
         last = words.shape[1] + (items >= 0).sum(dim=1) - 1  # (B,) place of the last item
         everyone = torch.arange(len(items), device=items.device)
-        if self.cross_attention or self.tree.config.model_type not in _SHARED_BIAS:
+        if self.cross_attention or self.tree.config.model_type not in SHARED_BIAS:
             return self.read(vectors, knowledge, items, words)[everyone, (last - words.shape[1]).clamp(min=0)]
         last = last.clamp(min=0)
         decoder, hidden = self.tree.t5.decoder, self._embedded(vectors, items, words)  # (B, T, d)

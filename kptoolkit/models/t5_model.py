@@ -18,6 +18,8 @@ from kptoolkit.models.flex import tree_block_mask, uses_flex
 from kptoolkit.models.mask import additive, visible
 
 MAX_WORDS = 1024
+SHARED_BIAS = ("t5", "mt5")
+"""Models whose layers share the first one's relative position bias."""
 
 
 class TreeT5(nn.Module):
@@ -45,15 +47,28 @@ class TreeT5(nn.Module):
     ) -> torch.Tensor:
         """Encoder states ``(B, L, D)`` of prompts given as ``(B, L)`` integers."""
         embedded = self.t5.shared(input_ids) + self.whole_word(whole_word.clamp(max=MAX_WORDS - 1))  # (B, L, D)
-        mask = self._mask(node, parent, embedded.dtype)
+        if uses_flex(self.t5):
+            return self._stack(embedded, tree_block_mask(node, parent))
+        if self.config.model_type in SHARED_BIAS:
+            return self._blocks(embedded, visible(node, parent))
+        return self._stack(embedded, additive(visible(node, parent), embedded.dtype))
+
+    def _stack(self, embedded: torch.Tensor, mask: torch.Tensor | BlockMask) -> torch.Tensor:
+        """The encoder as transformers runs it, ``(B, L, D)``: every layer adds its bias to the mask."""
         states: torch.Tensor = self.t5.encoder(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
         return states
 
-    def _mask(self, node: torch.Tensor, parent: torch.Tensor, dtype: torch.dtype) -> torch.Tensor | BlockMask:
-        """The tree mask ``(B, 1, L, L)`` as the encoder's attention takes it."""
-        if uses_flex(self.t5):
-            return tree_block_mask(node, parent)
-        return additive(visible(node, parent), dtype)
+    def _blocks(self, embedded: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The same layer by layer, ``(B, L, D)``: where all layers share one bias, it meets the mask but once."""
+        encoder, length = self.t5.encoder, embedded.shape[1]
+        bias = encoder.block[0].layer[0].SelfAttention.compute_bias(length, length).to(embedded.dtype)  # (1, H, L, L)
+        blocked = torch.finfo(embedded.dtype).min / 2
+        biased = torch.where(mask.unsqueeze(1), bias.contiguous(), blocked)  # (B, H, L, L)
+        states = encoder.dropout(embedded)
+        for block in encoder.block:
+            states = block(states, position_bias=biased)[0]
+        result: torch.Tensor = encoder.dropout(encoder.final_layer_norm(states))
+        return result
 
     def forward(
         self,

@@ -156,7 +156,7 @@ def test_trees_are_encoded_once_and_kept(tmp_path: Path) -> None:
     state.current()
     kept = state.model.knowledge.kept.clone()
     read = []
-    state.model.tree.t5.encoder.register_forward_pre_hook(lambda *_: read.append(1))
+    state.model.tree.t5.encoder.final_layer_norm.register_forward_pre_hook(lambda *_: read.append(1))
     fitted.score(Cases.of(Histories.of([[1, 2], [3, 4]])))
     assert not read, "no tree is encoded for a user"
     state.forget()
@@ -219,7 +219,7 @@ def test_vectors_are_saved_with_the_run(trained: tuple[T5Backend, Any], tmp_path
     fitted.save(tmp_path)
     loaded = T5Backend.load(tmp_path, fitted.options)
     read: list[int] = []
-    loaded.fitted.model.tree.t5.encoder.register_forward_pre_hook(lambda *_: read.append(1))
+    loaded.fitted.model.tree.t5.encoder.final_layer_norm.register_forward_pre_hook(lambda *_: read.append(1))
     np.testing.assert_allclose(loaded.score(task.split.test), fitted.score(task.split.test), rtol=1e-5, atol=1e-5)
     assert not read
 
