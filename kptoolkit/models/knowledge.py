@@ -7,6 +7,7 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -85,7 +86,7 @@ class FactBag(nn.Module):
 
 
 class TreeTable(nn.Module):
-    """The T5 encoder's states at the items' own tokens, kept for the whole catalogue.
+    """The T5 encoder's states of the items' trees, pooled and kept for the whole catalogue.
 
     A training step encodes the trees of a few items with gradients; the others' vectors are those of the last time they
     were encoded.
@@ -93,20 +94,23 @@ class TreeTable(nn.Module):
     Args:
         n_items: Catalogue size.
         width: Size of a vector.
+        pooling: Whether the mean is over the item's own tokens, which by the mask saw their children, or over all
+            tokens of its tree.
     """
 
     kept: torch.Tensor
 
-    def __init__(self, n_items: int, width: int) -> None:
+    def __init__(self, n_items: int, width: int, pooling: Literal["own", "tree"] = "own") -> None:
         super().__init__()
+        self.pooling = pooling
         self.scale = nn.Parameter(torch.tensor(0.1))  # encoder states are many times larger than tokens
         self.register_buffer("kept", torch.zeros(n_items, width))
 
     def encode(self, tree: TreeT5, trees: TreeTokens) -> torch.Tensor:
-        """``(E, d)``: the mean state of each tree's own tokens, which by the mask saw their children."""
+        """The mean state of each tree's tokens that count, ``(E, d)``."""
         states = tree.encode(trees.input_ids, trees.node, trees.parent, trees.whole_word)  # (E, L, d)
-        own = (trees.node == ROOT).unsqueeze(-1)
-        return self.scale * (states * own).sum(dim=1) / own.sum(dim=1)
+        read = (trees.node == ROOT if self.pooling == "own" else trees.node >= ROOT).unsqueeze(-1)
+        return self.scale * (states * read).sum(dim=1) / read.sum(dim=1)
 
     def forward(self, tree: TreeT5, trees: TreeTokens | None) -> torch.Tensor:
         """Knowledge vectors of the whole catalogue, ``(n, d)``; those of ``trees`` are new and carry gradients."""

@@ -42,6 +42,7 @@ class Shape:
         hops: Hops of the trees.
         alike: Whether scores gain by how alike the graph makes two items; never where it makes none alike.
         cross_attention: Whether the decoder attends to the knowledge of the items read.
+        pooling: Which states of a tree make its vector.
     """
 
     reads: Literal["facts", "tree"]
@@ -49,6 +50,7 @@ class Shape:
     hops: int
     alike: bool
     cross_attention: bool
+    pooling: Literal["own", "tree"] = "own"
 
 
 @dataclass
@@ -150,7 +152,7 @@ def build_state(options: T5Options, task: FitTask) -> SequenceState:
     around = facts.around(trees)
     pairs = Alikeness.of(around) if options.alike else None
     alike = pairs is not None and len(pairs.other) > 0
-    shape = Shape(reads, tokenizer.size, task.config.tree.hops, alike, options.cross_attention)
+    shape = Shape(reads, tokenizer.size, task.config.tree.hops, alike, options.cross_attention, options.pooling)
     t5, fresh = build_t5(options, tokenizer, task), options.checkpoint is None
     if fresh:
         torch.nn.init.normal_(t5.shared.weight, std=_TOKEN_STD)
@@ -182,7 +184,11 @@ def build_model(
         fresh: Whether ``t5`` starts from random weights.
     """
     width = t5.config.d_model
-    knowledge = TreeTable(facts.n_items, width) if shape.reads == "tree" else FactBag(facts, width, shape.hops)
+    knowledge: FactBag | TreeTable
+    if shape.reads == "tree":
+        knowledge = TreeTable(facts.n_items, width, shape.pooling)
+    else:
+        knowledge = FactBag(facts, width, shape.hops)
     alike = AlikeHead(pairs, facts.n_relations, facts.n_items) if shape.alike and pairs is not None else None
     tree = TreeT5(t5, fresh=fresh)
     return SequenceT5(tree, shape.first_item, trained, knowledge, alike, cross_attention=shape.cross_attention)

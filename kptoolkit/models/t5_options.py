@@ -22,6 +22,8 @@ class T5Options(Section):
     """sequence: scores gain by how alike the graph makes an item to the history."""
     cross_attention: bool = False
     """sequence: the decoder also attends to the knowledge of the items read so far."""
+    pooling: Literal["own", "tree"] = "own"
+    """sequence, tree: an item's vector is the mean state of its own tokens, or of all tokens of its tree."""
     trees_a_step: int = Field(default=256, ge=0)
     """sequence, tree: trees encoded with gradients in a step, the others' vectors are kept; 0 encodes all."""
     index: Literal["token"] = "token"

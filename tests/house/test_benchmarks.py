@@ -14,7 +14,7 @@ import pytest
 from benchmarks import growth_model, harness, worlds
 from kptoolkit.models.mask import visible
 
-PROGRAMS = ("training", "inference", "time_to_quality", "growth_model")
+PROGRAMS = ("training", "inference", "time_to_quality", "growth_model", "ablations")
 COLUMNS = ["name", "unit", "baseline", "ours", "ratio", "goal", "holds"]
 
 

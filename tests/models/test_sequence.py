@@ -165,6 +165,25 @@ def test_trees_are_encoded_once_and_kept(tmp_path: Path) -> None:
     torch.testing.assert_close(state.model.knowledge.kept, kept)
 
 
+def test_a_trees_vector_is_the_mean_of_its_own_tokens_or_of_all(tmp_path: Path) -> None:
+    from kptoolkit.models.knowledge import TreeTokens
+    from kptoolkit.models.sequence_state import tree_tensors
+
+    for pooling, counts in (("own", lambda node: node == 0), ("tree", lambda node: node >= 0)):
+        fitted = backend(knowledge="tree", pooling=pooling)
+        fitted.fit(chain_task(tmp_path / pooling, LONG))
+        state, table = fitted.fitted, fitted.fitted.model.knowledge
+        state.model.eval()
+        trees = TreeTokens(**tree_tensors(np.array([1, 2]), state.assembler().assemble(np.array([1, 2]))))
+        assert (trees.node > 0).any()
+        states = state.model.tree.encode(trees.input_ids, trees.node, trees.parent, trees.whole_word)
+        means = [s[counts(node)].mean(dim=0) for s, node in zip(states, trees.node, strict=True)]
+        torch.testing.assert_close(table.encode(state.model.tree, trees), table.scale * torch.stack(means))
+        (tmp_path / pooling / "saved").mkdir()
+        fitted.save(tmp_path / pooling / "saved")
+        assert type(fitted).load(tmp_path / pooling / "saved", fitted.options).fitted.shape.pooling == pooling
+
+
 def test_gradients_reach_the_encoder_through_the_trees_of_the_step(tmp_path: Path) -> None:
     fitted = backend(knowledge="tree", trees_a_step=4)
     fitted.fit(chain_task(tmp_path, LONG))

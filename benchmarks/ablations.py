@@ -1,0 +1,181 @@
+"""What `sequence` is made of: one part changed at a time, trained anew, NDCG@10 and training CPU seconds beside it.
+
+Validation chooses the epoch, test is only read. Baseline of every row is the unchanged model of the same seeds; for
+what concerns trees it is the model that reads trees. Data: $KPTOOL_DATA.
+
+    python -m benchmarks.ablations --data books --seeds 2
+    python -m benchmarks.ablations --data movies --only "no knowledge" --only "two hops"
+    python -m benchmarks.ablations --list
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import harness
+from benchmarks.worlds import World, fitted, real
+from kptoolkit import metrics
+from kptoolkit.errors import ConfigError
+from kptoolkit.evaluation.ranking import evaluate
+from kptoolkit.models import sequence_state
+from kptoolkit.models.knowledge import FactBag
+
+_ALL: dict[str, Any] = {"data.min_events": 5, "tree.hops": 1, "training.patience": 1000}
+_BUDGET: dict[str, dict[str, Any]] = {
+    "books": {"training.epochs": 8, "training.eval_every": 2, "model.alike": True},
+    "movies": {"training.epochs": 24, "training.eval_every": 4, "model.alike": False},
+}
+_QUICK = {"training.epochs": 2, "training.eval_every": 2}
+_TREES: dict[str, Any] = {"model.knowledge": "tree", "model.layers": 1}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One change.
+
+    Attributes:
+        change: Settings that differ.
+        beside: Name of the variant it is compared with; ``None``: the unchanged model.
+        patch: What else differs while it trains.
+    """
+
+    change: Mapping[str, Any] = field(default_factory=dict)
+    beside: str | None = None
+    patch: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+@contextmanager
+def _gates_fixed() -> Iterator[None]:
+    """All relations weigh the same in the bag of facts, and go on doing so."""
+    start = FactBag.__init__
+
+    def fixed(self: FactBag, *args: Any) -> None:
+        start(self, *args)
+        self.gate.requires_grad_(False)
+
+    FactBag.__init__ = fixed  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        FactBag.__init__ = start  # type: ignore[method-assign]
+
+
+@contextmanager
+def _wide_start() -> Iterator[None]:
+    """Tokens start with the standard deviation that `cloze` starts with."""
+    before, sequence_state._TOKEN_STD = sequence_state._TOKEN_STD, 0.3
+    try:
+        yield
+    finally:
+        sequence_state._TOKEN_STD = before
+
+
+VARIANTS: dict[str, Variant] = {
+    "unchanged": Variant(),
+    "no knowledge": Variant({"tree.degree": 0}),
+    "alike": Variant({"model.alike": True}),
+    "no alike": Variant({"model.alike": False}),
+    "relation gates fixed, no alike": Variant({"model.alike": False}, "no alike", _gates_fixed),
+    "tokens start at 0.3": Variant(patch=_wide_start),
+    "two hops": Variant({"tree.hops": 2}),
+    "two decoder layers": Variant({"model.decoder_layers": 2}),
+    "cross-attention": Variant({"model.cross_attention": True}),
+    "trees": Variant(_TREES),
+    "trees, no alike": Variant(_TREES | {"model.alike": False}, "no alike"),
+    "trees, all states pooled": Variant(_TREES | {"model.pooling": "tree"}, "trees"),
+    "trees, two encoder layers": Variant(_TREES | {"model.layers": 2}, "trees"),
+    "trees, 64 a step": Variant(_TREES | {"model.trees_a_step": 64}, "trees"),
+    "trees, whole catalogue a step": Variant(_TREES | {"model.trees_a_step": 0}, "trees"),
+    "trees, subwords": Variant(_TREES | {"model.tokens": "subword", "model.vocabulary": 4000}, "trees"),
+    "trees, cross-attention": Variant(_TREES | {"model.cross_attention": True}, "trees"),
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One training: NDCG@10 on validation and test, and the CPU seconds it took."""
+
+    valid: float
+    test: float
+    seconds: float
+
+
+def measure(bench: harness.Bench) -> None:
+    """Fill the bench.
+
+    Raises:
+        ConfigError: ``--only`` names no variant.
+    """
+    chosen = bench.options.only or list(VARIANTS)
+    if unknown := [name for name in chosen if name not in VARIANTS]:
+        raise ConfigError(f"--only {unknown[0]!r}: no such variant; --list tells them")
+    seeds = [bench.options.seed + number for number in range(bench.options.seeds)]
+    bench.notes["seeds"] = seeds
+    for data in bench.options.data or list(_BUDGET):
+        world, found = real(data), dict[str, list[Trained]]()
+        usual = _ALL | _BUDGET[data]
+        for name in chosen:
+            beside = VARIANTS[name].beside or "unchanged"
+            if beside == "unchanged" != name and usual | dict(VARIANTS[name].change) == usual and not _patched(name):
+                continue
+            for needed in dict.fromkeys((beside, name)):
+                if needed not in found:
+                    found[needed] = [train(bench, world, data, needed, seed) for seed in seeds]
+            if name != beside:
+                report(bench, f"{data}, {name}", found[beside], found[name])
+        bench.notes[f"{data}: trainings"] = {name: [vars(one) for one in each] for name, each in found.items()}
+
+
+def _patched(name: str) -> bool:
+    return VARIANTS[name].patch is not nullcontext
+
+
+def train(bench: harness.Bench, world: World, data: str, name: str, seed: int) -> Trained:
+    """Train one variant with one seed; evaluations are not in the seconds."""
+    settings = {**_ALL, **_BUDGET[data], "training.seed": seed, "tree.seed": seed, **VARIANTS[name].change}
+    settings |= _QUICK if bench.quick else {}
+    begun, paused, best = bench.now(), harness.Spent(0, 0), [0.0]
+
+    def watch(quality: float, ranking: harness.Spent) -> None:
+        nonlocal paused
+        paused += ranking
+        best[0] = max(best[0], quality)
+
+    with tempfile.TemporaryDirectory() as folder, VARIANTS[name].patch():
+        backend = fitted(world, settings, Path(folder), watch=watch)
+    seconds = bench.cost(bench.now() - begun - paused)
+    test = world.split(settings["data.min_events"]).test
+    quality = metrics.summary(evaluate(backend.score, test, len(world.catalogue)).ranks)["NDCG@10"]
+    bench.say(f"{data}, {name}, seed {seed}: valid {best[0]:.4f}, test {quality:.4f}, {seconds:.0f} s")
+    return Trained(best[0], quality, seconds)
+
+
+def report(bench: harness.Bench, name: str, base: list[Trained], ours: list[Trained]) -> None:
+    """Rows of one variant, means over the seeds."""
+    for what, unit in (("valid", "NDCG@10"), ("test", "NDCG@10"), ("seconds", bench.second)):
+        means = [float(np.mean([getattr(one, what) for one in side])) for side in (base, ours)]
+        bench.add(f"{name}: {what}", unit, *means)
+
+
+def main() -> None:
+    """The command."""
+    parser = harness.parser(__doc__ or "")
+    parser.add_argument("--data", action="append", choices=sorted(_BUDGET), help="data set, may be repeated")
+    parser.add_argument("--only", action="append", metavar="VARIANT", help="variant, may be repeated (default: all)")
+    parser.add_argument("--seeds", type=int, default=1, help="seeds, from --seed on (default: 1)")
+    parser.add_argument("--list", action="store_true", help="tell the variants and stop")
+    if parser.parse_known_args()[0].list:
+        print("\n".join(VARIANTS))
+        return
+    harness.run(parser, measure)
+
+
+if __name__ == "__main__":
+    main()
