@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from kptoolkit.data.sequences import NOTHING
 from kptoolkit.models.knowledge import AlikeHead, FactBag, TreeTable, TreeTokens
 from kptoolkit.models.mask import additive
 from kptoolkit.models.t5_model import SHARED_BIAS, TreeT5, token_loss
+
+HELD_LOGITS = 2**26
+"""Scores of a training batch that are held at once: a quarter of a GiB of floats, and a few times as much around it."""
 
 
 class SequenceT5(nn.Module):
@@ -160,19 +164,45 @@ class SequenceT5(nn.Module):
 
         Returns:
             ``logits`` ``(M, n)`` of the M labelled places, and ``loss``; without labels ``(B, L, n)`` and no loss.
+            Where that is more than :data:`HELD_LOGITS`, the loss alone: it is computed part by part of the batch, and
+            each part anew in the backward pass.
         """
         vectors, knowledge = self.item_vectors(None if trees is None else TreeTokens(**trees))
         states = self.read(vectors, knowledge, items, words)
-        added = None if self.alike is None else self.alike(items)
         if labels is None:
             logits = states @ vectors.T
-            return {"logits": logits if added is None else logits + added}
+            return {"logits": logits if self.alike is None else logits + self.alike(items)}
+        size = max(1, HELD_LOGITS // (items.shape[1] * self.n_items))
+        if size >= len(items):
+            logits, targets = self._labelled(states, vectors, items, labels)
+            return {"logits": logits, "loss": token_loss(logits, targets, num_items_in_batch)}
+        count = (labels != NOTHING).sum() if num_items_in_batch is None else num_items_in_batch
+        parts = zip(*(torch.split(each, size) for each in (states, items, labels)), strict=True)
+        losses = [
+            checkpoint(self._loss_of_part, part, vectors, read, named, count, use_reentrant=False)
+            for part, read, named in parts
+        ]
+        return {"loss": torch.stack(losses).sum()}
+
+    def _labelled(
+        self, states: torch.Tensor, vectors: torch.Tensor, items: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scores ``(M, n)`` behind the M labelled places, and their labels."""
         places = (labels.flatten() != NOTHING).nonzero().squeeze(1)  # (M,)
-        targets = labels.flatten()[places]
-        logits = states.flatten(0, 1).index_select(0, places) @ vectors.T  # (M, n)
-        if added is not None:
-            logits = logits + added.flatten(0, 1).index_select(0, places)
-        return {"logits": logits, "loss": token_loss(logits, targets, num_items_in_batch)}
+        logits = states.flatten(0, 1).index_select(0, places) @ vectors.T
+        if self.alike is not None:
+            logits = logits + self.alike(items).flatten(0, 1).index_select(0, places)
+        return logits, labels.flatten()[places]
+
+    def _loss_of_part(
+        self,
+        states: torch.Tensor,
+        vectors: torch.Tensor,
+        items: torch.Tensor,
+        labels: torch.Tensor,
+        count: torch.Tensor | int,
+    ) -> torch.Tensor:
+        return token_loss(*self._labelled(states, vectors, items, labels), count)
 
 
 def _causal(embedded: torch.Tensor) -> torch.Tensor:

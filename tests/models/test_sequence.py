@@ -148,6 +148,36 @@ def test_an_item_without_triples_is_ranked_by_its_token(trained: tuple[T5Backend
     assert scores[0, unlinked] > np.median(scores[0])
 
 
+@pytest.mark.parametrize("held", [1, 8 * ITEMS * 3])
+def test_the_loss_in_parts_is_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int) -> None:
+    from kptoolkit.models import sequence_model
+
+    fitted = backend(knowledge="facts")
+    fitted.fit(chain_task(tmp_path, LONG))
+    model = fitted.fitted.model.eval()
+    assert model.alike is not None
+    draw = np.random.default_rng(1)
+    items = torch.from_numpy(draw.integers(0, ITEMS, (7, 8)))
+    labels = torch.from_numpy(draw.integers(0, ITEMS, (7, 8)))
+    labels[0], labels[1, 3:], items[1, 3:] = -100, -100, -1
+    words = torch.tensor(fitted.fitted.words[:1], dtype=torch.long)
+    found = []
+    for _ in range(2):
+        model.zero_grad()
+        out = model(items, words, labels)
+        out["loss"].backward()
+        gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+        found.append((out, gradients))
+        monkeypatch.setattr(sequence_model, "HELD_LOGITS", held)
+    (whole, expected), (parts, gradients) = found
+    assert "logits" in whole
+    assert "logits" not in parts
+    torch.testing.assert_close(parts["loss"], whole["loss"])
+    assert gradients.keys() == expected.keys()
+    for name in expected:
+        torch.testing.assert_close(gradients[name], expected[name], msg=name)
+
+
 def test_trees_are_encoded_once_and_kept(tmp_path: Path) -> None:
     fitted = backend(knowledge="tree", trees_a_step=4)
     fitted.fit(chain_task(tmp_path, LONG))
