@@ -14,7 +14,7 @@ from kptoolkit.data.knowledge import CompiledKnowledge, TokenPool
 from kptoolkit.data.samples import Batch
 from kptoolkit.errors import PromptTooLongError
 from kptoolkit.tree.runs import within
-from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT, ROOT, ROOT_PARENT
+from kptoolkit.tree.visibility import ROOT, ROOT_PARENT
 
 
 class TreeAssembler:
@@ -83,28 +83,8 @@ class TreeAssembler:
         text = np.concatenate([items, self._n + trees.prompt[row]])[order]
         node = np.concatenate([np.full(len(items), ROOT), rank])[order]
         parents = np.concatenate([np.full(len(items), ROOT_PARENT), parent])[order]
-        batch = self._gather(np.concatenate([everyone, owner])[order], text, node, parents, len(items))
+        owners = np.concatenate([everyone, owner])[order]
+        batch = Batch.of_texts(self._pool, owners, text, node, parents, count=len(items), pad_id=self.pad_id)
         if self._own is not None:
             batch.input_ids[batch.input_ids == self._own[items][:, None]] = self._stand_in
         return batch
-
-    def _gather(
-        self,
-        owner: NDArray[np.int64],
-        text: NDArray[np.int64],
-        node: NDArray[np.int64],
-        parent: NDArray[np.int64],
-        count: int,
-    ) -> Batch:
-        lengths = self._pool.lengths[text]
-        totals = np.bincount(owner, weights=lengths, minlength=count).astype(np.int64)
-        source = np.repeat(self._pool.indptr[text], lengths) + within(lengths)
-        there = np.arange(int(totals.max(initial=0))) < totals[:, None]  # (B, L)
-        ids = np.full(there.shape, self.pad_id, dtype=np.int32)
-        nodes = np.full(there.shape, PAD_NODE, dtype=np.int16)
-        parents = np.full(there.shape, PAD_PARENT, dtype=np.int16)
-        starts = np.zeros(there.shape, dtype=np.int16)
-        ids[there], starts[there] = self._pool.ids[source], self._pool.starts[source]
-        nodes[there], parents[there] = np.repeat(node, lengths), np.repeat(parent, lengths)
-        words = np.where(there, np.cumsum(starts, axis=1), 0).astype(np.int16)
-        return Batch(ids, nodes, parents, words)

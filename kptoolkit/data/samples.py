@@ -8,7 +8,7 @@ masks); the matrix itself is made on the device.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,42 @@ class Batch:
     whole_word: NDArray[np.int16]
     left_out: int = 0
     dropped_items: int = 0
+
+    @classmethod
+    def of_texts(
+        cls,
+        pool: TokenPool,
+        owner: NDArray[np.int64],
+        text: NDArray[np.int64],
+        node: NDArray[np.int64],
+        parent: NDArray[np.int64],
+        *,
+        count: int,
+        pad_id: int,
+    ) -> Batch:
+        """Texts laid out one behind the other, each in the row that owns it.
+
+        Args:
+            pool: Tokens of every text.
+            owner: ``(P,)`` row of each text, ascending.
+            text: ``(P,)`` numbers in ``pool``.
+            node: ``(P,)`` tree node of each text.
+            parent: ``(P,)`` parent of that node.
+            count: Number of rows, B.
+            pad_id: Token behind the shorter rows.
+        """
+        lengths = pool.lengths[text]
+        totals = np.bincount(owner, weights=lengths, minlength=count).astype(np.int64)
+        source = np.repeat(pool.indptr[text], lengths) + within(lengths)
+        there = np.arange(int(totals.max(initial=0))) < totals[:, None]  # (B, L)
+        ids = np.full(there.shape, pad_id, dtype=np.int32)
+        nodes = np.full(there.shape, PAD_NODE, dtype=np.int16)
+        parents = np.full(there.shape, PAD_PARENT, dtype=np.int16)
+        starts = np.zeros(there.shape, dtype=np.int16)
+        ids[there], starts[there] = pool.ids[source], pool.starts[source]
+        nodes[there], parents[there] = np.repeat(node, lengths), np.repeat(parent, lengths)
+        words = np.where(there, np.cumsum(starts, axis=1), 0).astype(np.int16)
+        return cls(ids, nodes, parents, words)
 
 
 @dataclass(frozen=True)
@@ -137,7 +173,8 @@ class PromptAssembler:
         last = np.full(len(users), width + int(kept.rank.max(initial=0)) + 1)
         pieces.add(everyone, last, np.full(len(users), self._eos), ROOT, ROOT_PARENT)
         dropped = int(np.minimum(histories.lengths, self.history).sum() - counts.sum())
-        return self._gather(pieces, kept.left_out, dropped)
+        batch = Batch.of_texts(self._pool, *pieces.ordered(), count=len(users), pad_id=self.pad_id)
+        return replace(batch, left_out=kept.left_out, dropped_items=dropped)
 
     def lengths_at_most(
         self,
@@ -249,25 +286,6 @@ class PromptAssembler:
         chosen = mpp[owner[follows]]
         separator = np.where(is_last, self.mpp.last_separator[chosen], self.mpp.separator[chosen])
         pieces.add(owner[follows], order[follows], separator, ROOT, ROOT_PARENT)
-
-    def _gather(self, pieces: _Pieces, left_out: int, dropped: int) -> Batch:
-        owner, text, node, parent = pieces.ordered()
-        lengths = self._lengths[text]
-        totals = np.bincount(owner, weights=lengths, minlength=pieces.samples).astype(np.int64)
-        source = np.repeat(self._pool.indptr[text], lengths) + within(lengths)
-        rows = np.repeat(owner, lengths)
-        columns = within(totals)
-        shape = (pieces.samples, int(totals.max(initial=0)))
-        ids = np.full(shape, self.pad_id, dtype=np.int32)
-        ids[rows, columns] = self._pool.ids[source]
-        nodes = np.full(shape, PAD_NODE, dtype=np.int16)
-        nodes[rows, columns] = np.repeat(node, lengths)
-        parents = np.full(shape, PAD_PARENT, dtype=np.int16)
-        parents[rows, columns] = np.repeat(parent, lengths)
-        starts = np.zeros(shape, dtype=np.int16)
-        starts[rows, columns] = self._pool.starts[source]
-        words = np.where(nodes == PAD_NODE, 0, np.cumsum(starts, axis=1)).astype(np.int16)
-        return Batch(ids, nodes, parents, words, left_out, dropped)
 
 
 @dataclass(frozen=True)
