@@ -27,7 +27,8 @@ from kptoolkit.data.knowledge import KnowledgeSource
 from kptoolkit.data.splits import Cases, Split, make_split
 from kptoolkit.evaluation.controls import unchanged
 from kptoolkit.evaluation.ranking import evaluate
-from kptoolkit.graph.neighbourhoods import Neighbourhoods, Row, deal
+from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.graph.rows import Row, deal
 from kptoolkit.models import Backend, FitTask, backend_class
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack

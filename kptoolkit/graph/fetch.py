@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kptoolkit.errors import DataError
 from kptoolkit.graph.batches import Meter, chunks
-from kptoolkit.graph.neighbourhoods import Neighbourhoods, Row, deal
+from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.queries import QuerySet
+from kptoolkit.graph.rows import RowColumns
 from kptoolkit.graph.store import GraphStore
 from kptoolkit.progress import ProgressCallback
 
@@ -57,39 +60,26 @@ def fetch(
         key: Fingerprint of the answer.
         progress: Who wants to hear.
     """
-    rows: list[Row] = []
-    dropped: dict[str, int] = {}
+    rows, dropped = RowColumns(), dict[str, int]()
     seen: set[str] = set()
     asking = sorted(set(roots))
     for hop in range(1, hops + 1):
         seen.update(asking)
         meter = Meter(f"fetch hop {hop}", len(asking), "entities", progress)
-        reached: set[str] = set()
+        reached: list[NDArray[np.int32]] = []
         for chunk in chunks(asking, frontier):
             guard = None if hop == 1 else max_degree
             found = queries["neighbours"].read(store, frontier=chunk, max_degree=guard, cap=cap)
-            columns = (found.column(name) for name in ("id", "relation", "other", "forward"))
-            for node, several in _by_node(list(zip(*columns, strict=True))).items():
-                kept = several if len(several) <= cap else deal(several, cap)
-                if len(several) > cap:
-                    dropped[node] = len(set(several)) - len(kept)
-                rows += kept
-                reached.update(row[2] for row in kept)
+            ends, more = rows.add(*(found.column(name) for name in ("id", "relation", "other", "forward")), cap=cap)
+            dropped |= more
+            reached.append(ends)
             meter.add(len(chunk))
-        asking = sorted(reached - seen)
+        known = rows.entities.values
+        asking = sorted({known[number] for number in np.unique(np.concatenate(reached))} - seen) if reached else []
         if not asking:
             break
-    nodes = _nodes(
-        store, queries, sorted({end for row in rows for end in (row[0], row[2])} | set(roots)), frontier, progress
-    )
-    return Neighbourhoods.of_rows(roots, nodes, rows, hops=hops, dropped=dropped, fingerprint=key)
-
-
-def _by_node(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    by_node: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_node[row[0]].append(row)
-    return by_node
+    nodes = _nodes(store, queries, sorted({*rows.entities.values, *roots}), frontier, progress)
+    return Neighbourhoods.of_columns(roots, nodes, rows, hops=hops, dropped=dropped, fingerprint=key)
 
 
 def _nodes(

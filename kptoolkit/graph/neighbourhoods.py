@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.graph.arrays import read_arrays, write_arrays
+from kptoolkit.graph.rows import Row, RowColumns
 
-#: Near id, relation id, far id, and whether the near end is the head of the stored triple.
-Row = tuple[str, str, str, bool]
 _ARRAYS = ("degrees", "indptr", "relation", "far", "forward", "dropped", "roots")
 
 
@@ -74,17 +73,32 @@ class Neighbourhoods:
             dropped: Rows of a node, by its id, that a cap left out.
             fingerprint: Of what was asked.
         """
+        columns = RowColumns()
+        near, relation, far, forward = zip(*rows, strict=True) if rows else ((), (), (), ())
+        columns.add(near, relation, far, forward, cap=len(rows))
+        return cls.of_columns(roots, nodes, columns, hops=hops, dropped=dropped, fingerprint=fingerprint)
+
+    @classmethod
+    def of_columns(
+        cls,
+        roots: Sequence[str],
+        nodes: Mapping[str, tuple[str, int]],
+        columns: RowColumns,
+        *,
+        hops: int,
+        dropped: Mapping[str, int] | None = None,
+        fingerprint: str = "",
+    ) -> Neighbourhoods:
+        """As :meth:`of_rows`, for rows that were collected as columns."""
         ids = sorted(nodes)
         number = {entity: index for index, entity in enumerate(ids)}
-        relations = sorted({row[1] for row in rows})
-        relation_number = {relation: index for index, relation in enumerate(relations)}
-        columns = (
-            np.fromiter((number[row[0]] for row in rows), np.int32, len(rows)),
-            np.fromiter((relation_number[row[1]] for row in rows), np.int32, len(rows)),
-            np.fromiter((number[row[2]] for row in rows), np.int32, len(rows)),
-            np.fromiter((row[3] for row in rows), np.bool_, len(rows)),
+        node_number = np.array([number[entity] for entity in columns.entities.values], np.int32)
+        relations = sorted(columns.relations.values)
+        relation_number = np.argsort(np.argsort(_objects(columns.relations.values))).astype(np.int32)
+        near, relation, far, forward = columns.joined()
+        near, relation, far, forward = _sorted_distinct(
+            node_number[near], relation_number[relation], node_number[far], forward
         )
-        near, relation, far, forward = _sorted_distinct(*columns)
         return cls(
             ids=_objects(ids),
             names=_objects([nodes[entity][0] for entity in ids]),
@@ -184,22 +198,6 @@ class Neighbourhoods:
             fingerprint=extra["fingerprint"],
             **{name: arrays[name] for name in _ARRAYS},
         )
-
-
-def deal(rows: Sequence[Row], cap: int) -> list[Row]:
-    """The first ``cap`` rows of one node when they are dealt round-robin over its relations.
-
-    Args:
-        rows: Rows of one node.
-        cap: Rows to keep.
-    """
-    turns: dict[str, int] = {}
-    dealt = []
-    for row in sorted(set(rows), key=lambda row: row[1:]):
-        turn = turns[row[1]] = turns.get(row[1], -1) + 1
-        dealt.append((turn, row))
-    dealt.sort(key=lambda pair: (pair[0], pair[1][1]))
-    return [row for _, row in dealt[:cap]]
 
 
 def _sorted_distinct(

@@ -16,7 +16,7 @@ The rules, for each item (KP4SR, knowledge prompt construction):
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,9 @@ from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.tree.facts import Facts
 from kptoolkit.tree.ranking import RANKINGS, Deck, Ranking
 from kptoolkit.tree.runs import Ints, groups, pointers, since_change, within
+
+_ROOTS_AT_ONCE = 2048
+"""Roots whose triples are chosen together; choosing needs several times the memory of what is chosen."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,13 @@ class Selection:
     def sizes(self) -> NDArray[np.int64]:
         """``(K,)`` triples of each root."""
         return np.diff(self.indptr)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Selection]) -> Selection:
+        """The roots of several selections from the same neighbourhoods, one selection behind the other."""
+        columns = {field.name: [getattr(part, field.name) for part in parts] for field in fields(cls)}
+        sizes = np.concatenate([np.diff(indptr) for indptr in columns.pop("indptr")])
+        return cls(indptr=pointers(sizes), **{name: np.concatenate(each) for name, each in columns.items()})
 
     def keep(self, counts: NDArray[np.integer[Any]]) -> Selection:
         """The first ``counts[i]`` triples of each root.
@@ -109,9 +119,18 @@ def select(
         raise ValueError(f"{hops} hops asked for, {neighbourhoods.hops} fetched")
     deck = Deck(neighbourhoods, Facts(neighbourhoods, mirrored), ranking, seed, keep_nameless)
     expandable = np.maximum(neighbourhoods.degrees, 0) <= max_degree  # (N,)
-    roots = np.asarray(neighbourhoods.roots)
+    roots = np.asarray(neighbourhoods.roots).astype(np.int64)
+    parts = [
+        _select(deck, roots[first : first + _ROOTS_AT_ONCE], expandable, hops, degree)
+        for first in range(0, max(1, len(roots)), _ROOTS_AT_ONCE)
+    ]
+    return Selection.joined(parts)
+
+
+def _select(deck: Deck, roots: Ints, expandable: NDArray[np.bool_], hops: int, degree: int) -> Selection:
+    """The triples of some roots."""
     owner = np.flatnonzero(roots >= 0)
-    frontier = _Frontier(owner, roots[owner].astype(np.int64)[:, None], np.full(len(owner), -1, dtype=np.int64))
+    frontier = _Frontier(owner, roots[owner][:, None], np.full(len(owner), -1, dtype=np.int64))
     told = _Told(len(roots))
     nameless = np.zeros(len(roots), dtype=np.int64)
     for hop in range(1, hops + 1 if degree else 1):
@@ -121,7 +140,7 @@ def select(
         nameless += np.bincount(frontier.owner, deck.nameless[frontier.node], len(roots)).astype(np.int64)
         entry, row = _offers(deck, frontier, told, degree)
         local = told.add(hop, frontier.owner[entry], row, frontier.node[entry], frontier.local[entry], deck)
-        frontier = frontier.beyond(entry, np.asarray(neighbourhoods.far)[row].astype(np.int64), local, expandable)
+        frontier = frontier.beyond(entry, deck.facts.far[row].astype(np.int64), local, expandable)
     return told.selection(nameless)
 
 

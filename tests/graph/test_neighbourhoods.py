@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from kptoolkit.config import GraphConfig
 from kptoolkit.errors import DataError
 from kptoolkit.graph.graph import Graph
-from kptoolkit.graph.neighbourhoods import Neighbourhoods, Row, deal
+from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.readers import MemorySource
+from kptoolkit.graph.rows import Row, RowColumns, deal
 from kptoolkit.graph.store import GraphTransaction, Records, WriteCounters
 from kptoolkit.testing.graph_store import expected_rows, fingerprint_of_rows, rows_of
 
@@ -152,6 +153,37 @@ def test_a_cap_deals_round_robin_over_relations() -> None:
         a_row("c", "y"),
     ]
     assert len(deal(rows + rows, 100)) == len(rows)
+
+
+ROWS = st.lists(
+    st.tuples(st.sampled_from("abA"), st.sampled_from("rsR"), st.sampled_from(["x", "y", "Z", "é", "a"]), st.booleans())
+)
+
+
+@given(st.lists(ROWS, max_size=3), st.integers(1, 4))
+def test_columns_keep_what_dealing_row_by_row_keeps(several: list[list[Row]], cap: int) -> None:
+    columns, expected, dropped = RowColumns(), set[Row](), dict[str, int]()
+    for number, rows in enumerate(several):  # a node's rows come in one part
+        part = [(f"{row[0]}{number}", *row[1:]) for row in rows]
+        ends, more = columns.add(*(list(column) for column in zip(*part, strict=True)) if part else [[]] * 4, cap=cap)
+        for node in {row[0] for row in part}:
+            of_node = [row for row in part if row[0] == node]
+            kept = deal(of_node, cap)
+            expected.update(kept)
+            if len(set(of_node)) > len(kept):
+                dropped[node] = len(set(of_node)) - len(kept)
+        assert {columns.entities.values[end] for end in ends} == {row[2] for row in expected if row[0] in part_of(part)}
+        assert more == {node: count for node, count in dropped.items() if node in part_of(part)}
+    entities, relations = columns.entities.values, columns.relations.values
+    near, relation, far, forward = (column.tolist() for column in columns.joined())
+    found = list(zip(near, relation, far, forward, strict=True))
+    assert len(found) == len(set(found)) == len(expected)
+    assert {(entities[n], relations[r], entities[f], d) for n, r, f, d in found} == expected
+    assert set(entities) == {end for row in expected for end in (row[0], row[2])}
+
+
+def part_of(rows: list[Row]) -> set[str]:
+    return {row[0] for row in rows}
 
 
 def test_saving_and_loading(tmp_path: Path) -> None:

@@ -107,6 +107,18 @@ def test_select_equals_the_plain_definition(
     check(selection, neighbourhoods, order, **settings)
 
 
+@given(graphs(), st.integers(1, 3))
+def test_roots_chosen_in_parts_get_what_they_get_together(neighbourhoods: Neighbourhoods, size: int) -> None:
+    together = select(neighbourhoods, **SETTINGS)  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kptoolkit.tree.select._ROOTS_AT_ONCE", size)
+        in_parts = select(neighbourhoods, **SETTINGS)  # type: ignore[arg-type]
+    for name in ("indptr", "row", "near", "parent", "hop", "dfs", "nameless"):
+        one, other = getattr(in_parts, name), getattr(together, name)
+        assert one.dtype == other.dtype
+        assert one.tolist() == other.tolist()
+
+
 @given(graphs())
 def test_a_fact_is_told_once_an_item(neighbourhoods: Neighbourhoods) -> None:
     selection = select(neighbourhoods, **SETTINGS)  # type: ignore[arg-type]
