@@ -90,6 +90,8 @@ class PromptsConfig(Section):
     """Keep triples whose far end has no name."""
     name_tokens: int = Field(default=48, ge=1)
     """Longest name in a prompt, in tokens; longer ones end in an ellipsis."""
+    workers: int = Field(default=1, ge=1)
+    """Processes that word the triples where they are 50,000 or more; the prompts do not depend on it."""
 
 
 class DataConfig(Section):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.config import PromptsConfig, TreeConfig
 from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.workers import worded
 from kptoolkit.graph.arrays import read_arrays, write_arrays
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.prompts import TemplatePack
@@ -116,22 +117,23 @@ class KnowledgeSource:
         """The item trees of an epoch; prompts not yet worded are appended to ``pool``."""
         selection = self.selection(epoch)
         rows, inverse = np.unique(selection.row, return_inverse=True)
-        numbers = np.array([self._number(int(row), epoch) for row in rows], dtype=np.int32)
-        prompt = numbers[inverse] if len(rows) else np.zeros(0, dtype=np.int32)
+        prompt = self._numbers(rows, epoch)[inverse]
         return ItemTrees(
             selection.indptr.astype(np.int64),
-            prompt.astype(np.int32),
+            prompt,
             selection.parent.astype(np.int32),
             selection.hop.astype(np.int8),
             selection.dfs.astype(np.int32),
         )
 
-    def _number(self, row: int, epoch: int) -> int:
-        key = (row, self._wording.variant(row, epoch))
-        if key not in self._known:
-            self._known[key] = len(self.pool)
-            self.pool.append(self._wording.prompt(row, epoch))
-        return self._known[key]
+    def _numbers(self, rows: NDArray[np.int64], epoch: int) -> NDArray[np.int32]:
+        """``(n,)`` numbers in ``pool`` of the prompts of distinct rows."""
+        keys = list(zip(rows.tolist(), self._wording.variant_numbers(rows, epoch), strict=True))
+        new = [place for place, key in enumerate(keys) if key not in self._known]
+        self.pool += worded(self._wording, rows[new], epoch, self.prompts.workers)
+        first = len(self._known)
+        self._known.update((keys[place], first + number) for number, place in enumerate(new))
+        return np.array([self._known[key] for key in keys], dtype=np.int32)
 
     @cached_property
     def _wording(self) -> Wording:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.prompts import Segment, TemplatePack, choose_variant
@@ -36,6 +40,15 @@ class TripletPrompt:
         return "".join(segment.text for segment in self.segments)
 
 
+class _Stated(NamedTuple):
+    """Near and far node number and relation id of a row, and whether the near end is the head."""
+
+    near: int
+    far: int
+    relation: str
+    forward: bool
+
+
 @dataclass(frozen=True)
 class Wording:
     """Turns rows of a neighbourhood into triplet prompts; the inverse sentence where the near end is the tail.
@@ -59,18 +72,49 @@ class Wording:
             row: Row of the neighbourhoods.
             epoch: Epoch of training, for the variants ``epoch``.
         """
-        head, relation, tail = self.neighbourhoods.triple(row)
-        near, far = self.neighbourhoods.ends(row)
-        inverse, variant = not bool(self.neighbourhoods.forward[row]), self.variant(row, epoch)
-        first, second = (far, near) if inverse else (near, far)
-        segments = self.pack.render(self.name(first), relation, self.name(second), inverse=inverse, variant=variant)
-        return TripletPrompt(segments, head, relation, tail, str(self.neighbourhoods.ids[near]))
+        return self.prompts([row], epoch)[0]
 
-    def variant(self, row: int, epoch: int = 0) -> int:
-        """Which wording :meth:`prompt` takes for a row."""
-        head, relation, tail = self.neighbourhoods.triple(row)
-        count = self.pack.variants(relation, not bool(self.neighbourhoods.forward[row]))
-        return choose_variant(self.variants, count, f"{head}\t{relation}\t{tail}", epoch)
+    def prompts(self, rows: Sequence[int] | NDArray[np.int64], epoch: int = 0) -> list[TripletPrompt]:
+        """The prompts of several rows; arguments as in :meth:`prompt`."""
+        return [self._prompt(stated, self._variant(stated, epoch)) for stated in self._stated(rows)]
+
+    def variant_numbers(self, rows: Sequence[int] | NDArray[np.int64], epoch: int = 0) -> list[int]:
+        """Which wording :meth:`prompt` takes for each of several rows."""
+        if self.variants == "first":
+            return [0] * len(rows)
+        return [self._variant(stated, epoch) for stated in self._stated(rows)]
+
+    def _stated(self, rows: Sequence[int] | NDArray[np.int64]) -> list[_Stated]:
+        """What each of several rows states."""
+        found, chosen = self.neighbourhoods, np.asarray(rows, dtype=np.int64)
+        near = np.searchsorted(found.indptr, chosen, side="right") - 1
+        columns = (near, found.far[chosen], found.relation[chosen], found.forward[chosen])
+        names = found.relations
+        return [
+            _Stated(near, far, names[relation], forward)
+            for near, far, relation, forward in zip(*(column.tolist() for column in columns), strict=True)
+        ]
+
+    def _prompt(self, stated: _Stated, variant: int) -> TripletPrompt:
+        near, far, relation, forward = stated
+        ids = self.neighbourhoods.ids
+        segments = self.pack.render(
+            self.name(near if forward else far),
+            relation,
+            self.name(far if forward else near),
+            inverse=not forward,
+            variant=variant,
+        )
+        head, tail = (near, far) if forward else (far, near)
+        return TripletPrompt(segments, str(ids[head]), relation, str(ids[tail]), str(ids[near]))
+
+    def _variant(self, stated: _Stated, epoch: int) -> int:
+        if self.variants == "first":
+            return 0
+        near, far, relation, forward = stated
+        head, tail = (near, far) if forward else (far, near)
+        ids, count = self.neighbourhoods.ids, self.pack.variants(relation, not forward)
+        return choose_variant(self.variants, count, f"{ids[head]}\t{relation}\t{ids[tail]}", epoch)
 
     def name(self, node: int) -> str:
         """The capped name of a node, or its id where it has none."""

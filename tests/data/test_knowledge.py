@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kptoolkit.config import PromptsConfig, TreeConfig
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool, encode_prompts
-from kptoolkit.errors import DataError
+from kptoolkit.errors import DataError, TemplateError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.tree.tokens import WordTokenizer
@@ -135,6 +135,23 @@ def test_wordings_by_epoch_append_to_the_pool() -> None:
 def test_names_are_capped() -> None:
     knowledge = source(name_tokens=1)
     assert wordings(knowledge)[0] == "A: Book… by Author…"
+
+
+@pytest.mark.slow
+def test_worker_processes_word_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kptoolkit.data.workers.WORTH_WORKERS", 2)
+    alone, together = source(variants="epoch"), source(variants="epoch", workers=2)
+    for epoch in range(2):
+        assert alone.trees(epoch).prompt.tolist() == together.trees(epoch).prompt.tolist()
+    assert alone.pool == together.pool
+
+
+def test_workers_need_filters_that_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kptoolkit.data.workers.WORTH_WORKERS", 2)
+    knowledge = source(workers=2)
+    knowledge.pack = knowledge.pack.with_filter(lambda name: name, name="same")
+    with pytest.raises(TemplateError, match="cannot be imported again"):
+        knowledge.trees(0)
 
 
 def compiled() -> CompiledKnowledge:
