@@ -257,11 +257,12 @@ class PromptAssembler:
         index = within(sizes)  # (S,) breadth-first index inside it
         row = trees.indptr[items[slot]] + index
         prompt = trees.prompt[row]
-        turn = np.lexsort((-position[slot], index, owner[slot]))
+        sample = owner[slot]
+        turn = _order(sample, index, int(counts.max(initial=1)) - 1 - position[slot])
         cost = self._lengths[self._first_prompt + prompt[turn]]
-        running = _cumulative(cost, owner[slot][turn], len(counts))
+        running = _cumulative(cost, sample, len(counts))  # sorted or not, each sample's are together
         kept = np.zeros(len(slot), dtype=bool)
-        kept[turn] = used[owner[slot][turn]] + running <= self.max_tokens
+        kept[turn] = used[sample] + running <= self.max_tokens
         left_out = int((~kept).sum())
         slot, index, row, prompt = slot[kept], index[kept], row[kept], prompt[kept]
         return _number_nodes(slot, index, row, prompt, trees, owner, position, counts, left_out)
@@ -316,14 +317,15 @@ class _Pieces:
         parent: NDArray[np.int64] | int,
     ) -> None:
         """Add texts; ``order`` is their place inside their sample."""
-        columns = np.broadcast_arrays(owner, order, text, node, parent)
-        self._rows.append(np.stack(columns).astype(np.int64))
+        self._rows.append(np.empty((5, len(owner)), dtype=np.int64))
+        for row, column in zip(self._rows[-1], (owner, order, text, node, parent), strict=True):
+            row[:] = column
 
     def ordered(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Owner, text, node and parent of every piece, sample by sample in linear order."""
         rows = np.concatenate(self._rows, axis=1)
-        rows = rows[:, np.lexsort((rows[1], rows[0]))]
-        return rows[0], rows[2], rows[3], rows[4]
+        owner, _, text, node, parent = rows.take(_order(rows[0], rows[1]), axis=1)
+        return owner, text, node, parent
 
 
 def _number_nodes(
@@ -338,7 +340,7 @@ def _number_nodes(
     left_out: int,
 ) -> _Kept:
     """Number kept triplets depth first; ``slot`` ascends and ``index`` is a breadth-first prefix inside each slot."""
-    linear = np.lexsort((trees.dfs[row], slot))
+    linear = _order(slot, trees.dfs[row].astype(np.int64))
     per_sample = np.bincount(owner[slot], minlength=len(counts))
     rank = np.empty(len(slot), dtype=np.int64)
     rank[linear] = within(per_sample)
@@ -348,6 +350,18 @@ def _number_nodes(
     above = block[slot] + np.maximum(local, 0)
     parent = np.where(local < 0, position[slot] + 1, node[above] if len(node) else 0)
     return _Kept(owner[slot], rank, prompt, node, parent, left_out)
+
+
+def _order(*columns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Order by the first column, then the second, ...; none is negative, and no two rows are equal.
+
+    One sort of one number a row; ``np.lexsort`` sorts once a column and takes several times as long.
+    """
+    key = columns[0]
+    for column in columns[1:]:
+        key = key * (int(column.max(initial=0)) + 1) + column
+    order: NDArray[np.int64] = np.argsort(key)
+    return order
 
 
 def _cumulative(values: NDArray[np.int64], group: NDArray[np.int64], groups: int) -> NDArray[np.int64]:

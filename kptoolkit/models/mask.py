@@ -17,10 +17,32 @@ def visible(node: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
     Returns:
         ``(B, L, L)`` bool, symmetric, True on the diagonal.
     """
+    if node.device.type == "cpu":
+        return _looked_up(node.long(), parent)
+    return _compared(node, parent)
+
+
+def _compared(node: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
+    """Every token with every other."""
     node_q, node_k = node.unsqueeze(-1), node.unsqueeze(-2)  # (B, L, 1), (B, 1, L)
     parent_q, parent_k = parent.unsqueeze(-1), parent.unsqueeze(-2)
     same, above, below = node_q == node_k, parent_q == node_k, node_q == parent_k
     return same | above | below | (parent_q == parent_k)
+
+
+def _looked_up(node: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
+    """Every node with every other, then whole rows copied to the tokens: on CPU several times as fast."""
+    size, length = node.shape
+    place = torch.where(node < 0, node.max().clamp(min=-1) + 1, node)  # padding behind the last node
+    count = int(place.max()) + 1 if length else 1
+    nodes, parents = (torch.full((size, count), -3 - kind, dtype=node.dtype) for kind in (1, 2))  # nodes of no token
+    nodes.scatter_(1, place, node)
+    parents.scatter_(1, place, parent.to(node.dtype))
+    table = _compared(nodes, parents)  # (B, N, N), symmetric
+    row = (place + count * torch.arange(size).unsqueeze(1)).flatten()  # (B L,) of the rows of all tables
+    by_token = table.flatten(0, 1).index_select(0, row).view(size, length, count)
+    by_node = by_token.transpose(1, 2).contiguous().flatten(0, 1)  # (B N, L)
+    return by_node.index_select(0, row).view(size, length, length)
 
 
 def additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
