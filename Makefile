@@ -46,7 +46,7 @@ check: setup
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not cuda" -n 2 --dist loadgroup $(PYTEST_OPTIONS)
 
-BENCHMARKS := training inference time_to_quality growth_model
+BENCHMARKS := samples mask growth training inference time_to_quality growth_model
 RECTOOLS := .venv-rectools
 
 bench bench-cuda: setup

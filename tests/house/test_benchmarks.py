@@ -14,7 +14,7 @@ import pytest
 from benchmarks import growth_model, harness, worlds
 from kptoolkit.models.mask import visible
 
-PROGRAMS = ("training", "inference", "time_to_quality", "growth_model", "ablations")
+PROGRAMS = ("training", "inference", "time_to_quality", "growth_model", "ablations", "samples", "mask", "growth")
 COLUMNS = ["name", "unit", "baseline", "ours", "ratio", "goal", "holds"]
 
 
