@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
 from transformers.models.t5.modeling_t5 import T5Attention
@@ -10,6 +12,7 @@ from kptoolkit.data.knowledge import KnowledgeSource
 from kptoolkit.errors import ConfigError
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.flex import MIN_HEAD_WIDTH, use_flex
+from kptoolkit.models.item_index import ItemIndex
 from kptoolkit.models.t5_model import freeze_relative_bias, grow, start_items_from_names
 from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
@@ -26,6 +29,7 @@ def build_tokenizer(
     items: dict[str, int],
     *,
     words_only: bool = False,
+    names: Sequence[str] = (),
 ) -> PhraseTokenizer | SubwordTokenizer:
     """The tokenizer of a training: whole phrases, subwords trained on the prompts, or the checkpoint's own.
 
@@ -35,6 +39,7 @@ def build_tokenizer(
         templates: MPP templates whose words are needed.
         items: Catalogue row of each entity that is one item.
         words_only: Whether the prompts themselves are not read, so that their entities need no tokens.
+        names: Item names whose words phrase tokens must know.
 
     Raises:
         ConfigError: There is no such checkpoint, or one with phrase tokens.
@@ -45,6 +50,7 @@ def build_tokenizer(
     if kind == "phrase" or (kind == "auto" and options.checkpoint is None):
         texts = [part for t in templates for part in t.parts if isinstance(part, str)]
         texts += [text for t in templates for text in (t.separator, t.last_separator)]
+        texts += [word for name in names for word in name.split()]
         return PhraseTokenizer.build([] if words_only else source.pool, texts, items)
     if options.checkpoint is not None:
         try:
@@ -56,14 +62,21 @@ def build_tokenizer(
 
 
 def build_t5(
-    options: T5Options, tokenizer: PhraseTokenizer | SubwordTokenizer, task: FitTask
+    options: T5Options, tokenizer: PhraseTokenizer | SubwordTokenizer, task: FitTask, index: ItemIndex | None = None
 ) -> T5ForConditionalGeneration:
-    """A T5 with one token an item behind the tokenizer's: the named checkpoint, grown, or a small one from a config.
+    """A T5 with the index's tokens behind the tokenizer's: the named checkpoint, grown, or a small one from a config.
+
+    Args:
+        options: Options of the backend.
+        tokenizer: Its tokens come first.
+        task: Its catalogue's titles start the new tokens of a checkpoint.
+        index: What items are called; unset: one token an item.
 
     Raises:
         ConfigError: There is no such checkpoint, ``d_model`` is no multiple of ``heads``, or ``flex`` cannot be had.
     """
-    vocabulary = tokenizer.size + len(task.catalogue.item_ids)
+    index = index or ItemIndex.of_tokens(tokenizer.size, len(task.catalogue))
+    vocabulary = tokenizer.size + index.symbols
     if options.checkpoint is None:
         config = _fresh_config(options, tokenizer, vocabulary)
         t5 = T5ForConditionalGeneration._from_config(config, attn_implementation=attention_name(options))
@@ -79,9 +92,9 @@ def build_t5(
     except (OSError, ValueError) as error:
         raise ConfigError(_no_checkpoint(options.checkpoint, error)) from error
     grow(t5, vocabulary)
-    if isinstance(tokenizer, SubwordTokenizer):
+    if isinstance(tokenizer, SubwordTokenizer) and index.symbols:
         names = [tokenizer.encode((Segment(str(title), "text"),)).ids.tolist() for title in task.catalogue.titles]
-        start_items_from_names(t5, tokenizer.size, names)
+        start_items_from_names(t5, tokenizer.size, index.pieces(names, tokenizer.size))
     return _adapted(t5, options)
 
 

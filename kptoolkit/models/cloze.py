@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +19,7 @@ from kptoolkit.data.buckets import bucketed
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool, encode_prompts
 from kptoolkit.data.samples import Batch, PromptAssembler, Windows
 from kptoolkit.data.splits import Cases, Histories
+from kptoolkit.errors import RunError
 from kptoolkit.models.backend import FitResult, FitTask
 from kptoolkit.models.building import (
     asking_template,
@@ -25,17 +27,18 @@ from kptoolkit.models.building import (
     build_tokenizer,
     training_templates,
 )
+from kptoolkit.models.decoding import beam_search, string_scores
+from kptoolkit.models.item_index import IGNORED, ItemIndex, build_index, index_names
 from kptoolkit.models.objective import UNREADABLE, WEIGHTS, Objective, chunks, made_ready, saved_t5, unreadable
 from kptoolkit.models.t5_model import TreeT5
 from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer, load_tokenizer
 from kptoolkit.models.training import Epochs, train_and_report
+from kptoolkit.models.trie import Trie, TrieConstraint
 from kptoolkit.prompts import MppTemplate, Segment
 
 _ORDER = 1
 """Sets the draws of the order apart from those of the windows, under the same seed and epoch."""
-_IDLE_BEAM = -1e8
-"""Beams that ran out of items score below this: all but the first start at -1e9."""
 
 
 @dataclass
@@ -47,11 +50,17 @@ class _Fitted:
     assembler: PromptAssembler
     templates: tuple[MppTemplate, ...]
     user_tokens: TokenPool
-    n_items: int
+    index: ItemIndex
 
     @property
-    def first_item(self) -> int:
-        return self.tokenizer.size
+    def start(self) -> tuple[int, int]:
+        """The tokens before an item's string."""
+        return self.model.config.decoder_start_token_id, self.tokenizer.sentinels[0]
+
+    @cached_property
+    def trie(self) -> Trie:
+        """The items' strings, each closed by the second sentinel."""
+        return self.index.trie(self.tokenizer.sentinels[1])
 
 
 class Cloze(Objective[_Fitted]):
@@ -70,61 +79,42 @@ class Cloze(Objective[_Fitted]):
         return train_and_report(self._fitted.model, data, feed.collate, self.score, task, feed.figures)
 
     def score(self, cases: Cases) -> NDArray[np.float32]:
-        """Log-likelihood of every item, ``(N, n_items)``: one decoder step behind the first sentinel."""
+        """Log-likelihood of every item behind the first sentinel, ``(N, n_items)``.
+
+        One decoder step where an item is a token; else that of the item's whole string, its end included.
+        """
         state = self.fitted
-        out = np.empty((len(cases), state.n_items), dtype=np.float32)
-        for rows, states, mask in self._encode(cases):
-            start = self._start(len(rows), states.device)
+        out = np.empty((len(cases), len(state.index)), dtype=np.float32)
+        for rows, states, real in self._encode(cases):
             with torch.inference_mode():
-                decoded = state.model.t5(
-                    encoder_outputs=BaseModelOutput(last_hidden_state=states),
-                    attention_mask=mask,
-                    decoder_input_ids=start,
-                    use_cache=False,
-                )
-                logits = decoded.logits[:, 1, :].float().log_softmax(-1)  # (B, V)
-            out[rows] = logits[:, state.first_item : state.first_item + state.n_items].cpu().numpy()
+                if state.index.kind == "token":
+                    scores = self._token_scores(states, real)
+                else:
+                    scores = string_scores(state.model.t5, states, real, state.trie, state.start)
+            out[rows] = scores.cpu().numpy()
         return out
 
     def beam_search(self, cases: Cases, k: int, beams: int = 20) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The paper's way to recommend: items found by beam search, best first.
+        """The paper's way to recommend: items found by beam search over the strings of the catalogue, best first.
 
-        The history's items are not offered, and every string is an item.
+        The history's items are not offered. There are ``k`` different items, or all outside the history.
 
         Returns:
-            Items and sequence scores, both ``(N, k)``; ``k`` is at most ``beams`` and the items outside the history,
-            -1 and -inf fill up.
+            Items and their log-likelihoods, both ``(N, k)``; -1 and -inf fill up. The best ``k`` of ``beams`` beams, of
+            ``k`` where ``beams`` is less.
         """
         state = self.fitted
         found = np.full((len(cases), k), -1, dtype=np.int64)
         scores = np.full((len(cases), k), -np.inf, dtype=np.float32)
-        histories = cases.histories
-        first, second = state.tokenizer.sentinels
-        all_items = np.arange(state.n_items)
-        for rows, states, mask in self._encode(cases):
-            allowed = [state.first_item + np.setdiff1d(all_items, histories[r]) for r in rows]
-            steps = _Steps(first, second, [entry.tolist() for entry in allowed])
-            width = min(beams, max(len(entry) for entry in allowed))
+        width = min(max(k, beams), len(state.index))
+        for rows, states, real in self._encode(cases):
+            histories = cases.histories.take(rows)
+            constraint = TrieConstraint(state.trie, histories, state.tokenizer.pad_id, len(state.start), states.device)
             with torch.inference_mode():
-                out = state.model.t5.generate(
-                    encoder_outputs=BaseModelOutput(last_hidden_state=states),
-                    attention_mask=mask,
-                    num_beams=width,
-                    num_return_sequences=width,
-                    min_new_tokens=3,
-                    max_new_tokens=3,
-                    do_sample=False,
-                    length_penalty=0.0,
-                    early_stopping=True,
-                    prefix_allowed_tokens_fn=steps,
-                    return_dict_in_generate=True,
-                    output_scores=True,
-                )
-            items = (out.sequences[:, 2] - state.first_item).view(len(rows), width).cpu().numpy()
-            values = out.sequences_scores.view(len(rows), width).float().cpu().numpy()
-            real, take = values > _IDLE_BEAM, min(k, width)
-            found[rows, :take] = np.where(real, items, -1)[:, :take]
-            scores[rows, :take] = np.where(real, values, -np.inf)[:, :take]
+                items, values = beam_search(state.model.t5, states, real, constraint, state.start, width)
+            take = min(k, items.shape[1])
+            found[rows, :take] = items[:, :take].cpu().numpy()
+            scores[rows, :take] = values[:, :take].cpu().numpy()
         return found, scores
 
     def use_trees(self, change: Callable[[ItemTrees], ItemTrees]) -> None:
@@ -141,12 +131,13 @@ class Cloze(Objective[_Fitted]):
         state.tokenizer.save(folder / "tokenizer")
         state.assembler.knowledge.save(folder / "knowledge")
         state.user_tokens.save(folder / "users")
+        state.index.save(folder / "index")
         templates = [
             {"id": t.id, "split": t.split, "text": t.text, "separator": t.separator, "last_separator": t.last_separator}
             for t in state.templates
         ]
         described = {
-            "n_items": state.n_items,
+            "n_items": len(state.index),
             "max_tokens": state.assembler.max_tokens,
             "history": state.assembler.history,
             "templates": templates,
@@ -158,30 +149,35 @@ class Cloze(Objective[_Fitted]):
         """Read what :meth:`save` wrote.
 
         Raises:
-            RunError: A file is missing or damaged, or a weight is not a number.
+            RunError: A file is missing or damaged, a weight is not a number, or the items are called otherwise.
         """
         try:
             described = json.loads((folder / "prompts.json").read_text(encoding="utf-8"))
             model = TreeT5(saved_t5(folder, options), fresh=True)
             safetensors.torch.load_model(model, str(folder / WEIGHTS))
+            tokenizer = load_tokenizer(folder / "tokenizer")
+            index = ItemIndex.load(folder / "index", tokenizer.size, described["n_items"])
         except UNREADABLE as error:
             raise unreadable(folder, error) from error
+        if index.kind != options.index:
+            raise RunError(f"{folder} was trained with model.index = '{index.kind}', not '{options.index}'")
         made_ready(model, folder)
         users = TokenPool.load(folder / "users")
         templates = tuple(MppTemplate(**entry) for entry in described["templates"])
-        tokenizer = load_tokenizer(folder / "tokenizer")
         knowledge = CompiledKnowledge.load(folder / "knowledge")
         backend = cls(options)
         limits = {"max_tokens": described["max_tokens"], "history": described["history"]}
-        assembler = _assembler(knowledge, tokenizer, described["n_items"], users, templates, limits)
-        backend._fitted = _Fitted(model, tokenizer, assembler, templates, users, described["n_items"])
+        assembler = PromptAssembler(knowledge, index.tokens, users, templates, tokenizer, **limits)
+        backend._fitted = _Fitted(model, tokenizer, assembler, templates, users, index)
         return backend
 
     def _build(self, task: FitTask) -> _Fitted:
-        source, n_items = task.knowledge, len(task.catalogue.item_ids)
+        source, kind = task.knowledge, self.options.index
         trees = task.knowledge_change(source.trees(0))
         templates = (*training_templates(source.pack, task.config.prompts.mpp), asking_template(task))
-        tokenizer = build_tokenizer(self.options, source, templates, task.catalogue.item_of_entity())
+        items = task.catalogue.item_of_entity() if kind == "token" else {}
+        tokenizer = build_tokenizer(self.options, source, templates, items, names=index_names(kind, task))
+        index = build_index(kind, task, tokenizer)
         knowledge = CompiledKnowledge(trees, encode_prompts(source.pool, tokenizer), tuple(p.text for p in source.pool))
         users = [tokenizer.encode((Segment(str(user), "text"),)) for user in task.user_ids]
         user_tokens = TokenPool.of([(entry.ids, entry.starts) for entry in users])
@@ -189,14 +185,21 @@ class Cloze(Objective[_Fitted]):
             "max_tokens": task.config.tree.max_tokens,
             "history": task.config.data.history or self.options.default_history,
         }
-        assembler = _assembler(knowledge, tokenizer, n_items, user_tokens, templates, limits)
-        model = TreeT5(build_t5(self.options, tokenizer, task), fresh=self.options.checkpoint is None)
-        return _Fitted(model, tokenizer, assembler, templates, user_tokens, n_items)
+        assembler = PromptAssembler(knowledge, index.tokens, user_tokens, templates, tokenizer, **limits)
+        model = TreeT5(build_t5(self.options, tokenizer, task, index), fresh=self.options.checkpoint is None)
+        return _Fitted(model, tokenizer, assembler, templates, user_tokens, index)
 
-    def _start(self, size: int, device: torch.device) -> torch.Tensor:
+    def _token_scores(self, states: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+        """Log-likelihoods of items that are one token, ``(B, n_items)``."""
         state = self.fitted
-        begin = state.model.config.decoder_start_token_id
-        return torch.tensor([[begin, state.tokenizer.sentinels[0]]], device=device).expand(size, -1)
+        decoded = state.model.t5(
+            encoder_outputs=BaseModelOutput(last_hidden_state=states),
+            attention_mask=real,
+            decoder_input_ids=torch.tensor([state.start], device=states.device).expand(len(states), -1),
+            use_cache=False,
+        )
+        likely: torch.Tensor = decoded.logits[:, 1, :].float().log_softmax(-1)  # (B, V)
+        return likely[:, state.tokenizer.size : state.tokenizer.size + len(state.index)]
 
     def _encode(self, cases: Cases) -> Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]:
         """Encoder states of cases in chunks: rows, states ``(B, L, D)``, mask of real tokens ``(B, L)``."""
@@ -246,13 +249,13 @@ class _Feed:
             new = encode_prompts(source.pool[known:], self.state.tokenizer)
             if self.assembler is self.state.assembler:
                 limits = {"max_tokens": self.assembler.max_tokens, "history": self.assembler.history}
-                self.assembler = _assembler(
+                self.assembler = PromptAssembler(
                     knowledge,
-                    self.state.tokenizer,
-                    self.state.n_items,
+                    self.state.index.tokens,
                     self.state.user_tokens,
                     self.state.templates,
-                    limits,
+                    self.state.tokenizer,
+                    **limits,
                 )
             self.assembler.use(CompiledKnowledge(trees, knowledge.pool.joined(new)))
 
@@ -275,24 +278,12 @@ class _Feed:
         return _tensors(batch, torch.device("cpu")) | self._targets(target)
 
     def _targets(self, items: NDArray[np.int32]) -> dict[str, torch.Tensor]:
-        first, second = self.state.tokenizer.sentinels
-        begin = self.state.model.config.decoder_start_token_id
-        named = torch.from_numpy(items.astype(np.int64)) + self.state.first_item
-        labels = torch.stack([torch.full_like(named, first), named, torch.full_like(named, second)], dim=1)
-        shifted = torch.cat([torch.full_like(labels[:, :1], begin), labels[:, :-1]], dim=1)
-        return {"decoder_input_ids": shifted, "labels": labels}
-
-
-@dataclass(frozen=True)
-class _Steps:
-    """Which tokens may follow: the first sentinel, an item outside the history, the second sentinel."""
-
-    first: int
-    second: int
-    items: list[list[int]]
-
-    def __call__(self, case: int, ids: torch.Tensor) -> list[int]:
-        return ([self.first], self.items[case], [self.second])[min(len(ids) - 1, 2)]
+        labels = torch.from_numpy(self.state.index.labels(items, self.state.tokenizer.sentinels))
+        shifted = torch.cat([torch.full_like(labels[:, :1], self.state.start[0]), labels[:, :-1]], dim=1)
+        return {
+            "decoder_input_ids": shifted.masked_fill(shifted == IGNORED, self.state.tokenizer.pad_id),
+            "labels": labels,
+        }
 
 
 def _tensors(batch: Batch, device: torch.device) -> dict[str, torch.Tensor]:
@@ -302,16 +293,3 @@ def _tensors(batch: Batch, device: torch.device) -> dict[str, torch.Tensor]:
         "parent": torch.from_numpy(batch.parent).to(device),
         "whole_word": torch.from_numpy(batch.whole_word).to(device).long(),
     }
-
-
-def _assembler(
-    knowledge: CompiledKnowledge,
-    tokenizer: PhraseTokenizer | SubwordTokenizer,
-    n_items: int,
-    user_tokens: TokenPool,
-    templates: tuple[MppTemplate, ...],
-    limits: dict[str, int],
-) -> PromptAssembler:
-    ids = np.arange(tokenizer.size, tokenizer.size + n_items, dtype=np.int32)
-    items = TokenPool(ids, np.ones(n_items, dtype=np.bool_), np.arange(n_items + 1, dtype=np.int64))
-    return PromptAssembler(knowledge, items, user_tokens, templates, tokenizer, **limits)

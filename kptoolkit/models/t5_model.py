@@ -141,12 +141,12 @@ def freeze_relative_bias(t5: T5ForConditionalGeneration) -> None:
 
 @torch.no_grad()
 def start_items_from_names(t5: T5ForConditionalGeneration, first: int, pieces: list[list[int]]) -> None:
-    """Set each new item token to the mean of the embeddings of its name's pieces.
+    """Set each new token of the item index to the mean of the embeddings of its items' names' pieces.
 
     Args:
         t5: The model; an untied output layer is set alike.
-        first: Token id of catalogue row 0.
-        pieces: Token ids of each item's name, by catalogue row; an empty list leaves the row as it is.
+        first: Id of the first new token.
+        pieces: Token ids of the names of the items that bear each new token; an empty list leaves it as it is.
     """
     tables = [t5.get_input_embeddings().weight]
     if t5.get_output_embeddings().weight is not tables[0]:

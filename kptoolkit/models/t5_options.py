@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from kptoolkit.config import PROMPT_HISTORY, Section
 
@@ -26,8 +26,8 @@ class T5Options(Section):
     """sequence, tree: an item's vector is the mean state of its own tokens, or of all tokens of its tree."""
     trees_a_step: int = Field(default=256, ge=0)
     """sequence, tree: trees encoded with gradients in a step, the others' vectors are kept; 0 encodes all."""
-    index: Literal["token"] = "token"
-    """How items are named: one token an item, so that one decoder step ranks the catalogue."""
+    index: Literal["token", "name", "random", "sequential", "collaborative"] = "token"
+    """cloze: what items are called; token: one token an item, one decoder step ranks all; else a string of several."""
     tokens: Literal["auto", "phrase", "subword"] = "auto"
     """Prompt tokens: whole phrases or subwords; auto is phrase from random weights, else the checkpoint's own."""
     vocabulary: int = Field(default=8000, ge=300)
@@ -52,6 +52,13 @@ class T5Options(Section):
     """Keep the states between layers only and compute the others anew in the backward pass: less memory, more time."""
     buckets: bool = True
     """Whether a batch is made of prompts of similar length, so that less of it is padding."""
+
+    @field_validator("index")
+    @classmethod
+    def _strings_are_decoded(cls, index: str, info: ValidationInfo) -> str:
+        if index != "token" and info.data.get("objective") == "sequence":
+            raise ValueError("objective 'sequence' knows items as single tokens; use token, or model.objective 'cloze'")
+        return index
 
     @property
     def default_dropout(self) -> float:

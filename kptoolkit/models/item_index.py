@@ -1,0 +1,237 @@
+"""Item indexes: what the decoder calls each item, one token or a string of several.
+
+References:
+    Sequential and collaborative indexing: How to Index Item IDs for Recommendation Foundation Models, arXiv 2305.06569.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptoolkit.data.knowledge import TokenPool
+from kptoolkit.data.splits import Histories
+from kptoolkit.models.backend import FitTask
+from kptoolkit.models.collaborative import BRANCHING, hierarchical_codes
+from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.models.trie import Trie
+from kptoolkit.prompts import Segment
+from kptoolkit.prompts.wording import clean_name
+from kptoolkit.tree.tokens import cap_name
+
+IndexKind = Literal["token", "name", "random", "sequential", "collaborative"]
+IGNORED = -100
+_FILE = "strings.json"
+
+
+@dataclass(frozen=True)
+class ItemIndex:
+    """A string of tokens for each of n items, no two alike.
+
+    Attributes:
+        kind: How the strings were made.
+        tokens: The strings; each counts as one word.
+        symbols: Tokens they need behind the tokenizer's own.
+        texts: The strings as people read them; none for ``token``.
+    """
+
+    kind: IndexKind
+    tokens: TokenPool
+    symbols: int = 0
+    texts: tuple[str, ...] = ()
+
+    @classmethod
+    def of_tokens(cls, first: int, n_items: int) -> Self:
+        """One token an item, numbered from ``first``."""
+        ids = np.arange(first, first + n_items, dtype=np.int32)
+        pool = TokenPool(ids, np.ones(n_items, dtype=np.bool_), np.arange(n_items + 1, dtype=np.int64))
+        return cls("token", pool, n_items)
+
+    @classmethod
+    def of_strings(
+        cls, kind: IndexKind, strings: Sequence[NDArray[np.int32]], texts: Sequence[str], symbols: int = 0
+    ) -> Self:
+        """One string an item."""
+        pool = TokenPool.of([(ids, np.arange(len(ids)) == 0) for ids in strings])
+        return cls(kind, pool, symbols, tuple(texts))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def labels(self, items: NDArray[np.int32], sentinels: tuple[int, int]) -> NDArray[np.int64]:
+        """What the decoder is to say, ``(B, T)``: a string between the sentinels, padded with -100."""
+        longest = int(self.tokens.lengths[items].max(initial=0))
+        padded = np.full((len(items), longest + 2), IGNORED, dtype=np.int64)
+        padded[:, 0] = sentinels[0]
+        padded[:, 1:-1] = self._padded[items, :longest]
+        padded[np.arange(len(items)), 1 + self.tokens.lengths[items]] = sentinels[1]
+        return padded
+
+    @cached_property
+    def _padded(self) -> NDArray[np.int32]:
+        lengths = self.tokens.lengths
+        padded = np.full((len(lengths), int(lengths.max(initial=0))), IGNORED, dtype=np.int32)
+        padded[np.arange(padded.shape[1]) < lengths[:, None]] = self.tokens.ids
+        return padded
+
+    def trie(self, end: int) -> Trie:
+        """The strings, each closed by ``end``.
+
+        Raises:
+            ValueError: Two strings are equal, or one holds ``end``.
+        """
+        return Trie.of(self.tokens.ids, self.tokens.indptr, end)
+
+    def pieces(self, names: Sequence[list[int]], first: int) -> list[list[int]]:
+        """For each symbol, the tokens of the names of all items that bear it.
+
+        Args:
+            names: Tokens of each item's name.
+            first: Id of the first symbol.
+        """
+        found: list[list[int]] = [[] for _ in range(self.symbols)]
+        rows = np.repeat(np.arange(len(self)), self.tokens.lengths)
+        for row, token in zip(rows.tolist(), self.tokens.ids.tolist(), strict=True):
+            if token >= first:
+                found[token - first] += names[row]
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write the strings; one token an item needs no writing."""
+        if self.kind != "token":
+            self.tokens.save(folder)
+            about = {"kind": self.kind, "symbols": self.symbols, "strings": self.texts}
+            (folder / _FILE).write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, first: int, n_items: int) -> Self:
+        """Read what :meth:`save` wrote; with nothing there, one token an item.
+
+        Args:
+            folder: The folder.
+            first: Id of the first token behind the tokenizer's.
+            n_items: Catalogue size.
+
+        Raises:
+            DataError: A file is missing or damaged.
+            ValueError: The file of strings is damaged.
+        """
+        if not folder.exists():
+            return cls.of_tokens(first, n_items)
+        about = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        index = cls(about["kind"], TokenPool.load(folder), about["symbols"], tuple(about["strings"]))
+        if len(index) != n_items or len(index.texts) != n_items:
+            raise ValueError(f"{folder} holds {len(index)} strings for {n_items} items")
+        return index
+
+
+def index_names(kind: IndexKind, task: FitTask) -> list[str]:
+    """The names whose words a tokenizer of whole phrases must know: none unless items are called by them."""
+    return _names(task) if kind == "name" else []
+
+
+def build_index(kind: IndexKind, task: FitTask, tokenizer: PhraseTokenizer | SubwordTokenizer) -> ItemIndex:
+    """The index of a training; it learns from the training histories alone.
+
+    Where the order of items counts, it is that of their ids.
+
+    Args:
+        kind: ``token``: a token an item; ``name``: the item's name in the tokenizer's tokens, equal ones told apart by
+            a number; ``random``: numbers drawn by ``training.seed``; ``sequential``: numbers by first appearance in the
+            training histories, user by user; ``collaborative``: codes of tokens of their own, alike for items that the
+            same people read.
+        task: Catalogue, training histories, seed.
+        tokenizer: Encodes the strings.
+    """
+    n, seed = len(task.catalogue), task.config.training.seed
+    if kind == "token":
+        return ItemIndex.of_tokens(tokenizer.size, n)
+    by_id = np.argsort(np.array([str(item_id) for item_id in task.catalogue.item_ids]), kind="stable")
+    place = np.empty(n, dtype=np.int32)
+    place[by_id] = np.arange(n, dtype=np.int32)
+    histories = Histories(task.split.train.indptr, place[task.split.train.items])
+    symbols = 0
+    if kind == "collaborative":
+        codes = hierarchical_codes(histories, n, seed)
+        symbols = BRANCHING * max(map(len, codes))
+        strings, texts = _spelled(codes, tokenizer.size)
+    elif kind == "name":
+        names = _names(task)
+        strings, texts = _told_apart([names[row] for row in by_id], tokenizer, task.config.prompts.name_tokens)
+    else:
+        drawn = _drawn(n, seed) if kind == "random" else _by_appearance(histories, n)
+        strings, texts = _told_apart(_numerals(drawn), tokenizer, task.config.prompts.name_tokens)
+    return ItemIndex.of_strings(kind, [strings[at] for at in place], [texts[at] for at in place], symbols)
+
+
+def _names(task: FitTask) -> list[str]:
+    limit = task.config.prompts.name_tokens
+    return [cap_name(clean_name(str(name)), limit) for name in task.catalogue.names]
+
+
+def _told_apart(
+    texts: Sequence[str], tokenizer: PhraseTokenizer | SubwordTokenizer, limit: int
+) -> tuple[list[NDArray[np.int32]], list[str]]:
+    """Tokens of texts, at most ``limit`` and a number behind those that say what another says already, or nothing."""
+    strings = [_encoded(text, tokenizer)[:limit] for text in texts]
+    told, taken, again = list(texts), {b""}, []
+    for row, ids in enumerate(strings):
+        if ids.tobytes() in taken:
+            again.append(row)
+        taken.add(ids.tobytes())
+    counts: dict[bytes, int] = {}
+    for row in again:
+        number, plain = counts.get(strings[row].tobytes(), 1), strings[row]
+        while strings[row].tobytes() in taken:
+            number += 1
+            strings[row] = np.concatenate([plain, _encoded(f"({number})", tokenizer)])
+        counts[plain.tobytes()] = number
+        taken.add(strings[row].tobytes())
+        told[row] = f"{texts[row]} ({number})".strip()
+    return strings, told
+
+
+def _encoded(text: str, tokenizer: PhraseTokenizer | SubwordTokenizer) -> NDArray[np.int32]:
+    return tokenizer.encode((Segment(text, "text"),)).ids
+
+
+def _numerals(numbers: NDArray[np.int64]) -> list[str]:
+    """Distinct numbers below 9, 90, 900, … as numerals of equally many digits, none beginning with a zero."""
+    return [str(_base(len(numbers)) + int(number)) for number in numbers]
+
+
+def _base(count: int) -> int:
+    """The least power of ten with at least ``count`` numerals of as many digits."""
+    base = 1
+    while 9 * base < count:
+        base *= 10
+    return base
+
+
+def _drawn(count: int, seed: int) -> NDArray[np.int64]:
+    drawn: NDArray[np.int64] = np.random.default_rng(seed).choice(9 * _base(count), count, replace=False)
+    return drawn
+
+
+def _by_appearance(histories: Histories, n_items: int) -> NDArray[np.int64]:
+    """The number of each item in the order in which the histories first hold them; items of none come last."""
+    met, first = np.unique(histories.items, return_index=True)
+    order = np.concatenate([met[np.argsort(first)], np.setdiff1d(np.arange(n_items), met)])
+    numbers = np.empty(n_items, dtype=np.int64)
+    numbers[order] = np.arange(n_items)
+    return numbers
+
+
+def _spelled(codes: Sequence[tuple[int, ...]], first: int) -> tuple[list[NDArray[np.int32]], list[str]]:
+    """Tokens and texts of codes: a token for each level and number."""
+    strings = [first + BRANCHING * np.arange(len(code), dtype=np.int32) + np.array(code, np.int32) for code in codes]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    texts = ["".join(f"<{letters[level % 26]}{number}>" for level, number in enumerate(code)) for code in codes]
+    return strings, texts
