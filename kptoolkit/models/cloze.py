@@ -27,14 +27,14 @@ from kptoolkit.models.building import (
     build_tokenizer,
     training_templates,
 )
-from kptoolkit.models.decoding import beam_search, string_scores
+from kptoolkit.models.decoding import StringDecoder
 from kptoolkit.models.item_index import IGNORED, ItemIndex, build_index, index_names
 from kptoolkit.models.objective import UNREADABLE, WEIGHTS, Objective, chunks, made_ready, saved_t5, unreadable
 from kptoolkit.models.t5_model import TreeT5
 from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer, load_tokenizer
 from kptoolkit.models.training import Epochs, train_and_report
-from kptoolkit.models.trie import Trie, TrieConstraint
+from kptoolkit.models.trie import Trie
 from kptoolkit.prompts import MppTemplate, Segment
 
 _ORDER = 1
@@ -62,6 +62,10 @@ class _Fitted:
         """The items' strings, each closed by the second sentinel."""
         return self.index.trie(self.tokenizer.sentinels[1])
 
+    def decoder(self) -> StringDecoder:
+        """Decodes the items' strings by the weights of the moment."""
+        return StringDecoder(self.model.t5, self.trie, self.start, self.index.spoken(self.tokenizer.sentinels))
+
 
 class Cloze(Objective[_Fitted]):
     """Learns to name the masked item of a prompt whose history items carry their knowledge trees."""
@@ -85,12 +89,10 @@ class Cloze(Objective[_Fitted]):
         """
         state = self.fitted
         out = np.empty((len(cases), len(state.index)), dtype=np.float32)
+        decoder = None if state.index.kind == "token" else state.decoder()
         for rows, states, real in self._encode(cases):
             with torch.inference_mode():
-                if state.index.kind == "token":
-                    scores = self._token_scores(states, real)
-                else:
-                    scores = string_scores(state.model.t5, states, real, state.trie, state.start)
+                scores = decoder.scores(states, real) if decoder else self._token_scores(states, real)
             out[rows] = scores.cpu().numpy()
         return out
 
@@ -106,12 +108,9 @@ class Cloze(Objective[_Fitted]):
         state = self.fitted
         found = np.full((len(cases), k), -1, dtype=np.int64)
         scores = np.full((len(cases), k), -np.inf, dtype=np.float32)
-        width = min(max(k, beams), len(state.index))
+        width, decoder = min(max(k, beams), len(state.index)), state.decoder()
         for rows, states, real in self._encode(cases):
-            histories = cases.histories.take(rows)
-            constraint = TrieConstraint(state.trie, histories, state.tokenizer.pad_id, len(state.start), states.device)
-            with torch.inference_mode():
-                items, values = beam_search(state.model.t5, states, real, constraint, state.start, width)
+            items, values = decoder.beam_search(states, real, cases.histories.take(rows), width)
             take = min(k, items.shape[1])
             found[rows, :take] = items[:, :take].cpu().numpy()
             scores[rows, :take] = values[:, :take].cpu().numpy()
@@ -153,10 +152,10 @@ class Cloze(Objective[_Fitted]):
         """
         try:
             described = json.loads((folder / "prompts.json").read_text(encoding="utf-8"))
-            model = TreeT5(saved_t5(folder, options), fresh=True)
-            safetensors.torch.load_model(model, str(folder / WEIGHTS))
             tokenizer = load_tokenizer(folder / "tokenizer")
             index = ItemIndex.load(folder / "index", tokenizer.size, described["n_items"])
+            model = TreeT5(saved_t5(folder, options), fresh=True, spoken=index.spoken(tokenizer.sentinels))
+            safetensors.torch.load_model(model, str(folder / WEIGHTS))
         except UNREADABLE as error:
             raise unreadable(folder, error) from error
         if index.kind != options.index:
@@ -186,7 +185,8 @@ class Cloze(Objective[_Fitted]):
             "history": task.config.data.history or self.options.default_history,
         }
         assembler = PromptAssembler(knowledge, index.tokens, user_tokens, templates, tokenizer, **limits)
-        model = TreeT5(build_t5(self.options, tokenizer, task, index), fresh=self.options.checkpoint is None)
+        t5, spoken = build_t5(self.options, tokenizer, task, index), index.spoken(tokenizer.sentinels)
+        model = TreeT5(t5, fresh=self.options.checkpoint is None, spoken=spoken)
         return _Fitted(model, tokenizer, assembler, templates, user_tokens, index)
 
     def _token_scores(self, states: torch.Tensor, real: torch.Tensor) -> torch.Tensor:

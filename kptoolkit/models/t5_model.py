@@ -8,7 +8,9 @@ References:
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn.attention.flex_attention import BlockMask
 from transformers import T5Config, T5ForConditionalGeneration
@@ -29,11 +31,18 @@ class TreeT5(nn.Module):
         t5: Any T5 for conditional generation, its vocabulary already grown by the item tokens.
         fresh: Whether ``t5`` starts from random weights; whole-word embeddings start random then, else from zero, so
             that a checkpoint starts as it was trained.
+        spoken: ``(S,)`` the tokens that targets are made of, among which probabilities are shared; unset: all.
     """
 
-    def __init__(self, t5: T5ForConditionalGeneration, *, fresh: bool) -> None:
+    silent: torch.Tensor | None
+
+    def __init__(self, t5: T5ForConditionalGeneration, *, fresh: bool, spoken: NDArray[np.int64] | None = None) -> None:
         super().__init__()
         self.t5 = t5
+        silent = None if spoken is None else torch.ones(t5.config.vocab_size, dtype=torch.bool)
+        if silent is not None:
+            silent[torch.from_numpy(spoken)] = False
+        self.register_buffer("silent", silent, persistent=False)
         self.whole_word = nn.Embedding(MAX_WORDS, t5.config.d_model, padding_idx=0)
         nn.init.normal_(self.whole_word.weight, std=0.1 if fresh else 0.0)
 
@@ -92,7 +101,8 @@ class TreeT5(nn.Module):
             num_items_in_batch: Number of targets the loss is to be divided by; that of ``labels`` when not given.
 
         Returns:
-            ``logits`` ``(B, T, V)`` and, given labels, the mean cross entropy ``loss``.
+            ``logits`` ``(B, T, V)``, ``-inf`` for what is never spoken, and, given labels, the mean cross entropy
+            ``loss``.
         """
         states = self.encode(input_ids, node, parent, whole_word)
         out = self.t5(
@@ -101,9 +111,10 @@ class TreeT5(nn.Module):
             decoder_input_ids=decoder_input_ids,
             use_cache=False,
         )
-        result = {"logits": out.logits}
+        logits = out.logits if self.silent is None else out.logits.masked_fill(self.silent, -torch.inf)
+        result = {"logits": logits}
         if labels is not None:
-            result["loss"] = token_loss(out.logits, labels, num_items_in_batch)
+            result["loss"] = token_loss(logits, labels, num_items_in_batch)
         return result
 
 
