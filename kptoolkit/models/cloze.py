@@ -53,6 +53,11 @@ class _Fitted:
     index: ItemIndex
 
     @property
+    def n_items(self) -> int:
+        """Catalogue size."""
+        return len(self.index)
+
+    @property
     def start(self) -> tuple[int, int]:
         """The tokens before an item's string."""
         return self.model.config.decoder_start_token_id, self.tokenizer.sentinels[0]
@@ -88,7 +93,7 @@ class Cloze(Objective[_Fitted]):
         One decoder step where an item is a token; else that of the item's whole string, its end included.
         """
         state = self.fitted
-        out = np.empty((len(cases), len(state.index)), dtype=np.float32)
+        out = np.empty((len(cases), state.n_items), dtype=np.float32)
         decoder = None if state.index.kind == "token" else state.decoder()
         for rows, states, real in self._encode(cases):
             with torch.inference_mode():
@@ -108,7 +113,7 @@ class Cloze(Objective[_Fitted]):
         state = self.fitted
         found = np.full((len(cases), k), -1, dtype=np.int64)
         scores = np.full((len(cases), k), -np.inf, dtype=np.float32)
-        width, decoder = min(max(k, beams), len(state.index)), state.decoder()
+        width, decoder = min(max(k, beams), state.n_items), state.decoder()
         for rows, states, real in self._encode(cases):
             items, values = decoder.beam_search(states, real, cases.histories.take(rows), width)
             take = min(k, items.shape[1])
@@ -136,7 +141,7 @@ class Cloze(Objective[_Fitted]):
             for t in state.templates
         ]
         described = {
-            "n_items": len(state.index),
+            "n_items": state.n_items,
             "max_tokens": state.assembler.max_tokens,
             "history": state.assembler.history,
             "templates": templates,
@@ -199,7 +204,7 @@ class Cloze(Objective[_Fitted]):
             use_cache=False,
         )
         likely: torch.Tensor = decoded.logits[:, 1, :].float().log_softmax(-1)  # (B, V)
-        return likely[:, state.tokenizer.size : state.tokenizer.size + len(state.index)]
+        return likely[:, state.tokenizer.size : state.tokenizer.size + state.n_items]
 
     def _encode(self, cases: Cases) -> Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]:
         """Encoder states of cases in chunks: rows, states ``(B, L, D)``, mask of real tokens ``(B, L)``."""

@@ -2,6 +2,7 @@
 
 References:
     Spectral co-clustering of a bipartite graph: Dhillon, KDD 2001.
+    Subspace iteration: Finding structure with randomness, arXiv 0909.4061.
     Collaborative indexing of items: How to Index Item IDs for Recommendation Foundation Models, arXiv 2305.06569.
 """
 
@@ -13,13 +14,12 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
-from scipy.sparse.linalg import svds
 
 from kptoolkit.data.splits import Histories
 
 BRANCHING = 16
 """Most codes at a level."""
-_RANK = 32
+_RANK, _SPARE, _ITERATIONS = 32, 8, 10
 _CLUSTERED_LEVELS = 6
 """Below this level groups are split by number, so that a code cannot grow long."""
 
@@ -32,8 +32,8 @@ def hierarchical_codes(histories: Histories, n_items: int, seed: int) -> list[tu
         n_items: Number of items; those of no history get codes too.
         seed: Of the k-means.
     """
-    points = spectral_embedding(histories, n_items)
     generator = np.random.default_rng(seed)
+    points = spectral_embedding(histories, n_items, generator)
     codes: list[tuple[int, ...]] = [()] * n_items
     groups = [np.arange(n_items)]
     while groups:
@@ -51,37 +51,51 @@ def hierarchical_codes(histories: Histories, n_items: int, seed: int) -> list[tu
     return codes
 
 
-def spectral_embedding(histories: Histories, n_items: int) -> NDArray[np.float64]:
-    """Items as points of length 1, near where the same histories hold them, ``(n_items, at most 32)``.
+def spectral_embedding(histories: Histories, n_items: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Items as points, near where the same histories hold them, ``(n_items, at most 32)``.
 
-    They are the singular vectors of the histories-by-items matrix, scaled by the square roots of its row and column
-    sums: those of the normalised co-occurrence of items, which is never made. An item of no history is all zeros.
+    They are the rows of the normalised co-occurrence of items, in its strongest directions, all at length 1. The matrix
+    is never made: the singular vectors of histories by items, divided by the square roots of row and column sums, are
+    its eigenvectors. An item of no history is all zeros.
     """
-    values = np.ones(len(histories.items))
+    if not len(histories.items):
+        return np.zeros((n_items, 1))
     shape = (len(histories), n_items)
-    seen = scipy.sparse.csr_matrix((values, histories.items, histories.indptr), shape=shape)
+    seen = scipy.sparse.csr_matrix((np.ones(len(histories.items)), histories.items, histories.indptr), shape=shape)
     seen.sum_duplicates()
     seen.data[:] = 1.0
     rows, columns = (np.asarray(seen.sum(axis=axis)).ravel() for axis in (1, 0))
     left, right = (scipy.sparse.diags(1 / np.sqrt(np.maximum(sums, 1))) for sums in (rows, columns))
-    scaled = (left @ seen @ right).tocsr()
-    if min(shape) > 2 * _RANK:
-        _, _, vectors = svds(scaled, k=_RANK, v0=np.ones(min(shape)))
-    else:
-        _, _, vectors = np.linalg.svd(scaled.toarray(), full_matrices=False)
-        vectors = vectors[:_RANK]
-    points = np.where(columns[:, None] > 0, vectors.T, 0.0)
+    strength, vectors = _strongest((left @ seen @ right).tocsr(), generator)
+    points = np.where(columns[:, None] > 0, vectors * strength**2, 0.0)
     lengths = np.linalg.norm(points, axis=1, keepdims=True)
     found: NDArray[np.float64] = points / np.where(lengths > 1e-9, lengths, 1.0)
     return found
 
 
+def _strongest(
+    matrix: scipy.sparse.csr_matrix, generator: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Largest singular values, ``(r,)``, and their right vectors, ``(n, r)``, by subspace iteration."""
+    drawn = generator.standard_normal((matrix.shape[1], min(matrix.shape[1], _RANK + _SPARE)))
+    for _ in range(_ITERATIONS):
+        drawn = np.linalg.qr(matrix.T @ (matrix @ drawn))[0]
+    _, values, turned = np.linalg.svd(matrix @ drawn, full_matrices=False)
+    return values[:_RANK], drawn @ turned[:_RANK].T
+
+
 def _clusters(points: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.int64]:
     """Labels 0, 1, … of at most :data:`BRANCHING` clusters, at least two."""
-    start = points[generator.choice(len(points), BRANCHING, replace=False)]
+    chosen = [int(generator.integers(len(points)))]
+    nearest = np.full(len(points), np.inf)
+    for _ in range(BRANCHING - 1):  # k-means++: the next centre is likely far from those there are
+        nearest = np.minimum(nearest, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
+        if not nearest.any():
+            break
+        chosen.append(int(generator.choice(len(points), p=nearest / nearest.sum())))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that a cluster is empty
-        _, labels = kmeans2(points, start, iter=20, minit="matrix")
+        _, labels = kmeans2(points, points[chosen], iter=20, minit="matrix")
     used, dense = np.unique(labels, return_inverse=True)
     return _evenly(len(points)) if len(used) < 2 else dense.astype(np.int64)
 

@@ -113,11 +113,13 @@ class StringDecoder:
             nodes = inner[first : first + _PART]
             edges = np.diff(trie.children)[nodes]
             child = trie.target[np.repeat(trie.children[nodes], edges) + within(edges)]
-            place = torch.from_numpy(np.repeat(np.arange(len(nodes)), edges)).to(self.device)
-            token = self.place[torch.from_numpy(trie.token[child]).to(self.device)]
+            place, target, token = (
+                torch.from_numpy(array).to(self.device)
+                for array in (np.repeat(np.arange(len(nodes)), edges), child, trie.token[child])
+            )
             asked = self._asked(states, real, Prefixes.nodes(trie, nodes, self.start, self.device))  # (B, A, D)
             for rows, logits in self._logits(asked):
-                steps[rows, child] = logits.log_softmax(-1)[:, place, token]
+                steps[rows, target] = logits.log_softmax(-1)[:, place, self.place[token]]
         parent = torch.from_numpy(trie.parent).to(self.device)
         for level in range(1, int(trie.depth.max()) + 1):
             deep = torch.from_numpy(np.flatnonzero(trie.depth == level)).to(self.device)

@@ -144,14 +144,13 @@ class TrieConstraint(LogitsProcessor):  # type: ignore[misc]
         self.keys = parents * self.stride + self.token[self.target]  # (M - 1,) increasing
 
     def nodes(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """Where beams stand, ``(R,)``: a node, or -1 off the trie; padding stays at a leaf."""
+        """Where beams stand, ``(R,)``: a node, or -1 off the trie; at a leaf, whatever comes behind it."""
         at = torch.zeros(len(input_ids), dtype=torch.long, device=input_ids.device)
         for token in input_ids[:, self.prefix :].unbind(1):
             key = at * self.stride + token.clamp(max=self.stride - 1)
             edge = torch.searchsorted(self.keys, key).clamp(max=len(self.keys) - 1)
             follows = (at >= 0) & (self.keys[edge] == key)
-            stays = (token == self.pad) & (self.items(at) >= 0)
-            at = torch.where(stays, at, torch.where(follows, self.target[edge], OFF))
+            at = torch.where(self.items(at) >= 0, at, torch.where(follows, self.target[edge], OFF))
         return at
 
     def items(self, nodes: torch.Tensor) -> torch.Tensor:
