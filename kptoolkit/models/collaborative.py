@@ -69,7 +69,7 @@ def spectral_embedding(histories: Histories, n_items: int, generator: np.random.
     strength, vectors = _strongest((left @ seen @ right).tocsr(), generator)
     points = np.where(columns[:, None] > 0, vectors * strength**2, 0.0)
     lengths = np.linalg.norm(points, axis=1, keepdims=True)
-    found: NDArray[np.float64] = points / np.where(lengths > 1e-9, lengths, 1.0)
+    found: NDArray[np.float64] = np.round(points / np.where(lengths > 1e-9, lengths, 1.0), 6)
     return found
 
 
