@@ -83,7 +83,9 @@ class ItemIndex:
 
     def spoken(self, sentinels: tuple[int, int]) -> NDArray[np.int64] | None:
         """The tokens that strings and their ends are made of; ``None``, all there are, for one token an item."""
-        return None if self.kind == "token" else np.unique([*self.tokens.ids, *sentinels]).astype(np.int64)
+        if self.kind == "token":
+            return None
+        return np.unique(np.concatenate([self.tokens.ids, sentinels])).astype(np.int64)
 
     def trie(self, end: int) -> Trie:
         """The strings, each closed by ``end``.
