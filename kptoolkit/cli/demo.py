@@ -139,7 +139,7 @@ def _farewell(session: Session, folder: Path) -> None:
     session.out.print("\nTry next:", highlight=False)
     for line in (
         f"kptool recommend {folder / 'run'} --items 'Emma,Jane Eyre'",
-        f"kptool tree --user '{READER}' --output tree.png {config}",
+        f"kptool tree --user '{READER}' --output tree.html {config}",
         f"kptool render-prompts --item Emma --hops 2 {config}",
         f"kptool templates coverage {config}",
         "kptool init my-recommender",

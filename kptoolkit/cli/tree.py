@@ -1,9 +1,7 @@
-"""``kptool tree``: a knowledge tree beside its visibility matrix, as picture, JSON or text."""
+"""``kptool tree``: a knowledge tree beside its visibility matrix, as text, picture, page, DOT or JSON."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,7 +28,6 @@ Hops = Annotated[int | None, typer.Option("--hops", help="How far from the items
 Degree = Annotated[int | None, typer.Option("--degree", help="Triples kept of each expanded node.")]
 Pack = Annotated[str | None, typer.Option("--pack", help="Template pack: name, folder, or auto.")]
 Mpp = Annotated[str | None, typer.Option("--mpp", help="Id of the MPP template.")]
-_SUFFIXES = (".png", ".json")
 
 
 @command(app, "tree", example="kptool tree --item 'Oliver Twist' --output tree.png --hops 2", graph=True, results=True)
@@ -39,19 +36,23 @@ def tree(
     items: Items = None,
     user: User = None,
     data: Data = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write: .png or .json.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write: .png, .html, .dot or .json.")
+    ] = None,
     hops: Hops = None,
     degree: Degree = None,
     pack: Pack = None,
     mpp: Mpp = None,
 ) -> None:
     """Show the knowledge tree of a history, and draw it beside its visibility matrix."""
-    if output is not None and output.suffix.lower() not in _SUFFIXES:
-        raise InputError(f"--output {output}: the name must end in {' or '.join(_SUFFIXES)}")
+    from kptoolkit.tree.drawing import check_name, draw
+
+    if output is not None:
+        check_name(output)
     config = settings(session, data=data, hops=hops, degree=degree, pack=pack, mpp=mpp)
     _, shown = make_tree(session, config, items or [], user)
     if output is not None:
-        write(shown, output)
+        draw(shown, output)
         session.say(f"written to {output}")
     if session.json:
         session.emit(shown.to_json())
@@ -133,22 +134,6 @@ def outline(tree: KnowledgeTree) -> list[tuple[int, str]]:
         depths[node.number] = depths.get(node.parent, -1) + 1
         lines.setdefault(node.item or 0, []).append((depths[node.number], node.text))
     return [line for item in sorted(lines) for line in lines[item]]
-
-
-def write(tree: KnowledgeTree, path: Path) -> None:
-    """Write a tree as picture or JSON, by the file's suffix; beside and renamed."""
-    if path.suffix.lower() == ".png":
-        from kptoolkit.tree.drawing import draw
-
-        draw(tree, path)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_text(json.dumps(tree.to_json(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _history(session: Session, graph: Graph, config: Config, user: str) -> list[ItemRef]:

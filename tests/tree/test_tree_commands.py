@@ -18,7 +18,7 @@ from kptoolkit.resources import demo_data_dir
 BARE = [
     (["tree"], "give a history: --item X"),
     (["render-prompts", "--user", "Ada Finch"], "needs --data DIR"),
-    (["tree", "--item", "Emma", "--output", "tree.gif"], "must end in .png or .json"),
+    (["tree", "--item", "Emma", "--output", "tree.gif"], "must end in .png, .html, .dot or .json"),
 ]
 
 
@@ -86,10 +86,12 @@ def test_a_user_brings_a_history(graph: EmbeddedServer) -> None:
 
 @pytest.mark.embedded
 def test_the_tree_is_drawn_and_written(graph: EmbeddedServer, tmp_path: Path) -> None:
-    for name in ("tree.png", "tree.json"):
+    for name in ("tree.png", "tree.html", "tree.dot", "tree.json"):
         done = kptool("tree", "--item", "Oliver Twist", "--output", tmp_path / name, graph=graph)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "tree.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("tree.html", "tree.dot"):
+        assert "Oliver Twist was first published in" in (tmp_path / name).read_text(encoding="utf-8")
     whole = json.loads((tmp_path / "tree.json").read_text(encoding="utf-8"))
     assert [node["kind"] for node in whole["nodes"]][:3] == ["root", "item", "triplet"]
     assert len(whole["sequence"]["node"]) == whole["tokens"]["count"]

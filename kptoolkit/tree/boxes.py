@@ -1,0 +1,178 @@
+"""Where the nodes of a knowledge tree stand in a picture: in columns when it is small, as an outline when it is not."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import networkx as nx
+import numpy as np
+
+from kptoolkit.errors import shorten
+from kptoolkit.prompts import clean_name
+
+if TYPE_CHECKING:
+    from kptoolkit.tree.knowledge_tree import KnowledgeTree
+
+MOST_LEAVES = 24
+"""Leaves of a tree that is drawn in columns."""
+MOST_DEPTH = 3
+"""Depth of a tree that is drawn in columns: root, item, two hops."""
+MOST_ROWS = 56
+"""Items and triplets of an outline; nodes beyond these are counted beside their parent, not drawn."""
+LINE, GAP = 0.165, 0.13  # inches
+CHARACTER = 0.0625  # inches
+_COLUMN, _INDENT = 0.4, 0.3  # inches between columns, and of one level of an outline
+_WRAP = {"root": 26, "item": 20, "triplet": 38}
+_OUTLINE_WRAP = {"root": 80, "item": 72, "triplet": 76}
+_LONGEST = {"root": 260, "item": 70, "triplet": 150}
+_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a node is drawn; inches from the left and from the top.
+
+    Attributes:
+        x: Left edge.
+        y: Middle.
+        width: From left to right.
+        height: From top to bottom.
+        text: The node's number and words, wrapped.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The boxes of a picture.
+
+    Attributes:
+        boxes: By node number; a node's parent is always among them.
+        outline: Whether a node stands below its parent, indented, rather than in the column to the right of it.
+        hidden: How many children of a node are not drawn, where there are any.
+    """
+
+    boxes: Mapping[int, Box]
+    outline: bool
+    hidden: Mapping[int, int]
+
+    @property
+    def width(self) -> float:
+        """Inches from the left to the right edge of the widest box."""
+        return max(box.x + box.width for box in self.boxes.values())
+
+    @property
+    def height(self) -> float:
+        """Inches from the top to the lowest edge of a box."""
+        return max(box.y + box.height / 2 for box in self.boxes.values())
+
+
+def lay_out(tree: KnowledgeTree) -> Layout:
+    """Boxes that do not overlap.
+
+    Two hops and few leaves are drawn in columns, whole. Anything larger is an outline of at most :data:`MOST_ROWS`
+    rows below the root: the latest items, and of the triplets the first of every family, near the item before far.
+    """
+    leaves = sum(not family for _, family in tree.graph.out_degree())
+    deepest = max(nx.single_source_shortest_path_length(tree.graph, 0).values())
+    if deepest <= MOST_DEPTH and leaves <= MOST_LEAVES:
+        return Layout(_columns(tree), outline=False, hidden={})
+    drawn = _first_rows(tree.graph)
+    hidden = {number: sum(child not in drawn for child in tree.graph.successors(number)) for number in drawn}
+    return Layout(_outline(tree, drawn), outline=True, hidden={n: count for n, count in hidden.items() if count})
+
+
+def printable(text: str) -> str:
+    """``text`` on one line without control characters, those that turn the direction of writing included."""
+    return _BIDI.sub("", clean_name(text))
+
+
+def label(tree: KnowledgeTree, number: int, wrap: Mapping[str, int] = _WRAP) -> str:
+    """A node's number and words, shortened and broken into lines; the root has no number."""
+    node = tree.linear.nodes[number]
+    text = shorten(printable(node.text), _LONGEST[node.kind])
+    text = f"{number}  {text}" if number else text
+    return textwrap.fill(text, wrap[node.kind], break_long_words=True, break_on_hyphens=False)
+
+
+def _columns(tree: KnowledgeTree) -> dict[int, Box]:
+    """A column a depth, leaves below each other, parents in the middle of their children."""
+    depth = nx.single_source_shortest_path_length(tree.graph, 0)
+    texts = {number: label(tree, number) for number in tree.graph}
+    widths = [0.0] * (max(depth.values()) + 1)
+    for number, text in texts.items():
+        widths[depth[number]] = max(widths[depth[number]], _width(text))
+    lefts = np.concatenate([[0], np.cumsum(np.array(widths) + _COLUMN)])
+    heights = {number: _height(text) for number, text in texts.items()}
+    extent: dict[int, float] = {}
+    for number in nx.dfs_postorder_nodes(tree.graph, 0):
+        below = sum(extent[child] for child in tree.graph.successors(number))
+        extent[number] = max(heights[number] + GAP, below)
+    tops = {0: 0.0}
+    for number in nx.dfs_preorder_nodes(tree.graph, 0):
+        children = list(tree.graph.successors(number))
+        top = tops[number] + (extent[number] - sum(extent[child] for child in children)) / 2
+        for child in children:
+            tops[child], top = top, top + extent[child]
+    return {
+        number: Box(
+            lefts[depth[number]], tops[number] + extent[number] / 2, widths[depth[number]], heights[number], text
+        )
+        for number, text in texts.items()
+    }
+
+
+def _outline(tree: KnowledgeTree, drawn: set[int]) -> dict[int, Box]:
+    """A row a node, depth first, each level indented."""
+    boxes: dict[int, Box] = {}
+    depth = nx.single_source_shortest_path_length(tree.graph, 0)
+    top = 0.0
+    for number in nx.dfs_preorder_nodes(tree.graph, 0):
+        if number in drawn:
+            text = label(tree, number, _OUTLINE_WRAP)
+            height = _height(text) - 0.05
+            boxes[number] = Box(_INDENT * depth[number], top + height / 2, _width(text), height, text)
+            top += height + 0.055
+    return boxes
+
+
+def _first_rows(graph: nx.DiGraph[int]) -> set[int]:
+    """Root, latest items, and the triplets that come first.
+
+    A triplet comes after its parent by its place among its siblings, and the more the farther it is from the item: the
+    first triplet of every family is drawn before the second of any, and a near one before a far one.
+    """
+    items = sorted(graph.successors(0))[-MOST_ROWS // 2 :]
+    order: list[tuple[int, int, int]] = []  # (rank, depth, number)
+    level = [(0, item) for item in items]
+    depth = 0
+    while level:
+        depth += 1
+        families = [(rank, list(graph.successors(number))) for rank, number in level]
+        level = [(rank + depth * turn, child) for rank, family in families for turn, child in enumerate(family)]
+        order += [(rank, depth, child) for rank, child in level]
+    room = MOST_ROWS - len(items)
+    return {0, *items, *(number for _, _, number in sorted(order)[:room])}
+
+
+def _width(text: str) -> float:
+    return max(_characters(line) for line in text.splitlines() or [""]) * CHARACTER + 0.2
+
+
+def _height(text: str) -> float:
+    return LINE * (text.count("\n") + 1) + 0.1
+
+
+def _characters(line: str) -> int:
+    """Characters of a line, wide ones counted twice."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in line)

@@ -1,0 +1,56 @@
+"""A knowledge tree in the language of Graphviz: ``dot -Tsvg tree.dot``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kptoolkit.tree.boxes import label, printable
+from kptoolkit.tree.colours import colours
+
+if TYPE_CHECKING:
+    from kptoolkit.tree.knowledge_tree import KnowledgeTree
+
+_HEAD = (
+    "digraph knowledge_tree {",
+    '  graph [rankdir="LR", nodesep="0.12", ranksep="0.4"];',
+    '  node [shape="box", style="rounded,filled", margin="0.12,0.06", height="0"];',
+    '  node [fontname="Helvetica", fontsize="10"];',
+    '  edge [arrowhead="none"];',
+)
+
+
+def to_dot(tree: KnowledgeTree) -> str:
+    """The tree as a ``digraph``: every node with its number and words, filled where it is the root or an item.
+
+    Whatever a name holds, it stays a label: it is on one line, and quotes, backslashes and what Graphviz would take for
+    an entity such as ``&lt;`` are escaped. The whole sentence is the node's tooltip; its triple is in ``comment``.
+    """
+    colour = colours(tree)
+    lines = [*_HEAD]
+    for node in tree.linear.nodes:
+        strong = node.kind != "triplet"
+        attributes: dict[str, str] = {
+            "label": _breaks(label(tree, node.number)),
+            "tooltip": _quoted(node.text),
+            "color": _quoted(colour[node.number]),
+            "fillcolor": _quoted(colour[node.number] if strong else f"{colour[node.number]}22"),
+            "fontcolor": _quoted("white" if strong else "#1c1c1c"),
+        }
+        if node.triplet is not None:
+            attributes["comment"] = _quoted(" | ".join((node.triplet.head, node.triplet.relation, node.triplet.tail)))
+        lines.append(f"  n{node.number} [{', '.join(f'{key}={value}' for key, value in attributes.items())}];")
+    lines += [f"  n{parent} -> n{child} [color={_quoted(colour[child])}];" for parent, child in tree.graph.edges]
+    return "\n".join([*lines, "}", ""])
+
+
+def _quoted(text: Any) -> str:
+    return f'"{_escaped(printable(str(text)))}"'
+
+
+def _breaks(text: str) -> str:
+    """A label of several lines, each to the left."""
+    return '"' + "".join(f"{_escaped(line)}\\l" for line in text.splitlines()) + '"'
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"')
