@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
-from kptoolkit.errors import TemplateError
+from kptoolkit.errors import InputError, TemplateError
 from kptoolkit.prompts import (
     Coverage,
+    Draft,
     Finding,
     MppTemplate,
     RelationTemplates,
@@ -20,6 +22,7 @@ from kptoolkit.prompts import (
     load_auto,
     pack_names,
 )
+from kptoolkit.prompts.drafting import DraftedRelation
 
 MISTAKES_FOUND = 2
 HEAD, TAIL = "Alpha", "Beta"
@@ -98,6 +101,68 @@ def coverage(
         counts = graph.relation_counts()
     chosen = chosen or load_auto(counts)
     _print_coverage(session, chosen, chosen.coverage(counts))
+
+
+@command(
+    templates_app, "new", example="kptool templates new templates/mine --graph embedded:./kg", graph=True, results=True
+)
+def new(
+    session: Session,
+    folder: Annotated[Path, typer.Argument(help="Folder to write; its name is the pack's.")],
+    like: Annotated[
+        str | None, typer.Option("--like", help="Pack whose sentences are used where it has some; the best if unset.")
+    ] = None,
+    language: Annotated[str | None, typer.Option("--language", help="Language code of the new pack.")] = None,
+    examples: Annotated[int, typer.Option("--examples", min=0, help="Triples shown above each relation.")] = 3,
+) -> None:
+    """Draft a pack for the relations of the graph, with real triples beside each to look at.
+
+    Sentences are those of the pack it is like, or a guess from the words in a relation's id, for you to mend.
+    """
+    from kptoolkit.graph import Graph
+    from kptoolkit.prompts import Examples, draft_pack, look_around
+
+    if folder.exists():
+        raise InputError(f"{folder} is there already; nothing was written. Give another folder")
+    model = None if like is None else TemplatePack.load(like)
+    with Graph.open(config=session.config().graph, create=False) as graph:
+        counts = graph.relation_counts()
+        model = model or load_auto(counts)
+        with session.progress() as progress:
+            seen = look_around(graph, counts, each=examples, progress=progress) if examples else Examples()
+        draft = draft_pack(folder.resolve().name, counts, model, examples=seen, language=language or model.language)
+    draft.write(folder)
+    if session.json:
+        session.emit({"folder": folder, "like": model.name, "relations": [_drafted_values(r) for r in draft.relations]})
+    else:
+        _print_draft(session, folder, model, draft)
+
+
+def _drafted_values(drafted: DraftedRelation) -> dict[str, Any]:
+    return {
+        "relation": drafted.relation,
+        "triples": drafted.count,
+        "source": drafted.source,
+        "forward": drafted.templates.wordings(False),
+        "inverse": drafted.templates.wordings(True),
+        "examples": drafted.examples,
+        "notes": drafted.notes,
+    }
+
+
+def _print_draft(session: Session, folder: Path, like: TemplatePack, draft: Draft) -> None:
+    by_source = {"pack": like.name, "words": "words of the id", "neutral": "nothing"}
+    rows = []
+    for drafted in draft.relations:
+        head, tail = drafted.examples[0] if drafted.examples else (HEAD, TAIL)
+        sentence = drafted.templates.wordings(False)[0].replace("{{ head }}", head).replace("{{ tail }}", tail)
+        rows.append([drafted.relation, drafted.count, by_source[drafted.source], sentence])
+    guessed = sum(drafted.source != "pack" for drafted in draft.relations)
+    caption = f"{guessed} of {len(rows)} relations are guesses, mend them in {folder / 'relations.yaml'}"
+    session.table(f"Drafted {folder}", ["relation", "triples", "worded by", "example"], rows, caption=caption)
+    session.say(
+        f"next: kptool templates check {folder}; then --set prompts.pack={folder}, or prompts.pack in kptool.toml"
+    )
 
 
 def _pack_values(pack: TemplatePack) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from kptoolkit.prompts.auto import choose_pack, load_auto
 from kptoolkit.prompts.check import check_pack
 from kptoolkit.prompts.coverage import Coverage, CoverageRow
+from kptoolkit.prompts.drafting import Draft, draft_pack
+from kptoolkit.prompts.examples import Examples, look_around
 from kptoolkit.prompts.findings import Finding
 from kptoolkit.prompts.mpp import MppTemplate, Slot
 from kptoolkit.prompts.pack import TemplatePack
@@ -16,6 +18,8 @@ from kptoolkit.prompts.wording import choose_variant, clean_name, relation_words
 __all__ = [
     "Coverage",
     "CoverageRow",
+    "Draft",
+    "Examples",
     "Finding",
     "MppTemplate",
     "RelationTemplates",
@@ -26,7 +30,9 @@ __all__ = [
     "choose_pack",
     "choose_variant",
     "clean_name",
+    "draft_pack",
     "load_auto",
+    "look_around",
     "pack_names",
     "relation_words",
 ]

@@ -1,0 +1,254 @@
+"""A first version of a template pack, drafted from the relations of a graph, for a person to go on with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from kptoolkit.errors import InputError, shorten
+from kptoolkit.prompts.examples import Examples
+from kptoolkit.prompts.filters import filter_path
+from kptoolkit.prompts.findings import Place
+from kptoolkit.prompts.mpp import FILE as MPP_FILE
+from kptoolkit.prompts.pack import TemplatePack
+from kptoolkit.prompts.reading import PACK_FILE, RELATIONS_FILE
+from kptoolkit.prompts.relations import NEUTRAL, RelationTemplates
+from kptoolkit.prompts.wording import clean_name, relation_words
+
+Source = Literal["pack", "words", "neutral"]
+_WAS = frozenset(
+    (
+        "based",
+        "born",
+        "built",
+        "filmed",
+        "found",
+        "held",
+        "located",
+        "made",
+        "named",
+        "published",
+        "recorded",
+        "released",
+    )
+)
+_ACTIVE = {"written": "wrote", "made": "made", "sung": "sang", "drawn": "drew", "built": "built", "led": "led"}
+_LONGEST_NAME = 60
+_HEAD = """\
+# Sentences by relation, the most frequent first. Read the examples and write what a person would say.
+# head and tail are those of the stored triple; forward is about the head, inverse about the tail.
+# Several wordings of one direction may stand below each other.
+"""
+_UNTRANSLATED = """\
+# These sentences are in the language of the pack they were taken from: translate them.
+"""
+
+
+@dataclass(frozen=True)
+class DraftedRelation:
+    """One relation of a draft.
+
+    Attributes:
+        relation: Its id.
+        count: Triples that bear it.
+        source: Where the sentences come from: the ``pack`` it is like, the ``words`` in its id, or ``neutral`` ones
+            because the id has no words.
+        templates: The sentences.
+        examples: Names of head and tail of some triples.
+        notes: What else is to be said about it.
+    """
+
+    relation: str
+    count: int
+    source: Source
+    templates: RelationTemplates
+    examples: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A drafted pack.
+
+    Attributes:
+        name: Its name.
+        relations: Its relations, most frequent first.
+        files: Text of each of the pack's files, by name.
+    """
+
+    name: str
+    relations: tuple[DraftedRelation, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write the files into a folder that is not there yet.
+
+        Raises:
+            InputError: Something of that name is there.
+        """
+        if folder.exists():
+            raise InputError(f"{folder} is there already; nothing was written. Give another folder")
+        beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+        try:
+            beside.mkdir(parents=True)
+            for file, text in self.files.items():
+                (beside / file).write_text(text, encoding="utf-8")
+            beside.rename(folder)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def draft_pack(
+    name: str,
+    counts: Mapping[str, int],
+    like: TemplatePack,
+    *,
+    examples: Examples | None = None,
+    language: str = "en",
+) -> Draft:
+    """Draft a pack that words every relation of a graph.
+
+    A relation that ``like`` has sentences for keeps them; for another the words in its id are made into a sentence,
+    which is English and a guess. In another language the words stand between the names, for somebody to replace.
+
+    Args:
+        name: Name of the pack.
+        counts: Triples by relation, see ``Graph.relation_counts``.
+        like: Gives sentences and MPP templates.
+        examples: Triples to show above each relation, see :func:`~kptoolkit.prompts.examples.look_around`.
+        language: Language code of the new pack.
+    """
+    seen = examples or Examples()
+    ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    relations = tuple(_draft(relation, count, like, seen, language) for relation, count in ordered)
+    files = {
+        PACK_FILE: _pack_file(name, like, seen, language, relations),
+        RELATIONS_FILE: _relations_file(relations),
+        MPP_FILE: _mpp_file(name, like, language),
+    }
+    return Draft(name, relations, files)
+
+
+def guess(words: str) -> RelationTemplates:
+    """English sentences from the words in a relation's id.
+
+    Args:
+        words: Lower case, such as ``"directed by"``, ``"acted in"``, ``"member of"``, ``"genre"``.
+    """
+    first, _, rest = words.partition(" ")
+    *body, last = words.split(" ")
+    plain = " ".join(body)
+    participle = first.endswith("ed") or first in _WAS or first in _ACTIVE
+    if participle and last == "by" and len(body) == 1:
+        active = _ACTIVE.get(first, first)
+        return _both(f"{{{{ head }}}} was {words} {{{{ tail }}}}.", f"{{{{ tail }}}} {active} {{{{ head }}}}.")
+    if participle and body:
+        verb = f"was {words}" if first in _WAS else words
+        return _both(f"{{{{ head }}}} {verb} {{{{ tail }}}}.", f"{{{{ tail }}}} is what {{{{ head }}}} {verb}.")
+    if participle:
+        return _both(f"{{{{ head }}}} {words} {{{{ tail }}}}.", f"{{{{ tail }}}} was {words} by {{{{ head }}}}.")
+    if first == "has" and rest:
+        return _both(f"{{{{ head }}}} has the {rest} {{{{ tail }}}}.", f"{{{{ tail }}}} is a {rest} of {{{{ head }}}}.")
+    if last in ("of", "to") and body:
+        return _both(
+            f"{{{{ head }}}} is {words} {{{{ tail }}}}.", f"One {plain} {last} {{{{ tail }}}} is {{{{ head }}}}."
+        )
+    if last.endswith("s") and not last.endswith(("ss", "us", "is", "series")):
+        return _both(
+            f"One of the {words} of {{{{ head }}}} is {{{{ tail }}}}.",
+            f"{{{{ tail }}}} is one of the {words} of {{{{ head }}}}.",
+        )
+    return _both(
+        f"The {words} of {{{{ head }}}} is {{{{ tail }}}}.", f"{{{{ tail }}}} is the {words} of {{{{ head }}}}."
+    )
+
+
+def _both(forward: str, inverse: str) -> RelationTemplates:
+    return RelationTemplates((forward,), (inverse,))
+
+
+def _draft(relation: str, count: int, like: TemplatePack, seen: Examples, language: str) -> DraftedRelation:
+    words = relation_words(relation)
+    source: Source
+    if like.has(relation):
+        source, templates = "pack", like.relations[like.canonical(relation)]
+    elif not words:
+        source, templates = "neutral", NEUTRAL
+    elif language == "en":
+        source, templates = "words", guess(words)
+    else:
+        source, templates = (
+            "words",
+            _both(f"{{{{ head }}}} – {words}: {{{{ tail }}}}.", f"{{{{ tail }}}} – {words}: {{{{ head }}}}."),
+        )
+    notes = [f"says what {_other(pair, relation)} says" for pair in seen.repeated if relation in pair]
+    notes += [
+        f"says from the other end what {_other(pair, relation)} says" for pair in seen.mirrored if relation in pair
+    ]
+    examples = tuple(seen.triples.get(relation, ()))
+    return DraftedRelation(relation, count, source, templates, examples, tuple(notes))
+
+
+def _other(pair: tuple[str, str], relation: str) -> str:
+    return pair[1] if pair[0] == relation else pair[0]
+
+
+def _relations_file(relations: tuple[DraftedRelation, ...]) -> str:
+    return "\n".join([_HEAD, *(_block(relation) for relation in relations)])
+
+
+def _block(drafted: DraftedRelation) -> str:
+    lines = [f"# {drafted.count:,} triples{', such as' if drafted.examples else '; no example among those looked at'}"]
+    lines += [f"#   {_comment(head)}  ->  {_comment(tail)}" for head, tail in drafted.examples]
+    lines += [f"# {_comment(note, 200)}" for note in drafted.notes]
+    if drafted.source == "words":
+        lines.append("# a guess from the words in the id: make it a good sentence")
+    if drafted.source == "neutral":
+        lines.append("# the id has no words: say what it means")
+    sides = {"forward": list(drafted.templates.wordings(False)), "inverse": list(drafted.templates.wordings(True))}
+    return "\n".join(lines) + "\n" + _yaml({drafted.relation: sides})
+
+
+def _pack_file(
+    name: str, like: TemplatePack, seen: Examples, language: str, relations: tuple[DraftedRelation, ...]
+) -> str:
+    values: dict[str, Any] = {"name": name, "domain": like.domain, "language": language}
+    values["description"] = f"Drafted from a graph of {len(relations)} relations."
+    values["mirrored"] = [list(pair) for pair in seen.mirrored]
+    sides = {"fallback": like.fallback, "neutral": like.neutral}
+    values |= {key: {"forward": list(s.forward), "inverse": list(s.inverse)} for key, s in sides.items()}
+    if like.filters:
+        values["filters"] = {key: filter_path(f, Place(like.name, PACK_FILE, key)) for key, f in like.filters.items()}
+    note = "# mirrored: pairs of relations that state one fact from both ends; a prompt says it once.\n"
+    note += "# fallback: for relations that relations.yaml lacks; neutral: for those whose id has no words.\n"
+    return note + (_UNTRANSLATED if language != like.language else "") + _yaml(values)
+
+
+def _mpp_file(name: str, like: TemplatePack, language: str) -> str:
+    note = "# A text has one {{ history }}, one {{ mask }} and at most one {{ user }}.\n"
+    note += "# Those with split: held_out are kept out of training.\n"
+    return note + (_UNTRANSLATED if language != like.language else "") + _yaml(_mpp_values(name, like))
+
+
+def _mpp_values(name: str, like: TemplatePack) -> dict[str, Any]:
+    templates = []
+    for number, template in enumerate(like.mpp, 1):
+        entry = {"id": f"{name}-{number:02d}", "split": template.split, "text": template.text}
+        if (template.separator, template.last_separator) != (like.separator, like.last_separator):
+            entry |= {"separator": template.separator, "last_separator": template.last_separator}
+        templates.append(entry)
+    return {"separator": like.separator, "last_separator": like.last_separator, "templates": templates}
+
+
+def _comment(text: str, limit: int = _LONGEST_NAME) -> str:
+    return shorten(clean_name(text), limit)
+
+
+def _yaml(values: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(values), allow_unicode=True, sort_keys=False, width=1000)

@@ -1,0 +1,198 @@
+"""Packs drafted from a graph's relations are sound, show real triples, and say what is a guess."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from kptoolkit.cli.app import app
+from kptoolkit.config import GraphConfig
+from kptoolkit.errors import InputError
+from kptoolkit.graph import Graph, MemorySource
+from kptoolkit.graph.embedded import EmbeddedServer
+from kptoolkit.prompts import Examples, TemplatePack, check_pack, draft_pack, look_around
+from kptoolkit.prompts.drafting import guess
+from kptoolkit.prompts.render import HOSTILE_NAMES
+from kptoolkit.testing.template_pack import TemplatePackSuite
+
+GENERIC = TemplatePack.load("generic")
+GUESSES = [
+    ("directed by", "A was directed by B.", "B directed A."),
+    ("written by", "A was written by B.", "B wrote A."),
+    ("acted in", "A acted in B.", "B is what A acted in."),
+    ("born in", "A was born in B.", "B is what A was born in."),
+    ("directed", "A directed B.", "B was directed by A."),
+    ("has tag", "A has the tag B.", "B is a tag of A."),
+    ("member of", "A is member of B.", "One member of B is A."),
+    ("films in this genre", "The films in this genre of A is B.", "B is the films in this genre of A."),
+    ("subjects", "One of the subjects of A is B.", "B is one of the subjects of A."),
+    ("genre", "The genre of A is B.", "B is the genre of A."),
+    ("by", "The by of A is B.", "B is the by of A."),
+]
+SOURCE = MemorySource(
+    [
+        ("emma", "book.author", "austen"),
+        ("persuasion", "book.author", "austen"),
+        ("ulysses", "book.author", "joyce"),
+        ("austen", "person.wrote", "emma"),
+        ("austen", "person.wrote", "persuasion"),
+        ("joyce", "person.wrote", "ulysses"),
+        *((book, relation, "novel") for book in ("emma", "ulysses") for relation in ("book.kind", "book.form")),
+        ("novel", "P999", "nameless"),
+        ("emma", "[red]`x`: #{{ y }}", "joyce"),
+    ],
+    {"emma": "Emma\n", "persuasion": "Persuasion", "ulysses": "Ulysses: #1", "austen": "Jane Austen", "joyce": "J. J."}
+    | {"novel": "{{ novel }}"},
+    links_=[("i1", "emma")],
+)
+
+
+@pytest.mark.parametrize(("words", "forward", "inverse"), GUESSES)
+def test_words_of_an_id_become_a_sentence(words: str, forward: str, inverse: str) -> None:
+    pack = TemplatePack("mine", relations={"r": guess(words)})
+    assert (pack.sentence("A", "r", "B"), pack.sentence("A", "r", "B", inverse=True)) == (forward, inverse)
+
+
+def test_what_the_model_pack_has_is_kept_and_the_rest_is_guessed(tmp_path: Path) -> None:
+    counts = {"author": 3, "shop.sells_to": 9, "P999": 1, "P57": 2}
+    draft = draft_pack("mine", counts, GENERIC)
+    assert [(r.relation, r.source) for r in draft.relations] == [
+        ("shop.sells_to", "words"),
+        ("author", "pack"),
+        ("P57", "pack"),
+        ("P999", "neutral"),
+    ]
+    draft.write(tmp_path / "mine")
+    pack = TemplatePack.load(tmp_path / "mine")
+    assert pack.coverage(counts).fallbacks == ()
+    assert pack.relations["author"] == GENERIC.relations["author"]
+    assert pack.relations["P57"] == GENERIC.relations["director"]
+    assert pack.sentence("A", "shop.sells_to", "B") == "A is sells to B."
+    assert [template.text for template in pack.mpp] == [template.text for template in GENERIC.mpp]
+    assert pack.mpp[0].id == "mine-01"
+    text = (tmp_path / "mine" / "relations.yaml").read_text(encoding="utf-8")
+    assert text.count("a guess from the words in the id") == text.count("the id has no words: say what it means") == 1
+    with pytest.raises(InputError, match="is there already; nothing was written"):
+        draft.write(tmp_path / "mine")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_pack_in_another_language_has_the_words_between_the_names(tmp_path: Path) -> None:
+    draft_pack("meins", {"sells_to": 1, "author": 2}, GENERIC, language="de").write(tmp_path / "meins")
+    pack = TemplatePack.load(tmp_path / "meins")
+    assert pack.language == "de"
+    assert pack.sentence("Acme", "sells_to", "York") == "Acme – sells to: York."
+    for file in ("pack.yaml", "mpp.yaml"):
+        assert "translate them" in (tmp_path / "meins" / file).read_text(encoding="utf-8")
+
+
+@settings(max_examples=15)
+@given(
+    st.dictionaries(st.one_of(st.text(max_size=200), st.sampled_from(HOSTILE_NAMES)), st.integers(1, 9), max_size=5),
+    st.lists(st.tuples(st.text(max_size=30), st.sampled_from(HOSTILE_NAMES)), max_size=3),
+    st.sampled_from(["en", "de"]),
+)
+def test_whatever_relations_and_names_are_called_the_draft_is_sound(
+    counts: dict[str, int], triples: list[tuple[str, str]], language: str
+) -> None:
+    seen = Examples(dict.fromkeys(counts, triples), entities=1)
+    counts = {relation: count for relation, count in counts.items() if "\x00" not in relation and writable(relation)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mine"
+        draft_pack("mine", counts, GENERIC, examples=seen, language=language).write(path)
+        assert [str(finding) for finding in check_pack(path)] == []
+        assert set(TemplatePack.load(path).relations) == set(counts)
+
+
+def writable(text: str) -> bool:
+    """Whether UTF-8 has the text; a database cannot hold what it has not."""
+    return text.isascii() or not any(0xD800 <= ord(char) <= 0xDFFF for char in text)
+
+
+def kptool(server: EmbeddedServer, *words: str) -> Result:
+    settings = {"URI": server.uri, "USERNAME": server.username, "PASSWORD": server.password}
+    settings["DATABASE"] = server.database
+    environment = {f"KPTOOL_GRAPH__{key}": value for key, value in settings.items()}
+    return CliRunner().invoke(app, ["templates", *words], env=environment)
+
+
+def opened(server: EmbeddedServer) -> Graph:
+    config = GraphConfig(database=server.database)
+    return Graph.open(server.uri, username=server.username, password=server.password, config=config)
+
+
+@pytest.mark.embedded
+class TestFromAGraph(TemplatePackSuite):
+    pack = Path("set by the fixture")
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+        """One embedded graph that all commands share."""
+        server = EmbeddedServer(tmp_path_factory.mktemp("graph") / "kg")
+        with opened(server) as graph:
+            graph.load(SOURCE, mode="replace")
+        yield server
+        server.close()
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def said(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Result:
+        folder = tmp_path_factory.mktemp("packs") / "mine"
+        TestFromAGraph.pack = folder
+        return kptool(server, "new", str(folder), "--like", "generic", "--json")
+
+    @pytest.fixture(autouse=True)
+    def _drafted(self, said: Result) -> None:
+        """The suite's own tests check what the command wrote."""
+        assert said.exit_code == 0, said.output
+
+    def test_the_command_tells_what_it_drafted(self, said: Result) -> None:
+        told = json.loads(said.stdout)
+        assert told["like"] == "generic"
+        rows = {row["relation"]: row for row in told["relations"]}
+        assert list(rows)[:2] == ["book.author", "person.wrote"]
+        assert {tuple(pair) for pair in rows["book.author"]["examples"]} == {
+            ("Emma", "Jane Austen"),
+            ("Persuasion", "Jane Austen"),
+            ("Ulysses: #1", "J. J."),
+        }
+        assert rows["book.author"]["notes"] == ["says from the other end what person.wrote says"]
+        assert rows["book.kind"]["notes"] == ["says what book.form says"]
+        assert rows["P999"]["source"] == "neutral"
+        assert rows["P999"]["examples"] == [["{{ novel }}", "nameless"]]
+
+    def test_triples_stand_above_their_relation(self) -> None:
+        text = (Path(self.pack) / "relations.yaml").read_text(encoding="utf-8")
+        block = text.partition("# 3 triples, such as\n")[2].partition("book.author:")[0]
+        assert "#   Emma  ->  Jane Austen\n" in block
+        assert "#   Ulysses: #1  ->  J. J.\n" in block
+        assert TemplatePack.load(self.pack).mirrored == (("book.author", "person.wrote"),)
+
+    def test_a_folder_that_is_there_is_left_alone(self, server: EmbeddedServer) -> None:
+        Path("there").mkdir()
+        refused = kptool(server, "new", "there")
+        assert refused.exit_code == 2
+        assert refused.stderr.startswith("error: there is there already; nothing was written")
+        assert not list(Path("there").iterdir())
+
+    def test_the_table_words_an_example(self, server: EmbeddedServer) -> None:
+        shown = kptool(server, "new", "other", "--examples", "1")
+        assert shown.exit_code == 0, shown.output
+        assert "relations are guesses, mend them in other/relations.yaml" in shown.stdout
+        assert "next: kptool templates check other" in " ".join(shown.stderr.split())
+        assert not check_pack("other")
+
+    def test_few_triples_are_enough(self, server: EmbeddedServer) -> None:
+        with opened(server) as graph:
+            seen = look_around(graph, graph.relation_counts(), each=1)
+        assert {len(triples) for triples in seen.triples.values()} == {1}
+        assert seen.entities == 1 + 7  # the item, then all
