@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from kptoolkit.prompts.pack import TemplatePack
 from kptoolkit.prompts.sources import pack_names
 
-AUTO, DEFAULT = "auto", "generic"
+AUTO, DEFAULT, ENGLISH = "auto", "generic", "en"
 
 
 def choose_pack(name: str, relation_counts: Callable[[], Mapping[str, int]]) -> TemplatePack:
@@ -21,10 +21,17 @@ def choose_pack(name: str, relation_counts: Callable[[], Mapping[str, int]]) -> 
 
 
 def load_auto(relation_counts: Mapping[str, int]) -> TemplatePack:
-    """The shipped or installed pack with sentences for most triples of a graph; ``generic`` when several are equal.
+    """The shipped or installed pack with sentences for most triples of a graph.
+
+    Of several that word as many it is ``generic`` if that is among them, else an English one, else the one with fewer
+    relations, which is made for less.
 
     Args:
         relation_counts: Triples by relation id, see ``Graph.relation_counts``.
     """
-    packs = [TemplatePack.load(name) for name in pack_names()]
-    return max(packs, key=lambda pack: (pack.coverage(relation_counts).share_of_triples, pack.name == DEFAULT))
+
+    def rank(pack: TemplatePack) -> tuple[float, bool, bool, int]:
+        share = pack.coverage(relation_counts).share_of_triples
+        return share, pack.name == DEFAULT, pack.language == ENGLISH, -len(pack.relations)
+
+    return max((TemplatePack.load(name) for name in pack_names()), key=rank)

@@ -109,6 +109,8 @@ class TestRelationIds:
         assert load_auto({"book.book.genre": 9}).name == "books"
         assert load_auto({"nobody.knows.this": 9}).name == "generic"
         assert load_auto({"genre": 1}).name == "generic"
+        assert load_auto({"film.film.genre": 1}).name == "movies"
+        assert load_auto({"film.film.genre": 1, "film.film.cinematography": 1}).name == "freebase"
         assert load_auto({}).name == "generic"
 
 

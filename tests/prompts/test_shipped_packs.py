@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from kptoolkit.graph import open_source
+from kptoolkit.graph.survey import survey
 from kptoolkit.prompts import TemplatePack, load_auto, pack_names
 from kptoolkit.testing.template_pack import TemplatePackSuite
 
 FREQUENT = 0.05
+RARE = 20
+FILES = {"movies-freebase": "ml-100k.kg"}
 
 
 class TestMovies(TemplatePackSuite):
@@ -27,6 +31,18 @@ class TestGeneric(TemplatePackSuite):
     pack = "generic"
 
 
+class TestMusic(TemplatePackSuite):
+    pack = "music"
+
+
+class TestFreebase(TemplatePackSuite):
+    pack = "freebase"
+
+
+class TestMoviesDe(TemplatePackSuite):
+    pack = "movies-de"
+
+
 def test_every_shipped_pack_is_under_test() -> None:
     assert set(pack_names()) == {
         suite.pack for suite in TemplatePackSuite.__subclasses__() if suite.pack in pack_names()
@@ -36,24 +52,50 @@ def test_every_shipped_pack_is_under_test() -> None:
 def relation_counts(domain: str) -> Counter[str]:
     if "KPTOOL_DATA" not in os.environ:
         pytest.skip("KPTOOL_DATA is not set")
-    path = Path(os.environ["KPTOOL_DATA"]) / domain / f"{domain}.kg"
+    path = Path(os.environ["KPTOOL_DATA"]) / domain / FILES.get(domain, f"{domain}.kg")
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         next(rows)
         return Counter(relation for _, relation, _ in rows)
 
 
-@pytest.mark.parametrize("domain", ["movies", "books"])
-def test_every_relation_of_the_real_set_is_worded(domain: str) -> None:
+@pytest.mark.parametrize(
+    ("domain", "name"), [("movies", "movies"), ("books", "books"), ("music", "music"), ("movies-freebase", "freebase")]
+)
+def test_every_relation_of_the_real_set_is_worded_and_auto_finds_the_pack(domain: str, name: str) -> None:
     counts = relation_counts(domain)
-    pack = TemplatePack.load(domain)
-    assert pack.coverage(counts).fallbacks == ()
-    for relation, count in counts.items():
-        templates = pack.relations[pack.canonical(relation)]
-        least = 2 if count >= FREQUENT * counts.total() else 1
+    pack = TemplatePack.load(name)
+    assert [relation for relation in pack.coverage(counts).fallbacks if counts[relation] > RARE] == []
+    for relation in pack.relations.keys() & counts:
+        templates = pack.relations[relation]
+        least = 2 if counts[relation] >= FREQUENT * counts.total() else 1
         assert min(len(templates.forward), len(templates.inverse)) >= least, relation
+    assert load_auto(counts).name == name
 
 
-@pytest.mark.parametrize("domain", ["movies", "books"])
-def test_auto_finds_the_pack_of_the_real_set(domain: str) -> None:
-    assert load_auto(relation_counts(domain)).name == domain
+def test_the_pairs_that_the_real_set_tells_from_both_ends_are_listed() -> None:
+    if "KPTOOL_DATA" not in os.environ:
+        pytest.skip("KPTOOL_DATA is not set")
+    told = survey(
+        open_source([Path(os.environ["KPTOOL_DATA"]) / "movies-freebase" / FILES["movies-freebase"]])
+    ).mirrored()
+    found = {frozenset((pair.relation, pair.inverse)) for pair in told}
+    assert len(found) == 9
+    assert found <= {frozenset(pair) for pair in TemplatePack.load("freebase").mirrored}
+
+
+def test_a_language_is_data() -> None:
+    english, german = TemplatePack.load("movies"), TemplatePack.load("movies-de")
+    assert (english.language, german.language) == ("en", "de")
+    assert english.domain == german.domain
+    assert english.relations.keys() == german.relations.keys()
+    assert (english.aliases, english.mirrored) == (german.aliases, german.mirrored)
+    assert [(t.split, t.has_user) for t in english.mpp] == [(t.split, t.has_user) for t in german.mpp]
+    for relation in (*english.relations, "unheard.of", "P9"):
+        for inverse in (False, True):
+            told = [pack.sentence("A", relation, "B", inverse=inverse) for pack in (english, german)]
+            assert told[0] != told[1]
+    assert german.sentence("Alien", "director", "Ridley Scott") == "Regie bei Alien führte Ridley Scott."
+    assert german.mpp_template("movies-de-08").render(["Alien", "Fargo"]) == (
+        "Wer Alien und Fargo gesehen hat, wählt danach wohl ___."
+    )
