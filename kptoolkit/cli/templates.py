@@ -202,7 +202,8 @@ def _print_findings(session: Session, found: dict[str, list[Finding]]) -> None:
         session.out.print(f"{name}: {verdict}", markup=False, highlight=False, soft_wrap=True)
         for finding in findings:
             weight = "" if finding.fatal else " (the pack loads all the same)"
-            session.out.print(f"  {finding}{weight}", markup=False, highlight=False, soft_wrap=True)
+            lines = [f"  {finding}{weight}", *(f"      {line}" for line in finding.shown())]
+            session.out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_coverage(session: Session, pack: TemplatePack, covered: Coverage) -> None:

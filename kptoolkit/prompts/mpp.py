@@ -97,13 +97,13 @@ def mpp_findings(text: str, place: Place) -> list[Finding]:
     """What is wrong with the text of an MPP template."""
     mistakes = mistakes_in(_ENVIRONMENT, text, _SLOTS)
     if mistakes:
-        return [place.finding(m.message, m.mend, column=m.column) for m in mistakes]
+        return [place.finding(m.message, m.mend, column=m.column, text=text) for m in mistakes]
     outputs = bare_outputs(_ENVIRONMENT.parse(text))
     plain = (nodes.TemplateData, nodes.Name)
     printed = list(outputs) if outputs is not None else [nodes.Const(None)]
     if not all(isinstance(node, plain) for node in printed):
         mend = "write {{ history }}, {{ mask }} and {{ user }} without filters, conditions or other expressions"
-        return [place.finding("more than slots in an MPP template", mend)]
+        return [place.finding("more than slots in an MPP template", mend, text=text)]
     names = [node.name for node in printed if isinstance(node, nodes.Name)]
     found = []
     for slot, at_least in (("history", 1), ("mask", 1), ("user", 0)):
@@ -111,7 +111,7 @@ def mpp_findings(text: str, place: Place) -> list[Finding]:
         if not at_least <= count <= 1:
             wanted = "exactly one" if at_least else "at most one"
             mend = "remove all but one" if count else f"write {{{{ {slot} }}}} where it belongs"
-            found.append(place.finding(f"{count} of the slot {{{{ {slot} }}}}, must be {wanted}", mend))
+            found.append(place.finding(f"{count} of the slot {{{{ {slot} }}}}, must be {wanted}", mend, text=text))
     return found
 
 

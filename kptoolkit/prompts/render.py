@@ -101,7 +101,8 @@ class Sentence:
                 return [error.finding]
             changed = any(values[name] not in text for name in VARIABLES)
             if (self.plain and changed) or not text.strip():
-                return [self.place.finding(f"the name '{shorten(head)}' is lost", "print head and tail as they are")]
+                mend = "print {{ head }} and {{ tail }} outside of conditions"
+                return [self.place.finding(f"the name '{shorten(head)}' is lost", mend, text=self.source)]
         return []
 
     def _render(self, cleaned: dict[str, str]) -> tuple[Segment, ...]:
@@ -121,7 +122,9 @@ class Sentence:
             return self._template.render(values)
         except Exception as error:  # filters are other people's code: whatever they raise is the template's fault
             message = f"rendering failed: {type(error).__name__}: {shorten(str(error))}"
-            raise _RenderingFailed(self.place.finding(message, "mend the expression or the filter")) from error
+            raise _RenderingFailed(
+                self.place.finding(message, "mend the expression or the filter", text=self.source)
+            ) from error
 
 
 def sentence_findings(
@@ -137,11 +140,12 @@ def sentence_findings(
     """
     mistakes = mistakes_in(environment, source, variables)
     if mistakes:
-        return [place.finding(m.message, m.mend, column=m.column) for m in mistakes]
+        return [place.finding(m.message, m.mend, column=m.column, text=source) for m in mistakes]
     used = {node.name for node in environment.parse(source).find_all(nodes.Name)}
     missing = [name for name in VARIABLES if name not in used]
     if missing:
-        return [place.finding(f"{{{{ {name} }}}} is missing", "name both ends of the triple") for name in missing]
+        mend = "name both ends of the triple"
+        return [place.finding(f"{{{{ {name} }}}} is missing", mend, text=source) for name in missing]
     return Sentence(environment, source, place).hostile_findings()
 
 

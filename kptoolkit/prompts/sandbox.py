@@ -17,7 +17,7 @@ _NO_FILTERS = ("random", "format")
 _NO_METHODS = ("format", "format_map")
 _IMPORTS = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 _UNSAFE = "unsafe expression"
-_UNSAFE_MEND = "templates may use values, filters and conditions only"
+_UNSAFE_MEND = "write names, Jinja's filters and conditions only, e.g. {{ head }} or {{ tail | upper }}"
 
 Filter = Callable[..., Any]
 
@@ -71,12 +71,13 @@ def mistakes_in(environment: PromptEnvironment, source: str, variables: tuple[st
         spread = _Spread(environment, source)
         tree = environment.parse(spread.text)
     except _LexError as error:
-        return [Mistake(f"syntax error: {error}", "check the braces and quotes", error.column)]
+        return [Mistake(f"syntax error: {error}", "close braces and quotes: {{ name }}", error.column)]
     except TemplateSyntaxError as error:
         message = error.message or ""
         at_end = message.lower().startswith("unexpected end of template")
         column = len(source) + 1 if at_end else spread.column(error.lineno)
-        return [Mistake(f"syntax error: {message.rstrip('.')}", "check the braces", column)]
+        mend = "write {{ name }} for a value, {% if … %} … {% endif %} for a condition; braces come in pairs"
+        return [Mistake(f"syntax error: {message.rstrip('.')}", mend, column)]
     found = [
         Mistake(message, mend, spread.column(line))
         for check in (_unknown_filters, _unsafe_parts)
@@ -147,7 +148,10 @@ def _undeclared(tree: nodes.Template, variables: tuple[str, ...]) -> _Found:
     for node in tree.find_all(nodes.Name):
         if node.name in unknown and node.name not in seen:
             seen.add(node.name)
-            yield f"undeclared variable '{node.name}'", f"use {' and '.join(variables)}", node.lineno
+            close = nearest(node.name, variables, 1)
+            known = " and ".join(f"{{{{ {name} }}}}" for name in variables)
+            mend = f"did you mean {{{{ {close[0]} }}}}? There are {known}" if close else f"there are {known}"
+            yield f"undeclared variable '{node.name}'", mend, node.lineno
 
 
 class _LexError(Exception):

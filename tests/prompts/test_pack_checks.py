@@ -6,9 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kptoolkit.errors import TemplateError
 from kptoolkit.prompts import TemplatePack, check_pack
+from kptoolkit.prompts.findings import Place
 from kptoolkit.resources import templates_dir
 
 PACK = "name: mine\n"
@@ -193,6 +196,22 @@ def test_what_a_pack_should_have_does_not_keep_it_from_loading(tmp_path: Path) -
         "0 templates without {{ user }}, should be at least 2",
     ]
     assert TemplatePack.load(folder).has("likes")
+
+
+@given(st.text(max_size=300), st.integers(1, 301))
+def test_a_mistake_is_marked_where_it_stands(text: str, column: int) -> None:
+    column = min(column, len(text) + 1)
+    shown, mark = Place().finding("wrong", "mend", column=column, text=text).shown()
+    assert len(shown) <= 92
+    assert mark.endswith("^")
+    assert shown.isprintable()
+    marked = shown[len(mark) - 1 :]
+    expected = text[column - 1 : column]
+    assert marked[:1] == expected or not expected.isprintable() or not expected
+
+
+def test_a_mistake_without_a_text_shows_none() -> None:
+    assert Place().finding("wrong", "mend").shown() == []
 
 
 def test_texts_that_yaml_would_change_stay_texts(tmp_path: Path) -> None:
