@@ -38,6 +38,7 @@ _WAS = frozenset(
         "released",
     )
 )
+_PLACES = ("in", "at", "on", "with", "from")
 _ACTIVE = {"written": "wrote", "made": "made", "sung": "sang", "drawn": "drew", "built": "built", "led": "led"}
 _LONGEST_NAME = 60
 _HEAD = """\
@@ -148,6 +149,8 @@ def guess(words: str) -> RelationTemplates:
     if participle and last == "by" and len(body) == 1:
         active = _ACTIVE.get(first, first)
         return _both(f"{{{{ head }}}} was {words} {{{{ tail }}}}.", f"{{{{ tail }}}} {active} {{{{ head }}}}.")
+    if last in _PLACES and not (participle and body and last != "with"):
+        return _both(f"{{{{ head }}}} is {words} {{{{ tail }}}}.", f"{{{{ tail }}}} is what {{{{ head }}}} is {words}.")
     if participle and body:
         verb = f"was {words}" if first in _WAS else words
         return _both(f"{{{{ head }}}} {verb} {{{{ tail }}}}.", f"{{{{ tail }}}} is what {{{{ head }}}} {verb}.")
