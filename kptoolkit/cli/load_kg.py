@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
+from kptoolkit.cli.sources import (
+    SHOWN,
+    FormatOption,
+    ItemsOption,
+    LanguageOption,
+    LinkOption,
+    LiteralsOption,
+    NamesOption,
+    SkipBadRows,
+    Sources,
+    warn_of_bad_rows,
+)
 from kptoolkit.config import Config
 from kptoolkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from kptoolkit.graph import FileSource, LoadReport
 
-SHOWN = 10
-
 
 @command(app, "load-kg", example="kptool load-kg data/movies --graph embedded:./kg", graph=True, results=True)
 def load_kg(
     session: Session,
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE…", help="RecBole folders; .kg, CSV or TSV files.")],
-    format_: Annotated[
-        Literal["recbole", "csv", "tsv"] | None,
-        typer.Option("--format", help="Format of the files; by default their names say it."),
-    ] = None,
-    link: Annotated[Path | None, typer.Option(help="File that links items to entities.")] = None,
-    names: Annotated[Path | None, typer.Option(help="File with the names of entities.")] = None,
-    items: Annotated[Path | None, typer.Option(help="File that lists items and their titles.")] = None,
+    sources: Sources,
+    format_: FormatOption = None,
+    link: LinkOption = None,
+    names: NamesOption = None,
+    items: ItemsOption = None,
+    language: LanguageOption = "en",
+    literals: LiteralsOption = "drop",
     interactions: Annotated[
         bool, typer.Option("--interactions", help="Load the folder's interactions beside the knowledge.")
     ] = False,
@@ -37,9 +45,7 @@ def load_kg(
     into_existing: Annotated[
         bool, typer.Option("--into-existing", help="Write into a database that holds other nodes.")
     ] = False,
-    skip_bad_rows: Annotated[
-        bool, typer.Option("--skip-bad-rows", help="Skip, count and list rows that cannot be read.")
-    ] = False,
+    skip_bad_rows: SkipBadRows = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report; write nothing.")] = False,
 ) -> None:
     """Load a knowledge graph and verify it: counts in the graph are compared with what was sent.
@@ -59,12 +65,11 @@ def load_kg(
         items=items,
         interactions=interactions,
         skip_bad_rows=skip_bad_rows,
+        language=language,
+        literals=literals,
     )
     report = _load(session, config, source, replace=replace, into_existing=into_existing, dry=dry_run)
-    for row in report.bad_row_list[:SHOWN]:
-        session.warn(f"skipped {row.path}, line {row.line}: {row.reason}")
-    if report.bad_rows > SHOWN:
-        session.warn(f"skipped {report.bad_rows - SHOWN:,} more rows; --json lists the first thousand")
+    warn_of_bad_rows(session, source.bad_rows)
     if session.json:
         session.emit(report.to_json())
     else:
@@ -108,6 +113,8 @@ def _show(session: Session, config: Config, report: LoadReport) -> None:
         ["self loops", report.self_loops, ""],
         ["items", report.items, _those(_item_notes(report))],
     ]
+    if report.literals_left_out:
+        rows.append(["literals left out", report.literals_left_out, "--literals entities keeps them"])
     if report.interactions is not None:
         rows.append(["interactions", report.interactions, ""])
     if not report.dry_run:

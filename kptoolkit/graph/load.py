@@ -48,6 +48,7 @@ class LoadReport:
         repeated_links: Links of an item that had another link already, left out.
         relations: Distinct triples by relation, the most frequent first.
         mirrored: Relations that state each other's inverse.
+        literals_left_out: Literals of RDF that are neither names nor entities.
         bad_rows: Rows skipped.
         bad_row_list: The first thousand of them.
         resumed: Whether an interrupted load was found and carried on.
@@ -73,6 +74,7 @@ class LoadReport:
     repeated_links: int
     relations: dict[str, int]
     mirrored: list[Mirrored]
+    literals_left_out: int = 0
     bad_rows: int = 0
     bad_row_list: list[BadRow] = field(default_factory=list)
     resumed: bool = False
@@ -101,6 +103,7 @@ class LoadReport:
             repeated_links=found.repeated_links,
             relations=found.relation_counts(),
             mirrored=found.mirrored(),
+            literals_left_out=source.literals_left_out,
             bad_rows=source.bad_rows.count,
             bad_row_list=list(source.bad_rows.rows),
         )

@@ -1,4 +1,4 @@
-"""Where triples come from: RecBole folders and files, CSV and TSV, gzip of each, or memory.
+"""Where triples come from: RecBole folders and files, CSV and TSV, RDF, gzip of each, or memory.
 
 A source yields columns of text in batches; ids are always texts.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from kptoolkit.errors import DataError
+from kptoolkit.graph.rdf import Literals, RdfFile
 from kptoolkit.graph.tables import (
     INTERACTION_COLUMNS,
     ITEM_COLUMNS,
@@ -23,8 +24,15 @@ from kptoolkit.graph.tables import (
     suffix_of,
 )
 
-Format = Literal["recbole", "csv", "tsv"]
-_SUFFIXES: Mapping[str, Format] = {".kg": "recbole", ".csv": "csv", ".tsv": "tsv", ".txt": "tsv"}
+Format = Literal["recbole", "csv", "tsv", "ntriples", "turtle"]
+_SUFFIXES: Mapping[str, Format] = {
+    ".kg": "recbole",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".txt": "tsv",
+    ".nt": "ntriples",
+    ".ttl": "turtle",
+}
 
 
 class TripleSource(Protocol):
@@ -38,6 +46,11 @@ class TripleSource(Protocol):
     @property
     def bad_rows(self) -> BadRows:
         """What became of bad rows."""
+        ...
+
+    @property
+    def literals_left_out(self) -> int:
+        """Literals of RDF that are neither names nor entities, once :meth:`triples` is read."""
         ...
 
     def triples(self) -> Iterator[Table]:
@@ -73,6 +86,8 @@ class FileSource:
         interaction_files: Files with interactions.
         format: Format of the files of triples; ``None`` goes by their names.
         bad_rows: What to do with bad rows.
+        language: Language whose names go before others, in RDF.
+        literals: What becomes of RDF's literals that are no names.
     """
 
     triple_files: list[Path] = field(default_factory=list)
@@ -82,20 +97,34 @@ class FileSource:
     interaction_files: list[Path] = field(default_factory=list)
     format: Format | None = None
     bad_rows: BadRows = field(default_factory=BadRows)
+    language: str = "en"
+    literals: Literals = "drop"
+    _rdf: dict[Path, RdfFile] = field(default_factory=dict, init=False)
 
     @property
     def label(self) -> str:
         """The files of triples."""
         return ", ".join(str(path) for path in self.triple_files)
 
+    @property
+    def literals_left_out(self) -> int:
+        """Literals of RDF that are neither names nor entities, once :meth:`triples` is read."""
+        return sum(file.left_out for file in self._rdf.values())
+
     def triples(self) -> Iterator[Table]:
         """Columns ``head``, ``relation``, ``tail``."""
         for path in self.triple_files:
-            comma = None if self.format is None or path.suffix == ".kg" else self.format == "csv"
-            yield from read_table(path, TRIPLE_COLUMNS, bad_rows=self.bad_rows, comma=comma)
+            if (file := self._rdf_file(path)) is not None:
+                yield from file.triples()
+            else:
+                comma = self._format_of(path) == "csv"
+                yield from read_table(path, TRIPLE_COLUMNS, bad_rows=self.bad_rows, comma=comma)
 
     def names(self) -> Iterator[Table]:
-        """Columns ``entity_id``, ``name``."""
+        """Columns ``entity_id``, ``name``; those in RDF first, so that files of names go before them."""
+        for path in self.triple_files:
+            if (file := self._rdf_file(path)) is not None:
+                yield from file.names()
         for path in self.name_files:
             yield from read_table(path, NAME_COLUMNS, may_be_empty=("name",), bad_rows=self.bad_rows)
 
@@ -122,6 +151,17 @@ class FileSource:
                 bad_rows=self.bad_rows,
             )
 
+    def _rdf_file(self, path: Path) -> RdfFile | None:
+        kind = self._format_of(path)
+        if kind != "ntriples" and kind != "turtle":
+            return None
+        return self._rdf.setdefault(path, RdfFile(path, kind, self.bad_rows, self.language, self.literals))
+
+    def _format_of(self, path: Path) -> Format | None:
+        """A ``.kg`` file is RecBole's whatever was given for the files beside it."""
+        found = _SUFFIXES.get(suffix_of(path))
+        return found if found == "recbole" or self.format is None else self.format
+
 
 @dataclass
 class MemorySource:
@@ -135,6 +175,7 @@ class MemorySource:
         interactions_: ``(user_id, item_id, time, rating)``; time and rating may be ``None``.
         label: Name in messages.
         bad_rows: Unused: a wrong value raises.
+        literals_left_out: Always 0.
 
     Raises:
         DataError: From the methods: an id is ``None``, empty or neither text nor whole number.
@@ -147,6 +188,7 @@ class MemorySource:
     interactions_: Sequence[tuple[object, object, object, object]] = ()
     label: str = "memory"
     bad_rows: BadRows = field(default_factory=BadRows)
+    literals_left_out: int = 0
 
     def triples(self) -> Iterator[Table]:
         """Columns ``head``, ``relation``, ``tail``."""
@@ -197,6 +239,8 @@ def open_source(
     items: str | Path | None = None,
     interactions: bool = False,
     skip_bad_rows: bool = False,
+    language: str = "en",
+    literals: Literals = "drop",
 ) -> FileSource:
     """A source of RecBole folders and of files.
 
@@ -208,11 +252,13 @@ def open_source(
         items: File that lists items, likewise.
         interactions: Whether to read a folder's ``.inter`` too.
         skip_bad_rows: Whether bad rows are skipped and counted.
+        language: Language whose names go before others, in RDF.
+        literals: What becomes of RDF's literals that are no names: ``"drop"`` or ``"entities"``.
 
     Raises:
         DataError: A path does not exist, a folder has no ``.kg``, or a file's format is unknown.
     """
-    source = FileSource(format=format, bad_rows=BadRows(skip=skip_bad_rows))
+    source = FileSource(format=format, bad_rows=BadRows(skip=skip_bad_rows), language=language, literals=literals)
     for path in map(Path, paths):
         if path.is_dir():
             _add_folder(source, path, interactions)
@@ -252,7 +298,7 @@ def _existing(path: Path) -> Path:
 def _check_format(path: Path, given: Format | None) -> None:
     _existing(path)
     if given is None and suffix_of(path) not in _SUFFIXES:
-        raise DataError("unknown format; give --format recbole, csv or tsv", path)
+        raise DataError("unknown format; give --format recbole, csv, tsv, ntriples or turtle", path)
 
 
 def _lines(rows: Iterable[object]) -> list[int]:

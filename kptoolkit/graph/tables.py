@@ -12,8 +12,8 @@ import gzip
 import io
 import itertools
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -245,7 +245,7 @@ class TextReader:
         """
         if self.comma:
             return
-        with self._worded(), _open(self.path) as raw:
+        with self._worded(), open_bytes(self.path) as raw:
             for block in self._read_blocks(raw, size):
                 cells = _split(block, len(self.names))
                 found = {name: cells[at :: len(self.names)] for name, at in self._places.items()} if cells else {}
@@ -298,7 +298,7 @@ class TextReader:
     @contextmanager
     def cells(self) -> Iterator[Iterator[list[str]]]:
         """Rows from where :meth:`blocks` stopped, wrong ones too; the header is taken if it was not."""
-        with self._worded(), _open(self.path) as raw:
+        with self._worded(), open_bytes(self.path) as raw:
             raw.seek(self._offset)
             encoding, newline = "utf-8" if self._offset else "utf-8-sig", "" if self.comma else "\n"
             file = io.TextIOWrapper(raw, encoding, "surrogateescape", newline)
@@ -340,25 +340,42 @@ class TextReader:
         by_place = list(zip(*rows, strict=True))
         return Table({name: list(by_place[at]) for name, at in self._places.items()}, lines, str(self.path))
 
-    @contextmanager
-    def _worded(self) -> Iterator[None]:
-        """The failures of the file, with file and line."""
-        try:
-            yield
-        except _DAMAGED as error:
-            text = "the gzip data ends early or is damaged; fetch or pack the file again"
-            raise DataError(text, self.path, self.line) from error
-        except csv.Error as error:
-            raise DataError(f"is not CSV: {error}", self.path, self.line) from error
-        except OSError as error:
-            raise DataError(f"cannot be read: {error.strerror or error}", self.path) from error
+    def _worded(self) -> AbstractContextManager[None]:
+        return file_failures(self.path, lambda: self.line)
+
+
+@contextmanager
+def file_failures(path: Path, line: Callable[[], int | None]) -> Iterator[None]:
+    """Word the failures of a file.
+
+    Args:
+        path: The file.
+        line: Gives the line being read.
+
+    Raises:
+        DataError: The file cannot be read, is damaged, or is no CSV; with file and line.
+    """
+    try:
+        yield
+    except _DAMAGED as error:
+        text = "the gzip data ends early or is damaged; fetch or pack the file again"
+        raise DataError(text, path, line()) from error
+    except csv.Error as error:
+        raise DataError(f"is not CSV: {error}", path, line()) from error
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}", path) from error
 
 
 def _plain(header: str) -> str:
     return "".join(c for c in header.casefold() if c not in " _-\t")
 
 
-def _open(path: Path) -> _Bytes:
+def open_bytes(path: Path) -> _Bytes:
+    """A file, unpacked when it is gzip.
+
+    Raises:
+        DataError: There is no such file, or it is a folder.
+    """
     if path.is_dir():
         raise DataError("is a folder; a file is needed", path)
     try:
