@@ -21,6 +21,7 @@ COMMANDS: tuple[str, ...] = (
     "init",
     "demo",
     "load_kg",
+    "export_csv",
     "graph",
     "render_prompts",
     "tree",

@@ -14,7 +14,7 @@ _HOME = {
     "GraphItems": "graph",
     "GraphStore": "store",
     "ItemRef": "graph",
-    "LoadReport": "load",
+    "LoadReport": "report",
     "MemorySource": "readers",
     "Neighbourhoods": "neighbourhoods",
     "TripleSource": "readers",
@@ -35,9 +35,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from kptoolkit.graph.graph import Graph, GraphItems, ItemRef
-    from kptoolkit.graph.load import LoadReport
     from kptoolkit.graph.neighbourhoods import Neighbourhoods
     from kptoolkit.graph.readers import FileSource, MemorySource, TripleSource, open_source
+    from kptoolkit.graph.report import LoadReport
     from kptoolkit.graph.store import GraphStore
 
 

@@ -15,11 +15,11 @@ from kptoolkit.graph import load as loading
 from kptoolkit.graph.bolt import BoltStore
 from kptoolkit.graph.embedded import EmbeddedStore
 from kptoolkit.graph.fetch import cache_key, cached, fetch
-from kptoolkit.graph.load import LoadReport, Mode
-from kptoolkit.graph.names import nearest_names
+from kptoolkit.graph.names import lowered, nearest_names
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.readers import TripleSource
+from kptoolkit.graph.report import LoadReport, Mode
 from kptoolkit.graph.store import EMBEDDED, GraphStore, checked_uri
 from kptoolkit.graph.survey import Survey
 from kptoolkit.progress import ProgressCallback, silent
@@ -186,7 +186,7 @@ class Graph:
             AmbiguousNameError: Several items bear the name.
             UnknownNameError: None does; the nearest three are in the message.
         """
-        lower = name.casefold()
+        lower = lowered(name)
         for query, parameters in (
             ("items_by_id", {"ids": [name]}),
             ("items_of_entity", {"id": name}),
@@ -290,6 +290,6 @@ class Graph:
         """Names of items most like ``name``; of entities when there are no items."""
         known = [item for item in self.items().name if item]
         if not known:
-            prefix = name.casefold()[:_PREFIX]
+            prefix = lowered(name)[:_PREFIX]
             known = self.queries["entity_names"].read(self.store, prefix=prefix, limit=_NEAREST_AMONG).column("name")
         return nearest_names(name, known)

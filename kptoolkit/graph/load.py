@@ -9,108 +9,21 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from kptoolkit.errors import DataError, GraphError, GraphNotEmptyError, LoadError, shorten
 from kptoolkit.graph.batches import Meter, chunks
 from kptoolkit.graph.interactions import existing_items, load_interactions, read_events
 from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.readers import TripleSource
+from kptoolkit.graph.report import LoadReport, Mode
+from kptoolkit.graph.written import entity_row, item_row
 from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
-from kptoolkit.graph.survey import Mirrored, SourceItem, Survey, survey
-from kptoolkit.graph.tables import BadRow
+from kptoolkit.graph.survey import SourceItem, Survey, survey
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
-Mode = Literal["upsert", "replace"]
 COMPLETE, LOADING, DELETING = "complete", "loading", "deleting"
-
-
-@dataclass
-class LoadReport:
-    """What was read and what was written.
-
-    Attributes:
-        source: Name of the source.
-        mode: ``"upsert"`` or ``"replace"``.
-        dry_run: Whether nothing was written.
-        triples_read: Triples in the source.
-        duplicates: Of these, repeated ones.
-        relationships: Distinct triples.
-        self_loops: Distinct triples whose head is their tail.
-        entities: Entities in triples and links.
-        nameless_entities: Entities without a name.
-        entities_without_triples: Entities that only a link names.
-        items: Items.
-        unlinked_items: Items without an entity.
-        shared_entity_items: Items whose entity has an earlier item.
-        repeated_links: Links of an item that had another link already, left out.
-        relations: Distinct triples by relation, the most frequent first.
-        mirrored: Relations that state each other's inverse.
-        literals_left_out: Literals of RDF that are neither names nor entities.
-        bad_rows: Rows skipped.
-        bad_row_list: The first thousand of them.
-        resumed: Whether an interrupted load was found and carried on.
-        written: What changed in the graph.
-        interactions: Interactions in the source, ``None`` when they were not asked for.
-        graph: Entities, relationships and items in the graph afterwards, counted there.
-        seconds: Wall time.
-    """
-
-    source: str
-    mode: Mode
-    dry_run: bool
-    triples_read: int
-    duplicates: int
-    relationships: int
-    self_loops: int
-    entities: int
-    nameless_entities: int
-    entities_without_triples: int
-    items: int
-    unlinked_items: int
-    shared_entity_items: int
-    repeated_links: int
-    relations: dict[str, int]
-    mirrored: list[Mirrored]
-    literals_left_out: int = 0
-    bad_rows: int = 0
-    bad_row_list: list[BadRow] = field(default_factory=list)
-    resumed: bool = False
-    written: WriteCounters = field(default_factory=WriteCounters)
-    interactions: int | None = None
-    graph: dict[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    @classmethod
-    def of(cls, source: TripleSource, found: Survey, mode: Mode, *, dry_run: bool) -> LoadReport:
-        """What a survey says, before anything is written."""
-        return cls(
-            source=source.label,
-            mode=mode,
-            dry_run=dry_run,
-            triples_read=found.triples_read,
-            duplicates=found.triples_read - len(found),
-            relationships=len(found),
-            self_loops=found.self_loops,
-            entities=len(found.entities),
-            nameless_entities=sum(not name for name in found.names),
-            entities_without_triples=int((found.degrees == 0).sum()),
-            items=len(found.items),
-            unlinked_items=sum(item.entity < 0 for item in found.items),
-            shared_entity_items=sum(item.entity >= 0 and not item.first for item in found.items),
-            repeated_links=found.repeated_links,
-            relations=found.relation_counts(),
-            mirrored=found.mirrored(),
-            literals_left_out=source.literals_left_out,
-            bad_rows=source.bad_rows.count,
-            bad_row_list=list(source.bad_rows.rows),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """All figures as JSON-able values."""
-        return asdict(self)
 
 
 def dry_run(source: TripleSource, mode: Mode = "upsert", progress: ProgressCallback = silent) -> LoadReport:
@@ -226,8 +139,7 @@ class _Loader:
         ids, names, degrees = self.found.entities, self._names(), self.found.degrees.tolist()
 
         def row(code: int) -> dict[str, Any]:
-            name = names[code] or None
-            return {"id": ids[code], "name": name, "name_lower": name and name.casefold(), "degree": degrees[code]}
+            return dict(entity_row(ids[code], names[code], degrees[code]))
 
         sent = self._send("load entities", query, "rows", range(len(ids)), "entities", row)
         self.entities_created = sent.nodes_created
@@ -242,7 +154,7 @@ class _Loader:
                 free.discard(item.entity)
                 label.append({"item_id": item.item_id, "entity_id": self.found.entities[item.entity]})
             else:
-                create.append(self._item_row(item))
+                create.append(dict(item_row(self.found, item)))
         self.items_created = len(new)
         self._send("label items", self.queries["label_items"], "rows", label, "items")
         self._send("load other items", self.queries["create_items"], "rows", create, "items")
@@ -332,23 +244,13 @@ class _Loader:
             )
         return free
 
-    def _item_row(self, item: SourceItem) -> dict[str, Any]:
-        entity = None if item.entity < 0 else self.found.entities[item.entity]
-        name = item.title or ("" if item.entity < 0 else self.found.names[item.entity])
-        return {
-            "item_id": item.item_id,
-            "name": name or None,
-            "name_lower": name.casefold() or None,
-            "entity_id": entity,
-        }
-
     def _changed(self) -> list[dict[str, Any]]:
         """Rows of the items that are there and that the source names or links anew."""
         rows = []
         for item in self.found.items:
             if item.item_id not in self.existing:
                 continue
-            have, row = self.existing[item.item_id], self._item_row(item)
+            have, row = self.existing[item.item_id], item_row(self.found, item)
             if have["entity_id"] and row["entity_id"] and have["entity_id"] != row["entity_id"]:
                 raise DataError(
                     f"item '{shorten(item.item_id)}' is linked to '{shorten(row['entity_id'])}' and in the graph to "

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -27,6 +28,7 @@ CACHE = CHECKOUT / ".neo4j"
 POM = HERE / "pom.xml"
 START_SECONDS = 180
 JAVA_NEEDED = 17
+_JAVA_OPTIONS = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 OPENED = ("java.nio", "java.io", "sun.nio.ch")
 
 
@@ -142,24 +144,84 @@ def docker_server(folder: Path) -> Iterator[Neo4jServer]:
 @contextmanager
 def maven_server(folder: Path) -> Iterator[Neo4jServer]:
     """A server from the jars that Maven fetches once into ``.neo4j/``."""
-    java, jars = find_java(), fetch_jars()
-    port = _free_port()
-    server = Neo4jServer(f"bolt://127.0.0.1:{port}", "neo4j", secrets.token_hex(8))
-    home, conf = folder / "home", folder / "home" / "conf"
-    conf.mkdir(parents=True)
-    (conf / "neo4j.conf").write_text(_settings(port), encoding="utf-8")
-    classpath = ["-cp", f"{jars}{os.sep}*"]
-    environment = {**os.environ, "NEO4J_HOME": str(home), "NEO4J_CONF": str(conf)}
-    password = ["org.neo4j.cli.AdminTool", "dbms", "set-initial-password", server.password]
-    done = subprocess.run([java, *classpath, *password], env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"Neo4j did not take the initial password: {done.stdout}{done.stderr}")
-    command = [java, "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-    command += [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
-    command += ["--enable-native-access=ALL-UNNAMED", *classpath, "org.neo4j.server.CommunityEntryPoint"]
-    command += [f"--home-dir={home}", f"--config-dir={conf}"]
-    with _watched(command, None, folder / "neo4j.log", server, environment):
+    with Installation.make(folder).running() as server:
         yield server
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A Neo4j of one's own, from Maven's jars: it can be filled by the admin tool, killed and started again."""
+
+    folder: Path
+    server: Neo4jServer
+    java: str
+    classpath: tuple[str, ...]
+
+    @classmethod
+    def make(cls, folder: Path) -> Installation:
+        """Write its settings and set its password.
+
+        Raises:
+            NoServer: There is no Maven or no Java.
+        """
+        java, jars = find_java(), fetch_jars()
+        port = _free_port()
+        server = Neo4jServer(f"bolt://127.0.0.1:{port}", "neo4j", secrets.token_hex(8))
+        made = cls(folder, server, java, ("-cp", f"{jars}{os.sep}*"))
+        made.conf.mkdir(parents=True)
+        (made.conf / "neo4j.conf").write_text(_settings(port), encoding="utf-8")
+        made.admin("dbms", "set-initial-password", server.password)
+        return made
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def conf(self) -> Path:
+        return self.home / "conf"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "neo4j.log"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "NEO4J_HOME": str(self.home), "NEO4J_CONF": str(self.conf)}
+
+    def admin(self, *words: str, cwd: Path | None = None) -> str:
+        """Run ``neo4j-admin`` and give what it said.
+
+        Raises:
+            RuntimeError: It failed.
+        """
+        command = [self.java, *self.classpath, "org.neo4j.cli.AdminTool", *words]
+        done = subprocess.run(
+            command,
+            env=self.environment,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if done.returncode:
+            raise RuntimeError(f"neo4j-admin {words[0]} {words[1]} failed: {(done.stdout + done.stderr)[-3000:]}")
+        return done.stdout
+
+    @contextmanager
+    def running(self) -> Iterator[Neo4jServer]:
+        """The server, until the block ends."""
+        command = [self.java, *_JAVA_OPTIONS]
+        command += [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
+        command += ["--enable-native-access=ALL-UNNAMED", *self.classpath, "org.neo4j.server.CommunityEntryPoint"]
+        command += [f"--home-dir={self.home}", f"--config-dir={self.conf}"]
+        with _watched(command, None, self.log, self.server, self.environment):
+            yield self.server
+
+    def kill(self) -> None:
+        """Send SIGKILL to the running server."""
+        os.kill(int(self.log.with_suffix(".pid").read_text()), signal.SIGKILL)
 
 
 def _settings(port: int) -> str:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 STOP_SECONDS = 30
 
@@ -21,6 +22,7 @@ def main() -> int:
         signal.signal(ignored, signal.SIG_IGN)
     with open(log_file, "ab") as log:
         server = subprocess.Popen(job["command"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        Path(log_file).with_suffix(".pid").write_text(str(server.pid))
         threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
         code = server.wait()
         if job["cleanup"]:

@@ -1,0 +1,197 @@
+"""Writes a source as the CSV files that ``neo4j-admin database import full`` takes, and the command for it.
+
+The imported database is what :func:`kptoolkit.graph.load.load` would have made in an empty one, but for its schema,
+which ``schema.cypher`` adds.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kptoolkit.errors import DataError
+from kptoolkit.graph.batches import Meter
+from kptoolkit.graph.load import COMPLETE
+from kptoolkit.graph.queries import QuerySet
+from kptoolkit.graph.written import entity_row, item_row
+from kptoolkit.graph.survey import SourceItem, Survey
+from kptoolkit.progress import ProgressCallback, silent
+
+SOURCE = "kptool"
+_ENTITIES, _ITEMS, _META = "entities.csv", "items.csv", "kptool.csv"
+_RELATIONSHIPS, _SCHEMA = "relationships.csv", "schema.cypher"
+_ENTITY_HEADER = "id:ID(Entity),name,name_lower,degree:long,item_id,source,:LABEL"
+_ITEM_HEADER = "item_id:ID(Item),name,name_lower,entity_id,source,:LABEL"
+_META_HEADER = "name:ID(Kptool),source,revision,state,mode,load,:LABEL"
+_RELATIONSHIP_HEADER = ":START_ID(Entity),:END_ID(Entity),relation,source,:TYPE"
+#: Bytes of one row that the import tool takes without being told; half of its buffer of 4 MiB.
+_ROW_BYTES = 1 << 21
+_BATCH = 20_000
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written.
+
+    Attributes:
+        folder: Where.
+        files: Data rows by file name.
+        entities: Entities.
+        items: Items, those that are entities included.
+        relations: Triples by relation, the most frequent first.
+        command: The shell command that imports the files.
+        schema_command: The shell command that adds the schema once the server runs.
+    """
+
+    folder: str
+    files: dict[str, int]
+    entities: int
+    items: int
+    relations: dict[str, int]
+    command: str
+    schema_command: str
+
+    @property
+    def relationships(self) -> int:
+        """Triples."""
+        return sum(self.relations.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures as JSON-able values."""
+        return {**asdict(self), "relationships": self.relationships}
+
+
+def export_csv(found: Survey, folder: Path, *, database: str = "neo4j", progress: ProgressCallback = silent) -> Export:
+    """Write the files.
+
+    Args:
+        found: What :func:`~kptoolkit.graph.survey.survey` read.
+        folder: Where to write; made when it is not there. Files of an earlier export are replaced.
+        database: The database to import into.
+        progress: Who wants to hear.
+
+    Raises:
+        DataError: The folder cannot be written.
+    """
+    labelled = {item.entity: item for item in found.items if item.first}
+    others = [item for item in found.items if not item.first]
+    with _failures(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        sheets = [
+            _Sheet.write(folder / _ENTITIES, _ENTITY_HEADER, _entities(found, labelled, progress)),
+            _Sheet.write(folder / _META, _META_HEADER, [_meta(found)]),
+            _Sheet.write(folder / _RELATIONSHIPS, _RELATIONSHIP_HEADER, _triples(found, progress)),
+        ]
+        if others:
+            sheets.insert(1, _Sheet.write(folder / _ITEMS, _ITEM_HEADER, _items(found, others)))
+        else:
+            (folder / _ITEMS).unlink(missing_ok=True)
+        statements = (query.text for query in QuerySet() if query.path.stem.startswith("schema_"))
+        (folder / _SCHEMA).write_text("".join(f"{text};\n" for text in statements), encoding="utf-8")
+    return Export(
+        folder=str(folder),
+        files={sheet.path.name: sheet.rows for sheet in sheets},
+        entities=len(found.entities),
+        items=len(found.items),
+        relations=found.relation_counts(),
+        command=_command(folder, sheets, database),
+        schema_command=f"{_go_to(folder)} && cypher-shell -d {shlex.quote(database)} -f {_SCHEMA}",
+    )
+
+
+@dataclass
+class _Sheet:
+    """One file of CSV: every text quoted, ``None`` as an empty cell."""
+
+    path: Path
+    rows: int = 0
+    longest: int = 0
+    breaks: bool = False
+
+    @classmethod
+    def write(cls, path: Path, header: str, rows: Iterable[Sequence[str | int | None]]) -> _Sheet:
+        sheet, beside = cls(path), path.with_name(f"{path.name}.part")
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            file.write(header + "\n")
+            for row in rows:
+                line = ",".join(map(_cell, row))
+                sheet.rows += 1
+                sheet.breaks = sheet.breaks or "\n" in line or "\r" in line
+                if len(line) > sheet.longest:
+                    sheet.longest = max(sheet.longest, len(line.encode()))
+                file.write(line + "\n")
+        os.replace(beside, path)
+        return sheet
+
+
+def _cell(value: str | int | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else '"' + value.replace('"', '""') + '"'
+
+
+def _entities(
+    found: Survey, labelled: dict[int, SourceItem], progress: ProgressCallback
+) -> Iterator[tuple[str | int | None, ...]]:
+    meter = Meter("write entities", len(found.entities), "entities", progress)
+    columns = zip(found.entities, found.names, found.degrees, strict=True)
+    for number, (entity, name, degree) in enumerate(columns):
+        row, item = entity_row(entity, name, int(degree)), labelled.get(number)
+        item_id, labels = (None, "Entity") if item is None else (item.item_id, "Entity;Item")
+        yield row["id"], row["name"], row["name_lower"], row["degree"], item_id, SOURCE, labels
+        if number % _BATCH == _BATCH - 1:
+            meter.add(_BATCH)
+    meter.add(len(found.entities) % _BATCH)
+
+
+def _items(found: Survey, items: Sequence[SourceItem]) -> Iterator[tuple[str | None, ...]]:
+    for item in items:
+        row = item_row(found, item)
+        yield row["item_id"], row["name"], row["name_lower"], row["entity_id"], SOURCE, "Item"
+
+
+def _meta(found: Survey) -> tuple[str, ...]:
+    return "kg", SOURCE, uuid.uuid4().hex, COMPLETE, "upsert", found.digest(), "KptoolGraph"
+
+
+def _triples(found: Survey, progress: ProgressCallback) -> Iterator[tuple[str, ...]]:
+    entities, relations = found.entities, found.relations
+    meter = Meter("write triples", len(found), "triples", progress)
+    for start in range(0, len(found), _BATCH):
+        part = slice(start, start + _BATCH)
+        codes = (column[part].tolist() for column in (found.head, found.relation, found.tail))
+        for head, relation, tail in zip(*codes, strict=True):
+            yield entities[head], entities[tail], relations[relation], SOURCE, relations[relation]
+        meter.add(min(_BATCH, len(found) - start))
+
+
+def _command(folder: Path, sheets: Sequence[_Sheet], database: str) -> str:
+    """Relative to the folder, because a comma in a path would be taken for the end of a file's name."""
+    words = ["neo4j-admin", "database", "import", "full", database]
+    for sheet in sheets:
+        words.append(f"--{'relationships' if sheet.path.name == _RELATIONSHIPS else 'nodes'}={sheet.path.name}")
+    words.append("--bad-tolerance=0")
+    if any(sheet.breaks for sheet in sheets):
+        words.append("--multiline-fields=true")
+    longest = max(sheet.longest for sheet in sheets)
+    if longest > _ROW_BYTES:
+        words.append(f"--read-buffer-size={2 * longest}")
+    return f"{_go_to(folder)} && {shlex.join(words)}"
+
+
+def _go_to(folder: Path) -> str:
+    return f"cd {shlex.quote(str(folder.resolve()))}"
+
+
+@contextmanager
+def _failures(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"cannot be written: {error.strerror or error}; give another --output", folder) from error

@@ -1,0 +1,99 @@
+"""What a load has read and written."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from kptoolkit.graph.readers import TripleSource
+from kptoolkit.graph.store import WriteCounters
+from kptoolkit.graph.survey import Mirrored, Survey
+from kptoolkit.graph.tables import BadRow
+
+Mode = Literal["upsert", "replace"]
+
+
+@dataclass
+class LoadReport:
+    """What was read and what was written.
+
+    Attributes:
+        source: Name of the source.
+        mode: ``"upsert"`` or ``"replace"``.
+        dry_run: Whether nothing was written.
+        triples_read: Triples in the source.
+        duplicates: Of these, repeated ones.
+        relationships: Distinct triples.
+        self_loops: Distinct triples whose head is their tail.
+        entities: Entities in triples and links.
+        nameless_entities: Entities without a name.
+        entities_without_triples: Entities that only a link names.
+        items: Items.
+        unlinked_items: Items without an entity.
+        shared_entity_items: Items whose entity has an earlier item.
+        repeated_links: Links of an item that had another link already, left out.
+        relations: Distinct triples by relation, the most frequent first.
+        mirrored: Relations that state each other's inverse.
+        literals_left_out: Literals of RDF that are neither names nor entities.
+        bad_rows: Rows skipped.
+        bad_row_list: The first thousand of them.
+        resumed: Whether an interrupted load was found and carried on.
+        written: What changed in the graph.
+        interactions: Interactions in the source, ``None`` when they were not asked for.
+        graph: Entities, relationships and items in the graph afterwards, counted there.
+        seconds: Wall time.
+    """
+
+    source: str
+    mode: Mode
+    dry_run: bool
+    triples_read: int
+    duplicates: int
+    relationships: int
+    self_loops: int
+    entities: int
+    nameless_entities: int
+    entities_without_triples: int
+    items: int
+    unlinked_items: int
+    shared_entity_items: int
+    repeated_links: int
+    relations: dict[str, int]
+    mirrored: list[Mirrored]
+    literals_left_out: int = 0
+    bad_rows: int = 0
+    bad_row_list: list[BadRow] = field(default_factory=list)
+    resumed: bool = False
+    written: WriteCounters = field(default_factory=WriteCounters)
+    interactions: int | None = None
+    graph: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, source: TripleSource, found: Survey, mode: Mode, *, dry_run: bool) -> LoadReport:
+        """What a survey says, before anything is written."""
+        return cls(
+            source=source.label,
+            mode=mode,
+            dry_run=dry_run,
+            triples_read=found.triples_read,
+            duplicates=found.triples_read - len(found),
+            relationships=len(found),
+            self_loops=found.self_loops,
+            entities=len(found.entities),
+            nameless_entities=sum(not name for name in found.names),
+            entities_without_triples=int((found.degrees == 0).sum()),
+            items=len(found.items),
+            unlinked_items=sum(item.entity < 0 for item in found.items),
+            shared_entity_items=sum(item.entity >= 0 and not item.first for item in found.items),
+            repeated_links=found.repeated_links,
+            relations=found.relation_counts(),
+            mirrored=found.mirrored(),
+            literals_left_out=source.literals_left_out,
+            bad_rows=source.bad_rows.count,
+            bad_row_list=list(source.bad_rows.rows),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures as JSON-able values."""
+        return asdict(self)

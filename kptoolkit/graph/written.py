@@ -1,0 +1,43 @@
+"""What is written of an entity and of an item, whether by Cypher or into files."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from kptoolkit.graph.names import lowered
+from kptoolkit.graph.survey import SourceItem, Survey
+
+
+class EntityRow(TypedDict):
+    """Properties of an entity."""
+
+    id: str
+    name: str | None
+    name_lower: str | None
+    degree: int
+
+
+class ItemRow(TypedDict):
+    """Properties of an item that is no entity."""
+
+    item_id: str
+    name: str | None
+    name_lower: str | None
+    entity_id: str | None
+
+
+def entity_row(entity: str, name: str, degree: int) -> EntityRow:
+    """An entity; ``name`` is ``""`` when it has none."""
+    return {"id": entity, "name": name or None, "name_lower": lowered(name) or None, "degree": degree}
+
+
+def item_row(found: Survey, item: SourceItem) -> ItemRow:
+    """An item; without a title it bears the name of its entity."""
+    entity = None if item.entity < 0 else found.entities[item.entity]
+    name = item.title or ("" if item.entity < 0 else found.names[item.entity])
+    return {
+        "item_id": item.item_id,
+        "name": name or None,
+        "name_lower": lowered(name) or None,
+        "entity_id": entity,
+    }

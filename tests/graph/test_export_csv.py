@@ -1,0 +1,134 @@
+"""``kptool export-csv``: its files go through the real import tool and give the graph that loading gives."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+from servers.neo4j_server import Installation, NoServer
+from typer.testing import CliRunner
+
+from kptoolkit.cli.app import app
+from kptoolkit.config import GraphConfig
+from kptoolkit.graph.export import Export, export_csv
+from kptoolkit.graph.graph import Graph
+from kptoolkit.graph.readers import MemorySource
+from kptoolkit.graph.survey import survey
+from kptoolkit.testing.graph_store import expected_rows, rows_of, small_world
+
+LONG_NAME = "long " * 500_000
+
+
+def awkward() -> MemorySource:
+    """The small world, and what CSV is known to stumble over."""
+    source = small_world()
+    odd = [
+        'quote " and ""',
+        "line\nbreak",
+        "carriage\rreturn\r\n",
+        "a, b; c",
+        " spaces ",
+        "\\",
+        "'",
+        "Ünïcode 名前 😀",
+        '"',
+    ]
+    source.triples_ = [*source.triples_, *((f"odd {text}", f"odd {text}", text) for text in odd)]
+    source.names_ = {**source.names_, **{f"odd {text}": f"The {text}." for text in odd}, '"': LONG_NAME}
+    source.items_ = [*source.items_, *((f"item {text}", f"Title {text}!") for text in odd)]
+    source.links_ = [*source.links_, *((f"item {text}", f"odd {text}") for text in odd[:3])]
+    return source
+
+
+def imported(exported: Export, installation: Installation) -> None:
+    """Run the printed command, by the real tool."""
+    go_to, command = (shlex.split(part) for part in exported.command.split(" && "))
+    assert (go_to[0], command[0]) == ("cd", "neo4j-admin")
+    installation.admin(*command[1:], cwd=Path(go_to[1]))
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    try:
+        return Installation.make(tmp_path / "server")
+    except NoServer as error:
+        if os.environ.get("CI", "").lower() in {"true", "1"}:
+            pytest.fail(f"no import tool: {error}", pytrace=False)
+        pytest.skip(f"no import tool: {error}")
+
+
+@pytest.mark.graph
+@pytest.mark.slow
+def test_the_real_import_gives_what_was_exported(tmp_path: Path, installation: Installation) -> None:
+    source = awkward()
+    found = survey(source)
+    exported = export_csv(found, tmp_path / "it's a, folder")
+    imported(exported, installation)
+    schema = (tmp_path / "it's a, folder" / "schema.cypher").read_text()
+    with installation.running() as server, server.driver() as driver:
+        for statement in filter(str.strip, schema.split(";\n")):
+            driver.execute_query(statement, database_="neo4j")
+        with Graph.open(
+            server.uri, username=server.username, password=server.password, database="neo4j", config=GraphConfig()
+        ) as graph:
+            assert graph.counts() == {
+                "entities": exported.entities,
+                "relationships": len(found),
+                "items": exported.items,
+            }
+            assert graph.relation_counts() == exported.relations
+            by_type = graph.store.read("MATCH ()-[r]->() RETURN type(r) AS type, count(*) AS count", {})
+            assert dict(by_type.rows) == exported.relations
+            assert nodes(graph) == dict(zip(found.entities, found.names, strict=True))
+            items = graph.items()
+            links = {item.item_id: found.entities[item.entity] if item.entity >= 0 else None for item in found.items}
+            assert dict(zip(items.item_id, items.entity_id, strict=True)) == links
+            assert dict(zip(items.item_id, items.name, strict=True))["item \\"] == "Title \\!"
+            around = graph.neighbourhoods(["film:1", "odd line\nbreak"], 2)
+            assert rows_of(around) == expected_rows(source, ["film:1", "odd line\nbreak"], 2, graph.config.max_degree)
+            assert around.degrees.tolist() == [
+                dict(zip(found.entities, found.degrees, strict=True))[i] for i in around.ids
+            ]
+            assert graph.resolve(LONG_NAME.upper()).entity_id == '"'
+            again = graph.load(source)
+            assert not again.written
+            assert again.graph == graph.counts()
+
+
+def nodes(graph: Graph) -> dict[str, str]:
+    found = graph.store.read("MATCH (n:Entity) RETURN n.id AS id, coalesce(n.name, '') AS name", {})
+    return dict(zip(found.column("id"), found.column("name"), strict=True))
+
+
+def test_the_files_the_command_and_their_repetition(tmp_path: Path) -> None:
+    path = tmp_path / "x.tsv"
+    path.write_text("head\trelation\ttail\na\tr\tb\na\tr\tb\nb\ts\tb\n")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "items.csv").write_text("of an earlier export")
+    done = CliRunner().invoke(app, ["export-csv", str(path), "-o", "out", "--database", "kg", "--json"])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said["files"] == {"entities.csv": 2, "kptool.csv": 1, "relationships.csv": 2}
+    assert said["relations"] == {"r": 1, "s": 1}
+    assert said["command"] == (
+        f"cd {tmp_path / 'out'} && neo4j-admin database import full kg --nodes=entities.csv --nodes=kptool.csv "
+        "--relationships=relationships.csv --bad-tolerance=0"
+    )
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [*sorted(said["files"]), "schema.cypher"]
+    with (tmp_path / "out" / "entities.csv").open(newline="") as file:
+        assert [row["degree:long"] for row in csv.DictReader(file)] == ["1", "2"]
+    shown = CliRunner().invoke(app, ["export-csv", str(path), "-o", "out"])
+    assert "neo4j-admin database import full neo4j" in shown.output
+    assert "cypher-shell -d neo4j -f schema.cypher" in shown.output
+
+
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "x.tsv"
+    path.write_text("head\trelation\ttail\na\tr\tb\n")
+    done = CliRunner().invoke(app, ["export-csv", str(path), "-o", str(path / "below")])
+    assert done.exit_code == 2
+    assert "cannot be written" in " ".join(done.output.split())
