@@ -50,7 +50,7 @@ def load_kg(
 ) -> None:
     """Load a knowledge graph and verify it: counts in the graph are compared with what was sent.
 
-    Interrupted, the same command goes on where it was. Files may be gzipped.
+    Interrupted, the same command goes on at the first batch that the database had not acknowledged. Files may be gzipped.
     """
     from kptoolkit.graph import open_source
 
@@ -125,8 +125,11 @@ def _show(session: Session, config: Config, report: LoadReport) -> None:
     else:
         caption = f"{report.seconds:.1f} s"
     session.table(f"{report.source} ({where})", ["", "count", "of these"], rows, caption=caption)
+    if report.by_relation:
+        _show_relations(session, report)
     if report.resumed:
-        session.say("an earlier load had been interrupted; this one went on from there")
+        known = f": {report.acknowledged_before:,} triples were known to be there" * bool(report.acknowledged_before)
+        session.say(f"an earlier load had been interrupted; this one went on from there{known}")
     for pair in report.mirrored[:SHOWN]:
         share = f"{pair.share:.0%} of the triples"
         same = pair.relation == pair.inverse
@@ -136,6 +139,16 @@ def _show(session: Session, config: Config, report: LoadReport) -> None:
             else f"{pair.relation} and {pair.inverse} state each other's inverse"
         )
         session.say(f"{said} in {share}")
+
+
+def _show_relations(session: Session, report: LoadReport) -> None:
+    counts = report.by_relation
+    rows = [[name, one.sent, one.created, one.matched] for name, one in list(counts.items())[:SHOWN]]
+    more = list(counts.values())[SHOWN:]
+    if more:
+        sums = [sum(getattr(one, column) for one in more) for column in ("sent", "created", "matched")]
+        rows.append([f"{len(more):,} more (--json lists all)", *sums])
+    session.table("triples by relation", ["relation", "sent", "created", "matched"], rows)
 
 
 def _item_notes(report: LoadReport) -> dict[str, int]:

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from kptoolkit.errors import DataError, GraphError, GraphNotEmptyError, LoadError, shorten
+from kptoolkit.graph.acknowledged import Acknowledged
 from kptoolkit.graph.batches import Meter, chunks
 from kptoolkit.graph.interactions import existing_items, load_interactions, read_events
 from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.readers import TripleSource
-from kptoolkit.graph.report import LoadReport, Mode
-from kptoolkit.graph.written import entity_row, item_row
+from kptoolkit.graph.report import LoadReport, Mode, RelationCounts
 from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
 from kptoolkit.graph.survey import SourceItem, Survey, survey
+from kptoolkit.graph.written import entity_row, item_row
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
+_Codes = tuple[int, int, int]
 COMPLETE, LOADING, DELETING = "complete", "loading", "deleting"
 
 
@@ -64,6 +68,7 @@ def load(
     loader.degrees()
     report.graph = loader.verify()
     report.written = loader.written + loader.deleted
+    report.by_relation, report.acknowledged_before = loader.by_relation(), loader.triples_skipped
     if interactions:
         report.interactions = sum(map(len, events))
         report.written += load_interactions(store, queries, events, batch_size, progress)
@@ -74,7 +79,7 @@ def load(
 
 
 class _Loader:
-    """One load: what was there before, and what has been written since."""
+    """One load: how far it has come, and what it has written itself."""
 
     def __init__(
         self,
@@ -87,19 +92,15 @@ class _Loader:
     ) -> None:
         self.store, self.queries, self.found, self.mode = store, queries, found, mode
         self.batch_size, self.progress = batch_size, progress
+        self.done = Acknowledged(False, 0, 0)
         self.written, self.deleted = WriteCounters(), WriteCounters()
-        self.before: dict[str, int] = {}
         self.existing: dict[str, dict[str, Any]] = {}
-        self.entities_created = self.items_created = 0
+        self.items_before = self.items_created = self.triples_skipped = 0
+        self.created = np.zeros(len(found.relations), np.int64)
         self.touched: set[int] = set()
         self.resumed = False
         rows = queries["meta"].read(store).dicts()
         self.meta = rows[0] if rows else {"revision": None, "state": COMPLETE, "mode": None, "source": None}
-
-    @property
-    def fresh(self) -> bool:
-        """Whether the graph held nothing when loading began, so that nothing can be there twice."""
-        return not (self.before["entities"] or self.before["items"])
 
     def check_foreign(self, into_existing: bool) -> None:
         """Refuse a database with nodes of other people."""
@@ -127,22 +128,25 @@ class _Loader:
         if self.mode == "replace" and not goes_on:
             self._note(DELETING, digest)
             self._delete()
-        self._note(LOADING, digest)
-        self.before = self._counts()
+        counts = self._counts()
+        known = Acknowledged.read(self.store, self.queries) if goes_on else None
+        self.done = known if known is not None and known.agrees(counts) else Acknowledged.before(counts)
+        self.triples_skipped, self.items_before = self.done.triples, counts["items"]
+        self._note(LOADING, digest, self.done)
         self.existing = existing_items(self.store, self.queries, [i.item_id for i in self.found.items], self.batch_size)
-        self.resumed = interrupted and not self.fresh
+        self.resumed = interrupted and bool(counts["entities"] or counts["items"])
         return self.resumed
 
     def entities(self) -> None:
-        """Write the entities."""
-        query = self.queries["create_entities" if self.fresh else "merge_entities"]
-        ids, names, degrees = self.found.entities, self._names(), self.found.degrees.tolist()
-
-        def row(code: int) -> dict[str, Any]:
-            return dict(entity_row(ids[code], names[code], degrees[code]))
-
-        sent = self._send("load entities", query, "rows", range(len(ids)), "entities", row)
-        self.entities_created = sent.nodes_created
+        """Write the entities from the first unacknowledged one on."""
+        ids, names, degrees = self.found.entities, self._names(), self.found.degrees
+        meter = Meter("load entities", len(ids) - self.done.entities, "entities", self.progress)
+        for start in range(self.done.entities, len(ids), self.batch_size):
+            codes = range(start, min(start + self.batch_size, len(ids)))
+            rows = [dict(entity_row(ids[code], names[code], int(degrees[code]))) for code in codes]
+            self.done, counters = self.store.transact(partial(self._add_entities, rows=rows))
+            self.written += counters
+            meter.add(len(rows))
 
     def items(self) -> None:
         """Write the items: label the entity of each, or make a node of its own."""
@@ -161,39 +165,40 @@ class _Loader:
         self._send("update items", self.queries["update_items"], "rows", self._changed(), "items")
 
     def relationships(self) -> None:
-        """Write the triples that are not there."""
+        """Write the triples that are not there, from the first unacknowledged one on."""
         head, relation, tail = self.found.head, self.found.relation, self.found.tail
-        meter = Meter("load triples", len(head), "triples", self.progress)
-        for start in range(0, len(head), self.batch_size):
+        meter = Meter("load triples", len(head) - self.done.triples, "triples", self.progress)
+        for start in range(self.done.triples, len(head), self.batch_size):
             batch = slice(start, start + self.batch_size)
             codes = list(zip(head[batch].tolist(), relation[batch].tolist(), tail[batch].tolist(), strict=True))
-            wanted = len(codes)
-            if self.fresh:
-                counters = self.queries["create_relationships"].write(self.store, rows=self._triples(codes))
-            else:
-                wanted, counters = self.store.transact(partial(self._add_missing, codes=codes))
-            if counters.relationships_created != wanted:
-                raise LoadError(
-                    f"of {wanted} triples sent from number {start + 1} on, {counters.relationships_created} were "
-                    f"written to {self.store.uri}; load again with --replace"
-                )
+            self.done, missing, counters = self.store.transact(partial(self._add_missing, codes=codes))
+            self.created += np.bincount([code[1] for code in missing], minlength=len(self.created))
+            if not self.done.fresh:
+                self.touched.update(end for near, _, far in missing for end in (near, far))
             self.written += counters
             meter.add(len(codes))
 
+    def by_relation(self) -> dict[str, RelationCounts]:
+        """What became of the triples that were sent."""
+        sent = np.bincount(self.found.relation[self.triples_skipped :], minlength=len(self.found.relations))
+        known = zip(self.found.relations, sent.tolist(), self.created.tolist(), strict=True)
+        counts = {relation: RelationCounts.of(sent, created) for relation, sent, created in known}
+        return {relation: counts[relation] for relation in self.found.relation_counts()}
+
     def degrees(self) -> None:
-        """Count anew where relationships were added; everywhere after an interruption."""
-        if not self.fresh:
+        """Count anew where relationships were added; everywhere when an earlier load may have added some."""
+        if not self.done.fresh:
             touched = [self.found.entities[code] for code in sorted(self.touched)]
             ids = list(self._all_entities()) if self.resumed else touched
             self._send("count degrees", self.queries["refresh_degrees"], "ids", ids, "entities")
 
     def verify(self) -> dict[str, int]:
-        """Compare the counts in the graph with what was there and what was sent."""
+        """Compare the counts in the graph with what was there and what was sent, before an interruption too."""
         after = self._counts()
         expected = {
-            "entities": self.before["entities"] + self.entities_created,
-            "relationships": self.before["relationships"] + self.written.relationships_created,
-            "items": self.before["items"] + self.items_created,
+            "entities": self.done.base_entities + self.done.entities_created,
+            "relationships": self.done.base_relationships + self.done.triples_created,
+            "items": self.items_before + self.items_created,
         }
         for name, count in expected.items():
             if after[name] != count:
@@ -201,7 +206,8 @@ class _Loader:
                     f"{self.store.uri} holds {after[name]:,} {name} where {count:,} were expected; somebody else may "
                     "have written to it; load again with --replace"
                 )
-        if self.fresh and (after["entities"], after["relationships"]) != (len(self.found.entities), len(self.found)):
+        sizes = (len(self.found.entities), len(self.found))
+        if self.done.fresh and (after["entities"], after["relationships"]) != sizes:
             raise LoadError(f"{self.store.uri} does not hold what was sent; load again with --replace")
         return after
 
@@ -211,9 +217,15 @@ class _Loader:
         self.meta["revision"] = uuid.uuid4().hex if changed else self.meta["revision"]
         self._note(COMPLETE, self.found.digest())
 
-    def _note(self, state: str, digest: str) -> None:
-        revision = self.meta["revision"]
-        self.queries["set_meta"].write(self.store, revision=revision, state=state, mode=self.mode, source=digest)
+    def _note(self, state: str, digest: str, done: Acknowledged | None = None) -> None:
+        note = {"revision": self.meta["revision"], "state": state, "mode": self.mode, "source": digest}
+
+        def work(transaction: GraphTransaction) -> None:
+            self.queries["set_meta"].write(transaction, **note)
+            if done is not None:
+                done.note(transaction, self.queries)
+
+        self.store.transact(work)
 
     def _counts(self) -> dict[str, int]:
         return {name: int(count) for name, count in self.queries["counts"].read(self.store).dicts()[0].items()}
@@ -262,22 +274,37 @@ class _Loader:
                 rows.append({**row, "entity_id": row["entity_id"] or have["entity_id"]})
         return rows
 
-    def _triples(self, codes: Iterable[tuple[int, int, int]]) -> list[dict[str, str]]:
-        entities, relations = self.found.entities, self.found.relations
-        return [{"head": entities[h], "relation": relations[r], "tail": entities[t]} for h, r, t in codes]
+    def _add_entities(
+        self, transaction: GraphTransaction, *, rows: list[dict[str, Any]]
+    ) -> tuple[Acknowledged, WriteCounters]:
+        """Write a batch and that it is there."""
+        query = self.queries["create_entities" if self.done.fresh else "merge_entities"]
+        counters = query.write(transaction, rows=rows)
+        done = self.done.plus(entities=len(rows), entities_created=counters.nodes_created)
+        done.note(transaction, self.queries)
+        return done, counters
 
     def _add_missing(
-        self, transaction: GraphTransaction, *, codes: Sequence[tuple[int, int, int]]
-    ) -> tuple[int, WriteCounters]:
-        """Write those of a batch that are not there; how many these are, and what was written."""
+        self, transaction: GraphTransaction, *, codes: Sequence[_Codes]
+    ) -> tuple[Acknowledged, Sequence[_Codes], WriteCounters]:
+        """Write those of a batch that are not there, and that it is there; which these are comes back."""
         entities, relations = self.found.entities, self.found.relations
-        heads = [entities[code] for code in dict.fromkeys(head for head, _, _ in codes)]
-        there = set(map(tuple, self.queries["existing_relationships"].read(transaction, heads=heads).rows))
-        missing = [(h, r, t) for h, r, t in codes if (entities[h], relations[r], entities[t]) not in there]
-        if not missing:
-            return 0, WriteCounters()
-        self.touched.update(end for head, _, tail in missing for end in (head, tail))
-        return len(missing), self.queries["create_relationships"].write(transaction, rows=self._triples(missing))
+        missing, counters = codes, WriteCounters()
+        if not self.done.fresh:
+            heads = [entities[code] for code in dict.fromkeys(head for head, _, _ in codes)]
+            there = set(map(tuple, self.queries["existing_relationships"].read(transaction, heads=heads).rows))
+            missing = [(h, r, t) for h, r, t in codes if (entities[h], relations[r], entities[t]) not in there]
+        if missing:
+            rows = [{"head": entities[h], "relation": relations[r], "tail": entities[t]} for h, r, t in missing]
+            counters = self.queries["create_relationships"].write(transaction, rows=rows)
+        if counters.relationships_created != len(missing):
+            raise LoadError(
+                f"of {len(missing)} triples sent from number {self.done.triples + 1} on, {self.store.uri} took "
+                f"{counters.relationships_created}, and the batch was taken back; load again with --replace"
+            )
+        done = self.done.plus(triples=len(codes), triples_created=len(missing))
+        done.note(transaction, self.queries)
+        return done, missing, counters
 
     def _all_entities(self) -> Iterator[str]:
         after = ""
@@ -285,20 +312,9 @@ class _Loader:
             yield from page
             after = page[-1]
 
-    def _send(
-        self,
-        stage: str,
-        query: Query,
-        parameter: str,
-        rows: Sequence[Any],
-        unit: str,
-        prepare: Callable[[Any], Any] | None = None,
-    ) -> WriteCounters:
-        """Write rows in batches, with progress; ``prepare`` makes what is sent of a row."""
-        meter, counters = Meter(stage, len(rows), unit, self.progress), WriteCounters()
+    def _send(self, stage: str, query: Query, parameter: str, rows: Sequence[Any], unit: str) -> None:
+        """Write rows in batches, with progress."""
+        meter = Meter(stage, len(rows), unit, self.progress)
         for batch in chunks(rows, self.batch_size):
-            sent = list(map(prepare, batch)) if prepare else list(batch)
-            counters += query.write(self.store, **{parameter: sent})
+            self.written += query.write(self.store, **{parameter: list(batch)})
             meter.add(len(batch))
-        self.written += counters
-        return counters

@@ -13,6 +13,26 @@ from kptoolkit.graph.tables import BadRow
 Mode = Literal["upsert", "replace"]
 
 
+@dataclass(frozen=True)
+class RelationCounts:
+    """What became of the triples of one relation.
+
+    Attributes:
+        sent: Distinct triples sent to the graph.
+        created: Of these, new ones.
+        matched: Of these, ones that were there.
+    """
+
+    sent: int
+    created: int
+    matched: int
+
+    @classmethod
+    def of(cls, sent: int, created: int) -> RelationCounts:
+        """What was not created was there."""
+        return cls(sent, created, sent - created)
+
+
 @dataclass
 class LoadReport:
     """What was read and what was written.
@@ -38,6 +58,9 @@ class LoadReport:
         bad_rows: Rows skipped.
         bad_row_list: The first thousand of them.
         resumed: Whether an interrupted load was found and carried on.
+        acknowledged_before: Triples that the interrupted load had written, as its note in the graph says; they were
+            not sent again.
+        by_relation: What became of the triples sent, by relation, the most frequent first; empty in a dry run.
         written: What changed in the graph.
         interactions: Interactions in the source, ``None`` when they were not asked for.
         graph: Entities, relationships and items in the graph afterwards, counted there.
@@ -64,6 +87,8 @@ class LoadReport:
     bad_rows: int = 0
     bad_row_list: list[BadRow] = field(default_factory=list)
     resumed: bool = False
+    acknowledged_before: int = 0
+    by_relation: dict[str, RelationCounts] = field(default_factory=dict)
     written: WriteCounters = field(default_factory=WriteCounters)
     interactions: int | None = None
     graph: dict[str, int] = field(default_factory=dict)

@@ -182,11 +182,13 @@ def test_a_load_its_table_and_its_repetition(tmp_path: Path) -> None:
     first = kptool("load-kg", folder, "--interactions")
     assert first.exit_code == 0, first.output
     assert "3 entities, 2 relationships, 2 items" in said(first)
+    assert "triples by relation" in said(first)
     again = kptool("load-kg", folder, "--interactions", "--json")
     assert again.exit_code == 0
     report = json.loads(again.stdout)
     assert not any(report["written"].values())
     assert report["interactions"] == 3
+    assert report["by_relation"] == {"r": {"sent": 2, "created": 0, "matched": 2}}
 
 
 def interrupted(command: list[str], environment: dict[str, str], when: str) -> str:
@@ -221,6 +223,8 @@ def test_ctrl_c_and_the_same_command_again(tmp_path: Path, kind: str, request: p
     assert report["resumed"]
     assert report["graph"]["relationships"] == len(distinct)
     assert 0 < report["written"]["relationships_created"] < len(distinct)
+    assert report["acknowledged_before"] + report["written"]["relationships_created"] == len(distinct)
+    assert sum(one["sent"] for one in report["by_relation"].values()) == report["written"]["relationships_created"]
 
 
 # -- the embedded graph as a process ------------------------------------------------------------------------------

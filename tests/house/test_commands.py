@@ -17,7 +17,17 @@ CHEAP = (["--help"], ["load-kg", "--help"], ["templates", "list"])
 
 def test_every_command_shows_an_example_that_parses() -> None:
     listed = dict(commands())
-    assert {"demo", "load-kg", "export-csv", "render-prompts", "tree", "fit", "evaluate", "recommend", "doctor"} <= listed.keys()
+    assert {
+        "demo",
+        "load-kg",
+        "export-csv",
+        "render-prompts",
+        "tree",
+        "fit",
+        "evaluate",
+        "recommend",
+        "doctor",
+    } <= listed.keys()
     for path, command in listed.items():
         _, _, after = (command.help or "").partition("Example:")
         examples = kptool_lines(after)

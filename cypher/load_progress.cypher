@@ -1,0 +1,7 @@
+// How far an unfinished load has come; no row, or nulls, when nothing noted it.
+// parameters: none
+// columns: fresh, base_entities, base_relationships, entities, entities_created, triples, triples_created
+MATCH (m:KptoolGraph)
+RETURN m.fresh AS fresh, m.base_entities AS base_entities, m.base_relationships AS base_relationships,
+  m.entities AS entities, m.entities_created AS entities_created, m.triples AS triples,
+  m.triples_created AS triples_created
