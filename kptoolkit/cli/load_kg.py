@@ -50,7 +50,8 @@ def load_kg(
 ) -> None:
     """Load a knowledge graph and verify it: counts in the graph are compared with what was sent.
 
-    Interrupted, the same command goes on at the first batch that the database had not acknowledged. Files may be gzipped.
+    Interrupted, the same command goes on at the first batch that the database had not acknowledged. Files may be
+    gzipped.
     """
     from kptoolkit.graph import open_source
 
