@@ -33,6 +33,8 @@ NAMING = (
     "http://purl.org/dc/terms/title",
     "http://purl.org/dc/elements/1.1/title",
 )
+#: Letters of a literal that may be an entity: its text is its id, and ids are indexed.
+LONGEST_ENTITY = 1000
 _STRING = "http://www.w3.org/2001/XMLSchema#string"
 _RELATIVE = "relative:///"
 _ID = r'<([^<>"\x00-\x20]+)>'
@@ -122,7 +124,7 @@ class RdfFile:
                 name = (self._strangeness(found.language), rank, found.object)
                 if found.subject not in names or name[:2] < names[found.subject][:2]:
                     names[found.subject] = name
-            elif self.literals == "drop":
+            elif self.literals == "drop" or len(found.object) > LONGEST_ENTITY:
                 self.left_out += 1
             else:
                 tail = _literal_id(found)

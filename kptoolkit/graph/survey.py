@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.errors import DataError
+from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph.readers import TripleSource
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
 _MIRRORED_SHARE = 0.5
+#: Neo4j refuses to index longer texts (8,167 bytes in version 5).
+_ID_BYTES = 8000
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
     """Read a source.
 
     Raises:
-        DataError: A file is wrong, or there is no triple in it.
+        DataError: A file is wrong, there is no triple in it, or an id is too long for an index.
     """
     entities, relations = _Numbers(), _Numbers()
     parts: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]] = []
@@ -155,6 +157,8 @@ def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
     progress(ProgressEvent("read triples", count, count, "triples"))
     head, relation, tail = _distinct(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     items, repeated = _items(source, entities)
+    _check_lengths(source.label, entities.index)
+    _check_lengths(source.label, (item.item_id for item in items))
     return Survey(
         entities=list(entities.index),
         names=_names(source, entities.index, items),
@@ -167,6 +171,12 @@ def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
         self_loops=int((head == tail).sum()),
         repeated_links=repeated,
     )
+
+
+def _check_lengths(label: str, ids: Iterable[str]) -> None:
+    for text in ids:
+        if len(text) > _ID_BYTES // 4 and (size := len(text.encode())) > _ID_BYTES:
+            raise DataError(f"the id '{shorten(text)}' has {size:,} bytes; an index takes {_ID_BYTES:,} bytes", label)
 
 
 def _distinct(

@@ -1,0 +1,113 @@
+"""Graphs that are hard on a database, on both shipped stores: thousands of relations, a hub, long and equal names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from servers.neo4j_server import Neo4jServer
+
+from kptoolkit.config import GraphConfig
+from kptoolkit.errors import AmbiguousNameError, DataError
+from kptoolkit.graph.graph import Graph
+from kptoolkit.graph.load import LoadReport
+from kptoolkit.graph.readers import MemorySource
+from kptoolkit.graph.survey import survey
+from kptoolkit.testing.graph_store import expected_rows, rows_of
+
+RELATIONS, HUB = 2000, 100_000
+LONG_NAME = "Ünï " * 200_000
+Loaded = tuple[Graph, MemorySource, LoadReport]
+
+
+def world() -> MemorySource:
+    """All that is hard at once, so that it is loaded once."""
+    triples: list[tuple[object, object, object]] = [
+        ("many", f"ns{n % 40}.relation {n} of `{RELATIONS}`", f"end {n % 50}") for n in range(RELATIONS)
+    ]
+    triples += [(f"leaf {n}", "in", "hub") for n in range(HUB)]
+    triples += [(f"parent {n}", "child of it", f"child {n}") for n in range(20)]
+    triples += [(f"child {n}", "parent of it", f"parent {n}") for n in range(20)]
+    triples += [("self", "next", "self"), ("a", "next", "b"), ("b", "next", "c"), ("c", "next", "a")]
+    triples += [("a", "next", "b")] * 3 + [(1, "next", "a"), ("1", "next", "b"), ("leaf 0", "next", "a")]
+    names = {"a": LONG_NAME, "1": "one", "b": "Emma", "c": "EMMA", "hub": "Everything"}
+    return MemorySource(triples, names, [("i1", "b"), ("i2", "c"), ("i3", "a")], label="hard world")
+
+
+@pytest.fixture(scope="module", params=[pytest.param("neo4j", marks=pytest.mark.graph), "embedded"])
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+    source, config = world(), GraphConfig()
+    if request.param == "embedded":
+        graph = Graph.open(f"embedded:{tmp_path_factory.mktemp('hard') / 'kg'}", config=config)
+    else:
+        server: Neo4jServer = request.getfixturevalue("neo4j_server")
+        server.clear()
+        graph = Graph.open(
+            server.uri, username=server.username, password=server.password, database=server.database, config=config
+        )
+    with graph:
+        yield graph, source, graph.load(source)
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+class TestHardGraph:
+    def test_two_thousand_relations_are_told_apart(self, loaded: Loaded) -> None:
+        graph, source, report = loaded
+        distinct = {tuple(map(str, triple)) for triple in source.triples_}
+        counts = graph.relation_counts()
+        assert len(counts) == RELATIONS + 4
+        assert counts == report.relations
+        assert sum(counts.values()) == report.relationships == len(distinct)
+        found = graph.neighbourhoods(["many"], 1, cap=RELATIONS)
+        assert rows_of(found) == expected_rows(source, ["many"], 1, 0)
+
+    def test_a_hub_is_an_end_and_is_not_expanded(self, loaded: Loaded) -> None:
+        graph, source, _ = loaded
+        found = graph.neighbourhoods(["leaf 0"], 3)
+        assert rows_of(found) == expected_rows(source, ["leaf 0"], 3, graph.config.max_degree)
+        ids = found.ids.tolist()
+        assert found.degrees[ids.index("hub")] == HUB
+        assert found.names[ids.index("hub")] == "Everything"
+        assert "leaf 1" not in ids
+        asked = graph.neighbourhoods(["hub"], 1, cap=10)
+        assert len(asked.far) == 10
+
+    def test_loops_cycles_repetitions_and_mirrors(self, loaded: Loaded) -> None:
+        graph, source, report = loaded
+        assert (report.duplicates, report.self_loops) == (3, 1)
+        assert [(pair.relation, pair.inverse) for pair in report.mirrored] == [("child of it", "parent of it")]
+        roots = ["self", "a", "child 3"]
+        found = graph.neighbourhoods(roots, 3)
+        assert rows_of(found) == expected_rows(source, roots, 3, graph.config.max_degree)
+        assert found.degrees[found.ids.tolist().index("self")] == 1
+
+    def test_a_name_of_a_megabyte_comes_back_and_is_found(self, loaded: Loaded) -> None:
+        graph = loaded[0]
+        assert len(LONG_NAME.strip().encode()) > 1_000_000
+        found = graph.resolve(LONG_NAME.strip().upper())
+        assert (found.item_id, found.name) == ("i3", LONG_NAME.strip())
+
+    def test_one_and_the_text_one_are_one_entity(self, loaded: Loaded) -> None:
+        found = loaded[0].neighbourhoods(["1"], 1)
+        assert {row[2] for row in rows_of(found)} == {"a", "b"}
+
+    def test_names_that_differ_in_case_alone_are_ambiguous(self, loaded: Loaded) -> None:
+        with pytest.raises(AmbiguousNameError, match="i1, i2"):
+            loaded[0].resolve("emma")
+        assert loaded[0].resolve("i2").name == "EMMA"
+
+
+@pytest.mark.parametrize("wrong", [None, "", " ", 1.5, True])
+def test_ids_that_are_none(wrong: object) -> None:
+    with pytest.raises(DataError, match="ids are texts"):
+        survey(MemorySource([("a", "r", "b"), (wrong, "r", "b")]))
+
+
+@pytest.mark.parametrize("long", ["x" * 8001, "名" * 2700])
+def test_ids_that_no_index_takes(long: str) -> None:
+    for triple in ((long, "r", "b"), ("a", "r", long)):
+        with pytest.raises(DataError, match="8,000 bytes"):
+            survey(MemorySource([triple]))
+    with pytest.raises(DataError, match="8,000 bytes"):
+        survey(MemorySource([("a", "r", "b")], items_=[(long, "")]))
