@@ -21,6 +21,7 @@ T = TypeVar("T")
 _OLDEST = (5, 26)
 _CONNECT_SECONDS = 4.0
 _ACQUIRE_SECONDS = 8.0
+_READ_RETRY_SECONDS = 2.5  # with the driver's growing pauses a vanished server is told within 10 seconds
 _START = "start a server (`docker compose up -d`), or use the embedded graph: --graph embedded:./kg"
 
 
@@ -32,7 +33,8 @@ class BoltStore:
         username: User; ``neo4j`` when only a password is given.
         password: Password; ``None`` tries without.
         database: Database; ``None`` is the user's home database.
-        retry_seconds: How long a statement is tried again when the server goes away or asks for it.
+        retry_seconds: How long a writing transaction is tried again when the server goes away or asks for it; a
+            reading one is given up sooner.
 
     Raises:
         ConfigError: The URI has an unknown scheme or holds a password.
@@ -49,6 +51,7 @@ class BoltStore:
         retry_seconds: float = 30.0,
     ) -> None:
         self.uri = checked_uri(uri)
+        self._retry_seconds = retry_seconds
         self._user = username or ("neo4j" if password is not None else None)
         auth = None if self._user is None else (self._user, password or "")
         with self._opening(database):
@@ -57,7 +60,6 @@ class BoltStore:
                 auth=auth,
                 connection_timeout=_CONNECT_SECONDS,
                 connection_acquisition_timeout=_ACQUIRE_SECONDS,
-                max_transaction_retry_time=retry_seconds,
                 notifications_min_severity=neo4j.NotificationMinimumSeverity.OFF,
             )
         try:
@@ -69,7 +71,8 @@ class BoltStore:
 
     def read(self, query: str, parameters: Mapping[str, Any]) -> Records:
         """Run one reading statement in a transaction of its own."""
-        with self._running(), self._session() as session:
+        retry = min(_READ_RETRY_SECONDS, self._retry_seconds)
+        with self._running(), self._session(retry) as session:
             return session.execute_read(lambda tx: _Transaction(tx).read(query, parameters))
 
     def write(self, query: str, parameters: Mapping[str, Any]) -> WriteCounters:
@@ -78,15 +81,15 @@ class BoltStore:
 
     def transact(self, work: Callable[[GraphTransaction], T]) -> T:
         """Run ``work`` in one writing transaction."""
-        with self._running(), self._session() as session:
+        with self._running(), self._session(self._retry_seconds) as session:
             return session.execute_write(lambda tx: work(_Transaction(tx)))
 
     def close(self) -> None:
         """Close all connections."""
         self._driver.close()
 
-    def _session(self) -> neo4j.Session:
-        return self._driver.session(database=self.database)
+    def _session(self, retry_seconds: float) -> neo4j.Session:
+        return self._driver.session(database=self.database, max_transaction_retry_time=retry_seconds)
 
     def _greet(self, database: str | None) -> tuple[Dialect, str | None]:
         self._driver.verify_connectivity()  # fails at once, where execute_query goes on trying

@@ -1,0 +1,161 @@
+"""What the benchmarks of the graph share: seeded files of triples of any size, and both databases."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import neo4j
+import numpy as np
+
+from benchmarks.harness import CHECKOUT, DATA, Bench
+from kptoolkit.config import load_config
+from kptoolkit.graph import Graph
+from kptoolkit.graph.embedded import EmbeddedServer
+from kptoolkit.graph.queries import QuerySet
+
+STORES = ("embedded", "neo4j")
+_BLOCK, _RELATIONS, _SKEW = 500_000, 60, 0.8
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a graph is.
+
+    Attributes:
+        name: Its name in rows.
+        triples: Triples drawn; a few are drawn twice.
+        entities: Entities to draw from.
+        data: Folder of ``$KPTOOL_DATA`` that stands in for it where there is one.
+    """
+
+    name: str
+    triples: int
+    entities: int
+    data: str | None = None
+
+    def paths(self, folder: Path, seed: int) -> list[str]:
+        """Paths of its files, written into ``folder`` unless a data set stands in."""
+        root = os.environ.get(DATA)
+        if self.data and root and (Path(root) / self.data).is_dir():
+            return [str(Path(root) / self.data)]
+        path = folder / f"{self.name.replace(' ', '')}.kg"
+        if not path.exists():
+            write_triples(path, self, seed)
+        return [str(path)]
+
+
+SIZES = {
+    "50 K": Size("50 K", 50_000, 17_000),
+    "111 K": Size("111 K", 111_000, 38_000, "music"),
+    "2.7 M": Size("2.7 M", 2_700_000, 1_000_000),
+}
+
+
+def write_triples(path: Path, size: Size, seed: int) -> None:
+    """Heads drawn evenly, tails by a power law, 60 relations; in blocks, so that any size fits."""
+    draw = np.random.default_rng(seed)
+    weights = 1 / np.arange(1, size.entities + 1) ** _SKEW
+    edges = np.cumsum(weights / weights.sum())
+    with path.open("w", encoding="utf-8") as file:
+        file.write("head_id:token\trelation_id:token\ttail_id:token\n")
+        for start in range(0, size.triples, _BLOCK):
+            count = min(_BLOCK, size.triples - start)
+            heads = draw.integers(0, size.entities, count).tolist()
+            tails = np.searchsorted(edges, draw.random(count)).clip(max=size.entities - 1).tolist()
+            relations = draw.integers(0, _RELATIONS, count).tolist()
+            rows = zip(heads, relations, tails, strict=True)
+            file.write("".join(f"m.{h:07x}\ttype.{r % 7}.relation_{r}\tm.{t:07x}\n" for h, r, t in rows))
+
+
+@dataclass(frozen=True)
+class Database:
+    """A running database.
+
+    Attributes:
+        store: ``"embedded"`` or ``"neo4j"``.
+        uri: Its Bolt URI.
+        username: User.
+        password: Password.
+        database: Name of the database.
+    """
+
+    store: str
+    uri: str
+    username: str
+    password: str = field(repr=False)
+    database: str
+
+    def driver(self) -> neo4j.Driver:
+        """A plain driver; the caller closes it."""
+        return neo4j.GraphDatabase.driver(self.uri, auth=(self.username, self.password))
+
+    def queries(self) -> QuerySet:
+        """kptoolkit's own Cypher for it."""
+        return QuerySet(embedded=self.store == "embedded")
+
+    def graph(self) -> Graph:
+        """kptoolkit's graph in it."""
+        given = {"graph.uri": self.uri, "graph.username": self.username, "graph.database": self.database}
+        return Graph.open(password=self.password, config=load_config(overrides=given, environ={}).graph)
+
+    def environment(self) -> dict[str, str]:
+        """What a client process needs to know."""
+        given = {"USERNAME": self.username, "PASSWORD": self.password, "DATABASE": self.database}
+        return {**os.environ, **{f"NEO4J_{key}": value for key, value in given.items()}}
+
+
+@contextmanager
+def embedded(folder: Path) -> Iterator[Database]:
+    """The embedded graph in a folder, as a server."""
+    server = EmbeddedServer(folder)
+    try:
+        yield Database("embedded", server.uri, server.username, server.password, server.database)
+    finally:
+        server.close()
+
+
+class Databases:
+    """Databases for one benchmark: a new embedded one at each call, one Neo4j that is emptied.
+
+    Args:
+        bench: Who is told when there is no Neo4j.
+        stack: Ends what was started.
+    """
+
+    def __init__(self, bench: Bench, stack: ExitStack) -> None:
+        self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        self.bench, self.stack, self.count = bench, stack, 0
+        self._neo4j: Database | None = None
+
+    @contextmanager
+    def empty(self, store: str) -> Iterator[Database | None]:
+        """An empty database; ``None`` where the store cannot be had."""
+        if store == "embedded":
+            self.count += 1
+            with embedded(self.folder / f"kg{self.count}") as database:
+                yield database
+        else:
+            yield self._server()
+
+    def _server(self) -> Database | None:
+        if str(CHECKOUT / "tests") not in sys.path:
+            sys.path.append(str(CHECKOUT / "tests"))
+        from servers.neo4j_server import Neo4jServer, NoServer, running_server
+
+        if self._neo4j is None:
+            (self.folder / "neo4j").mkdir()
+            try:
+                server = self.stack.enter_context(running_server(self.folder / "neo4j"))
+            except NoServer as error:
+                self.bench.notes["neo4j"] = f"not measured: {error}"
+                return None
+            self._neo4j = Database("neo4j", server.uri, server.username, server.password, server.database)
+        known = self._neo4j
+        Neo4jServer(known.uri, known.username, known.password, known.database).clear()
+        return known

@@ -1,0 +1,162 @@
+"""Loading a knowledge graph: against rows one at a time, and against the plain driver sending the same batches.
+
+Seconds are wall seconds, because most of the work is the database's. The client's memory is the peak of a process that
+does nothing but load; an embedded server's stands beside it.
+
+    python -m benchmarks.ingest --quick
+    python -m benchmarks.ingest --sizes "111 K" "2.7 M" --stores embedded
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from benchmarks import harness
+from benchmarks.graphs import SIZES, STORES, Database, Databases
+from kptoolkit.errors import GraphError
+from kptoolkit.graph import open_source
+from kptoolkit.graph.batches import chunks
+from kptoolkit.graph.rows import entity_row
+from kptoolkit.graph.survey import Survey, survey
+
+BATCH = 5000
+MEMORY_GOAL = "<= 1000"
+#: The way not to do it: no label, so no index, and a transaction a row.
+ROW_AT_A_TIME = """\
+MERGE (h {id: $head})
+MERGE (t {id: $tail})
+MERGE (h)-[:REL {relation: $relation}]->(t)
+"""
+DELETE_ROWS = """\
+UNWIND $rows AS row
+MATCH (h:Entity {id: row.head})-[r]->(t:Entity {id: row.tail})
+WHERE coalesce(r.relation, type(r)) = row.relation
+DELETE r
+"""
+_CLIENT = [sys.executable, "-m", "benchmarks.load_client"]
+
+
+def measure(bench: harness.Bench) -> None:
+    """Each size on each store."""
+    with ExitStack() as stack:
+        databases = Databases(bench, stack)
+        for size in bench.options.sizes or (["50 K"] if bench.quick else ["50 K", "111 K"]):
+            paths = SIZES[size].paths(databases.folder, bench.options.seed)
+            found = survey(open_source(paths))
+            for store in bench.options.stores:
+                one(bench, databases, store, size, paths, found)
+
+
+def one(bench: harness.Bench, databases: Databases, store: str, size: str, paths: Sequence[str], found: Survey) -> None:
+    """One size on one store: the driver's rate, kptoolkit's, then rows one at a time into what was loaded."""
+    name = f"{store}, {size}"
+    with databases.empty(store) as database:
+        if database is None:
+            return
+        plain = driver_seconds(database, found)
+        bench.record(f"{name}, driver", harness.Spent(0.0, plain))
+    with databases.empty(store) as database:
+        assert database is not None
+        client = in_process(database, paths)
+        bench.record(f"{name}, kptoolkit", harness.Spent(client["load_cpu"], client["load"]))
+        rows = some_triples(found, bench.options.rows or (200 if bench.quick else 1000), bench.options.seed)
+        slow = row_seconds(database, rows)
+        bench.record(f"{name}, row at a time", harness.Spent(0.0, slow))
+    rate = client["triples"] / client["load"]
+    bench.add(f"{name}, the driver's own batches", "triples a s", client["triples"] / plain, rate, ">= 0.8")
+    bench.add(f"{name}, row at a time", "triples a s", len(rows) / slow, rate, ">= 120")
+    bench.add(f"{name}, files read", "triples a CPU s", None, client["triples"] / client["read_cpu"])
+    bench.add(f"{name}, client memory", "MiB", None, client["client_mib"], MEMORY_GOAL)
+    bench.notes[f"{name}, client"] = client
+
+
+def driver_seconds(database: Database, found: Survey) -> float:
+    """Seconds in which the plain driver sends the batches that kptoolkit sends, made before the clock starts."""
+    queries = database.queries()
+    with database.driver() as driver, driver.session(database=database.database) as session:
+        for query in queries:
+            if query.path.stem.startswith("schema_"):
+                session.run(query.text).consume()
+        spent = 0.0
+        for stage, rows in (("create_entities", entities(found)), ("create_relationships", triples(found))):
+            for batch in rows:
+                begun = time.perf_counter()
+                session.execute_write(_sent, queries[stage].text, batch)
+                spent += time.perf_counter() - begun
+    return spent
+
+
+def _sent(transaction: Any, query: str, rows: Sequence[dict[str, Any]]) -> None:
+    transaction.run(query, rows=rows).consume()
+
+
+def entities(found: Survey) -> Iterator[list[dict[str, Any]]]:
+    """Batches of entities."""
+    degrees = found.degrees
+    for codes in chunks(range(len(found.entities)), BATCH):
+        yield [dict(entity_row(found.entities[code], found.names[code], int(degrees[code]))) for code in codes]
+
+
+def triples(found: Survey) -> Iterator[list[dict[str, Any]]]:
+    """Batches of triples."""
+    for numbers in chunks(range(len(found)), BATCH):
+        yield [_triple(found, number) for number in numbers]
+
+
+def _triple(found: Survey, number: int) -> dict[str, Any]:
+    return {
+        "head": found.entities[found.head[number]],
+        "relation": found.relations[found.relation[number]],
+        "tail": found.entities[found.tail[number]],
+    }
+
+
+def some_triples(found: Survey, count: int, seed: int) -> list[dict[str, Any]]:
+    """Distinct triples, drawn."""
+    import numpy as np
+
+    numbers = np.random.default_rng(seed).choice(len(found), min(count, len(found)), replace=False)
+    return [_triple(found, int(number)) for number in numbers]
+
+
+def row_seconds(database: Database, rows: Sequence[dict[str, Any]]) -> float:
+    """Seconds to write rows one at a time, after they were taken out of the loaded graph."""
+    with database.driver() as driver, driver.session(database=database.database) as session:
+        session.run(DELETE_ROWS, rows=list(rows)).consume()
+        begun = time.perf_counter()
+        for row in rows:
+            session.run(ROW_AT_A_TIME, row).consume()
+        return time.perf_counter() - begun
+
+
+def in_process(database: Database, paths: Sequence[str]) -> dict[str, Any]:
+    """What :mod:`benchmarks.load_client` measures.
+
+    Raises:
+        GraphError: It failed.
+    """
+    words = [*_CLIENT, database.uri, *paths]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False, env=database.environment())
+    if done.returncode:
+        raise GraphError("the loading process failed; its own message stands above")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    """Command line."""
+    made = harness.parser(__doc__ or "")
+    made.add_argument("--sizes", nargs="+", choices=tuple(SIZES), help='default: "50 K", without --quick "111 K" too')
+    made.add_argument("--stores", nargs="+", choices=STORES, default=STORES, help="default: both")
+    made.add_argument("--rows", type=int, help="rows written one at a time (default: 1000, with --quick 200)")
+    harness.run(made, measure)
+
+
+if __name__ == "__main__":
+    main()
