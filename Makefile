@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check constraints bench bench-cuda bench-env
+.PHONY: help setup demo test check constraints bench bench-cuda bench-large bench-env
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -17,7 +17,8 @@ help:
 	@echo "make test         lint, types and all tests"
 	@echo "make check        lint and types only"
 	@echo "make bench        the benchmarks, quick; make bench-env first adds RecTools for one baseline"
-	@echo "make bench-cuda   the same on a GPU"
+	@echo "make bench-cuda   those with a model, on a GPU"
+	@echo "make bench-large  those of the graph, with 2.7 million triples"
 	@echo "make constraints  write the versions installed in .venv to constraints.txt"
 
 setup: $(READY)
@@ -46,15 +47,23 @@ check: setup
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not cuda" -n 2 --dist loadgroup $(PYTEST_OPTIONS)
 
-BENCHMARKS := samples mask growth training inference time_to_quality growth_model
+BENCHMARKS := samples mask growth training inference time_to_quality growth_model ingest neighbourhoods
+ON_CPU := ingest neighbourhoods
 RECTOOLS := .venv-rectools
 
 bench bench-cuda: setup
 	@mkdir -p build/benchmarks
-	@for name in $(BENCHMARKS); do \
+	@for name in $(if $(findstring cuda,$@),$(filter-out $(ON_CPU),$(BENCHMARKS)),$(BENCHMARKS)); do \
 	  echo "== $$name"; \
 	  OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name --quick --device $(if $(findstring cuda,$@),cuda,cpu) \
 	    --json build/benchmarks/$$name-$@.json; \
+	done
+
+bench-large: setup
+	@mkdir -p build/benchmarks
+	@for name in $(ON_CPU); do \
+	  echo "== $$name"; \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name --sizes "2.7 M" --json build/benchmarks/$$name-$@.json; \
 	done
 
 bench-env: setup

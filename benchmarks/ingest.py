@@ -22,7 +22,7 @@ from benchmarks.graphs import SIZES, STORES, Database, Databases
 from kptoolkit.errors import GraphError
 from kptoolkit.graph import open_source
 from kptoolkit.graph.batches import chunks
-from kptoolkit.graph.rows import entity_row
+from kptoolkit.graph.written import entity_row
 from kptoolkit.graph.survey import Survey, survey
 
 BATCH = 5000

@@ -9,7 +9,7 @@ password and database of a server come from ``NEO4J_*``.
 from __future__ import annotations
 
 import json
-import resource
+import os
 import sys
 import time
 from pathlib import Path
@@ -31,7 +31,6 @@ def measured(uri: str, paths: list[str], batch_size: int | None = None) -> dict[
         begun, cpu = time.perf_counter(), time.process_time()
         report = graph.load(source, surveyed=found, batch_size=batch_size)
         load, load_cpu = time.perf_counter() - begun, time.process_time() - cpu
-        embedded = isinstance(graph.store, EmbeddedStore)
         server = peak_of(graph.store.process_id) if isinstance(graph.store, EmbeddedStore) else None
     return {
         "triples": report.relationships,
@@ -40,13 +39,16 @@ def measured(uri: str, paths: list[str], batch_size: int | None = None) -> dict[
         "read_cpu": read_cpu,
         "load": load,
         "load_cpu": load_cpu,
-        "client_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "server_mib": server if embedded else None,
+        "client_mib": peak_of(os.getpid()),
+        "server_mib": server,
     }
 
 
 def peak_of(process: int) -> float | None:
-    """Peak memory of a process in MiB, where the system says it."""
+    """Peak memory of a process in MiB, where the system says it.
+
+    ``getrusage`` would not do: a child begins with the peak of the process that forked it.
+    """
     try:
         lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     except OSError:

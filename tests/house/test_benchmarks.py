@@ -11,10 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import growth_model, harness, worlds
+from benchmarks import graphs, growth_model, harness, ingest, worlds
+from kptoolkit.graph import open_source
+from kptoolkit.graph.survey import survey
 from kptoolkit.models.mask import visible
 
-PROGRAMS = ("training", "inference", "time_to_quality", "growth_model", "ablations", "samples", "mask", "growth")
+PROGRAMS = (
+    "training",
+    "inference",
+    "time_to_quality",
+    "growth_model",
+    "ablations",
+    "samples",
+    "mask",
+    "growth",
+    "ingest",
+    "neighbourhoods",
+)
 COLUMNS = ["name", "unit", "baseline", "ours", "ratio", "goal", "holds"]
 
 
@@ -74,6 +87,21 @@ def test_cuda_without_a_device_is_refused(monkeypatch: pytest.MonkeyPatch, capsy
         harness.run(harness.parser("x"), lambda bench: None, ["--device", "cuda"])
     assert end.value.code == 1
     assert "torch sees no CUDA device" in capsys.readouterr().err
+
+
+def test_graphs_of_a_size_are_the_same_for_a_seed(tmp_path: Path) -> None:
+    size = graphs.Size("1 K", 1000, 300)
+    first, again = tmp_path / "first.kg", tmp_path / "again.kg"
+    for path in (first, again):
+        graphs.write_triples(path, size, 7)
+    assert first.read_text() == again.read_text()
+    found = survey(open_source([first]))
+    assert found.triples_read == 1000
+    assert len(found.relations) == 60
+    assert 150 < len(found.entities) <= 300
+    sent = [row for batch in ingest.triples(found) for row in batch]
+    assert len(sent) == len(found)
+    assert {row["head"] for row in sent} <= {row["id"] for batch in ingest.entities(found) for row in batch}
 
 
 def test_exponents_are_slopes() -> None:
