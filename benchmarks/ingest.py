@@ -22,8 +22,8 @@ from benchmarks.graphs import SIZES, STORES, Database, Databases
 from kptoolkit.errors import GraphError
 from kptoolkit.graph import open_source
 from kptoolkit.graph.batches import chunks
-from kptoolkit.graph.written import entity_row
 from kptoolkit.graph.survey import Survey, survey
+from kptoolkit.graph.written import entity_row
 
 BATCH = 5000
 MEMORY_GOAL = "<= 1000"

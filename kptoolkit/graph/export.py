@@ -19,8 +19,8 @@ from kptoolkit.errors import DataError
 from kptoolkit.graph.batches import Meter
 from kptoolkit.graph.load import COMPLETE
 from kptoolkit.graph.queries import QuerySet
-from kptoolkit.graph.written import entity_row, item_row
 from kptoolkit.graph.survey import SourceItem, Survey
+from kptoolkit.graph.written import entity_row, item_row
 from kptoolkit.progress import ProgressCallback, silent
 
 SOURCE = "kptool"
