@@ -12,6 +12,7 @@ import neo4j
 from neo4j import exceptions
 
 from kptoolkit.errors import GraphError, GraphUnavailableError, shorten
+from kptoolkit.graph.clauses import writing_clause
 from kptoolkit.graph.store import Dialect, GraphTransaction, Records, StatementError, WriteCounters, checked_uri
 
 # Failures are raised; without a handler the driver would also print them.
@@ -70,7 +71,9 @@ class BoltStore:
             raise
 
     def read(self, query: str, parameters: Mapping[str, Any]) -> Records:
-        """Run one reading statement in a transaction of its own."""
+        """Run one reading statement in a transaction of its own, opened for reading."""
+        if self.dialect == "embedded" and (clause := writing_clause(query, procedures=False)) is not None:
+            raise StatementError(f"{self.uri}: {clause} may write, and this statement is to read")
         retry = min(_READ_RETRY_SECONDS, self._retry_seconds)
         with self._running(), self._session(retry) as session:
             return session.execute_read(lambda tx: _Transaction(tx).read(query, parameters))
@@ -93,7 +96,9 @@ class BoltStore:
 
     def _greet(self, database: str | None) -> tuple[Dialect, str | None]:
         self._driver.verify_connectivity()  # fails at once, where execute_query goes on trying
-        summary = self._driver.execute_query("RETURN 1 AS one", database_=database).summary
+        summary = self._driver.execute_query(
+            "RETURN 1 AS one", database_=database, routing_=neo4j.RoutingControl.READ
+        ).summary
         agent = summary.server.agent
         dialect: Dialect = "embedded" if "ArcadeDB" in agent else "neo4j"
         version = re.search(r"/(\d+)\.(\d+)", agent)

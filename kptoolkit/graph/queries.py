@@ -7,7 +7,8 @@
     // columns: relation, count
     MATCH (:Entity)-[r]->(:Entity) RETURN coalesce(r.relation, type(r)) AS relation, count(*) AS count
 
-A file of the same name in the user's folder replaces a shipped one; it keeps the shipped one's parameters and columns.
+A file of the same name in the user's folder replaces a shipped one; it keeps the shipped one's parameters and columns,
+and only reads where the shipped one only reads.
 """
 
 from __future__ import annotations
@@ -19,10 +20,16 @@ from typing import Any
 
 from kptoolkit import resources
 from kptoolkit.errors import QueryFileError, shorten
+from kptoolkit.graph.clauses import writing_clause
 from kptoolkit.graph.store import GraphStore, GraphTransaction, Records, StatementError, WriteCounters
 
 _HEADER = re.compile(r"^//\s*(parameters|columns)\s*:\s*(.*)$", re.IGNORECASE)
 _PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
+#: Columns that hold ids, and whether an id may be missing.
+_IDS = {
+    **dict.fromkeys(("id", "item_id", "relation", "other", "head", "tail", "user", "item"), False),
+    "entity_id": True,
+}
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
@@ -77,7 +84,7 @@ class Query:
         """Run it and check its columns.
 
         Raises:
-            QueryFileError: The database refused the statement, or a row lacks a column.
+            QueryFileError: The database refused the statement, a row lacks a column, or an id is no text.
             GraphError: The database cannot be reached.
         """
         try:
@@ -90,7 +97,18 @@ class Query:
                     f"{self.path}: its rows lack the column '{column}' (they have: "
                     f"{shorten(', '.join(records.columns)) or 'none'}); RETURN it"
                 )
+            if column in _IDS:
+                self._check_ids(column, records.column(column))
         return records
+
+    def _check_ids(self, column: str, ids: list[Any]) -> None:
+        allowed = {str, type(None)} if _IDS[column] else {str}
+        if set(map(type, ids)) <= allowed:
+            return
+        wrong = next(value for value in ids if type(value) not in allowed)
+        seen = "null" if wrong is None else f"{shorten(str(wrong))} ({type(wrong).__name__})"
+        mend = "leave such rows out" if wrong is None else "RETURN toString(…)"
+        raise QueryFileError(f"{self.path}: column '{column}' holds {seen}; ids are texts: {mend}")
 
     def write(self, store: GraphStore | GraphTransaction, /, **parameters: Any) -> WriteCounters:
         """Run it as a writing statement.
@@ -114,7 +132,8 @@ class QuerySet:
 
     Raises:
         QueryFileError: A file lacks its header or a column that the shipped file has, or has a parameter that the
-            shipped file has not; or the folder holds a file whose name no shipped one has.
+            shipped file has not, or writes where the shipped file reads; or the folder holds a file whose name no
+            shipped one has.
     """
 
     def __init__(self, user_dir: Path | None = None, *, embedded: bool = False) -> None:
@@ -133,6 +152,12 @@ class QuerySet:
             if extra:
                 given = ", ".join(model.parameters) or "none"
                 raise QueryFileError(f"{query.path}: kptool gives no parameter ${extra[0]} to it; it gives: {given}")
+            clause = writing_clause(query.text, procedures=not embedded)
+            if clause is not None and writing_clause(model.text) is None:
+                raise QueryFileError(
+                    f"{query.path}: {clause} may write, and {model.path.name} only reads; leave it out (a variable "
+                    "of this name: call it something else)"
+                )
 
     def __getitem__(self, name: str) -> Query:
         if name not in self._queries:

@@ -192,6 +192,26 @@ class GraphStoreSuite:
             graph.store.transact(work)
         assert graph.counts()["entities"] == 0
 
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "CREATE (:Entity {id: 'x'})",
+            "MATCH (n) SET n.name = 'x' RETURN n.name AS name",
+            "MATCH (n) CALL (n) { MERGE (m:Entity {id: 'x'}) } RETURN n.id AS id",
+            "FOREACH (id IN ['x'] | CREATE (:Entity {id: id}))",
+            "MATCH (n) DETACH DELETE n",
+            "CALL db.createLabel('X')",
+        ],
+    )
+    def test_a_read_never_writes(self, graph: Graph, statement: str) -> None:
+        """A statement that would write is refused where a read is asked for, and changes nothing."""
+        graph.load(MemorySource([("a", "r", "b")], {"a": "Alpha"}))
+        before = graph.store.read("MATCH (n) RETURN n.id AS id, n.name AS name, labels(n) AS labels ORDER BY id", {})
+        with pytest.raises(StatementError):
+            graph.store.read(statement, {})
+        after = graph.store.read("MATCH (n) RETURN n.id AS id, n.name AS name, labels(n) AS labels ORDER BY id", {})
+        assert after == before
+
     def test_values_come_back_as_they_were_sent(self, graph: Graph) -> None:
         """Parameters are data, whatever they hold."""
         values = [*ODD_RELATIONS, "", "line\nbreak\ttab", None, 2**40, 0.1, True, [1, 2], {"a": "b"}]

@@ -10,6 +10,7 @@ import pytest
 
 from kptoolkit import resources
 from kptoolkit.errors import QueryFileError
+from kptoolkit.graph.clauses import writing_clause
 from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.store import GraphTransaction, Records, StatementError, WriteCounters
 
@@ -102,3 +103,67 @@ def test_a_refused_statement_names_the_file() -> None:
     for run in (QuerySet()["items"].read, QuerySet()["set_meta"].write):
         with pytest.raises(QueryFileError, match=r"\.cypher: syntax"):
             run(Canned(None), revision=None, state=None, mode=None, source=None)
+
+
+READS = (
+    "MATCH (n:Create {set: 1}) RETURN n.set, n.`MERGE`, n . delete AS x",
+    "MATCH (a)-[:SET|CREATE]->(b) WHERE b:!Drop RETURN 'CREATE (n)' AS a, \"DELETE\" AS b // SET\n",
+    "MATCH (n) /* CREATE (m) */ RETURN n.created AS created, $set AS offset",
+    "MATCH (n) CALL (n) { MATCH (n)--(m) RETURN m } CALL { RETURN 1 AS one } RETURN m",
+    "CALL db.labels() YIELD label RETURN label",
+)
+WRITES = (
+    ("create (n)", "CREATE"),
+    ("MATCH (n)\nSET n.x = 1", "SET"),
+    ("MATCH (n) SET n:Label", "SET"),
+    ("MATCH (n:`A`)CREATE(m)", "CREATE"),
+    ("MATCH (n) WHERE n.`x` MERGE (m)", "MERGE"),
+    ("MATCH (n) RETURN n LIMIT 1. CREATE (m)", "CREATE"),
+    ("RETURN 'a\\'b' AS x CREATE (m) // '", "CREATE"),
+    ("MATCH (n) REMOVE n.x", "REMOVE"),
+    ("FOREACH (x IN [1] | CREATE (n))", "FOREACH"),
+    ("MATCH (n) \\u0043REATE (m)", "CREATE"),
+    ("RETURN '\\u0027 CREATE (n) //' AS x", "CREATE"),
+    ("// see\\u000aCREATE (n)", "CREATE"),
+    ("/* open CREATE (n)", "CREATE"),
+    ("INSERT (n)", "INSERT"),
+)
+
+
+@pytest.mark.parametrize("text", READS)
+def test_names_texts_and_comments_do_not_write(text: str) -> None:
+    assert writing_clause(text, procedures=False) is None
+
+
+@pytest.mark.parametrize(("text", "clause"), WRITES)
+def test_what_may_write_is_seen(text: str, clause: str) -> None:
+    assert writing_clause(text) == clause
+
+
+def test_procedures_are_let_through_where_the_server_guards_reads() -> None:
+    text = "CALL apoc.create.node(['A'], {}) YIELD node RETURN node"
+    assert writing_clause(text) is None
+    assert writing_clause(text, procedures=False) == "CALL apoc.create.node"
+
+
+def test_shipped_files_that_return_rows_only_read() -> None:
+    for query in QuerySet(embedded=True):
+        assert (writing_clause(query.text, procedures=False) is None) == bool(query.columns), query.path
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_a_reading_file_that_writes_is_refused(tmp_path: Path, embedded: bool) -> None:
+    (tmp_path / "neighbours.cypher").write_text(HEADER + "MATCH (n) CREATE (:Copy) RETURN n.x AS id")
+    with pytest.raises(
+        QueryFileError, match=r"neighbours\.cypher: CREATE may write, and neighbours\.cypher only reads"
+    ):
+        QuerySet(tmp_path, embedded=embedded)
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"), [([7], r"'item_id' holds 7 \(int\).*toString"), (["a", None], "'item_id' holds null")]
+)
+def test_ids_that_are_no_texts_are_refused(ids: list[object], words: str) -> None:
+    rows = [[value, None, "name"] for value in ids]
+    with pytest.raises(QueryFileError, match=rf"items\.cypher: column {words}"):
+        QuerySet()["items"].read(Canned(Records(("item_id", "entity_id", "name"), rows)))
