@@ -19,6 +19,8 @@ from pydantic.fields import FieldInfo
 from kptoolkit.errors import ConfigError, nearest, shorten
 
 DEFAULT_FILE = Path("kptool.toml")
+GRAPH_DATA = Path("graph:")
+"""The value of ``data.dir`` that means the interactions in the graph."""
 PROMPT_HISTORY = 5
 """Latest items of a history that enter a prompt where ``data.history`` is unset."""
 _NEO4J = {"NEO4J_URI": "uri", "NEO4J_USERNAME": "username", "NEO4J_PASSWORD": "password", "NEO4J_DATABASE": "database"}
@@ -98,7 +100,8 @@ class DataConfig(Section):
     """Interactions and how they are split."""
 
     dir: Path | None = None
-    """Folder with ``.inter``, ``.csv`` or ``.parquet`` interactions (and ``.item``), or the file itself."""
+    """Folder with ``.inter``, ``.csv`` or ``.parquet`` interactions (and ``.item``), or the file itself; ``graph:``
+    takes interactions and items from the graph."""
     split: Literal["leave-one-out", "temporal"] = "leave-one-out"
     """Last event test and last but one validation, or two global points in time."""
     valid_fraction: float = Field(default=0.1, gt=0, lt=0.5)

@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ from numpy.typing import NDArray
 
 from kptoolkit import metrics
 from kptoolkit.config import Config, difference, load_config, to_toml, validate
-from kptoolkit.data.catalogue import Catalogue, find_items
-from kptoolkit.data.interactions import Interactions, notice_of, read_interactions
+from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.interactions import notice_of
 from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource
-from kptoolkit.data.splits import Cases, Split
-from kptoolkit.errors import ConfigError, DataError, RunError, UnknownNameError, nearest
+from kptoolkit.data.prepare import Prepared, data_dir, fetch_knowledge, prepare
+from kptoolkit.data.splits import Cases
+from kptoolkit.errors import RunError, UnknownNameError, nearest
 from kptoolkit.evaluation.baselines import ItemKNN, Popularity
 from kptoolkit.evaluation.controls import CONTROLS, unchanged
 from kptoolkit.evaluation.manifest import MANIFEST, Manifest, write_json
@@ -31,7 +31,7 @@ from kptoolkit.evaluation.table import Evaluation, Row
 from kptoolkit.graph import Graph
 from kptoolkit.models import Backend, FitResult, FitTask, backend_class, processes
 from kptoolkit.progress import ProgressCallback, silent
-from kptoolkit.prompts import TemplatePack, choose_pack
+from kptoolkit.prompts import TemplatePack
 from kptoolkit.run import (
     BACKEND,
     CATALOGUE,
@@ -45,32 +45,10 @@ from kptoolkit.run import (
     put_in_place,
     save_beside,
     seal,
-    split_of,
 )
 
 TRAINING, CHECKPOINTS = "training.json", "checkpoints"
 BEAM_SEARCH = "beam search"
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything training needs, read once.
-
-    Attributes:
-        config: Settings.
-        interactions: All events.
-        split: Training histories, validation and test cases.
-        catalogue: The items; its first rows are the items of the interactions.
-        knowledge: Chooses and words triples.
-        graph_fingerprint: Of the graph at the time.
-    """
-
-    config: Config
-    interactions: Interactions
-    split: Split
-    catalogue: Catalogue
-    knowledge: KnowledgeSource
-    graph_fingerprint: str
 
 
 def fit(
@@ -104,7 +82,7 @@ def fit(
     settings = config if isinstance(config, Config) else load_config(config)
     folder = Path(run or settings.run.dir)
     manifest, going_on = _begin(folder, settings, resume=resume, overwrite=overwrite)
-    _data_dir(settings)
+    data_dir(settings)
     kind = backend_class(settings.model.backend)
     backend: Backend = kind(validate(kind.Options, settings.model.options, "model"))
     processes.wait()  # all have looked at the folder before the first writes into it
@@ -139,64 +117,6 @@ def _prepared_by_first(folder: Path, settings: Config) -> Prepared:
 def load(folder: str | Path) -> Run:
     """Open a finished run; see :meth:`kptoolkit.run.Run.load`."""
     return Run.load(folder)
-
-
-def prepare(
-    config: Config, *, pack: TemplatePack | None = None, graph: Graph | None = None, progress: ProgressCallback = silent
-) -> Prepared:
-    """Read interactions and graph: data, split, catalogue, neighbourhoods, pack.
-
-    Args:
-        config: Settings.
-        pack: Template pack made in Python, instead of ``[prompts] pack``.
-        graph: An open graph, instead of ``[graph]``; it stays open.
-        progress: Told about every stage.
-    """
-    interactions = read_data(config)
-    split = split_of(interactions, config.data)
-    opened = graph or Graph.open(config=config.graph, create=False)
-    try:
-        catalogue = Catalogue.build(interactions, find_items(_data_dir(config)), opened.items())
-        chosen = pack or choose_pack(config.prompts.pack, opened.relation_counts)
-        knowledge = fetch_knowledge(config, opened, catalogue, chosen, progress)
-        return Prepared(config, interactions, split, catalogue, knowledge, opened.fingerprint())
-    finally:
-        if graph is None:
-            opened.close()
-
-
-def read_data(config: Config) -> Interactions:
-    """The interactions of ``[data] dir``.
-
-    Raises:
-        ConfigError: ``data.dir`` is not set.
-        DataError: No usable interactions there.
-    """
-    interactions, _ = read_interactions(_data_dir(config))
-    return interactions
-
-
-def fetch_knowledge(
-    config: Config, graph: Graph, catalogue: Catalogue, pack: TemplatePack, progress: ProgressCallback = silent
-) -> KnowledgeSource:
-    """Ask the graph once a hop for the whole catalogue, or the cache when it knows.
-
-    Raises:
-        DataError: No item of the catalogue is linked to the graph.
-    """
-    linked = np.flatnonzero(catalogue.linked)
-    if not len(linked):
-        raise DataError(
-            "no item of the interactions is linked to the graph; load the graph with its links "
-            "(kptool load-kg SOURCE --link FILE) and check that item ids agree"
-        )
-    ids = [str(entity) for entity in catalogue.entity_ids[linked]]
-    found = graph.neighbourhoods(ids, config.tree.hops, cache=config.graph.cache, progress=progress)
-    roots = np.full(len(catalogue), -1, dtype=np.int32)
-    roots[linked] = found.roots
-    return KnowledgeSource(
-        replace(found, roots=roots), catalogue, pack, config.tree, config.prompts, config.graph.max_degree
-    )
 
 
 def train_backend(
@@ -404,12 +324,6 @@ def _write_per_user(run: Run, split: str, rankings: Mapping[str, Ranking]) -> No
     beside.replace(path)
 
 
-def _data_dir(config: Config) -> Path:
-    if config.data.dir is None:
-        raise ConfigError("no interactions given: set data.dir in kptool.toml or pass --data DIR")
-    return config.data.dir
-
-
 def _begin(folder: Path, config: Config, *, resume: bool, overwrite: bool) -> tuple[Manifest, bool]:
     """Decide whether a folder is begun, gone on with or refused; nothing is written before the inputs are known.
 
@@ -461,7 +375,7 @@ def _write_inputs(folder: Path, prepared: Prepared, manifest: Manifest) -> None:
     knowledge.neighbourhoods.save(folder / NEIGHBOURHOODS)
     manifest.fingerprints = prints
     manifest.reports["data"] = prepared.split.report.to_json()
-    manifest.reports["notice"] = notice_of(_data_dir(prepared.config))
+    manifest.reports["notice"] = notice_of(data_dir(prepared.config))
     manifest.reports["knowledge"] = knowledge_report(knowledge)
     manifest.write(folder)
 

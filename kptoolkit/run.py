@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kptoolkit.config import Config, DataConfig, validate
+from kptoolkit.config import Config, validate
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.knowledge import KnowledgeSource
-from kptoolkit.data.splits import Cases, Histories, Split, make_split
+from kptoolkit.data.prepare import split_of
+from kptoolkit.data.splits import Cases, Histories, Split
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.evaluation.manifest import Manifest
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
@@ -237,17 +238,6 @@ class Run:
 def _check_k(k: int) -> None:
     if k < 1:
         raise InputError(f"k is {k}; ask for at least one item")
-
-
-def split_of(interactions: Interactions, settings: DataConfig) -> Split:
-    """Split interactions as ``[data]`` says."""
-    return make_split(
-        interactions,
-        settings.split,
-        min_events=settings.min_events,
-        valid_fraction=settings.valid_fraction,
-        test_fraction=settings.test_fraction,
-    )
 
 
 def load_backend(config: Config, folder: Path) -> Backend:

@@ -9,22 +9,29 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
+from kptoolkit.config import GRAPH_DATA
 
 if TYPE_CHECKING:
     from kptoolkit.data.checks import Finding
+    from kptoolkit.data.folder import DataFolder
 
 data_app = typer.Typer(help="Data folders: what is there, what is suspicious.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-_Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the data, or its interactions file.")]
+_Folder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DIR", help="Folder with the data, its interactions file, or graph: for those in the graph."
+    ),
+]
 
 
-@command(data_app, "check", example="kptool data check examples/demo", results=True)
+@command(data_app, "check", example="kptool data check examples/demo", graph=True, results=True)
 def check_data(session: Session, path: _Folder) -> None:
     """Look for what misleads a model or a measurement: ties in time, missing links, repeated relations and more."""
     from kptoolkit.data.checks import check
 
-    findings = check(path)
+    findings = check(_in_graph(session)[0] if path == GRAPH_DATA else path)
     _repeat_notice(session, path)
     if session.json:
         session.emit([finding.to_json() for finding in findings])
@@ -35,17 +42,32 @@ def check_data(session: Session, path: _Folder) -> None:
     session.table(str(path), ["level", "what", "count", "share", "advice"], [_row(finding) for finding in findings])
 
 
-@command(data_app, "stats", example="kptool data stats examples/demo", results=True)
+@command(data_app, "stats", example="kptool data stats examples/demo", graph=True, results=True)
 def show_stats(session: Session, path: _Folder) -> None:
     """Count users, items, events, triples, and what a user and an item have of them."""
     from kptoolkit.data.checks import stats
 
-    values = stats(path)
+    if path == GRAPH_DATA:
+        folder, sizes = _in_graph(session)
+        values = stats(folder) | sizes
+    else:
+        values = stats(path)
     _repeat_notice(session, path)
     if session.json:
         session.emit(values)
         return
     session.table(str(path), ["what", "value"], [[name, value] for name, value in values.items()])
+
+
+def _in_graph(session: Session) -> tuple[DataFolder, dict[str, int]]:
+    """What the graph holds of interactions and items, and the size of its knowledge."""
+    from kptoolkit.data.folder import DataFolder
+    from kptoolkit.graph import Graph
+
+    with Graph.open(config=session.config().graph, create=False) as graph:
+        counts = graph.counts()
+        sizes = {"triples": counts["relationships"], "relations": len(graph.relation_counts())}
+        return DataFolder.of_graph(graph), sizes | {"entities": counts["entities"]}
 
 
 def _repeat_notice(session: Session, path: Path) -> None:

@@ -9,10 +9,11 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
-from kptoolkit.config import GraphConfig
 from kptoolkit.errors import InputError
 
-Data = Annotated[Path | None, typer.Option("--data", help="Interactions: a folder or a file.")]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Interactions: a folder, a file, or graph: for those in the graph.")
+]
 
 
 @command(app, "fit", example="kptool fit --data ./data --run runs/first", graph=True, results=True)
@@ -53,13 +54,14 @@ def compile_(
     if refresh != (run is not None):
         raise InputError("RUN and --refresh belong together: kptool compile runs/first --refresh")
     from kptoolkit import pipeline
+    from kptoolkit.data.prepare import prepare
 
     if run is not None:
         report = _refresh(session, run)
     else:
         config = session.config(data__dir=data)
         with session.progress() as progress:
-            prepared = pipeline.prepare(config, progress=progress)
+            prepared = prepare(config, progress=progress)
         report = pipeline.knowledge_report(prepared.knowledge) | {"cache": str(config.graph.cache)}
     if session.json:
         session.emit(report)
@@ -73,9 +75,8 @@ def _refresh(session: Session, folder: Path) -> dict[str, Any]:
     from kptoolkit import pipeline
     from kptoolkit.run import Run
 
-    run, config = Run.load(folder), session.config()
-    if config.graph.uri == GraphConfig().uri:  # no other was named: the run's own
-        config = session.config(graph__uri=run.config.graph.uri)
+    run = Run.load(folder)
+    config = run.config.model_copy(update={"graph": session.graph_of(run.config.graph)})
     with session.progress() as progress:
         refreshed = pipeline.refresh(run, config, progress=progress)
     reports = refreshed.manifest.reports

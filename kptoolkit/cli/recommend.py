@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
+from kptoolkit.config import GRAPH_DATA
 from kptoolkit.errors import InputError
 
+if TYPE_CHECKING:
+    from kptoolkit.data.interactions import Interactions
+    from kptoolkit.run import Run
 
-@command(app, "recommend", example="kptool recommend runs/first --user 'Ada Finch' -k 5", results=True)
+
+@command(app, "recommend", example="kptool recommend runs/first --user 'Ada Finch' -k 5", graph=True, results=True)
 def recommend(
     session: Session,
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
@@ -24,7 +29,8 @@ def recommend(
     ] = None,
     all_users: Annotated[bool, typer.Option("--all-users", help="Every user; needs --output.")] = False,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Histories to use instead of those the run was trained on.")
+        Path | None,
+        typer.Option("--data", help="Histories to use instead of those of the run; graph: for the graph's."),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", help="Parquet file for --all-users.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
@@ -38,14 +44,13 @@ def recommend(
         raise InputError("--all-users and --output FILE.parquet belong together")
     if beam and (all_users or with_seen):
         raise InputError("--beam goes with --user or --items, and without --with-seen")
-    from kptoolkit.data.interactions import read_interactions
     from kptoolkit.run import Run
 
     loaded = Run.load(run)
     if loaded.notice and (session.json or output is not None):
         session.say(loaded.notice)
     if data is not None:
-        loaded = loaded.with_interactions(read_interactions(data)[0])
+        loaded = loaded.with_interactions(_read(session, loaded, data))
     if output is not None:
         with session.progress() as progress:
             users = loaded.recommend_all(output, k, with_seen=with_seen, progress=progress)
@@ -61,6 +66,17 @@ def recommend(
         return
     title = f"Next for {user}" if user is not None else "Next after " + ", ".join(history or [])
     session.table(title, ["rank", "item", "title", "score"], frame.values.tolist(), caption=loaded.notice)
+
+
+def _read(session: Session, run: Run, data: Path) -> Interactions:
+    from kptoolkit.data.interactions import read_interactions
+    from kptoolkit.data.prepare import read_events
+    from kptoolkit.graph import Graph
+
+    if data != GRAPH_DATA:
+        return read_interactions(data)[0]
+    with Graph.open(config=session.graph_of(run.config.graph), create=False) as graph:
+        return read_events(data, graph)
 
 
 def split_names(text: str, known: Callable[[str], bool]) -> list[str]:

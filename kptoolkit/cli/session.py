@@ -21,7 +21,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from kptoolkit.config import Config, load_config, parse_assignment
+from kptoolkit.config import Config, GraphConfig, load_config, parse_assignment
 from kptoolkit.errors import KptoolError, shorten
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
@@ -56,6 +56,11 @@ class Session:
         """The settings of this call; ``flags`` such as ``tree__hops=2`` beat ``--set``, ``None`` is left out."""
         given = {key.replace("__", "."): value for key, value in flags.items() if value is not None}
         return load_config(self.config_file, {**self.overrides, **given}, self.environ)
+
+    def graph_of(self, trained: GraphConfig) -> GraphConfig:
+        """The graph that this call names; else that of a run, with the password of this call."""
+        own = self.config().graph
+        return trained.model_copy(update={"password": own.password}) if own.uri == GraphConfig().uri else own
 
     def say(self, message: str, style: str | None = None) -> None:
         """A message for a person, on standard error; silent with ``-q``."""

@@ -23,7 +23,9 @@ Items = Annotated[
     typer.Option("--item", help="Item of the history: item id, entity id or exact name; repeat, oldest first."),
 ]
 User = Annotated[str | None, typer.Option("--user", help="Names the user; without --item, takes the user's history.")]
-Data = Annotated[Path | None, typer.Option("--data", help="Folder or file with the interactions, for --user.")]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Folder or file with the interactions, or graph:, for --user.")
+]
 Hops = Annotated[int | None, typer.Option("--hops", help="How far from the items.")]
 Degree = Annotated[int | None, typer.Option("--degree", help="Triples kept of each expanded node.")]
 Pack = Annotated[str | None, typer.Option("--pack", help="Template pack: name, folder, or auto.")]
@@ -138,14 +140,14 @@ def outline(tree: KnowledgeTree) -> list[tuple[int, str]]:
 
 def _history(session: Session, graph: Graph, config: Config, user: str) -> list[ItemRef]:
     """The latest ``data.history`` items of a user, oldest first."""
-    from kptoolkit.data import Catalogue, find_items, read_interactions
     from kptoolkit.data.interactions import notice_of
+    from kptoolkit.data.prepare import data_dir, read_catalogue, read_events
     from kptoolkit.graph.graph import ItemRef
 
-    assert config.data.dir is not None
-    interactions, _ = read_interactions(config.data.dir)
-    if notice := notice_of(config.data.dir):
+    data = data_dir(config)
+    interactions = read_events(data, graph)
+    if notice := notice_of(data):
         session.say(notice)
-    catalogue = Catalogue.build(interactions, find_items(config.data.dir), graph.items())
+    catalogue = read_catalogue(interactions, data, graph.items())
     rows = interactions.history_of(user)[-(config.data.history or PROMPT_HISTORY) :]
     return [ItemRef(catalogue.item_ids[row], catalogue.entity_ids[row], catalogue.names[row]) for row in rows]

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.interactions import Interactions, nearest_names, write_parquet
 from kptoolkit.data.tables import Table, read_table, tables_in
 from kptoolkit.errors import AmbiguousNameError, DataError, RunError, UnknownNameError
@@ -211,6 +212,8 @@ def find_items(path: Path) -> Path | None:
     Raises:
         DataError: The folder holds several ``.item`` files.
     """
+    if path == GRAPH_DATA:
+        return None
     folder = path if path.is_dir() else path.parent
     found = tables_in(folder, (".item",))
     if len(found) > 1:

@@ -48,16 +48,16 @@ class Finding:
         return asdict(self)
 
 
-def check(path: str | Path) -> list[Finding]:
+def check(data: str | Path | DataFolder) -> list[Finding]:
     """Everything suspicious about a data folder, worst first; an empty list is good news.
 
     Args:
-        path: Folder, or an interactions file in its folder.
+        data: Folder, an interactions file in its folder, or what was read of them.
 
     Raises:
         DataError: There is nothing to read, or a file is wrong; with file and line.
     """
-    folder = DataFolder.read(path)
+    folder = data if isinstance(data, DataFolder) else DataFolder.read(data)
     findings = [*_check_events(folder), *_check_items(folder), *_check_links(folder)]
     if folder.triples is not None:
         findings += [*_check_names(folder, folder.triples), *_check_triples(folder.triples)]
@@ -65,16 +65,16 @@ def check(path: str | Path) -> list[Finding]:
     return sorted((finding for finding in findings if finding.count), key=lambda finding: order.index(finding.level))
 
 
-def stats(path: str | Path) -> dict[str, int | float]:
+def stats(data: str | Path | DataFolder) -> dict[str, int | float]:
     """Sizes of what a data folder holds, by name in reading order.
 
     Args:
-        path: Folder, or an interactions file in its folder.
+        data: Folder, an interactions file in its folder, or what was read of them.
 
     Raises:
         DataError: There is nothing to read, or a file is wrong; with file and line.
     """
-    folder = DataFolder.read(path)
+    folder = data if isinstance(data, DataFolder) else DataFolder.read(data)
     values: dict[str, int | float] = {}
     if (found := folder.interactions) is not None:
         values |= {"users": found.n_users, "items with events": found.n_items, "events": len(found)}

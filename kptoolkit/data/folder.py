@@ -12,10 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.catalogue import find_items, read_items
+from kptoolkit.data.graph_events import graph_interactions
 from kptoolkit.data.interactions import Interactions, ReadReport, interactions_in, read_interactions
 from kptoolkit.data.tables import Table, read_table, tables_in
 from kptoolkit.errors import DataError
+from kptoolkit.graph import Graph
 from kptoolkit.graph.tables import LINK_COLUMNS, NAME_COLUMNS, TRIPLE_COLUMNS
 
 
@@ -99,6 +102,21 @@ class DataFolder:
         if found.interactions is None and found.items is None and found.triples is None:
             raise DataError("no interactions, no items and no triples here; give a folder with data", path)
         return found
+
+    @classmethod
+    def of_graph(cls, graph: Graph) -> DataFolder:
+        """The interactions, items and links that a graph holds; its triples stay there.
+
+        Raises:
+            DataError: It holds no interactions.
+            GraphError: It cannot be reached.
+        """
+        interactions, report = graph_interactions(graph)
+        items = graph.items()
+        columns = {"item_id": np.array(items.item_id, dtype=object), "title": np.array(items.name, dtype=object)}
+        links = pd.DataFrame({"item_id": items.item_id, "entity_id": items.entity_id}, dtype=object).dropna()
+        table = Table(GRAPH_DATA, columns, np.arange(1, len(items) + 1))
+        return cls(GRAPH_DATA, interactions, report, table, links, None, None)
 
     @cached_property
     def catalogue(self) -> NDArray[Any]:

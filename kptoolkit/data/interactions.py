@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from rapidfuzz import process
 
+from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.tables import columns_of, read_table, tables_in
 from kptoolkit.errors import DataError, RunError, UnknownNameError
 from kptoolkit.graph.tables import INTERACTION_COLUMNS, locate, suffix_of
@@ -262,6 +263,8 @@ def read_interactions(path: str | Path) -> tuple[Interactions, ReadReport]:
 
 def notice_of(path: Path) -> str:
     """First line of the ``NOTICE`` file beside interactions; every output made of them repeats it."""
+    if path == GRAPH_DATA:
+        return ""
     file = (path if path.is_dir() else path.parent) / "NOTICE"
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     return lines[0].strip() if lines else ""

@@ -67,15 +67,19 @@ class Table:
             found = values.astype("datetime64[ns]")
             seconds = np.where(np.isnat(found), np.nan, found.astype(np.int64) / 1e9)
         else:
-            seconds = _numbers(values)
-            if len(seconds) and np.isnan(seconds[0]):
-                seconds = _dates(values)
+            seconds = seconds_of(values)
         bad = ~np.isfinite(seconds)
         if bad.any():
             first = int(np.argmax(bad))
             given = shorten(str(values[first]))
             raise DataError(f"{name} '{given}' is neither a number nor a date", self.path, int(self.lines[first]))
         return seconds
+
+
+def seconds_of(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Numbers as they are; when the first is none, ISO 8601 dates in seconds since 1970; NaN for others, ``(E,)``."""
+    seconds = _numbers(values)
+    return _dates(values) if len(seconds) and np.isnan(seconds[0]) else seconds
 
 
 def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:

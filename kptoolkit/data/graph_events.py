@@ -1,0 +1,66 @@
+"""Interactions that a graph holds: ``data.dir = "graph:"``."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptoolkit.config import GRAPH_DATA
+from kptoolkit.data.interactions import Interactions, ReadReport
+from kptoolkit.data.tables import seconds_of
+from kptoolkit.errors import DataError, QueryFileError, shorten
+from kptoolkit.graph import Graph
+
+
+def graph_interactions(graph: Graph) -> tuple[Interactions, ReadReport]:
+    """Read the interactions of a graph with its query ``interactions``.
+
+    A graph keeps no order, so each needs a time; events of a user at the same time are ordered by item id.
+
+    Raises:
+        DataError: There are none.
+        QueryFileError: The query is refused, an id is no text, or a time is missing or no time.
+        GraphError: The graph cannot be reached.
+    """
+    query = graph.queries["interactions"]
+    found = query.read(graph.store)
+    if not len(found):
+        raise DataError(
+            "holds no interactions; load them (kptool load-kg SOURCE --interactions), or write interactions.cypher "
+            "into the folder graph.cypher",
+            graph.uri,
+        )
+    users, items = (np.array(found.column(name), dtype=object) for name in ("user", "item"))
+    given = found.column("time")
+    times = _seconds(given)
+    if (bad := ~np.isfinite(times)).any():
+        first = given[int(np.argmax(bad))]
+        seen = "null" if first is None else f"'{shorten(str(first))}'"
+        raise QueryFileError(
+            f"{query.path}: column 'time' holds {seen} in {int(bad.sum()):,} of {len(times):,} rows; RETURN a number, "
+            "a date, or a date with a time, and leave the others out"
+        )
+    order = np.argsort(items, kind="stable")
+    events = Interactions.of(users[order], items[order], times[order])
+    rows = len(found)
+    return events, ReadReport(GRAPH_DATA, rows, rows - len(events), events.n_users, events.n_items, len(events), True)
+
+
+def _seconds(values: Sequence[Any]) -> NDArray[np.float64]:
+    """``(E,)`` numbers as they are, dates and ISO 8601 texts in seconds since 1970, NaN for what is neither."""
+    return seconds_of(np.array([_plain(value) for value in values], dtype=object))
+
+
+def _plain(value: Any) -> Any:
+    """A driver's date as seconds since 1970, UTC where it names no zone; anything else as it is."""
+    native = value.to_native() if hasattr(value, "to_native") else value
+    if isinstance(native, datetime.datetime):
+        zone = native.tzinfo or datetime.UTC
+        return native.replace(tzinfo=zone).timestamp()
+    if isinstance(native, datetime.date):
+        return datetime.datetime(native.year, native.month, native.day, tzinfo=datetime.UTC).timestamp()
+    return None if isinstance(native, bool) else native

@@ -1,0 +1,137 @@
+"""Reads what training needs, once: interactions, split, catalogue, and the catalogue's knowledge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from kptoolkit.config import GRAPH_DATA, Config, DataConfig
+from kptoolkit.data.catalogue import Catalogue, ItemRows, find_items
+from kptoolkit.data.graph_events import graph_interactions
+from kptoolkit.data.interactions import Interactions, read_interactions
+from kptoolkit.data.knowledge import KnowledgeSource
+from kptoolkit.data.splits import Split, make_split
+from kptoolkit.errors import ConfigError, DataError
+from kptoolkit.graph import Graph
+from kptoolkit.progress import ProgressCallback, silent
+from kptoolkit.prompts import TemplatePack, choose_pack
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything training needs, read once.
+
+    Attributes:
+        config: Settings.
+        interactions: All events.
+        split: Training histories, validation and test cases.
+        catalogue: The items; its first rows are the items of the interactions.
+        knowledge: Chooses and words triples.
+        graph_fingerprint: Of the graph at the time.
+    """
+
+    config: Config
+    interactions: Interactions
+    split: Split
+    catalogue: Catalogue
+    knowledge: KnowledgeSource
+    graph_fingerprint: str
+
+
+def prepare(
+    config: Config, *, pack: TemplatePack | None = None, graph: Graph | None = None, progress: ProgressCallback = silent
+) -> Prepared:
+    """Read interactions and graph: data, split, catalogue, neighbourhoods, pack.
+
+    Args:
+        config: Settings.
+        pack: Template pack made in Python, instead of ``[prompts] pack``.
+        graph: An open graph, instead of ``[graph]``; it stays open.
+        progress: Told about every stage.
+    """
+    data = data_dir(config)
+    # Files are checked before a graph is started.
+    read = None if data == GRAPH_DATA else _split(read_interactions(data)[0], config)
+    with _opened(config, graph) as opened:
+        interactions, split = read or _split(graph_interactions(opened)[0], config)
+        catalogue = read_catalogue(interactions, data, opened.items())
+        chosen = pack or choose_pack(config.prompts.pack, opened.relation_counts)
+        knowledge = fetch_knowledge(config, opened, catalogue, chosen, progress)
+        return Prepared(config, interactions, split, catalogue, knowledge, opened.fingerprint())
+
+
+def data_dir(config: Config) -> Path:
+    """``[data] dir``.
+
+    Raises:
+        ConfigError: It is not set.
+    """
+    if config.data.dir is None:
+        raise ConfigError("no interactions given: set data.dir in kptool.toml or pass --data DIR")
+    return config.data.dir
+
+
+def read_events(data: Path, graph: Graph) -> Interactions:
+    """The interactions of a folder or a file, or of ``graph`` when ``data`` is ``graph:``.
+
+    Raises:
+        DataError: No usable interactions there.
+    """
+    return (graph_interactions(graph) if data == GRAPH_DATA else read_interactions(data))[0]
+
+
+def read_catalogue(interactions: Interactions, data: Path, items: ItemRows) -> Catalogue:
+    """The items of the interactions, and those of the item file beside them or, for ``graph:``, of the graph."""
+    catalogue = Catalogue.build(interactions, find_items(data), items)
+    return catalogue.extended(items) if data == GRAPH_DATA else catalogue
+
+
+def split_of(interactions: Interactions, settings: DataConfig) -> Split:
+    """Split interactions as ``[data]`` says."""
+    return make_split(
+        interactions,
+        settings.split,
+        min_events=settings.min_events,
+        valid_fraction=settings.valid_fraction,
+        test_fraction=settings.test_fraction,
+    )
+
+
+def fetch_knowledge(
+    config: Config, graph: Graph, catalogue: Catalogue, pack: TemplatePack, progress: ProgressCallback = silent
+) -> KnowledgeSource:
+    """Ask the graph once a hop for the whole catalogue, or the cache when it knows.
+
+    Raises:
+        DataError: No item of the catalogue is linked to the graph.
+    """
+    linked = np.flatnonzero(catalogue.linked)
+    if not len(linked):
+        raise DataError(
+            "no item of the interactions is linked to the graph; load the graph with its links "
+            "(kptool load-kg SOURCE --link FILE) and check that item ids agree"
+        )
+    ids = [str(entity) for entity in catalogue.entity_ids[linked]]
+    found = graph.neighbourhoods(ids, config.tree.hops, cache=config.graph.cache, progress=progress)
+    roots = np.full(len(catalogue), -1, dtype=np.int32)
+    roots[linked] = found.roots
+    return KnowledgeSource(
+        replace(found, roots=roots), catalogue, pack, config.tree, config.prompts, config.graph.max_degree
+    )
+
+
+def _split(interactions: Interactions, config: Config) -> tuple[Interactions, Split]:
+    return interactions, split_of(interactions, config.data)
+
+
+@contextmanager
+def _opened(config: Config, graph: Graph | None) -> Iterator[Graph]:
+    if graph is not None:
+        yield graph
+        return
+    with Graph.open(config=config.graph, create=False) as opened:
+        yield opened
