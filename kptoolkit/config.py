@@ -280,7 +280,7 @@ def describe(model: type[BaseModel] = Config, prefix: str = "") -> list[tuple[st
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             rows += describe(annotation, f"{prefix}{name}.")
         else:
-            rows.append((f"{prefix}{name}", _default(field), field.description or ""))
+            rows.append((f"{prefix}{name}", _default(field), " ".join((field.description or "").split())))
     return rows
 
 

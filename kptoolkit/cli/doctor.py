@@ -7,19 +7,24 @@ import importlib.metadata
 import platform
 import shutil
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
 from kptoolkit.config import Config
-from kptoolkit.errors import KptoolError
+from kptoolkit.errors import KptoolError, shorten
 from kptoolkit.resources import shipped_packs
+
+if TYPE_CHECKING:
+    from kptoolkit.graph import Graph
 
 _PACKAGES = ("kptoolkit", "neo4j", "arcadedb-embedded", "networkx", "jinja2", "torch", "transformers", "pandas")
 _FREE_GB = 5
+_COVERED = 0.9
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Line:
 def doctor(session: Session) -> None:
     """Check versions, graph, GPU, disk and template packs."""
     config = session.config()
-    lines = [_python(), *map(_package, _PACKAGES), _gpu(), _disk(), *_packs(), _graph(config)]
+    lines = [_python(), *map(_package, _PACKAGES), _gpu(), _disk(), *_packs(), *_graph(config)]
     if session.json:
         session.emit([asdict(line) for line in lines])
     else:
@@ -91,16 +96,31 @@ def _packs() -> list[Line]:
     return lines
 
 
-def _graph(config: Config) -> Line:
+def _graph(config: Config) -> list[Line]:
+    """The graph as the Cypher files in use read it, and whether the pack in use words it."""
     from kptoolkit.graph import Graph
+    from kptoolkit.graph.inspection import inspect
 
     what = f"graph {config.graph.uri}"
     if config.graph.uri.startswith("embedded:") and not Path(config.graph.uri.removeprefix("embedded:")).exists():
-        return Line(what, True, "not there yet", "kptool load-kg SOURCE makes it")
+        return [Line(what, True, "not there yet", "kptool load-kg SOURCE makes it")]
     try:
         with Graph.open(config=config.graph, create=False) as graph:
-            counts = graph.counts()
-            seen = ", ".join(f"{value:,} {name}" for name, value in counts.items())
+            looks = inspect(graph)
+            lines = [Line(look.what, look.ok, look.seen, look.advice) for look in looks]
+            lines[0] = replace(lines[0], what=what)
+            return lines + ([_coverage(config, graph)] if looks[-1].what != "graph" else [])
     except KptoolError as error:
-        return Line(what, False, str(error), "see the message")
-    return Line(what, True, seen)
+        return [Line(what, False, str(error), "see the message")]
+
+
+def _coverage(config: Config, graph: Graph) -> Line:
+    from kptoolkit.prompts import choose_pack
+
+    counts = graph.relation_counts()
+    pack = choose_pack(config.prompts.pack, lambda: counts)
+    covered = pack.coverage(counts)
+    seen = f"{pack.name} words {covered.share_of_triples:.0%} of the triples"
+    missing = ", ".join(map(shorten, covered.fallbacks[:3]))
+    advice = f"add sentences, first for {missing}; see kptool templates coverage" if missing else ""
+    return Line("pack for this graph", covered.share_of_triples >= _COVERED, seen, advice)

@@ -1,54 +1,183 @@
-"""``kptool init``: a folder to start from."""
+"""``kptool init``: a folder to start from, for a graph to be loaded or for one that is there already."""
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
-from kptoolkit.config import Config, describe
-from kptoolkit.errors import InputError
+from kptoolkit.config import GRAPH_DATA, Config, describe
+from kptoolkit.errors import InputError, shorten
 from kptoolkit.resources import cypher_dir, pack_dir
 
+if TYPE_CHECKING:
+    from kptoolkit.graph import Graph
+    from kptoolkit.graph.roles import Known, Roles
+    from kptoolkit.graph.schema import GraphSchema
 
-@command(app, "init", example="kptool init my-recommender --pack generic")
+DRAFTED = "own"
+_EMBEDDED = "embedded:"
+
+
+@command(app, "init", example="kptool init my-recommender --from-graph --graph neo4j://localhost:7687", graph=True)
 def init(
     session: Session,
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write.")] = Path("."),
-    pack: Annotated[str, typer.Option("--pack", help="Shipped pack to start from.")] = "generic",
+    pack: Annotated[
+        str | None,
+        typer.Option("--pack", help="Pack to start from; generic, or with --from-graph the one that covers most."),
+    ] = None,
+    from_graph: Annotated[
+        bool, typer.Option("--from-graph", help="Draft Cypher files and a pack for a graph that kptool did not load.")
+    ] = False,
 ) -> None:
-    """Write a commented kptool.toml, a template pack and the Cypher files, all to be edited."""
-    source = pack_dir(pack)
-    targets = [folder / "kptool.toml", folder / "templates" / source.name, folder / "cypher"]
+    """Write a commented kptool.toml, a template pack and Cypher files, all to be edited.
+
+    With --from-graph they are drafted from the labels, relationships and properties of a graph that is there; the
+    graph is only read.
+    """
+    source = None if pack is None and from_graph else pack_dir(pack or "generic")
+    name = DRAFTED if from_graph else source.name if source is not None else ""
+    targets = [folder / "kptool.toml", folder / "templates" / name, folder / "cypher"]
     for target in targets:
         if target.exists():
             raise InputError(f"{target} is there already; nothing was written. Give another folder")
+    if from_graph:
+        _init_from_graph(session, folder, source, targets)
+        return
+    assert source is not None
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(source, targets[1])
     shutil.copytree(cypher_dir(), targets[2])
     targets[0].write_text(commented_toml(), encoding="utf-8")
-    for target in targets:
-        session.say(f"wrote {target}")
+    _say_written(session, targets)
     session.say(
         f"next: edit {targets[0]}; to use the copies set prompts.pack and graph.cypher there; then "
         "kptool load-kg SOURCE and kptool fit --data DIR"
     )
 
 
-def commented_toml() -> str:
-    """Every setting with its default and its description, commented out; without a default nothing follows the =."""
-    lines = ["# Settings of kptool; every line shows a default. Remove the # of a line to change it.", ""]
+def _init_from_graph(session: Session, folder: Path, source: Path | None, targets: list[Path]) -> None:
+    from kptoolkit.graph import Graph
+    from kptoolkit.graph.drafting import draft_cypher
+    from kptoolkit.graph.inspection import inspect
+    from kptoolkit.graph.queries import QuerySet
+    from kptoolkit.graph.roles import find_roles
+    from kptoolkit.graph.schema import read_schema
+    from kptoolkit.prompts import TemplatePack
+    from kptoolkit.prompts.sketching import sketch_pack
+
+    config = session.config()
+    settings = config.graph.model_copy(update={"cypher": None})
+    with Graph.open(config=settings, create=False) as graph:
+        schema = read_schema(graph.store, graph.queries)
+        roles = find_roles(schema, lambda label, key: _distinct(graph, label, key))
+        files = draft_cypher(schema, roles)
+        targets[2].mkdir(parents=True)
+        for name, text in files.items():
+            (targets[2] / f"{name}.cypher").write_text(text, encoding="utf-8")
+        adapted = Graph(graph.store, QuerySet(targets[2], embedded=graph.store.dialect == "embedded"), settings)
+        counts = adapted.relation_counts()
+        looks = inspect(adapted)
+        example = next((name for name in adapted.items().name if name and '"' not in name), "NAME")
+    like = None if source is None else TemplatePack.load(source)
+    pack, drafted = sketch_pack(DRAFTED, counts, like)
+    pack.save(targets[1])
+    targets[0].write_text(commented_toml(_values(config, folder, targets[1], roles)), encoding="utf-8")
+    _say_written(session, targets)
+    for line in (*_decisions(schema, roles), f"pack: {_said_of_pack(len(counts), drafted)}"):
+        session.say(line)
+    for look in looks:
+        if look.advice and not (look.ok and roles.events is None):
+            session.warn(f"{look.what}: {look.seen}; {look.advice}")
+    into = "" if folder == Path(".") else f"cd {folder}; "
+    session.say(
+        f"next: {into}read the files in cypher and templates/{DRAFTED}; kptool doctor; kptool templates coverage; "
+        f'kptool render-prompts --item "{example}"; kptool fit' + ("" if roles.events is not None else " --data DIR")
+    )
+
+
+def _distinct(graph: Graph, label: str, key: str) -> tuple[int, int, int]:
+    row = graph.queries["survey_values"].read(graph.store, label=label, key=key).dicts()[0]
+    return row["nodes"], row["filled"], row["distinct_values"]
+
+
+def _values(config: Config, folder: Path, pack: Path, roles: Roles) -> dict[str, str]:
+    """The settings that the drafted file sets; paths are seen from its folder."""
+    uri = config.graph.uri
+    path = Path(uri.removeprefix(_EMBEDDED))
+    if uri.startswith(_EMBEDDED) and not path.is_absolute():
+        uri = _EMBEDDED + Path(os.path.relpath(path, folder)).as_posix()
+    values = {"graph.uri": uri, "graph.cypher": "cypher", "prompts.pack": pack.relative_to(folder).as_posix()}
+    given = {"graph.username": config.graph.username, "graph.database": config.graph.database}
+    values |= {key: value for key, value in given.items() if value is not None}
+    return values | ({"data.dir": str(GRAPH_DATA)} if roles.events is not None else {})
+
+
+def _decisions(schema: GraphSchema, roles: Roles) -> Iterator[str]:
+    """What was decided, a line each, for the user to check."""
+
+    def told(known: Known) -> str:
+        named = f", called by {shorten(known.name)}" if known.name else ""
+        key = "element id" if known.key is None else shorten(known.key)
+        return f"{shorten(known.label)} ({schema.labels[known.label]:,} nodes, known by {key}{named})"
+
+    yield f"items: {told(roles.item)}"
+    yield f"entities: {'; '.join(map(told, roles.entities))}"
+    yield f"relations: {', '.join(map(shorten, roles.relations))}"
+    if roles.events is None:
+        yield "interactions: none found; write cypher/interactions.cypher, or keep them in files"
+    else:
+        when = f"at {shorten(roles.events.time)}" if roles.events.time else "without a time, which must be added"
+        yield f"interactions: {shorten(roles.events.user.label)} {shorten(roles.events.type)}, {when}"
+    chosen = {entity.label for entity in roles.entities} | {roles.item.label}
+    left = [label for label in schema.labels if label not in chosen]
+    if left:
+        yield f"other labels: {', '.join(map(shorten, left))}"
+    yield from roles.notes
+
+
+def _said_of_pack(relations: int, drafted: tuple[str, ...]) -> str:
+    if not drafted:
+        return f"sentences for {relations} relations, taken from shipped ones"
+    names = ", ".join(map(shorten, drafted))
+    return f"sentences for {relations} relations; made from the words of the id, so read them first: {names}"
+
+
+def _say_written(session: Session, targets: list[Path]) -> None:
+    for target in targets:
+        session.say(f"wrote {target}")
+
+
+def commented_toml(values: Mapping[str, str] | None = None) -> str:
+    """Every setting with its default and its description; without a default nothing follows the =.
+
+    Args:
+        values: Texts to set, by ``section.key``; all other settings are commented out.
+    """
+    lines = ["# Settings of kptool; every commented line shows a default. Remove the # of a line to change it.", ""]
     section = ""
     for dotted, default, text in describe(Config):
         if dotted.partition(".")[0] != section:
             section = dotted.partition(".")[0]
             lines += ["", f"[{section}]"]
-        lines += [f"# {text}", f"# {dotted.partition('.')[2]} = {_value(default)}".rstrip()]
+        lines.append(f"# {text}")
+        if values and dotted in values:
+            lines.append(f"{dotted.partition('.')[2]} = {_text(values[dotted])}")
+        else:
+            lines.append(f"# {dotted.partition('.')[2]} = {_value(default)}".rstrip())
     return "\n".join(lines) + "\n"
+
+
+def _text(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _value(default: str) -> str:

@@ -94,11 +94,15 @@ def coverage(
 ) -> None:
     """Show which relations of the graph a pack words, each with an example, and which the fallback words."""
     from kptoolkit.graph import Graph
+    from kptoolkit.graph.inspection import inspect
 
     config = session.config(prompts__pack=pack)
     chosen = None if config.prompts.pack == "auto" else TemplatePack.load(config.prompts.pack)
     with Graph.open(config=config.graph, create=False) as graph:
         counts = graph.relation_counts()
+        if not counts:
+            for look in inspect(graph):
+                session.warn(f"{look.what}: {look.seen}; {look.advice}")
     chosen = chosen or load_auto(counts)
     _print_coverage(session, chosen, chosen.coverage(counts))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.errors import DataError
+from kptoolkit.errors import DataError, QueryFileError, shorten
 from kptoolkit.graph.batches import Meter, chunks
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.queries import QuerySet
@@ -59,6 +59,9 @@ def fetch(
         frontier: Nodes asked about in one query.
         key: Fingerprint of the answer.
         progress: Who wants to hear.
+
+    Raises:
+        QueryFileError: A query is refused, its rows lack a column, or the two queries do not agree on ids.
     """
     rows, dropped = RowColumns(), dict[str, int]()
     seen: set[str] = set()
@@ -79,6 +82,11 @@ def fetch(
         if not asking:
             break
     nodes = _nodes(store, queries, sorted({*rows.entities.values, *roots}), frontier, progress)
+    if unknown := sorted(set(rows.entities.values) - nodes.keys()):
+        raise QueryFileError(
+            f"{queries['entities_by_id'].path}: does not find '{shorten(unknown[0])}', which "
+            f"{queries['neighbours'].path} returned ({len(unknown):,} such ids); both must mean the same nodes"
+        )
     return Neighbourhoods.of_columns(roots, nodes, rows, hops=hops, dropped=dropped, fingerprint=key)
 
 

@@ -1,0 +1,7 @@
+// The properties of some nodes that bear a label.
+// parameters: label, limit
+// columns: properties
+MATCH (n)
+WHERE $label IN labels(n)
+RETURN properties(n) AS properties
+LIMIT $limit

@@ -1,0 +1,5 @@
+// Every combination of labels, and how many nodes bear it; reads every node once.
+// parameters: none
+// columns: labels, nodes
+MATCH (n)
+RETURN labels(n) AS labels, count(*) AS nodes

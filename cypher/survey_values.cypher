@@ -1,0 +1,6 @@
+// Whether a property tells the nodes of a label apart: nodes, those that have it, and its distinct values.
+// parameters: label, key
+// columns: nodes, filled, distinct_values
+MATCH (n)
+WHERE $label IN labels(n)
+RETURN count(n) AS nodes, count(n[$key]) AS filled, count(DISTINCT n[$key]) AS distinct_values

@@ -1,0 +1,268 @@
+"""Writes the Cypher files that adapt kptool's queries to a graph that somebody else made.
+
+The only place where names from a graph become part of a statement: between backticks, and only such as
+:func:`~kptoolkit.graph.roles.usable` lets through. The files are for people to read and change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from kptoolkit.errors import InputError
+from kptoolkit.graph.roles import Known, Roles, usable
+from kptoolkit.graph.schema import GraphSchema
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_KEYWORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """ALL AND ANY AS ASC BY CALL CASE CONSTRAINT CONTAINS COUNT CREATE CSV DELETE DESC DETACH DISTINCT DO DROP ELSE
+        END ENDS EXISTS FALSE FOR FOREACH IN INDEX INSERT IS LIMIT LOAD MANDATORY MATCH MERGE NONE NOT NULL OF ON
+        OPTIONAL OR ORDER REMOVE REQUIRE RETURN SCALAR SET SINGLE SKIP STARTS THEN TRUE UNION UNIQUE UNWIND USE USING
+        WHEN WHERE WITH XOR""",
+    )
+)
+_SIDE = re.compile(r"[^A-Za-z0-9]")
+
+
+def quoted(name: str) -> str:
+    """A label, type or property key as Cypher writes it.
+
+    Raises:
+        InputError: It cannot be quoted safely.
+    """
+    if not usable(name):
+        raise InputError(f"{name!a} cannot be quoted safely in a Cypher file; write the file by hand")
+    plain = _PLAIN.fullmatch(name) and name.upper() not in _KEYWORDS
+    return name if plain else "`" + name.replace("`", "``") + "`"
+
+
+def draft_cypher(schema: GraphSchema, roles: Roles) -> dict[str, str]:
+    """The text of each file by its name without ``.cypher``."""
+    draft = _Draft(schema, roles)
+    files = {
+        "neighbours": draft.neighbours(),
+        "entities_by_id": draft.entities_by_id(),
+        "entities_by_name": draft.entities_by_name(),
+        "entity_names": draft.entity_names(),
+        "items": draft.items(),
+        "items_by_id": draft.items_by_id(),
+        "items_by_name": draft.items_by_name(),
+        "items_of_entity": draft.items_of_entity(),
+        "counts": draft.counts(),
+        "relation_counts": draft.relation_counts(),
+    }
+    return files | ({"interactions": draft.interactions()} if roles.events is not None else {})
+
+
+class _Draft:
+    def __init__(self, schema: GraphSchema, roles: Roles) -> None:
+        self.roles = roles
+        self.prefixes = _prefixes(entity.label for entity in roles.entities)
+        self.types = "|".join(map(quoted, roles.relations))
+        self.item = roles.item
+        self.item_entity = roles.entity_of(schema)
+
+    # -- pieces
+
+    def id_of(self, variable: str, entity: Known) -> str:
+        """The entity id of a node of a label."""
+        return f"'{self.prefixes[entity.label]}' + {_own_id(variable, entity)}"
+
+    def any_id(self, variable: str, indent: str) -> str:
+        """The entity id of a node of any of the labels."""
+        if len(self.roles.entities) == 1:
+            return self.id_of(variable, self.roles.entities[0])
+        cases = [f"WHEN {variable}:{quoted(e.label)} THEN {self.id_of(variable, e)}" for e in self.roles.entities]
+        return "CASE\n" + "".join(f"{indent}  {case}\n" for case in cases) + f"{indent}END"
+
+    def is_entity(self, variable: str) -> str:
+        return " OR ".join(f"{variable}:{quoted(entity.label)}" for entity in self.roles.entities)
+
+    def wanted(self, ids: str, entity: Known) -> str:
+        """A line that turns entity ids into the values of a label's own property."""
+        prefix = self.prefixes[entity.label]
+        rest = f"substring(id, {len(prefix)})"
+        value = f"toInteger({rest})" if entity.kind == "integer" else rest
+        return f"WITH [id IN {ids} WHERE id STARTS WITH '{prefix}' | {value}] AS wanted"
+
+    def only(self, variable: str, entity: Known) -> str:
+        """What keeps a node with several of the labels from being counted under each."""
+        earlier = [one for one, other in sorted(self.roles.shared) if other == entity.label]
+        return "".join(f" AND NOT {variable}:{quoted(label)}" for label in earlier)
+
+    def matched(self, variable: str, entity: Known, label: str | None = None) -> str:
+        return (
+            f"MATCH ({variable}:{quoted(label or entity.label)})\n"
+            f"WHERE {_property(variable, entity)} IN wanted{self.only(variable, entity)}"
+        )
+
+    def each(self, branch: Callable[[Known], str]) -> str:
+        return "\nUNION ALL\n".join(branch(entity) for entity in self.roles.entities)
+
+    # -- files
+
+    def neighbours(self) -> str:
+        degree = f"COUNT {{ (n)-[:{self.types}]-() }}"
+
+        def branch(entity: Known) -> str:
+            return f"""{self.wanted("$frontier", entity)}
+{self.matched("n", entity)}
+  AND ($max_degree IS NULL OR {degree} <= $max_degree)
+CALL (n) {{
+  MATCH (n)-[r:{self.types}]-(t)
+  WHERE {self.is_entity("t")}
+  WITH DISTINCT type(r) AS relation, startNode(r) = n AS forward, {self.any_id("t", "    ")} AS other
+  ORDER BY relation, other, forward
+  WITH relation, collect([other, forward])[..$cap] AS ends
+  UNWIND ends AS end
+  RETURN relation, end[0] AS other, end[1] AS forward
+}}
+RETURN {self.id_of("n", entity)} AS id, relation, other, forward"""
+
+        about = [
+            "The triples around the entities of a frontier, at most $cap a relation. To leave a relation out, take its",
+            "type out here, and out of counts and relation_counts.",
+        ]
+        return _file(
+            about,
+            "frontier, max_degree, cap",
+            "id, relation, other, forward",
+            self.each(branch),
+        )
+
+    def entities_by_id(self) -> str:
+        def branch(entity: Known) -> str:
+            return f"""{self.wanted("$ids", entity)}
+{self.matched("n", entity)}
+RETURN {self.id_of("n", entity)} AS id, {_name("n", entity)} AS name,
+  COUNT {{ (n)-[:{self.types}]-() }} AS degree"""
+
+        return _file(
+            ["Name and number of relationships of the entities with one of these ids."],
+            "ids",
+            "id, name, degree",
+            self.each(branch),
+        )
+
+    def entities_by_name(self) -> str:
+        def branch(entity: Known) -> str:
+            return f"""MATCH (n:{quoted(entity.label)})
+WHERE toLower({_name("n", entity)}) = $name_lower{self.only("n", entity)}
+RETURN {self.id_of("n", entity)} AS id, {_name("n", entity)} AS name"""
+
+        return _file(
+            ["The entities with a name, compared without case; looks at every name."],
+            "name_lower",
+            "id, name",
+            self.each(branch),
+        )
+
+    def entity_names(self) -> str:
+        def branch(entity: Known) -> str:
+            return f"""MATCH (n:{quoted(entity.label)})
+WHERE toLower({_name("n", entity)}) STARTS WITH $prefix{self.only("n", entity)}
+RETURN {_name("n", entity)} AS name
+LIMIT $limit"""
+
+        return _file(
+            ["Names that begin with these letters: what an unknown name may have meant."],
+            "prefix, limit",
+            "name",
+            self.each(branch),
+        )
+
+    def items(self) -> str:
+        return _file(
+            ["All items, each with the entity that it is."],
+            "none",
+            "item_id, entity_id, name",
+            f"MATCH (i:{quoted(self.item.label)})\nRETURN {self._item_columns()}",
+        )
+
+    def items_by_id(self) -> str:
+        value = "toInteger(id)" if self.item.kind == "integer" else "id"
+        text = f"""WITH [id IN $ids | {value}] AS wanted
+MATCH (i:{quoted(self.item.label)})
+WHERE {_property("i", self.item)} IN wanted
+RETURN {self._item_columns()}, true AS is_entity"""
+        columns = "item_id, entity_id, name, is_entity"
+        return _file(["The items with one of these item ids."], "ids", columns, text)
+
+    def items_by_name(self) -> str:
+        text = f"""MATCH (i:{quoted(self.item.label)})
+WHERE toLower({_name("i", self.item)}) = $name_lower
+RETURN {self._item_columns()}"""
+        about = ["The items with a name, compared without case; looks at every name."]
+        return _file(about, "name_lower", "item_id, entity_id, name", text)
+
+    def items_of_entity(self) -> str:
+        text = f"""{self.wanted("[$id]", self.item_entity)}
+{self.matched("i", self.item_entity, self.item.label)}
+RETURN {self._item_columns()}"""
+        return _file(["The item that an entity is."], "id", "item_id, entity_id, name", text)
+
+    def counts(self) -> str:
+        text = f"""MATCH (n)
+WHERE {self.is_entity("n")}
+WITH count(n) AS entities
+OPTIONAL MATCH (h)-[r:{self.types}]->(t)
+WHERE ({self.is_entity("h")}) AND ({self.is_entity("t")})
+WITH entities, count(r) AS relationships
+OPTIONAL MATCH (i:{quoted(self.item.label)})
+RETURN entities, relationships, count(i) AS items"""
+        return _file(["How much there is."], "none", "entities, relationships, items", text)
+
+    def relation_counts(self) -> str:
+        text = f"""MATCH (h)-[r:{self.types}]->(t)
+WHERE ({self.is_entity("h")}) AND ({self.is_entity("t")})
+RETURN type(r) AS relation, count(*) AS count
+ORDER BY relation"""
+        return _file(["All relations and how often each occurs."], "none", "relation, count", text)
+
+    def interactions(self) -> str:
+        events = self.roles.events
+        assert events is not None
+        arrow = f"-[x:{quoted(events.type)}]-"
+        arrow = f"{arrow}>" if events.to_item else f"<{arrow}"
+        time = f"x.{quoted(events.time)}" if events.time else "null"
+        there = f"WHERE {time} IS NOT NULL\n" if events.time else ""
+        text = f"""MATCH (u:{quoted(events.user.label)}){arrow}(i:{quoted(self.item.label)})
+{there}RETURN {_own_id("u", events.user)} AS user, {_own_id("i", self.item)} AS item, {time} AS time"""
+        return _file(["All interactions: who met which item, and when."], "none", "user, item, time", text)
+
+    def _item_columns(self) -> str:
+        entity = self.id_of("i", self.item_entity)
+        return f"{_own_id('i', self.item)} AS item_id, {entity} AS entity_id, {_name('i', self.item)} AS name"
+
+
+def _file(about: list[str], parameters: str, columns: str, text: str) -> str:
+    lines = "".join(f"// {line}\n" for line in about)
+    return f"{lines}// parameters: {parameters}\n// columns: {columns}\n{text}\n"
+
+
+def _prefixes(labels: Iterable[str]) -> dict[str, str]:
+    """A beginning of ids for each label, so that equal ids of different labels stay apart: none begins another."""
+    found: dict[str, str] = {}
+    for number, label in enumerate(labels):
+        plain = _SIDE.sub("_", label)
+        found[label] = f"{plain}:" if f"{plain}:" not in found.values() else f"{plain}{number}:"
+    return found
+
+
+def _property(variable: str, known: Known) -> str:
+    return f"elementId({variable})" if known.key is None else f"{variable}.{quoted(known.key)}"
+
+
+def _own_id(variable: str, known: Known) -> str:
+    """The id of a node as text, without the prefix of its label."""
+    value = _property(variable, known)
+    return f"toString({value})" if known.kind == "integer" else value
+
+
+def _name(variable: str, known: Known) -> str:
+    if known.name is None:
+        return _own_id(variable, known)
+    value = f"{variable}.{quoted(known.name)}"
+    return f"coalesce({value}, '')" if known.name_is_text else f"toString({value})"

@@ -1,0 +1,130 @@
+"""What stands in a graph that somebody else made: labels, relationship types, properties with examples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from kptoolkit.graph.queries import QuerySet
+from kptoolkit.graph.store import GraphStore
+
+SAMPLE = 200
+
+
+@dataclass(frozen=True)
+class Property:
+    """A property as a sample shows it.
+
+    Attributes:
+        name: Its key.
+        kinds: Names of its values' Python types, e.g. ``int``, ``str``, ``DateTime``.
+        filled: How many of the sample have it.
+        values: Its values in the sample.
+    """
+
+    name: str
+    kinds: frozenset[str]
+    filled: int
+    values: tuple[Any, ...]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether all values are texts."""
+        return self.kinds == {"str"}
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether all values are whole numbers."""
+        return self.kinds == {"int"}
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Relationships of one type between nodes of the same labels.
+
+    Attributes:
+        type: The relationship type.
+        head: Labels of the start node.
+        tail: Labels of the end node.
+        count: How many.
+    """
+
+    type: str
+    head: frozenset[str]
+    tail: frozenset[str]
+    count: int
+
+
+@dataclass(frozen=True)
+class GraphSchema:
+    """A graph's labels, relationship types and properties.
+
+    Attributes:
+        nodes: Number of nodes by combination of labels.
+        relationships: What connects what, the most frequent first.
+        node_properties: Properties by label; ``sampled`` nodes of each were looked at.
+        relationship_properties: Properties by relationship type.
+        sampled: Sampled nodes by label.
+    """
+
+    nodes: Mapping[frozenset[str], int]
+    relationships: tuple[Ends, ...]
+    node_properties: Mapping[str, Sequence[Property]] = field(default_factory=dict)
+    relationship_properties: Mapping[str, Sequence[Property]] = field(default_factory=dict)
+    sampled: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def labels(self) -> dict[str, int]:
+        """Number of nodes by label, the most frequent first."""
+        counts: Counter[str] = Counter()
+        for labels, count in self.nodes.items():
+            for label in labels:
+                counts[label] += count
+        return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
+
+    @cached_property
+    def types(self) -> dict[str, int]:
+        """Number of relationships by type, the most frequent first."""
+        counts: Counter[str] = Counter()
+        for ends in self.relationships:
+            counts[ends.type] += ends.count
+        return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
+
+
+def read_schema(store: GraphStore, queries: QuerySet, sample: int = SAMPLE) -> GraphSchema:
+    """Count labels and types exactly, and look at the properties of ``sample`` nodes and relationships of each.
+
+    Raises:
+        GraphError: The graph cannot be reached.
+    """
+    nodes = {frozenset(row["labels"]): int(row["nodes"]) for row in queries["survey_nodes"].read(store).dicts()}
+    found = queries["survey_relationships"].read(store).dicts()
+    ends = [
+        Ends(row["type"], frozenset(row["head_labels"]), frozenset(row["tail_labels"]), int(row["relationships"]))
+        for row in found
+    ]
+    ends.sort(key=lambda entry: (-entry.count, entry.type, sorted(entry.head), sorted(entry.tail)))
+    bare = GraphSchema(nodes, tuple(ends))
+    of_nodes, of_relationships = {}, {}
+    sampled = {}
+    for label in bare.labels:
+        rows = queries["survey_node_properties"].read(store, label=label, limit=sample).column("properties")
+        of_nodes[label], sampled[label] = _properties(rows), len(rows)
+    for kind in bare.types:
+        rows = queries["survey_relationship_properties"].read(store, type=kind, limit=sample).column("properties")
+        of_relationships[kind] = _properties(rows)
+    return GraphSchema(nodes, tuple(ends), of_nodes, of_relationships, sampled)
+
+
+def _properties(rows: Sequence[Mapping[str, Any]]) -> list[Property]:
+    values: dict[str, list[Any]] = {}
+    for row in rows:
+        for key, value in row.items():
+            values.setdefault(key, []).append(value)
+    return [
+        Property(key, frozenset(type(value).__name__ for value in some), len(some), tuple(some))
+        for key, some in sorted(values.items())
+    ]

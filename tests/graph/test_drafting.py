@@ -1,0 +1,223 @@
+"""Cypher files drafted from a foreign graph: the roles that are guessed, and that the files read it on both stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kptoolkit.config import GraphConfig
+from kptoolkit.errors import DataError, InputError
+from kptoolkit.graph.clauses import writing_clause
+from kptoolkit.graph.drafting import draft_cypher, quoted
+from kptoolkit.graph.graph import Graph
+from kptoolkit.graph.inspection import inspect
+from kptoolkit.graph.queries import Query, QuerySet
+from kptoolkit.graph.readers import MemorySource
+from kptoolkit.graph.roles import Roles, find_roles
+from kptoolkit.graph.schema import GraphSchema, read_schema
+from kptoolkit.testing.graph_store import rows_of
+
+#: Labels inside labels, equal ids of different labels, a label of texts without an id, users who are no knowledge.
+SHOP = """
+CREATE (a:Product {sku: 1, title: 'Kettle'}), (b:Product:Sale {sku: 2, title: 'Teapot'}), (c:Product {sku: 3}),
+  (acme:Brand {id: 1, name: 'Acme', note: 'x'}), (bolt:Brand {id: 2, name: 'Bolt', note: 'x'}),
+  (tea:Category {name: 'Tea'}), (a)-[:MADE_BY]->(acme), (b)-[:MADE_BY]->(acme), (c)-[:MADE_BY]->(bolt),
+  (a)-[:IN_CATEGORY]->(tea), (b)-[:IN_CATEGORY]->(tea), (bolt)-[:OWNED_BY]->(acme),
+  (u:Customer {code: 'u1'}), (v:Customer {code: 'v2'}), (u)-[:FRIEND_OF]->(v),
+  (u)-[:BOUGHT {on: date('2024-01-02')}]->(a), (u)-[:BOUGHT {on: date('2024-01-03')}]->(b), (u)-[:BOUGHT]->(c),
+  (:_Settings {x: 1})
+"""
+#: Words of Cypher, quotes and backticks as names, and a label without a safe spelling.
+ODD = """
+CREATE (a:`Order` {`end`: 1, `SET`: 'first'}), (b:`Order` {`end`: 2, `SET`: 'second'}),
+  (c:`it's a "label"` {`match (n) delete id`: 7, `name`: 'far'}), (a)-[:`CREATE`]->(c),
+  (a)-[:`dots.and spaces, {braces}`]->(b), (b)-[:`CREATE`]->(c), (:`back\\slash` {id: 1})
+"""
+
+
+def guess(graph: Graph) -> tuple[GraphSchema, Roles]:
+    """What ``kptool init --from-graph`` finds out."""
+
+    def distinct(label: str, key: str) -> tuple[int, int, int]:
+        row = graph.queries["survey_values"].read(graph.store, label=label, key=key).dicts()[0]
+        return row["nodes"], row["filled"], row["distinct_values"]
+
+    schema = read_schema(graph.store, graph.queries)
+    return schema, find_roles(schema, distinct)
+
+
+def adapt(graph: Graph, folder: Path) -> tuple[Roles, Graph]:
+    """Draft files into a folder, and read the graph through them."""
+    schema, roles = guess(graph)
+    folder.mkdir()
+    for name, text in draft_cypher(schema, roles).items():
+        (folder / f"{name}.cypher").write_text(text, encoding="utf-8")
+    return roles, Graph(graph.store, QuerySet(folder, embedded=graph.store.dialect == "embedded"), graph.config)
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
+    folder = tmp_path_factory.mktemp("drafting") / "kg"
+    with Graph.open(f"embedded:{folder}", config=GraphConfig()) as graph:
+        yield graph
+
+
+@pytest.fixture(params=[pytest.param("neo4j", marks=pytest.mark.graph), pytest.param("embedded")])
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Graph]]:
+    """Opens an emptied database in which a statement was run."""
+    if request.param == "neo4j":
+        server = request.getfixturevalue("empty_neo4j")
+        access = {"username": server.username, "password": server.password, "database": server.database}
+        graph = Graph.open(server.uri, **access, config=GraphConfig())
+    else:
+        graph = request.getfixturevalue("embedded")
+
+    def made(statement: str) -> Graph:
+        graph.store.write("MATCH (n) DETACH DELETE n", {})
+        graph.store.write(statement, {})
+        return graph
+
+    yield made
+    if request.param == "neo4j":
+        graph.close()
+
+
+@pytest.mark.embedded
+def test_a_shop_is_read_through_drafted_files(make: Callable[[str], Graph], tmp_path: Path) -> None:
+    roles, graph = adapt(make(SHOP), tmp_path / "cypher")
+    assert {(known.label, known.key, known.name) for known in roles.entities} == {
+        ("Product", "sku", "title"),
+        ("Brand", "id", "name"),
+        ("Category", "name", "name"),
+    }
+    assert set(roles.relations) == {"MADE_BY", "IN_CATEGORY", "OWNED_BY"}
+    assert roles.events is not None
+    assert (roles.events.type, roles.events.user.key, roles.events.time) == ("BOUGHT", "code", "on")
+    assert graph.counts() == {"entities": 6, "relationships": 6, "items": 3}
+    assert graph.relation_counts() == {"IN_CATEGORY": 2, "MADE_BY": 3, "OWNED_BY": 1}
+    items = graph.items()
+    assert items.item_id == ["1", "2", "3"]
+    assert items.entity_id == ["Product:1", "Product:2", "Product:3"]
+    assert items.name == ["Kettle", "Teapot", ""]
+    found = graph.neighbourhoods(["Product:1", "Product:9", "Brand:2"], 2)
+    assert rows_of(found) == {
+        ("Product:1", "MADE_BY", "Brand:1", True),
+        ("Product:1", "IN_CATEGORY", "Category:Tea", True),
+        ("Brand:2", "OWNED_BY", "Brand:1", True),
+        ("Brand:2", "MADE_BY", "Product:3", False),
+        ("Brand:1", "MADE_BY", "Product:1", False),
+        ("Brand:1", "MADE_BY", "Product:2", False),
+        ("Brand:1", "OWNED_BY", "Brand:2", False),
+        ("Category:Tea", "IN_CATEGORY", "Product:1", False),
+        ("Category:Tea", "IN_CATEGORY", "Product:2", False),
+        ("Product:3", "MADE_BY", "Brand:2", True),
+    }
+    assert dict(zip(found.ids, found.degrees.tolist(), strict=True))["Brand:1"] == 3
+    for name in ("2", "Product:2", "teapot"):
+        assert (graph.resolve(name).item_id, graph.resolve(name).entity_id) == ("2", "Product:2")
+    assert graph.resolve("acme").entity_id == "Brand:1"
+    events = graph.queries["interactions"].read(graph.store).dicts()
+    assert sorted((event["user"], event["item"]) for event in events) == [("u1", "1"), ("u1", "2")]
+    assert [look.what for look in inspect(graph) if not look.ok] == ["items"], "one of three products has no title"
+
+
+@pytest.mark.parametrize("make", [pytest.param("neo4j", marks=pytest.mark.graph)], indirect=True)
+def test_names_that_look_like_cypher_stay_names(make: Callable[[str], Graph], tmp_path: Path) -> None:
+    graph = make(ODD)
+    before = graph.store.read("MATCH (n) RETURN count(n) AS nodes", {}).rows
+    roles, adapted = adapt(graph, tmp_path / "cypher")
+    assert [note for note in roles.notes if "back" in note] == [
+        "label 'back\\\\slash' was left out: its name cannot be quoted safely"
+    ]
+    assert roles.events is None
+    assert set(adapted.relation_counts()) == {"CREATE", "dots.and spaces, {braces}"}
+    assert adapted.counts()["entities"] == 3
+    assert rows_of(adapted.neighbourhoods(["Order:1"], 1)) == {
+        ("Order:1", "CREATE", "it_s_a__label_:7", True),
+        ("Order:1", "dots.and spaces, {braces}", "Order:2", True),
+    }
+    assert adapted.resolve("FAR").entity_id == "it_s_a__label_:7"
+    assert graph.store.read("MATCH (n) RETURN count(n) AS nodes", {}).rows == before
+    assert all(writing_clause(query.text) is None for query in map(Query.read_file, (tmp_path / "cypher").iterdir()))
+
+
+@pytest.mark.embedded
+def test_nodes_with_two_labels_and_nodes_without_ids(make: Callable[[str], Graph], tmp_path: Path) -> None:
+    """A node of both labels counts once; where nothing tells nodes apart, the database's own id does."""
+    roles, graph = adapt(
+        make(
+            "CREATE (a:Writer {id: 'w1', name: 'A'}), (b:Writer:Painter {id: 'x1', name: 'B'}), "
+            "(c:Painter {id: 'p1', name: 'C'}), (d:Painter {id: 'p2', name: 'D'}), (w:Work {name: 'Same'}), "
+            "(x:Work {name: 'Same'}), (a)-[:MADE]->(w), (b)-[:MADE]->(w), (c)-[:MADE]->(x), (d)-[:KNEW]->(b)"
+        ),
+        tmp_path / "cypher",
+    )
+    assert [note for note in roles.notes if "element ids" in note]
+    assert graph.counts()["entities"] == 6
+    assert [entity.label for entity in roles.entities][:1] == ["Painter"]
+    assert graph.resolve("B").entity_id == "Painter:x1"
+    assert rows_of(graph.neighbourhoods(["Painter:p2"], 1)) == {("Painter:p2", "KNEW", "Painter:x1", True)}
+    assert len(graph.neighbourhoods(["Painter:p2"], 3).ids) == 4
+    assert graph.neighbourhoods(["Writer:x1"], 1).roots.tolist() == [-1]
+
+
+@pytest.mark.embedded
+def test_graphs_that_need_no_draft(embedded: Graph) -> None:
+    embedded.store.write("MATCH (n) DETACH DELETE n", {})
+    with pytest.raises(DataError, match="no nodes with a label"):
+        guess(embedded)
+    assert inspect(embedded)[0].advice == "the database is empty: kptool load-kg SOURCE fills it"
+    embedded.store.write("CREATE (:A {id: 1}), (:B {id: 2})", {})
+    with pytest.raises(DataError, match="no relationships that could be knowledge"):
+        guess(embedded)
+    assert "--from-graph" in inspect(embedded)[0].advice
+    embedded.store.write("MATCH (n) DETACH DELETE n", {})
+    embedded.load(MemorySource([("a", "r", "b")]))
+    with pytest.raises(InputError, match="kptool loaded this graph"):
+        guess(embedded)
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize(
+    ("name", "returned", "what", "advice"),
+    [
+        ("items", "UNWIND [] AS x RETURN x AS item_id, x AS entity_id, x AS name", "items", "must return"),
+        ("items", "UNWIND [1, 2] AS x RETURN 'a' AS item_id, 'b' AS entity_id, 'A' AS name", "items", "one row"),
+        ("items", "RETURN 'a' AS item_id, 'Product:9' AS entity_id, 'A' AS name", "entities", "must find"),
+        ("items", "RETURN 1 AS item_id, 'x' AS entity_id, 'A' AS name", "graph", "mend the file"),
+        (
+            "entities_by_id",
+            "UNWIND $ids AS id WITH id WHERE id STARTS WITH 'Product' RETURN id, 'A' AS name, 1 AS degree",
+            "graph",
+            "mend the file",
+        ),
+        ("entities_by_id", "UNWIND $ids AS id RETURN id, '' AS name, 1 AS degree", "far ends", "return a name"),
+        ("relation_counts", "RETURN 'OTHER' AS relation, 3 AS count", "relations", "must count every relation"),
+        ("interactions", "RETURN 'u' AS user, 'none' AS item, 1 AS time", "interactions in the graph", "same item ids"),
+    ],
+)
+def test_doctor_finds_files_that_do_not_agree(
+    embedded: Graph, tmp_path: Path, name: str, returned: str, what: str, advice: str
+) -> None:
+    embedded.store.write("MATCH (n) DETACH DELETE n", {})
+    embedded.store.write(SHOP.replace("{sku: 3}", "{sku: 3, title: 'Third'}"), {})
+    _, good = adapt(embedded, tmp_path / "cypher")
+    assert [look.what for look in inspect(good) if not look.ok] == []
+    file = tmp_path / "cypher" / f"{name}.cypher"
+    header = [line for line in file.read_text().splitlines() if line.startswith("//")]
+    file.write_text("\n".join([*header, returned]))
+    changed = Graph(embedded.store, QuerySet(tmp_path / "cypher", embedded=True), embedded.config)
+    wrong = next(look for look in inspect(changed) if not look.ok)
+    assert wrong.what == what
+    assert advice in wrong.advice
+    assert name in wrong.seen + wrong.advice
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "back\\u0060slash", "zero\u200bwidth", "\x07"])
+def test_what_cannot_be_quoted_safely_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="cannot be quoted safely"):
+        quoted(name)
+    assert quoted("a`b") == "`a``b`"
+    assert (quoted("Movie"), quoted("order")) == ("Movie", "`order`")
