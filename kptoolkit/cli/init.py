@@ -134,8 +134,8 @@ def _decisions(schema: GraphSchema, roles: Roles) -> Iterator[str]:
     if roles.events is None:
         yield "interactions: none found; write cypher/interactions.cypher, or keep them in files"
     else:
-        when = f"at {shorten(roles.events.time)}" if roles.events.time else "without a time, which must be added"
-        yield f"interactions: {shorten(roles.events.user.label)} {shorten(roles.events.type)}, {when}"
+        when = f"time: {shorten(roles.events.time)}" if roles.events.time else "without a time, which must be added"
+        yield f"interactions: {shorten(roles.events.type)}, users: {told(roles.events.user)}, {when}"
     chosen = {entity.label for entity in roles.entities} | {roles.item.label}
     left = [label for label in schema.labels if label not in chosen]
     if left:

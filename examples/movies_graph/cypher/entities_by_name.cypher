@@ -1,0 +1,10 @@
+// The entities with a name, compared without case; looks at every name.
+// parameters: name_lower
+// columns: id, name
+MATCH (n:Person)
+WHERE toLower(coalesce(n.name, '')) = $name_lower
+RETURN 'Person:' + toString(n.id) AS id, coalesce(n.name, '') AS name
+UNION ALL
+MATCH (n:Movie)
+WHERE toLower(coalesce(n.title, '')) = $name_lower
+RETURN 'Movie:' + toString(n.id) AS id, coalesce(n.title, '') AS name

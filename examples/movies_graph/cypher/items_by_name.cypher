@@ -1,0 +1,6 @@
+// The items with a name, compared without case; looks at every name.
+// parameters: name_lower
+// columns: item_id, entity_id, name
+MATCH (i:Movie)
+WHERE toLower(coalesce(i.title, '')) = $name_lower
+RETURN toString(i.id) AS item_id, 'Movie:' + toString(i.id) AS entity_id, coalesce(i.title, '') AS name
