@@ -169,12 +169,83 @@ class Alikeness:
         return cls(indptr, other[order].astype(np.int32), kind[order], value[order].astype(np.float32))
 
 
+@dataclass(frozen=True)
+class Holders:
+    """Which items hold each fact of hop 1: by it, what alikeness loses with a fact is known without computing it anew.
+
+    Attributes:
+        n_items: Catalogue size.
+        n_relations: Number of relations, directions apart.
+        key: ``(K,)`` the distinct facts, ascending; see :meth:`keys`.
+        indptr: ``(K + 1,)``; the holders of fact k are ``[indptr[k], indptr[k + 1])``.
+        item: ``(P,)`` their catalogue rows.
+    """
+
+    n_items: int
+    n_relations: int
+    key: NDArray[np.int64]
+    indptr: NDArray[np.int64]
+    item: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, facts: ItemFacts) -> Holders:
+        """From the facts of the whole catalogue."""
+        held = np.unique(np.stack([cls.keys(facts, slice(None)), facts.rows[facts.hop == 1]]), axis=1)
+        key, first = np.unique(held[0], return_index=True)
+        return cls(facts.n_items, facts.n_relations, key, np.append(first, held.shape[1]), held[1])
+
+    @staticmethod
+    def keys(facts: ItemFacts, rows: slice) -> NDArray[np.int64]:
+        """One number a fact of hop 1 among ``rows`` of ``facts``: its far end and relation; repeated facts repeat."""
+        near = facts.hop[rows] == 1
+        far, relation = facts.far[rows][near].astype(np.int64), facts.relation[rows][near]
+        keys: NDArray[np.int64] = far * max(1, facts.n_relations) + relation
+        return keys
+
+    def change(
+        self,
+        lost: Sequence[tuple[int, int]],
+        read: NDArray[np.float64],
+        kinds: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """What a history's alikeness to every item gains, as a rule less than 0, when items lose facts.
+
+        Args:
+            lost: Item and fact, each pair once.
+            read: ``(n,)`` weight of each item in the history, 0 for those not read.
+            kinds: ``(2 R,)`` weight of each kind of pair.
+
+        Returns:
+            ``(n,)``; :class:`Alikeness` of the facts that are left differs from that of all by this.
+        """
+        gain = np.zeros(self.n_items)
+        losers: dict[int, list[int]] = {}
+        for item, key in lost:
+            losers.setdefault(key, []).append(item)
+        for key, items in losers.items():
+            far, relation = divmod(key, max(1, self.n_relations))
+            place = int(np.searchsorted(self.key, key))
+            holders = self.item[self.indptr[place] : self.indptr[place + 1]]
+            left = holders[~np.isin(holders, items)]
+            for group, sign in ((holders, -1), (left, 1)):
+                weight = sign * kinds[relation] * _weight(np.array(len(group)), self.n_items) ** 2
+                gain[group] += weight * (read[group].sum() - read[group])
+            if far < self.n_items:
+                gain[far] -= kinds[self.n_relations + relation] * sum(read[item] for item in items if item != far)
+        return gain
+
+
+def _weight(frequency: NDArray[np.int64] | NDArray[np.float32], items: int) -> NDArray[np.float64]:
+    """Scaled inverse frequency of a far end; 0 for one that a single item holds, or more than ``MOST_SHARING``."""
+    shared = (frequency > 1) & (frequency <= MOST_SHARING)
+    weight: NDArray[np.float64] = np.where(shared, np.log(items / np.maximum(frequency, 1)) / np.log(max(items, 2)), 0)
+    return weight
+
+
 def _sharing(told: sp.csr_matrix) -> sp.coo_matrix:
     """Pairs of items that share far ends: the sum over these of their squared inverse frequency, at most 1 each."""
     items, frequency = told.shape[0], np.asarray(told.sum(axis=0)).ravel()
-    shared = (frequency > 1) & (frequency <= MOST_SHARING)
-    weight = np.where(shared, np.log(items / np.maximum(frequency, 1)) / np.log(max(items, 2)), 0).astype(np.float32)
-    weighted = (told @ sp.diags(weight)).tocsr()
+    weighted = (told @ sp.diags(_weight(frequency, items).astype(np.float32))).tocsr()
     weighted.eliminate_zeros()
     return (weighted @ weighted.T).tocoo()
 

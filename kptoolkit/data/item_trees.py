@@ -29,6 +29,9 @@ class TreeAssembler:
             trained reads like the others; ``None`` where items have no tokens of their own in prompts.
         stand_in: The token that stands for "this item".
 
+    Attributes:
+        kept: ``(n,)`` how many triplets of each item fit.
+
     Raises:
         PromptTooLongError: An item's name alone exceeds the budget.
     """
@@ -52,7 +55,7 @@ class TreeAssembler:
         self._own, self._stand_in = own, stand_in
         self._pool = names.joined(knowledge.pool)
         self._n = len(names)
-        self._kept = self._fitting(names, max_tokens)
+        self.kept = self._fitting(names, max_tokens)
 
     def _fitting(self, names: TokenPool, max_tokens: int) -> NDArray[np.int64]:
         """``(n,)`` how many triplets of each item fit."""
@@ -65,11 +68,11 @@ class TreeAssembler:
     @property
     def left_out(self) -> int:
         """Triplets that the budget leaves out, over the whole catalogue."""
-        return int(np.diff(self.trees.indptr).sum() - self._kept.sum())
+        return int(np.diff(self.trees.indptr).sum() - self.kept.sum())
 
     def assemble(self, items: NDArray[np.int64]) -> Batch:
         """Tokens of the trees of B items, ``(B, L)`` each."""
-        trees, sizes = self.trees, self._kept[items]
+        trees, sizes = self.trees, self.kept[items]
         owner = np.repeat(np.arange(len(items)), sizes)
         row = np.repeat(trees.indptr[items], sizes) + within(sizes)
         linear = np.lexsort((trees.dfs[row], owner))

@@ -55,6 +55,29 @@ class ItemTrees:
         rows = np.repeat(self.indptr[order] - indptr[:-1], sizes) + np.arange(indptr[-1])
         return ItemTrees(indptr, self.prompt[rows], self.parent[rows], self.hop[rows], self.dfs[rows])
 
+    def cut(self, items: NDArray[np.int64], gone: Sequence[NDArray[np.int64]]) -> ItemTrees:
+        """The trees of some items, each without some of its triplets; no other takes their place.
+
+        Args:
+            items: ``(E,)`` catalogue rows; one may come several times.
+            gone: For each, the rows of this object to leave out, with all that hang under them.
+
+        Returns:
+            E trees, in this order.
+        """
+        sizes = np.diff(self.indptr)[items]
+        first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        rows = np.repeat(self.indptr[items] - first[:-1], sizes) + np.arange(first[-1])
+        kept = np.ones(len(rows), dtype=bool)
+        for number, (item, left_out) in enumerate(zip(items, gone, strict=True)):
+            kept[first[number] + left_out - self.indptr[item]] = False
+        before = np.concatenate([[0], np.cumsum(kept)])  # how many are kept before each
+        owner = np.repeat(np.arange(len(items)), sizes)[kept]
+        rows, indptr = rows[kept], before[first].astype(np.int64)
+        above = self.parent[rows]
+        parent = np.where(above < 0, -1, before[first[owner] + np.maximum(above, 0)] - indptr[owner])
+        return ItemTrees(indptr, self.prompt[rows], parent.astype(np.int32), self.hop[rows], self.dfs[rows])
+
     def without_knowledge(self) -> ItemTrees:
         """The same catalogue with no triplet under any item."""
         return self.permuted(np.full(self.n_items, -1, dtype=np.int64))
@@ -170,6 +193,11 @@ class TokenPool:
     def lengths(self) -> NDArray[np.int64]:
         """``(P,)`` tokens a text."""
         return np.diff(self.indptr)
+
+    def taken(self, rows: NDArray[np.int64]) -> TokenPool:
+        """The texts with these numbers, in this order."""
+        texts = [slice(self.indptr[row], self.indptr[row + 1]) for row in rows]
+        return TokenPool.of([(self.ids[text], self.starts[text]) for text in texts])
 
     def save(self, folder: Path) -> None:
         """Write to ``folder``, checksummed, beside and then renamed."""

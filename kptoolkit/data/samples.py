@@ -8,7 +8,7 @@ masks); the matrix itself is made on the device.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ class Batch:
         whole_word: ``(B, L)`` number of the word a token belongs to, from 1; 0 for padding.
         left_out: Triplets the budget left out, all samples together.
         dropped_items: History items the budget left out, all samples together.
+        triplets: ``(3, S)`` sample, node and row in the item trees of every triplet prompt that stands in it.
     """
 
     input_ids: NDArray[np.int32]
@@ -43,6 +44,31 @@ class Batch:
     whole_word: NDArray[np.int16]
     left_out: int = 0
     dropped_items: int = 0
+    triplets: NDArray[np.int64] = field(default_factory=lambda: np.zeros((3, 0), dtype=np.int64))
+
+    def without(self, gone: NDArray[np.bool_], pad_id: int) -> Batch:
+        """Variants of the first prompt, each as it would be had it never held some of its nodes.
+
+        Args:
+            gone: ``(V, N)`` whether a variant lacks a node, for all its nodes from 0.
+            pad_id: Padding token.
+
+        Returns:
+            V prompts: the tokens behind a gap move up, and words are counted anew.
+        """
+        node, starts = self.node[0], np.diff(self.whole_word[0], prepend=0)
+        kept = (node != PAD_NODE) & ~gone[:, np.maximum(node, 0)]  # (V, L)
+        order = np.argsort(~kept, axis=1, kind="stable")
+        lengths = kept.sum(axis=1)
+        there = np.arange(int(lengths.max(initial=0))) < lengths[:, None]  # (V, L')
+        order = order[:, : there.shape[1]]
+        words = np.where(there, np.cumsum(np.where(there, starts[order], 0), axis=1), 0)
+        return Batch(
+            np.where(there, self.input_ids[0][order], pad_id),
+            np.where(there, node[order], PAD_NODE).astype(np.int16),
+            np.where(there, self.parent[0][order], PAD_PARENT).astype(np.int16),
+            words.astype(np.int16),
+        )
 
     @classmethod
     def of_texts(
@@ -174,7 +200,8 @@ class PromptAssembler:
         pieces.add(everyone, last, np.full(len(users), self._eos), ROOT, ROOT_PARENT)
         dropped = int(np.minimum(histories.lengths, self.history).sum() - counts.sum())
         batch = Batch.of_texts(self._pool, *pieces.ordered(), count=len(users), pad_id=self.pad_id)
-        return replace(batch, left_out=kept.left_out, dropped_items=dropped)
+        triplets = np.stack([kept.owner, kept.node, kept.row])
+        return replace(batch, left_out=kept.left_out, dropped_items=dropped, triplets=triplets)
 
     def lengths_at_most(
         self,
@@ -291,9 +318,10 @@ class PromptAssembler:
 
 @dataclass(frozen=True)
 class _Kept:
-    """Triplets that fit, with their owner, their rank in the linear order and their node numbers."""
+    """Triplets that fit, with their owner, their rank in the linear order, their node numbers and their tree rows."""
 
     owner: NDArray[np.int64]
+    row: NDArray[np.int64]
     rank: NDArray[np.int64]
     prompt: NDArray[np.int32]
     node: NDArray[np.int64]
@@ -349,7 +377,7 @@ def _number_nodes(
     local = trees.parent[row]
     above = block[slot] + np.maximum(local, 0)
     parent = np.where(local < 0, position[slot] + 1, node[above] if len(node) else 0)
-    return _Kept(owner[slot], rank, prompt, node, parent, left_out)
+    return _Kept(owner[slot], row, rank, prompt, node, parent, left_out)
 
 
 def _order(*columns: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from kptoolkit.models.backend import Backend, Capabilities, FitResult, FitTask
+from kptoolkit.models.backend import Backend, Capabilities, Explains, FitResult, FitTask, Triplets
 from kptoolkit.models.registry import backend_class, backend_names, register
 
-__all__ = ["Backend", "Capabilities", "FitResult", "FitTask", "backend_class", "backend_names", "register"]
+__all__ = [
+    "Backend",
+    "Capabilities",
+    "Explains",
+    "FitResult",
+    "FitTask",
+    "Triplets",
+    "backend_class",
+    "backend_names",
+    "register",
+]

@@ -80,6 +80,40 @@ class FitResult:
     figures: Mapping[str, float | str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Triplets:
+    """The triplet prompts that a backend reads to answer one case.
+
+    Attributes:
+        item: ``(T,)`` catalogue row that each stands under.
+        row: ``(T,)`` number by which the backend knows it.
+        parent: ``(T,)`` index in this list of the triplet it hangs under, always an earlier one; -1 below the item.
+        hop: ``(T,)`` hops from the item, from 1.
+        text: T sentences.
+    """
+
+    item: NDArray[np.int64]
+    row: NDArray[np.int64]
+    parent: NDArray[np.int64]
+    hop: NDArray[np.int64]
+    text: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def with_below(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """``(V, T)`` the chosen triplets of V variants, and all that hang under them.
+
+        Args:
+            chosen: ``(V, T)``.
+        """
+        gone = chosen.copy()
+        for hop in range(2, int(self.hop.max(initial=1)) + 1):
+            level = np.flatnonzero((self.hop == hop) & (self.parent >= 0))
+            gone[:, level] |= gone[:, self.parent[level]]
+        return gone
+
+
 @runtime_checkable
 class Backend(Protocol):
     """A recommender that can be fitted, asked, saved and loaded.
@@ -117,5 +151,39 @@ class Backend(Protocol):
 
         Raises:
             RunError: A file is missing or damaged.
+        """
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """What a backend offers beside :class:`Backend` if it can say which triplet prompts a score came from."""
+
+    def triplets(self, case: Cases, candidates: NDArray[np.int64]) -> Triplets:
+        """The triplet prompts that decide the scores of some items.
+
+        Args:
+            case: One case.
+            candidates: ``(C,)`` catalogue rows.
+
+        Returns:
+            Those under the items of the history, and those under the candidates if the backend reads them.
+        """
+        ...
+
+    def score_without(
+        self, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, gone: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Scores of some items had the model not read some triplets; nothing is trained, nothing takes their place.
+
+        Args:
+            case: One case.
+            candidates: ``(C,)`` catalogue rows.
+            triplets: What :meth:`triplets` gave.
+            gone: ``(V, T)`` what each of V variants lacks; with a triplet goes all that hangs under it, see
+                :meth:`Triplets.with_below`.
+
+        Returns:
+            ``(V, C)``, comparable with :meth:`Backend.score`, to which a variant that lacks nothing is equal.
         """
         ...

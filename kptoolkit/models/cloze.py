@@ -194,6 +194,12 @@ class Cloze(Objective[_Fitted]):
         model = TreeT5(t5, fresh=self.options.checkpoint is None, spoken=spoken)
         return _Fitted(model, tokenizer, assembler, templates, user_tokens, index)
 
+    def prompts(self, cases: Cases, rows: NDArray[np.int64]) -> Batch:
+        """The prompts that some of the cases are asked with."""
+        state = self.fitted
+        template = np.full(len(rows), len(state.templates) - 1)
+        return state.assembler.assemble(cases.user[rows], cases.histories.take(rows), template)
+
     def _token_scores(self, states: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
         """Log-likelihoods of items that are one token, ``(B, n_items)``."""
         state = self.fitted
@@ -211,11 +217,8 @@ class Cloze(Objective[_Fitted]):
         state = self.fitted
         state.model.eval()
         device = next(state.model.parameters()).device
-        histories = cases.histories
         for rows in chunks(np.arange(len(cases)), device):
-            template = np.full(len(rows), len(state.templates) - 1)
-            batch = state.assembler.assemble(cases.user[rows], histories.take(rows), template)
-            tensors = _tensors(batch, device)
+            tensors = _tensors(self.prompts(cases, rows), device)
             with torch.inference_mode():
                 states = state.model.encode(**tensors)
             yield rows, states, tensors["node"] >= 0

@@ -49,22 +49,8 @@ class FactBag(nn.Module):
 
     def use(self, facts: ItemFacts) -> None:
         """Read other facts from now on, e.g. those of the next epoch; relations and entities keep their numbers."""
-        kind = facts.relation.astype(np.int64) * self.hops + facts.hop - 1
-        rows = facts.rows
-        order = np.lexsort((kind, rows))
-        rows, kind, far = rows[order], kind[order], facts.far[order].astype(np.int64)
-        starts = np.flatnonzero(np.diff(rows, prepend=-1) | np.diff(kind, prepend=-1))
-        sizes = np.diff(np.append(starts, len(rows)))
-        tensors = {
-            "far": far,
-            "offsets": starts,
-            "share": np.repeat(1 / sizes, sizes).astype(np.float32),
-            "item": rows[starts],
-            "kind": kind[starts],
-        }
-        device = self.gate.device
-        for name, array in tensors.items():
-            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)).to(device), persistent=False)
+        for name, tensor in self._tensors(facts).items():
+            self.register_buffer(name, tensor, persistent=False)
         self.n_items = facts.n_items
 
     def forward(self, items: torch.Tensor) -> torch.Tensor:
@@ -76,13 +62,43 @@ class FactBag(nn.Module):
         Returns:
             ``(n, d)``; zero for an item without facts.
         """
+        return self._sums(items, self.n_items, self.far, self.offsets, self.share, self.item, self.kind)
+
+    def of(self, facts: ItemFacts, items: torch.Tensor) -> torch.Tensor:
+        """Knowledge vectors ``(E, d)`` of other facts around E things; ``items`` as in :meth:`forward`."""
+        return self._sums(items, facts.n_items, **self._tensors(facts))
+
+    def _tensors(self, facts: ItemFacts) -> dict[str, torch.Tensor]:
+        """One row an item and kind of fact: where its far ends begin, the share of each, its item, its kind."""
+        kind = facts.relation.astype(np.int64) * self.hops + facts.hop - 1
+        rows = facts.rows
+        order = np.lexsort((kind, rows))
+        rows, kind, far = rows[order], kind[order], facts.far[order].astype(np.int64)
+        starts = np.flatnonzero(np.diff(rows, prepend=-1) | np.diff(kind, prepend=-1))
+        sizes = np.diff(np.append(starts, len(rows)))
+        arrays = {
+            "far": far,
+            "offsets": starts,
+            "share": np.repeat(1 / sizes, sizes).astype(np.float32),
+            "item": rows[starts],
+            "kind": kind[starts],
+        }
+        device = self.gate.device
+        return {name: torch.from_numpy(np.ascontiguousarray(array)).to(device) for name, array in arrays.items()}
+
+    def _sums(
+        self,
+        items: torch.Tensor,
+        count: int,
+        far: torch.Tensor,
+        offsets: torch.Tensor,
+        share: torch.Tensor,
+        item: torch.Tensor,
+        kind: torch.Tensor,
+    ) -> torch.Tensor:
         table = torch.cat([items, self.entities.weight])
-        means = nn.functional.embedding_bag(
-            self.far, table, self.offsets, mode="sum", per_sample_weights=self.share
-        )  # one row an item and kind
-        return (
-            torch.zeros_like(items[:1]).expand(self.n_items, -1).index_add(0, self.item, means * self.gate[self.kind])
-        )
+        means = nn.functional.embedding_bag(far, table, offsets, mode="sum", per_sample_weights=share)
+        return torch.zeros_like(items[:1]).expand(count, -1).index_add(0, item, means * self.gate[kind])
 
 
 class TreeTable(nn.Module):

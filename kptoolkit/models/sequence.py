@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 import safetensors.torch
-import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
@@ -69,28 +68,11 @@ class Sequence(Objective[SequenceState]):
             with torch.inference_mode():
                 states = state.model.read_last(vectors, knowledge, torch.from_numpy(items).to(state.device), words)
                 logits = states @ vectors.T  # (B, n)
-                if state.model.alike is not None:
-                    logits += torch.from_numpy(self._alike(items)).to(state.device)
+                if (alike := state.model.alike) is not None:
+                    added = np.float32(alike.weight.item()) * np.log1p(state.seen(items))
+                    logits += torch.from_numpy(added).to(state.device)
                 out[rows] = logits.float().log_softmax(-1).cpu().numpy()
         return out
-
-    def _alike(self, items: NDArray[np.int64]) -> NDArray[np.float32]:
-        """What :class:`AlikeHead` adds behind the last item of each row, ``(B, n)``."""
-        state, head = self.fitted, self.fitted.model.alike
-        assert head is not None
-        if state.alike is None:
-            with torch.inference_mode():
-                values = (head.value * head.kinds[head.pair_kind]).cpu().numpy()
-            shape = (head.n_items, head.n_items)
-            pairs = (values, head.other.cpu().numpy(), head.indptr.cpu().numpy())
-            state.alike = sp.csr_matrix(pairs, shape=shape)
-        there = items >= 0
-        row, place = np.nonzero(there)
-        age = there.sum(axis=1)[row] - 1 - place
-        weights = (float(head.decay) ** age).astype(np.float32)
-        read = sp.csr_matrix((weights, (row, items[there])), shape=(len(items), head.n_items))
-        added: NDArray[np.float32] = np.float32(head.weight.item()) * np.log1p((read @ state.alike).toarray())
-        return added
 
     def use_trees(self, change: Callable[[ItemTrees], ItemTrees]) -> None:
         """Change the knowledge of a fitted model, e.g. take it away to see how far the model relies on it."""

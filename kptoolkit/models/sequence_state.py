@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from transformers import T5ForConditionalGeneration
 
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.data.facts import Alikeness, ItemFacts, PromptFacts
+from kptoolkit.data.facts import Alikeness, Holders, ItemFacts, PromptFacts
 from kptoolkit.data.item_trees import TreeAssembler
-from kptoolkit.data.knowledge import CompiledKnowledge, TokenPool, encode_prompts
+from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool, encode_prompts
 from kptoolkit.data.samples import Batch
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.building import asking_template, build_t5, build_tokenizer, training_templates
@@ -69,6 +69,7 @@ class SequenceState:
         max_tokens: Budget of an item's tree.
         vectors: Vectors and knowledge of the catalogue by the weights of the moment, once asked for.
         alike: Weighted pairs of items that the graph makes alike, ``(n, n)``, once asked for.
+        holders: Items by the facts they hold, once asked for.
     """
 
     model: SequenceT5
@@ -82,21 +83,28 @@ class SequenceState:
     max_tokens: int
     vectors: tuple[torch.Tensor, torch.Tensor] | None = None
     alike: sp.csr_matrix | None = None
+    holders: Holders | None = None
 
     @property
     def device(self) -> torch.device:
         """Where the model is."""
         return self.model.trained.device
 
-    def assembler(self) -> TreeAssembler:
-        """Lays out the trees of items."""
+    def assembler(self, variants: ItemTrees | None = None, items: NDArray[np.int64] | None = None) -> TreeAssembler:
+        """Lays out the trees of the catalogue, or variants of the trees of some items.
+
+        Args:
+            variants: Other trees, one a row of ``items``.
+            items: ``(E,)`` catalogue rows.
+        """
         tokenizer = self.tokenizer
+        names = self.names if items is None else self.names.taken(items)
         return TreeAssembler(
-            self.knowledge,
-            self.names,
+            self.knowledge if variants is None else self.knowledge.with_trees(variants),
+            names,
             max_tokens=self.max_tokens,
             pad_id=tokenizer.pad_id,
-            own=self.names.ids if isinstance(tokenizer, PhraseTokenizer) else None,
+            own=names.ids if isinstance(tokenizer, PhraseTokenizer) else None,
             stand_in=tokenizer.mask_id,
         )
 
@@ -112,7 +120,7 @@ class SequenceState:
 
     def forget(self) -> None:
         """Vectors are computed anew when next asked for: weights or knowledge have changed."""
-        self.vectors = self.alike = None
+        self.vectors = self.alike = self.holders = None
 
     @torch.inference_mode()
     def current(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -123,6 +131,27 @@ class SequenceState:
                 self.encode_all(self.model.knowledge)
             self.vectors = self.model.item_vectors()
         return self.vectors
+
+    def seen(self, items: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How alike the graph makes every item to what was read, ``(B, n)``, later items weighted more.
+
+        Args:
+            items: ``(B, L)`` items read, -1 on the right where a row is shorter.
+        """
+        head = self.model.alike
+        assert head is not None
+        if self.alike is None:
+            with torch.inference_mode():
+                values = (head.value * head.kinds[head.pair_kind]).cpu().numpy()
+            shape = (head.n_items, head.n_items)
+            self.alike = sp.csr_matrix((values, head.other.cpu().numpy(), head.indptr.cpu().numpy()), shape=shape)
+        there = items >= 0
+        row, place = np.nonzero(there)
+        age = there.sum(axis=1)[row] - 1 - place
+        weights = (float(head.decay) ** age).astype(np.float32)
+        read = sp.csr_matrix((weights, (row, items[there])), shape=(len(items), head.n_items))
+        summed: NDArray[np.float32] = (read @ self.alike).toarray()
+        return summed
 
     def encode_all(self, table: TreeTable) -> None:
         """Encode every item's tree once."""

@@ -18,8 +18,9 @@ from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource
 from kptoolkit.data.splits import Cases
 from kptoolkit.errors import InputError, RunError
-from kptoolkit.models.backend import Capabilities, FitResult, FitTask
+from kptoolkit.models.backend import Capabilities, FitResult, FitTask, Triplets
 from kptoolkit.models.cloze import Cloze
+from kptoolkit.models.explaining import reasons_of
 from kptoolkit.models.sequence import Sequence
 from kptoolkit.models.t5_options import T5Options
 
@@ -79,6 +80,16 @@ class T5Backend:
             )
         found: tuple[NDArray[np.int64], NDArray[np.float32]] = self.objective.beam_search(cases, k, beams)
         return found
+
+    def triplets(self, case: Cases, candidates: NDArray[np.int64]) -> Triplets:
+        """The triplet prompts that decide the scores of some items; see :class:`~kptoolkit.models.backend.Explains`."""
+        return reasons_of(self.objective).triplets(case, candidates)
+
+    def score_without(
+        self, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, gone: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Log-likelihoods had some triplets not been read; see :class:`~kptoolkit.models.backend.Explains`."""
+        return reasons_of(self.objective).score_without(case, candidates, triplets, gone)
 
     def use_trees(self, change: Callable[[ItemTrees], ItemTrees]) -> None:
         """Change the knowledge of a fitted model, e.g. take it away to see how far the model relies on it."""

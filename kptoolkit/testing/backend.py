@@ -18,7 +18,7 @@ import pytest
 from kptoolkit.config import validate
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import ConfigError, RunError
-from kptoolkit.models import Backend, FitResult, backend_class
+from kptoolkit.models import Backend, Explains, FitResult, backend_class
 from kptoolkit.testing.worlds import ITEMS, chain_task
 
 
@@ -77,6 +77,23 @@ class BackendSuite:
         quality = task.validate(backend.score)["NDCG@10"]
         chance = float(np.mean([1 / np.log2(rank + 1) if rank <= 10 else 0 for rank in range(1, ITEMS + 1)]))
         assert quality > (2 * chance if self.learns else 0)
+
+    def test_it_knows_what_it_read(self, fitted: tuple[Backend, FitResult, Any]) -> None:
+        """Of a backend that explains: lacking nothing changes nothing, and lacking all changes something."""
+        backend, _, task = fitted
+        if not isinstance(backend, Explains):
+            pytest.skip("it does not explain")
+        case, candidates = task.split.test.take(np.array([0])), np.array([0, ITEMS - 1])
+        found = backend.triplets(case, candidates)
+        assert len(found) > 0
+        assert (found.parent < np.arange(len(found))).all()
+        read = {*case.items.tolist(), *candidates.tolist()}
+        assert set(found.item.tolist()) <= read
+        gone = np.stack([np.zeros(len(found), dtype=bool), np.ones(len(found), dtype=bool)])
+        scores = backend.score_without(case, candidates, found, gone)
+        assert scores.shape == (2, 2)
+        np.testing.assert_allclose(scores[0], backend.score(case)[0, candidates], rtol=1e-3, atol=1e-4)
+        assert not np.allclose(scores[1], scores[0])
 
     def test_unknown_user_and_short_history(self, fitted: tuple[Backend, FitResult, Any]) -> None:
         backend, _, _ = fitted

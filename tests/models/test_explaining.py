@@ -1,0 +1,161 @@
+"""Scores without a triplet: the fast way equals really taking it out of the trees and scoring again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kptoolkit.config import validate
+from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees
+from kptoolkit.data.splits import Cases, Histories
+from kptoolkit.models.backend import Explains, Triplets
+from kptoolkit.models.t5 import T5Backend
+from kptoolkit.models.t5_options import T5Options
+from kptoolkit.testing.worlds import ITEMS, chain_task
+
+SMALL: dict[str, Any] = {"d_model": 16, "heads": 2, "layers": 1, "dropout": 0.0}
+SETTINGS = {
+    "training.epochs": 8,
+    "training.eval_every": 8,
+    "training.learning_rate": 0.01,
+    "training.warmup_steps": 5,
+    "tree.degree": 3,
+    "tree.max_tokens": 2000,
+}
+READERS: dict[str, dict[str, Any]] = {
+    "cloze": {"objective": "cloze"},
+    "cloze of subwords": {"objective": "cloze", "tokens": "subword", "vocabulary": 600},
+    "facts": {},
+    "facts told to the decoder": {"cross_attention": True, "alike": False},
+    "trees": {"knowledge": "tree", "trees_a_step": 8},
+    "trees of subwords": {"knowledge": "tree", "tokens": "subword", "vocabulary": 600, "alike": False},
+}
+HISTORY = [3, 4, 5, 4, 6]
+CANDIDATES = np.array([7, 2, ITEMS - 1, 19])
+
+
+@pytest.fixture(scope="module", params=list(READERS))
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> T5Backend:
+    fitted = T5Backend(validate(T5Options, SMALL | READERS[request.param], "model"))
+    fitted.fit(chain_task(tmp_path_factory.mktemp("trained"), SETTINGS))
+    return fitted
+
+
+def knowledge_of(fitted: T5Backend) -> CompiledKnowledge:
+    state = fitted.fitted
+    found: CompiledKnowledge = state.assembler.knowledge if fitted.options.objective == "cloze" else state.knowledge
+    return found
+
+
+def without(trees: ItemTrees, lost: set[tuple[int, int]]) -> ItemTrees:
+    """The trees without ``(item, place in its tree)`` and what hangs below, put together item by item."""
+    indptr, rows, parents = [0], [], []
+    for item in range(trees.n_items):
+        first, number = int(trees.indptr[item]), {-1: -1}
+        for local in range(int(trees.indptr[item + 1]) - first):
+            above = int(trees.parent[first + local])
+            if (item, local) not in lost and above in number:
+                number[local] = len(number) - 1
+                rows.append(first + local)
+                parents.append(number[above])
+        indptr.append(len(rows))
+    kept = np.array(rows)
+    return ItemTrees(
+        np.array(indptr), trees.prompt[kept], np.array(parents, np.int32), trees.hop[kept], trees.dfs[kept]
+    )
+
+
+def really(fitted: T5Backend, case: Cases, lost: set[tuple[int, int]]) -> NDArray[np.float32]:
+    """Scores of the candidates with trees that lack triplets."""
+    whole = knowledge_of(fitted).trees
+    fitted.use_trees(lambda trees: without(trees, lost))
+    scores = fitted.score(case)[0, CANDIDATES]
+    fitted.use_trees(lambda trees: whole)
+    return scores
+
+
+def case_of(history: list[int] = HISTORY) -> Cases:
+    return Cases.of(Histories.of([history]))
+
+
+def places(fitted: T5Backend, found: Triplets) -> list[tuple[int, int]]:
+    """Item and place in its tree of each triplet, found by its sentence; the ring tells no sentence twice an item."""
+    knowledge = knowledge_of(fitted)
+    trees = knowledge.trees
+    pairs = []
+    for item, text in zip(found.item.tolist(), found.text, strict=True):
+        own = [knowledge.texts[p] for p in trees.prompt[trees.indptr[item] : trees.indptr[item + 1]]]
+        assert own.count(text) == 1
+        pairs.append((item, own.index(text)))
+    return pairs
+
+
+def test_it_can_explain(trained: T5Backend) -> None:
+    assert isinstance(trained, Explains)
+
+
+def test_each_triplet_taken_out_is_as_if_it_never_was(trained: T5Backend) -> None:
+    case = case_of()
+    found = trained.triplets(case, CANDIDATES)
+    assert len(found) > 20
+    assert set(HISTORY) <= set(found.item.tolist())
+    assert {1, 2} == set(found.hop.tolist())
+    gone = found.with_below(np.eye(len(found), dtype=bool))
+    assert (gone.sum(axis=1) > 1).any(), "some triplets bear others"
+    fast = trained.score_without(case, CANDIDATES, found, gone)
+    slow = np.stack([really(trained, case, {place}) for place in places(trained, found)])
+    np.testing.assert_allclose(fast, slow, atol=1e-4)
+    whole = trained.score(case)[0, CANDIDATES]
+    assert np.abs(fast - whole).max() > 1e-2, "and it matters"
+
+
+def test_sets_of_triplets(trained: T5Backend) -> None:
+    case = case_of()
+    found = trained.triplets(case, CANDIDATES)
+    draw = np.random.default_rng(1)
+    chosen = draw.random((6, len(found))) < 0.3
+    chosen[0], chosen[1] = False, True
+    fast = trained.score_without(case, CANDIDATES, found, found.with_below(chosen))
+    told = places(trained, found)
+    slow = np.stack([really(trained, case, {told[t] for t in np.flatnonzero(row)}) for row in chosen])
+    np.testing.assert_allclose(fast, slow, atol=1e-4)
+    np.testing.assert_allclose(fast[0], trained.score(case)[0, CANDIDATES], atol=1e-5)
+
+
+def test_nothing_is_changed_by_asking(trained: T5Backend) -> None:
+    case = case_of()
+    before = trained.score(case)
+    found = trained.triplets(case, CANDIDATES)
+    trained.score_without(case, CANDIDATES, found, np.ones((1, len(found)), dtype=bool))
+    np.testing.assert_array_equal(trained.score(case), before)
+
+
+def test_a_history_without_knowledge(trained: T5Backend) -> None:
+    """The last item is linked to nothing."""
+    case, candidates = case_of([ITEMS - 1]), np.array([ITEMS - 1])
+    found = trained.triplets(case, candidates)
+    assert len(found) == 0
+    scores = trained.score_without(case, candidates, found, np.zeros((2, 0), dtype=bool))
+    np.testing.assert_allclose(scores, np.repeat(trained.score(case)[:, candidates], 2, axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["cloze", "trees"])
+def test_what_the_budget_left_out_stays_out(tmp_path: Path, name: str) -> None:
+    fitted = T5Backend(validate(T5Options, SMALL | READERS[name], "model"))
+    fitted.fit(chain_task(tmp_path, SETTINGS | {"tree.max_tokens": 20 if name == "trees" else 60}))
+    case, trees = case_of(), knowledge_of(fitted).trees
+    found = fitted.triplets(case, CANDIDATES)
+    borne = set(found.item.tolist())
+    size = {item: int(np.diff(trees.indptr)[item]) for item in borne}
+    assert 0 < len(found) < sum(size.values())
+    fast = fitted.score_without(case, CANDIDATES, found, np.ones((1, len(found)), dtype=bool))
+    slow = really(
+        fitted,
+        case,
+        {(item, place) for item in {*HISTORY, *borne} for place in range(int(np.diff(trees.indptr)[item]))},
+    )
+    np.testing.assert_allclose(fast[0], slow, atol=1e-4)
