@@ -24,11 +24,13 @@ _HOME = {
     "Segment": "kptoolkit.prompts",
     "TemplatePack": "kptoolkit.prompts",
     "evaluate": "kptoolkit.pipeline",
+    "explain": "kptoolkit.explanations",
     "fit": "kptoolkit.pipeline",
     "load": "kptoolkit.pipeline",
     "load_config": "kptoolkit.config",
     "read_interactions": "kptoolkit.data.interactions",
     "register": "kptoolkit.models",
+    "write_back": "kptoolkit.explanations",
 }
 __all__ = [*_HOME, "__version__"]
 
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from kptoolkit.data.interactions import Interactions as Interactions
     from kptoolkit.data.interactions import read_interactions as read_interactions
     from kptoolkit.errors import KptoolError as KptoolError
+    from kptoolkit.explanations import explain as explain
+    from kptoolkit.explanations import write_back as write_back
     from kptoolkit.graph import Graph as Graph
     from kptoolkit.graph import Neighbourhoods as Neighbourhoods
     from kptoolkit.models import Backend as Backend

@@ -172,6 +172,8 @@ class EvaluationConfig(Section):
     """Beams of beam search."""
     resamples: int = Field(default=2000, ge=100)
     """Bootstrap resamples and sign flips behind intervals and paired tests."""
+    explained: int = Field(default=100, ge=1)
+    """Cases of ``evaluate --explain``, a fixed sample."""
 
 
 class RunConfig(Section):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from kptoolkit import metrics
@@ -26,8 +25,10 @@ from kptoolkit.evaluation.controls import CONTROLS, unchanged
 from kptoolkit.evaluation.manifest import MANIFEST, Manifest, write_json
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.evaluation.ranking import evaluate as rank_cases
+from kptoolkit.evaluation.reasons import explaining
 from kptoolkit.evaluation.significance import compare
 from kptoolkit.evaluation.table import Evaluation, Row
+from kptoolkit.explanations import with_faithfulness
 from kptoolkit.graph import Graph
 from kptoolkit.models import Backend, FitResult, FitTask, backend_class, processes
 from kptoolkit.progress import ProgressCallback, silent
@@ -45,6 +46,7 @@ from kptoolkit.run import (
     put_in_place,
     save_beside,
     seal,
+    write_per_user,
 )
 
 TRAINING, CHECKPOINTS = "training.json", "checkpoints"
@@ -232,6 +234,7 @@ def evaluate(
     split: str = "test",
     controls: Sequence[str] = (),
     beam: bool = False,
+    explain: bool = False,
     progress: ProgressCallback = silent,
 ) -> Evaluation:
     """Rank the full catalogue for every case, beside popularity and item-kNN, and write what was found into the run.
@@ -244,9 +247,15 @@ def evaluate(
         controls: Names from :data:`kptoolkit.evaluation.controls.CONTROLS` to train anew and rank; with any, the
             trained model with its knowledge taken away (reliance) is ranked too.
         beam: Rank by beam search too: what it does not find has no rank, so it gives no MRR.
+        explain: Measure too whether the triplets named for a recommendation carry it.
         progress: Told about every ranking.
+
+    Raises:
+        InputError: With ``explain``, the backend cannot say which triplets mattered.
     """
     config, items = run.config, len(run.catalogue)
+    if explain:
+        explaining(run.backend)
     cases = run.split.test if split == "test" else run.split.valid
     rankings: dict[str, Ranking] = {}
 
@@ -270,8 +279,10 @@ def evaluate(
             rank("reliance", reliance.score)
             notes.append("reliance: the trained model with its knowledge taken away, not trained anew")
     result = _compared(run, split, rankings, tuple(notes))
+    if explain:
+        result = with_faithfulness(result, run, cases, progress)
     write_json(run.folder / f"metrics-{split}.json", result.to_json())
-    _write_per_user(run, split, rankings)
+    write_per_user(run, split, rankings)
     return result
 
 
@@ -307,21 +318,6 @@ def _compared(run: Run, split: str, rankings: Mapping[str, Ranking], notes: tupl
         difference, p_value = (None, None) if against is None else (against.difference, against.p_value)
         rows.append(Row(line.name, figures, interval, difference, p_value))
     return Evaluation(str(run.folder), split, len(rankings[name]), len(run.catalogue), tuple(rows), notes)
-
-
-def _write_per_user(run: Run, split: str, rankings: Mapping[str, Ranking]) -> None:
-    first = next(iter(rankings.values()))
-    frame = pd.DataFrame(
-        {
-            "user_id": [str(user) for user in run.interactions.user_ids[first.user]],
-            "target": [str(item) for item in run.catalogue.item_ids[first.targets]],
-            **{f"rank: {name}": ranking.ranks for name, ranking in rankings.items()},
-        }
-    )
-    path = run.folder / f"per-user-{split}.parquet"
-    beside = path.with_name(f".{path.name}.tmp")
-    frame.to_parquet(beside)
-    beside.replace(path)
 
 
 def _begin(folder: Path, config: Config, *, resume: bool, overwrite: bool) -> tuple[Manifest, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from kptoolkit.data.prepare import split_of
 from kptoolkit.data.splits import Cases, Histories, Split
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.evaluation.manifest import Manifest
+from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.models import Backend, backend_class
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
@@ -145,20 +146,24 @@ class Run:
             InputError: Neither or both of ``user`` and ``items``, no history, ``k`` below 1, or ``beam`` with
                 ``with_seen``: beam search never offers items of the history.
         """
-        if (user is None) == (items is None):
-            raise InputError("give either a user or a list of items")
         _check_k(k)
         if beam and with_seen:
             raise InputError("beam search never offers items of the history; leave out beam or with_seen")
-        history = self.interactions.history_of(user) if user is not None else self.catalogue.rows_of(items or [])
-        if len(history) == 0:
-            raise InputError("the history is empty; give at least one item")
-        number = -1 if user is None else self.interactions.user_number(user)
-        cases = self._cases(Histories.of([history.tolist()]), np.array([number]))
+        cases = self.case_of(user, items)
         if beam:
             return self._beam(cases, k)
         best, scores = top_k(self.backend.score(cases), cases, k, with_seen=with_seen)
         return self._frame(best[0], scores[0])
+
+    def case_of(self, user: str | None = None, items: Sequence[str] | None = None) -> Cases:
+        """The one case that :meth:`recommend` asks; arguments and errors as there."""
+        if (user is None) == (items is None):
+            raise InputError("give either a user or a list of items")
+        history = self.interactions.history_of(user) if user is not None else self.catalogue.rows_of(items or [])
+        if len(history) == 0:
+            raise InputError("the history is empty; give at least one item")
+        number = -1 if user is None else self.interactions.user_number(user)
+        return self._cases(Histories.of([history.tolist()]), np.array([number]))
 
     def recommend_all(
         self, path: str | Path, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = silent
@@ -173,27 +178,33 @@ class Run:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        _check_k(k)
-        path, interactions = Path(path), self.interactions
+        path = Path(path)
         if not path.parent.is_dir():
             raise InputError(f"cannot write {path}: there is no folder {path.parent}")
         beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        users, chunk = len(interactions.user_ids), self.config.evaluation.batch_size
         writer = None
         try:
-            for first in range(0, users, chunk):
-                numbers = list(range(first, min(first + chunk, users)))
-                frame = self._chunk(numbers, k, with_seen=with_seen)
+            for frame in self.chunks(k, with_seen=with_seen, progress=progress):
                 table = pa.Table.from_pandas(frame, preserve_index=False)
                 writer = writer or pq.ParquetWriter(beside, table.schema)
                 writer.write_table(table)
-                progress(ProgressEvent("recommend", numbers[-1] + 1, users, "users"))
             if writer is not None:
                 writer.close()
                 beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
-        return users
+        return len(self.interactions.user_ids)
+
+    def chunks(
+        self, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = silent
+    ) -> Iterator[pd.DataFrame]:
+        """The ``k`` best items of every user, some users at a time; columns as in :meth:`recommend_all`."""
+        _check_k(k)
+        users, size = len(self.interactions.user_ids), self.config.evaluation.batch_size
+        for first in range(0, users, size):
+            numbers = list(range(first, min(first + size, users)))
+            yield self._chunk(numbers, k, with_seen=with_seen)
+            progress(ProgressEvent("recommend", numbers[-1] + 1, users, "users"))
 
     def _cases(self, histories: Histories, users: NDArray[np.int64]) -> Cases:
         return Cases.of(histories, user=(users if self._own_users else np.full(len(users), -1)).astype(np.int32))
@@ -267,6 +278,22 @@ def seal(folder: Path, manifest: Manifest) -> None:
     manifest.seal(folder, [path for path in parts if path.exists()])
     manifest.status = "finished"
     manifest.write(folder)
+
+
+def write_per_user(run: Run, split: str, rankings: Mapping[str, Ranking]) -> None:
+    """Write the rank that every model gave every target to ``per-user-SPLIT.parquet``."""
+    first = next(iter(rankings.values()))
+    frame = pd.DataFrame(
+        {
+            "user_id": [str(user) for user in run.interactions.user_ids[first.user]],
+            "target": [str(item) for item in run.catalogue.item_ids[first.targets]],
+            **{f"rank: {name}": ranking.ranks for name, ranking in rankings.items()},
+        }
+    )
+    path = run.folder / f"per-user-{split}.parquet"
+    beside = path.with_name(f".{path.name}.tmp")
+    frame.to_parquet(beside)
+    beside.replace(path)
 
 
 def top_k(

@@ -19,6 +19,9 @@ def evaluate(
     split: Annotated[Literal["test", "valid"], typer.Option("--split", help="Which cases.")] = "test",
     controls: Annotated[bool, typer.Option("--controls", help="Train and rank the controls too.")] = False,
     beam: Annotated[bool, typer.Option("--beam", help="Rank by beam search too; gives no MRR.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Measure whether the triplets named for a recommendation carry it.")
+    ] = False,
 ) -> None:
     """Rank the full catalogue for every case, beside popularity and item-kNN, with intervals and paired tests."""
     from kptoolkit import pipeline
@@ -29,9 +32,11 @@ def evaluate(
     results = []
     for folder in runs:
         with session.progress() as progress:
-            results.append(
-                pipeline.evaluate(Run.load(folder), split=split, controls=chosen, beam=beam, progress=progress)
+            loaded = Run.load(folder)
+            result = pipeline.evaluate(
+                loaded, split=split, controls=chosen, beam=beam, explain=explain, progress=progress
             )
+            results.append(result)
     if session.json:
         session.emit([result.to_json() for result in results])
         return

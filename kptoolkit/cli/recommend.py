@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kptoolkit.cli import reasons
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
 from kptoolkit.config import GRAPH_DATA
@@ -27,7 +28,7 @@ def recommend(
         str | None,
         typer.Option("--items", help="A history: item ids or exact names with commas between, oldest first."),
     ] = None,
-    all_users: Annotated[bool, typer.Option("--all-users", help="Every user; needs --output.")] = False,
+    all_users: Annotated[bool, typer.Option("--all-users", help="Every user; needs --output or --write-back.")] = False,
     data: Annotated[
         Path | None,
         typer.Option("--data", help="Histories to use instead of those of the run; graph: for the graph's."),
@@ -36,14 +37,24 @@ def recommend(
     k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
     with_seen: Annotated[bool, typer.Option("--with-seen", help="Items of the history may return.")] = False,
     beam: Annotated[bool, typer.Option("--beam", help="Beam search instead of ranking the catalogue.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which triplets mattered, and show paths of the graph.")
+    ] = False,
+    write_back: Annotated[
+        bool, typer.Option("--write-back", help="Write what is recommended into the graph, in the place of what was.")
+    ] = False,
 ) -> None:
-    """Recommend the next items for a user, for a history, or for all users."""
+    """Recommend the next items for a user, for a history, or for all users; say why; write it into the graph."""
     if sum((user is not None, items is not None, all_users)) != 1:
         raise InputError("give one of --user, --items and --all-users")
-    if all_users != (output is not None):
-        raise InputError("--all-users and --output FILE.parquet belong together")
-    if beam and (all_users or with_seen):
-        raise InputError("--beam goes with --user or --items, and without --with-seen")
+    if (output is not None and not all_users) or (all_users and output is None and not write_back):
+        raise InputError("--all-users and --output FILE.parquet belong together, or --all-users and --write-back")
+    if beam and (all_users or with_seen or explain or write_back):
+        raise InputError("--beam goes with --user or --items, and without --with-seen, --explain and --write-back")
+    if explain and all_users:
+        raise InputError("--explain goes with --user or --items: it explains one history at a time")
+    if write_back and items is not None:
+        raise InputError("--write-back goes with --user or --all-users: a history has no user to write for")
     from kptoolkit.run import Run
 
     loaded = Run.load(run)
@@ -51,20 +62,28 @@ def recommend(
         session.say(loaded.notice)
     if data is not None:
         loaded = loaded.with_interactions(_read(session, loaded, data))
+    answer: dict[str, Any] = {}
     if output is not None:
         with session.progress() as progress:
             users = loaded.recommend_all(output, k, with_seen=with_seen, progress=progress)
-        if session.json:
-            session.emit({"users": users, "k": k, "output": str(output)})
-        else:
+        answer = {"users": users, "k": k, "output": str(output)}
+        if not session.json:
             session.say(f"{users:,} users written to {output}")
+    if write_back:
+        answer["written"] = reasons.write_back(session, loaded, user, k, with_seen=with_seen)
+    if all_users:
+        if session.json:
+            session.emit(answer)
         return
     history = None if items is None else split_names(items, loaded.catalogue.holds)
+    title = f"Next for {user}" if user is not None else "Next after " + ", ".join(history or [])
+    if explain:
+        reasons.explain(session, loaded, title, user, history, k, with_seen=with_seen)
+        return
     frame = loaded.recommend(user, history, k, with_seen=with_seen, beam=beam)
     if session.json:
         session.emit(frame.to_dict(orient="records"))
         return
-    title = f"Next for {user}" if user is not None else "Next after " + ", ".join(history or [])
     session.table(title, ["rank", "item", "title", "score"], frame.values.tolist(), caption=loaded.notice)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -44,6 +45,13 @@ class Manifest:
     machine: dict[str, Any] = field(default_factory=lambda: machine())
     started: float = field(default_factory=time.time)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Names the training, wherever its folder stands: the day it began, and a hash of that moment and settings."""
+        known = json.dumps([self.started, self.settings], sort_keys=True, default=_plain)
+        day = time.strftime("%Y-%m-%d", time.gmtime(self.started))
+        return f"{day}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` into ``folder``, beside and then renamed."""

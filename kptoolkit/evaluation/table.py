@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from kptoolkit.evaluation.reasons import Faithfulness
+
 
 @dataclass(frozen=True)
 class Row:
@@ -37,6 +39,7 @@ class Evaluation:
         items: Catalogue size.
         rows: The run first.
         notes: What a reader must know of the figures.
+        faithfulness: Whether the triplets named for a recommendation carry it, if that was asked.
     """
 
     run: str
@@ -45,7 +48,9 @@ class Evaluation:
     items: int
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    faithfulness: Faithfulness | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON-able values."""
-        return asdict(self)
+        fields = asdict(self)
+        return fields if self.faithfulness is not None else {k: v for k, v in fields.items() if k != "faithfulness"}

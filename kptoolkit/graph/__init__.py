@@ -15,6 +15,7 @@ _HOME = {
     "GraphStore": "store",
     "ItemRef": "graph",
     "LoadReport": "report",
+    "GraphPath": "paths",
     "MemorySource": "readers",
     "Neighbourhoods": "neighbourhoods",
     "TripleSource": "readers",
@@ -24,6 +25,7 @@ __all__ = [
     "FileSource",
     "Graph",
     "GraphItems",
+    "GraphPath",
     "GraphStore",
     "ItemRef",
     "LoadReport",
@@ -36,6 +38,7 @@ __all__ = [
 if TYPE_CHECKING:
     from kptoolkit.graph.graph import Graph, GraphItems, ItemRef
     from kptoolkit.graph.neighbourhoods import Neighbourhoods
+    from kptoolkit.graph.paths import GraphPath
     from kptoolkit.graph.readers import FileSource, MemorySource, TripleSource, open_source
     from kptoolkit.graph.report import LoadReport
     from kptoolkit.graph.store import GraphStore

@@ -17,8 +17,10 @@ from kptoolkit.graph.embedded import EmbeddedStore
 from kptoolkit.graph.fetch import cache_key, cached, fetch
 from kptoolkit.graph.names import lowered, nearest_names
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.graph.paths import LONGEST, GraphPath, PathFinder
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.readers import TripleSource
+from kptoolkit.graph.recommendations import Recommendation, Written, write_recommendations
 from kptoolkit.graph.report import LoadReport, Mode
 from kptoolkit.graph.store import EMBEDDED, GraphStore, checked_uri
 from kptoolkit.graph.survey import Survey
@@ -285,6 +287,46 @@ class Graph:
         if cache is not None:
             found.save(cache / key)
         return found
+
+    def paths(
+        self, sources: Sequence[str], targets: Sequence[str], *, hops: int = LONGEST, limit: int = 2
+    ) -> list[list[GraphPath]]:
+        """The shortest paths from any of some entities to each of others, through no node beyond ``max_degree``.
+
+        Args:
+            sources: Entity ids; of equally good paths those from an earlier source come first.
+            targets: Entity ids.
+            hops: Longest path, at most 4 relationships.
+            limit: Paths a target.
+
+        Returns:
+            For each target paths of one length, those through the rarest nodes first; none where there are none.
+
+        Raises:
+            GraphError: The graph cannot be reached.
+            QueryFileError: The hop query is refused or its rows lack a column.
+        """
+        config = self.config
+        finder = PathFinder(
+            self.store, self.queries, max_degree=config.max_degree, cap=config.cap, frontier=config.frontier
+        )
+        return finder.find(sources, targets, hops=hops, limit=limit)
+
+    def write_recommendations(self, run: str, rows: Sequence[Recommendation]) -> Written:
+        """Write ``(:User)-[:RECOMMENDED {run, rank, score}]->(:Item)``; again, and the same relationships are there.
+
+        What the run recommended to these users before is replaced; users that are missing are added. Knowledge, degrees
+        and the fingerprint stay as they are.
+
+        Args:
+            run: Id of the run.
+            rows: All recommendations of each user that is mentioned.
+
+        Raises:
+            LoadError: The graph took fewer than were sent.
+            GraphError: The graph cannot be reached or refuses to be written.
+        """
+        return write_recommendations(self.store, self.queries, run, rows, self.config.batch_size)
 
     def _nearest(self, name: str) -> list[str]:
         """Names of items most like ``name``; of entities when there are no items."""

@@ -508,3 +508,30 @@ class GraphStoreSuite:
             before = graph.counts(), graph.fingerprint()
         with make_graph() as graph:
             assert (graph.counts(), graph.fingerprint()) == before
+
+    def test_paths_are_the_shortest_and_true(self, loaded: Graph) -> None:
+        """Of one length, through nodes that are no hubs, by triples of the graph, whichever way they are stored."""
+        sources, targets = ["film:30", "film:1"], ["film:2", "person:2", "8", "film:30", "lonely", "nobody"]
+        found = loaded.paths(sources, targets, limit=3)
+        assert [[len(path) for path in paths] for paths in found] == [[1, 1, 1], [1], [], [], [], []]
+        assert {path.triples for path in found[0]} == {(("film:2", r, "film:1"),) for r in ODD_RELATIONS[:3]}
+        assert found[1][0].names[1] == small_world().names_["person:2"]
+        known = {tuple(map(str, triple)) for triple in small_world().triples_}
+        for path in loaded.paths(["person:0"], ["genre:drama", "person:1", "😀 astral"]):
+            assert path
+            assert set(path[0].triples) <= known
+        assert [len(p) for p in loaded.paths(["film:30"], ["film:31"], limit=1)[0]] == [2], "by their genre"
+        loaded.config = loaded.config.model_copy(update={"max_degree": HUB_SIZE - 1})
+        assert loaded.paths(["film:30"], ["film:31"]) == [[]], "which is a hub now"
+        assert [len(p) for p in loaded.paths(["film:30"], ["genre:drama"])[0]] == [1], "and may stand at the end"
+
+    def test_users_are_in_no_path(self, loaded: Graph) -> None:
+        """Interactions and recommendations are no knowledge."""
+        write = loaded.store.write
+        write(
+            "MATCH (a:Item {item_id: '1'}) MATCH (b:Item {item_id: '9'}) CREATE (a)<-[:INTERACTED]-(:User {id: 'u'}), "
+            "(b)<-[:RECOMMENDED]-(:User {id: 'v'})",
+            {},
+        )
+        write("MATCH (u:User {id: 'u'}) MATCH (b:Item {item_id: '9'}) CREATE (u)-[:RECOMMENDED]->(b)", {})
+        assert loaded.paths(["film:1"], ["lonely"]) == [[]]

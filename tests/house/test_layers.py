@@ -21,6 +21,7 @@ ROWS = (
     ("models",),
     ("evaluation",),
     ("run",),
+    ("explanations",),
     ("pipeline",),
     ("serve", "studies"),
     ("cli",),

@@ -1,0 +1,7 @@
+// Adds what a run recommends.
+// parameters: run, rows
+// columns: none
+UNWIND $rows AS row
+MATCH (u:User {id: row.user})
+MATCH (i:Item {item_id: row.item})
+CREATE (u)-[:RECOMMENDED {run: $run, rank: row.rank, score: row.score, source: 'kptool'}]->(i)

@@ -1,0 +1,202 @@
+"""Why an item is recommended, what is written back, and whether the named triplets carry the score."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from servers.neo4j_server import Neo4jServer
+from worlds.ring import load_graph
+
+from kptoolkit import evaluate, explain, write_back
+from kptoolkit.config import Config, GraphConfig
+from kptoolkit.errors import InputError, UnknownNameError
+from kptoolkit.evaluation import reasons
+from kptoolkit.evaluation.reasons import drops, faithfulness
+from kptoolkit.graph import Graph, open_source
+from kptoolkit.prompts import TemplatePack
+from kptoolkit.run import PACK, Run
+from kptoolkit.testing.worlds import USERS
+
+pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+Row = tuple[str, str, str, int, float]
+
+
+@pytest.fixture(scope="module", params=[pytest.param("neo4j", marks=pytest.mark.graph), "embedded"])
+def graph(request: pytest.FixtureRequest, world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
+    if request.param == "neo4j":
+        server: Neo4jServer = request.getfixturevalue("neo4j_server")
+        server.clear()
+        access = {"username": server.username, "password": server.password, "database": server.database}
+        opened = Graph.open(server.uri, **access, config=GraphConfig())
+        opened.load(open_source([world]), interactions=True)
+    else:
+        opened = Graph.open(load_graph(world, tmp_path_factory.mktemp("written") / "kg"), config=GraphConfig())
+    with opened:
+        yield opened
+
+
+def written(graph: Graph) -> list[Row]:
+    found = graph.store.read(
+        "MATCH (u:User)-[r:RECOMMENDED]->(i:Item) "
+        "RETURN r.run AS run, u.id AS user, i.item_id AS item, r.rank AS rank, r.score AS score",
+        {},
+    )
+    return sorted(map(tuple, found.rows))
+
+
+def test_reasons_and_paths(run: Run, graph: Graph) -> None:
+    ranked = run.recommend("u01", k=4)
+    found = explain(run, "u01", k=4, graph=graph)
+    assert [(entry.rank, entry.item_id, entry.title) for entry in found] == list(
+        ranked[["rank", "item_id", "title"]].itertuples(index=False, name=None)
+    )
+    np.testing.assert_allclose([entry.score for entry in found], ranked["score"], rtol=1e-6)
+    history = {str(run.catalogue.item_ids[row]) for row in run.interactions.history_of("u01")}
+    triples = {(head, relation, tail) for head, relation, tail in stored(graph)}
+    pack = TemplatePack.load(run.folder / PACK)
+    for entry in found:
+        assert 0 < len(entry.triplets) <= 3
+        assert [r.drop for r in entry.triplets] == sorted((r.drop for r in entry.triplets), reverse=True)
+        assert entry.triplets[-1].drop > 0
+        assert {r.item_id for r in entry.triplets} <= history, "cloze reads the history's facts"
+        assert entry.paths is not None
+        assert len({path.sentences for path in entry.paths}) == len(entry.paths)
+        for path in entry.paths:
+            assert set(path.triples) <= triples
+            assert path.item_id in history
+            assert len(path.sentences) == len(path.triples) <= 4
+    assert any(entry.paths for entry in found)
+    path = next(path for entry in found for path in entry.paths or ())
+    names = dict(graph.store.read("MATCH (n:Entity) RETURN n.id AS id, n.name AS name", {}).rows)
+    head, relation, tail = path.triples[0]
+    either = {pack.sentence(names[head], relation, names[tail], inverse=inverse) for inverse in (False, True)}
+    assert path.sentences[0] in either
+
+
+def stored(graph: Graph) -> list[list[str]]:
+    query = "MATCH (h:Entity)-[r]->(t:Entity) RETURN h.id, coalesce(r.relation, type(r)), t.id"
+    return [list(row) for row in graph.store.read(query, {}).rows]
+
+
+def test_the_drop_is_that_of_the_model(run: Run) -> None:
+    (first,) = explain(run, "u02", k=1)
+    assert first.paths is None, "no graph was asked"
+    row = np.array([run.catalogue.resolve(first.item_id)])
+    case, backend = run.case_of("u02"), run.backend
+    found, fall = drops(backend, case, row)  # type: ignore[arg-type]
+    best = int(fall[:, 0].argmax())
+    assert first.triplets[0].text == found.text[best]
+    gone = found.with_below(np.eye(len(found), dtype=bool)[best : best + 1])
+    without = backend.score_without(case, row, found, gone)[0, 0]  # type: ignore[attr-defined]
+    assert first.triplets[0].drop == pytest.approx(first.score - without, abs=1e-4)
+
+
+def test_a_history_of_names_is_explained(run: Run) -> None:
+    found = explain(run, items=["i01", "i02"], k=2, triplets=1)
+    assert [len(entry.triplets) for entry in found] <= [1, 1]
+    with pytest.raises(UnknownNameError):
+        explain(run, "nobody", k=1)
+    with pytest.raises(InputError, match="either a user or"):
+        explain(run)
+
+
+def test_a_backend_that_cannot_explain(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(type(run.backend), "score_without")
+    for asked in (lambda: explain(run, "u01"), lambda: evaluate(run, explain=True)):
+        with pytest.raises(InputError, match="backend 't5' cannot say which triplets mattered; leave out --explain"):
+            asked()
+
+
+def test_written_back_twice_is_written_once(run: Run, graph: Graph) -> None:
+    graph.store.write("MATCH (:User)-[r:RECOMMENDED]->(:Item) DELETE r", {})
+    degrees = "MATCH (n:Entity) RETURN n.id AS id, n.degree AS degree ORDER BY id"
+    before = (graph.fingerprint(), graph.counts(), graph.store.read(degrees, {}).rows)
+    around = graph.neighbourhoods(["e1", "e5"], 2)
+    said = write_back(run, graph, k=3)
+    assert (said.users, said.recommendations, said.left_out) == (USERS, 3 * USERS, 0)
+    once = written(graph)
+    ranked = run.recommend("u07", k=3)
+    expected = [
+        (run.manifest.id, "u07", item, rank, pytest.approx(score))
+        for item, rank, score in ranked[["item_id", "rank", "score"]].itertuples(index=False, name=None)
+    ]
+    assert [row for row in once if row[1] == "u07"] == sorted(expected, key=lambda row: row[:3])
+    write_back(run, graph, k=3)
+    assert written(graph) == once
+    assert (graph.fingerprint(), graph.counts(), graph.store.read(degrees, {}).rows) == before
+    assert graph.neighbourhoods(["e1", "e5"], 2).far.tolist() == around.far.tolist()
+
+
+def test_one_user_is_replaced_and_other_runs_stay(run: Run, graph: Graph) -> None:
+    write_back(run, graph, k=3)
+    graph.store.write(
+        "MATCH (u:User {id: 'u07'}) MATCH (i:Item {item_id: 'i01'}) "
+        "CREATE (u)-[:RECOMMENDED {run: 'theirs', rank: 1, score: 1.0}]->(i)",
+        {},
+    )
+    said = write_back(run, graph, "u07", k=1)
+    assert (said.users, said.recommendations) == (1, 1)
+    of = [row for row in written(graph) if row[1] == "u07"]
+    assert sorted((row[0], row[3]) for row in of) == [(run.manifest.id, 1), ("theirs", 1)]
+    assert len([row for row in written(graph) if row[1] == "u08"]) == 3
+
+
+def test_items_that_the_graph_lacks_are_left_out(run: Run, graph: Graph) -> None:
+    (item,) = run.recommend("u09", k=1)["item_id"]
+    graph.store.write("MATCH (i:Item {item_id: $item}) SET i.item_id = 'away'", {"item": item})
+    try:
+        said = write_back(run, graph, "u09", k=2)
+    finally:
+        graph.store.write("MATCH (i:Item {item_id: 'away'}) SET i.item_id = $item", {"item": item})
+    assert (said.recommendations, said.left_out) == (1, 1)
+    assert [row[3] for row in written(graph) if row[1] == "u09"] == [2]
+
+
+def test_replacing_the_graph_takes_recommendations_away(run: Run, world: Path, tmp_path: Path) -> None:
+    with Graph.open(load_graph(world, tmp_path / "kg"), config=GraphConfig()) as graph:
+        write_back(run, graph, "u01", k=2)
+        graph.load(open_source([world]), mode="replace")
+        assert written(graph) == []
+        assert graph.counts()["items"] == len(run.catalogue)
+
+
+def test_named_triplets_carry_more_than_random_ones(run: Run) -> None:
+    found = faithfulness(run.backend, run.split.test, sample=20, resamples=200)
+    assert found.cases + found.left_out == 20
+    assert found.difference == pytest.approx(found.named - found.random)
+    assert found.named > found.random
+    assert found.interval[0] <= found.difference <= found.interval[1]
+    assert found.gone_named >= found.triplets
+    assert found == faithfulness(run.backend, run.split.test, sample=20, resamples=200), "the same seed says the same"
+    few = faithfulness(run.backend, run.split.test, triplets=500, sample=3, resamples=200)
+    assert (few.cases, few.left_out, few.named) == (0, 3, 0.0)
+
+
+def test_random_triplets_fare_no_better_than_random_ones(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were the named ones drawn by lot, the figure would be about zero."""
+
+    def by_lot(backend: Any, case: Any, candidates: Any) -> Any:
+        found = backend.triplets(case, candidates)
+        return found, np.random.default_rng(len(found)).random((len(found), 1)).astype(np.float32)
+
+    true = faithfulness(run.backend, run.split.test, sample=20, resamples=200)
+    monkeypatch.setattr(reasons, "drops", by_lot)
+    lot = faithfulness(run.backend, run.split.test, sample=20, resamples=200)
+    assert abs(lot.difference) < true.difference / 2
+
+
+def test_the_evaluation_says_it(own_run: Path) -> None:
+    result = evaluate(Run.load(own_run), split="valid", explain=True)
+    assert result.faithfulness is not None
+    assert result.faithfulness.note in result.notes
+    kept = json.loads((own_run / "metrics-valid.json").read_text())
+    assert kept["faithfulness"]["difference"] == result.faithfulness.difference
+
+
+def test_settings_say_how_many_cases(configure: Callable[..., Config]) -> None:
+    assert configure().evaluation.explained == 100
