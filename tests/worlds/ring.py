@@ -25,6 +25,7 @@ SMALL: dict[str, Any] = {
     "training.warmup_steps": 5,
     "evaluation.resamples": 200,
     "evaluation.beams": 5,
+    "evaluation.explained": 10,
     "tree.degree": 2,
     "model.objective": "cloze",
     "model.d_model": 16,
