@@ -10,7 +10,7 @@ reads a few items and a budget of tokens whatever there is, so that it is measur
 from __future__ import annotations
 
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import harness
+from benchmarks.load_client import peak_of
 from benchmarks.settings import sequence_settings
 from benchmarks.worlds import Size, Stopwatch, fitted, synthetic
 from kptoolkit.errors import TrainingError
@@ -83,7 +84,7 @@ def point(bench: harness.Bench, given: dict[str, Any]) -> dict[str, Any]:
     top_k(backend.score(cases), cases, 20)
     users = bench.timed("users", lambda: top_k(backend.score(cases), cases, 20), 1 if bench.quick else 3)
     step = float(np.median([bench.cost(spent) for spent in watch.steps]))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+    memory = peak_of(os.getpid()) or float("nan")
     return {"objective": objective, **asdict(size), "step": step, "users": users / len(cases), "memory": memory}
 
 
