@@ -42,7 +42,7 @@ class Shell:
             return ""
         os.chdir(self.folder)
         if words[0] == "kptool":
-            called = CliRunner().invoke(app, words[1:], env=self.environment)
+            called = CliRunner().invoke(app, words[1:], env=self.environment | {"COLUMNS": "120"})
             code, printed = called.exit_code, called.output
         else:
             done = subprocess.run(
