@@ -50,6 +50,10 @@ class Variant:
     beside: str | None = None
     patch: Callable[[], AbstractContextManager[None]] = nullcontext
 
+    def changes_nothing(self, usual: Mapping[str, Any]) -> bool:
+        """Whether these settings are the usual ones anyway."""
+        return self.patch is nullcontext and {**usual, **self.change} == usual
+
 
 @contextmanager
 def _gates_fixed() -> Iterator[None]:
@@ -123,7 +127,7 @@ def measure(bench: harness.Bench) -> None:
         usual = _ALL | _BUDGET[data]
         for name in chosen:
             beside = VARIANTS[name].beside or "unchanged"
-            if beside == "unchanged" != name and usual | dict(VARIANTS[name].change) == usual and not _patched(name):
+            if name != "unchanged" and VARIANTS[name].changes_nothing(usual):
                 continue
             for needed in dict.fromkeys((beside, name)):
                 if needed not in found:
@@ -131,10 +135,6 @@ def measure(bench: harness.Bench) -> None:
             if name != beside:
                 report(bench, f"{data}, {name}", found[beside], found[name])
         bench.notes[f"{data}: trainings"] = {name: [vars(one) for one in each] for name, each in found.items()}
-
-
-def _patched(name: str) -> bool:
-    return VARIANTS[name].patch is not nullcontext
 
 
 def train(bench: harness.Bench, world: World, data: str, name: str, seed: int) -> Trained:

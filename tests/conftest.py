@@ -7,10 +7,11 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import hypothesis
 import pytest
-from servers.neo4j_server import Neo4jServer, NoServer, running_server
+from servers.neo4j_server import Installation, Neo4jServer, NoServer, running_server
 
 NO_SERVER = "no Neo4j for the tests"
 KEPT = ("KPTOOL_TEST_", "KPTOOL_DATA")
@@ -87,9 +88,23 @@ def neo4j_server(_neo4j: Neo4jServer | str) -> Neo4jServer:
     """
     if isinstance(_neo4j, Neo4jServer):
         return _neo4j
+    _without_neo4j(_neo4j)
+
+
+def _without_neo4j(why: object) -> NoReturn:
+    """Fail in continuous integration, skip elsewhere."""
     if os.environ.get("CI", "").lower() in {"true", "1"}:
-        pytest.fail(f"{NO_SERVER}: {_neo4j}", pytrace=False)
-    pytest.skip(f"{NO_SERVER}: {_neo4j}")
+        pytest.fail(f"{NO_SERVER}: {why}", pytrace=False)
+    pytest.skip(f"{NO_SERVER}: {why}")
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    """A Neo4j of the test's own, to be killed or to import into."""
+    try:
+        return Installation.make(tmp_path / "server")
+    except NoServer as error:
+        _without_neo4j(error)
 
 
 @pytest.fixture

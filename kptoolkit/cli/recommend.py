@@ -45,16 +45,8 @@ def recommend(
     ] = False,
 ) -> None:
     """Recommend the next items for a user, for a history, or for all users; say why; write it into the graph."""
-    if sum((user is not None, items is not None, all_users)) != 1:
-        raise InputError("give one of --user, --items and --all-users")
-    if (output is not None and not all_users) or (all_users and output is None and not write_back):
-        raise InputError("--all-users and --output FILE.parquet belong together, or --all-users and --write-back")
-    if beam and (all_users or with_seen or explain or write_back):
-        raise InputError("--beam goes with --user or --items, and without --with-seen, --explain and --write-back")
-    if explain and all_users:
-        raise InputError("--explain goes with --user or --items: it explains one history at a time")
-    if write_back and items is not None:
-        raise InputError("--write-back goes with --user or --all-users: a history has no user to write for")
+    _check_who(user, items, all_users, output, write_back)
+    _check_together(items, all_users, with_seen, beam, explain, write_back)
     from kptoolkit.run import Run
 
     loaded = Run.load(run)
@@ -74,7 +66,21 @@ def recommend(
     if all_users:
         if session.json:
             session.emit(answer)
-        return
+    else:
+        _one(session, loaded, user, items, k, with_seen, beam, explain)
+
+
+def _one(
+    session: Session,
+    loaded: Run,
+    user: str | None,
+    items: str | None,
+    k: int,
+    with_seen: bool,
+    beam: bool,
+    explain: bool,
+) -> None:
+    """Print the items for one user or history."""
     history = None if items is None else split_names(items, loaded.catalogue.holds)
     title = f"Next for {user}" if user is not None else "Next after " + ", ".join(history or [])
     if explain:
@@ -85,6 +91,24 @@ def recommend(
         session.emit(frame.to_dict(orient="records"))
         return
     session.table(title, ["rank", "item", "title", "score"], frame.values.tolist(), caption=loaded.notice)
+
+
+def _check_who(user: str | None, items: str | None, all_users: bool, output: Path | None, write_back: bool) -> None:
+    """Refuse a command that names nobody or several, or nowhere to put everybody's items."""
+    if sum((user is not None, items is not None, all_users)) != 1:
+        raise InputError("give one of --user, --items and --all-users")
+    if (output is not None and not all_users) or (all_users and output is None and not write_back):
+        raise InputError("--all-users and --output FILE.parquet belong together, or --all-users and --write-back")
+
+
+def _check_together(items: str | None, all_users: bool, with_seen: bool, beam: bool, explain: bool, back: bool) -> None:
+    """Refuse options that do not go together."""
+    if beam and (all_users or with_seen or explain or back):
+        raise InputError("--beam goes with --user or --items, and without --with-seen, --explain and --write-back")
+    if explain and all_users:
+        raise InputError("--explain goes with --user or --items: it explains one history at a time")
+    if back and items is not None:
+        raise InputError("--write-back goes with --user or --all-users: a history has no user to write for")
 
 
 def _read(session: Session, run: Run, data: Path) -> Interactions:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kptoolkit.data.knowledge import CompiledKnowledge, TokenPool
 from kptoolkit.data.samples import Batch
 from kptoolkit.errors import PromptTooLongError
-from kptoolkit.tree.runs import within
+from kptoolkit.graph.runs import within
 from kptoolkit.tree.visibility import ROOT, ROOT_PARENT
 
 

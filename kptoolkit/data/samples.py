@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool
 from kptoolkit.data.splits import Histories
 from kptoolkit.errors import InputError, PromptTooLongError
+from kptoolkit.graph.runs import within
 from kptoolkit.prompts import MppTemplate, Segment, Slot
-from kptoolkit.tree.runs import within
 from kptoolkit.tree.tokens import Tokenizer
 from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT, ROOT, ROOT_PARENT
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.graph.arrays import read_arrays, write_arrays
-from kptoolkit.graph.rows import Row, RowColumns
+from kptoolkit.graph.rows import Row, RowColumns, objects
+from kptoolkit.graph.runs import changes, pointers, ranks
 
 _ARRAYS = ("degrees", "indptr", "relation", "far", "forward", "dropped", "roots")
 
@@ -94,17 +95,17 @@ class Neighbourhoods:
         number = {entity: index for index, entity in enumerate(ids)}
         node_number = np.array([number[entity] for entity in columns.entities.values], np.int32)
         relations = sorted(columns.relations.values)
-        relation_number = np.argsort(np.argsort(_objects(columns.relations.values))).astype(np.int32)
+        relation_number = ranks(np.argsort(objects(columns.relations.values))).astype(np.int32)
         near, relation, far, forward = columns.joined()
         near, relation, far, forward = _sorted_distinct(
             node_number[near], relation_number[relation], node_number[far], forward
         )
         return cls(
-            ids=_objects(ids),
-            names=_objects([nodes[entity][0] for entity in ids]),
+            ids=objects(ids),
+            names=objects([nodes[entity][0] for entity in ids]),
             degrees=np.array([nodes[entity][1] for entity in ids], np.int64),
             relations=tuple(relations),
-            indptr=_indptr(near, len(ids)),
+            indptr=pointers(np.bincount(near, minlength=len(ids))),
             relation=relation,
             far=far,
             forward=forward,
@@ -168,7 +169,7 @@ class Neighbourhoods:
             names=self.names[nodes],
             degrees=self.degrees[nodes],
             relations=tuple(self.relations[index] for index in used),
-            indptr=_indptr(number[self.near[rows]], int(nodes.sum())),
+            indptr=pointers(np.bincount(number[self.near[rows]], minlength=int(nodes.sum()))),
             relation=relation.astype(np.int32),
             far=number[self.far[rows]],
             forward=self.forward[rows],
@@ -191,8 +192,8 @@ class Neighbourhoods:
         """
         arrays, extra = read_arrays(folder)
         return cls(
-            ids=_objects(extra["ids"]),
-            names=_objects(extra["names"]),
+            ids=objects(extra["ids"]),
+            names=objects(extra["names"]),
             relations=tuple(extra["relations"]),
             hops=extra["hops"],
             fingerprint=extra["fingerprint"],
@@ -205,17 +206,5 @@ def _sorted_distinct(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
     order = np.lexsort((forward, far, relation, near))
     near, relation, far, forward = near[order], relation[order], far[order], forward[order]
-    fresh = np.ones(len(order), np.bool_)
-    changed = [column[1:] != column[:-1] for column in (near, relation, far, forward)]
-    fresh[1:] = np.logical_or.reduce(changed)
+    fresh = changes(near, relation, far, forward)
     return near[fresh], relation[fresh], far[fresh], forward[fresh]
-
-
-def _indptr(near: NDArray[np.int32], nodes: int) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(np.bincount(near, minlength=nodes))]).astype(np.int64)
-
-
-def _objects(values: Sequence[str]) -> NDArray[Any]:
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array

@@ -141,13 +141,18 @@ def find_roles(schema: GraphSchema, distinct: Distinct) -> Roles:
     relations = _relations(ends, entities, events)
     item = _item_label(schema, labels, entities, ends) if events is None else _item_of(events, ends, labels)
     known = {label: _known(schema, label, distinct, notes) for label in dict.fromkeys([*entities, item])}
-    shared = frozenset(
+    shared = _borne_together(schema, entities)
+    return Roles(tuple(known[e] for e in entities), shared, known[item], relations, events, tuple(notes))
+
+
+def _borne_together(schema: GraphSchema, labels: Sequence[str]) -> frozenset[tuple[str, str]]:
+    """Pairs of labels that some node bears both."""
+    return frozenset(
         (one, other)
-        for at, one in enumerate(entities)
-        for other in entities[at + 1 :]
+        for at, one in enumerate(labels)
+        for other in labels[at + 1 :]
         if any({one, other} <= combination for combination in schema.nodes)
     )
-    return Roles(tuple(known[e] for e in entities), shared, known[item], relations, events, tuple(notes))
 
 
 def _take(name: str, what: str, notes: list[str]) -> bool:

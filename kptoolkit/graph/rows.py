@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kptoolkit.graph.runs import changes, ranks, since_change
+
 #: Near id, relation id, far id, and whether the near end is the head of the stored triple.
 Row = tuple[str, str, str, bool]
 
@@ -71,10 +73,10 @@ class RowColumns:
         direction = np.array(forward, np.int64)
         order = np.lexsort((direction, far_rank, kinds, near_rank))
         columns = [column[order] for column in (near_rank, kinds, far_rank, direction)]
-        near_rank, kinds, far_rank, direction = (column[_changes(columns)] for column in columns)
-        turn = _since(_changes([near_rank, kinds]))
+        near_rank, kinds, far_rank, direction = (column[changes(*columns)] for column in columns)
+        turn = since_change(near_rank, kinds)
         dealt = np.lexsort((far_rank, kinds, turn, near_rank))
-        turn[dealt] = _since(_changes([near_rank[dealt]]))
+        turn[dealt] = since_change(near_rank[dealt])
         kept = turn < cap
         left, count = np.unique(near_rank[~kept], return_counts=True)
         ends = self.entities.of(entities, near_rank[kept], far_rank[kept])
@@ -110,24 +112,13 @@ def deal(rows: Sequence[Row], cap: int) -> list[Row]:
 
 def _ordered(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """``(n,)`` rank of each text among the distinct ones, and these, ascending."""
-    array = np.empty(len(texts), object)
-    array[:] = texts
-    codes, distinct = pd.factorize(array)
+    codes, distinct = pd.factorize(objects(texts))
     order = sorted(range(len(distinct)), key=distinct.__getitem__)
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    return rank[codes], distinct[order]
+    return ranks(np.array(order, np.int64))[codes], distinct[order]
 
 
-def _changes(columns: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
-    """``(n,)`` whether a row differs from the one before it in any column; the first one does."""
-    changed = np.ones(len(columns[0]), np.bool_)
-    changed[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
-    return changed
-
-
-def _since(changed: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """``(n,)`` rows since the last change."""
-    places = np.arange(len(changed))
-    last: NDArray[np.int64] = places - np.maximum.accumulate(np.where(changed, places, 0)) if len(places) else places
-    return last
+def objects(values: Sequence[str]) -> NDArray[Any]:
+    """``(n,)`` texts as they are."""
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array

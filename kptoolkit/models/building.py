@@ -48,9 +48,7 @@ def build_tokenizer(
     if kind == "phrase" and options.checkpoint is not None:
         raise ConfigError("setting model.tokens: a checkpoint knows no phrase tokens; use auto or subword")
     if kind == "phrase" or (kind == "auto" and options.checkpoint is None):
-        texts = [part for t in templates for part in t.parts if isinstance(part, str)]
-        texts += [text for t in templates for text in (t.separator, t.last_separator)]
-        texts += [word for name in names for word in name.split()]
+        texts = [*_fragments(templates), *(word for name in names for word in name.split())]
         return PhraseTokenizer.build([] if words_only else source.pool, texts, items)
     if options.checkpoint is not None:
         try:
@@ -59,6 +57,12 @@ def build_tokenizer(
             raise ConfigError(_no_checkpoint(options.checkpoint, error)) from error
     texts = [prompt.text for prompt in source.pool] + [t.text for t in templates]
     return SubwordTokenizer.train([*texts, *map(str, source.catalogue.titles)], options.vocabulary)
+
+
+def _fragments(templates: tuple[MppTemplate, ...]) -> list[str]:
+    """The words of templates between their slots, then their separators."""
+    texts = [part for t in templates for part in t.parts if isinstance(part, str)]
+    return texts + [text for t in templates for text in (t.separator, t.last_separator)]
 
 
 def build_t5(

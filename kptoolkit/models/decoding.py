@@ -18,9 +18,10 @@ from transformers import T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
 from kptoolkit.data.splits import Histories
+from kptoolkit.graph.runs import within
+from kptoolkit.models.mask import masked
 from kptoolkit.models.t5_model import SHARED_BIAS
 from kptoolkit.models.trie import Trie, TrieConstraint
-from kptoolkit.tree.runs import within
 
 _PART = 96
 """Nodes of a trie decoded together: attention grows with its square, what parts repeat falls with it."""
@@ -190,7 +191,7 @@ class StringDecoder:
         attention, deepest = self.t5.decoder.block[0].layer[0].SelfAttention, int(depth.max()) + 1
         by_depth = attention.compute_bias(deepest, deepest)[:, :, depth[:, None], depth]  # (1, H, C, C)
         moved = by_depth - attention.compute_bias(length, length)
-        mask = torch.where(prefixes.sees, moved, torch.finfo(moved.dtype).min / 2)
+        mask = masked(moved, prefixes.sees)
         tokens = prefixes.tokens.expand(len(states), -1)
         return self._decoded(states, real, tokens, mask.expand(len(states), -1, -1, -1))[:, prefixes.ask]
 

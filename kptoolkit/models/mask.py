@@ -58,5 +58,9 @@ def additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     Returns:
         ``(B, 1, L, L)`` of ``dtype``.
     """
-    blocked = torch.finfo(dtype).min / 2
-    return torch.where(mask, 0.0, blocked).to(dtype).unsqueeze(1)
+    return masked(torch.zeros((), dtype=dtype, device=mask.device), mask).unsqueeze(1)
+
+
+def masked(bias: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """``bias`` where ``mask`` is True, half the least number elsewhere; both broadcast."""
+    return torch.where(mask, bias, torch.finfo(bias.dtype).min / 2)

@@ -17,7 +17,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
 from kptoolkit.models.flex import tree_block_mask, uses_flex
-from kptoolkit.models.mask import additive, visible
+from kptoolkit.models.mask import additive, masked, visible
 
 MAX_WORDS = 1024
 SHARED_BIAS = ("t5", "mt5")
@@ -71,8 +71,7 @@ class TreeT5(nn.Module):
         """The same layer by layer, ``(B, L, D)``: where all layers share one bias, it meets the mask but once."""
         encoder, length = self.t5.encoder, embedded.shape[1]
         bias = encoder.block[0].layer[0].SelfAttention.compute_bias(length, length).to(embedded.dtype)  # (1, H, L, L)
-        blocked = torch.finfo(embedded.dtype).min / 2
-        biased = torch.where(mask.unsqueeze(1), bias.contiguous(), blocked)  # (B, H, L, L)
+        biased = masked(bias.contiguous(), mask.unsqueeze(1))  # (B, H, L, L)
         states = encoder.dropout(embedded)
         for block in encoder.block:
             states = block(states, position_bias=biased)[0]

@@ -146,16 +146,11 @@ def guess(words: str) -> RelationTemplates:
     *body, last = words.split(" ")
     plain = " ".join(body)
     participle = first.endswith("ed") or first in _WAS or first in _ACTIVE
-    if participle and last == "by" and len(body) == 1:
-        active = _ACTIVE.get(first, first)
-        return _both(f"{{{{ head }}}} was {words} {{{{ tail }}}}.", f"{{{{ tail }}}} {active} {{{{ head }}}}.")
-    if last in _PLACES and not (participle and body and last != "with"):
+    by_itself = participle and body and last != "with"
+    if last in _PLACES and not by_itself:
         return _both(f"{{{{ head }}}} is {words} {{{{ tail }}}}.", f"{{{{ tail }}}} is what {{{{ head }}}} is {words}.")
-    if participle and body:
-        verb = f"was {words}" if first in _WAS else words
-        return _both(f"{{{{ head }}}} {verb} {{{{ tail }}}}.", f"{{{{ tail }}}} is what {{{{ head }}}} {verb}.")
     if participle:
-        return _both(f"{{{{ head }}}} {words} {{{{ tail }}}}.", f"{{{{ tail }}}} was {words} by {{{{ head }}}}.")
+        return _of_participle(words, first, body, last)
     if first == "has" and rest:
         return _both(f"{{{{ head }}}} has the {rest} {{{{ tail }}}}.", f"{{{{ tail }}}} is a {rest} of {{{{ head }}}}.")
     if last in ("of", "to") and body:
@@ -170,6 +165,16 @@ def guess(words: str) -> RelationTemplates:
     return _both(
         f"The {words} of {{{{ head }}}} is {{{{ tail }}}}.", f"{{{{ tail }}}} is the {words} of {{{{ head }}}}."
     )
+
+
+def _of_participle(words: str, first: str, body: list[str], last: str) -> RelationTemplates:
+    if last == "by" and len(body) == 1:
+        active = _ACTIVE.get(first, first)
+        return _both(f"{{{{ head }}}} was {words} {{{{ tail }}}}.", f"{{{{ tail }}}} {active} {{{{ head }}}}.")
+    if body:
+        verb = f"was {words}" if first in _WAS else words
+        return _both(f"{{{{ head }}}} {verb} {{{{ tail }}}}.", f"{{{{ tail }}}} is what {{{{ head }}}} {verb}.")
+    return _both(f"{{{{ head }}}} {words} {{{{ tail }}}}.", f"{{{{ tail }}}} was {words} by {{{{ head }}}}.")
 
 
 def _both(forward: str, inverse: str) -> RelationTemplates:

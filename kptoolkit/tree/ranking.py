@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.graph.runs import Ints, changes, ranks, since_change, within
 from kptoolkit.tree.facts import Facts
-from kptoolkit.tree.runs import Ints, changes, ranks, since_change, within
 
 Ranking = str | Callable[[Neighbourhoods, NDArray[np.int64]], NDArray[Any]]
 """``balanced``, ``inverse-degree``, ``random``, or a function of the neighbourhoods and ``(n,)`` row numbers that

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shlex
 from pathlib import Path
 
 import pytest
-from servers.neo4j_server import Installation, NoServer
+from servers.neo4j_server import Installation
 from typer.testing import CliRunner
 
 from kptoolkit.cli.app import app
@@ -49,16 +48,6 @@ def imported(exported: Export, installation: Installation) -> None:
     go_to, command = (shlex.split(part) for part in exported.command.split(" && "))
     assert (go_to[0], command[0]) == ("cd", "neo4j-admin")
     installation.admin(*command[1:], cwd=Path(go_to[1]))
-
-
-@pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    try:
-        return Installation.make(tmp_path / "server")
-    except NoServer as error:
-        if os.environ.get("CI", "").lower() in {"true", "1"}:
-            pytest.fail(f"no import tool: {error}", pytrace=False)
-        pytest.skip(f"no import tool: {error}")
 
 
 @pytest.mark.graph

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from servers.neo4j_server import Installation, Neo4jServer, NoServer
+from servers.neo4j_server import Installation, Neo4jServer
 from worlds.command import kptool, line
 
 from kptoolkit.config import GraphConfig
@@ -23,16 +23,6 @@ pytestmark = [pytest.mark.graph, pytest.mark.slow]
 TRIPLES = [f"n{number}\tr{number % 7}\tn{number * 13 % 4000}" for number in range(9000)]
 ROOTS = ["n1", "n2"]
 COUNTED = "MATCH (h:Entity)-[r]->(t:Entity) RETURN count(*) AS n, count(DISTINCT [h.id, r.relation, t.id]) AS d"
-
-
-@pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    try:
-        return Installation.make(tmp_path / "server")
-    except NoServer as error:
-        if os.environ.get("CI", "").lower() in {"true", "1"}:
-            pytest.fail(f"no Neo4j to kill: {error}", pytrace=False)
-        pytest.skip(f"no Neo4j to kill: {error}")
 
 
 def opened(server: Neo4jServer) -> Graph:
