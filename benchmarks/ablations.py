@@ -33,7 +33,7 @@ _BUDGET: dict[str, dict[str, Any]] = {
     "movies": {"training.epochs": 24, "training.eval_every": 4, "model.alike": False},
 }
 _QUICK = {"training.epochs": 2, "training.eval_every": 2}
-_TREES: dict[str, Any] = {"model.knowledge": "tree", "model.layers": 1}
+_TREES: dict[str, Any] = {"model.knowledge": "tree", "model.layers": 1, "model.alike": False}
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,12 @@ VARIANTS: dict[str, Variant] = {
     "two hops": Variant({"tree.hops": 2}),
     "two decoder layers": Variant({"model.decoder_layers": 2}),
     "cross-attention": Variant({"model.cross_attention": True}),
-    "trees": Variant(_TREES),
-    "trees, no alike": Variant(_TREES | {"model.alike": False}, "no alike"),
+    "trees": Variant(_TREES, "no alike"),
+    "trees and alike": Variant(_TREES | {"model.alike": True}),
     "trees, all states pooled": Variant(_TREES | {"model.pooling": "tree"}, "trees"),
     "trees, two encoder layers": Variant(_TREES | {"model.layers": 2}, "trees"),
     "trees, 64 a step": Variant(_TREES | {"model.trees_a_step": 64}, "trees"),
+    "trees, 1024 a step": Variant(_TREES | {"model.trees_a_step": 1024}, "trees"),
     "trees, whole catalogue a step": Variant(_TREES | {"model.trees_a_step": 0}, "trees"),
     "trees, subwords": Variant(_TREES | {"model.tokens": "subword", "model.vocabulary": 4000}, "trees"),
     "trees, cross-attention": Variant(_TREES | {"model.cross_attention": True}, "trees"),

@@ -7,13 +7,14 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import nn
 
 from kptoolkit.data.facts import Alikeness, ItemFacts
+from kptoolkit.models import processes
 from kptoolkit.models.t5_model import TreeT5
 from kptoolkit.tree.visibility import ROOT
 
@@ -104,8 +105,9 @@ class FactBag(nn.Module):
 class TreeTable(nn.Module):
     """The T5 encoder's states of the items' trees, pooled and kept for the whole catalogue.
 
-    A training step encodes the trees of a few items with gradients; the others' vectors are those of the last time they
-    were encoded.
+    A training step encodes the trees of a part of the catalogue anew; the others' vectors are those of the last time
+    they were encoded. Every vector's gradients are summed up until its own tree's turn, and go through the encoder
+    then: whether a vector is new tells nothing of the step's targets, and no gradient is lost.
 
     Args:
         n_items: Catalogue size.
@@ -115,12 +117,14 @@ class TreeTable(nn.Module):
     """
 
     kept: torch.Tensor
+    owed: torch.Tensor
 
     def __init__(self, n_items: int, width: int, pooling: Literal["own", "tree"] = "own") -> None:
         super().__init__()
         self.pooling = pooling
         self.scale = nn.Parameter(torch.tensor(0.1))  # encoder states are many times larger than tokens
         self.register_buffer("kept", torch.zeros(n_items, width))
+        self.register_buffer("owed", torch.zeros(n_items, width))
 
     def encode(self, tree: TreeT5, trees: TreeTokens) -> torch.Tensor:
         """The mean state of each tree's tokens that count, ``(E, d)``."""
@@ -128,15 +132,44 @@ class TreeTable(nn.Module):
         read = (trees.node == ROOT if self.pooling == "own" else trees.node >= ROOT).unsqueeze(-1)
         return self.scale * (states * read).sum(dim=1) / read.sum(dim=1)
 
+    @torch.no_grad()
+    def keep(self, tree: TreeT5, trees: TreeTokens) -> None:
+        """Encode trees anew and keep their vectors."""
+        self.kept[trees.items] = self.encode(tree, trees).to(self.kept.dtype)
+
     def forward(self, tree: TreeT5, trees: TreeTokens | None) -> torch.Tensor:
-        """Knowledge vectors of the whole catalogue, ``(n, d)``; those of ``trees`` are new and carry gradients."""
+        """Knowledge vectors of the whole catalogue, ``(n, d)``; those of ``trees`` are new."""
         if trees is None:
             return self.kept
-        fresh = self.encode(tree, trees)
-        table = self.kept.index_put((trees.items,), fresh.to(self.kept.dtype))
-        with torch.no_grad():
-            self.kept.copy_(table)
+        fresh = self.encode(tree, trees).to(self.kept.dtype)
+        self.kept[trees.items] = fresh.detach()
+        table: torch.Tensor = _Table.apply(fresh, self.kept, self.owed, trees.items)
         return table
+
+    def grow(self, new: int) -> None:
+        """Hold ``new`` more items, of whom nothing is known yet."""
+        self.kept, self.owed = (
+            torch.cat([held, held.new_zeros(new, held.shape[1])]) for held in (self.kept, self.owed)
+        )
+
+
+class _Table(torch.autograd.Function):
+    """Kept vectors as a table. Backward adds its gradients to those owed, and pays out what is owed to new vectors."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, fresh: torch.Tensor, kept: torch.Tensor, owed: torch.Tensor, items: torch.Tensor
+    ) -> torch.Tensor:
+        ctx.owed, ctx.items = owed, items
+        return kept.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+        owed, items = ctx.owed, ctx.items
+        owed += processes.averaged(gradients[0])
+        paid = owed[items]
+        owed[items] = 0
+        return paid, None, None, None
 
 
 @dataclass(frozen=True)

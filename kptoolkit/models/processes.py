@@ -1,7 +1,7 @@
 """Several processes that train one model together, as ``torchrun`` starts them: who am I, what is mine, wait, gather.
 
 With one process every function answers at once and imports no torch. With several the first call that needs the others
-opens the process group: gloo on CPU, NCCL for tensors on CUDA. Only plain numbers travel.
+opens the process group: gloo on CPU, NCCL for tensors on CUDA. Only numbers travel.
 """
 
 from __future__ import annotations
@@ -9,9 +9,13 @@ from __future__ import annotations
 import atexit
 import os
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
 
 _PATIENCE = timedelta(hours=12)
 """How long a process waits for another; torchrun ends all of them as soon as one fails."""
@@ -78,6 +82,18 @@ def any_of(flag: bool) -> bool:
     flags = torch.tensor([int(flag)])
     distributed.all_reduce(flags, distributed.ReduceOp.MAX)
     return bool(flags.item())
+
+
+def averaged(tensor: torch.Tensor) -> torch.Tensor:
+    """The mean of the tensors of all processes, of one shape, in every process."""
+    if count() == 1:
+        return tensor
+    from torch import distributed
+
+    start()
+    mean = tensor / count()
+    distributed.all_reduce(mean)
+    return mean
 
 
 def gather(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -20,7 +20,9 @@ from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSour
 from kptoolkit.data.sequences import Slices, padded
 from kptoolkit.data.splits import Cases
 from kptoolkit.models.backend import FitResult, FitTask
+from kptoolkit.models.knowledge import TreeTable
 from kptoolkit.models.objective import UNREADABLE, WEIGHTS, Objective, chunks, made_ready, saved_t5, unreadable
+from kptoolkit.models.sequence_model import ENCODING
 from kptoolkit.models.sequence_state import (
     SequenceState,
     Shape,
@@ -35,8 +37,8 @@ from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, load_tokenizer
 from kptoolkit.models.training import Epochs, train_and_report
 
-_ORDER, _TEMPLATES = 1, 2
-"""Set the draws of the order and of the templates apart from those of the slices, under the same seed and epoch."""
+_ORDER, _TEMPLATES, _TREES = 1, 2, 3
+"""Set the draws of the order, of the templates and of the trees apart from those of the slices, under one seed."""
 
 
 class Sequence(Objective[SequenceState]):
@@ -51,8 +53,12 @@ class Sequence(Objective[SequenceState]):
         """
         self._fitted = build_state(self.options, task)
         feed = _Feed(self._fitted, task, self.options)
-        data = Epochs(len(feed.slices), feed.start_epoch, feed.order if self.options.buckets else None)
-        result = train_and_report(self._fitted.model, data, feed.collate, self.score, task, feed.figures)
+        data = Epochs(len(feed.slices), feed.start_epoch, feed.order)
+        model, rates = self._fitted.model, dict[str, float]()
+        if isinstance(model.knowledge, TreeTable):
+            self._fitted.encode_all(model.knowledge)
+            rates = dict.fromkeys(ENCODING, 1 / feed.turns)
+        result = train_and_report(model, data, feed.collate, self.score, task, feed.figures, rates)
         self._fitted.forget()
         return result
 
@@ -170,6 +176,9 @@ class _Feed:
         self.words = np.array(state.words, dtype=np.int64)  # (M, P)
         self.epoch, self.ends, self.template = 0, self.slices.draw(0), self._templates(0)
         self.assembler = state.assembler()
+        self.turns = -(-state.model.n_items // (options.trees_a_step or state.model.n_items))
+        """Steps after which every tree was encoded once."""
+        self.step_of = np.zeros(len(self.slices), dtype=np.int64)
         self.places = self.room = 0
 
     def figures(self) -> dict[str, float]:
@@ -197,9 +206,15 @@ class _Feed:
         return draw.integers(0, max(1, len(self.words) - 1), len(self.slices))
 
     def order(self, epoch: int, together: int) -> NDArray[np.int64]:
-        """The epoch's slices, those of similar length next to each other; see :func:`bucketed`."""
-        seed = [self.task.config.training.seed, epoch, _ORDER]
-        return bucketed(self.slices.lengths(self.ends), together, np.random.default_rng(seed))
+        """The epoch's slices, with ``buckets`` those of similar length next to each other; see :func:`bucketed`."""
+        generator = np.random.default_rng([self.task.config.training.seed, epoch, _ORDER])
+        if self.options.buckets:
+            order = bucketed(self.slices.lengths(self.ends), together, generator)
+        else:
+            order = generator.permutation(len(self.slices))
+        steps = -(-len(order) // together)
+        self.step_of[order] = epoch * steps + np.arange(len(order)) // together
+        return order
 
     def collate(self, samples: list[int]) -> dict[str, Any]:
         """Tensors of one batch: items, labels, the words before them, and the trees that are encoded in this step."""
@@ -214,16 +229,12 @@ class _Feed:
             "words": torch.from_numpy(self.words[self.template[chosen]]),
         }
         if self.state.shape.reads == "tree":
-            draw = np.random.default_rng([self.task.config.training.seed, self.epoch, samples[0]])
-            batch["trees"] = self._trees(items, labels, draw)
+            batch["trees"] = self._trees(int(self.step_of[samples[0]]))
         return batch
 
-    def _trees(
-        self, items: NDArray[np.int64], labels: NDArray[np.int64], draw: np.random.Generator
-    ) -> dict[str, torch.Tensor]:
-        """Trees of some of the batch's items, or of the whole catalogue where ``trees_a_step`` is 0."""
-        met = np.arange(self.state.model.n_items)
-        if self.options.trees_a_step:
-            met = np.unique(np.concatenate([items[items >= 0], labels[labels >= 0]]))
-            met = np.sort(draw.choice(met, min(len(met), self.options.trees_a_step), replace=False))
-        return tree_tensors(met, self.assembler.assemble(met))
+    def _trees(self, step: int) -> dict[str, torch.Tensor]:
+        """Trees of a step's part of the catalogue: parts drawn anew once all had their turn, alike in all processes."""
+        cycle, turn = divmod(step, self.turns)
+        drawn = np.random.default_rng([self.task.config.training.seed, cycle, _TREES])
+        rows = np.sort(np.array_split(drawn.permutation(self.state.model.n_items), self.turns)[turn])
+        return tree_tensors(rows, self.assembler.assemble(rows))

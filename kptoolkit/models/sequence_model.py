@@ -15,10 +15,13 @@ from torch.utils.checkpoint import checkpoint
 from kptoolkit.data.sequences import NOTHING
 from kptoolkit.models.knowledge import AlikeHead, FactBag, TreeTable, TreeTokens
 from kptoolkit.models.mask import additive
-from kptoolkit.models.t5_model import SHARED_BIAS, TreeT5, token_loss
+from kptoolkit.models.t5_model import SHARED_BIAS, TreeT5, still, token_loss
 
 HELD_LOGITS = 2**26
 """Scores of a training batch that are held at once: a quarter of a GiB of floats, and a few times as much around it."""
+
+ENCODING = ("tree.t5.encoder.", "tree.whole_word.", "knowledge.")
+"""How the names of the weights begin that only the trees' vectors depend on."""
 
 
 class SequenceT5(nn.Module):
@@ -51,14 +54,16 @@ class SequenceT5(nn.Module):
         self.register_buffer("trained", trained)
         scaled = getattr(tree.config, "scale_decoder_outputs", False)  # as checkpoints with tied output weights are
         self.output_scale = tree.config.d_model**-0.5 if scaled else 1.0
-        self._freeze_unused()
+        self._settle_parts()
 
-    def _freeze_unused(self) -> None:
+    def _settle_parts(self) -> None:
         t5 = self.tree.t5
         t5.lm_head = nn.Identity()  # the output is tied to the items' vectors
         if isinstance(self.knowledge, FactBag):
             t5.encoder.requires_grad_(False)
             self.tree.whole_word.requires_grad_(False)
+        else:
+            still(t5.encoder)
         t5.shared.requires_grad_(True)
         if not self.cross_attention:
             for block in t5.decoder.block:

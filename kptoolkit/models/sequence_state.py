@@ -159,7 +159,7 @@ class SequenceState:
         for first in range(0, n, _TREE_BATCH):
             rows = np.arange(first, min(first + _TREE_BATCH, n))
             tensors = {k: v.to(self.device) for k, v in tree_tensors(rows, assembler.assemble(rows)).items()}
-            table(self.model.tree, TreeTokens(**tensors))
+            table.keep(self.model.tree, TreeTokens(**tensors))
 
 
 def build_state(options: T5Options, task: FitTask) -> SequenceState:
@@ -258,8 +258,7 @@ def grow_items(model: SequenceT5, new: int) -> None:
     t5.config.vocab_size = len(table.weight)
     model.trained = torch.cat([model.trained, model.trained.new_zeros(new)])
     if isinstance(model.knowledge, TreeTable):
-        kept = model.knowledge.kept
-        model.knowledge.kept = torch.cat([kept, kept.new_zeros(new, kept.shape[1])])
+        model.knowledge.grow(new)
 
 
 def tree_tensors(items: NDArray[np.int64], batch: Batch) -> dict[str, torch.Tensor]:

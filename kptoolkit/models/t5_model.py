@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.attention.flex_attention import BlockMask
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
+from transformers.models.t5.modeling_t5 import T5Attention
 
 from kptoolkit.models.flex import tree_block_mask, uses_flex
 from kptoolkit.models.mask import additive, masked, visible
@@ -147,6 +148,15 @@ def freeze_relative_bias(t5: T5ForConditionalGeneration) -> None:
     for name, weight in t5.encoder.named_parameters():
         if "relative_attention_bias" in name:
             weight.requires_grad_(False)
+
+
+def still(encoder: nn.Module) -> None:
+    """Take dropout out of an encoder whose states are kept: one draw would be the same noise for many steps."""
+    for module in encoder.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        elif isinstance(module, T5Attention):
+            module.dropout = 0.0
 
 
 @torch.no_grad()

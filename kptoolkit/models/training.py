@@ -7,8 +7,9 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 METRIC = "NDCG@10"
 _COMPLETE = "complete"
 _STAGE = "train"
-_IDLE, _IGNORED = -1, -100
+_IGNORED = -100
 Validate = Callable[[], dict[str, float]]
 Collate = Callable[[list[int]], dict[str, torch.Tensor]]
 Order = Callable[[int, int], NDArray[np.int64]]
@@ -73,7 +74,7 @@ class Shares(Sampler[list[int]]):
     """This process's share of every batch of an epoch; all processes together see every sample once.
 
     A batch is ``batch_size`` samples for each process. The last one may be smaller and is shared evenly; a process
-    that gets nothing of it is given the batch ``[-1]``.
+    that gets nothing of it is given the batch ``[~sample]`` of the first sample.
 
     Args:
         data: What to draw from.
@@ -100,7 +101,7 @@ class Shares(Sampler[list[int]]):
             order = np.random.default_rng([self.seed, self.epoch, 1]).permutation(len(self.data))
         for first in range(0, len(order), self.total):
             batch = order[first : first + self.total]
-            yield batch[processes.share(len(batch))].tolist() or [_IDLE]
+            yield batch[processes.share(len(batch))].tolist() or [~int(batch[0])]
 
 
 class _Loader(DataLoader[int]):
@@ -124,6 +125,7 @@ def train(
     *,
     resume: bool,
     progress: ProgressCallback,
+    rates: Mapping[str, float] = MappingProxyType({}),
 ) -> _Trainer:
     """Train ``model`` in place; it ends with the weights that were best on validation.
 
@@ -139,6 +141,7 @@ def train(
         folder: Takes ``checkpoints/`` and ``tensorboard/``.
         resume: Go on from the last whole checkpoint, if there is one. Else checkpoints in ``folder`` are removed.
         progress: Told about steps, loss and validation; in the first process alone.
+        rates: Share of the learning rate that weights learn at, by how their names begin.
 
     Raises:
         TrainingError: The loss is not a number; the message names the step.
@@ -161,7 +164,7 @@ def train(
         data_collator=_with_idle(collate),
         callbacks=[EarlyStoppingCallback(settings.patience)],
     )
-    trainer.validate = validate
+    trainer.validate, trainer.rates = validate, rates
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_Watch(settings.max_minutes, progress if processes.is_first() else silent))
     if processes.count() > 1:
@@ -181,6 +184,7 @@ def train_and_report(
     score: Callable[[Cases], NDArray[np.float32]],
     task: FitTask,
     figures: Callable[[], dict[str, float]],
+    rates: Mapping[str, float] = MappingProxyType({}),
 ) -> FitResult:
     """:func:`train` by the settings of a task, and what is to be said of it.
 
@@ -191,6 +195,7 @@ def train_and_report(
         score: Scores of the catalogue by the weights of the moment; ranks the validation cases.
         task: Settings, validation, folder.
         figures: Further figures of the objective, asked at the end.
+        rates: As in :func:`train`.
 
     Raises:
         TrainingError: The loss is not a number; the message names the step.
@@ -206,6 +211,7 @@ def train_and_report(
         task.folder,
         resume=task.resume,
         progress=task.progress,
+        rates=rates,
     )
     model.eval()
     history = [row for row in trainer.state.log_history if f"eval_{METRIC}" in row]
@@ -251,12 +257,12 @@ def _has_stopped(checkpoint: str) -> bool:
 
 
 def _with_idle(collate: Collate) -> Collate:
-    """``collate`` that makes of the batch ``[-1]`` one that has no targets, for a process left without samples."""
+    """``collate`` that makes of a batch ``[~sample]`` one that has no targets, for a process left without samples."""
 
     def collated(samples: list[int]) -> dict[str, torch.Tensor]:
-        if samples != [_IDLE]:
+        if samples[0] >= 0:
             return collate(samples)
-        batch = collate([0])
+        batch = collate([~samples[0]])
         return {**batch, "labels": torch.full_like(batch["labels"], _IGNORED)}
 
     return collated
@@ -266,6 +272,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
     """Trainer whose evaluation is full ranking, and whose checkpoints hold no pickled arguments."""
 
     validate: Validate
+    rates: Mapping[str, float]
     control: TrainerControl
 
     def __init__(self, **given: Any) -> None:
@@ -278,6 +285,22 @@ class _Trainer(Trainer):  # type: ignore[misc]
         """This process's shares."""
         shares = Shares(self.train_dataset, self.args.per_device_train_batch_size, self.args.data_seed)
         return _Loader(shares, self.data_collator, pin=self.args.dataloader_pin_memory)
+
+    def create_optimizer(self, *given: Any) -> torch.optim.Optimizer:
+        """The Trainer's own, with weights that ``rates`` names in groups of their own."""
+        optimizer: torch.optim.Optimizer = super().create_optimizer(*given)
+        rate_of = {
+            weight: rate
+            for name, weight in self.model.named_parameters()
+            for begin, rate in self.rates.items()
+            if name.startswith(begin)
+        }
+        whole, optimizer.param_groups = optimizer.param_groups, []
+        for group in whole:
+            for rate in sorted({rate_of.get(weight, 1.0) for weight in group["params"]}, reverse=True):
+                weights = [weight for weight in group["params"] if rate_of.get(weight, 1.0) == rate]
+                optimizer.add_param_group({**group, "params": weights, "lr": rate * group["lr"]})
+        return optimizer
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, torch.Tensor], num_items_in_batch: torch.Tensor | None = None

@@ -65,8 +65,8 @@ def test_all_processes_together_see_the_batches_of_one(
     joined = [[sample for share in step for sample in share if sample >= 0] for step in zip(*parts, strict=True)]
     assert joined == whole
     assert sorted(chain(*joined)) == list(range(size))
-    for step in zip(*parts, strict=True):
-        assert all(share == [-1] or -1 not in share for share in step)
+    for step, batch_of_all in zip(zip(*parts, strict=True), whole, strict=True):
+        assert all(min(share) >= 0 or share == [~batch_of_all[0]] for share in step)
         sizes = [len([sample for sample in share if sample >= 0]) for share in step]
         assert max(sizes) - min(sizes) <= 1
 

@@ -57,10 +57,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", ["cloze", "trees"])
+@pytest.mark.parametrize("objective", ["cloze", "trees in turns"])
 def test_any_objective_killed_in_mid_epoch(tmp_path: Path, objective: str) -> None:
     """The other tests kill the default; kept vectors of trees are part of what goes on."""
-    options = OBJECTIVES[objective] | DROPOUT | ({"trees_a_step": 6} if objective == "trees" else {})
+    options = OBJECTIVES[objective] | DROPOUT
     train(tmp_path / "whole", SETTINGS, options)
     cut_off(tmp_path / "cut", 14, SETTINGS, options)
     assert train(tmp_path / "cut", SETTINGS, options, resume=True)[0] == 13

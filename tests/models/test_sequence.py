@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import set_seed
 
 from kptoolkit.config import validate
 from kptoolkit.data.catalogue import Catalogue
@@ -18,6 +20,7 @@ from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import InputError, PromptTooLongError, RunError, TrainingError
 from kptoolkit.evaluation.controls import CONTROLS
 from kptoolkit.models.knowledge import TreeTable
+from kptoolkit.models.sequence_state import build_state
 from kptoolkit.models.t5 import T5Backend
 from kptoolkit.models.t5_options import T5Options
 from kptoolkit.testing.backend import BackendSuite
@@ -214,20 +217,73 @@ def test_a_trees_vector_is_the_mean_of_its_own_tokens_or_of_all(tmp_path: Path) 
         assert type(fitted).load(tmp_path / pooling / "saved", fitted.options).fitted.shape.pooling == pooling
 
 
-def test_gradients_reach_the_encoder_through_the_trees_of_the_step(tmp_path: Path) -> None:
+def test_over_all_turns_the_encoder_gets_the_gradient_of_the_whole_catalogue(tmp_path: Path) -> None:
+    """Weights stand still here: what the vectors of a cycle are owed is paid in the next."""
+    from kptoolkit.models.sequence_state import tree_tensors
+
     fitted = backend(knowledge="tree", trees_a_step=4)
     fitted.fit(chain_task(tmp_path, LONG))
     state = fitted.fitted
-    from kptoolkit.models.sequence_state import tree_tensors
-
+    table, weight = state.model.knowledge, state.model.tree.t5.encoder.block[0].layer[0].SelfAttention.q.weight
+    assert isinstance(table, TreeTable)
+    state.encode_all(table)
     items, labels = torch.tensor([[0, 1, 2]]), torch.tensor([[1, 2, 3]])
     words = torch.tensor(state.words[:1], dtype=torch.long)
-    rows = np.array([1, 2])
-    for trees, reached in ((None, False), (tree_tensors(rows, state.assembler().assemble(rows)), True)):
+
+    def gradient(*turns: np.ndarray) -> torch.Tensor:
         state.model.zero_grad()
-        state.model(items, words, labels, trees=trees)["loss"].backward()
-        gradient = state.model.tree.t5.encoder.block[0].layer[0].SelfAttention.q.weight.grad
-        assert (gradient is not None and bool(gradient.abs().sum() > 0)) is reached
+        for rows in turns:
+            trees = tree_tensors(rows, state.assembler().assemble(rows))
+            state.model(items, words, labels, trees=trees)["loss"].backward()
+        assert weight.grad is not None
+        return weight.grad.clone()
+
+    state.model(items, words, labels)["loss"].backward()
+    assert weight.grad is None or not weight.grad.any(), "no tree, no gradient"
+    table.owed.zero_()
+    whole, turns = gradient(np.arange(ITEMS)), np.array_split(np.random.default_rng(3).permutation(ITEMS), 6)
+    assert whole.any()
+    assert not table.owed.any()
+    assert not torch.allclose(gradient(*turns), 6 * whole, rtol=0.1), "later turns have seen more steps"
+    torch.testing.assert_close(gradient(*turns), 6 * whole, rtol=1e-3, atol=1e-5)
+
+
+def test_every_tree_has_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[list[int]] = []
+    forward = TreeTable.forward
+
+    def noted(self: TreeTable, tree: Any, trees: Any) -> torch.Tensor:
+        if trees is not None:
+            taken.append(trees.items.tolist())
+        return forward(self, tree, trees)
+
+    monkeypatch.setattr(TreeTable, "forward", noted)
+    fitted = backend(knowledge="tree", trees_a_step=5, buckets=False)
+    fitted.fit(chain_task(tmp_path, LONG | {"training.epochs": 5, "training.batch_size": 16}))
+    turns = -(-ITEMS // 5)
+    assert len(taken) >= 2 * turns
+    assert max(map(len, taken)) <= 5
+    first, second = (list(chain(*taken[start : start + turns])) for start in (0, turns))
+    assert sorted(first) == sorted(second) == list(range(ITEMS))
+    assert first != second
+
+
+def test_the_encoder_learns_as_much_slower_as_its_gradients_wait(tmp_path: Path) -> None:
+    """Adam's first step is the learning rate itself, whatever the gradient."""
+    settings = {"training.epochs": 1, "training.batch_size": 1000, "training.warmup_steps": 0}
+    settings |= {"training.learning_rate": 0.01, "training.weight_decay": 0.0, "tree.degree": 2}
+    moved = {}
+    for size in (0, 6):
+        fitted, task = backend(knowledge="tree", trees_a_step=size), chain_task(tmp_path / str(size), settings)
+        set_seed(task.config.training.seed)
+        start = build_state(fitted.options, task).model.state_dict()
+        fitted.fit(task)
+        for part in ("encoder", "decoder"):
+            name = f"tree.t5.{part}.block.0.layer.0.SelfAttention.v.weight"
+            moved[size, part] = float((fitted.fitted.model.state_dict()[name] - start[name]).abs().max())
+    assert moved[0, "decoder"] == pytest.approx(0.01, rel=1e-2) == moved[0, "encoder"]
+    assert moved[6, "decoder"] == pytest.approx(0.01, rel=1e-2)
+    assert moved[6, "encoder"] == pytest.approx(0.01 * 6 / ITEMS, rel=1e-2)
 
 
 def test_no_knowledge_leaves_tokens_alone(tmp_path: Path) -> None:

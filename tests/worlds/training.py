@@ -30,6 +30,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "cloze": {"objective": "cloze"},
     "sequence": {"objective": "sequence"},
     "trees": {"objective": "sequence", "knowledge": "tree", "trees_a_step": 0},
+    "trees in turns": {"objective": "sequence", "knowledge": "tree", "trees_a_step": 6},
 }
 
 
