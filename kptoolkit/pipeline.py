@@ -211,12 +211,16 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Back
     if not kind.capabilities.knowledge:
         raise RunError(f"backend '{kind.name}' uses no knowledge; it has no controls")
     folder = run.folder / CONTROL_DIR / name
-    if (folder / MANIFEST).is_file() and Manifest.read(folder).status == "finished":
+    finished = (folder / MANIFEST).is_file() and Manifest.read(folder).status == "finished"
+    processes.wait()  # all have looked at the folder before the first writes into it
+    if finished:
         Manifest.read(folder).verify(folder)
         return load_backend(run.config, folder / BACKEND)
     manifest = Manifest(settings=_plain_settings(run.config), reports={"control": name})
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest.write(folder)
+    if processes.is_first():
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest.write(folder)
+    processes.wait()
     knowledge = run.knowledge_source()
     prepared = Prepared(run.config, run.interactions, run.split, run.catalogue, knowledge, "")
     backend: Backend = kind(validate(kind.Options, run.config.model.options, "model"))
@@ -224,7 +228,9 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Back
         result = train_backend(
             backend, prepared, folder, change=CONTROLS[name], resume=kind.capabilities.resume, progress=progress
         )
-    _write_outputs(folder, backend, result, manifest)
+    if processes.is_first():
+        _write_outputs(folder, backend, result, manifest)
+    processes.wait()
     return backend
 
 
@@ -239,7 +245,8 @@ def evaluate(
 ) -> Evaluation:
     """Rank the full catalogue for every case, beside popularity and item-kNN, and write what was found into the run.
 
-    Writes ``metrics-SPLIT.json`` and ``per-user-SPLIT.parquet``.
+    Writes ``metrics-SPLIT.json`` and ``per-user-SPLIT.parquet``. Under ``torchrun`` every process calls this: each
+    ranks its share of the cases, all have the same result, and the first writes it.
 
     Args:
         run: A finished run.
@@ -254,14 +261,15 @@ def evaluate(
         InputError: With ``explain``, the backend cannot say which triplets mattered.
     """
     config, items = run.config, len(run.catalogue)
+    progress = progress if processes.is_first() else silent
     if explain:
         explaining(run.backend)
     cases = run.split.test if split == "test" else run.split.valid
     rankings: dict[str, Ranking] = {}
 
     def rank(name: str, score: Callable[[Cases], NDArray[np.float32]]) -> None:
-        size = config.evaluation.batch_size
-        rankings[name] = rank_cases(score, cases, items, batch_size=size, progress=progress, stage=f"rank: {name}")
+        size, stage = config.evaluation.batch_size, f"rank: {name}"
+        rankings[name] = rank_cases(score, cases, items, batch_size=size, progress=progress, stage=stage, shared=True)
 
     rank(config.model.backend, run.backend.score)
     rank("popularity", Popularity().fit(run.split.train, items).score)
@@ -281,8 +289,10 @@ def evaluate(
     result = _compared(run, split, rankings, tuple(notes))
     if explain:
         result = with_faithfulness(result, run, cases, progress)
-    write_json(run.folder / f"metrics-{split}.json", result.to_json())
-    write_per_user(run, split, rankings)
+    if processes.is_first():
+        write_json(run.folder / f"metrics-{split}.json", result.to_json())
+        write_per_user(run, split, rankings)
+    processes.wait()
     return result
 
 
@@ -290,10 +300,10 @@ def _beam_ranking(run: Run, cases: Cases) -> Ranking:
     search: Callable[..., Any] | None = getattr(run.backend, "beam_search", None)
     if search is None:
         raise RunError(f"backend '{run.config.model.backend}' offers no beam search")
-    beams = run.config.evaluation.beams
-    found, _ = search(cases, beams, beams)
-    hit = found == cases.targets[:, None]
-    ranks = np.where(hit.any(axis=1), hit.argmax(axis=1) + 1.0, np.inf)
+    beams, own = run.config.evaluation.beams, cases.take(processes.share(len(cases)))
+    found, _ = search(own, beams, beams)
+    hit = found == own.targets[:, None]
+    ranks = processes.gather(np.where(hit.any(axis=1), hit.argmax(axis=1) + 1.0, np.inf))
     return Ranking(cases.user, cases.targets, ranks, cases.histories.lengths)
 
 

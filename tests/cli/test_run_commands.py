@@ -15,6 +15,8 @@ import pytest
 from worlds.command import Done, interrupt, kptool, python, refused, sets
 from worlds.ring import COMMAS, NOTICE, TWINS
 
+from kptoolkit import pipeline
+from kptoolkit.evaluation.controls import CONTROLS
 from kptoolkit.run import Run
 from kptoolkit.testing.worlds import ITEMS, USERS
 
@@ -114,7 +116,7 @@ def test_kill_9_in_fit_and_resume(inputs: list[str], tmp_path: Path) -> None:
     assert all(weight.equal(others[name]) for name, weight in weights.items())
 
 
-def test_fit_in_two_processes(inputs: list[str], tmp_path: Path) -> None:
+def test_fit_and_evaluate_in_two_processes(inputs: list[str], tmp_path: Path) -> None:
     """The same total batch, so the same training; one of them asks the graph, writes and speaks."""
     reports = {}
     for count, batch in ((1, 16), (2, 8)):
@@ -125,6 +127,13 @@ def test_fit_in_two_processes(inputs: list[str], tmp_path: Path) -> None:
     assert reports[2]["training"]["best"] == pytest.approx(reports[1]["training"]["best"], abs=1e-6)
     assert reports[2]["knowledge"] == reports[1]["knowledge"]
     assert reports[2]["training"]["epochs"] == reports[1]["training"]["epochs"]
+    asked = ("-m", "--", "kptoolkit", "evaluate", str(tmp_path / "of-2"), "--controls", "--json")
+    (table,) = result(python(*asked, count=2))
+    assert table == json.loads((tmp_path / "of-2" / "metrics-test.json").read_text())
+    alone = pipeline.evaluate(Run.load(tmp_path / "of-1"), controls=tuple(CONTROLS)).to_json()
+    for one, two in zip(alone["rows"], table["rows"], strict=True):
+        assert two["name"] == one["name"]
+        assert two["metrics"] == pytest.approx(one["metrics"], abs=1e-6)
     answer = kptool("recommend", tmp_path / "of-2", "--user", "u01", "-k", 3, "--json")
     assert len(result(answer)) == 3
 
