@@ -150,6 +150,12 @@ class KnowledgeTree:
     def __len__(self) -> int:
         return len(self.node)
 
+    def _repr_png_(self) -> bytes:
+        """The tree beside its visibility matrix, as a notebook shows it."""
+        from kptoolkit.tree.picture import to_png
+
+        return to_png(self)
+
     @cached_property
     def tokens(self) -> NDArray[np.int32]:
         """``(L,)`` token ids."""
