@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,14 +13,16 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
-from kptoolkit.config import GRAPH_DATA, Config, describe
+from kptoolkit.config import GRAPH_DATA, Config, GraphConfig, describe
 from kptoolkit.errors import InputError, shorten
 from kptoolkit.resources import cypher_dir, pack_dir
 
 if TYPE_CHECKING:
     from kptoolkit.graph import Graph
+    from kptoolkit.graph.inspection import Look
     from kptoolkit.graph.roles import Known, Roles
     from kptoolkit.graph.schema import GraphSchema
+    from kptoolkit.prompts import Draft, Examples
 
 DRAFTED = "own"
 _EMBEDDED = "embedded:"
@@ -63,44 +66,67 @@ def init(
     )
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What a graph that kptool did not load looks like through the drafted files."""
+
+    schema: GraphSchema
+    roles: Roles
+    looks: list[Look]
+    counts: dict[str, int]
+    examples: Examples
+    item: str
+
+
 def _init_from_graph(session: Session, folder: Path, source: Path | None, targets: list[Path]) -> None:
+    from kptoolkit.prompts import TemplatePack, draft_pack, load_auto
+
+    config = session.config()
+    try:
+        found = _read_graph(session, config.graph.model_copy(update={"cypher": None}), targets[2])
+    except BaseException:
+        shutil.rmtree(targets[2], ignore_errors=True)
+        raise
+    like = load_auto(found.counts) if source is None else TemplatePack.load(source)
+    draft = draft_pack(DRAFTED, found.counts, like, examples=found.examples, language=like.language)
+    draft.write(targets[1])
+    targets[0].write_text(commented_toml(_values(config, folder, targets[1], found.roles)), encoding="utf-8")
+    _say_written(session, targets)
+    for line in (*_decisions(found.schema, found.roles), f"pack: {_said_of_pack(draft)}"):
+        session.say(line)
+    events = found.roles.events is not None
+    for look in found.looks:
+        if look.advice and (events or not look.ok):
+            session.warn(f"{look.what}: {look.seen}; {look.advice}")
+    into = "" if folder == Path(".") else f"cd {folder}; "
+    session.say(
+        f"next: {into}read the files in cypher and templates/{DRAFTED}; kptool doctor; kptool templates coverage; "
+        f'kptool render-prompts --item "{found.item}"; kptool fit' + ("" if events else " --data DIR")
+    )
+
+
+def _read_graph(session: Session, settings: GraphConfig, cypher: Path) -> _Found:
+    """Draft Cypher files into a folder, and read the graph through them."""
     from kptoolkit.graph import Graph
     from kptoolkit.graph.drafting import draft_cypher
     from kptoolkit.graph.inspection import inspect
     from kptoolkit.graph.queries import QuerySet
     from kptoolkit.graph.roles import find_roles
     from kptoolkit.graph.schema import read_schema
-    from kptoolkit.prompts import TemplatePack
-    from kptoolkit.prompts.sketching import sketch_pack
+    from kptoolkit.prompts import look_around
 
-    config = session.config()
-    settings = config.graph.model_copy(update={"cypher": None})
     with Graph.open(config=settings, create=False) as graph:
         schema = read_schema(graph.store, graph.queries)
         roles = find_roles(schema, lambda label, key: _distinct(graph, label, key))
-        files = draft_cypher(schema, roles)
-        targets[2].mkdir(parents=True)
-        for name, text in files.items():
-            (targets[2] / f"{name}.cypher").write_text(text, encoding="utf-8")
-        adapted = Graph(graph.store, QuerySet(targets[2], embedded=graph.store.dialect == "embedded"), settings)
+        cypher.mkdir(parents=True)
+        for name, text in draft_cypher(schema, roles).items():
+            (cypher / f"{name}.cypher").write_text(text, encoding="utf-8")
+        adapted = Graph(graph.store, QuerySet(cypher, embedded=graph.store.dialect == "embedded"), settings)
         counts = adapted.relation_counts()
-        looks = inspect(adapted)
-        example = next((name for name in adapted.items().name if name and '"' not in name), "NAME")
-    like = None if source is None else TemplatePack.load(source)
-    pack, drafted = sketch_pack(DRAFTED, counts, like)
-    pack.save(targets[1])
-    targets[0].write_text(commented_toml(_values(config, folder, targets[1], roles)), encoding="utf-8")
-    _say_written(session, targets)
-    for line in (*_decisions(schema, roles), f"pack: {_said_of_pack(len(counts), drafted)}"):
-        session.say(line)
-    for look in looks:
-        if look.advice and not (look.ok and roles.events is None):
-            session.warn(f"{look.what}: {look.seen}; {look.advice}")
-    into = "" if folder == Path(".") else f"cd {folder}; "
-    session.say(
-        f"next: {into}read the files in cypher and templates/{DRAFTED}; kptool doctor; kptool templates coverage; "
-        f'kptool render-prompts --item "{example}"; kptool fit' + ("" if roles.events is not None else " --data DIR")
-    )
+        with session.progress() as progress:
+            seen = look_around(adapted, counts, progress=progress)
+        item = next((name for name in adapted.items().name if name and '"' not in name), "NAME")
+        return _Found(schema, roles, inspect(adapted), counts, seen, item)
 
 
 def _distinct(graph: Graph, label: str, key: str) -> tuple[int, int, int]:
@@ -143,11 +169,12 @@ def _decisions(schema: GraphSchema, roles: Roles) -> Iterator[str]:
     yield from roles.notes
 
 
-def _said_of_pack(relations: int, drafted: tuple[str, ...]) -> str:
-    if not drafted:
+def _said_of_pack(draft: Draft) -> str:
+    relations = len(draft.relations)
+    guesses = [shorten(drafted.relation) for drafted in draft.relations if drafted.source != "pack"]
+    if not guesses:
         return f"sentences for {relations} relations, taken from shipped ones"
-    names = ", ".join(map(shorten, drafted))
-    return f"sentences for {relations} relations; made from the words of the id, so read them first: {names}"
+    return f"sentences for {relations} relations; guesses, so read them first: {', '.join(guesses)}"
 
 
 def _say_written(session: Session, targets: list[Path]) -> None:

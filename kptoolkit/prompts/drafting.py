@@ -15,6 +15,7 @@ from kptoolkit.errors import InputError, shorten
 from kptoolkit.prompts.examples import Examples
 from kptoolkit.prompts.filters import filter_path
 from kptoolkit.prompts.findings import Place
+from kptoolkit.prompts.guessing import guess
 from kptoolkit.prompts.mpp import FILE as MPP_FILE
 from kptoolkit.prompts.pack import TemplatePack
 from kptoolkit.prompts.reading import PACK_FILE, RELATIONS_FILE
@@ -22,24 +23,6 @@ from kptoolkit.prompts.relations import NEUTRAL, RelationTemplates
 from kptoolkit.prompts.wording import clean_name, relation_words
 
 Source = Literal["pack", "words", "neutral"]
-_WAS = frozenset(
-    (
-        "based",
-        "born",
-        "built",
-        "filmed",
-        "found",
-        "held",
-        "located",
-        "made",
-        "named",
-        "published",
-        "recorded",
-        "released",
-    )
-)
-_PLACES = ("in", "at", "on", "with", "from")
-_ACTIVE = {"written": "wrote", "made": "made", "sung": "sang", "drawn": "drew", "built": "built", "led": "led"}
 _LONGEST_NAME = 60
 _HEAD = """\
 # Sentences by relation, the most frequent first. Read the examples and write what a person would say.
@@ -117,6 +100,7 @@ def draft_pack(
 
     A relation that ``like`` has sentences for keeps them; for another the words in its id are made into a sentence,
     which is English and a guess. In another language the words stand between the names, for somebody to replace.
+    Relations mirror each other where the examples or ``like`` say so.
 
     Args:
         name: Name of the pack.
@@ -127,61 +111,25 @@ def draft_pack(
     """
     seen = examples or Examples()
     ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
-    relations = tuple(_draft(relation, count, like, seen, language) for relation, count in ordered)
+    mirrored = _mirrored(counts, like, seen)
+    relations = tuple(_draft(relation, count, like, seen, mirrored, language) for relation, count in ordered)
     files = {
-        PACK_FILE: _pack_file(name, like, seen, language, relations),
+        PACK_FILE: _pack_file(name, like, mirrored, language, relations),
         RELATIONS_FILE: _relations_file(relations),
         MPP_FILE: _mpp_file(name, like, language),
     }
     return Draft(name, relations, files)
 
 
-def guess(words: str) -> RelationTemplates:
-    """English sentences from the words in a relation's id.
-
-    Args:
-        words: Lower case, such as ``"directed by"``, ``"acted in"``, ``"member of"``, ``"genre"``.
-    """
-    first, _, rest = words.partition(" ")
-    *body, last = words.split(" ")
-    plain = " ".join(body)
-    participle = first.endswith("ed") or first in _WAS or first in _ACTIVE
-    by_itself = participle and body and last != "with"
-    if last in _PLACES and not by_itself:
-        return _both(f"{{{{ head }}}} is {words} {{{{ tail }}}}.", f"{{{{ tail }}}} is what {{{{ head }}}} is {words}.")
-    if participle:
-        return _of_participle(words, first, body, last)
-    if first == "has" and rest:
-        return _both(f"{{{{ head }}}} has the {rest} {{{{ tail }}}}.", f"{{{{ tail }}}} is a {rest} of {{{{ head }}}}.")
-    if last in ("of", "to") and body:
-        return _both(
-            f"{{{{ head }}}} is {words} {{{{ tail }}}}.", f"One {plain} {last} {{{{ tail }}}} is {{{{ head }}}}."
-        )
-    if last.endswith("s") and not last.endswith(("ss", "us", "is", "series")):
-        return _both(
-            f"One of the {words} of {{{{ head }}}} is {{{{ tail }}}}.",
-            f"{{{{ tail }}}} is one of the {words} of {{{{ head }}}}.",
-        )
-    return _both(
-        f"The {words} of {{{{ head }}}} is {{{{ tail }}}}.", f"{{{{ tail }}}} is the {words} of {{{{ head }}}}."
-    )
+def _mirrored(counts: Mapping[str, int], like: TemplatePack, seen: Examples) -> list[tuple[str, str]]:
+    """What the graph shows, then what the pack knows of the graph's relations; each pair once."""
+    known = [pair for pair in like.mirrored if counts.keys() >= set(pair)]
+    return list({frozenset(pair): pair for pair in reversed([*seen.mirrored, *known])}.values())[::-1]
 
 
-def _of_participle(words: str, first: str, body: list[str], last: str) -> RelationTemplates:
-    if last == "by" and len(body) == 1:
-        active = _ACTIVE.get(first, first)
-        return _both(f"{{{{ head }}}} was {words} {{{{ tail }}}}.", f"{{{{ tail }}}} {active} {{{{ head }}}}.")
-    if body:
-        verb = f"was {words}" if first in _WAS else words
-        return _both(f"{{{{ head }}}} {verb} {{{{ tail }}}}.", f"{{{{ tail }}}} is what {{{{ head }}}} {verb}.")
-    return _both(f"{{{{ head }}}} {words} {{{{ tail }}}}.", f"{{{{ tail }}}} was {words} by {{{{ head }}}}.")
-
-
-def _both(forward: str, inverse: str) -> RelationTemplates:
-    return RelationTemplates((forward,), (inverse,))
-
-
-def _draft(relation: str, count: int, like: TemplatePack, seen: Examples, language: str) -> DraftedRelation:
+def _draft(
+    relation: str, count: int, like: TemplatePack, seen: Examples, mirrored: list[tuple[str, str]], language: str
+) -> DraftedRelation:
     words = relation_words(relation)
     source: Source
     if like.has(relation):
@@ -193,12 +141,12 @@ def _draft(relation: str, count: int, like: TemplatePack, seen: Examples, langua
     else:
         source, templates = (
             "words",
-            _both(f"{{{{ head }}}} – {words}: {{{{ tail }}}}.", f"{{{{ tail }}}} – {words}: {{{{ head }}}}."),
+            RelationTemplates(
+                (f"{{{{ head }}}} – {words}: {{{{ tail }}}}.",), (f"{{{{ tail }}}} – {words}: {{{{ head }}}}.",)
+            ),
         )
     notes = [f"says what {_other(pair, relation)} says" for pair in seen.repeated if relation in pair]
-    notes += [
-        f"says from the other end what {_other(pair, relation)} says" for pair in seen.mirrored if relation in pair
-    ]
+    notes += [f"says from the other end what {_other(pair, relation)} says" for pair in mirrored if relation in pair]
     examples = tuple(seen.triples.get(relation, ()))
     return DraftedRelation(relation, count, source, templates, examples, tuple(notes))
 
@@ -224,11 +172,15 @@ def _block(drafted: DraftedRelation) -> str:
 
 
 def _pack_file(
-    name: str, like: TemplatePack, seen: Examples, language: str, relations: tuple[DraftedRelation, ...]
+    name: str,
+    like: TemplatePack,
+    mirrored: list[tuple[str, str]],
+    language: str,
+    relations: tuple[DraftedRelation, ...],
 ) -> str:
     values: dict[str, Any] = {"name": name, "domain": like.domain, "language": language}
-    values["description"] = f"Drafted from a graph of {len(relations)} relations."
-    values["mirrored"] = [list(pair) for pair in seen.mirrored]
+    values["description"] = f"Drafted from a graph of {len(relations)} relations, after the pack {like.name}."
+    values["mirrored"] = [list(pair) for pair in mirrored]
     sides = {"fallback": like.fallback, "neutral": like.neutral}
     values |= {key: {"forward": list(s.forward), "inverse": list(s.inverse)} for key, s in sides.items()}
     if like.filters:

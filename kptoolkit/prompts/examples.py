@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PAGE = 2000
 """Entities asked about at once."""
 MOST_PAGES = 11
-"""Pages asked for, at most: the items' entities, then others by id."""
+"""Pages asked for, at most."""
 _CAP = 64  # rows of one entity
 _SAME_SHARE = 0.9
 
@@ -41,9 +41,10 @@ class Examples:
 def look_around(
     graph: Graph, counts: Mapping[str, int], *, each: int = 3, progress: ProgressCallback = silent
 ) -> Examples:
-    """Examples of every relation, from the neighbourhoods of items first; ends when each has enough.
+    """Examples of every relation; ends when each has enough.
 
-    A rare relation may have none: at most :data:`MOST_PAGES` pages of :data:`PAGE` entities are asked about.
+    The items' entities are asked about first, then what lies around them, step by step, then other entities by id. A
+    rare relation may have none: at most :data:`MOST_PAGES` pages of :data:`PAGE` entities are asked about.
 
     Args:
         graph: The graph.
@@ -57,9 +58,13 @@ def look_around(
     found = Examples()
     sample = _Sample()
     wanted = {relation: min(each, count) for relation, count in counts.items()}
-    for page in _pages(graph):
+    linked = [entity for entity in graph.items().entity_id if entity is not None]
+    met = dict.fromkeys(linked[:PAGE], False)
+    for page in _pages(graph, met):
         around = graph.neighbourhoods(page, 1, cap=_CAP, progress=progress)
         found.entities += len(page)
+        for entity in map(str, around.ids):
+            met.setdefault(entity, False)
         sample.add(around)
         _choose(around, found.triples, wanted)
         if all(len(found.triples.get(relation, ())) >= least for relation, least in wanted.items()):
@@ -68,17 +73,19 @@ def look_around(
     return found
 
 
-def _pages(graph: Graph) -> Iterator[list[str]]:
-    linked = list(dict.fromkeys(entity for entity in graph.items().entity_id if entity is not None))[:PAGE]
-    if linked:
-        yield linked
+def _pages(graph: Graph, met: dict[str, bool]) -> Iterator[list[str]]:
+    """Pages of entities: those that were met and not asked about; when there are none, others by id."""
     after = ""
-    for _ in range(MOST_PAGES - bool(linked)):
-        page = graph.queries["entity_page"].read(graph.store, after=after, limit=PAGE).column("id")
-        if not page:
-            return
+    for _ in range(MOST_PAGES):
+        page = [entity for entity, asked in met.items() if not asked][:PAGE]
+        while not page:
+            ids = graph.queries["entity_page"].read(graph.store, after=after, limit=PAGE).column("id")
+            if not ids:
+                return
+            after = ids[-1]
+            page = [entity for entity in ids if not met.get(entity)]
+        met |= dict.fromkeys(page, True)
         yield page
-        after = page[-1]
 
 
 def _choose(around: Neighbourhoods, chosen: dict[str, list[tuple[str, str]]], wanted: Mapping[str, int]) -> None:

@@ -21,7 +21,7 @@ from kptoolkit.cli.app import app
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = CHECKOUT / "docs" / "own-graph.md"
 EXAMPLE = CHECKOUT / "examples" / "movies_graph"
-BLOCK = re.compile(r"^```(bash|text|cypher)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(bash|text|cypher|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 pytestmark = [pytest.mark.graph, pytest.mark.slow]
 
@@ -96,6 +96,7 @@ def test_the_page_runs_and_nothing_is_written(shell: Shell, empty_neo4j: Neo4jSe
     assert everything(empty_neo4j) == before, "reading wrote into the graph"
     printed = "".join(shell.said.values()).replace(str(shell.folder), "")
     drafted = {path.read_text() for path in (shell.folder / "cypher").iterdir()}
+    relations = (shell.folder / "templates" / "own" / "relations.yaml").read_text(encoding="utf-8")
     shown = [body for kind, body in blocks if kind == "text"]
     assert len(shown) == 5
     for body in shown[:-1]:
@@ -110,6 +111,8 @@ def test_the_page_runs_and_nothing_is_written(shell: Shell, empty_neo4j: Neo4jSe
         "",
     )
     assert len(drafted) == 11
+    (worded,) = (body for kind, body in blocks if kind == "yaml")
+    assert worded in relations
     told = next(text for line, text in shell.said.items() if line.startswith("kptool recommend") and "Heat" in line)
     assert "Next after Heat, Casino" in told
 
@@ -126,6 +129,9 @@ def test_the_example_reads_the_graph_with_years(shell: Shell) -> None:
     for name in changed - {"counts.cypher"}:
         drafted = (folder / "drafted" / "cypher" / name).read_text()
         assert (shell.folder / "cypher" / name).read_text().startswith(drafted)
+    for name in ("mpp.yaml", "relations.yaml"):
+        texts = [(where / "templates" / "own" / name).read_text() for where in (shell.folder, folder / "drafted")]
+        assert texts[0].startswith(texts[1])
     looks = {line["what"]: line for line in json.loads(shell.run("kptool doctor --json"))}
     assert looks[f"graph {shell.environment['NEO4J_URI']}"]["seen"] == "231 entities, 365 relationships, 40 items"
     assert looks["pack for this graph"]["seen"] == "own words 100% of the triples"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from kptoolkit.errors import InputError
 from kptoolkit.graph import Graph, MemorySource
 from kptoolkit.graph.embedded import EmbeddedServer
 from kptoolkit.prompts import Examples, TemplatePack, check_pack, draft_pack, look_around
-from kptoolkit.prompts.drafting import guess
+from kptoolkit.prompts.guessing import guess
 from kptoolkit.prompts.render import HOSTILE_NAMES
 from kptoolkit.testing.template_pack import TemplatePackSuite
 
@@ -38,7 +39,28 @@ GUESSES = [
     ("films in this genre", "The films in this genre of A is B.", "B is the films in this genre of A."),
     ("subjects", "One of the subjects of A is B.", "B is one of the subjects of A."),
     ("genre", "The genre of A is B.", "B is the genre of A."),
-    ("by", "The by of A is B.", "B is the by of A."),
+    ("by", "A is by B.", "B is what A is by."),
+    ("music by", "The music of A is by B.", "B made the music of A."),
+    ("owned by", "A was owned by B.", "B owned A."),
+    ("written in", "A is written in B.", "B is what A is written in."),
+    ("written work", "The written work of A is B.", "B is the written work of A."),
+    ("married to", "A is married to B.", "B is what A is married to."),
+    ("worked for", "A worked for B.", "B is what A worked for."),
+    ("based on novel", "A was based on novel B.", "B is what A was based on novel."),
+    ("works at", "A works at B.", "B is what A works at."),
+    ("sells to", "A sells to B.", "B is what A sells to."),
+    ("likes", "A likes B.", "B is what A likes."),
+    ("sold", "A sold B.", "B was sold by A."),
+    ("wrote", "A wrote B.", "B was written by A."),
+    ("sang on", "A sang on B.", "B is what A sang on."),
+    ("is part of", "A is part of B.", "B is what A is part of."),
+    ("in series", "A is in series B.", "B is the series that A is in."),
+    ("in reply to", "A is in reply to B.", "B is what A is in reply to."),
+    ("has alias", "A has the alias B.", "B is an alias of A."),
+    ("has role in", "A has role in B.", "B is what A has role in."),
+    ("speed", "The speed of A is B.", "B is the speed of A."),
+    ("has", "A has B.", "B is what A has."),
+    ("is", "A is B.", "B is what A is."),
 ]
 SOURCE = MemorySource(
     [
@@ -51,6 +73,7 @@ SOURCE = MemorySource(
         *((book, relation, "novel") for book in ("emma", "ulysses") for relation in ("book.kind", "book.form")),
         ("novel", "P999", "nameless"),
         ("emma", "[red]`x`: #{{ y }}", "joyce"),
+        ("atoll", "place.lies_in", "ocean"),
     ],
     {"emma": "Emma\n", "persuasion": "Persuasion", "ulysses": "Ulysses: #1", "austen": "Jane Austen", "joyce": "J. J."}
     | {"novel": "{{ novel }}"},
@@ -78,7 +101,7 @@ def test_what_the_model_pack_has_is_kept_and_the_rest_is_guessed(tmp_path: Path)
     assert pack.coverage(counts).fallbacks == ()
     assert pack.relations["author"] == GENERIC.relations["author"]
     assert pack.relations["P57"] == GENERIC.relations["director"]
-    assert pack.sentence("A", "shop.sells_to", "B") == "A is sells to B."
+    assert pack.sentence("A", "shop.sells_to", "B") == "A sells to B."
     assert [template.text for template in pack.mpp] == [template.text for template in GENERIC.mpp]
     assert pack.mpp[0].id == "mine-01"
     text = (tmp_path / "mine" / "relations.yaml").read_text(encoding="utf-8")
@@ -95,6 +118,21 @@ def test_a_pack_in_another_language_has_the_words_between_the_names(tmp_path: Pa
     assert pack.sentence("Acme", "sells_to", "York") == "Acme – sells to: York."
     for file in ("pack.yaml", "mpp.yaml"):
         assert "translate them" in (tmp_path / "meins" / file).read_text(encoding="utf-8")
+
+
+def test_mirrored_pairs_are_those_of_the_graph_and_those_the_pack_knows() -> None:
+    movies = TemplatePack.load("movies")
+    counts = {"sequel": 1, "prequel": 1, "ACTED_IN": 9, "CAST": 9}
+    seen = Examples(mirrored=[("ACTED_IN", "CAST")])
+    draft = draft_pack("own", counts, movies, examples=seen)
+    known = [pair for pair in movies.mirrored if set(pair) == {"sequel", "prequel"}]
+    assert len(known) == 1
+    assert yaml.safe_load(draft.files["pack.yaml"])["mirrored"] == [["ACTED_IN", "CAST"], list(known[0])]
+    notes = {drafted.relation: drafted.notes for drafted in draft.relations}
+    assert notes["sequel"] == ("says from the other end what prequel says",)
+    also = draft_pack("own", counts, movies, examples=Examples(mirrored=[known[0][::-1]]))
+    assert yaml.safe_load(also.files["pack.yaml"])["mirrored"] == [list(known[0][::-1])], "once, as the graph has it"
+    assert yaml.safe_load(draft_pack("own", {"sequel": 1}, movies).files["pack.yaml"])["mirrored"] == []
 
 
 @settings(max_examples=15)
@@ -195,7 +233,14 @@ class TestFromAGraph(TemplatePackSuite):
         assert not check_pack("other")
 
     def test_few_triples_are_enough(self, server: EmbeddedServer) -> None:
+        """The item is asked about, what lies around it, and what lies apart only where that is needed."""
         with opened(server) as graph:
-            seen = look_around(graph, graph.relation_counts(), each=1)
+            counts, entities = graph.relation_counts(), graph.counts()["entities"]
+            seen = look_around(graph, counts, each=1)
+            near = look_around(
+                graph, {relation: n for relation, n in counts.items() if relation != "place.lies_in"}, each=1
+            )
+        assert seen.triples["place.lies_in"] == [("atoll", "ocean")]
         assert {len(triples) for triples in seen.triples.values()} == {1}
-        assert seen.entities == 1 + 7  # the item, then all
+        assert seen.entities == entities == 9, "each once"
+        assert near.entities == 1 + 3

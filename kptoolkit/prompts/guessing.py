@@ -1,0 +1,130 @@
+"""First English sentences of a relation, guessed from the words in its id: something for a person to mend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kptoolkit.prompts.relations import RelationTemplates
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_PREPOSITIONS = _words("about as at by for from in into of on to under with")
+_BE = _words("is are was were")
+_PAST = {
+    "bought": "bought",
+    "built": "built",
+    "chosen": "chose",
+    "drawn": "drew",
+    "found": "found",
+    "given": "gave",
+    "grown": "grew",
+    "held": "held",
+    "known": "knew",
+    "led": "led",
+    "made": "made",
+    "seen": "saw",
+    "sold": "sold",
+    "spoken": "spoke",
+    "sung": "sang",
+    "taken": "took",
+    "taught": "taught",
+    "won": "won",
+    "written": "wrote",
+}
+"""Past of irregular verbs by their participle."""
+_PARTICIPLE = {past: participle for participle, past in _PAST.items()}
+_WAS = _words("based born built filmed found held located made named published recorded released")
+"""Participles that say what once happened to the head: "was born in"."""
+_DOES = _words("acted appeared belonged competed lived participated performed played served starred studied worked")
+"""Verbs of which the head is the subject whatever follows: "worked for"."""
+_DONE = _words("as for from to with")
+"""Behind these a participle says what the head is: "married to"."""
+_NOW = _words(
+    "belongs consists contains depicts employs follows has includes inspires knows likes makes mentions owns precedes"
+    " produces recommends replaces represents requires sells speaks succeeds teaches wants writes"
+)
+"""Verbs that are no plurals."""
+_HEAD, _TAIL = "{{ head }}", "{{ tail }}"
+
+
+def guess(words: str) -> RelationTemplates:
+    """English sentences from the words in a relation's id.
+
+    Args:
+        words: Lower case, such as ``"directed by"``, ``"acted in"``, ``"works at"``, ``"member of"``, ``"genre"``.
+    """
+    first, *rest = words.split(" ")
+    last = rest[-1] if rest else first
+    if first in _PREPOSITIONS:
+        return _of_preposition(first, rest)
+    if first in _BE:
+        return _verb(words)
+    if _is_participle(first) and (not rest or _PREPOSITIONS.intersection(rest)):
+        return _of_participle(first, rest)
+    if first in _PARTICIPLE:
+        return _verb(words) if rest else _past(first)
+    if first == "has" and rest and last not in _PREPOSITIONS:
+        thing = " ".join(rest)
+        article = "an" if thing[0] in "aeiou" else "a"
+        return _both(f"{_HEAD} has the {thing} {_TAIL}.", f"{_TAIL} is {article} {thing} of {_HEAD}.")
+    if first in _NOW or (rest and _ends_in_s(first) and last in _PREPOSITIONS - {"by", "of"}):
+        return _verb(words)
+    return _of_noun(words, rest)
+
+
+def _of_preposition(first: str, rest: Sequence[str]) -> RelationTemplates:
+    """``in``, ``in series``."""
+    words, thing = " ".join([first, *rest]), " ".join(rest)
+    if not rest or rest[-1] in _PREPOSITIONS:
+        return _verb(f"is {words}")
+    return _both(f"{_HEAD} is {words} {_TAIL}.", f"{_TAIL} is the {thing} that {_HEAD} is {first}.")
+
+
+def _of_participle(first: str, rest: Sequence[str]) -> RelationTemplates:
+    """``directed``, ``directed by``, ``born in``, ``married to``, ``acted in``."""
+    words = " ".join([first, *rest])
+    if not rest:
+        return _past(_PAST.get(first, first))
+    if rest == ["by"]:
+        return _both(f"{_HEAD} was {words} {_TAIL}.", f"{_TAIL} {_PAST.get(first, first)} {_HEAD}.")
+    if first in _WAS or rest[-1] == "by":
+        return _verb(f"was {words}")
+    changed = _PAST.get(first, first) != first
+    return _verb(f"is {words}" if changed or (rest[-1] in _DONE and first not in _DOES) else words)
+
+
+def _of_noun(words: str, rest: Sequence[str]) -> RelationTemplates:
+    """``genre``, ``subjects``, ``member of``, ``music by``."""
+    thing, _, last = words.rpartition(" ")
+    if rest and last == "by":
+        return _both(f"The {thing} of {_HEAD} is by {_TAIL}.", f"{_TAIL} made the {thing} of {_HEAD}.")
+    if rest and last in ("of", "to"):
+        return _both(f"{_HEAD} is {words} {_TAIL}.", f"One {words} {_TAIL} is {_HEAD}.")
+    if last in _PREPOSITIONS:
+        return _verb(f"is {words}")
+    if _ends_in_s(last):
+        return _both(f"One of the {words} of {_HEAD} is {_TAIL}.", f"{_TAIL} is one of the {words} of {_HEAD}.")
+    return _both(f"The {words} of {_HEAD} is {_TAIL}.", f"{_TAIL} is the {words} of {_HEAD}.")
+
+
+def _is_participle(word: str) -> bool:
+    return word in _WAS or word in _PAST or (word.endswith("ed") and not word.endswith("eed") and len(word) > 4)
+
+
+def _ends_in_s(word: str) -> bool:
+    return word.endswith("s") and not word.endswith(("ss", "us", "is", "series"))
+
+
+def _past(past: str) -> RelationTemplates:
+    return _both(f"{_HEAD} {past} {_TAIL}.", f"{_TAIL} was {_PARTICIPLE.get(past, past)} by {_HEAD}.")
+
+
+def _verb(words: str) -> RelationTemplates:
+    return _both(f"{_HEAD} {words} {_TAIL}.", f"{_TAIL} is what {_HEAD} {words}.")
+
+
+def _both(forward: str, inverse: str) -> RelationTemplates:
+    return RelationTemplates((forward,), (inverse,))
