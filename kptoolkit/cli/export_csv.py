@@ -9,17 +9,7 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
-from kptoolkit.cli.sources import (
-    FormatOption,
-    ItemsOption,
-    LanguageOption,
-    LinkOption,
-    LiteralsOption,
-    NamesOption,
-    SkipBadRows,
-    Sources,
-    warn_of_bad_rows,
-)
+from kptoolkit.cli.sources import SourceOptions, warn_of_bad_rows
 
 if TYPE_CHECKING:
     from kptoolkit.graph.export import Export
@@ -28,35 +18,18 @@ if TYPE_CHECKING:
 @command(app, "export-csv", example="kptool export-csv dump.nt.gz --output import --database neo4j", results=True)
 def export_csv(
     session: Session,
-    sources: Sources,
+    options: SourceOptions,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")] = Path("import"),
     database: Annotated[str | None, typer.Option("--database", help="Database to import into.")] = None,
-    format_: FormatOption = None,
-    link: LinkOption = None,
-    names: NamesOption = None,
-    items: ItemsOption = None,
-    language: LanguageOption = "en",
-    literals: LiteralsOption = "drop",
-    skip_bad_rows: SkipBadRows = False,
 ) -> None:
     """Write CSV files for `neo4j-admin database import full`, and print the exact command.
 
     For millions of triples: the import is many times as fast as load-kg. It fills a new database of a stopped server.
     """
     from kptoolkit.graph import export as exporting
-    from kptoolkit.graph import open_source
     from kptoolkit.graph.survey import survey
 
-    source = open_source(
-        sources,
-        format=format_,
-        link=link,
-        names=names,
-        items=items,
-        skip_bad_rows=skip_bad_rows,
-        language=language,
-        literals=literals,
-    )
+    source = options.open()
     database = database or session.config().graph.database or "neo4j"
     with session.progress() as progress:
         found = survey(source, progress)

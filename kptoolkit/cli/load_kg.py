@@ -8,18 +8,7 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
-from kptoolkit.cli.sources import (
-    SHOWN,
-    FormatOption,
-    ItemsOption,
-    LanguageOption,
-    LinkOption,
-    LiteralsOption,
-    NamesOption,
-    SkipBadRows,
-    Sources,
-    warn_of_bad_rows,
-)
+from kptoolkit.cli.sources import SHOWN, SourceOptions, warn_of_bad_rows
 from kptoolkit.config import Config
 from kptoolkit.errors import ConfigError
 
@@ -30,13 +19,7 @@ if TYPE_CHECKING:
 @command(app, "load-kg", example="kptool load-kg data/movies --graph embedded:./kg", graph=True, results=True)
 def load_kg(
     session: Session,
-    sources: Sources,
-    format_: FormatOption = None,
-    link: LinkOption = None,
-    names: NamesOption = None,
-    items: ItemsOption = None,
-    language: LanguageOption = "en",
-    literals: LiteralsOption = "drop",
+    options: SourceOptions,
     interactions: Annotated[
         bool, typer.Option("--interactions", help="Load the folder's interactions beside the knowledge.")
     ] = False,
@@ -45,7 +28,6 @@ def load_kg(
     into_existing: Annotated[
         bool, typer.Option("--into-existing", help="Write into a database that holds other nodes.")
     ] = False,
-    skip_bad_rows: SkipBadRows = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report; write nothing.")] = False,
 ) -> None:
     """Load a knowledge graph and verify it: counts in the graph are compared with what was sent.
@@ -53,22 +35,10 @@ def load_kg(
     Interrupted, the same command goes on at the first batch that the database had not acknowledged. Files may be
     gzipped.
     """
-    from kptoolkit.graph import open_source
-
     if upsert and replace:
         raise ConfigError("--upsert and --replace exclude each other; give one of them")
     config = session.config()
-    source = open_source(
-        sources,
-        format=format_,
-        link=link,
-        names=names,
-        items=items,
-        interactions=interactions,
-        skip_bad_rows=skip_bad_rows,
-        language=language,
-        literals=literals,
-    )
+    source = options.open(interactions=interactions)
     report = _load(session, config, source, replace=replace, into_existing=into_existing, dry=dry_run)
     warn_of_bad_rows(session, source.bad_rows)
     if session.json:

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -167,6 +167,8 @@ _Register = Callable[[Callable[..., None]], Callable[..., None]]
 def command(app: typer.Typer, name: str, *, example: str, graph: bool = False, results: bool = False) -> _Register:
     """Register a function ``f(session, ...)`` as a command with the common options.
 
+    A parameter that is annotated with a dataclass stands for the options that are its fields.
+
     Args:
         app: Where to register.
         name: Name of the command.
@@ -176,9 +178,14 @@ def command(app: typer.Typer, name: str, *, example: str, graph: bool = False, r
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        groups = {parameter.name: parameter.annotation for parameter in own if _is_group(parameter.annotation)}
+
         @functools.wraps(function)
         def wrapper(**kwargs: Any) -> None:
             session = _session(kwargs)
+            for name, group in groups.items():
+                kwargs[name] = group(**{each.name: kwargs.pop(each.name) for each in fields(group)})
             try:
                 function(session, **kwargs)
             except (KptoolError, KeyboardInterrupt, Exception) as error:
@@ -188,9 +195,9 @@ def command(app: typer.Typer, name: str, *, example: str, graph: bool = False, r
                     session.err.file.write(traceback.format_exc())
                 fail(session.err, error)
 
-        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        wrapper.__signature__ = inspect.Signature(own + _common(graph, results))  # type: ignore[attr-defined]
-        wrapper.__annotations__ = {p.name: p.annotation for p in own + _common(graph, results)}
+        options = [option for parameter in own for option in _options(parameter)] + _common(graph, results)
+        wrapper.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {option.name: option.annotation for option in options}
         help_text = f"{inspect.getdoc(function)}\n\n\b\nExample:\n  {example}"
         app.command(name, help=help_text)(wrapper)
         return function
@@ -235,6 +242,17 @@ def _session(kwargs: dict[str, Any]) -> Session:
     if (uri := kwargs.pop("graph_uri", None)) is not None:
         overrides["graph.uri"] = uri
     return session
+
+
+def _options(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """The parameter itself, or the fields of the dataclass that it stands for."""
+    if not _is_group(parameter.annotation):
+        return [parameter]
+    return list(inspect.signature(parameter.annotation, eval_str=True).parameters.values())
+
+
+def _is_group(annotation: Any) -> bool:
+    return is_dataclass(annotation)
 
 
 def _common(graph: bool, results: bool) -> list[inspect.Parameter]:

@@ -1,7 +1,8 @@
-"""Options that name what is to be read, shared by the commands that read a source."""
+"""What is to be read, as options shared by the commands that read a source."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,30 +11,44 @@ import typer
 from kptoolkit.cli.session import Session
 
 if TYPE_CHECKING:
+    from kptoolkit.graph import FileSource
     from kptoolkit.graph.tables import BadRows
 
 SHOWN = 10
 _RDF = "RDF"
 
-Sources = Annotated[
-    list[Path],
-    typer.Argument(metavar="SOURCE…", help="RecBole folders; .kg, CSV, TSV, N-Triples (.nt), Turtle (.ttl) files."),
-]
-FormatOption = Annotated[
-    Literal["recbole", "csv", "tsv", "ntriples", "turtle"] | None,
-    typer.Option("--format", help="Format of the files; by default their names say it."),
-]
-LinkOption = Annotated[Path | None, typer.Option("--link", help="File that links items to entities.")]
-NamesOption = Annotated[Path | None, typer.Option("--names", help="File with the names of entities.")]
-ItemsOption = Annotated[Path | None, typer.Option("--items", help="File that lists items and their titles.")]
-LanguageOption = Annotated[
-    str, typer.Option("--language", help="Names in this language go before others, e.g. de.", rich_help_panel=_RDF)
-]
-LiteralsOption = Annotated[
-    Literal["drop", "entities"],
-    typer.Option("--literals", help="Literals that are no names: left out, or entities.", rich_help_panel=_RDF),
-]
-SkipBadRows = Annotated[bool, typer.Option("--skip-bad-rows", help="Skip, count and list rows that cannot be read.")]
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """Files and how they are read; the fields are those of :func:`kptoolkit.graph.open_source`."""
+
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="SOURCE…", help="RecBole folders; .kg, CSV, TSV, N-Triples (.nt), Turtle (.ttl) files."),
+    ]
+    format: Annotated[
+        Literal["recbole", "csv", "tsv", "ntriples", "turtle"] | None,
+        typer.Option("--format", help="Format of the files; by default their names say it."),
+    ] = None
+    link: Annotated[Path | None, typer.Option("--link", help="File that links items to entities.")] = None
+    names: Annotated[Path | None, typer.Option("--names", help="File with the names of entities.")] = None
+    items: Annotated[Path | None, typer.Option("--items", help="File that lists items and their titles.")] = None
+    language: Annotated[
+        str, typer.Option("--language", help="Names in this language go before others, e.g. de.", rich_help_panel=_RDF)
+    ] = "en"
+    literals: Annotated[
+        Literal["drop", "entities"],
+        typer.Option("--literals", help="Literals that are no names: left out, or entities.", rich_help_panel=_RDF),
+    ] = "drop"
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Skip, count and list rows that cannot be read.")
+    ] = False
+
+    def open(self, *, interactions: bool = False) -> FileSource:
+        """The source; arguments and errors as of :func:`kptoolkit.graph.open_source`."""
+        from kptoolkit.graph import open_source
+
+        return open_source(interactions=interactions, **vars(self))
 
 
 def warn_of_bad_rows(session: Session, bad_rows: BadRows) -> None:

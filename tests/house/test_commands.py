@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from kptool_lines import commands, kptool_lines, parse
 from typer.testing import CliRunner
 
 from kptoolkit.cli.app import app
+from kptoolkit.graph import open_source
 
 HEAVY = ("torch", "transformers", "tensorboard", "matplotlib", "arcadedb_embedded")
 CHEAP = (["--help"], ["load-kg", "--help"], ["templates", "list"])
@@ -35,6 +37,14 @@ def test_every_command_shows_an_example_that_parses() -> None:
         for words in examples:
             assert " ".join(words).startswith(path), f"kptool {path} --help shows another command"
             parse(words)
+
+
+@pytest.mark.parametrize("name", ["load-kg", "export-csv"])
+def test_commands_that_read_a_source_offer_all_that_a_source_takes(name: str) -> None:
+    offered = {parameter.name for parameter in dict(commands())[name].params}
+    taken = set(inspect.signature(open_source).parameters) - {"interactions"}
+    assert {"paths", "link", "language", "skip_bad_rows"} <= taken <= offered
+    assert "options" not in offered
 
 
 def test_every_help_answers() -> None:
