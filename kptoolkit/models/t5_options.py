@@ -25,7 +25,7 @@ class T5Options(Section):
     pooling: Literal["own", "tree"] = "own"
     """sequence, tree: an item's vector is the mean state of its own tokens, or of all tokens of its tree."""
     trees_a_step: int = Field(default=256, ge=0)
-    """sequence, tree: trees encoded with gradients in a step, the others' vectors are kept; 0 encodes all."""
+    """sequence, tree: trees encoded in a step, in turns; the others' vectors are kept, their gradients wait; 0: all."""
     index: Literal["token", "name", "random", "sequential", "collaborative"] = "token"
     """cloze: what items are called; token: one token an item, one decoder step ranks all; else a string of several."""
     tokens: Literal["auto", "phrase", "subword"] = "auto"

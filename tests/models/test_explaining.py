@@ -29,6 +29,7 @@ SETTINGS = {
 READERS: dict[str, dict[str, Any]] = {
     "cloze": {"objective": "cloze"},
     "cloze of subwords": {"objective": "cloze", "tokens": "subword", "vocabulary": 600},
+    "cloze of names": {"objective": "cloze", "index": "name"},
     "facts": {},
     "facts told to the decoder": {"cross_attention": True, "alike": False},
     "trees": {"knowledge": "tree", "trees_a_step": 8},
