@@ -92,8 +92,10 @@ class PromptsConfig(Section):
     """Keep triples whose far end has no name."""
     name_tokens: int = Field(default=48, ge=1)
     """Longest name in a prompt, in tokens; longer ones end in an ellipsis."""
+    cache: Path = Path(".kptool/prompts")
+    """Folder where worded prompts and their tokens are kept."""
     workers: int = Field(default=1, ge=1)
-    """Processes that word the triples where they are 50,000 or more; the prompts do not depend on it."""
+    """Processes that word and tokenise the triples where they are 50,000 or more; the prompts do not depend on it."""
 
 
 class DataConfig(Section):

@@ -396,7 +396,7 @@ def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:
         "linked_items": int(source.catalogue.linked.sum()),
         "items_with_triples": int((sizes > 0).sum()),
         "triples_an_item": float(sizes.mean()) if len(sizes) else 0.0,
-        "left_out_nameless": int(source.selection(0).nameless.sum()),
+        "left_out_nameless": source.nameless,
         "distinct_prompts": len(source.pool),
         "entities": len(source.neighbourhoods),
         "rows_beyond_cap": source.neighbourhoods.truncated,

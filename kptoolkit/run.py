@@ -100,6 +100,7 @@ class Run:
             config.tree,
             config.prompts,
             config.graph.max_degree,
+            cache=config.prompts.cache,
         )
 
     def with_interactions(self, interactions: Interactions) -> Run:

@@ -50,6 +50,7 @@ def _settings(folder: Path, data: Path, minutes: float) -> dict[str, object]:
     return {
         "graph__uri": f"embedded:{folder / 'kg'}",
         "graph__cache": folder / "neighbourhoods",
+        "prompts__cache": folder / "prompts",
         "data__dir": data,
         "run__dir": folder / "run",
         "prompts__pack": "books",

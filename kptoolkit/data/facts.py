@@ -15,8 +15,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kptoolkit.data.knowledge import ItemTrees
+from kptoolkit.data.prompt_pool import PromptPool
 from kptoolkit.graph.arrays import read_arrays, write_arrays
-from kptoolkit.tree.wording import TripletPrompt
 
 MOST_SHARING = 256
 """A far end that more items share makes no two of them alike; the pairs grow by the square."""
@@ -43,7 +43,7 @@ class PromptFacts:
     @classmethod
     def of(
         cls,
-        prompts: Sequence[TripletPrompt],
+        prompts: PromptPool,
         items: Mapping[str, int],
         n_items: int,
         known: PromptFacts | None = None,
@@ -60,14 +60,14 @@ class PromptFacts:
         """
         relations = {name: number for number, name in enumerate(known.relations if known else ())}
         entities = {name: number for number, name in enumerate(known.entities if known else ())}
+        labels, ends = prompts.labels, prompts.far_ids
         if known is None:
-            for prompt in prompts:
-                relations.setdefault(_label(prompt), len(relations))
-            for end in [*map(_far, prompts), *more]:
+            for label in dict.fromkeys(labels):
+                relations[label] = len(relations)
+            for end in dict.fromkeys((*ends, *more)):
                 if end not in items:
-                    entities.setdefault(end, len(entities))
-        relation = np.array([relations.get(_label(prompt), -1) for prompt in prompts], dtype=np.int32)
-        ends = [_far(prompt) for prompt in prompts]
+                    entities[end] = len(entities)
+        relation = np.array([relations.get(label, -1) for label in labels], dtype=np.int32)
         far = [n_items + entities[end] if end in entities else items.get(end, -1) for end in ends]
         return cls(relation, np.array(far, dtype=np.int32), n_items, tuple(relations), tuple(entities))
 
@@ -248,11 +248,3 @@ def _sharing(told: sp.csr_matrix) -> sp.coo_matrix:
     weighted = (told @ sp.diags(_weight(frequency, items).astype(np.float32))).tocsr()
     weighted.eliminate_zeros()
     return (weighted @ weighted.T).tocoo()
-
-
-def _label(prompt: TripletPrompt) -> str:
-    return prompt.relation if prompt.near == prompt.head else f"<{prompt.relation}"
-
-
-def _far(prompt: TripletPrompt) -> str:
-    return prompt.tail if prompt.near == prompt.head else prompt.head

@@ -6,23 +6,30 @@ serving read the compiled arrays alone: no graph, no template and no tokenizer i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.config import PromptsConfig, TreeConfig
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.data.workers import worded
+from kptoolkit.data.kept import keep, prompts_name, read_kept, tokens_name
+from kptoolkit.data.prompt_pool import PromptPool, Sentences
+from kptoolkit.data.workers import Crew, encoded, worded
 from kptoolkit.graph.arrays import read_arrays, write_arrays
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.prompts import TemplatePack
+from kptoolkit.graph.runs import pointers
+from kptoolkit.progress import ProgressCallback, silent
+from kptoolkit.prompts import Segment, TemplatePack
 from kptoolkit.tree.select import Selection, select
-from kptoolkit.tree.tokens import Tokenizer
-from kptoolkit.tree.wording import TripletPrompt, Wording
+from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
+from kptoolkit.tree.wording import Wording
+
+_TREE = ("indptr", "prompt", "parent", "hop", "dfs")
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,22 @@ class ItemTrees:
     parent: NDArray[np.int32]
     hop: NDArray[np.int8]
     dfs: NDArray[np.int32]
+
+    @classmethod
+    def none(cls) -> ItemTrees:
+        """No item at all."""
+        whole, small = np.zeros(0, np.int32), np.zeros(0, np.int8)
+        return cls(np.zeros(1, np.int64), whole, whole, small, whole)
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The attributes, as they are kept on disk."""
+        return {f"tree_{name}": getattr(self, name) for name in _TREE}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> ItemTrees:
+        """What :attr:`arrays` gave."""
+        return cls(*(arrays[f"tree_{name}"] for name in _TREE))
 
     @property
     def n_items(self) -> int:
@@ -95,6 +118,15 @@ class ItemTrees:
         return self.permuted(order)
 
 
+@dataclass(frozen=True)
+class _Beginning:
+    """The first epoch: its trees, how many prompts they take, and how many facts were left out for want of a name."""
+
+    trees: ItemTrees
+    prompts: int
+    nameless: int
+
+
 @dataclass
 class KnowledgeSource:
     """Chooses and words the knowledge of a catalogue.
@@ -106,6 +138,9 @@ class KnowledgeSource:
         tree: Which triples.
         prompts: Which wording.
         max_degree: Nodes with more relationships are not expanded.
+        cache: Folder where the first epoch's trees, prompts and tokens are kept, and looked for first; unset: nowhere.
+        progress: Told where something in ``cache`` cannot be used.
+        pool: The distinct prompts so far.
     """
 
     neighbourhoods: Neighbourhoods
@@ -114,13 +149,23 @@ class KnowledgeSource:
     tree: TreeConfig
     prompts: PromptsConfig
     max_degree: int
-    pool: list[TripletPrompt] = field(default_factory=list)
-    _known: dict[tuple[int, int], int] = field(default_factory=dict)
+    cache: Path | None = None
+    progress: ProgressCallback = silent
+    pool: PromptPool = field(init=False)
+    _beginning: _Beginning | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.pool = PromptPool.empty(self.neighbourhoods)
 
     @property
     def varies(self) -> bool:
         """Whether another epoch means other triples or other words."""
         return self.tree.ranking == "random" or self.prompts.variants == "epoch"
+
+    @property
+    def nameless(self) -> int:
+        """Facts that the first epoch leaves out because their far end has no name."""
+        return self._first().nameless
 
     def selection(self, epoch: int = 0) -> Selection:
         """The triples of every item at an epoch."""
@@ -137,26 +182,92 @@ class KnowledgeSource:
         )
 
     def trees(self, epoch: int = 0) -> ItemTrees:
-        """The item trees of an epoch; prompts not yet worded are appended to ``pool``."""
+        """The item trees of an epoch; prompts not yet worded are appended to ``pool``.
+
+        Raises:
+            OSError: ``cache`` cannot be written.
+        """
+        return self._first().trees if epoch == 0 else self._made(epoch)[0]
+
+    def tokens(self, tokenizer: Tokenizer, first: int = 0) -> TokenPool:
+        """The tokens of the prompts from number ``first`` on.
+
+        Raises:
+            OSError: ``cache`` cannot be written.
+        """
+        known = self._beginning.prompts if self._beginning is not None else -1
+        if first == 0 and len(self.pool) == known and isinstance(tokenizer, SavedTokenizer):
+            return self._kept_tokens(tokenizer)
+        return encode_prompts(self.pool[first:], tokenizer, self._crew)
+
+    def _first(self) -> _Beginning:
+        """The first epoch, from the cache where that has it."""
+        if self._beginning is None:
+            folder = self._folder if len(self.pool) == 0 else None
+            self._beginning = (folder and self._read(folder)) or self._begun(folder)
+        return self._beginning
+
+    def _begun(self, folder: Path | None) -> _Beginning:
+        trees, nameless = self._made(0)
+        if folder is None:
+            return _Beginning(trees, len(self.pool), nameless)
+        extra = {"texts": self.pool.sentences.texts, "nameless": nameless}
+        keep(folder, trees.arrays | self.pool.arrays, extra)
+        return self._read(folder) or _Beginning(trees, len(self.pool), nameless)
+
+    def _read(self, folder: Path) -> _Beginning | None:
+        found = read_kept(folder, (*ItemTrees.none().arrays, *self.pool.arrays), self.progress)
+        if found is None:
+            return None
+        arrays, extra = found
+        self.pool = PromptPool.of_arrays(self.neighbourhoods, arrays, extra["texts"])
+        return _Beginning(ItemTrees.of_arrays(arrays), len(self.pool), extra["nameless"])
+
+    def _kept_tokens(self, tokenizer: SavedTokenizer) -> TokenPool:
+        if self._folder is None:
+            return encode_prompts(self.pool, tokenizer, self._crew)
+        folder = self._folder.with_name(tokens_name(self._folder.name, tokenizer.fingerprint))
+        found = read_kept(folder, tuple(TokenPool.of([]).arrays), self.progress)
+        if found is None:
+            tokens = encode_prompts(self.pool, tokenizer, self._crew)
+            keep(folder, tokens.arrays, {})
+            found = read_kept(folder, tuple(tokens.arrays), self.progress)
+        return tokens if found is None else TokenPool(**found[0])
+
+    def _made(self, epoch: int) -> tuple[ItemTrees, int]:
+        """The trees of an epoch, and how many facts were left out for want of a name."""
         selection = self.selection(epoch)
         rows, inverse = np.unique(selection.row, return_inverse=True)
         prompt = self._numbers(rows, epoch)[inverse]
-        return ItemTrees(
+        trees = ItemTrees(
             selection.indptr.astype(np.int64),
             prompt,
             selection.parent.astype(np.int32),
             selection.hop.astype(np.int8),
             selection.dfs.astype(np.int32),
         )
+        return trees, int(selection.nameless.sum())
 
     def _numbers(self, rows: NDArray[np.int64], epoch: int) -> NDArray[np.int32]:
         """``(n,)`` numbers in ``pool`` of the prompts of distinct rows."""
-        keys = list(zip(rows.tolist(), self._wording.variant_numbers(rows, epoch), strict=True))
-        new = [place for place, key in enumerate(keys) if key not in self._known]
-        self.pool += worded(self._wording, rows[new], epoch, self.prompts.workers)
-        first = len(self._known)
-        self._known.update((keys[place], first + number) for number, place in enumerate(new))
-        return np.array([self._known[key] for key in keys], dtype=np.int32)
+        variants = self._wording.variant_numbers(rows, epoch)
+        numbers = self.pool.numbers(rows, variants)
+        new = np.flatnonzero(numbers < 0)
+        numbers[new] = len(self.pool) + np.arange(len(new), dtype=np.int32)
+        self.pool = self.pool.joined(worded(self._wording, rows[new], epoch, self._crew))
+        return numbers
+
+    @cached_property
+    def _folder(self) -> Path | None:
+        """Where the first epoch is kept."""
+        if self.cache is None:
+            return None
+        name = prompts_name(self.neighbourhoods, self.pack, self.tree, self.prompts, self.max_degree)
+        return None if name is None else self.cache / name
+
+    @property
+    def _crew(self) -> Crew:
+        return Crew(self.prompts.workers, self.cache)
 
     @cached_property
     def _wording(self) -> Wording:
@@ -186,6 +297,11 @@ class TokenPool:
         starts = np.concatenate([np.zeros(0, np.bool_), *(starts for _, starts in encoded)])
         return cls(ids, starts, indptr)
 
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The attributes, by name."""
+        return {"ids": self.ids, "starts": self.starts, "indptr": self.indptr}
+
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
@@ -201,7 +317,7 @@ class TokenPool:
 
     def save(self, folder: Path) -> None:
         """Write to ``folder``, checksummed, beside and then renamed."""
-        write_arrays(folder, {"ids": self.ids, "starts": self.starts, "indptr": self.indptr}, {})
+        write_arrays(folder, self.arrays, {})
 
     @classmethod
     def load(cls, folder: Path) -> TokenPool:
@@ -231,7 +347,7 @@ class CompiledKnowledge:
 
     trees: ItemTrees
     pool: TokenPool
-    texts: tuple[str, ...] = ()
+    texts: Sentences = field(default_factory=lambda: Sentences.of(()))
 
     def with_trees(self, trees: ItemTrees) -> CompiledKnowledge:
         """The same tokens under other trees."""
@@ -239,10 +355,9 @@ class CompiledKnowledge:
 
     def save(self, folder: Path) -> None:
         """Write arrays and sentences to ``folder``, checksummed, beside and then renamed."""
-        trees, pool = self.trees, self.pool
-        arrays = {f"tree_{name}": getattr(trees, name) for name in ("indptr", "prompt", "parent", "hop", "dfs")}
-        arrays |= {f"pool_{name}": getattr(pool, name) for name in ("ids", "starts", "indptr")}
-        write_arrays(folder, arrays, {"texts": list(self.texts)})
+        pool = {f"pool_{name}": array for name, array in self.pool.arrays.items()}
+        words = {f"text_{name}": array for name, array in self.texts.arrays.items()}
+        write_arrays(folder, self.trees.arrays | pool | words, {"pieces": self.texts.texts})
 
     @classmethod
     def load(cls, folder: Path) -> CompiledKnowledge:
@@ -252,12 +367,21 @@ class CompiledKnowledge:
             DataError: A file is missing or damaged.
         """
         arrays, extra = read_arrays(folder)
-        trees = ItemTrees(*(arrays[f"tree_{name}"] for name in ("indptr", "prompt", "parent", "hop", "dfs")))
+        trees = ItemTrees.of_arrays(arrays)
         pool = TokenPool(*(arrays[f"pool_{name}"] for name in ("ids", "starts", "indptr")))
-        return cls(trees, pool, tuple(extra["texts"]))
+        return cls(trees, pool, _sentences(arrays, extra))
 
 
-def encode_prompts(prompts: Sequence[TripletPrompt], tokenizer: Tokenizer) -> TokenPool:
-    """Tokenise each distinct prompt once."""
-    encoded = [tokenizer.encode(prompt.segments, (prompt.head, prompt.tail)) for prompt in prompts]
-    return TokenPool.of([(entry.ids, entry.starts) for entry in encoded])
+def _sentences(arrays: Mapping[str, NDArray[Any]], extra: Mapping[str, Any]) -> Sentences:
+    if "texts" in extra:  # as version 0.1.0 wrote them
+        return Sentences.of([(Segment(text, "text"),) for text in extra["texts"]])
+    words = {name.removeprefix("text_"): array for name, array in arrays.items() if name.startswith("text_")}
+    return Sentences.of_arrays(words, extra["pieces"])
+
+
+def encode_prompts(prompts: PromptPool, tokenizer: Tokenizer, crew: Crew | None = None) -> TokenPool:
+    """Tokenise each distinct prompt once, by more processes where ``crew`` has them."""
+    parts = encoded(prompts, tokenizer, crew or Crew())
+    ids = np.concatenate([np.zeros(0, np.int32), *(part[0] for part in parts)])
+    starts = np.concatenate([np.zeros(0, np.bool_), *(part[1] for part in parts)])
+    return TokenPool(ids, starts, pointers(np.concatenate([np.zeros(0, np.int64), *(part[2] for part in parts)])))

@@ -120,7 +120,14 @@ def fetch_knowledge(
     roots = np.full(len(catalogue), -1, dtype=np.int32)
     roots[linked] = found.roots
     return KnowledgeSource(
-        replace(found, roots=roots), catalogue, pack, config.tree, config.prompts, config.graph.max_degree
+        replace(found, roots=roots),
+        catalogue,
+        pack,
+        config.tree,
+        config.prompts,
+        config.graph.max_degree,
+        cache=config.prompts.cache,
+        progress=progress,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -127,6 +129,17 @@ class Neighbourhoods:
     def near(self) -> NDArray[np.int32]:
         """``(E,)`` node number of the near end of each row."""
         return np.repeat(np.arange(len(self.ids), dtype=np.int32), np.diff(self.indptr))
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of all that stands here, whatever it was fetched for."""
+        texts = [self.ids.tolist(), self.names.tolist(), self.relations, self.hops]
+        digest = hashlib.sha256(json.dumps(texts).encode())
+        for name in _ARRAYS:
+            array = np.ascontiguousarray(getattr(self, name))
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            digest.update(array.view(np.uint8).data)
+        return digest.hexdigest()
 
     def ends(self, row: int) -> tuple[int, int]:
         """Node numbers of the near and the far end of a row."""

@@ -49,13 +49,13 @@ def build_tokenizer(
         raise ConfigError("setting model.tokens: a checkpoint knows no phrase tokens; use auto or subword")
     if kind == "phrase" or (kind == "auto" and options.checkpoint is None):
         texts = [*_fragments(templates), *(word for name in names for word in name.split())]
-        return PhraseTokenizer.build([] if words_only else source.pool, texts, items)
+        return PhraseTokenizer.build(None if words_only else source.pool, texts, items)
     if options.checkpoint is not None:
         try:
             return SubwordTokenizer.load(options.checkpoint)
         except (OSError, ValueError) as error:
             raise ConfigError(_no_checkpoint(options.checkpoint, error)) from error
-    texts = [prompt.text for prompt in source.pool] + [t.text for t in templates]
+    texts = [*source.pool.sentences, *(t.text for t in templates)]
     return SubwordTokenizer.train([*texts, *map(str, source.catalogue.titles)], options.vocabulary)
 
 

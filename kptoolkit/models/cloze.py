@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from transformers.modeling_outputs import BaseModelOutput
 
 from kptoolkit.data.buckets import bucketed
-from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool, encode_prompts
+from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool
 from kptoolkit.data.samples import Batch, PromptAssembler, Windows
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import RunError
@@ -182,7 +182,7 @@ class Cloze(Objective[_Fitted]):
         items = task.catalogue.item_of_entity() if kind == "token" else {}
         tokenizer = build_tokenizer(self.options, source, templates, items, names=index_names(kind, task))
         index = build_index(kind, task, tokenizer)
-        knowledge = CompiledKnowledge(trees, encode_prompts(source.pool, tokenizer), tuple(p.text for p in source.pool))
+        knowledge = CompiledKnowledge(trees, source.tokens(tokenizer), source.pool.sentences)
         users = [tokenizer.encode((Segment(str(user), "text"),)) for user in task.user_ids]
         user_tokens = TokenPool.of([(entry.ids, entry.starts) for entry in users])
         limits = {
@@ -254,7 +254,7 @@ class _Feed:
             known = len(source.pool)
             trees = self.task.knowledge_change(source.trees(epoch))
             knowledge = self.assembler.knowledge
-            new = encode_prompts(source.pool[known:], self.state.tokenizer)
+            new = source.tokens(self.state.tokenizer, known)
             if self.assembler is self.state.assembler:
                 limits = {"max_tokens": self.assembler.max_tokens, "history": self.assembler.history}
                 self.assembler = PromptAssembler(

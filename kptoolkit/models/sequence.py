@@ -104,8 +104,8 @@ class Sequence(Objective[SequenceState]):
             state.tokenizer = PhraseTokenizer(known.phrases, known.entities, named)
         grow_items(state.model, new)
         state.names = item_names(catalogue, state.tokenizer)
-        texts = tuple(prompt.text for prompt in source.pool)
-        compiled = CompiledKnowledge(trees, prompt_tokens(source.pool, state.tokenizer, state.shape.reads), texts)
+        tokens = prompt_tokens(source, state.tokenizer, state.shape.reads)
+        compiled = CompiledKnowledge(trees, tokens, source.pool.sentences)
         facts = PromptFacts.of(source.pool, items, len(catalogue), known=state.facts)
         state.read_knowledge(compiled, facts)
 
@@ -193,8 +193,8 @@ class _Feed:
             return
         trees = self.task.knowledge_change(source.trees(epoch))
         known = state.knowledge
-        pool = known.pool.joined(prompt_tokens(source.pool[len(known.pool) :], state.tokenizer, state.shape.reads))
-        compiled = CompiledKnowledge(trees, pool, tuple(prompt.text for prompt in source.pool))
+        new = prompt_tokens(source, state.tokenizer, state.shape.reads, len(known.pool))
+        compiled = CompiledKnowledge(trees, known.pool.joined(new), source.pool.sentences)
         items = self.task.catalogue.item_of_entity()
         facts = PromptFacts.of(source.pool, items, len(self.task.catalogue), known=state.facts)
         state.read_knowledge(compiled, facts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +14,7 @@ from transformers import T5ForConditionalGeneration
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.facts import Alikeness, Holders, ItemFacts, PromptFacts
 from kptoolkit.data.item_trees import TreeAssembler
-from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool, encode_prompts
+from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool
 from kptoolkit.data.samples import Batch
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.building import asking_template, build_t5, build_tokenizer, training_templates
@@ -25,7 +24,6 @@ from kptoolkit.models.t5_model import TreeT5
 from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import MppTemplate, Segment, Slot
-from kptoolkit.tree.wording import TripletPrompt
 
 _TREE_BATCH = 256
 _TOKEN_STD = 0.05
@@ -174,8 +172,7 @@ def build_state(options: T5Options, task: FitTask) -> SequenceState:
     templates = (*training_templates(source.pack, task.config.prompts.mpp), asking_template(task))
     reads = _reads(options)
     tokenizer = build_tokenizer(options, source, templates, items, words_only=reads == "facts")
-    texts = tuple(prompt.text for prompt in source.pool)
-    knowledge = CompiledKnowledge(trees, prompt_tokens(source.pool, tokenizer, reads), texts)
+    knowledge = CompiledKnowledge(trees, prompt_tokens(source, tokenizer, reads), source.pool.sentences)
     later = [str(entity) for entity in source.neighbourhoods.ids] if source.varies else []
     facts = PromptFacts.of(source.pool, items, n, more=later)
     around = facts.around(trees)
@@ -224,14 +221,16 @@ def build_model(
 
 
 def prompt_tokens(
-    prompts: Sequence[TripletPrompt],
+    source: KnowledgeSource,
     tokenizer: PhraseTokenizer | SubwordTokenizer,
     reads: Literal["facts", "tree"],
+    first: int = 0,
 ) -> TokenPool:
-    """Tokens of each prompt where trees are read; where facts are, no prompt has any."""
+    """Tokens of each prompt from number ``first`` on where trees are read; where facts are, no prompt has any."""
     if reads == "tree":
-        return encode_prompts(prompts, tokenizer)
-    return TokenPool(np.zeros(0, np.int32), np.zeros(0, np.bool_), np.zeros(len(prompts) + 1, np.int64))
+        return source.tokens(tokenizer, first)
+    none = np.zeros(len(source.pool) - first + 1, np.int64)
+    return TokenPool(np.zeros(0, np.int32), np.zeros(0, np.bool_), none)
 
 
 def item_names(catalogue: Catalogue, tokenizer: PhraseTokenizer | SubwordTokenizer) -> TokenPool:

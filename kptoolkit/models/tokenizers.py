@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
+from kptoolkit.data.prompt_pool import PromptPool
 from kptoolkit.errors import RunError
 from kptoolkit.prompts import Segment
-from kptoolkit.tree.tokens import Encoded, Tokenizer
-from kptoolkit.tree.wording import TripletPrompt
+from kptoolkit.tree.tokens import Encoded, SavedTokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -22,7 +24,7 @@ _SPECIAL = (PAD, EOS, UNKNOWN, *SENTINELS)
 _FILE = "phrases.json"
 
 
-class ModelTokenizer(Tokenizer, Protocol):
+class ModelTokenizer(SavedTokenizer, Protocol):
     """A tokenizer with the sentinels of T5's cloze, saved with a run.
 
     Attributes:
@@ -32,9 +34,6 @@ class ModelTokenizer(Tokenizer, Protocol):
 
     sentinels: tuple[int, int]
     size: int
-
-    def save(self, folder: Path) -> None:
-        """Write the tokenizer into ``folder``."""
 
 
 class PhraseTokenizer:
@@ -64,22 +63,20 @@ class PhraseTokenizer:
         self._entity |= {entity: self.size + row for entity, row in self.items.items()}
 
     @classmethod
-    def build(cls, prompts: Iterable[TripletPrompt], texts: Iterable[str], items: Mapping[str, int]) -> Self:
+    def build(cls, prompts: PromptPool | None, texts: Iterable[str], items: Mapping[str, int]) -> Self:
         """A vocabulary of what ``prompts`` and ``texts`` hold.
 
         Args:
-            prompts: Triplet prompts; their fragments and entities get tokens.
+            prompts: Triplet prompts, if any are read; their fragments and entities get tokens.
             texts: The MPP's words and separators.
             items: Catalogue row of each entity that is one item.
         """
-        fragments, entities = dict.fromkeys(text.strip() for text in texts), dict[str, None]()
-        for prompt in prompts:
-            fragments |= dict.fromkeys(s.text.strip() for s in prompt.segments if s.role == "text")
-            entities |= dict.fromkeys(entity for entity in (prompt.head, prompt.tail) if entity not in items)
+        fragments = dict.fromkeys(text.strip() for text in (*texts, *(prompts.fragments if prompts else ())))
+        entities = [entity for entity in (prompts.entities if prompts else ()) if entity not in items]
         words = dict.fromkeys(word for fragment in fragments for word in fragment.split())
         characters = dict.fromkeys(chr(code) for code in range(33, 127))
         phrases = [text for text in fragments | words | characters if text]
-        return cls(phrases, list(entities), items)
+        return cls(phrases, entities, items)
 
     def knows(self, entity: str) -> bool:
         """Whether an entity has a token."""
@@ -105,10 +102,18 @@ class PhraseTokenizer:
             ids += [self._phrase.get(part, self.unknown_id) for part in parts]
             starts += [True] + [False] * (len(parts) - 1)
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the vocabulary."""
+        return _hash([self.name, self._vocabulary])
+
+    @property
+    def _vocabulary(self) -> dict[str, Any]:
+        return {"phrases": self.phrases, "entities": self.entities, "items": self.items}
+
     def save(self, folder: Path) -> None:
         """Write the vocabulary into ``folder``."""
-        vocabulary = {"phrases": self.phrases, "entities": self.entities, "items": self.items}
-        (folder / _FILE).write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+        (folder / _FILE).write_text(json.dumps(self._vocabulary, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -182,6 +187,12 @@ class SubwordTokenizer:
         ]
         return Encoded(ids, np.array(starts, dtype=np.bool_))
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the whole pipeline, and of the library that carries it out."""
+        pipeline = self.tokenizer.backend_tokenizer.to_str()
+        return _hash([self.name, version("tokenizers"), self._special, pipeline])
+
     def save(self, folder: Path) -> None:
         """Write the tokenizer into ``folder``."""
         self.tokenizer.save_pretrained(folder)
@@ -204,6 +215,10 @@ def load_tokenizer(folder: Path) -> PhraseTokenizer | SubwordTokenizer:
         return PhraseTokenizer.load(folder) if (folder / _FILE).is_file() else SubwordTokenizer.load(folder)
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{folder} holds no tokenizer that can be read: {error}") from error
+
+
+def _hash(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _offsets(out: Any) -> list[tuple[int, int]]:

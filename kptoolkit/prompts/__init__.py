@@ -8,6 +8,7 @@ from kptoolkit.prompts.coverage import Coverage, CoverageRow
 from kptoolkit.prompts.drafting import Draft, draft_pack
 from kptoolkit.prompts.examples import Examples, look_around
 from kptoolkit.prompts.findings import Finding
+from kptoolkit.prompts.identity import wording_hash
 from kptoolkit.prompts.mpp import MppTemplate, Slot
 from kptoolkit.prompts.pack import TemplatePack
 from kptoolkit.prompts.relations import RelationTemplates
@@ -35,4 +36,5 @@ __all__ = [
     "look_around",
     "pack_names",
     "relation_words",
+    "wording_hash",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,22 @@ class Tokenizer(Protocol):
             segments: Parts of the text in order.
             entities: Entity ids of the parts whose role is head and tail, for tokenizers that know entities.
         """
+
+
+@runtime_checkable
+class SavedTokenizer(Tokenizer, Protocol):
+    """A tokenizer that encodes equally after it was saved and loaded, here or in another process."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that decides how it encodes."""
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer into ``folder``."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what :meth:`save` wrote."""
 
 
 class WordTokenizer:

@@ -14,6 +14,8 @@ from kptoolkit.prompts import Segment, TemplatePack, choose_variant
 from kptoolkit.tree.tokens import cap_name
 
 Variants = Literal["first", "hash", "epoch"]
+_AT_ONCE = 16_384
+"""Rows of which Python objects are held together."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,13 @@ class Wording:
         """The prompts of several rows; arguments as in :meth:`prompt`."""
         return [self._prompt(stated, self._variant(stated, epoch)) for stated in self._stated(rows)]
 
-    def variant_numbers(self, rows: Sequence[int] | NDArray[np.int64], epoch: int = 0) -> list[int]:
-        """Which wording :meth:`prompt` takes for each of several rows."""
+    def variant_numbers(self, rows: NDArray[np.int64], epoch: int = 0) -> NDArray[np.int32]:
+        """``(n,)`` which wording :meth:`prompt` takes for each of several rows."""
         if self.variants == "first":
-            return [0] * len(rows)
-        return [self._variant(stated, epoch) for stated in self._stated(rows)]
+            return np.zeros(len(rows), np.int32)
+        parts = (rows[first : first + _AT_ONCE] for first in range(0, len(rows), _AT_ONCE))
+        numbers = (self._variant(stated, epoch) for part in parts for stated in self._stated(part))
+        return np.fromiter(numbers, np.int32, len(rows))
 
     def _stated(self, rows: Sequence[int] | NDArray[np.int64]) -> list[_Stated]:
         """What each of several rows states."""

@@ -25,7 +25,7 @@ def graph(world: Path) -> str:
 def inputs(world: Path, graph: str) -> list[str]:
     """Options that name data, graph and a short training."""
     cache = world.parent / "cache"
-    return ["--data", str(world), "--graph", graph, *sets(**{"graph.cache": cache})]
+    return ["--data", str(world), "--graph", graph, *sets(**{"graph.cache": cache, "prompts.cache": cache / "prompts"})]
 
 
 @pytest.fixture(scope="session")

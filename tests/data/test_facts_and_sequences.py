@@ -97,7 +97,7 @@ def test_alikeness_is_its_definition(rows: list[tuple[int, int, int, int]]) -> N
 
 
 def test_no_facts_make_nothing_alike(source: KnowledgeSource) -> None:
-    facts = PromptFacts.of([], {}, ITEMS).around(source.trees(0).without_knowledge())
+    facts = PromptFacts.of(source.pool[:0], {}, ITEMS).around(source.trees(0).without_knowledge())
     alike = Alikeness.of(facts)
     assert len(alike.other) == len(facts.far) == 0
     assert alike.indptr.tolist() == [0] * (ITEMS + 1)

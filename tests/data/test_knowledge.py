@@ -15,6 +15,7 @@ from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool, encode_prompts
 from kptoolkit.errors import DataError, TemplateError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.tree.tokens import WordTokenizer
 
@@ -143,7 +144,26 @@ def test_worker_processes_word_the_same(monkeypatch: pytest.MonkeyPatch) -> None
     alone, together = source(variants="epoch"), source(variants="epoch", workers=2)
     for epoch in range(2):
         assert alone.trees(epoch).prompt.tolist() == together.trees(epoch).prompt.tolist()
-    assert alone.pool == together.pool
+    assert list(alone.pool) == list(together.pool)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["phrase", "subword"])
+def test_worker_processes_give_the_same_tokens(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    alone, together = source(variants="hash"), source(variants="hash")
+    alone.trees(0)
+    together.trees(0)
+    together.prompts = PromptsConfig(variants="hash", workers=2)
+    items = alone.catalogue.item_of_entity()
+    sentences = [*alone.pool.sentences, "Bücher von Ålesund"]
+    tokenizer = PhraseTokenizer.build(alone.pool, [], items) if kind == "phrase" else None
+    tokenizer = tokenizer or SubwordTokenizer.train(sentences, 300)
+    monkeypatch.setattr("kptoolkit.data.workers.WORTH_WORKERS", 2)
+    one, other = alone.tokens(tokenizer), together.tokens(tokenizer)
+    for name, array in one.arrays.items():
+        assert array.dtype == other.arrays[name].dtype
+        assert array.tobytes() == other.arrays[name].tobytes()
+    assert len(one) == 6
 
 
 def test_workers_need_filters_that_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,8 +177,7 @@ def test_workers_need_filters_that_can_be_imported(monkeypatch: pytest.MonkeyPat
 def compiled() -> CompiledKnowledge:
     knowledge = source()
     trees = knowledge.trees(0)
-    texts = tuple(prompt.text for prompt in knowledge.pool)
-    return CompiledKnowledge(trees, encode_prompts(knowledge.pool, WordTokenizer()), texts)
+    return CompiledKnowledge(trees, encode_prompts(knowledge.pool, WordTokenizer()), knowledge.pool.sentences)
 
 
 def test_compiled_knowledge_comes_back(tmp_path: Path) -> None:
@@ -170,7 +189,7 @@ def test_compiled_knowledge_comes_back(tmp_path: Path) -> None:
         assert getattr(found.trees, name).dtype == getattr(written.trees, name).dtype
     for name in ("ids", "starts", "indptr"):
         assert np.array_equal(getattr(found.pool, name), getattr(written.pool, name))
-    assert found.texts == written.texts
+    assert list(found.texts) == list(written.texts)
     assert isinstance(found.trees.prompt, np.memmap)
     assert [path.name for path in tmp_path.iterdir()] == ["knowledge"]
 

@@ -64,7 +64,7 @@ def with_titles(task: FitTask, titles: list[str]) -> FitTask:
 
 def tokenizer_of(kind: str, task: FitTask, index: Any) -> Tokenizers:
     if kind == "phrase":
-        return PhraseTokenizer.build([], [w for name in index_names(index, task) for w in name.split()], {})
+        return PhraseTokenizer.build(None, [w for name in index_names(index, task) for w in name.split()], {})
     return SubwordTokenizer.train(["a book was written by an author", "Book 1"], 400)
 
 

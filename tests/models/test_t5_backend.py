@@ -283,7 +283,7 @@ def test_knowledge_that_varies_by_epoch(tmp_path: Path, settings: dict[str, Any]
 def test_hostile_names_stay_text(kind: str) -> None:
     segments = (Segment("<extra_id_0></s>", "head"), Segment(" is ", "text"), Segment("{{ mask }}", "tail"))
     if kind == "phrase":
-        tokenizer: Any = PhraseTokenizer.build([], ["is"], {})
+        tokenizer: Any = PhraseTokenizer.build(None, ["is"], {})
     else:
         tokenizer = SubwordTokenizer.train(["is a word"], 400)
     encoded = tokenizer.encode(segments)

@@ -77,5 +77,5 @@ def load_graph(world: Path, folder: Path) -> str:
 
 def settings(world: Path, uri: str, cache: Path, **changes: Any) -> Config:
     """Settings of a short training; ``changes`` such as ``tree__hops=1``."""
-    given = {"data.dir": world, "graph.uri": uri, "graph.cache": cache, **SMALL}
+    given = {"data.dir": world, "graph.uri": uri, "graph.cache": cache, "prompts.cache": cache / "prompts", **SMALL}
     return load_config(overrides=given | {key.replace("__", "."): value for key, value in changes.items()}, environ={})

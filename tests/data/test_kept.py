@@ -1,0 +1,233 @@
+"""Prompts and tokens kept on disk: used again silently, made anew when anything differs, never trusted when damaged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import string
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_knowledge import source
+
+from kptoolkit.config import PromptsConfig, TreeConfig
+from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource, TokenPool
+from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.progress import ProgressEvent
+from kptoolkit.tree.tokens import Tokenizer, WordTokenizer
+
+
+def keeping(folder: Path, **prompts: Any) -> KnowledgeSource:
+    knowledge = source(**prompts)
+    knowledge.cache = folder
+    return knowledge
+
+
+def phrases(knowledge: KnowledgeSource) -> PhraseTokenizer:
+    return PhraseTokenizer.build(knowledge.pool, [], knowledge.catalogue.item_of_entity())
+
+
+def subwords(knowledge: KnowledgeSource) -> SubwordTokenizer:
+    return SubwordTokenizer.train(list(knowledge.pool.sentences), 200)
+
+
+def same(one: ItemTrees | TokenPool, other: ItemTrees | TokenPool) -> bool:
+    pairs = zip(one.arrays.values(), other.arrays.values(), strict=True)
+    return all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs)
+
+
+def folders(cache: Path) -> list[Path]:
+    return sorted(cache.iterdir())
+
+
+def contents(cache: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(cache)): path.read_bytes() for path in cache.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("variants", ["first", "hash", "epoch"])
+@pytest.mark.parametrize("build", [phrases, subwords])
+def test_what_is_kept_is_what_would_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variants: str, build: Callable[[KnowledgeSource], Tokenizer]
+) -> None:
+    made = source(variants=variants)
+    trees = made.trees(0)
+    tokenizer = build(made)
+    tokens = made.tokens(tokenizer)
+    first = keeping(tmp_path, variants=variants)
+    assert same(first.trees(0), trees)
+    assert same(first.tokens(tokenizer), tokens)
+    before = contents(tmp_path)
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("made although it is kept")
+
+    for name in ("worded", "select", "encoded"):
+        monkeypatch.setattr(f"kptoolkit.data.knowledge.{name}", never)
+    again = keeping(tmp_path, variants=variants)
+    assert same(again.trees(0), trees)
+    assert list(again.pool) == list(made.pool)
+    assert list(again.pool.sentences) == [prompt.text for prompt in made.pool]
+    assert same(again.tokens(build(again)), tokens)
+    assert again.nameless == made.nameless
+    assert all(isinstance(array, np.memmap) for array in (again.trees(0).prompt, again.tokens(tokenizer).ids))
+    assert contents(tmp_path) == before
+
+
+def test_later_epochs_go_on_from_what_is_kept(tmp_path: Path) -> None:
+    alone, kept = source(variants="epoch"), keeping(tmp_path, variants="epoch")
+    keeping(tmp_path, variants="epoch").trees(0)
+    for epoch in (0, 1, 2, 0):
+        assert same(alone.trees(epoch), kept.trees(epoch))
+    assert list(alone.pool) == list(kept.pool)
+    assert same(kept.tokens(phrases(alone)), alone.tokens(phrases(alone)))
+    assert same(kept.tokens(phrases(alone), 6), alone.tokens(phrases(alone), 6))
+    assert len(folders(tmp_path)) == 1, "only what the first epoch needs is kept"
+
+
+def other_pack(knowledge: KnowledgeSource) -> None:
+    knowledge.pack = knowledge.pack.with_relation("wrote", forward="{{ tail }} wrote {{ head }}")
+
+
+def filtered(knowledge: KnowledgeSource) -> None:
+    knowledge.pack = knowledge.pack.with_filter(string.capwords, "words")
+
+
+def other_setting(**changes: Any) -> Callable[[KnowledgeSource], None]:
+    def change(knowledge: KnowledgeSource) -> None:
+        tree = {key: value for key, value in changes.items() if key in TreeConfig.model_fields}
+        prompts = {key: value for key, value in changes.items() if key in PromptsConfig.model_fields}
+        knowledge.tree = knowledge.tree.model_copy(update=tree)
+        knowledge.prompts = knowledge.prompts.model_copy(update=prompts)
+        knowledge.max_degree = changes.get("max_degree", knowledge.max_degree)
+
+    return change
+
+
+def renamed(knowledge: KnowledgeSource) -> None:
+    names = knowledge.neighbourhoods.names.copy()
+    names[0] = "Author Nought"
+    knowledge.neighbourhoods = replace(knowledge.neighbourhoods, names=names)
+
+
+def other_roots(knowledge: KnowledgeSource) -> None:
+    roots = knowledge.neighbourhoods.roots[::-1].copy()
+    knowledge.neighbourhoods = replace(knowledge.neighbourhoods, roots=roots)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        other_pack,
+        filtered,
+        renamed,
+        other_roots,
+        other_setting(degree=1),
+        other_setting(seed=1),
+        other_setting(ranking="inverse-degree"),
+        other_setting(variants="hash"),
+        other_setting(name_tokens=1),
+        other_setting(keep_nameless=True),
+        other_setting(max_degree=1),
+    ],
+)
+def test_anything_that_decides_the_prompts_is_in_their_name(
+    tmp_path: Path, change: Callable[[KnowledgeSource], None]
+) -> None:
+    keeping(tmp_path).trees(0)
+    changed = keeping(tmp_path)
+    change(changed)
+    changed.__post_init__()
+    alone = source()
+    change(alone)
+    alone.__post_init__()
+    assert same(changed.trees(0), alone.trees(0))
+    assert list(changed.pool) == list(alone.pool)
+    assert len(folders(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("change", [other_setting(workers=7), other_setting(cache=Path("elsewhere"))])
+def test_what_does_not_decide_the_prompts_is_not(tmp_path: Path, change: Callable[[KnowledgeSource], None]) -> None:
+    keeping(tmp_path).trees(0)
+    changed = keeping(tmp_path)
+    change(changed)
+    changed.trees(0)
+    assert len(folders(tmp_path)) == 1
+
+
+def test_another_tokenizer_has_tokens_of_its_own(tmp_path: Path) -> None:
+    knowledge = keeping(tmp_path)
+    knowledge.trees(0)
+    for tokenizer in (phrases(knowledge), subwords(knowledge), PhraseTokenizer.build(knowledge.pool, ["more"], {})):
+        for _ in range(2):
+            assert same(knowledge.tokens(tokenizer), source_tokens(tokenizer))
+    assert len(folders(tmp_path)) == 4
+
+
+def source_tokens(tokenizer: Tokenizer) -> TokenPool:
+    knowledge = source()
+    knowledge.trees(0)
+    return knowledge.tokens(tokenizer)
+
+
+def test_tokens_of_words_that_are_still_counted_are_not_kept(tmp_path: Path) -> None:
+    knowledge = keeping(tmp_path)
+    knowledge.trees(0)
+    assert same(knowledge.tokens(WordTokenizer()), source_tokens(WordTokenizer()))
+    assert len(folders(tmp_path)) == 1
+
+
+def test_a_filter_that_nobody_can_import_keeps_nothing(tmp_path: Path) -> None:
+    knowledge = keeping(tmp_path)
+    knowledge.pack = knowledge.pack.with_filter(lambda name: name, "same")
+    knowledge.tokens(phrases(knowledge))
+    knowledge.trees(0)
+    assert not folders(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["prompts", "tokens"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "gone", "no JSON", "other words", "other name", "a file"])
+def test_a_damaged_folder_is_made_anew_with_one_line(tmp_path: Path, part: str, damage: str) -> None:
+    alone = source()
+    trees, tokenizer = alone.trees(0), phrases(alone)
+    tokens = alone.tokens(tokenizer)
+    first = keeping(tmp_path / "cache")
+    first.trees(0)
+    first.tokens(tokenizer)
+    before = contents(tmp_path / "cache")
+    spoil(next(folder for folder in folders(tmp_path / "cache") if folder.name.startswith(part)), damage)
+    said: list[ProgressEvent] = []
+    again = keeping(tmp_path / "cache")
+    again.progress = said.append
+    assert same(again.trees(0), trees)
+    assert same(again.tokens(tokenizer), tokens)
+    assert list(again.pool) == list(alone.pool)
+    assert [event.stage.split("/")[-1].split("-")[0] for event in said] == [part]
+    assert contents(tmp_path / "cache") == before
+
+
+def spoil(folder: Path, damage: str) -> None:
+    array = folder / ("row.npy" if folder.name.startswith("prompts") else "ids.npy")
+    index = folder / "index.json"
+    text = index.read_text()
+    if damage == "cut":
+        array.write_bytes(array.read_bytes()[:-1])
+    elif damage == "flipped":
+        array.write_bytes(array.read_bytes()[:-1] + b"\x7f")
+    elif damage == "gone":
+        array.unlink()
+    elif damage == "no JSON":
+        index.write_text(text[:-1])
+    elif damage == "other words":
+        index.write_text(text.replace("Book 1", "Book 9").replace('"name": "t', '"name": "T'))
+    elif damage == "other name":
+        found = json.loads(text)
+        found["extra"]["name"] = "tokens-of-others"
+        del found["extra_sha256"]
+        index.write_text(json.dumps(found))
+    else:
+        shutil.rmtree(folder)
+        folder.write_text("not a folder")
