@@ -94,6 +94,8 @@ class PromptsConfig(Section):
     """Longest name in a prompt, in tokens; longer ones end in an ellipsis."""
     cache: Path = Path(".kptool/prompts")
     """Folder where worded prompts and their tokens are kept."""
+    engine: Literal["local", "ray"] = "local"
+    """What words and tokenises 50,000 triples and more: this machine, or Ray Data (``kptoolkit[ray]``)."""
     workers: int = Field(default=1, ge=1)
     """Processes that word and tokenise the triples where they are 50,000 or more; the prompts do not depend on it."""
 

@@ -31,6 +31,7 @@ from kptoolkit.evaluation.table import Evaluation, Row
 from kptoolkit.explanations import with_faithfulness
 from kptoolkit.graph import Graph
 from kptoolkit.models import Backend, FitResult, FitTask, backend_class, processes
+from kptoolkit.models.writing import writing
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.run import (
@@ -43,8 +44,7 @@ from kptoolkit.run import (
     PACK,
     Run,
     load_backend,
-    put_in_place,
-    save_beside,
+    replace_parts,
     seal,
     write_per_user,
 )
@@ -94,7 +94,8 @@ def fit(
         prepared = prepare(settings, pack=pack, progress=progress)
         if overwrite:
             shutil.rmtree(folder, ignore_errors=True)
-        _write_inputs(folder, prepared, manifest)
+        with writing(folder):
+            _write_inputs(folder, prepared, manifest)
     processes.wait()
     with _timed(manifest, "fit"):
         result = train_backend(backend, prepared, folder, resume=going_on, progress=progress)
@@ -185,10 +186,7 @@ def refresh(run: Run, config: Config | None = None, *, progress: ProgressCallbac
     manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.fingerprint}
     manifest.reports["knowledge"] = knowledge_report(knowledge)
     manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
-    beside = save_beside(run.folder, backend)
-    catalogue.save(run.folder / CATALOGUE)
-    knowledge.neighbourhoods.save(run.folder / NEIGHBOURHOODS)
-    put_in_place(run.folder, beside)
+    replace_parts(run.folder, backend, {CATALOGUE: catalogue.save, NEIGHBOURHOODS: knowledge.neighbourhoods.save})
     seal(run.folder, manifest)
     return Run.load(run.folder)
 
@@ -404,9 +402,10 @@ def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:
 
 
 def _write_outputs(folder: Path, backend: Backend, result: FitResult, manifest: Manifest) -> None:
-    put_in_place(folder, save_beside(folder, backend))
+    replace_parts(folder, backend)
     training = {"epochs": result.epochs, "best": result.best, "history": result.history, "figures": result.figures}
-    write_json(folder / TRAINING, training)
+    with writing(folder):
+        write_json(folder / TRAINING, training)
     manifest.reports["training"] = {"epochs": result.epochs, "best": dict(result.best), **result.figures}
     seal(folder, manifest)
 

@@ -25,6 +25,7 @@ from kptoolkit.evaluation.manifest import Manifest
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.models import Backend, backend_class
+from kptoolkit.models.writing import writing
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
 
@@ -258,19 +259,30 @@ def load_backend(config: Config, folder: Path) -> Backend:
     return kind.load(folder, validate(kind.Options, config.model.options, "model"))
 
 
-def save_beside(folder: Path, backend: Backend) -> Path:
-    """Save a backend beside where it belongs, so that what cannot be saved spoils nothing."""
-    beside = folder / f".{BACKEND}.tmp"
+def replace_parts(folder: Path, backend: Backend, others: Mapping[str, Callable[[Path], None]] | None = None) -> None:
+    """Replace a run's backend and other parts: all are saved beside first, so that what cannot be saved spoils nothing.
+
+    Args:
+        folder: The run.
+        backend: Its backend.
+        others: By the file name of a part, such as :data:`CATALOGUE`, what saves it at a path.
+
+    Raises:
+        OSError: A part cannot be written; the run is what it was.
+    """
+    beside = folder / ".new"
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
-    backend.save(beside)
-    return beside
-
-
-def put_in_place(folder: Path, beside: Path) -> None:
-    """Let what was saved beside take the place of a run's backend."""
-    shutil.rmtree(folder / BACKEND, ignore_errors=True)
-    beside.rename(folder / BACKEND)
+    try:
+        with writing(folder):
+            (beside / BACKEND).mkdir(parents=True)
+            backend.save(beside / BACKEND)
+            for name, save in (others or {}).items():
+                save(beside / name)
+        for part in sorted(beside.iterdir()):
+            shutil.rmtree(folder / part.name, ignore_errors=True)
+            part.replace(folder / part.name)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def seal(folder: Path, manifest: Manifest) -> None:
@@ -278,7 +290,8 @@ def seal(folder: Path, manifest: Manifest) -> None:
     parts = [folder / name for name in (BACKEND, CONFIG, CATALOGUE, INTERACTIONS, PACK, NEIGHBOURHOODS)]
     manifest.seal(folder, [path for path in parts if path.exists()])
     manifest.status = "finished"
-    manifest.write(folder)
+    with writing(folder):
+        manifest.write(folder)
 
 
 def write_per_user(run: Run, split: str, rankings: Mapping[str, Ranking]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,8 @@ from kptoolkit.errors import InputError
 Data = Annotated[
     Path | None, typer.Option("--data", help="Interactions: a folder, a file, or graph: for those in the graph.")
 ]
+
+Engine = Literal["local", "ray"]
 
 
 @command(app, "fit", example="kptool fit --data ./data --run runs/first", graph=True, results=True)
@@ -41,7 +43,7 @@ def fit(
     session.say(f"run: {fitted.folder}\nnext: kptool evaluate {fitted.folder}")
 
 
-@command(app, "compile", example="kptool compile --data ./data", graph=True, results=True)
+@command(app, "compile", example="kptool compile --data ./data --engine ray", graph=True, results=True)
 def compile_(
     session: Session,
     run: Annotated[Path | None, typer.Argument(help="A finished run, with --refresh.")] = None,
@@ -49,6 +51,9 @@ def compile_(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Take the graph's new facts and new items into RUN, without training.")
     ] = False,
+    engine: Annotated[
+        Engine | None, typer.Option("--engine", help="What words and tokenises many triples; ray needs kptoolkit[ray].")
+    ] = None,
 ) -> None:
     """Fetch the catalogue's neighbourhoods, word the triplet prompts and say how much knowledge there is."""
     if refresh != (run is not None):
@@ -59,7 +64,7 @@ def compile_(
     if run is not None:
         report = _refresh(session, run)
     else:
-        config = session.config(data__dir=data)
+        config = session.config(data__dir=data, prompts__engine=engine)
         with session.progress() as progress:
             prepared = prepare(config, progress=progress)
         report = pipeline.knowledge_report(prepared.knowledge) | {"cache": str(config.graph.cache)}

@@ -267,7 +267,7 @@ class KnowledgeSource:
 
     @property
     def _crew(self) -> Crew:
-        return Crew(self.prompts.workers, self.cache)
+        return Crew(self.prompts.workers, self.prompts.engine, self.cache)
 
     @cached_property
     def _wording(self) -> Wording:
@@ -382,6 +382,9 @@ def _sentences(arrays: Mapping[str, NDArray[Any]], extra: Mapping[str, Any]) -> 
 def encode_prompts(prompts: PromptPool, tokenizer: Tokenizer, crew: Crew | None = None) -> TokenPool:
     """Tokenise each distinct prompt once, by more processes where ``crew`` has them."""
     parts = encoded(prompts, tokenizer, crew or Crew())
-    ids = np.concatenate([np.zeros(0, np.int32), *(part[0] for part in parts)])
-    starts = np.concatenate([np.zeros(0, np.bool_), *(part[1] for part in parts)])
-    return TokenPool(ids, starts, pointers(np.concatenate([np.zeros(0, np.int64), *(part[2] for part in parts)])))
+    kinds = (np.int32, np.bool_, np.int64)
+    ids, starts, sizes = (
+        np.concatenate([np.zeros(0, kind), *(arrays[column] for arrays, _ in parts)])
+        for column, kind in enumerate(kinds)
+    )
+    return TokenPool(ids, starts, pointers(sizes))

@@ -14,6 +14,7 @@ from kptoolkit.data.catalogue import Catalogue, ItemRows, find_items
 from kptoolkit.data.graph_events import graph_interactions
 from kptoolkit.data.interactions import Interactions, read_interactions
 from kptoolkit.data.knowledge import KnowledgeSource
+from kptoolkit.data.ray_engine import check_ray
 from kptoolkit.data.splits import Split, make_split
 from kptoolkit.errors import ConfigError, DataError
 from kptoolkit.graph import Graph
@@ -52,8 +53,13 @@ def prepare(
         pack: Template pack made in Python, instead of ``[prompts] pack``.
         graph: An open graph, instead of ``[graph]``; it stays open.
         progress: Told about every stage.
+
+    Raises:
+        MissingExtraError: ``prompts.engine`` is ``ray``, which is not installed.
     """
     data = data_dir(config)
+    if config.prompts.engine == "ray":
+        check_ray()
     # Files are checked before a graph is started.
     read = None if data == GRAPH_DATA else _split(read_interactions(data)[0], config)
     with _opened(config, graph) as opened:

@@ -1,43 +1,49 @@
-"""Wording and tokenising many triples, part by part, in several processes that are spawned and read the same files."""
+"""Wording and tokenising many triples, part by part: here, in spawned processes that read the same files, or by Ray."""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kptoolkit.data import ray_engine
+from kptoolkit.data.jobs import (
+    NEIGHBOURHOODS,
+    PACK,
+    POOL,
+    TOKENIZER,
+    Answer,
+    Job,
+    Part,
+    SavedTokens,
+    SavedWords,
+    Tokens,
+    Words,
+)
 from kptoolkit.data.prompt_pool import PromptPool, Sentences
 from kptoolkit.errors import KptoolError
-from kptoolkit.graph.arrays import read_arrays, write_arrays
-from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.prompts import TemplatePack
+from kptoolkit.graph.arrays import write_arrays
 from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
-from kptoolkit.tree.wording import Variants, Wording
+from kptoolkit.tree.wording import Wording
 
 WORTH_WORKERS = 50_000
 """Fewer triples are done before the processes have started."""
+WORTH_SECONDS = 10.0
+"""Less tokenising than this, by the time of a first part, is done before other processes have loaded the tokenizer."""
 _AT_ONCE = 16_384
 """Most prompts of one part: as many are Python objects at a time."""
 _PARTS_A_WORKER = 8
-_NEIGHBOURHOODS, _PACK, _POOL, _TOKENIZER = "neighbourhoods", "pack", "pool", "tokenizer"
-
-Part = NDArray[np.int64]
-
-
-class Job(Protocol):
-    """What a worker makes once and then asks for every part."""
-
-    def __call__(self, part: Part) -> Any:
-        """The answer for one part; it goes from process to process."""
 
 
 @dataclass(frozen=True)
@@ -45,24 +51,34 @@ class Crew:
     """Who does the parts.
 
     Attributes:
-        workers: Processes; 1 does them here.
-        folder: Where workers read what they need; a folder for temporary files when unset.
+        workers: Processes; 1 does them here, and with Ray means one for every core.
+        engine: Processes of this machine, or Ray Data.
+        folder: Where nodes of a Ray cluster read what they need; a folder for temporary files when unset.
     """
 
     workers: int = 1
+    engine: Literal["local", "ray"] = "local"
     folder: Path | None = None
+
+    @property
+    def size(self) -> int:
+        """How many work."""
+        return os.cpu_count() or 1 if self.engine == "ray" and self.workers == 1 else self.workers
 
     def runs(self, count: int) -> bool:
         """Whether so many prompts are worth starting processes."""
-        return self.workers > 1 and count >= WORTH_WORKERS
+        return (self.engine == "ray" or self.workers > 1) and count >= WORTH_WORKERS
 
     @contextmanager
     def workplace(self) -> Iterator[Path]:
-        """A folder for the time of some work."""
-        with tempfile.TemporaryDirectory(prefix="kptool-words-") as place:
-            yield Path(place)
+        """A folder for the time of some work, which all who work can read."""
+        shared = self.folder if self.engine == "ray" else None
+        if shared is not None:
+            shared.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".work-", dir=shared) as place:
+            yield Path(place).resolve()
 
-    def do(self, job: Callable[..., Job], given: tuple[Any, ...], parts: Sequence[Part]) -> list[Any]:
+    def do(self, job: Callable[..., Job], given: tuple[Any, ...], parts: Sequence[Part]) -> list[Answer]:
         """The answers for all parts, in their order.
 
         Args:
@@ -74,6 +90,8 @@ class Crew:
             KptoolError: The processes ended early, as those of a script do that has no
                 ``if __name__ == "__main__":``.
         """
+        if self.engine == "ray":
+            return ray_engine.do(job, given, parts, self.size)
         context = multiprocessing.get_context("spawn")
         try:
             with ProcessPoolExecutor(self.workers, context, initializer=_begin, initargs=(job, given)) as pool:
@@ -100,18 +118,18 @@ def worded(wording: Wording, rows: NDArray[np.int64], epoch: int, crew: Crew) ->
     """
     if crew.runs(len(rows)):
         with crew.workplace() as folder:
-            wording.neighbourhoods.save(folder / _NEIGHBOURHOODS)
-            wording.pack.save(folder / _PACK)
+            wording.neighbourhoods.save(folder / NEIGHBOURHOODS)
+            wording.pack.save(folder / PACK)
             given = (str(folder), wording.variants, wording.name_tokens, epoch)
-            done = crew.do(SavedWords, given, _parts(rows, crew.workers))
+            done = crew.do(SavedWords, given, _parts(rows, crew.size))
     else:
         done = [Words(wording, epoch)(part) for part in _parts(rows, 1)]
-    variants = [np.zeros(0, np.int32), *(part[0] for part in done)]
-    sentences = Sentences.joined([part[1] for part in done])
+    variants = [np.zeros(0, np.int32), *(arrays[0] for arrays, _ in done)]
+    sentences = Sentences.joined([Sentences(texts, *arrays[1:]) for arrays, texts in done])
     return PromptPool(wording.neighbourhoods, rows, np.concatenate(variants), sentences)
 
 
-def encoded(pool: PromptPool, tokenizer: Tokenizer, crew: Crew) -> list[tuple[NDArray[Any], ...]]:
+def encoded(pool: PromptPool, tokenizer: Tokenizer, crew: Crew) -> list[Any]:
     """Token ids, word starts and numbers of tokens of prompts, part by part, the same whoever does it.
 
     Args:
@@ -122,62 +140,18 @@ def encoded(pool: PromptPool, tokenizer: Tokenizer, crew: Crew) -> list[tuple[ND
     Raises:
         KptoolError: The processes ended early.
     """
-    numbers = np.arange(len(pool), dtype=np.int64)
-    if not (crew.runs(len(pool)) and isinstance(tokenizer, SavedTokenizer)):
-        return [Tokens(pool, tokenizer)(part) for part in _parts(numbers, 1)]
-    with crew.workplace() as folder:
-        pool.neighbourhoods.save(folder / _NEIGHBOURHOODS)
-        write_arrays(folder / _POOL, pool.arrays, {"texts": pool.sentences.texts})
-        (folder / _TOKENIZER).mkdir()
-        tokenizer.save(folder / _TOKENIZER)
-        return crew.do(SavedTokens, (str(folder), type(tokenizer)), _parts(numbers, crew.workers))
-
-
-@dataclass(frozen=True)
-class Words:
-    """Words rows: their variants and their sentences."""
-
-    wording: Wording
-    epoch: int
-
-    def __call__(self, part: Part) -> tuple[NDArray[np.int32], Sentences]:
-        """The prompts of some rows."""
-        variants = self.wording.variant_numbers(part, self.epoch)
-        return variants, Sentences.of([prompt.segments for prompt in self.wording.prompts(part, self.epoch)])
-
-
-class SavedWords(Words):
-    """:class:`Words` of neighbourhoods and a pack in a folder."""
-
-    def __init__(self, folder: str, variants: Variants, name_tokens: int, epoch: int) -> None:
-        place = Path(folder)
-        pack = TemplatePack.load(str(place / _PACK))
-        super().__init__(Wording(Neighbourhoods.load(place / _NEIGHBOURHOODS), pack, variants, name_tokens), epoch)
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """Tokenises prompts: ids and word starts of all tokens, and how many each prompt has."""
-
-    pool: PromptPool
-    tokenizer: Tokenizer
-
-    def __call__(self, part: Part) -> tuple[NDArray[np.int32], NDArray[np.bool_], NDArray[np.int64]]:
-        """The tokens of prompts with consecutive numbers."""
-        prompts = self.pool[int(part[0]) : int(part[-1]) + 1]
-        found = [self.tokenizer.encode(segments, ends) for segments, ends in prompts.texts()]
-        ids = np.concatenate([entry.ids for entry in found])
-        return ids, np.concatenate([entry.starts for entry in found]), np.array([len(entry) for entry in found])
-
-
-class SavedTokens(Tokens):
-    """:class:`Tokens` of prompts and a tokenizer in a folder."""
-
-    def __init__(self, folder: str, kind: type[SavedTokenizer]) -> None:
-        place = Path(folder)
-        arrays, extra = read_arrays(place / _POOL)
-        pool = PromptPool.of_arrays(Neighbourhoods.load(place / _NEIGHBOURHOODS), arrays, extra["texts"])
-        super().__init__(pool, kind.load(place / _TOKENIZER))
+    parts = _parts(np.arange(len(pool), dtype=np.int64), 1)
+    here, begun = Tokens(pool, tokenizer), time.perf_counter()
+    done = [here(part) for part in parts[:1]]
+    left = (time.perf_counter() - begun) * (len(parts) - 1)
+    if crew.runs(len(pool)) and left >= WORTH_SECONDS and isinstance(tokenizer, SavedTokenizer):
+        with crew.workplace() as folder:
+            pool.neighbourhoods.save(folder / NEIGHBOURHOODS)
+            write_arrays(folder / POOL, pool.arrays, {"texts": pool.sentences.texts})
+            (folder / TOKENIZER).mkdir()
+            tokenizer.save(folder / TOKENIZER)
+            return done + crew.do(SavedTokens, (str(folder), type(tokenizer)), parts[1:])
+    return done + [here(part) for part in parts[1:]]
 
 
 def _parts(numbers: Part, workers: int) -> list[Part]:
@@ -195,6 +169,6 @@ def _begin(job: Callable[..., Job], given: tuple[Any, ...]) -> None:
     _job = job(*given)
 
 
-def _answer(part: Part) -> Any:
+def _answer(part: Part) -> Answer:
     assert _job is not None
     return _job(part)

@@ -94,8 +94,11 @@ class Manifest:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON beside ``path`` and rename."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.write_text(json.dumps(content, ensure_ascii=False, indent=1, default=_plain) + "\n", encoding="utf-8")
-    beside.replace(path)
+    try:
+        beside.write_text(json.dumps(content, ensure_ascii=False, indent=1, default=_plain) + "\n", encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def package_versions() -> dict[str, str]:

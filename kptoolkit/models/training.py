@@ -35,6 +35,7 @@ from kptoolkit.data.splits import Cases
 from kptoolkit.errors import TrainingError
 from kptoolkit.models import processes
 from kptoolkit.models.backend import FitResult, FitTask
+from kptoolkit.models.writing import writing
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
 METRIC = "NDCG@10"
@@ -376,7 +377,8 @@ class _Trainer(Trainer):  # type: ignore[misc]
         safetensors.torch.load_model(unwrapped, str(Path(resume_from_checkpoint) / "model.safetensors"))
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
+        with writing(Path(self.args.output_dir)):
+            super()._save_checkpoint(model, trial)
         processes.wait()  # each writes the state of its own random numbers
         if self.args.should_save:
             (Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / _COMPLETE).touch()

@@ -158,7 +158,8 @@ def test_worker_processes_give_the_same_tokens(monkeypatch: pytest.MonkeyPatch, 
     sentences = [*alone.pool.sentences, "Bücher von Ålesund"]
     tokenizer = PhraseTokenizer.build(alone.pool, [], items) if kind == "phrase" else None
     tokenizer = tokenizer or SubwordTokenizer.train(sentences, 300)
-    monkeypatch.setattr("kptoolkit.data.workers.WORTH_WORKERS", 2)
+    for name, value in {"WORTH_WORKERS": 2, "WORTH_SECONDS": 0, "_AT_ONCE": 2}.items():
+        monkeypatch.setattr(f"kptoolkit.data.workers.{name}", value)
     one, other = alone.tokens(tokenizer), together.tokens(tokenizer)
     for name, array in one.arrays.items():
         assert array.dtype == other.arrays[name].dtype

@@ -43,6 +43,7 @@ HOMES = {
         "kptoolkit/cli/",
         "kptoolkit/testing/",
     ),
+    "ray": ("kptoolkit/data/ray_engine.py",),
     "typer": ("kptoolkit/cli/",),
     "click": ("kptoolkit/cli/",),
     "rich": ("kptoolkit/cli/",),

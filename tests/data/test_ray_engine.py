@@ -1,0 +1,71 @@
+"""Ray Data gives the bytes that this process gives; a local cluster of two workers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_kept import contents, keeping, phrases, same
+from worlds.command import kptool, refused
+
+from kptoolkit.config import PromptsConfig
+from kptoolkit.data import ray_engine
+from kptoolkit.data.jobs import SavedWords
+from kptoolkit.errors import DataError, MissingExtraError
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few prompts are many."""
+    for name, value in {"WORTH_WORKERS": 2, "WORTH_SECONDS": 0, "_AT_ONCE": 2}.items():
+        monkeypatch.setattr(f"kptoolkit.data.workers.{name}", value)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+@pytest.mark.usefixtures("eager")
+def test_two_workers_of_ray_give_the_same_bytes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    ray = pytest.importorskip("ray")
+    before = dict(os.environ)
+    alone = keeping(tmp_path / "alone", variants="hash")
+    tokenizer = (alone.trees(0), phrases(alone))[1]
+    alone.tokens(tokenizer)
+    capfd.readouterr()
+    beside = keeping(tmp_path / "ray", variants="hash", engine="ray", workers=2)
+    with ray_engine._cluster(2):
+        trees = beside.trees(0)
+        assert ray.cluster_resources()["CPU"] == 2
+        beside.tokens(tokenizer)
+        alone.pack.save(tmp_path / "pack")
+        with pytest.raises(DataError, match=r"^\S*index\.json: is missing or damaged[^\n]*$"):
+            ray_engine.do(SavedWords, (str(tmp_path), "first", 48, 0), [np.arange(2)], 2)
+    assert same(trees, alone.trees(0))
+    assert contents(tmp_path / "ray") == contents(tmp_path / "alone")
+    assert not ray.is_initialized(), "what was started is ended"
+    assert dict(os.environ) == before
+    assert capfd.readouterr().out == ""
+
+
+def test_without_ray_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['ray'] = None\n")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    (tmp_path / "one.inter").write_text("user_id\titem_id\n")
+    done = kptool("compile", "--data", tmp_path, "--engine", "ray", PYTHONPATH=path)
+    assert "pip install 'kptoolkit[ray]'" in refused(done, "prompts.engine = 'ray'", code=1)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError):
+        ray_engine.check_ray()
+
+
+def test_ray_is_imported_only_where_it_is_asked_for() -> None:
+    code = "import sys, kptoolkit.data.knowledge; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_engine_needs_a_known_name() -> None:
+    with pytest.raises(ValueError, match="engine"):
+        PromptsConfig(engine="spark")  # type: ignore[arg-type]
