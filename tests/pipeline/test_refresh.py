@@ -17,7 +17,7 @@ from kptoolkit.config import Config, GraphConfig
 from kptoolkit.errors import RunError
 from kptoolkit.graph import Graph
 from kptoolkit.graph.readers import MemorySource
-from kptoolkit.run import Run
+from kptoolkit.run import CATALOGUE, NEIGHBOURHOODS, Run, replace_parts
 from kptoolkit.testing.worlds import ITEMS, USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
@@ -88,6 +88,21 @@ def test_a_cloze_run_knows_its_items_only(trained: Path, configure: Callable[...
     with pytest.raises(RunError, match="objective = 'cloze'"):
         pipeline.refresh(run, configure())
     assert (folder / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_part_that_finds_no_room_leaves_the_run_as_it_was(trained: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    run = Run.load(folder)
+
+    def on_a_full_disk(path: Path) -> None:
+        path.symlink_to("/dev/full")
+        path.write_text("no room")
+
+    with pytest.raises(OSError, match=f"No space left on device: '{folder}'"):
+        replace_parts(folder, run.backend, {CATALOGUE: run.catalogue.save, NEIGHBOURHOODS: on_a_full_disk})
+    assert {path.name for path in folder.iterdir()} == {path.name for path in trained.iterdir()}
+    assert np.isfinite(Run.load(folder).backend.score(run.split.test)).all()
 
 
 def test_run_and_refresh_belong_together(trained: Path) -> None:
