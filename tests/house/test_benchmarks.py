@@ -25,6 +25,7 @@ PROGRAMS = (
     "samples",
     "mask",
     "growth",
+    "compiling",
     "ingest",
     "neighbourhoods",
 )
