@@ -57,7 +57,6 @@ def guess(words: str) -> RelationTemplates:
         words: Lower case, such as ``"directed by"``, ``"acted in"``, ``"works at"``, ``"member of"``, ``"genre"``.
     """
     first, *rest = words.split(" ")
-    last = rest[-1] if rest else first
     if first in _PREPOSITIONS:
         return _of_preposition(first, rest)
     if first in _BE:
@@ -66,6 +65,12 @@ def guess(words: str) -> RelationTemplates:
         return _of_participle(first, rest)
     if first in _PARTICIPLE:
         return _verb(words) if rest else _past(first)
+    return _of_present(first, rest)
+
+
+def _of_present(first: str, rest: Sequence[str]) -> RelationTemplates:
+    """``has genre``, ``knows``, ``works at``; else a noun."""
+    words, last = " ".join([first, *rest]), rest[-1] if rest else first
     if first == "has" and rest and last not in _PREPOSITIONS:
         thing = " ".join(rest)
         article = "an" if thing[0] in "aeiou" else "a"
