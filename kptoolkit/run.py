@@ -39,17 +39,22 @@ class Run:
     Args:
         folder: Where ``fit`` wrote it.
         manifest: Its manifest.
+        evaluation: Settings of ``[evaluation]`` to use in place of the run's own.
 
     Use :meth:`load`, which checks the folder.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.folder, self.manifest = folder, manifest
+    def __init__(self, folder: Path, manifest: Manifest, evaluation: Mapping[str, Any] | None = None) -> None:
+        self.folder, self.manifest, self._evaluation = folder, manifest, evaluation or {}
         self._own_users = True
 
     @classmethod
-    def load(cls, folder: str | Path) -> Run:
+    def load(cls, folder: str | Path, evaluation: Mapping[str, Any] | None = None) -> Run:
         """Open a run.
+
+        Args:
+            folder: Where ``fit`` wrote it.
+            evaluation: Settings of ``[evaluation]`` to use in place of the run's own, such as ``{"explained": 500}``.
 
         Raises:
             RunError: Not a run, an unfinished one, or a damaged one; the message names the part.
@@ -59,12 +64,17 @@ class Run:
         if manifest.status != "finished":
             raise RunError(f"run {folder} is not finished; `kptool fit --run {folder} --resume` goes on with it")
         manifest.verify(folder)
-        return cls(folder, manifest)
+        return cls(folder, manifest, evaluation)
 
     @cached_property
     def config(self) -> Config:
-        """The settings it was trained with."""
-        return validate(Config, tomllib.loads((self.folder / CONFIG).read_text(encoding="utf-8")))
+        """The settings it was trained with; ``[evaluation]`` as it was opened with.
+
+        Raises:
+            ConfigError: A setting that it was opened with is none, or has no such value.
+        """
+        settings = tomllib.loads((self.folder / CONFIG).read_text(encoding="utf-8"))
+        return validate(Config, settings | {"evaluation": {**settings.get("evaluation", {}), **self._evaluation}})
 
     @property
     def notice(self) -> str:

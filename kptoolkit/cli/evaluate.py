@@ -33,7 +33,7 @@ def evaluate(
     results = []
     for folder in runs:
         with session.progress() as progress:
-            loaded = Run.load(folder)
+            loaded = Run.load(folder, session.evaluation())
             result = pipeline.evaluate(
                 loaded, split=split, controls=chosen, beam=beam, explain=explain, progress=progress
             )

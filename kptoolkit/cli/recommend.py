@@ -49,7 +49,7 @@ def recommend(
     _check_together(items, all_users, with_seen, beam, explain, write_back)
     from kptoolkit.run import Run
 
-    loaded = Run.load(run)
+    loaded = Run.load(run, session.evaluation())
     if loaded.notice and (session.json or output is not None):
         session.say(loaded.notice)
     if data is not None:

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kptoolkit.config import Config, GraphConfig, load_config, parse_assignment
-from kptoolkit.errors import KptoolError, shorten
+from kptoolkit.errors import InputError, KptoolError, shorten
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
 COMMON = "Common options"
@@ -56,6 +56,19 @@ class Session:
         """The settings of this call; ``flags`` such as ``tree__hops=2`` beat ``--set``, ``None`` is left out."""
         given = {key.replace("__", "."): value for key, value in flags.items() if value is not None}
         return load_config(self.config_file, {**self.overrides, **given}, self.environ)
+
+    def evaluation(self) -> dict[str, Any]:
+        """``--set evaluation.…`` of this call, for a finished run.
+
+        Raises:
+            InputError: ``--set`` names what a run was trained with, which stays as it was.
+        """
+        for key in self.overrides:
+            if key.partition(".")[0] not in ("evaluation", "graph"):
+                raise InputError(f"--set {key}: a finished run keeps the settings it was trained with; fit another one")
+        given = {key: value for key, value in self.overrides.items() if key.startswith("evaluation.")}
+        chosen = load_config(None, given, {}).evaluation
+        return {name: getattr(chosen, name) for name in (key.partition(".")[2] for key in given)}
 
     def graph_of(self, trained: GraphConfig) -> GraphConfig:
         """The graph that this call names; else that of a run, with the password of this call."""

@@ -177,6 +177,15 @@ def test_ctrl_c_in_compile_and_the_same_command_again(tmp_path: Path) -> None:
 # -- evaluate -----------------------------------------------------------------------------------------------------
 
 
+def test_evaluate_heeds_settings_of_evaluation_and_refuses_others(run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    (report,) = result(kptool("evaluate", folder, "--set", "evaluation.ks=[3]", "--json"))
+    assert {"NDCG@3", "HR@3"} < set(report["rows"][0]["metrics"])
+    refused(kptool("evaluate", folder, "--set", "evaluation.k=[3]"), "evaluation.k", "ks")
+    refused(kptool("evaluate", folder, "--set", "tree.hops=1"), "tree.hops", "trained with")
+    refused(kptool("recommend", folder, "--user", "u01", "--set", "data.history=1"), "data.history")
+
+
 def test_evaluate_says_the_same_twice(run: Path) -> None:
     first = kptool("evaluate", run, "--json")
     (report,) = result(first)
