@@ -92,6 +92,7 @@ def fit(
         return _fit_beside(backend, settings, folder, resume=going_on)
     with _timed(manifest, "prepare"):
         prepared = prepare(settings, pack=pack, progress=progress)
+        prepared.split.require(kind.capabilities.fewest_events)
         if overwrite:
             shutil.rmtree(folder, ignore_errors=True)
         with writing(folder):

@@ -172,6 +172,24 @@ class Split:
     test: Cases
     report: SplitReport
 
+    def require(self, events: int) -> None:
+        """Check that there is something to learn from.
+
+        Args:
+            events: Training events that at least one user must have.
+
+        Raises:
+            DataError: Nobody has as many.
+        """
+        most = int(self.train.lengths.max(initial=0))
+        if most >= events:
+            return
+        said = f"no user has {events} training events, the most are {most}; nothing can be trained:"
+        if self.report.valid_from is None:
+            advice = f"with leave-one-out one user at least needs {events + 2} events; add some, or set data.split"
+            raise DataError(f'{said} {advice} = "temporal"')
+        raise DataError(f"{said} lower data.valid_fraction, data.test_fraction or data.min_events, or add events")
+
 
 def make_split(
     interactions: Interactions,

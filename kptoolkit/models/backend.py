@@ -27,11 +27,14 @@ class Capabilities:
             without or with shuffled knowledge.
         beam_search: Whether ``beam_search`` is offered beside full ranking.
         resume: Whether ``fit`` can go on from an interrupted training.
+        fewest_events: Training events that at least one user must have: 2 for a backend that learns the next item from
+            those before it.
     """
 
     knowledge: bool = False
     beam_search: bool = False
     resume: bool = False
+    fewest_events: int = 1
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class T5Backend:
 
     name: ClassVar[str] = "t5"
     Options: ClassVar[type[T5Options]] = T5Options
-    capabilities: ClassVar[Capabilities] = Capabilities(knowledge=True, beam_search=True, resume=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(knowledge=True, beam_search=True, resume=True, fewest_events=2)
 
     def __init__(self, options: T5Options) -> None:
         self.options = options

@@ -74,6 +74,17 @@ def test_fit_with_wrong_inputs(inputs: list[str], words: list[str], says: list[s
     refused(kptool("fit", *inputs, "--run", tmp_path / "run", *words), *says)
 
 
+@pytest.mark.parametrize("objective", ["sequence", "cloze"])
+def test_fit_on_users_with_one_training_event_each(inputs: list[str], objective: str, tmp_path: Path) -> None:
+    header = "user_id:token\titem_id:token\ttimestamp:float\n"
+    events = tmp_path / "few.inter"
+    events.write_text(header + "".join(f"u{n // 3}\ti{n:02d}\t{n}\n" for n in range(6)))
+    words = ["fit", *inputs, "--data", events, "--run", tmp_path / "run", "--set", f"model.objective={objective}"]
+    says = ["no user has 2 training events, the most are 1", "needs 4 events", 'data.split = "temporal"']
+    refused(kptool(*words), *says)
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_command_that_is_put_right_is_not_held_up(inputs: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "run"
     refused(kptool("fit", *inputs, "--run", folder, "--set", "model.checkpoint=./no-t5"), "no-t5")

@@ -105,6 +105,19 @@ def test_temporal_errors() -> None:
         make_split(Interactions.of(["u"], ["a"]), "random")
 
 
+def test_training_events_that_somebody_must_have() -> None:
+    for users, advice in ((["u"] * 3, "one user at least needs 4 events"), (["u"] * 4, None)):
+        split = leave_one_out(Interactions.of(users, list("abcd")[: len(users)]))
+        split.require(1)
+        if advice is None:
+            split.require(2)
+        else:
+            with pytest.raises(DataError, match=advice):
+                split.require(2)
+    with pytest.raises(DataError, match=r"lower data\.valid_fraction"):
+        temporal(Interactions.of(["u"] * 3, list("abc"), [1, 2, 3])).require(2)
+
+
 @given(LISTS, st.integers(1, 8), st.data())
 def test_histories_cut_like_lists(lists: list[list[int]], count: int, data: st.DataObject) -> None:
     found = Histories.of(lists)
