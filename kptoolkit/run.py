@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,7 +63,8 @@ class Run:
         folder = Path(folder)
         manifest = Manifest.read(folder)
         if manifest.status != "finished":
-            raise RunError(f"run {folder} is not finished; `kptool fit --run {folder} --resume` goes on with it")
+            remedy = f"kptool fit --run {shlex.quote(str(folder))} --resume"
+            raise RunError(f"run {folder} is not finished; `{remedy}` goes on with it")
         manifest.verify(folder)
         return cls(folder, manifest, evaluation)
 

@@ -23,14 +23,20 @@ def fit(
     session: Session,
     data: Data = None,
     run: Annotated[Path | None, typer.Option("--run", help="Folder of the run.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Insist on going on with an unfinished run.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Insist on going on with an unfinished run; with --run, by the run's settings."),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
 ) -> None:
     """Train a recommender; the same command goes on after an interruption."""
-    config = session.config(data__dir=data, run__dir=run)
     from kptoolkit import pipeline
     from kptoolkit.models import processes
+    from kptoolkit.run import CONFIG
 
+    if resume and run is not None and session.config_file is None and (run / CONFIG).is_file():
+        session.config_file = run / CONFIG
+    config = session.config(data__dir=data, run__dir=run)
     with session.progress() as progress:
         fitted = pipeline.fit(config, resume=resume, overwrite=overwrite, progress=progress)
     if not processes.is_first():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 from pathlib import Path
@@ -120,7 +121,11 @@ def test_kill_9_in_fit_and_resume(inputs: list[str], tmp_path: Path) -> None:
     code, said = interrupt(words, lambda: any(killed.glob("checkpoints/*/complete")), tmp_path, by=signal.SIGKILL)
     assert code == -signal.SIGKILL, said
     assert json.loads((killed / "manifest.json").read_text())["status"] == "training"
-    assert result(kptool(*words, "--resume", "--json"))["training"]["epochs"] == 12
+    remedy = refused(kptool("recommend", killed, "--user", "u01"), "is not finished").split("`")[1]
+    told = shlex.split(remedy)
+    assert told == ["kptool", "fit", "--run", str(killed), "--resume"]
+    refused(kptool(*told[1:], "--set", "tree.hops=1"), "unfinished run with another tree.hops")
+    assert result(kptool(*told[1:], "--json"))["training"]["epochs"] == 12
     one, other = (Run.load(folder) for folder in (whole, killed))
     assert np.array_equal(one.backend.score(one.split.test), other.backend.score(other.split.test))
     weights, others = (run.backend.fitted.model.state_dict() for run in (one, other))  # type: ignore[attr-defined]
