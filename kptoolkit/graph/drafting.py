@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from kptoolkit.errors import InputError
-from kptoolkit.graph.roles import Known, Roles, usable
+from kptoolkit.graph.roles import RECOMMENDED, Known, Roles, usable
 from kptoolkit.graph.schema import GraphSchema
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -23,6 +23,8 @@ _KEYWORDS = frozenset(
         WHEN WHERE WITH XOR""",
     )
 )
+_OWN_USERS = Known("User", "id", "text")
+"""Users that the shipped ``merge_users`` adds: where the graph has none."""
 _SIDE = re.compile(r"[^A-Za-z0-9]")
 
 
@@ -53,7 +55,12 @@ def draft_cypher(schema: GraphSchema, roles: Roles) -> dict[str, str]:
         "counts": draft.counts(),
         "relation_counts": draft.relation_counts(),
     }
-    return files | ({"interactions": draft.interactions()} if roles.events is not None else {})
+    if roles.events is not None:
+        files |= {"interactions": draft.interactions(), "merge_users": draft.merge_users()}
+    return files | {
+        "delete_recommendations": draft.delete_recommendations(),
+        "create_recommendations": draft.create_recommendations(),
+    }
 
 
 class _Draft:
@@ -62,6 +69,7 @@ class _Draft:
         self.prefixes = _prefixes(entity.label for entity in roles.entities)
         self.types = "|".join(map(quoted, roles.relations))
         self.item = roles.item
+        self.user = _OWN_USERS if roles.events is None else roles.events.user
         self.item_entity = roles.entity_of(schema)
 
     # -- pieces
@@ -232,6 +240,28 @@ ORDER BY relation"""
 {there}RETURN {_own_id("u", events.user)} AS user, {_own_id("i", self.item)} AS item, {time} AS time"""
         return _file(["All interactions: who met which item, and when."], "none", "user, item, time", text)
 
+    def merge_users(self) -> str:
+        text = f"""UNWIND $ids AS id
+{_matched("u", self.user, "id")}
+RETURN count(u) AS users"""
+        return _file(["Looks for the users of recommendations, and adds none."], "ids", "none", text)
+
+    def delete_recommendations(self) -> str:
+        text = f"""UNWIND $users AS id
+{_matched("u", self.user, "id")}
+MATCH (u)-[r:{RECOMMENDED}]->(i:{quoted(self.item.label)})
+WHERE r.run = $run
+DELETE r"""
+        return _file(["Deletes what a run recommended to these users."], "run, users", "none", text)
+
+    def create_recommendations(self) -> str:
+        text = f"""UNWIND $rows AS row
+{_matched("u", self.user, "row.user")}
+{_matched("i", self.item, "row.item")}
+CREATE (u)-[:{RECOMMENDED} {{run: $run, rank: row.rank, score: row.score, source: 'kptool'}}]->(i)"""
+        about = ["Adds what a run recommends; slow for many users without an index for the ids of users and items."]
+        return _file(about, "run, rows", "none", text)
+
     def _item_columns(self) -> str:
         entity = self.id_of("i", self.item_entity)
         return f"{_own_id('i', self.item)} AS item_id, {entity} AS entity_id, {_name('i', self.item)} AS name"
@@ -249,6 +279,12 @@ def _prefixes(labels: Iterable[str]) -> dict[str, str]:
         plain = _SIDE.sub("_", label)
         found[label] = f"{plain}:" if f"{plain}:" not in found.values() else f"{plain}{number}:"
     return found
+
+
+def _matched(variable: str, known: Known, given: str) -> str:
+    """Lines that find the node whose own id, as text, is ``given``."""
+    value = f"toInteger({given})" if known.kind == "integer" else given
+    return f"MATCH ({variable}:{quoted(known.label)})\nWHERE {_property(variable, known)} = {value}"
 
 
 def _property(variable: str, known: Known) -> str:

@@ -92,9 +92,19 @@ def _replace(
     queries["delete_recommendations"].write(transaction, run=run, users=users)
     sent = [vars(row) for row in rows]
     counters = queries["create_recommendations"].write(transaction, run=run, rows=sent)
-    if counters.relationships_created != len(rows):
+    if (created := counters.relationships_created) != len(rows):
         raise LoadError(
-            f"of {len(rows)} recommendations sent {counters.relationships_created} were written; nothing of this batch "
-            "was kept; run the command again"
+            f"of {len(rows)} recommendations sent {created} were written; nothing of this batch was kept; "
+            + (_advice(queries) if created < len(rows) else "ids are not unique, or somebody else wrote: run it again")
         )
     return counters
+
+
+def _advice(queries: QuerySet) -> str:
+    """What to do when users or items were not found."""
+    files = ("merge_users", "delete_recommendations", "create_recommendations")
+    return (
+        f"{queries['create_recommendations'].path} finds no users or items of these ids under its labels; put "
+        f"{', '.join(f'{name}.cypher' for name in files)} for the labels of your graph into the folder graph.cypher "
+        "(kptool init --from-graph drafts them)"
+    )

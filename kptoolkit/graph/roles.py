@@ -38,6 +38,8 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _LONGEST_NAME = 80
 _ENOUGH = 4
 OUR_NODE = "KptoolGraph"
+RECOMMENDED = "RECOMMENDED"
+_OUR_PROPERTIES = frozenset({"run", "rank", "score", "source"})
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def find_roles(schema: GraphSchema, distinct: Distinct) -> Roles:
     labels = [label for label in schema.labels if _take(label, "label", notes) and not label.startswith("_")]
     if not labels:
         raise DataError("the graph holds no nodes with a label; there is nothing to draft Cypher files for")
-    types = {kind for kind in schema.types if _take(kind, "relationship type", notes)}
+    types = {kind for kind in schema.types if _take(kind, "relationship type", notes) and not _ours(schema, kind)}
     ends = [entry for entry in schema.relationships if entry.type in types]
     events = _find_events(schema, ends, labels, distinct)
     primary = _cover(schema, labels)
@@ -143,6 +145,11 @@ def find_roles(schema: GraphSchema, distinct: Distinct) -> Roles:
     known = {label: _known(schema, label, distinct, notes) for label in dict.fromkeys([*entities, item])}
     shared = _borne_together(schema, entities)
     return Roles(tuple(known[e] for e in entities), shared, known[item], relations, events, tuple(notes))
+
+
+def _ours(schema: GraphSchema, kind: str) -> bool:
+    """Whether a relationship type is what ``recommend --write-back`` wrote: neither knowledge nor interactions."""
+    return kind == RECOMMENDED and {p.name for p in schema.relationship_properties[kind]} >= _OUR_PROPERTIES
 
 
 def _borne_together(schema: GraphSchema, labels: Sequence[str]) -> frozenset[tuple[str, str]]:

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from kptoolkit.config import GraphConfig
-from kptoolkit.errors import DataError, InputError
+from kptoolkit.errors import DataError, InputError, LoadError
 from kptoolkit.graph.clauses import writing_clause
 from kptoolkit.graph.drafting import draft_cypher, quoted
 from kptoolkit.graph.graph import Graph
 from kptoolkit.graph.inspection import inspect
 from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.readers import MemorySource
+from kptoolkit.graph.recommendations import Recommendation, write_recommendations
 from kptoolkit.graph.roles import Roles, find_roles
 from kptoolkit.graph.schema import GraphSchema, read_schema
 from kptoolkit.testing.graph_store import rows_of
@@ -55,6 +56,13 @@ def adapt(graph: Graph, folder: Path) -> tuple[Roles, Graph]:
     for name, text in draft_cypher(schema, roles).items():
         (folder / f"{name}.cypher").write_text(text, encoding="utf-8")
     return roles, Graph(graph.store, QuerySet(folder, embedded=graph.store.dialect == "embedded"), graph.config)
+
+
+def recommended(graph: Graph, run: str) -> list[tuple[str, int, int, float]]:
+    """What a run recommends in the shop: customer, product, rank, score."""
+    asked = """MATCH (c:Customer)-[r:RECOMMENDED]->(p:Product) WHERE r.run = $run
+    RETURN c.code, p.sku, r.rank, r.score ORDER BY c.code"""
+    return [(row[0], row[1], row[2], row[3]) for row in graph.store.read(asked, {"run": run}).rows]
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +148,8 @@ def test_names_that_look_like_cypher_stay_names(make: Callable[[str], Graph], tm
     }
     assert adapted.resolve("FAR").entity_id == "it_s_a__label_:7"
     assert graph.store.read("MATCH (n) RETURN count(n) AS nodes", {}).rows == before
-    assert all(writing_clause(query.text) is None for query in map(Query.read_file, (tmp_path / "cypher").iterdir()))
+    writes = {path.stem for path in (tmp_path / "cypher").iterdir() if writing_clause(Query.read_file(path).text)}
+    assert writes == {"delete_recommendations", "create_recommendations"}
 
 
 @pytest.mark.embedded
@@ -161,6 +170,53 @@ def test_nodes_with_two_labels_and_nodes_without_ids(make: Callable[[str], Graph
     assert rows_of(graph.neighbourhoods(["Painter:p2"], 1)) == {("Painter:p2", "KNEW", "Painter:x1", True)}
     assert len(graph.neighbourhoods(["Painter:p2"], 3).ids) == 4
     assert graph.neighbourhoods(["Writer:x1"], 1).roots.tolist() == [-1]
+
+
+@pytest.mark.embedded
+def test_recommendations_are_written_beside_users_and_items_of_ones_own(
+    make: Callable[[str], Graph], tmp_path: Path
+) -> None:
+    foreign = make(SHOP)
+    roles, graph = adapt(foreign, tmp_path / "cypher")
+    before = (graph.counts(), graph.fingerprint())
+    sent = [Recommendation("u1", "3", 1, -0.5), Recommendation("u1", "9", 2, -1.5), Recommendation("v2", "1", 1, -0.25)]
+    kept = [("u1", 3, 1, -0.5), ("v2", 1, 1, -0.25)]
+    for _ in range(2):
+        said = write_recommendations(graph.store, graph.queries, "run-1", sent, 100)
+        assert (said.users, said.recommendations, said.left_out) == (2, 2, 1)
+        assert recommended(graph, "run-1") == kept
+    write_recommendations(graph.store, graph.queries, "run-2", sent[:1], 100)
+    write_recommendations(graph.store, graph.queries, "run-1", [Recommendation("v2", "2", 1, -0.5)], 100)
+    assert recommended(graph, "run-1") == [kept[0], ("v2", 2, 1, -0.5)]
+    assert recommended(graph, "run-2") == kept[:1]
+    assert (graph.counts(), graph.fingerprint()) == before
+    assert guess(foreign)[1] == roles, "what was recommended becomes neither knowledge nor interactions"
+    with pytest.raises(LoadError, match=r"of 1 recommendations sent 0 were written.*create_recommendations\.cypher"):
+        write_recommendations(graph.store, graph.queries, "run-1", [Recommendation("nobody", "1", 1, 0.0)], 100)
+    assert graph.store.read("MATCH (c:Customer) RETURN count(c) AS customers", {}).rows == [[2]], "nobody is added"
+
+
+@pytest.mark.embedded
+def test_recommendations_where_the_graph_knows_no_users(make: Callable[[str], Graph], tmp_path: Path) -> None:
+    _, graph = adapt(make("CREATE (:Book {id: 'b1', name: 'One'})-[:BY]->(:Author {id: 'a1'})"), tmp_path / "cypher")
+    for _ in range(2):
+        write_recommendations(graph.store, graph.queries, "run-1", [Recommendation("ada", "b1", 1, -0.5)], 100)
+    found = graph.store.read("MATCH (u:User)-[r:RECOMMENDED]->(b:Book) RETURN u.id, u.source, b.id, r.source", {}).rows
+    assert [list(row) for row in found] == [["ada", "kptool", "b1", "kptool"]]
+
+
+@pytest.mark.embedded
+def test_recommendations_by_files_that_look_for_other_labels(make: Callable[[str], Graph], tmp_path: Path) -> None:
+    """The folder of somebody who has the files that read, and none for what is written back."""
+    _, graph = adapt(make(SHOP), tmp_path / "cypher")
+    for name in ("merge_users", "delete_recommendations", "create_recommendations"):
+        (tmp_path / "cypher" / f"{name}.cypher").unlink()
+    queries = QuerySet(tmp_path / "cypher", embedded=graph.store.dialect == "embedded")
+    with pytest.raises(LoadError) as caught:
+        write_recommendations(graph.store, queries, "run-1", [Recommendation("u1", "1", 1, 0.0)], 100)
+    for words in ("of 1 recommendations sent 0", "merge_users.cypher, delete_recommendations.cypher", "graph.cypher"):
+        assert words in str(caught.value)
+    assert graph.store.read("MATCH (u:User) RETURN count(u) AS users", {}).rows == [[0]], "nothing of it was kept"
 
 
 @pytest.mark.embedded

@@ -70,6 +70,18 @@ def everything(server: Neo4jServer) -> list[str]:
     return sorted(repr(list(record.values())) for found in (nodes, between, schema) for record in found.records)
 
 
+def assert_written_back(shell: Shell, server: Neo4jServer, before: list[str]) -> None:
+    """The page's command adds recommendations and nothing else, and as many when run again."""
+    line = "kptool recommend runs/first --all-users --write-back"
+    assert line in PAGE.read_text(encoding="utf-8")
+    for _ in range(2):
+        shell.run(line)
+        added = set(everything(server)) - set(before)
+        assert len(added) == 900
+        assert all("'RECOMMENDED'" in entry for entry in added)
+    assert set(before) <= set(everything(server))
+
+
 @pytest.fixture
 def shell(empty_neo4j: Neo4jServer, tmp_path: Path) -> Shell:
     shutil.copytree(EXAMPLE, tmp_path / "examples" / "movies_graph")
@@ -94,6 +106,7 @@ def test_the_page_runs_and_nothing_is_written(shell: Shell, empty_neo4j: Neo4jSe
     for line in commands[1:]:
         shell.run(line)
     assert everything(empty_neo4j) == before, "reading wrote into the graph"
+    assert_written_back(shell, empty_neo4j, before)
     printed = "".join(shell.said.values()).replace(str(shell.folder), "")
     drafted = {path.read_text() for path in (shell.folder / "cypher").iterdir()}
     relations = (shell.folder / "templates" / "own" / "relations.yaml").read_text(encoding="utf-8")
@@ -105,12 +118,13 @@ def test_the_page_runs_and_nothing_is_written(shell: Shell, empty_neo4j: Neo4jSe
     assert shown[-1] in shell.run("kptool render-prompts --item Heat --degree 2")
     whole = [body for kind, body in blocks if kind == "cypher"]
     assert whole[0] in drafted
-    assert whole[1] in (EXAMPLE / "cypher" / "neighbours.cypher").read_text().replace(
+    assert whole[1] in drafted
+    assert whole[2] in (EXAMPLE / "cypher" / "neighbours.cypher").read_text().replace(
         "// The year of release is a property; these two branches make a fact of it, told from the film and from the "
         "year.\n",
         "",
     )
-    assert len(drafted) == 11
+    assert len(drafted) == 14
     (worded,) = (body for kind, body in blocks if kind == "yaml")
     assert worded in relations
     told = next(text for line, text in shell.said.items() if line.startswith("kptool recommend") and "Heat" in line)

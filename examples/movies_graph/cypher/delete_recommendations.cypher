@@ -1,0 +1,9 @@
+// Deletes what a run recommended to these users.
+// parameters: run, users
+// columns: none
+UNWIND $users AS id
+MATCH (u:Viewer)
+WHERE u.id = toInteger(id)
+MATCH (u)-[r:RECOMMENDED]->(i:Movie)
+WHERE r.run = $run
+DELETE r
