@@ -58,7 +58,11 @@ def compile_(
         bool, typer.Option("--refresh", help="Take the graph's new facts and new items into RUN, without training.")
     ] = False,
     engine: Annotated[
-        Engine | None, typer.Option("--engine", help="What words and tokenises many triples; ray needs kptoolkit[ray].")
+        Engine | None,
+        typer.Option(
+            "--engine",
+            help=r"What words and tokenises 50,000 distinct prompts and more; ray needs kptoolkit\[ray].",
+        ),
     ] = None,
 ) -> None:
     """Fetch the catalogue's neighbourhoods, word the triplet prompts and say how much knowledge there is."""

@@ -24,6 +24,8 @@ from kptoolkit.errors import DataError, shorten
 BATCH_ROWS = 50_000
 BLOCK_BYTES = 1 << 22
 _LISTED = 1000
+_LONGEST_CELL = 2**31 - 1
+"""Most characters of a cell in CSV: what the csv module takes on every system; the limit is the process's."""
 _GZIP = b"\x1f\x8b"
 _NOT_TEXT = "not UTF-8 text"
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -316,6 +318,7 @@ class TextReader:
 
     def _csv_rows(self, file: io.TextIOWrapper) -> Iterator[list[str]]:
         first = file.readline()
+        csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
         reader = csv.reader(itertools.chain([first], file), delimiter=max(",;\t", key=first.count), strict=True)
         for cells in reader:
             if cells:

@@ -89,3 +89,9 @@ def test_empty_lines_are_passed_over(tmp_path: Path) -> None:
     path.write_bytes(b"b\n1\n\n2\n")
     (table,) = read_table(path, {"b": ("b",)}, may_be_empty=("b",))
     assert (table["b"], list(table.lines)) == (["1", "2"], [2, 4])
+
+
+def test_a_cell_of_csv_may_be_of_any_length(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f'a_id,b\n1,{"x" * 1_000_000}\n2,"{"y " * 500_000}"\n')
+    assert [len(cells[2]) for cells in rows_of(list(read_table(path, WANTED)))] == [1_000_000, 1_000_000]

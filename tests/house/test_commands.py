@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 
@@ -54,6 +55,17 @@ def test_every_help_answers() -> None:
         assert "Example" in said.output
         first_words = " ".join((command.help or "").split()[:4])
         assert first_words in " ".join(said.output.split())
+
+
+def test_no_help_text_loses_its_brackets() -> None:
+    wanted: dict[str, set[str]] = {}
+    for path, command in commands():
+        texts = [command.help or "", *(getattr(parameter, "help", None) or "" for parameter in command.params)]
+        wanted[path] = {mark for text in texts for mark in re.findall(r"\w*\\?\[[^\]]*\]", text)}
+        if wanted[path]:
+            said = CliRunner().invoke(app, [*path.split(), "--help"], env={"COLUMNS": "200"}).output
+            assert not [mark for mark in wanted[path] if mark.replace("\\[", "[") not in said], path
+    assert "kptoolkit\\[ray]" in wanted["compile"]
 
 
 @pytest.mark.parametrize(
