@@ -95,9 +95,9 @@ class PromptsConfig(Section):
     cache: Path = Path(".kptool/prompts")
     """Folder where worded prompts and their tokens are kept."""
     engine: Literal["local", "ray"] = "local"
-    """What words and tokenises 50,000 triples and more: this machine, or Ray Data (``kptoolkit[ray]``)."""
+    """What words and tokenises 50,000 distinct prompts and more: this machine, or Ray Data (``kptoolkit[ray]``)."""
     workers: int = Field(default=1, ge=1)
-    """Processes that word and tokenise the triples where they are 50,000 or more; the prompts do not depend on it."""
+    """Processes that word and tokenise 50,000 distinct prompts and more; the prompts do not depend on it."""
 
 
 class DataConfig(Section):

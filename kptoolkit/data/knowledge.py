@@ -19,11 +19,11 @@ from kptoolkit.config import PromptsConfig, TreeConfig
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.kept import keep, prompts_name, read_kept, tokens_name
 from kptoolkit.data.prompt_pool import PromptPool, Sentences
-from kptoolkit.data.workers import Crew, encoded, worded
+from kptoolkit.data.workers import WORTH_WORKERS, Crew, encoded, worded
 from kptoolkit.graph.arrays import read_arrays, write_arrays
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.runs import pointers
-from kptoolkit.progress import ProgressCallback, silent
+from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import Segment, TemplatePack
 from kptoolkit.tree.select import Selection, select
 from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
@@ -139,7 +139,7 @@ class KnowledgeSource:
         prompts: Which wording.
         max_degree: Nodes with more relationships are not expanded.
         cache: Folder where the first epoch's trees, prompts and tokens are kept, and looked for first; unset: nowhere.
-        progress: Told where something in ``cache`` cannot be used.
+        progress: Told where something in ``cache`` cannot be used, and where Ray was asked for and is not.
         pool: The distinct prompts so far.
     """
 
@@ -254,6 +254,9 @@ class KnowledgeSource:
         numbers = self.pool.numbers(rows, variants)
         new = np.flatnonzero(numbers < 0)
         numbers[new] = len(self.pool) + np.arange(len(new), dtype=np.int32)
+        if epoch == 0 and self._crew.leaves_ray_out(len(new)):
+            stage = f"word {len(new):,} prompts without Ray, which takes {WORTH_WORKERS:,} and more"
+            self.progress(ProgressEvent(stage, len(new), len(new), "prompts"))
         self.pool = self.pool.joined(worded(self._wording, rows[new], epoch, self._crew))
         return numbers
 

@@ -13,12 +13,14 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,10 @@ from numpy.typing import NDArray
 from kptoolkit import errors
 from kptoolkit.data.jobs import Answer, Job
 from kptoolkit.errors import KptoolError, MissingExtraError, shorten
+
+_PATIENCE = 10.0
+"""Seconds in which the machine of a cluster must answer; Ray itself waits for more than a minute."""
+_CLIENT_PORT = 10_001
 
 
 def check_ray() -> None:
@@ -57,7 +63,7 @@ def do(
 
     Raises:
         MissingExtraError: Ray is not installed.
-        KptoolError: What a job raised, or Ray itself.
+        KptoolError: What a job raised, or Ray itself; nothing answers at ``RAY_ADDRESS``.
     """
     check_ray()
     import ray.data
@@ -87,8 +93,11 @@ def _cluster(workers: int) -> Iterator[None]:
         yield
         return
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        check_address(address)
     place = Path(tempfile.mkdtemp(prefix="kp", dir=_short()))
-    if not os.environ.get("RAY_ADDRESS"):
+    if not address:
         options |= {"address": "local", "num_cpus": workers, "include_dashboard": False}
         options |= {"_temp_dir": str(place)}
     with _environment({"RAY_AUTH_TOKEN": _token(), "RAY_USAGE_STATS_ENABLED": "0"}):
@@ -98,6 +107,30 @@ def _cluster(workers: int) -> Iterator[None]:
         finally:
             ray.shutdown()
             shutil.rmtree(place, ignore_errors=True)
+
+
+def check_address(address: str) -> None:
+    """See to it that something answers where a cluster is said to be.
+
+    Args:
+        address: As in ``RAY_ADDRESS``: ``host:port`` or ``ray://host:port``; words such as ``auto`` are left to Ray.
+
+    Raises:
+        KptoolError: Nothing does, within ten seconds.
+    """
+    mend = "start the cluster, correct RAY_ADDRESS, or unset it for one of this machine"
+    try:
+        parts = urlsplit(address if "://" in address else f"//{address}")
+        host, port = parts.hostname, parts.port or (_CLIENT_PORT if parts.scheme else None)
+    except ValueError as error:
+        raise KptoolError(f"RAY_ADDRESS '{shorten(address)}' is no HOST:PORT; {mend}") from error
+    if host is None or port is None:
+        return
+    try:
+        socket.create_connection((host, port), _PATIENCE).close()
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise KptoolError(f"no Ray cluster answers at {host}:{port} (RAY_ADDRESS): {reason}; {mend}") from error
 
 
 @contextmanager

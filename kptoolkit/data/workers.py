@@ -1,4 +1,4 @@
-"""Wording and tokenising many triples, part by part: here, in spawned processes that read the same files, or by Ray."""
+"""Wording and tokenising many prompts, part by part: here, in spawned processes that read the same files, or by Ray."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
 from kptoolkit.tree.wording import Wording
 
 WORTH_WORKERS = 50_000
-"""Fewer triples are done before the processes have started."""
+"""Fewer distinct prompts are done before the processes have started."""
 WORTH_SECONDS = 10.0
 """Less tokenising than this, by the time of a first part, is done before other processes have loaded the tokenizer."""
 _AT_ONCE = 16_384
@@ -68,6 +68,10 @@ class Crew:
     def runs(self, count: int) -> bool:
         """Whether so many prompts are worth starting processes."""
         return (self.engine == "ray" or self.workers > 1) and count >= WORTH_WORKERS
+
+    def leaves_ray_out(self, count: int) -> bool:
+        """Whether Ray was asked for and so few prompts are worded here all the same."""
+        return self.engine == "ray" and 0 < count and not self.runs(count)
 
     @contextmanager
     def workplace(self) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ from worlds.command import kptool, refused
 from kptoolkit.config import PromptsConfig
 from kptoolkit.data import ray_engine
 from kptoolkit.data.jobs import SavedWords
-from kptoolkit.errors import DataError, MissingExtraError
+from kptoolkit.errors import DataError, KptoolError, MissingExtraError
+from kptoolkit.progress import ProgressEvent
 
 
 @pytest.fixture
@@ -59,6 +61,41 @@ def test_without_ray_one_line_says_what_to_install(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError):
         ray_engine.check_ray()
+
+
+def test_few_prompts_are_worded_without_ray_and_a_line_says_so(tmp_path: Path) -> None:
+    said: list[ProgressEvent] = []
+    knowledge = keeping(tmp_path, engine="ray", variants="epoch")
+    knowledge.progress = said.append
+    for epoch in (0, 1):
+        knowledge.trees(epoch)
+    count = len(keeping(tmp_path / "alone").trees(0).prompt)
+    assert [event.stage for event in said] == [f"word {count} prompts without Ray, which takes 50,000 and more"]
+    keeping(tmp_path, engine="ray", variants="epoch").trees(0)
+    assert len(said) == 1, "what is kept is not worded"
+
+
+@pytest.mark.parametrize("form", ["{}:{}", "ray://{}:{}"])
+def test_a_cluster_that_does_not_answer_is_named_at_once(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        place = ("127.0.0.1", taken.getsockname()[1])
+        monkeypatch.setenv("RAY_ADDRESS", form.format(*place))
+        line = r"^no Ray cluster answers at 127\.0\.0\.1:{} \(RAY_ADDRESS\): Connection refused; start [^\n]*$"
+        with pytest.raises(KptoolError, match=line.format(place[1])):
+            ray_engine.do(SavedWords, ("nowhere", "first", 48, 0), [np.arange(2)], 2)
+
+
+@pytest.mark.parametrize("address", ["[::1", "host:99999", "host:six"])
+def test_an_address_that_cannot_be_is_an_error_of_one_line(address: str) -> None:
+    with pytest.raises(KptoolError, match=r"^RAY_ADDRESS '[^\n]*$"):
+        ray_engine.check_address(address)
+
+
+@pytest.mark.parametrize("word", ["auto", "local"])
+def test_words_for_an_address_are_left_to_ray(word: str) -> None:
+    ray_engine.check_address(word)
 
 
 def test_ray_is_imported_only_where_it_is_asked_for() -> None:
