@@ -71,7 +71,7 @@ class Crew:
 
     def leaves_ray_out(self, count: int) -> bool:
         """Whether Ray was asked for and so few prompts are worded here all the same."""
-        return self.engine == "ray" and 0 < count and not self.runs(count)
+        return self.engine == "ray" and count > 0 and not self.runs(count)
 
     @contextmanager
     def workplace(self) -> Iterator[Path]:
