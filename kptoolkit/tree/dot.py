@@ -19,11 +19,16 @@ _HEAD = (
 )
 
 
+_LONGEST = 3000
+"""Characters of a text: Graphviz reads quoted strings of at most 16,384 bytes, and ``&amp;`` has five."""
+
+
 def to_dot(tree: KnowledgeTree) -> str:
     """The tree as a ``digraph``: every node with its number and words, filled where it is the root or an item.
 
     Whatever a name holds, it stays a label: it is on one line, and quotes, backslashes and what Graphviz would take for
     an entity such as ``&lt;`` are escaped. The whole sentence is the node's tooltip; its triple is in ``comment``.
+    Both end in an ellipsis where Graphviz could not read them.
     """
     colour = colours(tree)
     lines = [*_HEAD]
@@ -44,7 +49,9 @@ def to_dot(tree: KnowledgeTree) -> str:
 
 
 def _quoted(text: Any) -> str:
-    return f'"{_escaped(printable(str(text)))}"'
+    words = printable(str(text))
+    words = words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
+    return f'"{_escaped(words)}"'
 
 
 def _breaks(text: str) -> str:

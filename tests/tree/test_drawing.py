@@ -173,6 +173,13 @@ class TestDot:
                     f"{node.triplet.head} | {node.triplet.relation} | {node.triplet.tail}"
                 )
 
+    @pytest.mark.parametrize("letter", ["x", "&", '"', "😀", "y "])
+    def test_graphviz_can_read_the_longest_texts(self, letter: str) -> None:
+        drawn = to_dot(tree_of([letter * 20_000], 1, max_tokens=100_000))
+        strings = re.findall(r'"((?:[^"\\\n]|\\.)*)"', drawn)
+        assert max(len(text.encode()) for text in strings) < 16_384
+        assert sum(text.endswith("…") for text in strings) >= 4, "tooltips of item and facts, a comment"
+
     def test_what_turns_the_direction_of_writing_is_left_out(self) -> None:
         assert "\u202e" not in to_dot(tree_of(["\u202eright to left"], 1))
         assert "שלום" in to_dot(tree_of(["שלום"], 1))
