@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from kptoolkit.prompts.yaml_files import read_yaml
 PACK_FILE, RELATIONS_FILE = "pack.yaml", "relations.yaml"
 _TEXTS = ("name", "domain", "language", "description")
 _PACK_KEYS = (*_TEXTS, "aliases", "mirrored", "fallback", "neutral", "filters")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _DIRECTIONS = ("forward", "inverse")
 _SEPARATORS = ("separator", "last_separator")
 _MPP_KEYS = ("id", "split", "text", *_SEPARATORS)
@@ -65,17 +67,21 @@ class _Reader:
         self.environment = PromptEnvironment()
 
     def read(self) -> None:
-        pack = self._yaml(PACK_FILE)
+        pack = self._yaml(PACK_FILE) or {}
         self._texts(pack)
         self._filters(pack)
-        self._relations(self._yaml(RELATIONS_FILE))
+        relations = self._yaml(RELATIONS_FILE)
+        self._relations(relations or {})
         self._fallbacks(pack)
-        self._mpp(self._yaml(MPP_FILE))
-        self._aliases(pack)
+        mpp = self._yaml(MPP_FILE)
+        if mpp is not None:
+            self._mpp(mpp)
+        if relations is not None:
+            self._aliases(pack)
         self._mirrored(pack)
         self.findings += _variety(self.parts)
 
-    def _yaml(self, file: str) -> dict[str, Any]:
+    def _yaml(self, file: str) -> dict[str, Any] | None:
         values, found = read_yaml(self.folder / file, self.parts.name)
         self.findings += found
         return values
@@ -100,6 +106,9 @@ class _Reader:
                 setattr(self.parts, key, value)
             elif value is not None:
                 self._note(self._place(PACK_FILE, key), "not a text", f"write {key}: some words")
+        if not _LANGUAGE.fullmatch(self.parts.language):
+            mend = "write one such as en or pt-BR"
+            self._note(self._place(PACK_FILE, "language"), "not a language code", mend, fatal=False)
         self._unknown_keys(self._place(PACK_FILE), pack, _PACK_KEYS)
 
     def _text_map(self, pack: Mapping[str, Any], key: str, mend: str) -> dict[str, str]:

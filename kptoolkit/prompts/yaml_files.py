@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,11 @@ FILES = ("pack.yaml", "relations.yaml", "mpp.yaml")
 
 
 class _Strict(yaml.SafeLoader):
-    """Safe YAML in which a key given twice is an error and every scalar but true, false and null is text."""
+    """Safe YAML that notes keys given twice, in which every scalar but true, false and null is text."""
 
-
-class _DuplicateKeyError(yaml.YAMLError):
-    def __init__(self, key: str, line: int) -> None:
-        super().__init__()
-        self.key, self.line = key, line
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.twice: list[tuple[str, int]] = []
 
 
 def _mapping(loader: _Strict, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -32,7 +31,7 @@ def _mapping(loader: _Strict, node: yaml.MappingNode, deep: bool = False) -> dic
             continue
         key = loader.construct_object(key_node, deep=True)
         if isinstance(key, str) and key in seen:
-            raise _DuplicateKeyError(key, key_node.start_mark.line + 1)
+            loader.twice.append((key, key_node.start_mark.line + 1))
         seen.add(str(key))
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
@@ -46,28 +45,41 @@ for _kind in ("int", "float", "timestamp", "bool"):
     _Strict.add_constructor(f"tag:yaml.org,2002:{_kind}", _text)
 
 
-def read_yaml(path: Path, pack: str) -> tuple[dict[str, Any], list[Finding]]:
-    """A YAML file that holds a mapping, and what is wrong with it; numbers, dates and ``yes``/``no`` stay text."""
+def read_yaml(path: Path, pack: str) -> tuple[dict[str, Any] | None, list[Finding]]:
+    """A YAML file that holds a mapping, and what is wrong with it; numbers, dates and ``yes``/``no`` stay text.
+
+    Of a key given twice the last one is taken. ``None`` where there is no mapping.
+    """
     place = Place(pack, path.name)
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Strict)  # noqa: S506
+        values, found = _loaded(path.read_text(encoding="utf-8"), place)
     except FileNotFoundError:
         mend = f"a pack has {', '.join(FILES)}: copy it from the generic pack"
-        return {}, [place.finding("the file is missing", mend)]
+        return None, [place.finding("the file is missing", mend)]
     except OSError as error:
-        return {}, [place.finding(f"cannot read the file: {error.strerror}", "check the file")]
+        return None, [place.finding(f"cannot read the file: {error.strerror}", "check the file")]
     except UnicodeDecodeError:
-        return {}, [place.finding("not UTF-8", "save the file as UTF-8")]
-    except _DuplicateKeyError as error:
-        mend = "keep one of the two, with all wordings under it"
-        return {}, [Place(pack, path.name, shorten(error.key)).finding(f"duplicate id in line {error.line}", mend)]
+        return None, [place.finding("not UTF-8", "save the file as UTF-8")]
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        return {}, [place.finding(_not_yaml(error), "quote texts that hold braces, colons or quotes")]
+        return None, [place.finding(_not_yaml(error), "quote texts that hold braces, colons or quotes")]
     if values is None:
-        return {}, []
+        return {}, found
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        return {}, [place.finding("not a mapping of names to values", "see the generic pack")]
-    return values, []
+        return None, [*found, place.finding("not a mapping of names to values", "see the generic pack")]
+    return values, found
+
+
+def _loaded(text: str, place: Place) -> tuple[Any, list[Finding]]:
+    """What a text says, and its keys given twice."""
+    loader, mend = _Strict(text), "keep one of the two, with all wordings under it"
+    try:
+        values = loader.get_single_data()
+    finally:
+        loader.dispose()
+    found = [
+        replace(place, key=shorten(key)).finding(f"duplicate id in line {line}", mend) for key, line in loader.twice
+    ]
+    return values, found
 
 
 def write_yaml(path: Path, values: Mapping[str, Any]) -> None:

@@ -161,6 +161,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert found[1].startswith(
         "pack mine, mpp.yaml: the file is missing; a pack has pack.yaml, relations.yaml, mpp.yaml"
     )
+    assert len(found) == 2, "each is reported once"
 
 
 def test_all_mistakes_are_listed_at_once(tmp_path: Path) -> None:
@@ -180,6 +181,30 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path) -> None:
         ("pack.yaml", "mirrored"),
     ]
     assert all(finding.mend for finding in found)
+
+
+def test_an_id_given_twice_hides_nothing(tmp_path: Path) -> None:
+    text = "a: {forward: '{{ hed }} {{ tail }}'}\nb: {}\nb: {forward: '{{ head }}'}\nc: {forward: x, forward: y}\n"
+    found = check_pack(write(tmp_path / "pack", relations=text))
+    assert [(finding.key, finding.message.partition(";")[0]) for finding in found][:2] == [
+        ("b", "duplicate id in line 3"),
+        ("forward", "duplicate id in line 4"),
+    ]
+    assert [finding.key for finding in found][2:4] == ["a", "b"]
+    assert {finding.key for finding in found} == {"a", "b", "c", "forward"}
+
+
+def test_a_file_that_cannot_be_read_is_no_reason_for_other_findings(tmp_path: Path) -> None:
+    folder = write(tmp_path / "pack", pack=PACK + "aliases: {P1: likes}\n", relations="- likes\n")
+    assert [finding.file for finding in check_pack(folder)] == ["relations.yaml"]
+
+
+@pytest.mark.parametrize(("language", "sound"), [("pt-BR", True), ("zh-Hant", True), ("5", False), ("English", False)])
+def test_a_language_is_a_code(tmp_path: Path, language: str, sound: bool) -> None:
+    folder = write(tmp_path / "pack", pack=PACK + f"language: {language}\n")
+    found = check_pack(folder)
+    assert [(finding.key, finding.fatal) for finding in found] == ([] if sound else [("language", False)])
+    assert TemplatePack.load(folder).language == language
 
 
 def test_what_a_pack_should_have_does_not_keep_it_from_loading(tmp_path: Path) -> None:
