@@ -111,5 +111,6 @@ def _figures(report: dict[str, Any]) -> list[list[Any]]:
     named = {"parameters": "parameters", "tokens_a_prompt": "tokens a prompt", "training_seconds": "training seconds"}
     rows += [[name, round(training[key])] for key, name in named.items() if key in training]
     rows += [["padding", f"{training['padding']:.0%}"]] if "padding" in training else []
-    rows.append(["epochs", training["epochs"]])
+    epochs = training["epochs"]
+    rows.append(["epochs", int(epochs) if epochs == int(epochs) else round(epochs, 2)])
     return rows + [[f"validation {name}", value] for name, value in training["best"].items() if "@10" in name]

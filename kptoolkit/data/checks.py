@@ -12,6 +12,7 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.folder import DataFolder, Triples
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import FEWEST_EVENTS
@@ -140,7 +141,7 @@ def _check_events(folder: DataFolder) -> list[Finding]:
             report.repeats / report.rows,
         ),
     ]
-    return findings + (_check_times(found, lengths) if found.timed else [_no_times()])
+    return findings + (_check_times(found, lengths, report.path == GRAPH_DATA) if found.timed else [_no_times()])
 
 
 def _no_times() -> Finding:
@@ -148,7 +149,7 @@ def _no_times() -> Finding:
     return Finding("warning", text, 1, "make sure that each user's rows are oldest first; no temporal split")
 
 
-def _check_times(found: Interactions, lengths: NDArray[np.int64]) -> list[Finding]:
+def _check_times(found: Interactions, lengths: NDArray[np.int64], of_graph: bool) -> list[Finding]:
     same_user = found.user[1:] == found.user[:-1]
     tied = same_user & (found.time[1:] == found.time[:-1])
     adjacent = int(same_user.sum())
@@ -157,13 +158,14 @@ def _check_times(found: Interactions, lengths: NDArray[np.int64]) -> list[Findin
     splittable = int((lengths >= 2).sum())
     starts = np.unique(found.time[found.indptr[:-1][lengths > 0]], return_counts=True)[1]
     ordinal = found.n_users > 1 and int(starts.max(initial=0)) >= REPEATS * found.n_users
+    order = "their item ids" if of_graph else "the file's rows"
     heavy = adjacent > 0 and int(tied.sum()) / adjacent > 0.1
     return [
         Finding(
             "warning" if heavy else "note",
             "events at the same time as the user's one before",
             int(tied.sum()),
-            "their order is that of the file's rows; other orders move the figures, so report several",
+            f"their order is that of {order}; other orders move the figures, so report several",
             int(tied.sum()) / max(adjacent, 1),
         ),
         Finding(

@@ -117,17 +117,24 @@ class _Sheet:
     @classmethod
     def write(cls, path: Path, header: str, rows: Iterable[Sequence[str | int | None]]) -> _Sheet:
         sheet, beside = cls(path), path.with_name(f"{path.name}.part")
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            file.write(header + "\n")
-            for row in rows:
-                line = ",".join(map(_cell, row))
-                sheet.rows += 1
-                sheet.breaks = sheet.breaks or "\n" in line or "\r" in line
-                if len(line) > sheet.longest:
-                    sheet.longest = max(sheet.longest, len(line.encode()))
-                file.write(line + "\n")
-        os.replace(beside, path)
+        try:
+            with beside.open("w", encoding="utf-8", newline="") as file:
+                file.write(header + "\n")
+                for row in rows:
+                    file.write(sheet._line(row))
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
         return sheet
+
+    def _line(self, row: Sequence[str | int | None]) -> str:
+        """A row as it is written, counted."""
+        line = ",".join(map(_cell, row))
+        self.rows += 1
+        self.breaks = self.breaks or "\n" in line or "\r" in line
+        if len(line) > self.longest:
+            self.longest = max(self.longest, len(line.encode()))
+        return line + "\n"
 
 
 def _cell(value: str | int | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -48,6 +49,7 @@ def test_a_quiet_fit_prints_its_table_alone(inputs: list[str], tmp_path: Path) -
     done = kptool("fit", *inputs, "--set", "training.epochs=1", "--run", tmp_path / "run", "-q")
     assert (done.returncode, done.stderr) == (0, "")
     assert "users with training events" in done.stdout
+    assert re.search(r"epochs\W+1\W*\n", done.stdout), "a whole figure has no decimals"
     assert NOTICE in done.stdout
 
 

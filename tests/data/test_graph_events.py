@@ -63,6 +63,13 @@ def test_the_graph_can_be_checked_like_a_folder(graph: Graph, world: Path) -> No
     assert any(text.startswith("items that share their title") for text in what)
 
 
+def test_what_orders_events_of_a_graph_at_the_same_time_is_said(graph: Graph, tmp_path: Path) -> None:
+    rows = "UNWIND [['u', 'a', 1], ['u', 'b', 1]] AS row RETURN row[0] AS user, row[1] AS item, row[2] AS time"
+    found = {finding.what: finding for finding in check(DataFolder.of_graph(returning(tmp_path, rows, graph)))}
+    advice = found["events at the same time as the user's one before"].advice
+    assert advice.startswith("their order is that of their item ids; ")
+
+
 def returning(folder: Path, columns: str, graph: Graph) -> Graph:
     """The graph with a query of one's own for interactions."""
     folder.mkdir(exist_ok=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from servers.neo4j_server import Installation
 from typer.testing import CliRunner
+from worlds.command import line, refused
 
 from kptoolkit.cli.app import app
 from kptoolkit.config import GraphConfig
@@ -113,6 +116,17 @@ def test_the_files_the_command_and_their_repetition(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, ["export-csv", str(path), "-o", "out"])
     assert "neo4j-admin database import full neo4j" in shown.output
     assert "cypher-shell -d neo4j -f schema.cypher" in shown.output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
+def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.tsv"
+    path.write_text("head\trelation\ttail\n" + "".join(f"a{number}\tr\tb\n" for number in range(500)))
+    words = line("export-csv", path, "-o", tmp_path / "out")
+    limited = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *words]
+    done = subprocess.run(limited, capture_output=True, text=True, check=False, timeout=120)
+    refused(done, "cannot be written: File too large")
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
