@@ -32,6 +32,9 @@ from kptoolkit.errors import KptoolError, MissingExtraError, shorten
 _PATIENCE = 10.0
 """Seconds in which the machine of a cluster must answer; Ray itself waits for more than a minute."""
 _CLIENT_PORT = 10_001
+_SETTINGS = b"\x04"
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00" + _SETTINGS + bytes(5)
+"""What a client of HTTP/2, which Ray speaks, says first (RFC 9113, 3.4); the answer is a frame of settings too."""
 
 
 def check_ray() -> None:
@@ -102,7 +105,7 @@ def _cluster(workers: int) -> Iterator[None]:
         options |= {"_temp_dir": str(place)}
     with _environment({"RAY_AUTH_TOKEN": _token(), "RAY_USAGE_STATS_ENABLED": "0"}):
         try:
-            ray.init(**options)
+            _start(options)
             yield
         finally:
             ray.shutdown()
@@ -110,7 +113,7 @@ def _cluster(workers: int) -> Iterator[None]:
 
 
 def check_address(address: str) -> None:
-    """See to it that something answers where a cluster is said to be.
+    """See to it that something like Ray answers where a cluster is said to be.
 
     Args:
         address: As in ``RAY_ADDRESS``: ``host:port`` or ``ray://host:port``; words such as ``auto`` are left to Ray.
@@ -127,10 +130,23 @@ def check_address(address: str) -> None:
     if host is None or port is None:
         return
     try:
-        socket.create_connection((host, port), _PATIENCE).close()
+        with socket.create_connection((host, port), _PATIENCE) as reached:
+            if "RAY_USE_TLS" not in os.environ:
+                reached.sendall(_GREETING)
+                if reached.recv(4)[3:] != _SETTINGS:
+                    raise OSError("what is there is no Ray")
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise KptoolError(f"no Ray cluster answers at {host}:{port} (RAY_ADDRESS): {reason}; {mend}") from error
+
+
+def _start(options: dict[str, Any]) -> None:
+    import ray
+
+    try:
+        ray.init(**options)
+    except ConnectionError as error:
+        raise KptoolError(f"Ray could not be reached: {shorten(str(error), 300)}") from error
 
 
 @contextmanager

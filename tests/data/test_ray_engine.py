@@ -87,6 +87,14 @@ def test_a_cluster_that_does_not_answer_is_named_at_once(form: str, monkeypatch:
             ray_engine.do(SavedWords, ("nowhere", "first", 48, 0), [np.arange(2)], 2)
 
 
+def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kptoolkit.data.ray_engine._PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = "{}:{}".format(*silent.getsockname())
+        with pytest.raises(KptoolError, match=rf"^no Ray cluster answers at {place} \(RAY_ADDRESS\): timed out; "):
+            ray_engine.check_address(place)
+
+
 @pytest.mark.parametrize("address", ["[::1", "host:99999", "host:six"])
 def test_an_address_that_cannot_be_is_an_error_of_one_line(address: str) -> None:
     with pytest.raises(KptoolError, match=r"^RAY_ADDRESS '[^\n]*$"):
