@@ -7,8 +7,6 @@ deleted by itself.
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.config import PromptsConfig, TreeConfig
 from kptoolkit.errors import DataError
-from kptoolkit.graph.arrays import read_arrays, write_arrays
+from kptoolkit.graph.arrays import json_hash, read_arrays, write_arrays
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.progress import ProgressCallback, ProgressEvent
 from kptoolkit.prompts import TemplatePack, wording_hash
@@ -37,7 +35,7 @@ def prompts_name(
         return None
     chosen = [tree.hops, tree.degree, tree.ranking, tree.seed, max_degree]
     worded = [prompts.variants, prompts.name_tokens, prompts.keep_nameless]
-    return "prompts-" + _hash([_FORMAT, found.content_hash, words, chosen, worded])
+    return "prompts-" + json_hash([_FORMAT, found.content_hash, words, chosen, worded])
 
 
 def tokens_name(prompts: str, tokenizer: str) -> str:
@@ -47,7 +45,7 @@ def tokens_name(prompts: str, tokenizer: str) -> str:
         prompts: Name of the prompts.
         tokenizer: Fingerprint of the tokenizer.
     """
-    return "tokens-" + _hash([_FORMAT, prompts, tokenizer])
+    return "tokens-" + json_hash([_FORMAT, prompts, tokenizer])
 
 
 def read_kept(folder: Path, arrays: Sequence[str], progress: ProgressCallback) -> Kept | None:
@@ -83,7 +81,3 @@ def keep(folder: Path, arrays: Mapping[str, NDArray[Any]], extra: Mapping[str, A
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # then another process was quicker
             raise
-
-
-def _hash(parts: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

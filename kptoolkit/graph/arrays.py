@@ -33,7 +33,7 @@ def write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]], extra: Mappin
             for name, array in arrays.items():
                 _write_array(beside / f"{name}.npy", array)
             sums = {name: checksum(beside / f"{name}.npy") for name in arrays}
-            index = {"sha256": sums, "extra": dict(extra), "extra_sha256": _extra_checksum(dict(extra))}
+            index = {"sha256": sums, "extra": dict(extra), "extra_sha256": json_hash(dict(extra))}
             (beside / _INDEX).write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
@@ -50,7 +50,7 @@ def read_arrays(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     try:
         index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
         sums, extra = dict(index["sha256"]), index["extra"]
-        if index.get("extra_sha256", expected := _extra_checksum(extra)) != expected:
+        if index.get("extra_sha256", expected := json_hash(extra)) != expected:
             raise ValueError("extra differs from its checksum")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError("is missing or damaged; delete its folder and run again", folder / _INDEX) from error
@@ -85,8 +85,9 @@ def _write_array(path: Path, array: NDArray[Any]) -> None:
         file.write(plain.reshape(-1).view(np.uint8).data)
 
 
-def _extra_checksum(extra: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(extra).encode()).hexdigest()
+def json_hash(value: Any, *, sort_keys: bool = False) -> str:
+    """SHA-256 of a value as JSON, hexadecimal."""
+    return hashlib.sha256(json.dumps(value, sort_keys=sort_keys).encode()).hexdigest()
 
 
 def checksum(path: Path) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, QueryFileError, shorten
+from kptoolkit.graph.arrays import json_hash
 from kptoolkit.graph.batches import Meter, chunks
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.queries import QuerySet
@@ -22,8 +21,7 @@ from kptoolkit.progress import ProgressCallback
 def cache_key(graph: str, queries: QuerySet, roots: Sequence[str], max_degree: int, cap: int) -> str:
     """Fingerprint of all that decides an answer but the number of hops."""
     texts = [queries[name].text for name in ("neighbours", "entities_by_id")]
-    asked = json.dumps([graph, texts, max_degree, cap, list(roots)], ensure_ascii=True)
-    return hashlib.sha256(asked.encode()).hexdigest()
+    return json_hash([graph, texts, max_degree, cap, list(roots)])
 
 
 def cached(folder: Path, key: str, hops: int) -> Neighbourhoods | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from types import TracebackType
 from kptoolkit.config import GraphConfig, load_config
 from kptoolkit.errors import AmbiguousNameError, GraphError, UnknownNameError
 from kptoolkit.graph import load as loading
+from kptoolkit.graph.arrays import json_hash
 from kptoolkit.graph.bolt import BoltStore
 from kptoolkit.graph.embedded import EmbeddedStore
 from kptoolkit.graph.fetch import cache_key, cached, fetch
@@ -228,8 +227,7 @@ class Graph:
         """Changes when the knowledge changes; interactions and recommendations have no part in it."""
         meta = self.queries["meta"].read(self.store).dicts()
         revision = meta[0]["revision"] if meta else None
-        known = [revision, self.counts()["entities"], self.relation_counts()]
-        return hashlib.sha256(json.dumps(known).encode()).hexdigest()
+        return json_hash([revision, self.counts()["entities"], self.relation_counts()])
 
     def check_complete(self) -> None:
         """Refuse a graph whose load was interrupted or is still running.

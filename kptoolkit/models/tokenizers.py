@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -13,6 +12,7 @@ import numpy as np
 
 from kptoolkit.data.prompt_pool import PromptPool
 from kptoolkit.errors import RunError
+from kptoolkit.graph.arrays import json_hash
 from kptoolkit.prompts import Segment
 from kptoolkit.tree.tokens import Encoded, SavedTokenizer
 
@@ -105,7 +105,7 @@ class PhraseTokenizer:
     @property
     def fingerprint(self) -> str:
         """Hash of the vocabulary."""
-        return _hash([self.name, self._vocabulary])
+        return json_hash([self.name, self._vocabulary])
 
     @property
     def _vocabulary(self) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class SubwordTokenizer:
     def fingerprint(self) -> str:
         """Hash of the whole pipeline, and of the library that carries it out."""
         pipeline = self.tokenizer.backend_tokenizer.to_str()
-        return _hash([self.name, version("tokenizers"), self._special, pipeline])
+        return json_hash([self.name, version("tokenizers"), self._special, pipeline])
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer into ``folder``."""
@@ -215,10 +215,6 @@ def load_tokenizer(folder: Path) -> PhraseTokenizer | SubwordTokenizer:
         return PhraseTokenizer.load(folder) if (folder / _FILE).is_file() else SubwordTokenizer.load(folder)
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{folder} holds no tokenizer that can be read: {error}") from error
-
-
-def _hash(parts: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _offsets(out: Any) -> list[tuple[int, int]]:

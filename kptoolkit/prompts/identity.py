@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
-import json
 from collections.abc import Mapping
 from dataclasses import astuple
 from pathlib import Path
 
 from kptoolkit.errors import TemplateError
+from kptoolkit.graph.arrays import checksum, json_hash
 from kptoolkit.prompts.filters import filter_path
 from kptoolkit.prompts.findings import Place
 from kptoolkit.prompts.pack import TemplatePack
@@ -31,7 +30,7 @@ def wording_hash(pack: TemplatePack) -> str | None:
         try:
             path = filter_path(function, Place(pack.name, PACK_FILE, name))
             source = inspect.getsourcefile(importlib.import_module(path.partition(":")[0]))
-            filters[name] = [path, hashlib.sha256(Path(source or "").read_bytes()).hexdigest()]
+            filters[name] = [path, checksum(Path(source or ""))]
         except (TemplateError, OSError, TypeError):
             return None
     parts = [
@@ -41,7 +40,7 @@ def wording_hash(pack: TemplatePack) -> str | None:
         _plain({"fallback": pack.fallback, "neutral": pack.neutral}),
         filters,
     ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return json_hash(parts, sort_keys=True)
 
 
 def _plain(templates: Mapping[str, RelationTemplates]) -> dict[str, tuple[tuple[str, ...], ...]]:

@@ -16,8 +16,6 @@ Stores that pass give equal rows for equal graphs: :func:`fingerprint_of_rows` s
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -25,6 +23,7 @@ import pytest
 
 from kptoolkit.errors import AmbiguousNameError, DataError, GraphError, GraphNotEmptyError, LoadError, UnknownNameError
 from kptoolkit.graph.acknowledged import Acknowledged
+from kptoolkit.graph.arrays import json_hash
 from kptoolkit.graph.graph import Graph
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.readers import MemorySource
@@ -81,7 +80,7 @@ def fingerprint_of_rows(neighbourhoods: Neighbourhoods) -> str:
     """Hash of all arrays of a neighbourhood: equal on all stores that hold the same graph."""
     columns = ("ids", "names", "degrees", "indptr", "relation", "far", "forward", "dropped", "roots")
     values: list[Any] = [getattr(neighbourhoods, name).tolist() for name in columns]
-    return hashlib.sha256(json.dumps([*values, neighbourhoods.relations]).encode()).hexdigest()
+    return json_hash([*values, neighbourhoods.relations])
 
 
 def expected_rows(source: MemorySource, roots: Sequence[str], hops: int, max_degree: int) -> set[tuple[Any, ...]]:
