@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import torch
 from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
-from transformers.models.t5.modeling_t5 import T5Attention
 
 from kptoolkit.data.knowledge import KnowledgeSource
 from kptoolkit.errors import ConfigError
 from kptoolkit.models.backend import FitTask
-from kptoolkit.models.flex import MIN_HEAD_WIDTH, use_flex
+from kptoolkit.models.flex import MIN_HEAD_WIDTH, attentions, use_flex
 from kptoolkit.models.item_index import ItemIndex
 from kptoolkit.models.t5_model import freeze_relative_bias, grow, start_items_from_names
 from kptoolkit.models.t5_options import T5Options
@@ -86,7 +85,7 @@ def build_t5(
         t5 = T5ForConditionalGeneration._from_config(config, attn_implementation=attention_name(options))
         with torch.no_grad():
             t5.shared.weight.mul_(_EMBEDDING_STD)
-        for attention in (module for module in t5.modules() if isinstance(module, T5Attention)):
+        for attention in attentions(t5):
             attention.dropout = attention.dropout if options.attention_dropout else 0.0
         return _adapted(t5, options)
     try:

@@ -9,12 +9,13 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from types import MethodType
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 from transformers import AttentionInterface, T5ForConditionalGeneration
 
@@ -34,10 +35,14 @@ def use_flex(t5: T5ForConditionalGeneration) -> None:
     """
     AttentionInterface.register(FLEX, _attend)
     t5.encoder.config._attn_implementation = FLEX
-    for layer in t5.encoder.modules():
-        if hasattr(layer, "compute_bias"):
-            layer.dropout = 0.0
-            layer.compute_bias = MethodType(_by_distance, layer)
+    for layer in attentions(t5.encoder):
+        layer.dropout = 0.0
+        layer.compute_bias = MethodType(_by_distance, layer)
+
+
+def attentions(module: nn.Module) -> Iterator[Any]:
+    """The attention layers in a model of the T5 family, each family having a class of its own."""
+    return (layer for layer in module.modules() if hasattr(layer, "compute_bias"))
 
 
 def uses_flex(t5: T5ForConditionalGeneration) -> bool:

@@ -15,9 +15,8 @@ from torch import nn
 from torch.nn.attention.flex_attention import BlockMask
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
-from transformers.models.t5.modeling_t5 import T5Attention
 
-from kptoolkit.models.flex import tree_block_mask, uses_flex
+from kptoolkit.models.flex import attentions, tree_block_mask, uses_flex
 from kptoolkit.models.mask import additive, masked, visible
 
 MAX_WORDS = 1024
@@ -155,8 +154,8 @@ def still(encoder: nn.Module) -> None:
     for module in encoder.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-        elif isinstance(module, T5Attention):
-            module.dropout = 0.0
+    for attention in attentions(encoder):
+        attention.dropout = 0.0
 
 
 @torch.no_grad()

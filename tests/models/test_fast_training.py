@@ -17,7 +17,7 @@ from kptoolkit.errors import ConfigError
 from kptoolkit.models.flex import tree_block_mask, use_flex
 from kptoolkit.models.mask import visible
 from kptoolkit.models.t5 import T5Backend
-from kptoolkit.models.t5_model import TreeT5, freeze_relative_bias
+from kptoolkit.models.t5_model import TreeT5, freeze_relative_bias, still
 from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.training import Epochs, Shares, train
 from kptoolkit.progress import silent
@@ -105,6 +105,23 @@ def test_frozen_bias_has_no_gradient_and_the_mask_asks_for_none(kind: str, monke
     assert all("encoder" in name and "relative_attention_bias" in name for name in left)
     for name, gradient in frozen.items():
         torch.testing.assert_close(gradient, learnt[name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("kind", ["t5", "umt5"])
+def test_an_encoder_whose_states_are_kept_drops_nothing(kind: str) -> None:
+    net, _ = built(kind, "sdpa")
+    tensors = batch()
+    net.t5.config.dropout_rate = 0.5
+    for module in net.t5.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.5
+        if hasattr(module, "compute_bias"):
+            module.dropout = 0.5
+    net.train()
+    read = [tensors[name] for name in ("input_ids", "node", "parent", "whole_word")]
+    assert not torch.equal(net.encode(*read), net.encode(*read))
+    still(net.t5.encoder)
+    assert torch.equal(net.encode(*read), net.encode(*read))
 
 
 def test_frozen_bias_stays_as_it_starts(tmp_path: Path) -> None:
