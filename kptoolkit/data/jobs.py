@@ -33,16 +33,15 @@ class Job(Protocol):
 
 @dataclass(frozen=True)
 class Words:
-    """Words rows: their variants and their sentences."""
+    """Words rows: their sentences."""
 
     wording: Wording
     epoch: int
 
     def __call__(self, part: Part) -> Answer:
         """The prompts of some rows."""
-        variants = self.wording.variant_numbers(part, self.epoch)
         found = Sentences.of([prompt.segments for prompt in self.wording.prompts(part, self.epoch)])
-        return (variants, *found.arrays.values()), found.texts
+        return tuple(found.arrays.values()), found.texts
 
 
 class SavedWords(Words):

@@ -257,7 +257,7 @@ class KnowledgeSource:
         if epoch == 0 and self._crew.leaves_ray_out(len(new)):
             stage = f"word {len(new):,} prompts without Ray, which takes {WORTH_WORKERS:,} and more"
             self.progress(ProgressEvent(stage, len(new), len(new), "prompts"))
-        self.pool = self.pool.joined(worded(self._wording, rows[new], epoch, self._crew))
+        self.pool = self.pool.joined(worded(self._wording, rows[new], variants[new], epoch, self._crew))
         return numbers
 
     @cached_property

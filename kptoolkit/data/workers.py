@@ -107,12 +107,15 @@ class Crew:
             ) from error
 
 
-def worded(wording: Wording, rows: NDArray[np.int64], epoch: int, crew: Crew) -> PromptPool:
+def worded(
+    wording: Wording, rows: NDArray[np.int64], variants: NDArray[np.int32], epoch: int, crew: Crew
+) -> PromptPool:
     """The prompts of rows in their order, the same whoever does it.
 
     Args:
         wording: Words them.
         rows: Rows of its neighbourhoods.
+        variants: Their numbers by :meth:`~kptoolkit.tree.wording.Wording.variant_numbers` at the epoch.
         epoch: Epoch of training.
         crew: Who does it.
 
@@ -128,9 +131,8 @@ def worded(wording: Wording, rows: NDArray[np.int64], epoch: int, crew: Crew) ->
             done = crew.do(SavedWords, given, _parts(rows, crew.size))
     else:
         done = [Words(wording, epoch)(part) for part in _parts(rows, 1)]
-    variants = [np.zeros(0, np.int32), *(arrays[0] for arrays, _ in done)]
-    sentences = Sentences.joined([Sentences(texts, *arrays[1:]) for arrays, texts in done])
-    return PromptPool(wording.neighbourhoods, rows, np.concatenate(variants), sentences)
+    sentences = Sentences.joined([Sentences(texts, *arrays) for arrays, texts in done])
+    return PromptPool(wording.neighbourhoods, rows, variants, sentences)
 
 
 def encoded(pool: PromptPool, tokenizer: Tokenizer, crew: Crew) -> list[Any]:
