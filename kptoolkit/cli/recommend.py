@@ -103,8 +103,10 @@ def _check_who(user: str | None, items: str | None, all_users: bool, output: Pat
 
 def _check_together(items: str | None, all_users: bool, with_seen: bool, beam: bool, explain: bool, back: bool) -> None:
     """Refuse options that do not go together."""
-    if beam and (all_users or with_seen or explain or back):
-        raise InputError("--beam goes with --user or --items, and without --with-seen, --explain and --write-back")
+    others = {"--all-users": all_users, "--with-seen": with_seen, "--explain": explain, "--write-back": back}
+    clash = [name for name, given in others.items() if given]
+    if beam and clash:
+        raise InputError(f"--beam goes with --user or --items, and not with {' and '.join(clash)}")
     if explain and all_users:
         raise InputError("--explain goes with --user or --items: it explains one history at a time")
     if back and items is not None:

@@ -24,8 +24,9 @@ def graph_interactions(graph: Graph) -> tuple[Interactions, ReadReport]:
     Raises:
         DataError: There are none.
         QueryFileError: The query is refused, an id is no text, or a time is missing or no time.
-        GraphError: The graph cannot be reached.
+        GraphError: The graph is only partly loaded or cannot be reached.
     """
+    graph.check_complete()
     query = graph.queries["interactions"]
     found = query.read(graph.store)
     if not len(found):

@@ -12,6 +12,7 @@ import gzip
 import io
 import itertools
 import zlib
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -374,19 +375,31 @@ def _plain(header: str) -> str:
 
 
 def open_bytes(path: Path) -> _Bytes:
-    """A file, unpacked when it is gzip.
+    """A file, unpacked when it is gzip, whatever its name; one named ``.gz`` may be text as well.
 
     Raises:
-        DataError: There is no such file, or it is a folder.
+        DataError: There is no such file, it is a folder, or it is named ``.gz`` and is neither gzip nor text.
     """
     if path.is_dir():
         raise DataError("is a folder; a file is needed", path)
     try:
         with path.open("rb") as probe:
-            packed = probe.read(2) == _GZIP
+            start = probe.read(1000)
     except FileNotFoundError as error:
         raise DataError("no such file", path) from error
-    return gzip.GzipFile(path) if packed else path.open("rb")
+    if start.startswith(_GZIP):
+        return gzip.GzipFile(path)
+    if path.suffix == ".gz" and not _begins_text(start):
+        raise DataError("is not gzip, though its name ends in .gz; fetch or pack the file again", path)
+    return path.open("rb")
+
+
+def _begins_text(start: bytes) -> bool:
+    """Whether a file that begins so may be UTF-8; its last character may be cut."""
+    try:
+        return "\x00" not in getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
 
 
 def _split(block: bytes, width: int) -> list[str] | None:

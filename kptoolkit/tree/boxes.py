@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ MOST_DEPTH = 3
 MOST_ROWS = 56
 """Items and triplets of an outline; nodes beyond these are counted beside their parent, not drawn."""
 LINE, GAP = 0.165, 0.13  # inches
-CHARACTER = 0.0625  # inches
+_EDGES = 0.16  # inches beside the words of a box, both sides together
 _COLUMN, _INDENT = 0.4, 0.3  # inches between columns, and of one level of an outline
 _WRAP = {"root": 26, "item": 20, "triplet": 38}
 _OUTLINE_WRAP = {"root": 80, "item": 72, "triplet": 76}
@@ -77,19 +76,23 @@ class Layout:
         return max(box.y + box.height / 2 for box in self.boxes.values())
 
 
-def lay_out(tree: KnowledgeTree) -> Layout:
+def lay_out(tree: KnowledgeTree, width: Callable[[str], float]) -> Layout:
     """Boxes that do not overlap.
 
     Two hops and few leaves are drawn in columns, whole. Anything larger is an outline of at most :data:`MOST_ROWS`
     rows below the root: the latest items, and of the triplets the first of every family, near the item before far.
+
+    Args:
+        tree: The tree.
+        width: Inches of the longest line of a text, as it is drawn.
     """
     leaves = sum(not family for _, family in tree.graph.out_degree())
     deepest = max(nx.single_source_shortest_path_length(tree.graph, 0).values())
     if deepest <= MOST_DEPTH and leaves <= MOST_LEAVES:
-        return Layout(_columns(tree), outline=False, hidden={})
+        return Layout(_columns(tree, width), outline=False, hidden={})
     drawn = _first_rows(tree.graph)
     hidden = {number: sum(child not in drawn for child in tree.graph.successors(number)) for number in drawn}
-    return Layout(_outline(tree, drawn), outline=True, hidden={n: count for n, count in hidden.items() if count})
+    return Layout(_outline(tree, drawn, width), outline=True, hidden={n: count for n, count in hidden.items() if count})
 
 
 def printable(text: str) -> str:
@@ -105,13 +108,13 @@ def label(tree: KnowledgeTree, number: int, wrap: Mapping[str, int] = _WRAP) -> 
     return textwrap.fill(text, wrap[node.kind], break_long_words=True, break_on_hyphens=False)
 
 
-def _columns(tree: KnowledgeTree) -> dict[int, Box]:
+def _columns(tree: KnowledgeTree, width: Callable[[str], float]) -> dict[int, Box]:
     """A column a depth, leaves below each other, parents in the middle of their children."""
     depth = nx.single_source_shortest_path_length(tree.graph, 0)
     texts = {number: label(tree, number) for number in tree.graph}
     widths = [0.0] * (max(depth.values()) + 1)
     for number, text in texts.items():
-        widths[depth[number]] = max(widths[depth[number]], _width(text))
+        widths[depth[number]] = max(widths[depth[number]], width(text) + _EDGES)
     lefts = np.concatenate([[0], np.cumsum(np.array(widths) + _COLUMN)])
     heights = {number: _height(text) for number, text in texts.items()}
     extent: dict[int, float] = {}
@@ -132,7 +135,7 @@ def _columns(tree: KnowledgeTree) -> dict[int, Box]:
     }
 
 
-def _outline(tree: KnowledgeTree, drawn: set[int]) -> dict[int, Box]:
+def _outline(tree: KnowledgeTree, drawn: set[int], width: Callable[[str], float]) -> dict[int, Box]:
     """A row a node, depth first, each level indented."""
     boxes: dict[int, Box] = {}
     depth = nx.single_source_shortest_path_length(tree.graph, 0)
@@ -141,7 +144,7 @@ def _outline(tree: KnowledgeTree, drawn: set[int]) -> dict[int, Box]:
         if number in drawn:
             text = label(tree, number, _OUTLINE_WRAP)
             height = _height(text) - 0.05
-            boxes[number] = Box(_INDENT * depth[number], top + height / 2, _width(text), height, text)
+            boxes[number] = Box(_INDENT * depth[number], top + height / 2, width(text) + _EDGES, height, text)
             top += height + 0.055
     return boxes
 
@@ -165,14 +168,5 @@ def _first_rows(graph: nx.DiGraph[int]) -> set[int]:
     return {0, *items, *(number for _, _, number in sorted(order)[:room])}
 
 
-def _width(text: str) -> float:
-    return max(_characters(line) for line in text.splitlines() or [""]) * CHARACTER + 0.2
-
-
 def _height(text: str) -> float:
     return LINE * (text.count("\n") + 1) + 0.1
-
-
-def _characters(line: str) -> int:
-    """Characters of a line, wide ones counted twice."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in line)

@@ -14,6 +14,7 @@ import numpy as np
 from kptoolkit.errors import shorten
 from kptoolkit.tree.boxes import Box, Layout, lay_out, printable
 from kptoolkit.tree.colours import colours
+from kptoolkit.tree.fonts import DPI, Fonts, fonts_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,39 +35,47 @@ def to_png(tree: KnowledgeTree) -> bytes:
     On the left the tree, each item's subtree in one colour; on the right the matrix, filled where a token (row) sees
     another (column), in the colour of the subtree that the row belongs to. Numbers name the same nodes on both sides.
     What would not be legible is left out and counted: ``+3`` beside a node with three children that are not drawn.
+    Characters that no installed font has are boxes, and a line says how many they are.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
-    layout = lay_out(tree)
-    width, height = layout.width + 0.3, layout.height + 0.3
-    side = min(max(height, 0.13 * min(len(tree), MOST_LABELS), _SMALLEST), _LARGEST)
-    margin = 1.3 if len(tree) <= MOST_LABELS else 0.45  # words and node strips beside the matrix
-    body = max(height, side + margin + 0.25)
-    figure = Figure(figsize=(0.15 + width + margin + side + 0.3, body + 0.85), facecolor="white")
-    FigureCanvasAgg(figure)
-    low = body - height if layout.outline else (body - height) / 2
-    written = BytesIO()
+    fonts = fonts_for(printable(text) for text in [*(node.text for node in tree.linear.nodes), *tree.token_texts])
     with _quiet_about_glyphs():
+        layout = lay_out(tree, lambda text: fonts.width(text, _FONT))
+        width, height = layout.width + 0.3, layout.height + 0.3
+        side = min(max(height, 0.13 * min(len(tree), MOST_LABELS), _SMALLEST), _LARGEST)
+        margin = 1.3 if len(tree) <= MOST_LABELS else 0.45  # words and node strips beside the matrix
+        body = max(height, side + margin + 0.25)
+        figure = Figure(figsize=(0.15 + width + margin + side + 0.3, body + 0.85), facecolor="white")
+        FigureCanvasAgg(figure)
+        low = body - height if layout.outline else (body - height) / 2
         _draw_tree(figure, tree, layout, (0.15, 0.35 + low), (width, height))
         _draw_matrix(figure, tree, (0.15 + width + margin, 0.35 + body - margin - side), side)
-        _line(figure, note(tree, len(tree.linear.nodes) - len(layout.boxes)), 0.2, 0.1)
-        figure.savefig(written, format="png", dpi=160)
+        _line(figure, note(tree, len(tree.linear.nodes) - len(layout.boxes), fonts), 0.2, 0.1)
+        for text in figure.findobj(Text):
+            text.set_fontfamily(list(fonts.families))
+        written = BytesIO()
+        figure.savefig(written, format="png", dpi=DPI)
     return written.getvalue()
 
 
-def note(tree: KnowledgeTree, hidden: int) -> str:
+def note(tree: KnowledgeTree, hidden: int, fonts: Fonts) -> str:
     """What is not in the picture and what is not in the tree, in a line.
 
     Args:
         tree: The tree.
         hidden: How many of its nodes are not drawn.
+        fonts: What its words are drawn with.
     """
     left = tree.left_out
     parts = [f"{hidden} of {len(tree.linear.nodes)} nodes not drawn"] if hidden else []
     parts += [f"budget of {tree.max_tokens} left out {left.triplets} triplets"] if left.triplets else []
     parts += [f"{left.items} oldest items dropped"] if left.items else []
     parts += [f"{left.nameless} nameless facts left out"] if left.nameless else []
+    lacking = len(fonts.missing)
+    parts += [f"no font here has {lacking} of the characters, drawn as boxes; a .html page has them"] if lacking else []
     return "; ".join(parts)
 
 
@@ -196,7 +205,7 @@ def _pale(colour: str) -> tuple[float, ...]:
 
 @contextmanager
 def _quiet_about_glyphs() -> Iterator[None]:
-    """Names may hold characters the font lacks: they are drawn as boxes."""
+    """Characters that no font has are told by :func:`note`, not by matplotlib."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+", category=UserWarning)
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support", category=UserWarning)

@@ -95,7 +95,7 @@ def test_written_back(run: Path, graph: str) -> None:
     [
         (["--all-users", "--output", "x.parquet", "--explain"], "--explain goes with --user or --items"),
         (["--items", "i01", "--write-back"], "--write-back goes with --user or --all-users"),
-        (["--user", "u01", "--beam", "--explain"], "--beam goes with --user or --items, and without"),
+        (["--user", "u01", "--beam", "--explain"], "--beam goes with --user or --items, and not with --explain"),
         (["--all-users"], "--all-users and --write-back"),
     ],
 )

@@ -259,7 +259,10 @@ def test_recommend_to_all_users(run: Path, tmp_path: Path) -> None:
         (["--user", "u01", "--items", "i01"], ["give one of"]),
         (["--all-users"], ["--all-users and --output FILE.parquet belong together"]),
         (["--user", "u01", "--output", "x.parquet"], ["belong together"]),
-        (["--all-users", "--output", "x.parquet", "--beam"], ["--beam goes with --user or --items"]),
+        (
+            ["--all-users", "--output", "x.parquet", "--beam"],
+            ["--beam goes with --user or --items, and not with --all-users"],
+        ),
         (["--all-users", "--output", "no/x.parquet"], ["cannot write no/x.parquet"]),
     ],
 )

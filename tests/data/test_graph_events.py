@@ -14,7 +14,7 @@ from kptoolkit.data.checks import check, stats
 from kptoolkit.data.folder import DataFolder
 from kptoolkit.data.graph_events import graph_interactions
 from kptoolkit.data.prepare import prepare
-from kptoolkit.errors import DataError, QueryFileError
+from kptoolkit.errors import DataError, GraphError, QueryFileError
 from kptoolkit.graph import Graph, open_source
 from kptoolkit.graph.queries import QuerySet
 
@@ -117,3 +117,13 @@ def test_a_graph_without_interactions(graph: Graph, tmp_path: Path) -> None:
     none = returning(tmp_path, "UNWIND [] AS row RETURN row AS user, row AS item, row AS time", graph)
     with pytest.raises(DataError, match=r"holds no interactions; load them \(kptool load-kg SOURCE --interactions"):
         graph_interactions(none)
+
+
+def test_a_graph_that_is_partly_loaded_does_not_give_part_of_its_interactions(graph: Graph, tmp_path: Path) -> None:
+    (tmp_path / "meta.cypher").write_text(
+        "// Theirs.\n// parameters: none\n// columns: revision, state, mode, source\n"
+        "RETURN 'r' AS revision, 'loading' AS state, '' AS mode, '' AS source\n"
+    )
+    partly = Graph(graph.store, QuerySet(tmp_path, embedded=True), graph.config)
+    with pytest.raises(GraphError, match="only partly loaded.*same `kptool load-kg` again"):
+        graph_interactions(partly)

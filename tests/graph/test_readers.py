@@ -77,6 +77,21 @@ def test_what_is_wrong_is_said_with_file_and_line(tmp_path: Path, data: bytes, l
     assert line is None or f"line {line}:" in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["x.kg.gz", "x.nt.gz", "x.ttl.gz"])
+def test_what_is_named_gzip_and_is_none(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"\x1f\x00no gzip")
+    with pytest.raises(DataError, match=r"is not gzip, though its name ends in \.gz"):
+        triples(path)
+
+
+def test_text_that_is_named_gzip_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.kg.gz"
+    text = "\ufeff" + GOOD + "é" * 999  # the first thousand bytes end within a character
+    path.write_text(text + "\tr\tb\n", encoding="utf-8")
+    assert len(triples(path)) == GOOD.count("\n")
+
+
 @pytest.mark.parametrize("what", ["missing.kg", "folder"])
 def test_no_such_path_and_a_folder_without_triples(tmp_path: Path, what: str) -> None:
     (tmp_path / "folder").mkdir()

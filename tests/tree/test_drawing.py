@@ -21,6 +21,7 @@ from kptoolkit.tree.boxes import MOST_ROWS, lay_out, printable
 from kptoolkit.tree.colours import colours
 from kptoolkit.tree.dot import to_dot
 from kptoolkit.tree.drawing import draw
+from kptoolkit.tree.fonts import FIRST, Fonts, fonts_for
 from kptoolkit.tree.page import to_html
 from kptoolkit.tree.picture import note, to_png
 
@@ -45,7 +46,12 @@ HOSTILE = [
 ]
 NODE = re.compile(r'  n(\d+) \[((?:\w+="(?:[^"\\\n]|\\.)*"(?:, )?)+)\];')
 EDGE = re.compile(r'  n(\d+) -> n(\d+) \[color="#[0-9a-f]{6}"\];')
+NOBODYS = "\U0010fffd"  # a character of private use that no font has
 ATTRIBUTE = re.compile(r'(\w+)="((?:[^"\\\n]|\\.)*)"')
+
+
+def inches(text: str) -> float:
+    return max(map(len, text.split("\n"))) * 0.06
 
 
 def tree_of(names: list[str], below: int, max_tokens: int = 4000, hops: int = 2) -> KnowledgeTree:
@@ -87,7 +93,7 @@ class TestPng:
 
     def test_three_hops_are_drawn_whole_in_the_space_of_a_page(self) -> None:
         tree = tree_of(["Emma", "Persuasion"], 2, hops=3)
-        layout = lay_out(tree)
+        layout = lay_out(tree, inches)
         assert layout.outline
         assert len(layout.boxes) == len(tree.linear.nodes) == 31
         assert layout.width < 8
@@ -104,7 +110,7 @@ class TestPng:
         self, names: list[str], below: int, hops: int, max_tokens: int
     ) -> None:
         tree = tree_of(["x" + name for name in names], below, max_tokens, hops)
-        layout = lay_out(tree)
+        layout = lay_out(tree, inches)
         boxes = layout.boxes
         for one, other in combinations(boxes.values(), 2):
             apart = abs(one.y - other.y) >= (one.height + other.height) / 2
@@ -119,7 +125,7 @@ class TestPng:
 
     def test_the_first_of_every_family_comes_before_the_second(self) -> None:
         tree = tree_of(["One", "Two"], 6, hops=3)
-        boxes = lay_out(tree).boxes
+        boxes = lay_out(tree, inches).boxes
         assert len(boxes) == MOST_ROWS + 1
         first = 1
         while children := list(tree.graph.successors(first)):
@@ -131,11 +137,30 @@ class TestPng:
 
     def test_what_is_not_drawn_is_counted(self) -> None:
         tree = tree_of(["One", "Two", "Three"], 5, max_tokens=300)
-        hidden = len(tree.linear.nodes) - len(lay_out(tree).boxes)
+        hidden = len(tree.linear.nodes) - len(lay_out(tree, inches).boxes)
         assert hidden > 0
-        assert sum(lay_out(tree).hidden.values()) <= hidden
-        assert note(tree, hidden).startswith(f"{hidden} of {len(tree.linear.nodes)} nodes not drawn; budget of 300")
-        assert f"left out {tree.left_out.triplets} triplets" in note(tree, hidden)
+        assert sum(lay_out(tree, inches).hidden.values()) <= hidden
+        assert note(tree, hidden, Fonts()).startswith(
+            f"{hidden} of {len(tree.linear.nodes)} nodes not drawn; budget of 300"
+        )
+        assert f"left out {tree.left_out.triplets} triplets" in note(tree, hidden, Fonts())
+
+    def test_words_are_as_wide_as_they_are_drawn(self) -> None:
+        fonts = fonts_for(["WWWW", "iiii"])
+        assert fonts == Fonts()
+        assert fonts.width("WWWW", 10) > 3 * fonts.width("iiii", 10) > 0
+        assert fonts.width("ii\nWWWW", 10) == fonts.width("WWWW", 10)
+        assert fonts.width("WWWW", 20) == pytest.approx(2 * fonts.width("WWWW", 10), rel=0.05)
+        assert fonts.width("", 10) == 0
+
+    def test_a_font_is_found_for_what_the_first_lacks_and_what_none_has_is_told(self) -> None:
+        lacking = fonts_for([f"Emma {NOBODYS}{NOBODYS}\n"])
+        assert lacking.missing == {NOBODYS}
+        assert "no font here has 1 of the characters, drawn as boxes" in note(tree_of(["Emma"], 1), 0, lacking)
+        mathematics = "\U0001d6e1"  # in STIXGeneral, which comes with matplotlib
+        assert fonts_for([mathematics, "Emma"]).families[0] == FIRST
+        assert fonts_for([mathematics]).missing == frozenset()
+        assert len(fonts_for([mathematics]).families) == 2
 
     def test_a_subtree_has_one_colour_and_the_root_its_own(self) -> None:
         tree = tree_of(["One", "Two"], 2)
