@@ -55,9 +55,11 @@ class T5Backend:
         """Train by the objective; keep the weights best on validation.
 
         Raises:
+            DataError: No user has two training events.
             TrainingError: The loss is not a number.
             PromptTooLongError: One item does not fit into ``tree.max_tokens``.
         """
+        task.split.require(self.capabilities.fewest_events)
         set_seed(task.config.training.seed)
         result: FitResult = self.objective.fit(task)
         return result

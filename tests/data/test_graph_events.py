@@ -125,5 +125,5 @@ def test_a_graph_that_is_partly_loaded_does_not_give_part_of_its_interactions(gr
         "RETURN 'r' AS revision, 'loading' AS state, '' AS mode, '' AS source\n"
     )
     partly = Graph(graph.store, QuerySet(tmp_path, embedded=True), graph.config)
-    with pytest.raises(GraphError, match="only partly loaded.*same `kptool load-kg` again"):
+    with pytest.raises(GraphError, match=r"only partly loaded.*same `kptool load-kg` again"):
         graph_interactions(partly)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from worlds.training import learned, losses, train
 
 from kptoolkit.config import validate
 from kptoolkit.data.splits import Cases, Histories
-from kptoolkit.errors import ConfigError, PromptTooLongError, RunError, TrainingError
+from kptoolkit.errors import ConfigError, DataError, PromptTooLongError, RunError, TrainingError
 from kptoolkit.models.t5 import T5Backend
 from kptoolkit.models.t5_options import T5Options
 from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
@@ -62,6 +63,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[T5Backend, Any]:
     fitted = backend()
     fitted.fit(task)
     return fitted, task
+
+
+@pytest.mark.parametrize("objective", ["cloze", "sequence"])
+def test_histories_of_one_item_have_no_next_item_to_learn(tmp_path: Path, objective: str) -> None:
+    task = chain_task(tmp_path, LONG)
+    ones = Histories.of([history[:1] for history in (task.split.train[row] for row in range(len(task.split.train)))])
+    with pytest.raises(DataError, match="no user has 2 training events"):
+        backend(objective=objective).fit(replace(task, split=replace(task.split, train=ones)))
 
 
 FAMILY = {
