@@ -2,17 +2,15 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from worlds import command
+from worlds.command import Done
 
 
-def kptool(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kptoolkit", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "250"})
+def kptool(*words: object) -> Done:
+    return command.kptool(*words, COLUMNS="250")
 
 
 @pytest.fixture

@@ -9,12 +9,11 @@ import contextlib
 import io
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from source_tree import CHECKOUT
+from worlds import command
 
 from kptoolkit.resources import demo_data_dir
 
@@ -74,5 +73,6 @@ def test_getting_started_shows_the_prompts_and_the_tree_of_the_bundled_set() -> 
 
 def kptool(*words: str) -> str:
     """What a command prints on standard output."""
-    called = [sys.executable, "-m", "kptoolkit", *words]
-    return subprocess.run(called, capture_output=True, text=True, encoding="utf-8", check=True).stdout
+    done = command.kptool(*words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from worlds import command
+from worlds.command import Done, python
 
 from kptoolkit.config import GraphConfig
 from kptoolkit.graph.embedded import EmbeddedServer
@@ -22,19 +21,16 @@ BARE = [
 ]
 
 
-def kptool(*arguments: object, graph: EmbeddedServer | None = None) -> subprocess.CompletedProcess[str]:
+def kptool(*arguments: object, graph: EmbeddedServer | None = None) -> Done:
     given = [] if graph is None else ["--graph", graph.uri]
-    command = [sys.executable, "-m", "kptoolkit", *map(str, arguments), *given]
-    return run(command, graph)
+    return command.kptool(*arguments, *given, timeout=180, **variables(graph))
 
 
-def run(command: list[str], graph: EmbeddedServer | None) -> subprocess.CompletedProcess[str]:
-    variables = dict(os.environ)
-    if graph is not None:
-        user, password = graph.username, graph.password
-        variables |= {"KPTOOL_GRAPH__USERNAME": user, "KPTOOL_GRAPH__PASSWORD": password}
-        variables |= {"KPTOOL_GRAPH__DATABASE": graph.database}
-    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=180)
+def variables(graph: EmbeddedServer | None) -> dict[str, str]:
+    if graph is None:
+        return {}
+    known = {"USERNAME": graph.username, "PASSWORD": graph.password, "DATABASE": graph.database}
+    return {f"KPTOOL_GRAPH__{key}": value for key, value in known.items()}
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +120,7 @@ def test_no_model_library_is_imported(graph: EmbeddedServer) -> None:
         f"    app([*call, '--graph', {graph.uri!r}], standalone_mode=False)\n"
         "print(sorted({'torch', 'transformers'} & set(sys.modules)), file=sys.stderr)"
     )
-    done = run([sys.executable, "-c", program], graph)
+    done = python("-c", program, **variables(graph))
     assert done.returncode == 0, done.stderr
     assert "One subject of" in done.stdout or "first published" in done.stdout
     assert done.stderr.splitlines()[-1] == "[]"

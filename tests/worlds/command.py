@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from worlds import forked
 from worlds.ring import SMALL
 
 Done = subprocess.CompletedProcess[str]
@@ -21,20 +22,18 @@ def line(*words: object) -> list[str]:
     return [sys.executable, "-m", "kptoolkit", *map(str, words)]
 
 
-def python(*words: str, count: int = 1, timeout: float = 300) -> Done:
+def python(*words: str, count: int = 1, timeout: float = 300, **variables: str) -> Done:
     """Run Python to its end, in ``count`` processes of torchrun when more than one; ``worlds`` can be imported."""
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(count)] if count > 1 else []
     path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | variables
     command = [sys.executable, *launcher, *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, env=environment)
 
 
 def kptool(*words: object, timeout: float = 120, **environment: str) -> Done:
-    """Run kptool to its end."""
-    return subprocess.run(
-        line(*words), capture_output=True, text=True, check=False, timeout=timeout, env=os.environ | environment
-    )
+    """Run kptool to its end, in a process that is forked with its libraries loaded."""
+    return forked.kptoolkit([*map(str, words)], os.environ | environment, timeout)
 
 
 def sets(**changes: Any) -> list[str]:
