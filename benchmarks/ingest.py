@@ -23,7 +23,7 @@ from kptoolkit.errors import GraphError
 from kptoolkit.graph import open_source
 from kptoolkit.graph.batches import chunks
 from kptoolkit.graph.survey import Survey, survey
-from kptoolkit.graph.written import entity_row
+from kptoolkit.graph.written import entity_row, item_row
 
 BATCH = 5000
 MEMORY_GOAL = "<= 1000"
@@ -84,7 +84,13 @@ def driver_seconds(database: Database, found: Survey) -> float:
             if query.path.stem.startswith("schema_"):
                 session.run(query.text).consume()
         spent = 0.0
-        for stage, rows in (("create_entities", entities(found)), ("create_relationships", triples(found))):
+        labelled, created = items(found)
+        for stage, rows in (
+            ("create_entities", entities(found)),
+            ("label_items", chunks(labelled, BATCH)),
+            ("create_items", chunks(created, BATCH)),
+            ("create_relationships", triples(found)),
+        ):
             for batch in rows:
                 begun = time.perf_counter()
                 session.execute_write(_sent, queries[stage].text, batch)
@@ -92,7 +98,7 @@ def driver_seconds(database: Database, found: Survey) -> float:
     return spent
 
 
-def _sent(transaction: Any, query: str, rows: Sequence[dict[str, Any]]) -> None:
+def _sent(transaction: Any, query: str, rows: list[dict[str, Any]]) -> None:
     transaction.run(query, rows=rows).consume()
 
 
@@ -101,6 +107,18 @@ def entities(found: Survey) -> Iterator[list[dict[str, Any]]]:
     degrees = found.degrees
     for codes in chunks(range(len(found.entities)), BATCH):
         yield [dict(entity_row(found.entities[code], found.names[code], int(degrees[code]))) for code in codes]
+
+
+def items(found: Survey) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of the items that are entities, the first item of each, and of those that are nodes of their own."""
+    first = {item.entity: item.item_id for item in reversed(found.items) if item.entity >= 0}
+    labelled, created = [], []
+    for item in found.items:
+        if first.get(item.entity) == item.item_id:
+            labelled.append({"item_id": item.item_id, "entity_id": found.entities[item.entity]})
+        else:
+            created.append(dict(item_row(found, item)))
+    return labelled, created
 
 
 def triples(found: Survey) -> Iterator[list[dict[str, Any]]]:

@@ -133,7 +133,9 @@ class _Loader:
         self.done = known if known is not None and known.agrees(counts) else Acknowledged.before(counts)
         self.triples_skipped, self.items_before = self.done.triples, counts["items"]
         self._note(LOADING, digest, self.done)
-        self.existing = existing_items(self.store, self.queries, [i.item_id for i in self.found.items], self.batch_size)
+        if counts["items"]:
+            ids = [item.item_id for item in self.found.items]
+            self.existing = existing_items(self.store, self.queries, ids, self.batch_size)
         self.resumed = interrupted and bool(counts["entities"] or counts["items"])
         return self.resumed
 
@@ -249,6 +251,8 @@ class _Loader:
     def _free_entities(self, items: Iterable[SourceItem]) -> set[int]:
         """Numbers of the entities that may be labelled as items."""
         codes = {self.found.entities[item.entity]: item.entity for item in items}
+        if self.done.fresh and not self.items_before:
+            return set(codes.values())  # all are of this load, and none is an item
         free: set[int] = set()
         for chunk in chunks(list(codes), self.batch_size):
             free.update(
