@@ -83,6 +83,7 @@ class Database:
         username: User.
         password: Password.
         database: Name of the database.
+        process: Its process, where it is one of this program's own.
     """
 
     store: str
@@ -90,6 +91,7 @@ class Database:
     username: str
     password: str = field(repr=False)
     database: str
+    process: int | None = None
 
     def driver(self) -> neo4j.Driver:
         """A plain driver; the caller closes it."""
@@ -115,7 +117,7 @@ def embedded(folder: Path) -> Iterator[Database]:
     """The embedded graph in a folder, as a server."""
     server = EmbeddedServer(folder)
     try:
-        yield Database("embedded", server.uri, server.username, server.password, server.database)
+        yield Database("embedded", server.uri, server.username, server.password, server.database, server.process_id)
     finally:
         server.close()
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from benchmarks import harness
 from benchmarks.graphs import SIZES, STORES, Database, Databases
+from benchmarks.load_client import peak_of
 from kptoolkit.errors import GraphError
 from kptoolkit.graph import open_source
 from kptoolkit.graph.batches import chunks
@@ -64,6 +65,7 @@ def one(bench: harness.Bench, databases: Databases, store: str, size: str, paths
     with databases.empty(store) as database:
         assert database is not None
         client = in_process(database, paths)
+        server = None if database.process is None else peak_of(database.process)
         bench.record(f"{name}, kptoolkit", harness.Spent(client["load_cpu"], client["load"]))
         rows = some_triples(found, bench.options.rows or (200 if bench.quick else 1000), bench.options.seed)
         slow = row_seconds(database, rows)
@@ -73,6 +75,8 @@ def one(bench: harness.Bench, databases: Databases, store: str, size: str, paths
     bench.add(f"{name}, row at a time", "triples a s", len(rows) / slow, rate, ">= 120")
     bench.add(f"{name}, files read", "triples a CPU s", None, client["triples"] / client["read_cpu"])
     bench.add(f"{name}, client memory", "MiB", None, client["client_mib"], MEMORY_GOAL)
+    if server is not None:
+        bench.add(f"{name}, server memory", "MiB", None, server)
     bench.notes[f"{name}, client"] = client
 
 
