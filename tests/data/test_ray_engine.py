@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from test_kept import contents, keeping, phrases, same
-from worlds.command import kptool, refused
+from worlds.command import python, refused
 
 from kptoolkit.config import PromptsConfig
 from kptoolkit.data import ray_engine
@@ -56,7 +56,7 @@ def test_without_ray_one_line_says_what_to_install(tmp_path: Path, monkeypatch: 
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['ray'] = None\n")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     (tmp_path / "one.inter").write_text("user_id\titem_id\n")
-    done = kptool("compile", "--data", tmp_path, "--engine", "ray", PYTHONPATH=path)
+    done = python("-m", "kptoolkit", "compile", "--data", str(tmp_path), "--engine", "ray", PYTHONPATH=path)
     assert "pip install 'kptoolkit[ray]'" in refused(done, "prompts.engine = 'ray'", code=1)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError):

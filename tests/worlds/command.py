@@ -32,7 +32,10 @@ def python(*words: str, count: int = 1, timeout: float = 300, **variables: str) 
 
 
 def kptool(*words: object, timeout: float = 120, **environment: str) -> Done:
-    """Run kptool to its end, in a process that is forked with its libraries loaded."""
+    """Run kptool to its end, in a process that is forked with its libraries loaded.
+
+    Variables that Python itself reads as it starts come too late: ``python("-m", "kptoolkit", ...)`` is for them.
+    """
     return forked.kptoolkit([*map(str, words)], os.environ | environment, timeout)
 
 
