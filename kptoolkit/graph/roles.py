@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kptoolkit.errors import DataError, InputError, shorten
+from kptoolkit.graph.names import too_long_for_an_index
 from kptoolkit.graph.schema import Ends, GraphSchema, Property
 
 IdKind = Literal["integer", "text", "element"]
@@ -291,12 +292,17 @@ def _id_key(properties: Iterable[Property], label: str, sampled: int, distinct: 
         called = 0 if words & _IDS else 1 if found.name.lower() in _NAMES else 2 if found.is_integer else 3
         return called, found.name
 
-    likely = [p for p in properties if (p.is_text or p.is_integer) and p.filled == sampled == len(set(p.values))]
+    likely = [p for p in properties if _could_be_id(p) and p.filled == sampled == len(set(p.values))]
     for candidate in sorted(likely, key=rank):
         nodes, filled, values = distinct(label, candidate.name)
         if nodes == filled == values:
             return candidate
     return None
+
+
+def _could_be_id(found: Property) -> bool:
+    """Whole numbers, or texts short enough for the index that look-ups by id need."""
+    return found.is_integer or (found.is_text and not any(map(too_long_for_an_index, found.values)))
 
 
 def _name_of(properties: Sequence[Property]) -> Property | None:

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.graph.names import INDEXED_BYTES, too_long_for_an_index
 from kptoolkit.graph.readers import TripleSource
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
 _MIRRORED_SHARE = 0.5
-#: Neo4j refuses to index longer texts (8,167 bytes in version 5).
-_ID_BYTES = 8000
 
 
 @dataclass(frozen=True)
@@ -175,8 +174,10 @@ def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
 
 def _check_lengths(label: str, ids: Iterable[str]) -> None:
     for text in ids:
-        if len(text) > _ID_BYTES // 4 and (size := len(text.encode())) > _ID_BYTES:
-            raise DataError(f"the id '{shorten(text)}' has {size:,} bytes; an index takes {_ID_BYTES:,} bytes", label)
+        if size := too_long_for_an_index(text):
+            raise DataError(
+                f"the id '{shorten(text)}' has {size:,} bytes; an index takes {INDEXED_BYTES:,} bytes", label
+            )
 
 
 def _distinct(

@@ -17,7 +17,7 @@ from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.readers import MemorySource
 from kptoolkit.graph.recommendations import Recommendation, write_recommendations
 from kptoolkit.graph.roles import Roles, find_roles
-from kptoolkit.graph.schema import GraphSchema, read_schema
+from kptoolkit.graph.schema import Ends, GraphSchema, Property, read_schema
 from kptoolkit.testing.graph_store import rows_of
 
 #: Labels inside labels, equal ids of different labels, a label of texts without an id, users who are no knowledge.
@@ -170,6 +170,19 @@ def test_nodes_with_two_labels_and_nodes_without_ids(make: Callable[[str], Graph
     assert rows_of(graph.neighbourhoods(["Painter:p2"], 1)) == {("Painter:p2", "KNEW", "Painter:x1", True)}
     assert len(graph.neighbourhoods(["Painter:p2"], 3).ids) == 4
     assert graph.neighbourhoods(["Writer:x1"], 1).roots.tolist() == [-1]
+
+
+def test_a_text_that_no_index_takes_is_not_chosen_as_an_id() -> None:
+    """A column of whole plots tells its films apart as well as a key does, and cannot be looked up."""
+
+    def properties(length: int) -> list[Property]:
+        plots = tuple(letter * length for letter in "ab")
+        return [Property("id", frozenset({"str"}), 2, plots), Property("row", frozenset({"int"}), 2, (1, 2))]
+
+    film = frozenset({"Film"})
+    ends = (Ends("SEQUEL_OF", film, film, 1),)
+    schemas = [GraphSchema({film: 2}, ends, {"Film": properties(length)}, {}, {"Film": 2}) for length in (8000, 8001)]
+    assert [find_roles(schema, lambda label, key: (2, 2, 2)).item.key for schema in schemas] == ["id", "row"]
 
 
 @pytest.mark.embedded
