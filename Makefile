@@ -61,10 +61,10 @@ bench bench-cuda: setup
 
 bench-large: setup
 	@mkdir -p build/benchmarks
-	@for name in $(ON_CPU); do \
-	  echo "== $$name"; \
-	  OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name --sizes "2.7 M" --json build/benchmarks/$$name-$@.json; \
-	done
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.ingest --sizes "2.7 M" --repeats 1 --rows 50 \
+	  --json build/benchmarks/ingest-$@.json
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.neighbourhoods --sizes "2.7 M" \
+	  --json build/benchmarks/neighbourhoods-$@.json
 
 bench-env: setup
 	$(BIN)/python -m venv $(RECTOOLS)

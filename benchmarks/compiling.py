@@ -2,18 +2,22 @@
 
 Trees are chosen, prompts worded and tokens made once into an empty folder; then the same is asked for again by a new
 process's worth of objects. Movies over 2 hops, and a seeded world of 20,000 items over 3 hops (without ``--quick``),
-8 triples a node. Fetching from a graph is not in the figures. CPU seconds.
+8 triples a node. Fetching from a graph is not in the figures. CPU seconds; of the world of 20,000 also wall seconds by
+one process and by several.
 
     python -m benchmarks.compiling --quick
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import harness
+from benchmarks.load_client import peak_of
 from benchmarks.worlds import Size, World, real, synthetic
 from kptoolkit.config import load_config
 from kptoolkit.data.knowledge import KnowledgeSource
@@ -28,17 +32,44 @@ def measure(bench: harness.Bench) -> None:
     if not bench.quick:
         world = synthetic(Size(items=ITEMS, users=64, history=10, triples=TRIPLES), bench.options.seed)
         around = replace(world.neighbourhoods, hops=3)  # it holds every row of every entity
-        compared(bench, f"{ITEMS:,} items, 3 hops", replace(world, neighbourhoods=around), 3)
+        world = replace(world, neighbourhoods=around)
+        compared(bench, f"{ITEMS:,} items, 3 hops", world, 3)
+        if bench.options.workers > 1:
+            in_workers(bench, f"{ITEMS:,} items, 3 hops", world, 3)
+
+
+def source_of(world: World, hops: int, workers: int = 1) -> KnowledgeSource:
+    """The knowledge of a world, of which nothing is chosen or worded yet."""
+    settings = {"tree.hops": hops, "tree.degree": DEGREE, "prompts.workers": workers}
+    return replace(world, neighbourhoods=replace(world.neighbourhoods)).knowledge(
+        load_config(overrides=settings, environ={})
+    )
+
+
+def in_workers(bench: harness.Bench, name: str, world: World, hops: int) -> None:
+    """Wall seconds of trees, prompts and subwords, by one process and by worker processes."""
+    workers, wall = bench.options.workers, list[float]()
+    tokenizer: SubwordTokenizer | None = None
+    for count in (1, workers):
+        source, begun = source_of(world, hops, count), time.perf_counter()
+        source.trees()
+        chosen = time.perf_counter() - begun
+        tokenizer = tokenizer or SubwordTokenizer.train(list(source.pool[:READ].sentences), VOCABULARY)
+        begun = time.perf_counter()
+        source.tokens(tokenizer)
+        wall += [chosen, time.perf_counter() - begun]
+    for number, what in enumerate(("trees and prompts", "tokens: subwords")):
+        bench.add(f"{name}, {what}, 1 and {workers} processes", "s", wall[number], wall[number + 2])
 
 
 def compared(bench: harness.Bench, name: str, world: World, hops: int) -> None:
     """Rows of one world."""
+    before = peak_of(os.getpid())
     with tempfile.TemporaryDirectory() as folder:
         asked: list[KnowledgeSource] = []
 
         def compile_() -> None:
-            config = load_config(overrides={"tree.hops": hops, "tree.degree": DEGREE}, environ={})
-            source = replace(world, neighbourhoods=replace(world.neighbourhoods)).knowledge(config)
+            source = source_of(world, hops)
             source.cache = Path(folder)
             source.trees()
             asked.append(source)
@@ -52,12 +83,15 @@ def compared(bench: harness.Bench, name: str, world: World, hops: int) -> None:
         for kind, tokenizer in (("phrases", phrases), ("subwords", subwords)):
             times = [bench.timed(f"{name}: {kind}, {n}", lambda t=tokenizer: asked[-1].tokens(t), 1) for n in (1, 2)]
             bench.add(f"{name}, tokens: {kind}", bench.second, *times)
+        bench.add(f"{name}, peak memory before and after", "MiB", before, peak_of(os.getpid()))
         bench.notes[f"{name}: MB kept"] = sum(p.stat().st_size for p in Path(folder).rglob("*") if p.is_file()) / 1e6
 
 
 def main() -> None:
     """The command."""
-    harness.run(harness.parser(__doc__ or ""), measure)
+    made = harness.parser(__doc__ or "")
+    made.add_argument("--workers", type=int, default=2, help="worker processes to compare with one (default: 2)")
+    harness.run(made, measure)
 
 
 if __name__ == "__main__":

@@ -49,8 +49,9 @@ def measure(bench: harness.Bench) -> None:
     sizes = np.log([entry.items for entry in found])
     for stage in STAGES:
         unit = "s" if stage in ("load", "fetch") else "CPU s"
-        first, last = found[0].seconds[stage], found[-1].seconds[stage]
-        bench.add(f"{stage}, {found[0].items:,} to {found[-1].items:,} items", unit, first, last)
+        for later in found[1:]:
+            name = f"{stage}, {found[0].items:,} to {later.items:,} items"
+            bench.add(name, unit, found[0].seconds[stage], later.seconds[stage])
         slope = float(np.polyfit(sizes, np.log([entry.seconds[stage] for entry in found]), 1)[0])
         bench.add(f"{stage}: exponent", "slope", None, slope)
     bench.notes["points"] = [vars(entry) for entry in found]

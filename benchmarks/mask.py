@@ -31,6 +31,7 @@ def measure(bench: harness.Bench) -> None:
         raise AssertionError("the two masks differ")
     moved, ours = matrices.nbytes / 1e6, sum(column.nbytes for column in pair) / 1e6
     bench.add("moved a batch", "MB", moved, ours, f"<= {MOST_MEGABYTES / moved:.6f}")
+    bench.add("the matrix of a batch on the device", "MB", moved, visible(*pair).nbytes / 1e6)
 
     def theirs() -> torch.Tensor:
         made = np.stack([_mask(n, p) for n, p in zip(node, parent, strict=True)])

@@ -22,6 +22,7 @@ PROGRAMS = (
     "time_to_quality",
     "growth_model",
     "ablations",
+    "objectives",
     "samples",
     "mask",
     "growth",

@@ -1,0 +1,90 @@
+"""Both objectives for the same training seconds: the best validation NDCG@10 each has reached by then.
+
+This is what the default objective of `fit` was chosen by. `sequence` has its defaults, `cloze` the best of the short
+trials behind docs/results.md. The clock is as in `time_to_quality`: training from the call of `fit`, batches and
+knowledge included, evaluations not. Test is not read.
+
+    python -m benchmarks.objectives --quick
+    python -m benchmarks.objectives --data books --seconds 600
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import harness
+from benchmarks.worlds import Enough, World, fitted, real
+
+DATA = ("movies", "books")
+SECONDS, SECONDS_QUICK = 240.0, 40.0
+_SHARED: dict[str, Any] = {"data.min_events": 5, "training.epochs": 100_000, "training.patience": 100_000}
+_CLOZE: dict[str, Any] = {
+    "model.objective": "cloze",
+    "model.layers": 1,
+    "tree.hops": 2,
+    "tree.degree": 2,
+    "tree.max_tokens": 80,
+    "training.learning_rate": 0.003,
+}
+SETTINGS: dict[str, dict[str, Any]] = {"cloze": _SHARED | _CLOZE, "sequence": _SHARED}
+#: Epochs between evaluations: ranking everybody by `cloze` takes longer than many of its epochs.
+EVERY = {("movies", "cloze"): 10, ("books", "cloze"): 3, ("movies", "sequence"): 2, ("books", "sequence"): 2}
+
+
+def measure(bench: harness.Bench) -> None:
+    """Each data set, each seed, one objective after the other."""
+    limit = bench.options.seconds or (SECONDS_QUICK if bench.quick else SECONDS)
+    seeds = [bench.options.seed + number for number in range(bench.options.seeds)]
+    bench.notes["seeds"] = seeds
+    for data in bench.options.data or DATA[: 1 if bench.quick else None]:
+        world = real(data)
+        curves = {name: [curve(bench, world, data, name, seed, limit) for seed in seeds] for name in SETTINGS}
+        bench.notes[f"{data}: (seconds, NDCG@10) of every evaluation"] = curves
+        for seconds in (limit / 4, limit / 2, limit):
+            means = [float(np.mean([best_within(one, seconds) for one in curves[name]])) for name in SETTINGS]
+            goal = ">= 1" if seconds == limit else None
+            bench.add(f"{data}, cloze and sequence, {seconds:.0f} {bench.second}", "valid NDCG@10", *means, goal)
+
+
+def curve(
+    bench: harness.Bench, world: World, data: str, objective: str, seed: int, limit: float
+) -> list[tuple[float, float]]:
+    """``(training seconds, validation NDCG@10)`` of every evaluation until ``limit`` seconds are over."""
+    every = EVERY[data, objective] if not bench.quick else max(1, EVERY[data, objective] // 4)
+    settings = SETTINGS[objective] | {"training.seed": seed, "tree.seed": seed, "training.eval_every": every}
+    begun, paused = bench.now(), harness.Spent(0, 0)
+    found: list[tuple[float, float]] = []
+
+    def watch(quality: float, ranking: harness.Spent) -> None:
+        nonlocal paused
+        paused += ranking
+        found.append((bench.cost(bench.now() - begun - paused), quality))
+        bench.say(f"{data}, {objective}, seed {seed}: {quality:.4f} after {found[-1][0]:.0f} s")
+        if found[-1][0] >= limit:
+            raise Enough
+
+    with tempfile.TemporaryDirectory() as folder:
+        fitted(world, settings, Path(folder), watch=watch)
+    return found
+
+
+def best_within(found: list[tuple[float, float]], seconds: float) -> float:
+    """The best quality by then; 0 before the first evaluation."""
+    return max((quality for at, quality in found if at <= seconds), default=0.0)
+
+
+def main() -> None:
+    """The command."""
+    parser = harness.parser(__doc__ or "")
+    parser.add_argument("--data", action="append", choices=DATA, help="data set, may be repeated (default: both)")
+    parser.add_argument("--seconds", type=float, help="training seconds of each (default: 240, with --quick 40)")
+    parser.add_argument("--seeds", type=int, default=1, help="seeds, from --seed on (default: 1)")
+    harness.run(parser, measure)
+
+
+if __name__ == "__main__":
+    main()
