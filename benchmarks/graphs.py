@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -129,7 +130,7 @@ def embedded(folder: Path) -> Iterator[Database]:
 
 
 class Databases:
-    """Databases for one benchmark: a new embedded one at each call, one Neo4j that is emptied.
+    """Databases for one benchmark: a new one at each call.
 
     Args:
         bench: Who is told when there is no Neo4j.
@@ -138,32 +139,30 @@ class Databases:
 
     def __init__(self, bench: Bench, stack: ExitStack) -> None:
         self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        self.bench, self.stack, self.count = bench, stack, 0
-        self._neo4j: Database | None = None
+        self.bench, self.count = bench, 0
 
     @contextmanager
     def empty(self, store: str) -> Iterator[Database | None]:
-        """An empty database; ``None`` where the store cannot be had."""
+        """An empty database, gone when the block ends; ``None`` where the store cannot be had."""
+        self.count += 1
+        folder = self.folder / f"{store}{self.count}"
         if store == "embedded":
-            self.count += 1
-            with embedded(self.folder / f"kg{self.count}") as database:
+            with embedded(folder) as database:
                 yield database
         else:
-            yield self._server()
+            folder.mkdir()
+            with ExitStack() as stack:
+                yield self._neo4j(folder, stack)
+        shutil.rmtree(folder, ignore_errors=True)
 
-    def _server(self) -> Database | None:
+    def _neo4j(self, folder: Path, stack: ExitStack) -> Database | None:
         if str(CHECKOUT / "tests") not in sys.path:
             sys.path.append(str(CHECKOUT / "tests"))
-        from servers.neo4j_server import Neo4jServer, NoServer, running_server
+        from servers.neo4j_server import ROOMY, NoServer, running_server
 
-        if self._neo4j is None:
-            (self.folder / "neo4j").mkdir()
-            try:
-                server = self.stack.enter_context(running_server(self.folder / "neo4j"))
-            except NoServer as error:
-                self.bench.notes["neo4j"] = f"not measured: {error}"
-                return None
-            self._neo4j = Database("neo4j", server.uri, server.username, server.password, server.database)
-        known = self._neo4j
-        Neo4jServer(known.uri, known.username, known.password, known.database).clear()
-        return known
+        try:
+            server = stack.enter_context(running_server(folder, ROOMY))
+        except NoServer as error:
+            self.bench.notes["neo4j"] = f"not measured: {error}"
+            return None
+        return Database("neo4j", server.uri, server.username, server.password, server.database)

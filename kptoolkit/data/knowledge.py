@@ -308,7 +308,7 @@ class TokenPool:
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """``(P,)`` tokens a text."""
         return np.diff(self.indptr)

@@ -95,15 +95,19 @@ class Batch:
         """
         lengths = pool.lengths[text]
         totals = np.bincount(owner, weights=lengths, minlength=count).astype(np.int64)
-        source = np.repeat(pool.indptr[text], lengths) + within(lengths)
+        piece = np.repeat(np.arange(len(text)), lengths)  # (T,) which text
+        source = (pool.indptr[text] - np.cumsum(lengths) + lengths)[piece] + np.arange(len(piece))
+        running = np.cumsum(pool.starts[source])  # words, of all rows together
+        before = np.concatenate([[0], running])[np.cumsum(totals) - totals]  # (B,) of the rows above
         there = np.arange(int(totals.max(initial=0))) < totals[:, None]  # (B, L)
         ids = np.full(there.shape, pad_id, dtype=np.int32)
         nodes = np.full(there.shape, PAD_NODE, dtype=np.int16)
         parents = np.full(there.shape, PAD_PARENT, dtype=np.int16)
-        starts = np.zeros(there.shape, dtype=np.int16)
-        ids[there], starts[there] = pool.ids[source], pool.starts[source]
-        nodes[there], parents[there] = np.repeat(node, lengths), np.repeat(parent, lengths)
-        words = np.where(there, np.cumsum(starts, axis=1), 0).astype(np.int16)
+        words = np.zeros(there.shape, dtype=np.int16)
+        ids[there] = pool.ids[source]
+        nodes[there] = node.astype(np.int16)[piece]
+        parents[there] = parent.astype(np.int16)[piece]
+        words[there] = running - before[owner][piece]
         return cls(ids, nodes, parents, words)
 
 
@@ -164,6 +168,8 @@ class PromptAssembler:
         self._pool = self._fixed.joined(knowledge.pool)
         self._first_prompt = len(self._fixed)
         self._lengths = self._pool.lengths
+        costs = self._lengths[self._first_prompt + knowledge.trees.prompt]
+        self._before = np.concatenate([[0], np.cumsum(costs)])  # tokens of all rows of the trees above a row
 
     def use(self, knowledge: CompiledKnowledge) -> None:
         """Go on with other item trees or prompts, e.g. those of the next epoch."""
@@ -220,9 +226,7 @@ class PromptAssembler:
             position: ``(B,)`` places in the histories before which the prompts' items end.
             mpp: ``(B,)`` template numbers.
         """
-        trees = self.trees
-        triplets = np.concatenate([[0], np.cumsum(self._lengths[self._first_prompt + trees.prompt])])
-        costs = np.diff(triplets[trees.indptr])  # (n_items,)
+        costs = np.diff(self._before[self.trees.indptr])  # (n_items,)
         costs = costs + self._lengths[self._first_item : self._first_item + len(costs)]
         running = np.concatenate([[0], np.cumsum(costs[histories.items])])
         taken = np.minimum(position, self.history)
@@ -278,21 +282,48 @@ class PromptAssembler:
         owner = np.repeat(np.arange(len(counts)), counts)
         position = within(counts)
         latest = _last_occurrence(owner, items)
-        trees = self.trees
-        sizes = np.where(latest, np.diff(trees.indptr)[items], 0)
-        slot = np.repeat(np.arange(len(items)), sizes)  # (S,) which history item
-        index = within(sizes)  # (S,) breadth-first index inside it
-        row = trees.indptr[items[slot]] + index
-        prompt = trees.prompt[row]
-        sample = owner[slot]
-        turn = _order(sample, index, int(counts.max(initial=1)) - 1 - position[slot])
-        cost = self._lengths[self._first_prompt + prompt[turn]]
-        running = _cumulative(cost, sample, len(counts))  # sorted or not, each sample's are together
-        kept = np.zeros(len(slot), dtype=bool)
-        kept[turn] = used[sample] + running <= self.max_tokens
-        left_out = int((~kept).sum())
-        slot, index, row, prompt = slot[kept], index[kept], row[kept], prompt[kept]
-        return _number_nodes(slot, index, row, prompt, trees, owner, position, counts, left_out)
+        start = self.trees.indptr[items]  # (H,) rows of the history's items in the trees
+        sizes = np.where(latest, self.trees.indptr[items + 1] - start, 0)
+        taken = self._taken(start, sizes, counts, self.max_tokens - used)
+        slot, index = np.repeat(np.arange(len(items)), taken), within(taken)
+        row = start[slot] + index
+        left_out = int(sizes.sum() - taken.sum())
+        return _number_nodes(slot, index, row, self.trees.prompt[row], self.trees, owner, position, counts, left_out)
+
+    def _taken(
+        self, start: NDArray[np.int64], sizes: NDArray[np.int64], counts: NDArray[np.int64], room: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """How many of its first triplets each history item keeps, ``(H,)``.
+
+        Turns go round the items of a sample, the latest first, and end at the first triplet without room: all rounds
+        before some round are whole, and of that one the latest items have their turn. No triplet is looked at.
+
+        Args:
+            start: ``(H,)`` each item's first row in the trees.
+            sizes: ``(H,)`` its triplets.
+            counts: ``(B,)`` history items of each sample.
+            room: ``(B,)`` tokens that triplets may take.
+        """
+        owner, first = np.repeat(np.arange(len(counts)), counts), np.cumsum(counts) - counts
+
+        def spent(rounds: NDArray[np.int64]) -> NDArray[np.int64]:
+            """Tokens of each sample's triplets after so many whole rounds, ``(B,)``."""
+            taken = np.minimum(sizes, rounds[owner])
+            total: NDArray[np.int64] = np.add.reduceat(self._before[start + taken] - self._before[start], first)
+            return total
+
+        low, high = np.zeros_like(counts), np.full_like(counts, int(sizes.max(initial=0)))
+        while bool((low < high).any()):
+            middle = (low + high + 1) // 2
+            fits = spent(middle) <= room
+            low, high = np.where(fits, middle, low), np.where(fits, high, middle - 1)
+        whole = np.minimum(sizes, low[owner])
+        more = sizes > whole
+        costs = np.where(more, self._before[start + whole + more] - self._before[start + whole], 0)
+        upto = np.cumsum(costs)
+        later = np.add.reduceat(costs, first)[owner] - (upto - (upto - costs)[first][owner]) + costs
+        result: NDArray[np.int64] = whole + (more & (spent(low)[owner] + later <= room[owner]))
+        return result
 
     def _place_mpp(
         self,
@@ -390,16 +421,6 @@ def _order(*columns: NDArray[np.int64]) -> NDArray[np.int64]:
         key = key * (int(column.max(initial=0)) + 1) + column
     order: NDArray[np.int64] = np.argsort(key)
     return order
-
-
-def _cumulative(values: NDArray[np.int64], group: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
-    """Running sum inside each group; ``group`` ascends."""
-    running = np.cumsum(values)
-    sizes = np.bincount(group, minlength=groups)
-    first = np.cumsum(sizes) - sizes
-    before = np.concatenate([[0], running])[first]
-    result: NDArray[np.int64] = running - before[group]
-    return result
 
 
 def _last_occurrence(owner: NDArray[np.int64], items: NDArray[np.int32]) -> NDArray[np.bool_]:

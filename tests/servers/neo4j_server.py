@@ -28,8 +28,28 @@ CACHE = CHECKOUT / ".neo4j"
 POM = HERE / "pom.xml"
 START_SECONDS = 180
 JAVA_NEEDED = 17
-_JAVA_OPTIONS = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 OPENED = ("java.nio", "java.io", "sun.nio.ch")
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a server from Maven's jars may take.
+
+    Attributes:
+        heap: Largest Java heap.
+        pages: Page cache.
+        options: Of the Java machine.
+    """
+
+    heap: str
+    pages: str
+    options: tuple[str, ...] = ()
+
+
+#: Starts and ends quickly, and leaves the machine to the tests.
+SMALL = Room("512m", "128m", ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"))
+#: For measurements: Java and Neo4j as they come.
+ROOMY = Room("2g", "1g")
 
 
 class NoServer(Exception):
@@ -65,8 +85,8 @@ class Neo4jServer:
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[Neo4jServer]:
-    """Yield a Neo4j with an empty database; ``folder`` takes its files and log.
+def running_server(folder: Path, room: Room = SMALL) -> Iterator[Neo4jServer]:
+    """Yield a Neo4j with an empty database; ``folder`` takes its files and log, ``room`` is not docker's.
 
     Raises:
         NoServer: Neither a server in the environment, nor docker, nor Maven and Java.
@@ -76,8 +96,7 @@ def running_server(folder: Path) -> Iterator[Neo4jServer]:
         with _named_in_environment() as server:
             yield server
         return
-    start = docker_server if docker_answers() else maven_server
-    with start(folder) as server:
+    with docker_server(folder) if docker_answers() else maven_server(folder, room) as server:
         yield server
 
 
@@ -142,9 +161,9 @@ def docker_server(folder: Path) -> Iterator[Neo4jServer]:
 
 
 @contextmanager
-def maven_server(folder: Path) -> Iterator[Neo4jServer]:
+def maven_server(folder: Path, room: Room = SMALL) -> Iterator[Neo4jServer]:
     """A server from the jars that Maven fetches once into ``.neo4j/``."""
-    with Installation.make(folder).running() as server:
+    with Installation.make(folder, room).running() as server:
         yield server
 
 
@@ -156,9 +175,10 @@ class Installation:
     server: Neo4jServer
     java: str
     classpath: tuple[str, ...]
+    room: Room = SMALL
 
     @classmethod
-    def make(cls, folder: Path) -> Installation:
+    def make(cls, folder: Path, room: Room = SMALL) -> Installation:
         """Write its settings and set its password.
 
         Raises:
@@ -167,9 +187,9 @@ class Installation:
         java, jars = find_java(), fetch_jars()
         port = _free_port()
         server = Neo4jServer(f"bolt://127.0.0.1:{port}", "neo4j", secrets.token_hex(8))
-        made = cls(folder, server, java, ("-cp", f"{jars}{os.sep}*"))
+        made = cls(folder, server, java, ("-cp", f"{jars}{os.sep}*"), room)
         made.conf.mkdir(parents=True)
-        (made.conf / "neo4j.conf").write_text(_settings(port), encoding="utf-8")
+        (made.conf / "neo4j.conf").write_text(_settings(port, room), encoding="utf-8")
         made.admin("dbms", "set-initial-password", server.password)
         return made
 
@@ -212,7 +232,7 @@ class Installation:
     @contextmanager
     def running(self) -> Iterator[Neo4jServer]:
         """The server, until the block ends."""
-        command = [self.java, *_JAVA_OPTIONS]
+        command = [self.java, "-Xms256m", f"-Xmx{self.room.heap}", *self.room.options]
         command += [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
         command += ["--enable-native-access=ALL-UNNAMED", *self.classpath, "org.neo4j.server.CommunityEntryPoint"]
         command += [f"--home-dir={self.home}", f"--config-dir={self.conf}"]
@@ -224,7 +244,7 @@ class Installation:
         os.kill(int(self.log.with_suffix(".pid").read_text()), signal.SIGKILL)
 
 
-def _settings(port: int) -> str:
+def _settings(port: int, room: Room) -> str:
     settings = {
         "server.bolt.listen_address": f"127.0.0.1:{port}",
         "server.bolt.advertised_address": f"127.0.0.1:{port}",
@@ -233,8 +253,8 @@ def _settings(port: int) -> str:
         "dbms.security.auth_enabled": "true",
         "dbms.usage_report.enabled": "false",
         "server.memory.heap.initial_size": "256m",
-        "server.memory.heap.max_size": "512m",
-        "server.memory.pagecache.size": "128m",
+        "server.memory.heap.max_size": room.heap,
+        "server.memory.pagecache.size": room.pages,
         "db.tx_log.preallocate": "false",
         # Ends in two seconds instead of ten.
         "internal.dbms.bolt.netty_server_shutdown_quiet_period": "0",
