@@ -25,7 +25,7 @@ from kptoolkit import metrics
 from kptoolkit.errors import ConfigError
 from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.models import sequence_state
-from kptoolkit.models.knowledge import FactBag
+from kptoolkit.models.knowledge import AlikeHead, FactBag
 
 _ALL: dict[str, Any] = {"data.min_events": 5, "tree.hops": 1, "training.patience": 1000}
 _BUDGET: dict[str, dict[str, Any]] = {
@@ -72,6 +72,22 @@ def _gates_fixed() -> Iterator[None]:
 
 
 @contextmanager
+def _alike_fixed() -> Iterator[None]:
+    """All kinds of pairs weigh the same in what makes two items alike, and go on doing so."""
+    start = AlikeHead.__init__
+
+    def fixed(self: AlikeHead, *args: Any) -> None:
+        start(self, *args)
+        self.raw_kinds.requires_grad_(False)
+
+    AlikeHead.__init__ = fixed  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        AlikeHead.__init__ = start  # type: ignore[method-assign]
+
+
+@contextmanager
 def _wide_start() -> Iterator[None]:
     """Tokens start with the standard deviation that `cloze` starts with."""
     before, sequence_state._TOKEN_STD = sequence_state._TOKEN_STD, 0.3
@@ -87,6 +103,7 @@ VARIANTS: dict[str, Variant] = {
     "alike": Variant({"model.alike": True}),
     "no alike": Variant({"model.alike": False}),
     "relation gates fixed, no alike": Variant({"model.alike": False}, "no alike", _gates_fixed),
+    "alike, relations weigh the same": Variant({"model.alike": True}, "alike", _alike_fixed),
     "tokens start at 0.3": Variant(patch=_wide_start),
     "two hops": Variant({"tree.hops": 2}),
     "two decoder layers": Variant({"model.decoder_layers": 2}),
