@@ -1,4 +1,9 @@
-"""What the benchmarks of the graph share: seeded files of triples of any size, and both databases."""
+"""What the benchmarks of the graph share: seeded files of triples of any size, and both databases.
+
+    python -m benchmarks.graphs "2.7 M" triples.nt
+
+writes the triples of a size into a file, N-Triples or, by any other name, a RecBole ``.kg``.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +28,8 @@ from kptoolkit.graph.queries import QuerySet
 
 STORES = ("embedded", "neo4j")
 _BLOCK, _RELATIONS, _SKEW = 500_000, 60, 0.8
+_NAMESPACE = "http://example.org/knowledge/"
+_NT = f"<{_NAMESPACE}m.{{h:07x}}> <{_NAMESPACE}type.{{kind}}/relation_{{r}}> <{_NAMESPACE}m.{{t:07x}}> .\n"
 
 
 @dataclass(frozen=True)
@@ -65,19 +72,24 @@ def clocks() -> Spent:
 
 
 def write_triples(path: Path, size: Size, seed: int) -> None:
-    """Heads drawn evenly, tails by a power law, 60 relations; in blocks, so that any size fits."""
+    """Heads drawn evenly, tails by a power law, 60 relations; in blocks, so that any size fits.
+
+    A file ending in ``.nt`` is N-Triples, any other a RecBole ``.kg``.
+    """
     draw = np.random.default_rng(seed)
     weights = 1 / np.arange(1, size.entities + 1) ** _SKEW
     edges = np.cumsum(weights / weights.sum())
     with path.open("w", encoding="utf-8") as file:
-        file.write("head_id:token\trelation_id:token\ttail_id:token\n")
+        rdf = path.suffix == ".nt"
+        file.write("" if rdf else "head_id:token\trelation_id:token\ttail_id:token\n")
+        line = _NT if rdf else "m.{h:07x}\ttype.{kind}.relation_{r}\tm.{t:07x}\n"
         for start in range(0, size.triples, _BLOCK):
             count = min(_BLOCK, size.triples - start)
             heads = draw.integers(0, size.entities, count).tolist()
             tails = np.searchsorted(edges, draw.random(count)).clip(max=size.entities - 1).tolist()
             relations = draw.integers(0, _RELATIONS, count).tolist()
             rows = zip(heads, relations, tails, strict=True)
-            file.write("".join(f"m.{h:07x}\ttype.{r % 7}.relation_{r}\tm.{t:07x}\n" for h, r, t in rows))
+            file.write("".join(line.format(h=h, t=t, r=r, kind=r % 7) for h, r, t in rows))
 
 
 @dataclass(frozen=True)
@@ -166,3 +178,7 @@ class Databases:
             self.bench.notes["neo4j"] = f"not measured: {error}"
             return None
         return Database("neo4j", server.uri, server.username, server.password, server.database)
+
+
+if __name__ == "__main__":
+    write_triples(Path(sys.argv[2]), SIZES[sys.argv[1]], seed=2308)

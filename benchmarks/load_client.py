@@ -1,6 +1,7 @@
 """One load in a process of its own, without anything else in it, so that its peak memory is that of a client.
 
     python -m benchmarks.load_client embedded:./kg triples.kg
+    python -m benchmarks.load_client read triples.nt         # reads the file, and loads nothing
 
 Prints JSON: seconds to read and to load, and peak memory in MiB of this process and of the embedded server. User,
 password and database of a server come from ``NEO4J_*``.
@@ -22,11 +23,13 @@ from kptoolkit.graph.survey import survey
 
 
 def measured(uri: str, paths: list[str], batch_size: int | None = None) -> dict[str, Any]:
-    """Load ``paths`` into an empty graph."""
+    """Load ``paths`` into an empty graph; with ``"read"`` for the URI, only read them."""
     begun, cpu = time.perf_counter(), time.process_time()
     source = open_source(paths)
     found = survey(source)
     read, read_cpu = time.perf_counter() - begun, time.process_time() - cpu
+    if uri == "read":
+        return {"triples": len(found), "read": read, "read_cpu": read_cpu, "client_mib": peak_of(os.getpid())}
     with Graph.open(uri, config=load_config(overrides={"graph.uri": uri}).graph) as graph:
         begun, cpu = time.perf_counter(), time.process_time()
         report = graph.load(source, surveyed=found, batch_size=batch_size)
