@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kptoolkit.config import PromptsConfig, TreeConfig
+from benchmarks.worlds import Size, synthetic
+from kptoolkit.config import PromptsConfig, TreeConfig, load_config
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool, encode_prompts
 from kptoolkit.errors import DataError, TemplateError
@@ -217,3 +222,32 @@ def test_a_pool_joins_behind_itself() -> None:
     assert joined.lengths.tolist() == [2, 0, 1]
     assert joined.ids.tolist() == [1, 2, 3]
     assert len(pool()) == 0
+
+
+def most_objects_of(work: Callable[[], object]) -> int:
+    """Python's memory blocks, one or two an object, that ``work`` held at once at most, beyond those before it."""
+    before, peak, done = sys.getallocatedblocks(), 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.001):
+            peak = max(peak, sys.getallocatedblocks() - before)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    work()
+    done.set()
+    watcher.join()
+    return peak
+
+
+def test_no_triplet_is_a_python_object_at_any_time() -> None:
+    """Of 3 hops and 8 triples a node, only the distinct prompts are: their words have to be."""
+    world = synthetic(Size(items=1500, users=16, history=5, triples=8), seed=1)
+    world = replace(world, neighbourhoods=replace(world.neighbourhoods, hops=3))
+    source = world.knowledge(load_config(overrides={"tree.hops": 3, "tree.degree": 8}, environ={}))
+    objects = most_objects_of(source.trees)
+    triplets = len(source.trees().prompt)
+    assert triplets > 25 * len(source.pool)
+    assert objects < triplets / 3
+    assert most_objects_of(lambda: (source.trees().prompt + 1000).tolist()) > triplets / 2, "a list would be noticed"
