@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from test_sequence import scores_at_every_place
 from transformers import (
     MT5Config,
     MT5ForConditionalGeneration,
@@ -85,30 +86,48 @@ FAMILY = {
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small checkpoint of the T5 family with its tokenizer, as from_pretrained reads it."""
     folder = tmp_path_factory.mktemp(request.param)
-    tokenizer = SubwordTokenizer.train(["a book was written by an author", "user 1 has read books"], 400)
+    tokenizer = SubwordTokenizer.train(["a Book 1 was written by an Author 2", "user 1 has read books"], 400)
     tokenizer.save(folder)
     torch.manual_seed(3)
     untied = {"tie_word_embeddings": False, "feed_forward_proj": "gated-gelu"} if request.param == "untied" else {}
     config_class, model_class = FAMILY[request.param]
     config = config_class(
-        vocab_size=tokenizer.size + 20, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, **untied,
-        decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
+        vocab_size=tokenizer.size + 20, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_decoder_layers=2, num_heads=2,
+        **untied, decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
     )  # fmt: skip
     model_class(config).save_pretrained(folder)
     return folder
 
 
-def test_trains_from_a_checkpoint_folder(checkpoint: Path, tmp_path: Path) -> None:
-    fitted = backend(checkpoint=str(checkpoint))
-    result = fitted.fit(chain_task(tmp_path / "run", {"training.epochs": 2}))
+@pytest.mark.parametrize("objective", ["cloze", "sequence"])
+def test_trains_from_a_checkpoint_folder(checkpoint: Path, tmp_path: Path, objective: str) -> None:
+    fitted = backend(objective=objective, checkpoint=str(checkpoint))
+    result = fitted.fit(chain_task(tmp_path / "run", {"training.epochs": 1, "tree.degree": 1, "tree.hops": 1}))
     assert result.best["NDCG@10"] >= 0
-    weights = fitted.fitted.model.t5.get_input_embeddings().weight
-    assert len(weights) >= fitted.fitted.tokenizer.size + ITEMS
+    state: Any = fitted.fitted
+    t5 = (state.model if objective == "cloze" else state.model.tree).t5
+    assert len(t5.get_input_embeddings().weight) >= state.tokenizer.size + ITEMS
     (tmp_path / "saved").mkdir()
     fitted.save(tmp_path / "saved")
-    loaded = T5Backend.load(tmp_path / "saved", validate(T5Options, SMALL, "model"))
+    loaded = T5Backend.load(tmp_path / "saved", validate(T5Options, SMALL | {"objective": objective}, "model"))
     cases = chain_task(tmp_path / "again").split.test
     np.testing.assert_allclose(loaded.score(cases), fitted.score(cases), atol=1e-5)
+    if objective == "sequence":
+        reads_trees_of_subwords(fitted, scaled=checkpoint.name.startswith("t5"))
+
+
+def reads_trees_of_subwords(fitted: T5Backend, *, scaled: bool) -> None:
+    """The last layer alone, or all of them where each has a bias of its own, gives the scores of training."""
+    state: Any = fitted.fitted
+    assert state.shape.reads == "tree"
+    assert isinstance(state.tokenizer, SubwordTokenizer)
+    assert state.model.output_scale == (state.model.tree.config.d_model**-0.5 if scaled else 1)
+    histories = [[0, 1, 2], [7], [5, 6, 7, 8, 9, 10]]
+    ranked = fitted.score(Cases.of(Histories.of(histories)))
+    for row, history in enumerate(histories):
+        expected = scores_at_every_place(fitted, history)[-1].log_softmax(-1).numpy()
+        np.testing.assert_allclose(ranked[row], expected, rtol=0, atol=1e-4)
+    assert np.ptp(ranked, axis=0).max() > 0.01, "what was read counts"
 
 
 def test_unknown_checkpoint_is_named(tmp_path: Path) -> None:
@@ -212,10 +231,19 @@ def test_scores_that_are_no_numbers_name_the_step(tmp_path: Path) -> None:
         fitted.fit(chain_task(tmp_path, {"training.epochs": 4}, progress=spoil))
 
 
-def test_bf16_trains_as_fp32_does(tmp_path: Path) -> None:
+BF16 = {
+    "facts": {},
+    "trees in turns": {"knowledge": "tree", "trees_a_step": 8},
+    "cloze": {"objective": "cloze"},
+}
+
+
+@pytest.mark.parametrize("options", list(BF16.values()), ids=list(BF16))
+def test_bf16_trains_as_fp32_does(tmp_path: Path, options: dict[str, Any]) -> None:
     found: dict[str, list[float]] = {}
     for precision in ("fp32", "bf16"):
-        train(tmp_path / precision, {"training.precision": precision, "training.epochs": 4, "tree.degree": 1})
+        settings = {"training.precision": precision, "training.epochs": 4, "tree.degree": 1}
+        train(tmp_path / precision, settings, options)
         found[precision] = losses(tmp_path / precision)
         weights, _ = learned(tmp_path / precision)
         assert all(weight.dtype == torch.float32 for weight in weights.values()), "the weights stay whole"
