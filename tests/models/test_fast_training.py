@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 from test_plain_t5 import VOCABULARY, built, padded, random_tree
+from transformers import set_seed
 
 from kptoolkit.config import TrainingConfig, validate
 from kptoolkit.data.buckets import bucketed
 from kptoolkit.errors import ConfigError
 from kptoolkit.models.flex import tree_block_mask, use_flex
 from kptoolkit.models.mask import visible
+from kptoolkit.models.sequence_state import build_state, tree_tensors
 from kptoolkit.models.t5 import T5Backend
 from kptoolkit.models.t5_model import TreeT5, freeze_relative_bias, still
 from kptoolkit.models.t5_options import T5Options
@@ -37,7 +39,7 @@ def batch(seed: int = 0, count: int = 4) -> dict[str, torch.Tensor]:
     return tensors | {"labels": torch.from_numpy(generator.integers(0, VOCABULARY, (count, 3)))}
 
 
-def gradients(net: TreeT5, tensors: dict[str, torch.Tensor]) -> tuple[float, dict[str, torch.Tensor], int]:
+def gradients(net: torch.nn.Module, tensors: dict[str, Any]) -> tuple[float, dict[str, torch.Tensor], int]:
     """Loss, gradients, and bytes kept for the backward pass, of one step with dropout."""
     kept: dict[int, int] = {}
 
@@ -66,6 +68,29 @@ def test_checkpointing_changes_neither_loss_nor_gradients_and_keeps_less(kind: s
     for name, gradient in plain.items():
         torch.testing.assert_close(checkpointed[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
     assert kept_less < kept / 2
+
+
+@pytest.mark.parametrize("knowledge", ["facts", "tree"])
+def test_checkpointing_changes_nothing_for_sequence_but_memory(tmp_path: Path, knowledge: str) -> None:
+    found = []
+    for checkpointing in (False, True):
+        task = chain_task(tmp_path / str(checkpointing), {"tree.degree": 1})
+        options = {"objective": "sequence", "knowledge": knowledge, "layers": 2, "decoder_layers": 2}
+        set_seed(5)
+        state = build_state(backend(gradient_checkpointing=checkpointing, **options).options, task)
+        items, rows = torch.arange(20).view(2, 10), np.arange(state.model.n_items)
+        tensors: dict[str, Any] = {"items": items, "labels": items + 1, "words": torch.tensor(state.words[:2])}
+        if knowledge == "tree":
+            tensors["trees"] = tree_tensors(rows, state.assembler().assemble(rows))
+        found.append(gradients(state.model, tensors))
+    (loss, plain, kept), (again, checkpointed, kept_less) = found
+    assert loss == pytest.approx(again, abs=1e-6)
+    part = "tree.t5.decoder" if knowledge == "facts" else "tree.t5.encoder"
+    assert plain[f"{part}.block.1.layer.0.SelfAttention.q.weight"].any()
+    assert plain.keys() == checkpointed.keys()
+    for name, gradient in plain.items():
+        torch.testing.assert_close(checkpointed[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+    assert kept_less < 0.9 * kept
 
 
 def test_checkpointing_is_an_option(tmp_path: Path) -> None:
