@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -100,6 +101,15 @@ class BackendSuite:
         scores = backend.score(Cases.of(Histories.of([[0], [ITEMS - 1]])))
         assert scores.shape == (2, ITEMS)
         assert not np.isnan(scores).any()
+
+    def test_a_history_of_thousands(self, fitted: tuple[Backend, FitResult, Any]) -> None:
+        """5,000 items are scored like any others, within seconds."""
+        backend, _, _ = fitted
+        started = time.process_time()
+        scores = backend.score(Cases.of(Histories.of([np.resize(np.arange(ITEMS), 5000).tolist(), [0, 1]])))
+        assert scores.shape == (2, ITEMS)
+        assert np.isfinite(scores).all()
+        assert time.process_time() - started < 20
 
     def test_same_seed_same_scores(self, fitted: tuple[Backend, FitResult, Any], tmp_path: Path) -> None:
         backend, _, task = fitted
