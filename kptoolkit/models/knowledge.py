@@ -26,7 +26,8 @@ learning rate 25 times that of the rest, without a second one in the optimizer."
 class FactBag(nn.Module):
     """The sum over an item's relations of the mean of their far ends, each scaled by a learnt gate.
 
-    A far end that is a catalogue item has that item's vector; other entities have their own.
+    A far end that is a catalogue item is that item's token, also where the item has no training event: only as a far
+    end is such a token learnt. Other entities have vectors of their own.
 
     Args:
         facts: Facts around every item.
@@ -58,7 +59,7 @@ class FactBag(nn.Module):
         """Knowledge vectors of the whole catalogue.
 
         Args:
-            items: ``(n, d)`` vectors of the items as far ends.
+            items: ``(n, d)`` tokens of the items, as far ends.
 
         Returns:
             ``(n, d)``; zero for an item without facts.
