@@ -189,7 +189,7 @@ class PromptAssembler:
             mpp: ``(B,)`` template numbers.
 
         Raises:
-            InputError: A template names a user who has no tokens.
+            InputError: A history is empty, or a template names a user who has no tokens.
             PromptTooLongError: The MPP with the latest item alone exceeds the budget.
         """
         before = self._with_user(self.mpp.before[mpp], users)
@@ -257,11 +257,13 @@ class PromptAssembler:
     ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
         """Latest items that fit: flat items, how many a sample, and the tokens they and their separators take."""
         sizes = histories.lengths
+        if not sizes.all():
+            raise InputError("a history is empty; a prompt needs at least one item")
         width = max(int(sizes.max(initial=0)), 1)
         age = np.arange(width)  # 0 is the latest
         there = age[None, :] < sizes[:, None]
         flat = np.where(there, histories.indptr[1:, None] - 1 - age[None, :], 0)
-        items = histories.items[flat] if len(histories.items) else np.zeros(flat.shape, dtype=np.int32)
+        items = histories.items[flat]
         tokens = np.where(there, self._lengths[self._first_item + items], 0)
         separators = np.zeros_like(tokens)
         separators[:, 1:2] = self._lengths[self.mpp.last_separator[mpp]][:, None]

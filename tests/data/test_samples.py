@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool, encode_prompts
 from kptoolkit.data.samples import PromptAssembler, Windows
 from kptoolkit.data.splits import Histories
-from kptoolkit.errors import PromptTooLongError
+from kptoolkit.errors import InputError, PromptTooLongError
 from kptoolkit.prompts import MppTemplate, Segment
 from kptoolkit.testing.worlds import chain_task
 from kptoolkit.tree import Encoded, HistoryItem, KnowledgeTree, Triplet, WordTokenizer
@@ -146,6 +146,8 @@ def test_one_item_that_does_not_fit() -> None:
     )
     with pytest.raises(PromptTooLongError, match=r"tree\.max_tokens=6"):
         assembler.assemble(np.array([-1], np.int32), Histories.of([[0]]), np.array([0]))
+    with pytest.raises(InputError, match="history is empty"):
+        assembler.assemble(np.array([-1, -1], np.int32), Histories.of([[0], []]), np.array([0, 0]))
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.integers(0, 50))
