@@ -27,7 +27,7 @@ from kptoolkit.data.knowledge import KnowledgeSource
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.models.building import training_templates
 from kptoolkit.models.tokenizers import SENTINELS, SubwordTokenizer
-from kptoolkit.prompts import MppTemplate
+from kptoolkit.prompts import MppTemplate, Slot
 
 BEAMS = 20
 HISTORY = 5
@@ -149,16 +149,18 @@ class Samples:
         return {name: torch.from_numpy(array) for name, array in named.items()}
 
     def _mpp(self, user: int, items: Sequence[int]) -> tuple[list[int], list[int], list[int], list[int]]:
-        titles = [str(self.world.catalogue.titles[item]) for item in items]
         template = self.templates[int(self.draw.integers(len(self.templates)))]
-        text = template.render(titles, str(self.world.interactions.user_ids[user]), mask=SENTINELS[0])
+        said = {Slot.MASK: SENTINELS[0], Slot.USER: str(self.world.interactions.user_ids[user])}
         columns: tuple[list[int], list[int], list[int], list[int]] = ([], [], [], [])
-        rest = text
-        for number, title in enumerate(titles, 1):
-            before, _, rest = rest.partition(title)
-            _append(*columns, self._tokenise(before), 0, -1)
-            _append(*columns, self._tokenise(title), number, 0)
-        _append(*columns, self._tokenise(rest), 0, -1)
+        for part in template.parts:
+            if part is not Slot.HISTORY:
+                _append(*columns, self._tokenise(said[part] if isinstance(part, Slot) else part), 0, -1)
+                continue
+            for number, item in enumerate(items, 1):
+                if number > 1:
+                    between = template.last_separator if number == len(items) else template.separator
+                    _append(*columns, self._tokenise(between), 0, -1)
+                _append(*columns, self._tokenise(str(self.world.catalogue.titles[item])), number, 0)
         return columns
 
     def _draw(self, items: Sequence[int]) -> Iterator[Triple]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PAD, EOS, UNKNOWN, SENTINELS = "<pad>", "</s>", "<unk>", ("<extra_id_0>", "<extra_id_1>")
 _SPECIAL = (PAD, EOS, UNKNOWN, *SENTINELS)
 _FILE = "phrases.json"
+_WORD = re.compile(r"\S+")
 
 
 class ModelTokenizer(SavedTokenizer, Protocol):
@@ -182,16 +184,16 @@ class SubwordTokenizer:
             text = text.replace(token, f"{token[0]} {token[1:]}")
         out = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ids = np.array(out["input_ids"], dtype=np.int32)
-        starts = [
-            start == 0 or text[start - 1].isspace() or text[start : start + 1].isspace() for start, _ in _offsets(out)
-        ]
-        return Encoded(ids, np.array(starts, dtype=np.bool_))
+        begins = np.array([start for start, _ in _offsets(out)], dtype=np.int64)
+        ends = [word.end() for word in _WORD.finditer(text)]
+        word = np.searchsorted(ends, begins, side="right")  # a token of the space before a word belongs to the word
+        return Encoded(ids, np.diff(word, prepend=-1) > 0)
 
     @property
     def fingerprint(self) -> str:
         """Hash of the whole pipeline, and of the library that carries it out."""
         pipeline = self.tokenizer.backend_tokenizer.to_str()
-        return json_hash([self.name, version("tokenizers"), self._special, pipeline])
+        return json_hash([self.name, _WORD.pattern, version("tokenizers"), self._special, pipeline])
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer into ``folder``."""

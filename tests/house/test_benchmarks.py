@@ -10,11 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from benchmarks import graphs, growth_model, harness, ingest, worlds
+from kptoolkit.config import load_config
+from kptoolkit.data.knowledge import CompiledKnowledge, TokenPool
+from kptoolkit.data.samples import PromptAssembler
+from kptoolkit.data.splits import Histories
 from kptoolkit.graph import open_source
 from kptoolkit.graph.survey import survey
 from kptoolkit.models.mask import visible
+from kptoolkit.prompts import Segment
 
 PROGRAMS = (
     "training",
@@ -128,6 +134,64 @@ def test_the_published_mask_is_the_trees() -> None:
     expected = visible(torch.tensor(node)[None], torch.tensor(parent)[None])[0].numpy()
     assert np.array_equal(_mask(node, parent), expected)
     assert columns[1] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+
+
+def test_both_ways_make_the_same_prompts_of_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens, words and visibility, with every template: the published procedure is handed our triples in our order.
+
+    Titles are spelled out, as it spells them; one stands in the template's own words, and one film was seen twice.
+    """
+    import torch
+
+    from benchmarks.published import DEGREE, MAX_TOKENS, Samples
+
+    world = worlds.synthetic(worlds.Size(items=40, users=6, history=8, triples=4), 1)
+    world.catalogue.titles[:3] = ["a", "film", "user u"]
+    samples = Samples(world, world.split().train, seed=1, max_tokens=10 * MAX_TOKENS)
+    settings = {"tree.hops": 2, "tree.degree": DEGREE, "tree.ranking": "random"}
+    source = world.knowledge(load_config(overrides=settings, environ={}))
+    trees, chosen, around = source.trees(0), source.selection(0), world.neighbourhoods
+    prompts = CompiledKnowledge(trees, source.tokens(samples.tokenizer), source.pool.sentences)
+
+    def spelled(texts: NDArray[np.object_]) -> TokenPool:
+        encoded = [samples.tokenizer.encode((Segment(str(text), "text"),)) for text in texts]
+        return TokenPool.of([(entry.ids, entry.starts) for entry in encoded])
+
+    assembler = PromptAssembler(
+        prompts,
+        spelled(world.catalogue.titles),
+        spelled(world.interactions.user_ids),
+        samples.templates,
+        samples.tokenizer,
+        max_tokens=MAX_TOKENS,
+        history=5,
+    )
+    histories = [[1, 9, 0, 8, 2], [3, 4], [5, 6, 5, 7], [11]]
+    users, templates = np.arange(len(histories), dtype=np.int32), samples.templates
+    for number, template in enumerate(templates):
+        batch = assembler.assemble(users, Histories.of(histories), np.full(len(users), number))
+        samples.templates = (template,)
+        seen = visible(torch.from_numpy(batch.node), torch.from_numpy(batch.parent)).numpy()
+        for user, items in enumerate(histories):
+            length = int((batch.node[user] >= 0).sum())
+            above = dict(zip(batch.node[user].tolist(), batch.parent[user].tolist(), strict=True))
+            _, nodes, rows = batch.triplets[:, batch.triplets[0] == user]
+            drawn = [
+                (
+                    int(chosen.near[row]),
+                    int(around.relation[chosen.row[row]]),
+                    int(around.far[chosen.row[row]]),
+                    bool(around.forward[chosen.row[row]]),
+                    above[node],
+                )
+                for node, row in sorted(zip(nodes.tolist(), rows.tolist(), strict=True))
+            ]
+            assert len(drawn) > len(set(items))
+            monkeypatch.setattr(samples, "_draw", lambda items, drawn=drawn: iter(drawn))
+            theirs = samples.sample(user, items)
+            assert theirs.ids.tolist() == batch.input_ids[user, :length].tolist(), template.id
+            assert theirs.words.tolist() == batch.whole_word[user, :length].tolist(), template.id
+            assert np.array_equal(theirs.mask, seen[user, :length, :length]), template.id
 
 
 def test_the_published_procedure_learns_and_answers() -> None:

@@ -329,6 +329,13 @@ def test_hostile_names_stay_text(kind: str) -> None:
     assert encoded.starts[0]
 
 
+@pytest.mark.parametrize("text", ["a cat, zq; zq", "u0001", ", and then ,", "z\u3000 q  a", "\ufb01sh \ufdfa z", ""])
+def test_subword_tokens_begin_as_many_words_as_there_are(text: str) -> None:
+    """Also where a word's first token is but the mark of the space before it."""
+    tokenizer = SubwordTokenizer.train(["a cat and then the cat"], 120)
+    assert int(tokenizer.encode((Segment(text, "text"),)).starts.sum()) == len(text.split())
+
+
 def test_phrase_tokens_are_entities_fragments_and_items() -> None:
     tokenizer = PhraseTokenizer(["was written by"], ["author:1"], {"book:1": 0})
     segments = (Segment("Emma", "head"), Segment(" was written by ", "text"), Segment("Jane Austen", "tail"))
