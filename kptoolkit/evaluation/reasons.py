@@ -73,7 +73,7 @@ def explaining(backend: Backend) -> Explains:
 
 
 def drops(backend: Explains, case: Cases, candidates: NDArray[np.int64]) -> tuple[Triplets, NDArray[np.float32]]:
-    """How far the scores of some items fall when a triplet is not read, each triplet alone, all in one batch.
+    """How far the scores of some items fall when a triplet is not read, each triplet alone, all asked together.
 
     Args:
         backend: A fitted backend.

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from kptoolkit.config import validate
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees
 from kptoolkit.data.splits import Cases, Histories
+from kptoolkit.evaluation.reasons import drops
 from kptoolkit.models.backend import Explains, Triplets
 from kptoolkit.models.t5 import T5Backend
 from kptoolkit.models.t5_options import T5Options
@@ -36,6 +38,8 @@ READERS: dict[str, dict[str, Any]] = {
     "trees of subwords": {"knowledge": "tree", "tokens": "subword", "vocabulary": 600, "alike": False},
 }
 HISTORY = [3, 4, 5, 4, 6]
+AT_ONCE = 32
+"""Cases that are read at once on a CPU."""
 CANDIDATES = np.array([7, 2, ITEMS - 1, 19])
 
 
@@ -125,6 +129,33 @@ def test_sets_of_triplets(trained: T5Backend) -> None:
     slow = np.stack([really(trained, case, {told[t] for t in np.flatnonzero(row)}) for row in chosen])
     np.testing.assert_allclose(fast, slow, atol=1e-4)
     np.testing.assert_allclose(fast[0], trained.score(case)[0, CANDIDATES], atol=1e-5)
+
+
+@pytest.mark.parametrize(("history", "passes"), [([3], 1), (HISTORY, 2)])
+def test_the_variants_of_a_case_are_read_together(
+    trained: T5Backend, history: list[int], passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one by one: as many are read at once as cases are when they are ranked."""
+    case, state, sizes = case_of(history), trained.fitted, list[int]()
+    trained.score(case)  # trees of the catalogue are encoded now
+
+    def noted(_: torch.nn.Module, given: tuple[torch.Tensor, ...], __: Any) -> None:
+        sizes.append(len(given[0]))
+
+    if trained.options.objective == "cloze":
+        hook = state.model.t5.encoder.block[0].register_forward_hook(noted)
+    else:
+        read = state.model.read_last
+        monkeypatch.setattr(state.model, "read_last", lambda *given: (sizes.append(len(given[2])), read(*given))[1])
+        hook = state.model.tree.t5.encoder.block[0].register_forward_hook(noted)
+    with hook:
+        found, _ = drops(trained, case, CANDIDATES[:1])
+    in_history = int(np.isin(found.item, history).sum())
+    if trained.options.knowledge == "tree" and trained.options.objective == "sequence":
+        assert sizes.pop(0) == len(found), "every changed tree in one pass"
+    assert sum(sizes) == in_history + 1, "whole, and without each"
+    assert len(sizes) == passes
+    assert max(sizes) <= AT_ONCE
 
 
 def test_nothing_is_changed_by_asking(trained: T5Backend) -> None:
