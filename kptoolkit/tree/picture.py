@@ -30,7 +30,15 @@ _SMALLEST, _LARGEST = 4.6, 9.5  # inches of a side of the matrix
 
 
 def to_png(tree: KnowledgeTree) -> bytes:
-    """The picture of a tree and its visibility matrix.
+    """The picture of a tree and its visibility matrix, see :func:`drawn`."""
+    written = BytesIO()
+    with _quiet_about_glyphs():
+        drawn(tree).savefig(written, format="png", dpi=DPI)
+    return written.getvalue()
+
+
+def drawn(tree: KnowledgeTree) -> Figure:
+    """A tree and its visibility matrix as matplotlib's figure.
 
     On the left the tree, each item's subtree in one colour; on the right the matrix, filled where a token (row) sees
     another (column), in the colour of the subtree that the row belongs to. Numbers name the same nodes on both sides.
@@ -42,23 +50,21 @@ def to_png(tree: KnowledgeTree) -> bytes:
     from matplotlib.text import Text
 
     fonts = fonts_for(printable(text) for text in [*(node.text for node in tree.linear.nodes), *tree.token_texts])
-    with _quiet_about_glyphs():
-        layout = lay_out(tree, lambda text: fonts.width(text, _FONT))
-        width, height = layout.width + 0.3, layout.height + 0.3
-        side = min(max(height, 0.13 * min(len(tree), MOST_LABELS), _SMALLEST), _LARGEST)
-        margin = 1.3 if len(tree) <= MOST_LABELS else 0.45  # words and node strips beside the matrix
-        body = max(height, side + margin + 0.25)
-        figure = Figure(figsize=(0.15 + width + margin + side + 0.3, body + 0.85), facecolor="white")
-        FigureCanvasAgg(figure)
-        low = body - height if layout.outline else (body - height) / 2
-        _draw_tree(figure, tree, layout, (0.15, 0.35 + low), (width, height))
-        _draw_matrix(figure, tree, (0.15 + width + margin, 0.35 + body - margin - side), side)
-        _line(figure, note(tree, len(tree.linear.nodes) - len(layout.boxes), fonts), 0.2, 0.1)
-        for text in figure.findobj(Text):
-            text.set_fontfamily(list(fonts.families))
-        written = BytesIO()
-        figure.savefig(written, format="png", dpi=DPI)
-    return written.getvalue()
+    layout = lay_out(tree, lambda text: fonts.width(text, _FONT))
+    width, height = layout.width + 0.3, layout.height + 0.3
+    side = min(max(height, 0.13 * min(len(tree), MOST_LABELS), _SMALLEST), _LARGEST)
+    margin = 1.3 if len(tree) <= MOST_LABELS else 0.45  # words and node strips beside the matrix
+    body = max(height, side + margin + 0.25)
+    size = (0.15 + width + margin + side + 0.3, body + 0.85)
+    figure = Figure(figsize=size, dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    low = body - height if layout.outline else (body - height) / 2
+    _draw_tree(figure, tree, layout, (0.15, 0.35 + low), (width, height))
+    _draw_matrix(figure, tree, (0.15 + width + margin, 0.35 + body - margin - side), side)
+    _line(figure, note(tree, len(tree.linear.nodes) - len(layout.boxes), fonts), 0.2, 0.1)
+    for text in figure.findobj(Text):
+        text.set_fontfamily(list(fonts.families))
+    return figure
 
 
 def note(tree: KnowledgeTree, hidden: int, fonts: Fonts) -> str:
@@ -83,8 +89,8 @@ def _draw_tree(
     figure: Figure, tree: KnowledgeTree, layout: Layout, corner: tuple[float, float], size: tuple[float, float]
 ) -> None:
     axes = _axes(figure, corner, size)
-    axes.set_xlim(-0.1, size[0])
-    axes.set_ylim(size[1], -0.1)
+    axes.set_xlim(-0.1, size[0] - 0.1)  # a unit is an inch
+    axes.set_ylim(size[1] - 0.1, -0.1)
     axes.axis("off")
     colour = colours(tree)
     for parent, child in tree.graph.edges:

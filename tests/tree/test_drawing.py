@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
+from matplotlib.text import Text
 
 from kptoolkit.errors import InputError
 from kptoolkit.prompts import MppTemplate, Segment
@@ -23,7 +24,7 @@ from kptoolkit.tree.dot import to_dot
 from kptoolkit.tree.drawing import draw
 from kptoolkit.tree.fonts import FIRST, Fonts, fonts_for
 from kptoolkit.tree.page import to_html
-from kptoolkit.tree.picture import note, to_png
+from kptoolkit.tree.picture import drawn, note, to_png
 
 MPP = MppTemplate("plain", "After {{ history }} comes {{ mask }}.")
 HOSTILE = [
@@ -99,6 +100,26 @@ class TestPng:
         assert layout.width < 8
         assert layout.height < 9
         assert layout.hidden == {}
+
+    @pytest.mark.parametrize(("below", "hops"), [(2, 3), (3, 3), (4, 2)], ids=["whole", "counted", "two hops"])
+    def test_labels_are_legible_inside_their_boxes_and_apart(self, below: int, hops: int) -> None:
+        """As they are drawn: in dots, at the sizes that matplotlib gives them."""
+        figure = drawn(tree_of(["The Narrative of Arthur Gordon Pym of Nantucket", "Emma"], below, hops=hops))
+        figure.draw_without_rendering()
+        texts = [text for text in figure.findobj(Text) if text.get_text().strip()]
+        assert min(text.get_fontsize() for text in texts) >= 5
+        places = [text.get_window_extent() for text in texts]
+        for one, other in combinations(places, 2):
+            assert not one.overlaps(other)
+        boxes = [patch.get_window_extent() for patch in figure.axes[0].patches]
+        labels = [
+            text.get_window_extent() for text in figure.axes[0].texts if not re.fullmatch(r"\+\d+", text.get_text())
+        ]
+        assert len(boxes) == len(labels) > 15
+        for box, label in zip(boxes, labels, strict=True):
+            assert box.x0 + 8 <= label.x0 < label.x1 <= box.x1 - 8, "0.05 inches beside the words"
+            assert box.y0 <= label.y0 < label.y1 <= box.y1
+        assert min(text.get_fontsize() for text in figure.axes[0].texts) >= 6.5
 
     @given(
         st.lists(st.text(max_size=60), min_size=1, max_size=6),
