@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from worlds.command import Done, interrupt, kptool, python, refused, sets
 from worlds.ring import COMMAS, NOTICE, TWINS
@@ -243,9 +244,11 @@ def test_recommend_as_json_and_as_a_table(run: Path) -> None:
 
 
 def test_recommend_to_all_users(run: Path, tmp_path: Path) -> None:
-    said = result(kptool("recommend", run, "--all-users", "--output", "all.parquet", "-k", 2, "--json"))
+    parts = ("--set", "evaluation.batch_size=25")
+    said = result(kptool("recommend", run, "--all-users", "--output", "all.parquet", "-k", 2, "--json", *parts))
     assert said == {"users": USERS, "k": 2, "output": "all.parquet"}
     assert len(pd.read_parquet(tmp_path / "all.parquet")) == 2 * USERS
+    assert pq.ParquetFile(tmp_path / "all.parquet").num_row_groups == 3
 
 
 @pytest.mark.parametrize(

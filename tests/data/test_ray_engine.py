@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from test_kept import contents, keeping, phrases, same
-from worlds.command import python, refused
+from typer.testing import CliRunner
+from worlds.command import python, refused, sets
+from worlds.ring import load_graph, write_world
 
+from kptoolkit.cli.app import app
 from kptoolkit.config import PromptsConfig
 from kptoolkit.data import ray_engine
 from kptoolkit.data.jobs import SavedWords
@@ -50,6 +55,33 @@ def test_two_workers_of_ray_give_the_same_bytes(tmp_path: Path, capfd: pytest.Ca
     assert not ray.is_initialized(), "what was started is ended"
     assert dict(os.environ) == before
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+@pytest.mark.usefixtures("eager")
+def test_the_command_line_keeps_the_same_bytes_by_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    world = write_world(tmp_path / "data")
+    graph, asked, do = load_graph(world, tmp_path / "kg"), list[str](), ray_engine.do
+
+    def noted(*given: Any) -> Any:
+        asked.append(given[0].__name__)
+        return do(*given)
+
+    monkeypatch.setattr(ray_engine, "do", noted)
+    said = {}
+    for engine in ("local", "ray"):
+        kept = sets(**{"graph.cache": tmp_path / "around", "prompts.cache": tmp_path / engine, "prompts.workers": 2})
+        words = ["--data", str(world), "--graph", graph, *(kept if engine == "ray" else kept[:-2])]
+        done = CliRunner().invoke(app, ["compile", *words, "--engine", engine, "--json"])
+        assert done.exit_code == 0, done.output
+        said[engine] = json.loads(done.stdout)
+        assert asked == ([] if engine == "local" else ["SavedWords"])
+    assert said["ray"] == said["local"]
+    assert said["ray"]["distinct_prompts"] > 50
+    assert contents(tmp_path / "ray") == contents(tmp_path / "local") != {}
 
 
 def test_without_ray_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

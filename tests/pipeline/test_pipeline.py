@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from worlds.ring import COMMAS, NOTICE, PASSWORD, SMALL, TWINS, title
 
@@ -404,17 +405,36 @@ def test_recommend_by_beam_search(run: Run) -> None:
 
 
 @pytest.mark.parametrize("with_seen", [False, True])
-def test_all_users_get_what_each_gets(run: Run, tmp_path: Path, with_seen: bool) -> None:
-    path = tmp_path / "all.parquet"
-    assert run.recommend_all(path, k=4, with_seen=with_seen) == USERS
+@pytest.mark.parametrize(("at_once", "parts"), [(256, 1), (7, 9)])
+def test_all_users_get_what_each_gets(trained: Path, tmp_path: Path, with_seen: bool, at_once: int, parts: int) -> None:
+    path, run, done = tmp_path / "all.parquet", Run.load(trained, evaluation={"batch_size": at_once}), list[int]()
+    assert run.recommend_all(path, k=4, with_seen=with_seen, progress=lambda event: done.append(event.done)) == USERS
+    assert done == [min(at_once * part, USERS) for part in range(1, parts + 1)]
+    assert pq.ParquetFile(path).num_row_groups == parts
     frame = pd.read_parquet(path)
-    assert frame["user_id"].nunique() == USERS
-    for user in ("u00", "u31", "u59"):
+    assert frame["user_id"].drop_duplicates().tolist() == run.interactions.user_ids.tolist()
+    assert frame["rank"].tolist() == [1, 2, 3, 4] * USERS
+    for user in ("u00", "u07", "u31", "u59"):
         alone = run.recommend(user, k=4, with_seen=with_seen)
         theirs = frame[frame["user_id"] == user].drop(columns="user_id").reset_index(drop=True)
         assert theirs["item_id"].tolist() == alone["item_id"].tolist()
         np.testing.assert_allclose(theirs["score"], alone["score"], atol=1e-5)
+    whole = next(Run.load(trained).chunks(4, with_seen=with_seen))
+    pd.testing.assert_frame_equal(frame, whole, check_exact=False, rtol=0, atol=1e-5)
     assert [entry.name for entry in tmp_path.iterdir()] == ["all.parquet"]
+
+
+def test_what_ends_between_two_parts_leaves_the_old_file(trained: Path, tmp_path: Path) -> None:
+    path, run = tmp_path / "all.parquet", Run.load(trained, evaluation={"batch_size": 25})
+    path.write_text("an older file")
+
+    def stop(event: ProgressEvent) -> None:
+        if event.done > 25:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.recommend_all(path, k=1, progress=stop)
+    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("all.parquet", "an older file")]
 
 
 def test_a_file_for_all_users_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
