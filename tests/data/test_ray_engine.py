@@ -71,6 +71,7 @@ def test_the_command_line_keeps_the_same_bytes_by_ray(tmp_path: Path, monkeypatc
         return do(*given)
 
     monkeypatch.setattr(ray_engine, "do", noted)
+    monkeypatch.setattr("kptoolkit.data.workers._AT_ONCE", 64)
     said = {}
     for engine in ("local", "ray"):
         kept = sets(**{"graph.cache": tmp_path / "around", "prompts.cache": tmp_path / engine, "prompts.workers": 2})

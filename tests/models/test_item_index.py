@@ -197,7 +197,10 @@ def test_sequence_knows_single_tokens_only() -> None:
         validate(T5Options, {"index": "name"}, "model")
 
 
-@pytest.fixture(scope="module", params=[("name", "subword"), ("sequential", "phrase"), ("collaborative", "phrase")])
+TRAINED = [("name", "subword"), ("random", "phrase"), ("sequential", "phrase"), ("collaborative", "phrase")]
+
+
+@pytest.fixture(scope="module", params=TRAINED, ids="-".join)
 def fitted(request: pytest.FixtureRequest, task: FitTask) -> T5Backend:
     kind, tokens = request.param
     found = backend(index=kind, tokens=tokens, vocabulary=600)
