@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kptoolkit.data.batch import Batch
 from kptoolkit.data.knowledge import CompiledKnowledge, TokenPool
-from kptoolkit.data.samples import Batch
 from kptoolkit.errors import PromptTooLongError
 from kptoolkit.graph.runs import within
 from kptoolkit.tree.visibility import ROOT, ROOT_PARENT

@@ -15,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 from transformers.modeling_outputs import BaseModelOutput
 
+from kptoolkit.data.batch import Batch
 from kptoolkit.data.buckets import bucketed
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool
-from kptoolkit.data.samples import Batch, PromptAssembler, Windows
+from kptoolkit.data.samples import PromptAssembler, Windows
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import RunError
 from kptoolkit.models.backend import FitResult, FitTask

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kptoolkit.data.batch import Batch
 from kptoolkit.data.facts import Holders, ItemFacts
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees
-from kptoolkit.data.samples import Batch
 from kptoolkit.data.sequences import padded
 from kptoolkit.data.splits import Cases
 from kptoolkit.models.backend import Explains, Triplets

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from transformers import T5ForConditionalGeneration
 
+from kptoolkit.data.batch import Batch
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.facts import Alikeness, Holders, ItemFacts, PromptFacts
 from kptoolkit.data.item_trees import TreeAssembler
 from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool
-from kptoolkit.data.samples import Batch
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.building import asking_template, build_t5, build_tokenizer, training_templates
 from kptoolkit.models.knowledge import AlikeHead, FactBag, TreeTable, TreeTokens
