@@ -23,6 +23,7 @@ _OLDEST = (5, 26)
 _CONNECT_SECONDS = 4.0
 _ACQUIRE_SECONDS = 8.0
 _READ_RETRY_SECONDS = 2.5  # with the driver's growing pauses a vanished server is told within 10 seconds
+_READ_ONLY = "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase"
 _START = "start a server (`docker compose up -d`), or use the embedded graph: --graph embedded:./kg"
 
 
@@ -138,6 +139,11 @@ class BoltStore:
         except (exceptions.ServiceUnavailable, exceptions.SessionExpired) as error:
             raise GraphUnavailableError(f"{self.uri} went away: {_message(error)}") from error
         except (exceptions.ClientError, exceptions.DatabaseError) as error:
+            if isinstance(error, exceptions.Forbidden) or error.code == _READ_ONLY:
+                why = _message(error).rstrip(".")
+                raise GraphError(
+                    f"{self.uri} does not allow this: {why}; load-kg and recommend --write-back need the right to write"
+                ) from error
             raise StatementError(f"{self.uri}: {_message(error)}") from error
         except (exceptions.Neo4jError, exceptions.DriverError) as error:
             raise GraphError(f"{self.uri}: {_message(error)}") from error

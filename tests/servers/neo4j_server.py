@@ -239,9 +239,18 @@ class Installation:
         with _watched(command, None, self.log, self.server, self.environment):
             yield self.server
 
+    def configure(self, setting: str, value: str) -> None:
+        """Add a setting, for the next start."""
+        with (self.conf / "neo4j.conf").open("a", encoding="utf-8") as file:
+            file.write(f"{setting}={value}\n")
+
     def kill(self) -> None:
         """Send SIGKILL to the running server."""
-        os.kill(int(self.log.with_suffix(".pid").read_text()), signal.SIGKILL)
+        self.send(signal.SIGKILL)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the running server."""
+        os.kill(int(self.log.with_suffix(".pid").read_text()), number)
 
 
 def _settings(port: int, room: Room) -> str:
