@@ -1,11 +1,15 @@
-"""A Neo4j that is killed while kptool loads or reads, and started again."""
+"""A Neo4j that is killed while kptool loads or reads, and started again; and one that falls silent."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +26,7 @@ from kptoolkit.testing.graph_store import expected_rows, rows_of
 pytestmark = [pytest.mark.graph, pytest.mark.slow]
 TRIPLES = [f"n{number}\tr{number % 7}\tn{number * 13 % 4000}" for number in range(9000)]
 ROOTS = ["n1", "n2"]
+SILENCE = 4
 COUNTED = "MATCH (h:Entity)-[r]->(t:Entity) RETURN count(*) AS n, count(DISTINCT [h.id, r.relation, t.id]) AS d"
 
 
@@ -45,22 +50,44 @@ def killed_while_loading(installation: Installation, command: list[str], environ
     return rest
 
 
-def killed_while_reading(installation: Installation, graph: Graph, cache: Path) -> float:
-    """Kill the server after the first hop; seconds until the error."""
+def lost_while_reading(graph: Graph, cache: Path, lose: Callable[[], None]) -> float:
+    """Lose the server after the first hop; seconds until the error."""
     begun = 0.0
 
-    def kill(event: ProgressEvent) -> None:
+    def after(event: ProgressEvent) -> None:
         nonlocal begun
         if event.stage == "fetch hop 1":
-            installation.kill()
+            lose()
             begun = time.monotonic()
 
     with pytest.raises(GraphUnavailableError, match="went away"):
-        graph.neighbourhoods(ROOTS, 2, cache=cache, progress=kill)
+        graph.neighbourhoods(ROOTS, 2, cache=cache, progress=after)
+    assert not cache.exists() or not list(cache.iterdir()), "half a neighbourhood was kept"
     return time.monotonic() - begun
 
 
-def test_a_server_killed_in_mid_load_and_while_it_is_read(tmp_path: Path, installation: Installation) -> None:
+def assert_whole(graph: Graph, cache: Path) -> None:
+    found = graph.neighbourhoods(ROOTS, 2, cache=cache)
+    source = MemorySource([tuple(triple.split("\t")) for triple in TRIPLES])  # type: ignore[misc]
+    assert rows_of(found) == expected_rows(source, ROOTS, 2, graph.config.max_degree)
+
+
+def assert_slow_statements_end(server: Neo4jServer, graph: Graph) -> None:
+    """A statement that waits for a lock, longer than the server may be silent, is not given up."""
+    with server.driver() as driver, driver.session(database=server.database) as session:
+        holds = session.begin_transaction()
+        holds.run("MATCH (n:Entity {id: $id}) SET n.touched = 1", id=ROOTS[0]).consume()
+        free = threading.Timer(SILENCE + 3, holds.rollback)
+        free.start()
+        begun = time.monotonic()
+        graph.store.write("MATCH (n:Entity {id: $id}) REMOVE n.touched", {"id": ROOTS[0]})
+        assert time.monotonic() - begun > SILENCE + 2
+        free.join()
+
+
+def test_a_server_killed_in_mid_load_and_killed_or_silent_while_read(
+    tmp_path: Path, installation: Installation
+) -> None:
     """Started again, the same command gives every triple once, and the same question the whole answer."""
     path, cache, server = tmp_path / "x.kg", tmp_path / "cache", installation.server
     path.write_text("\n".join(["head\trelation\ttail", *TRIPLES]))
@@ -82,9 +109,17 @@ def test_a_server_killed_in_mid_load_and_while_it_is_read(tmp_path: Path, instal
         with opened(server) as graph:
             assert graph.store.read(COUNTED, {}).rows == [[distinct, distinct]]
             assert graph.counts()["entities"] == report["entities"]
-            assert killed_while_reading(installation, graph, cache) < 10
-    assert not cache.exists() or not list(cache.iterdir())
-    with installation.running(), opened(server) as graph:
-        found = graph.neighbourhoods(ROOTS, 2, cache=cache)
-        source = MemorySource([tuple(triple.split("\t")) for triple in TRIPLES])  # type: ignore[misc]
-        assert rows_of(found) == expected_rows(source, ROOTS, 2, graph.config.max_degree)
+            assert lost_while_reading(graph, cache, installation.kill) < 10
+    # A server sends signs of life while it works, and tells the driver how long to wait for one: 120 s as delivered.
+    installation.configure("server.bolt.connection_keep_alive", f"{SILENCE // 2}s")
+    with installation.running():
+        with opened(server) as graph:
+            assert_slow_statements_end(server, graph)
+            try:
+                seconds = lost_while_reading(graph, cache, partial(installation.send, signal.SIGSTOP))
+            finally:
+                installation.send(signal.SIGCONT)
+            assert SILENCE - 1 < seconds < SILENCE + 12
+        with opened(server) as graph:
+            assert_whole(graph, cache)
+            assert list(cache.iterdir())

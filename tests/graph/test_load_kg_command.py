@@ -261,22 +261,74 @@ def test_a_second_process_is_told_who_holds_the_graph_and_data_outlives_a_kill(t
         assert graph.counts() == {"entities": 2, "relationships": 1, "items": 0}
 
 
-@pytest.mark.embedded
-@pytest.mark.slow
-def test_a_killed_child_is_told_and_the_load_goes_on(tmp_path: Path) -> None:
-    source = open_source([triples(tmp_path, LONG)])
+def killed_in_load(folder: Path) -> None:
+    """Kill the embedded graph's process once triples are being written."""
     store = EmbeddedStore("kg")
-    graph = Graph(store, QuerySet(embedded=True), GraphConfig(batch_size=500))
 
     def kill(event: ProgressEvent) -> None:
         if event.stage == "load triples":
             os.kill(store.process_id, signal.SIGKILL)
 
-    with graph, pytest.raises(GraphUnavailableError, match="run the same command"):
-        graph.load(source, progress=kill)
-    with Graph.open("embedded:kg", config=GraphConfig()) as again:
-        assert again.load(source).resumed
-        assert again.counts()["relationships"] == len(set(LONG.splitlines()[1:]))
+    with (
+        Graph(store, QuerySet(embedded=True), GraphConfig(batch_size=500)) as graph,
+        pytest.raises(GraphUnavailableError, match="run the same command"),
+    ):
+        graph.load(open_source([folder]), progress=kill)
+
+
+def killed_in_compile(words: list[str]) -> tuple[float, int, str]:
+    """Kill it once the first hop is being read; seconds until the command ended, exit code, what was said."""
+    command = [sys.executable, "-m", "kptoolkit", *words]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        for said in process.stderr:
+            if said.startswith("fetch hop 1"):
+                break
+        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        begun = time.monotonic()
+        os.kill(int(child), signal.SIGKILL)
+        rest, code = process.stderr.read(), process.wait(60)
+        return time.monotonic() - begun, code, rest
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the child of a command in /proc")
+def test_a_killed_child_is_told_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    """Killed in a load, and in compile: everything is there once, and half a neighbourhood is not kept."""
+    data = tmp_path / "data"
+    data.mkdir()
+    triples(data, LONG)
+    (data / "x.link").write_text("item_id\tentity_id\n" + "".join(f"i{n}\tn{n}\n" for n in range(300)))
+    (data / "x.inter").write_text("user_id\titem_id\n" + "".join(f"u{n % 30}\ti{n}\n" for n in range(300)))
+    killed_in_load(data)
+    loaded = kptool("load-kg", data, "--json")
+    assert loaded.exit_code == 0, loaded.output
+    report = json.loads(loaded.stdout)
+    expected = sorted(tuple(row.split("\t")) for row in set(LONG.splitlines()[1:]))
+    assert report["resumed"]
+    assert 0 < report["acknowledged_before"] < len(expected)
+    with Graph.open("embedded:kg", config=GraphConfig(), create=False) as graph:
+        stored = graph.store.read("MATCH (h:Entity)-[r]->(t:Entity) RETURN h.id, r.relation, t.id", {}).rows
+        assert sorted(map(tuple, stored)) == expected
+        entities = sorted(row[0] for row in graph.store.read("MATCH (n:Entity) RETURN n.id", {}).rows)
+        assert entities == sorted({end for head, _, tail in expected for end in (head, tail)})
+        assert sorted(map(str, graph.items().entity_id)) == sorted(f"n{number}" for number in range(300))
+        assert graph.counts() == {"entities": len(entities), "relationships": len(expected), "items": 300}
+    words = ["compile", "--data", str(data), "--set", "prompts.keep_nameless=true"]
+    seconds, code, told = killed_in_compile([*words, "--set", "graph.frontier=1"])
+    assert (code, seconds < 10) == (1, True), (seconds, told)
+    assert "Traceback" not in told
+    (error,) = [row for row in told.splitlines() if row.startswith("error: ")]
+    assert "run the same command" in error
+    assert not [path for path in Path(".kptool").rglob("*") if path.is_file()], "half a neighbourhood was kept"
+    again = kptool(*words, "--json", "-q")
+    assert again.exit_code == 0, again.output
+    assert json.loads(again.stdout)["items_with_triples"] == 300
 
 
 @pytest.mark.embedded
