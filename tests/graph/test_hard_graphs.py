@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from servers.neo4j_server import Neo4jServer
+from typer.testing import CliRunner
 
+from kptoolkit.cli.app import app
 from kptoolkit.config import GraphConfig
 from kptoolkit.errors import AmbiguousNameError, DataError
+from kptoolkit.graph.embedded import EmbeddedStore
 from kptoolkit.graph.graph import Graph
 from kptoolkit.graph.load import LoadReport
 from kptoolkit.graph.readers import MemorySource
@@ -49,6 +55,14 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield graph, source, graph.load(source)
 
 
+@pytest.fixture
+def access(loaded: Loaded, request: pytest.FixtureRequest) -> dict[str, str]:
+    """The variables by which a command reaches the graph that is open here."""
+    store = loaded[0].store
+    at = store._server if isinstance(store, EmbeddedStore) else request.getfixturevalue("neo4j_server")
+    return {f"NEO4J_{key.upper()}": getattr(at, key) for key in ("uri", "username", "password", "database")}
+
+
 @pytest.mark.embedded
 @pytest.mark.slow
 class TestHardGraph:
@@ -87,6 +101,25 @@ class TestHardGraph:
         assert len(LONG_NAME.strip().encode()) > 1_000_000
         found = graph.resolve(LONG_NAME.strip().upper())
         assert (found.item_id, found.name) == ("i3", LONG_NAME.strip())
+
+    def test_a_name_of_a_megabyte_is_cut_in_prompts(self, access: dict[str, str], tmp_path: Path) -> None:
+        """It takes its share of the budget and no more, as an item, as the far end of a triple, and in ``compile``."""
+        word = LONG_NAME.split()[0]
+        (tmp_path / "x.inter").write_text(
+            "user_id\titem_id\n" + "".join(f"u{user}\ti{item}\n" for user in range(5) for item in (1, 2, 3))
+        )
+        begun = time.process_time()
+        for item in ("i3", "i1"):
+            done = CliRunner().invoke(app, ["render-prompts", "--item", item, "--json"], env=access)
+            assert done.exit_code == 0, done.output
+            assert len(done.output) < 10_000
+            shown = json.loads(done.stdout)
+            assert shown["tokens"]["count"] <= shown["tokens"]["budget"]
+            assert word in str(shown["items"][0]["hops"]), "the triples with this name are told"
+        compiled = CliRunner().invoke(app, ["compile", "--data", "x.inter", "--json", "-q"], env=access)
+        assert compiled.exit_code == 0, compiled.output
+        assert json.loads(compiled.stdout)["items_with_triples"] == 3
+        assert time.process_time() - begun < 20
 
     def test_one_and_the_text_one_are_one_entity(self, loaded: Loaded) -> None:
         found = loaded[0].neighbourhoods(["1"], 1)
