@@ -7,9 +7,11 @@ that a pack names are other people's code by design and are not among them.
 from __future__ import annotations
 
 import gzip
+import json
 import random
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,9 @@ from typer.testing import CliRunner, Result
 
 from kptoolkit.cli.app import app
 from kptoolkit.config import GraphConfig
+from kptoolkit.errors import KptoolError
 from kptoolkit.graph import Graph, MemorySource
+from kptoolkit.prompts import TemplatePack, clean_name
 
 FILES, PACKS, TRIPLES = 700, 700, 600
 CANARY = "canary-was-here"
@@ -184,6 +188,22 @@ def hostile_pack(draw: random.Random) -> dict[str, str]:
     return written
 
 
+def rendered(pack: TemplatePack) -> Iterator[str]:
+    """A real triple in every sentence of a pack and in its fallback, and a history in every MPP template.
+
+    What a template does with these values may be an error of the kind that kptool prints in one line, and no other.
+    """
+    head, tail = "Emma", "Jane Austen"
+    for relation in (*pack.relations, *pack.aliases, "written_by", "P57"):
+        for inverse in (False, True):
+            for variant in range(pack.variants(relation, inverse)):
+                with suppress(KptoolError):
+                    yield pack.sentence(head, relation, tail, inverse=inverse, variant=variant)
+    for template in pack.mpp:
+        with suppress(KptoolError):
+            yield template.render([head, tail], user="7")
+
+
 @pytest.mark.slow
 def test_packs(tmp_path: Path, draw: random.Random) -> None:
     codes = Counter[int]()
@@ -196,6 +216,10 @@ def test_packs(tmp_path: Path, draw: random.Random) -> None:
         result = kptool("templates", "check", folder)
         answered(result, f"pack {number}: {files}")
         codes[result.exit_code] += 1
+        if result.exit_code == 0:
+            texts = list(rendered(TemplatePack.load(folder)))
+            assert len(texts) > 8, f"pack {number}: {files}"
+            assert all("Emma" in told and len(told) < 50_000 for told in texts), f"pack {number}: {texts}"
     assert min(codes[0], codes[2]) > PACKS // 20, "both good and bad packs are among them"
 
 
@@ -211,6 +235,7 @@ def test_names_and_relation_ids_in_a_graph(
     triples = sorted({(clean(text(draw)), clean(text(draw)), f"{n} {clean(text(draw))}") for n in range(TRIPLES)})
     entities = {end for head, _, tail in triples for end in (head, tail)}
     names = {entity: f"{entity} {clean(text(draw))}" for entity in entities}
+    items = {f"i{n}": entity for n, entity in enumerate(draw.sample(sorted(entities), 60))}
     uri, login = "embedded:kg", dict[str, str]()
     if kind == "neo4j":
         server: Neo4jServer = request.getfixturevalue("empty_neo4j")
@@ -219,14 +244,24 @@ def test_names_and_relation_ids_in_a_graph(
         for name, value in login.items():
             monkeypatch.setenv(f"NEO4J_{name.upper()}", value)
     with Graph.open(uri, config=GraphConfig(), **login) as graph:
-        report = graph.load(MemorySource(triples, names))
+        report = graph.load(MemorySource(triples, names, list(items.items())))
         assert report.relationships == len(triples)
-        assert graph.counts() == {"entities": len(entities), "relationships": len(triples), "items": 0}
+        assert graph.counts() == {"entities": len(entities), "relationships": len(triples), "items": len(items)}
         assert graph.relation_counts() == Counter(relation for _, relation, _ in triples)
         assert not len(graph.store.read("MATCH (n:Pwned) RETURN n.id AS id", {}))
         found = graph.neighbourhoods(sorted(entities), 1)
     assert {found.triple(row) for row in range(len(found.far))} == set(triples)
-    asked = [f"--item={entity}" for entity in draw.sample(sorted(entities), 20)]
-    result = kptool("render-prompts", *asked, "--graph", uri, "--json")
-    assert result.exit_code == 0, result.output
-    assert "Traceback" not in result.output
+    Path("x.inter").write_text("user_id\titem_id\n" + "".join(f"u{n % 10}\ti{n}\n" for n in range(len(items))))
+    compiled = kptool("compile", "--data", "x.inter", "--graph", uri, "--json", "-q")
+    answered(compiled, "compile")
+    assert json.loads(compiled.stdout)["items_with_triples"] == len(items)
+    asked = [f"--item={entity}" for entity in draw.sample(sorted(items.values()), 20)]
+    result = kptool("render-prompts", *asked, "--graph", uri, "--set", "tree.max_tokens=4096", "--json")
+    answered(result, "render-prompts")
+    shown = json.loads(result.stdout)
+    assert len(shown["items"]) == len(asked)
+    for option, item in zip(asked, shown["items"], strict=True):
+        name = clean_name(names[option.removeprefix("--item=")])
+        told = item["name"].removesuffix("…")
+        assert name.startswith(told), "a name stands in a prompt as it is"
+        assert any(told in sentence for sentences in item["hops"].values() for sentence in sentences)
