@@ -12,7 +12,7 @@ import pytest
 import torch
 from worlds.command import Done, python
 from worlds.padded import SAMPLES, collate, train_table
-from worlds.training import OBJECTIVES, learned, losses, train, words
+from worlds.training import OBJECTIVES, learned, losses, one_training, train
 
 from kptoolkit.models import processes
 from kptoolkit.models.t5_model import token_loss
@@ -103,14 +103,25 @@ def test_unequal_numbers_of_targets_weigh_alike(tmp_path: Path) -> None:
     np.testing.assert_allclose(two["weights"], one["weights"], atol=1e-5)
 
 
+LEARNING = {"training.epochs": 4, "training.eval_every": 2, "training.learning_rate": 0.01, "tree.degree": 1}
+
+
+@pytest.fixture(scope="module")
+def by_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every objective trained by two processes, one after the other: most of their time goes into starting them."""
+    folder, settings = tmp_path_factory.mktemp("two"), LEARNING | {"training.batch_size": 29}
+    trainings = [one_training(folder / name, settings, options, readers=59) for name, options in OBJECTIVES.items()]
+    succeed(python("-m", "worlds.training", *chain(*trainings), count=2))
+    return folder
+
+
 @pytest.mark.slow
+@pytest.mark.xdist_group("two processes")
 @pytest.mark.parametrize("objective", list(OBJECTIVES))
-def test_two_processes_learn_what_one_learns(tmp_path: Path, objective: str) -> None:
+def test_two_processes_learn_what_one_learns(tmp_path: Path, by_two: Path, objective: str) -> None:
     """59 readers in batches of 58: the last batch has one."""
-    settings = {"training.epochs": 4, "training.eval_every": 2, "training.learning_rate": 0.01, "tree.degree": 1}
-    one, two, options = tmp_path / "one", tmp_path / "two", OBJECTIVES[objective]
-    train(one, settings | {"training.batch_size": 58}, options, readers=59)
-    succeed(python(*words(two, settings | {"training.batch_size": 29}, options, readers=59), count=2))
+    one, two = tmp_path / "one", by_two / objective
+    train(one, LEARNING | {"training.batch_size": 58}, OBJECTIVES[objective], readers=59)
     assert len(losses(one)) == 4
     np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4)
     (weights, result), (expected, expected_result) = learned(two), learned(one)

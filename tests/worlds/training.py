@@ -1,6 +1,7 @@
 """A training as a process of its own: ``python -m worlds.training FOLDER SETTINGS OPTIONS HOW``, the last three JSON.
 
-Trains the shipped backend on the ring of readers and writes ``weights.safetensors`` and ``result.json`` into FOLDER.
+Trains the shipped backend on the ring of readers and writes ``weights.safetensors`` and ``result.json`` into FOLDER;
+behind these words may stand those of further trainings.
 """
 
 from __future__ import annotations
@@ -36,7 +37,12 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
 
 def words(folder: Path, settings: dict[str, Any], options: dict[str, Any] | None = None, **how: Any) -> list[str]:
     """What to put behind ``python`` or ``torchrun`` to call :func:`train` in a process."""
-    return ["-m", "worlds.training", str(folder), *map(json.dumps, (settings, options or {}, how))]
+    return ["-m", "worlds.training", *one_training(folder, settings, options, **how)]
+
+
+def one_training(folder: Path, settings: dict[str, Any], options: dict[str, Any] | None, **how: Any) -> list[str]:
+    """The words of one of the trainings."""
+    return [str(folder), *map(json.dumps, (settings, options or {}, how))]
 
 
 def train(
@@ -93,5 +99,7 @@ def _with_readers(task: FitTask, readers: int) -> FitTask:
 
 
 if __name__ == "__main__":
-    settings, options, how = map(json.loads, sys.argv[2:])
-    train(Path(sys.argv[1]), settings, options, **how)
+    given = iter(sys.argv[1:])
+    for place, *told in zip(given, given, given, given, strict=True):
+        settings, options, how = map(json.loads, told)
+        train(Path(place), settings, options, **how)
