@@ -1,7 +1,7 @@
-// The triples around the entities of a frontier, at most $cap a relation. An entity with more than $max_degree
-// relationships is passed over; null lets all through. forward says whether the entity is the head.
+// The triples around the entities of a frontier, at most $cap a relation; one row an entity. An entity with more than
+// $max_degree relationships is passed over; null lets all through. forward says whether the entity is the head.
 // parameters: frontier, max_degree, cap
-// columns: id, relation, other, forward
+// columns: id, relation[], other[], forward[]
 UNWIND $frontier AS id
 MATCH (n:Entity {id: id})
 WHERE $max_degree IS NULL OR coalesce(n.degree, 0) <= $max_degree
@@ -11,6 +11,6 @@ CALL (n) {
   ORDER BY relation, other, forward
   WITH relation, collect([other, forward])[..$cap] AS ends
   UNWIND ends AS end
-  RETURN relation, end[0] AS other, end[1] AS forward
+  RETURN collect(relation) AS relation, collect(end[0]) AS other, collect(end[1]) AS forward
 }
 RETURN id, relation, other, forward

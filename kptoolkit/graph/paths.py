@@ -174,7 +174,7 @@ class PathFinder:
         for chunk in chunks(new, self.frontier):
             found = self.queries["entities_by_id"].read(self.store, ids=chunk)
             columns = (found.column(name) for name in ("id", "name", "degree"))
-            self._nodes.update({node: (name, degree or 0) for node, name, degree in zip(*columns, strict=True)})
+            self._nodes.update({node: (name, max(degree or 0, 0)) for node, name, degree in zip(*columns, strict=True)})
 
     def _named(self, path: GraphPath) -> GraphPath:
         names = tuple(self._nodes[node][0] for node in path.nodes)

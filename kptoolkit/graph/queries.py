@@ -7,6 +7,9 @@
     // columns: relation, count
     MATCH (:Entity)-[r]->(:Entity) RETURN coalesce(r.relation, type(r)) AS relation, count(*) AS count
 
+A column named with ``[]`` behind it may hold lists, all of a row of one length: such a row stands for so many rows, and
+travels as one, which takes a fraction of the time.
+
 A file of the same name in the user's folder replaces a shipped one; it keeps the shipped one's parameters and columns,
 and only reads where the shipped one only reads.
 """
@@ -24,6 +27,7 @@ from kptoolkit.graph.clauses import writing_clause
 from kptoolkit.graph.store import GraphStore, GraphTransaction, Records, StatementError, WriteCounters
 
 _HEADER = re.compile(r"^//\s*(parameters|columns)\s*:\s*(.*)$", re.IGNORECASE)
+_LIST = "[]"
 _PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
 #: Columns that hold ids, and whether an id may be missing.
 _IDS = {
@@ -43,6 +47,7 @@ class Query:
         parameters: Parameters it may use.
         columns: Columns that its rows must have; more are allowed.
         text: The statement.
+        lists: Columns whose cells may be lists.
     """
 
     path: Path
@@ -50,6 +55,7 @@ class Query:
     parameters: tuple[str, ...]
     columns: tuple[str, ...]
     text: str
+    lists: frozenset[str] = frozenset()
 
     @classmethod
     def read_file(cls, path: Path) -> Query:
@@ -78,13 +84,16 @@ class Query:
                 raise QueryFileError(
                     f"{path}: uses ${name}, which its header does not name; known: {', '.join(said['parameters'])}"
                 )
-        return cls(path, " ".join(description), said["parameters"], said["columns"], text)
+        columns = tuple(name.removesuffix(_LIST) for name in said["columns"])
+        lists = frozenset(name.removesuffix(_LIST) for name in said["columns"] if name.endswith(_LIST))
+        return cls(path, " ".join(description), said["parameters"], columns, text, lists)
 
     def read(self, store: GraphStore | GraphTransaction, /, **parameters: Any) -> Records:
         """Run it and check its columns.
 
         Raises:
-            QueryFileError: The database refused the statement, a row lacks a column, or an id is no text.
+            QueryFileError: The database refused the statement, a row lacks a column, its lists differ in length, or an
+                id is no text.
             GraphError: The database cannot be reached.
         """
         try:
@@ -97,9 +106,21 @@ class Query:
                     f"{self.path}: its rows lack the column '{column}' (they have: "
                     f"{shorten(', '.join(records.columns)) or 'none'}); RETURN it"
                 )
+        if self.lists:
+            records = self._spread(records)
+        for column in self.columns:
             if column in _IDS:
                 self._check_ids(column, records.column(column))
         return records
+
+    def _spread(self, records: Records) -> Records:
+        try:
+            return records.spread(self.lists)
+        except ValueError as error:
+            names = ", ".join(sorted(self.lists))
+            raise QueryFileError(
+                f"{self.path}: {error}: {names}; collect() leaves nulls out, coalesce() keeps their places"
+            ) from error
 
     def _check_ids(self, column: str, ids: list[Any]) -> None:
         allowed = {str, type(None)} if _IDS[column] else {str}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
@@ -40,6 +40,23 @@ class Records:
             return []
         index = self.columns.index(name)
         return [row[index] for row in self.rows]
+
+    def spread(self, names: Collection[str]) -> Records:
+        """Every row whose cells of ``names`` are lists as so many rows; its other cells are repeated.
+
+        Raises:
+            ValueError: The lists of a row differ in length.
+        """
+        long = [name in names for name in self.columns]
+        columns: list[list[Any]] = [[] for _ in self.columns]
+        for row in self.rows:
+            sizes = {len(cell) for cell, spread in zip(row, long, strict=True) if spread and isinstance(cell, list)}
+            if len(sizes) > 1:
+                raise ValueError("the lists of a row differ in length")
+            size = sizes.pop() if sizes else 1
+            for column, cell, spread in zip(columns, row, long, strict=True):
+                column += cell if spread and isinstance(cell, list) else [cell] * size
+        return Records(self.columns, list(map(list, zip(*columns, strict=True))))
 
     def dicts(self) -> list[dict[str, Any]]:
         """The rows as dictionaries."""

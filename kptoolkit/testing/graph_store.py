@@ -447,9 +447,7 @@ class GraphStoreSuite:
         """Also beyond the basic plane, where UTF-16 order differs."""
         found = loaded.neighbourhoods(["film:1"], 1, cap=1000)
         assert sorted(found.ids) == list(found.ids)
-        few = loaded.store.read(
-            loaded.queries["neighbours"].text, {"frontier": ["film:1"], "max_degree": None, "cap": 1}
-        )
+        few = loaded.queries["neighbours"].read(loaded.store, frontier=["film:1"], max_degree=None, cap=1)
         assert "ﬀ ligature" in few.column("other")
         assert "😀 astral" not in few.column("other")
 

@@ -167,3 +167,34 @@ def test_ids_that_are_no_texts_are_refused(ids: list[object], words: str) -> Non
     rows = [[value, None, "name"] for value in ids]
     with pytest.raises(QueryFileError, match=rf"items\.cypher: column {words}"):
         QuerySet()["items"].read(Canned(Records(("item_id", "entity_id", "name"), rows)))
+
+
+LISTS = HEADER.replace("relation, other, forward", "relation[], other[], forward[]")
+
+
+def test_a_row_of_lists_is_as_many_rows(tmp_path: Path) -> None:
+    (tmp_path / "neighbours.cypher").write_text(LISTS + "RETURN 1")
+    query = QuerySet(tmp_path)["neighbours"]
+    assert query.columns == ("id", "relation", "other", "forward")
+    rows = [["a", ["r", "s"], ["b", "c"], [True, False]], ["d", [], [], []], ["e", "r", "f", True]]
+    found = query.read(Canned(Records(query.columns, rows)), frontier=[], max_degree=None, cap=1)
+    assert found.rows == [["a", "r", "b", True], ["a", "s", "c", False], ["e", "r", "f", True]]
+    assert found.columns == query.columns
+    plain = Query.read_file(resources.cypher_dir() / "survey_nodes.cypher")
+    labels = Records(plain.columns, [[["A", "B"], 1]])
+    assert plain.read(Canned(labels)).rows == labels.rows, "a list elsewhere is a value"
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (["a", ["r"], ["b", "c"], [True, True]], r"lists of a row differ in length: forward, other, relation; collect"),
+        (["a", ["r"], [None], [True]], "column 'other' holds null"),
+        (["a", ["r"], [3], [True]], r"column 'other' holds 3 \(int\)"),
+    ],
+)
+def test_lists_that_do_not_go_together(tmp_path: Path, row: list[Any], words: str) -> None:
+    (tmp_path / "neighbours.cypher").write_text(LISTS + "RETURN 1")
+    query = QuerySet(tmp_path)["neighbours"]
+    with pytest.raises(QueryFileError, match=words):
+        query.read(Canned(Records(query.columns, [row])), frontier=[], max_degree=None, cap=1)
