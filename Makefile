@@ -47,7 +47,7 @@ check: setup
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not cuda" -n 2 --dist loadgroup $(PYTEST_OPTIONS)
 
-BENCHMARKS := samples mask growth compiling training inference time_to_quality growth_model ingest neighbourhoods
+BENCHMARKS := samples mask growth compiling training inference time_to_quality growth_model objectives ingest neighbourhoods
 ON_CPU := ingest neighbourhoods
 RECTOOLS := .venv-rectools
 

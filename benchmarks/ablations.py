@@ -14,13 +14,15 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch.nn import Module
 
 from benchmarks import harness
-from benchmarks.worlds import World, fitted, real
+from benchmarks.worlds import Curve, World, fitted, real
 from kptoolkit import metrics
 from kptoolkit.errors import ConfigError
 from kptoolkit.evaluation.ranking import evaluate
@@ -56,35 +58,19 @@ class Variant:
 
 
 @contextmanager
-def _gates_fixed() -> Iterator[None]:
-    """All relations weigh the same in the bag of facts, and go on doing so."""
-    start = FactBag.__init__
+def _fixed(part: type[Module], weight: str) -> Iterator[None]:
+    """A weight of a part of the model stays as it starts."""
+    start = part.__init__
 
-    def fixed(self: FactBag, *args: Any) -> None:
+    def fixed(self: Module, *args: Any) -> None:
         start(self, *args)
-        self.gate.requires_grad_(False)
+        getattr(self, weight).requires_grad_(False)
 
-    FactBag.__init__ = fixed  # type: ignore[method-assign]
+    part.__init__ = fixed  # type: ignore[method-assign]
     try:
         yield
     finally:
-        FactBag.__init__ = start  # type: ignore[method-assign]
-
-
-@contextmanager
-def _alike_fixed() -> Iterator[None]:
-    """All kinds of pairs weigh the same in what makes two items alike, and go on doing so."""
-    start = AlikeHead.__init__
-
-    def fixed(self: AlikeHead, *args: Any) -> None:
-        start(self, *args)
-        self.raw_kinds.requires_grad_(False)
-
-    AlikeHead.__init__ = fixed  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        AlikeHead.__init__ = start  # type: ignore[method-assign]
+        part.__init__ = start  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -102,8 +88,8 @@ VARIANTS: dict[str, Variant] = {
     "no knowledge": Variant({"tree.degree": 0}),
     "alike": Variant({"model.alike": True}),
     "no alike": Variant({"model.alike": False}),
-    "relation gates fixed, no alike": Variant({"model.alike": False}, "no alike", _gates_fixed),
-    "alike, relations weigh the same": Variant({"model.alike": True}, "alike", _alike_fixed),
+    "relation gates fixed, no alike": Variant({"model.alike": False}, "no alike", partial(_fixed, FactBag, "gate")),
+    "alike, relations weigh the same": Variant({"model.alike": True}, "alike", partial(_fixed, AlikeHead, "raw_kinds")),
     "tokens start at 0.3": Variant(patch=_wide_start),
     "two hops": Variant({"tree.hops": 2}),
     "two decoder layers": Variant({"model.decoder_layers": 2}),
@@ -159,20 +145,14 @@ def train(bench: harness.Bench, world: World, data: str, name: str, seed: int) -
     """Train one variant with one seed; evaluations are not in the seconds."""
     settings = {**_ALL, **_BUDGET[data], "training.seed": seed, "tree.seed": seed, **VARIANTS[name].change}
     settings |= _QUICK if bench.quick else {}
-    begun, paused, best = bench.now(), harness.Spent(0, 0), [0.0]
-
-    def watch(quality: float, ranking: harness.Spent) -> None:
-        nonlocal paused
-        paused += ranking
-        best[0] = max(best[0], quality)
-
+    curve = Curve(bench)
     with tempfile.TemporaryDirectory() as folder, VARIANTS[name].patch():
-        backend = fitted(world, settings, Path(folder), watch=watch)
-    seconds = bench.cost(bench.now() - begun - paused)
+        backend = fitted(world, settings, Path(folder), watch=curve)
+    seconds, best = curve.seconds, max((quality for _, quality in curve.points), default=0.0)
     test = world.split(settings["data.min_events"]).test
     quality = metrics.summary(evaluate(backend.score, test, len(world.catalogue)).ranks)["NDCG@10"]
-    bench.say(f"{data}, {name}, seed {seed}: valid {best[0]:.4f}, test {quality:.4f}, {seconds:.0f} s")
-    return Trained(best[0], quality, seconds)
+    bench.say(f"{data}, {name}, seed {seed}: valid {best:.4f}, test {quality:.4f}, {seconds:.0f} s")
+    return Trained(best, quality, seconds)
 
 
 def report(bench: harness.Bench, name: str, base: list[Trained], ours: list[Trained]) -> None:

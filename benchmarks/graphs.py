@@ -11,7 +11,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from pathlib import Path
 import neo4j
 import numpy as np
 
-from benchmarks.harness import CHECKOUT, DATA, Bench, Spent
+from benchmarks.harness import CHECKOUT, DATA, Bench
 from kptoolkit.config import load_config
 from kptoolkit.graph import Graph
 from kptoolkit.graph.embedded import EmbeddedServer
@@ -64,11 +63,6 @@ SIZES = {
     "111 K": Size("111 K", 111_000, 38_000, "music"),
     "2.7 M": Size("2.7 M", 2_700_000, 1_000_000),
 }
-
-
-def clocks() -> Spent:
-    """CPU seconds of this process, and wall seconds."""
-    return Spent(time.process_time(), time.perf_counter())
 
 
 def write_triples(path: Path, size: Size, seed: int) -> None:

@@ -88,6 +88,11 @@ class Spent:
         return Spent(self.cpu - other.cpu, self.wall - other.wall)
 
 
+def clocks() -> Spent:
+    """CPU seconds of this process, and wall seconds."""
+    return Spent(time.process_time(), time.perf_counter())
+
+
 @dataclass
 class Bench:
     """One run of a benchmark: its options, and what it has found.
@@ -125,7 +130,7 @@ class Bench:
             import torch
 
             torch.cuda.synchronize()
-        return Spent(time.process_time(), time.perf_counter())
+        return clocks()
 
     def cost(self, spent: Spent) -> float:
         """The seconds that count on this device."""
@@ -175,14 +180,14 @@ def run(made: argparse.ArgumentParser, measure: Callable[[Bench], None], words: 
         SystemExit: With the exit code of the error, which is told in one line.
     """
     bench = Bench(made.parse_args(words))
-    begun = Spent(time.process_time(), time.perf_counter())
+    begun = clocks()
     try:
         _prepare(bench.device)
         measure(bench)
     except KptoolError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
-    total = Spent(time.process_time(), time.perf_counter()) - begun
+    total = clocks() - begun
     print(table(bench.rows))
     for name, value in bench.notes.items():
         if isinstance(value, str):

@@ -1,8 +1,8 @@
 """Loading a knowledge graph: against rows one at a time, and against the plain driver sending the same batches.
 
 Seconds are wall seconds, because most of the work is the database's; the manifest has the CPU seconds of the client
-beside them. The client's memory is the peak of a process that
-does nothing but load; an embedded server's stands beside it.
+beside them. The client's memory is the peak of a process that does nothing but load; an embedded server's stands beside
+it.
 
     python -m benchmarks.ingest --quick
     python -m benchmarks.ingest --sizes "111 K" "2.7 M" --stores embedded
@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import harness
-from benchmarks.graphs import SIZES, STORES, Database, Databases, clocks
+from benchmarks.graphs import SIZES, STORES, Database, Databases
 from benchmarks.load_client import peak_of
 from kptoolkit.errors import GraphError
 from kptoolkit.graph import open_source
@@ -103,9 +103,9 @@ def driver_seconds(database: Database, found: Survey) -> harness.Spent:
             ("create_relationships", triples(found)),
         ):
             for batch in rows:
-                begun = clocks()
+                begun = harness.clocks()
                 session.execute_write(_sent, queries[stage].text, batch)
-                spent += clocks() - begun
+                spent += harness.clocks() - begun
     return spent
 
 
@@ -158,10 +158,10 @@ def row_seconds(database: Database, rows: Sequence[dict[str, Any]]) -> harness.S
     """Seconds to write rows one at a time, after they were taken out of the loaded graph."""
     with database.driver() as driver, driver.session(database=database.database) as session:
         session.run(DELETE_ROWS, rows=list(rows)).consume()
-        begun = clocks()
+        begun = harness.clocks()
         for row in rows:
             session.run(ROW_AT_A_TIME, row).consume()
-        return clocks() - begun
+        return harness.clocks() - begun
 
 
 def in_process(database: Database, paths: Sequence[str]) -> dict[str, Any]:

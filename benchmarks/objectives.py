@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import harness
-from benchmarks.worlds import Enough, World, fitted, real
+from benchmarks.worlds import Curve, Enough, World, fitted, real
 
 DATA = ("movies", "books")
 SECONDS, SECONDS_QUICK = 240.0, 40.0
@@ -56,20 +56,18 @@ def curve(
     """``(training seconds, validation NDCG@10)`` of every evaluation until ``limit`` seconds are over."""
     every = EVERY[data, objective] if not bench.quick else max(1, EVERY[data, objective] // 4)
     settings = SETTINGS[objective] | {"training.seed": seed, "tree.seed": seed, "training.eval_every": every}
-    begun, paused = bench.now(), harness.Spent(0, 0)
-    found: list[tuple[float, float]] = []
+    found = Curve(bench)
 
     def watch(quality: float, ranking: harness.Spent) -> None:
-        nonlocal paused
-        paused += ranking
-        found.append((bench.cost(bench.now() - begun - paused), quality))
-        bench.say(f"{data}, {objective}, seed {seed}: {quality:.4f} after {found[-1][0]:.0f} s")
-        if found[-1][0] >= limit:
+        found(quality, ranking)
+        seconds = found.points[-1][0]
+        bench.say(f"{data}, {objective}, seed {seed}: {quality:.4f} after {seconds:.0f} s")
+        if seconds >= limit:
             raise Enough
 
     with tempfile.TemporaryDirectory() as folder:
         fitted(world, settings, Path(folder), watch=watch)
-    return found
+    return found.points
 
 
 def best_within(found: list[tuple[float, float]], seconds: float) -> float:

@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks import harness
 from benchmarks.settings import sequence_settings
-from benchmarks.worlds import World, fitted, real
+from benchmarks.worlds import Curve, World, fitted, real
 from kptoolkit import metrics
 from kptoolkit.data.splits import Cases, Split
 from kptoolkit.errors import TrainingError
@@ -153,21 +153,18 @@ def sequence(bench: harness.Bench, name: str, world: World, seed: int) -> Learne
     """kptoolkit's `sequence`, ranked on validation every epoch with the clock stopped."""
     settings = sequence_settings(name, seed)
     settings |= {"training.epochs": 12 if bench.quick else 80, "training.eval_every": 1, "training.patience": 12}
-    begun, paused = bench.now(), harness.Spent(0, 0)
-    curve: list[tuple[float, float]] = []
+    curve = Curve(bench)
 
     def watch(quality: float, ranking: harness.Spent) -> None:
-        nonlocal paused
-        paused += ranking
-        curve.append((bench.cost(bench.now() - begun - paused), quality))
-        bench.say(f"{name}, sequence, epoch {len(curve)}: NDCG@10 {quality:.4f}, {curve[-1][0]:.1f} s")
+        curve(quality, ranking)
+        bench.say(f"{name}, sequence, epoch {len(curve.points)}: NDCG@10 {quality:.4f}, {curve.points[-1][0]:.1f} s")
 
     with tempfile.TemporaryDirectory() as folder:
         backend = fitted(world, settings, Path(folder), watch=watch)
-    seconds, best = max(curve, key=lambda row: row[1])
+    seconds, best = max(curve.points, key=lambda row: row[1])
     split = world.split(MIN_EVENTS)
     test = metrics.summary(evaluate(backend.score, split.test, len(world.catalogue)).ranks)["NDCG@10"]
-    return Learned(best, seconds, test, curve)
+    return Learned(best, seconds, test, curve.points)
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ The neighbourhoods are the arrays a graph store would give: every row of every e
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import Spent, data_folder
+from benchmarks.harness import Bench, Spent, clocks, data_folder
 from kptoolkit import metrics
 from kptoolkit.config import Config, load_config, validate
 from kptoolkit.data.catalogue import Catalogue, find_items
@@ -74,10 +73,10 @@ class World:
         cases = split.valid
 
         def validate_with(score: Callable[[Cases], NDArray[np.float32]]) -> dict[str, float]:
-            begun = Spent(time.process_time(), time.perf_counter())
+            begun = clocks()
             found = metrics.summary(evaluate(score, cases, len(self.catalogue)).ranks)
             if watch is not None:
-                watch(found["NDCG@10"], Spent(time.process_time(), time.perf_counter()) - begun)
+                watch(found["NDCG@10"], clocks() - begun)
             return found
 
         return FitTask(
@@ -131,6 +130,33 @@ class Stopwatch:
         """Seconds of every counted step."""
         marks = self.marks[self.skip - 1 :] if self.skip else self.marks
         return [after - before for before, after in pairwise(marks)]
+
+
+class Curve:
+    """Notes the validation NDCG@10 of a training and the seconds trained until then; the ``watch`` of :func:`fitted`.
+
+    The clock runs from now on, and stands while validation is ranked.
+
+    Args:
+        bench: Whose clock it is.
+
+    Attributes:
+        points: ``(training seconds, NDCG@10)`` of every evaluation.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self.points: list[tuple[float, float]] = []
+        self._bench, self._begun, self._paused = bench, bench.now(), Spent(0, 0)
+
+    def __call__(self, quality: float, ranking: Spent) -> None:
+        """Note an evaluation that took ``ranking``."""
+        self._paused += ranking
+        self.points.append((self.seconds, quality))
+
+    @property
+    def seconds(self) -> float:
+        """Training seconds so far."""
+        return self._bench.cost(self._bench.now() - self._begun - self._paused)
 
 
 def fitted(

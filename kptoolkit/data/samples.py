@@ -198,14 +198,19 @@ class PromptAssembler:
         latest = _last_occurrence(owner, items)
         start = self.trees.indptr[items]  # (H,) rows of the history's items in the trees
         sizes = np.where(latest, self.trees.indptr[items + 1] - start, 0)
-        taken = self._taken(start, sizes, counts, self.max_tokens - used)
+        taken = self._taken(start, sizes, owner, counts, self.max_tokens - used)
         slot, index = np.repeat(np.arange(len(items)), taken), within(taken)
         row = start[slot] + index
         left_out = int(sizes.sum() - taken.sum())
         return _number_nodes(slot, index, row, self.trees.prompt[row], self.trees, owner, position, counts, left_out)
 
     def _taken(
-        self, start: NDArray[np.int64], sizes: NDArray[np.int64], counts: NDArray[np.int64], room: NDArray[np.int64]
+        self,
+        start: NDArray[np.int64],
+        sizes: NDArray[np.int64],
+        owner: NDArray[np.int64],
+        counts: NDArray[np.int64],
+        room: NDArray[np.int64],
     ) -> NDArray[np.int64]:
         """How many of its first triplets each history item keeps, ``(H,)``.
 
@@ -215,15 +220,16 @@ class PromptAssembler:
         Args:
             start: ``(H,)`` each item's first row in the trees.
             sizes: ``(H,)`` its triplets.
+            owner: ``(H,)`` its sample.
             counts: ``(B,)`` history items of each sample.
             room: ``(B,)`` tokens that triplets may take.
         """
-        owner, first = np.repeat(np.arange(len(counts)), counts), np.cumsum(counts) - counts
+        ends = np.cumsum(counts)
 
         def spent(rounds: NDArray[np.int64]) -> NDArray[np.int64]:
             """Tokens of each sample's triplets after so many whole rounds, ``(B,)``."""
             taken = np.minimum(sizes, rounds[owner])
-            total: NDArray[np.int64] = np.add.reduceat(self._before[start + taken] - self._before[start], first)
+            total: NDArray[np.int64] = np.add.reduceat(self._before[start + taken] - self._before[start], ends - counts)
             return total
 
         low, high = np.zeros_like(counts), np.full_like(counts, int(sizes.max(initial=0)))
@@ -233,10 +239,10 @@ class PromptAssembler:
             low, high = np.where(fits, middle, low), np.where(fits, high, middle - 1)
         whole = np.minimum(sizes, low[owner])
         more = sizes > whole
-        costs = np.where(more, self._before[start + whole + more] - self._before[start + whole], 0)
+        costs = self._before[start + whole + more] - self._before[start + whole]
         upto = np.cumsum(costs)
-        later = np.add.reduceat(costs, first)[owner] - (upto - (upto - costs)[first][owner]) + costs
-        result: NDArray[np.int64] = whole + (more & (spent(low)[owner] + later <= room[owner]))
+        from_here = upto[ends - 1][owner] - upto + costs  # of this item and the later ones, which go before it
+        result: NDArray[np.int64] = whole + (more & (spent(low)[owner] + from_here <= room[owner]))
         return result
 
     def _place_mpp(

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from servers.neo4j_server import Installation, Neo4jServer
+from servers.neo4j_server import Installation, Neo4jServer, login_of
 from worlds.command import kptool, line
 
 from kptoolkit.config import GraphConfig
@@ -91,7 +91,7 @@ def test_a_server_killed_in_mid_load_and_killed_or_silent_while_read(
     """Started again, the same command gives every triple once, and the same question the whole answer."""
     path, cache, server = tmp_path / "x.kg", tmp_path / "cache", installation.server
     path.write_text("\n".join(["head\trelation\ttail", *TRIPLES]))
-    environment = {f"NEO4J_{key.upper()}": getattr(server, key) for key in ("uri", "username", "password", "database")}
+    environment = login_of(server)
     with installation.running():
         words = ["load-kg", str(path), "--set", "graph.batch_size=8"]  # 1,125 batches of triples
         said = killed_while_loading(installation, line(*words), environment)

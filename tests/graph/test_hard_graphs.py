@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers.neo4j_server import Neo4jServer
+from servers.neo4j_server import Neo4jServer, login_of
 from typer.testing import CliRunner
 
 from kptoolkit.cli.app import app
@@ -60,7 +60,7 @@ def access(loaded: Loaded, request: pytest.FixtureRequest) -> dict[str, str]:
     """The variables by which a command reaches the graph that is open here."""
     store = loaded[0].store
     at = store._server if isinstance(store, EmbeddedStore) else request.getfixturevalue("neo4j_server")
-    return {f"NEO4J_{key.upper()}": getattr(at, key) for key in ("uri", "username", "password", "database")}
+    return login_of(at)
 
 
 @pytest.mark.embedded

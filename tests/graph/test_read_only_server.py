@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers.neo4j_server import Installation
+from servers.neo4j_server import Installation, login_of
 from worlds.command import kptool, refused, sets
 
 CREATE = Path(__file__).resolve().parents[2] / "examples" / "movies_graph" / "create.py"
@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.graph, pytest.mark.slow]
 def access(installation: Installation) -> Iterator[dict[str, str]]:
     """The movies example in a server that was started again with its database open for reading alone."""
     server = installation.server
-    login = {f"NEO4J_{key.upper()}": getattr(server, key) for key in ("uri", "username", "password", "database")}
+    login = login_of(server)
     with installation.running():
         subprocess.run([sys.executable, CREATE], env=os.environ | login, check=True, stdout=subprocess.DEVNULL)
     installation.configure("server.databases.read_only", server.database)

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import neo4j
@@ -82,6 +83,11 @@ class Neo4jServer:
                 session.run(f"DROP CONSTRAINT `{name}` IF EXISTS").consume()
             for name in [row["name"] for row in session.run("SHOW INDEXES YIELD name, type WHERE type <> 'LOOKUP'")]:
                 session.run(f"DROP INDEX `{name}` IF EXISTS").consume()
+
+
+def login_of(server: Any) -> dict[str, str]:
+    """The variables by which a command reaches a server: a :class:`Neo4jServer`, or the embedded graph's."""
+    return {f"NEO4J_{key.upper()}": getattr(server, key) for key in ("uri", "username", "password", "database")}
 
 
 @contextmanager
