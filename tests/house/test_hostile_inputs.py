@@ -234,7 +234,7 @@ def test_names_and_relation_ids_in_a_graph(
 
     triples = sorted({(clean(text(draw)), clean(text(draw)), f"{n} {clean(text(draw))}") for n in range(TRIPLES)})
     entities = {end for head, _, tail in triples for end in (head, tail)}
-    names = {entity: f"{entity} {clean(text(draw))}" for entity in entities}
+    names = {entity: f"{entity} {clean(text(draw))}" for entity in sorted(entities)}
     items = {f"i{n}": entity for n, entity in enumerate(draw.sample(sorted(entities), 60))}
     uri, login = "embedded:kg", dict[str, str]()
     if kind == "neo4j":
@@ -264,4 +264,5 @@ def test_names_and_relation_ids_in_a_graph(
         name = clean_name(names[option.removeprefix("--item=")])
         told = item["name"].removesuffix("…")
         assert name.startswith(told), "a name stands in a prompt as it is"
-        assert any(told in sentence for sentences in item["hops"].values() for sentence in sentences)
+        start = told[:500]  # a triplet prompt may keep less of a long name than the item's own words
+        assert any(start in sentence for sentences in item["hops"].values() for sentence in sentences)
