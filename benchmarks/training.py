@@ -71,10 +71,9 @@ def compare_cloze(bench: harness.Bench, world: World, shape: Shape, steps: int, 
     rate = shape.batch / median(step_costs(bench, world, settings, f"cloze {shape.name}", steps))
     unit = f"positions a {bench.second}"
     bench.add(f"cloze, {shape.name}, same prompts", unit, base, rate, CLOZE_GOAL)
-    if shape is TINY:
-        phrases = settings | {"model.tokens": "phrase", "tree.max_tokens": PHRASE_TOKENS}
-        rate = shape.batch / median(step_costs(bench, world, phrases, f"cloze {shape.name}, phrases", steps))
-        bench.add(f"cloze, {shape.name}, same triplets as phrases", unit, base, rate)
+    phrases = settings | {"model.tokens": "phrase", "tree.max_tokens": PHRASE_TOKENS}
+    rate = shape.batch / median(step_costs(bench, world, phrases, f"cloze {shape.name}, phrases", steps))
+    bench.add(f"cloze, {shape.name}, same triplets as phrases", unit, base, rate)
 
 
 def compare_sequence(bench: harness.Bench, world: World, base: float) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, QueryFileError, shorten
 from kptoolkit.graph.arrays import json_hash
-from kptoolkit.graph.batches import Meter, chunks
+from kptoolkit.graph.batches import Meter, ahead, chunks, uncollected
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.graph.queries import QuerySet
+from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.rows import RowColumns
-from kptoolkit.graph.store import GraphStore
+from kptoolkit.graph.store import GraphStore, Records
 from kptoolkit.progress import ProgressCallback
 
 
@@ -33,6 +35,7 @@ def cached(folder: Path, key: str, hops: int) -> Neighbourhoods | None:
     return kept.limited(hops) if kept.fingerprint == key and kept.hops >= hops else None
 
 
+@uncollected()
 def fetch(
     store: GraphStore,
     queries: QuerySet,
@@ -68,9 +71,9 @@ def fetch(
         seen.update(asking)
         meter = Meter(f"fetch hop {hop}", len(asking), "entities", progress)
         reached: list[NDArray[np.int32]] = []
-        for chunk in chunks(asking, frontier):
-            guard = None if hop == 1 else max_degree
-            found = queries["neighbours"].read(store, frontier=chunk, max_degree=guard, cap=cap)
+        guard = None if hop == 1 else max_degree
+        ask = partial(_ask, store, queries["neighbours"], "frontier", max_degree=guard, cap=cap)
+        for chunk, found in ahead(ask, chunks(asking, frontier)):
             ends, more = rows.add(*(found.column(name) for name in ("id", "relation", "other", "forward")), cap=cap)
             dropped |= more
             reached.append(ends)
@@ -88,14 +91,18 @@ def fetch(
     return Neighbourhoods.of_columns(roots, nodes, rows, hops=hops, dropped=dropped, fingerprint=key)
 
 
+def _ask(store: GraphStore, query: Query, name: str, chunk: Sequence[str], **parameters: Any) -> Records:
+    return query.read(store, **{name: chunk}, **parameters)
+
+
 def _nodes(
     store: GraphStore, queries: QuerySet, ids: Sequence[str], frontier: int, progress: ProgressCallback
 ) -> dict[str, tuple[str, int]]:
     """Name and degree of the entities among ``ids`` that the graph has."""
     meter = Meter("fetch names", len(ids), "entities", progress)
     nodes = {}
-    for chunk in chunks(ids, frontier):
-        found = queries["entities_by_id"].read(store, ids=chunk)
+    ask = partial(_ask, store, queries["entities_by_id"], "ids")
+    for chunk, found in ahead(ask, chunks(ids, frontier)):
         columns = (found.column(name) for name in ("id", "name", "degree"))
         nodes.update(
             {node: (name, -1 if degree is None else degree) for node, name, degree in zip(*columns, strict=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
@@ -47,15 +48,20 @@ class Records:
         Raises:
             ValueError: The lists of a row differ in length.
         """
+        cells = list(zip(*self.rows, strict=True)) or [()] * len(self.columns)
         long = [name in names for name in self.columns]
-        columns: list[list[Any]] = [[] for _ in self.columns]
-        for row in self.rows:
-            sizes = {len(cell) for cell, spread in zip(row, long, strict=True) if spread and isinstance(cell, list)}
-            if len(sizes) > 1:
-                raise ValueError("the lists of a row differ in length")
-            size = sizes.pop() if sizes else 1
-            for column, cell, spread in zip(columns, row, long, strict=True):
-                column += cell if spread and isinstance(cell, list) else [cell] * size
+        rows = zip(*itertools.compress(cells, long), strict=True)
+        lengths = [{len(cell) for cell in row if isinstance(cell, list)} for row in rows]
+        if any(len(found) > 1 for found in lengths):
+            raise ValueError("the lists of a row differ in length")
+        sizes = [next(iter(found), 1) for found in lengths]
+        columns = (
+            itertools.chain.from_iterable(
+                cell if spread and isinstance(cell, list) else itertools.repeat(cell, size)
+                for cell, size in zip(column, sizes, strict=True)
+            )
+            for column, spread in zip(cells, long, strict=True)
+        )
         return Records(self.columns, list(map(list, zip(*columns, strict=True))))
 
     def dicts(self) -> list[dict[str, Any]]:
@@ -113,7 +119,7 @@ class GraphStore(Protocol):
         ...
 
     def read(self, query: str, parameters: Mapping[str, Any]) -> Records:
-        """Run one reading statement in a transaction of its own.
+        """Run one reading statement in a transaction of its own; several threads may call it at once.
 
         Raises:
             GraphError: The database refused it or cannot be reached.

@@ -17,6 +17,7 @@ Stores that pass give equal rows for equal graphs: :func:`fingerprint_of_rows` s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pytest
@@ -180,6 +181,12 @@ class GraphStoreSuite:
             "UNWIND range(0, size($values) - 1) AS i RETURN i, $values[i] AS value", {"values": values}
         )
         assert [value for _, value in sorted(found.rows, key=lambda row: row[0])] == values
+
+    def test_several_threads_read_at_once(self, graph: Graph) -> None:
+        """Each gets its own answer."""
+        with ThreadPoolExecutor(4) as threads:
+            found = threads.map(lambda n: graph.store.read("RETURN $n AS n", {"n": n}).column("n"), range(40))
+            assert list(found) == [[n] for n in range(40)]
 
     def test_an_empty_graph(self, graph: Graph) -> None:
         """Everything can be asked of a graph without nodes."""
