@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.data.prompt_pool import PromptPool, Sentences
 from kptoolkit.graph.arrays import read_arrays
+from kptoolkit.graph.batches import uncollected
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
@@ -38,6 +39,7 @@ class Words:
     wording: Wording
     epoch: int
 
+    @uncollected()
     def __call__(self, part: Part) -> Answer:
         """The prompts of some rows."""
         found = Sentences.of([prompt.segments for prompt in self.wording.prompts(part, self.epoch)])
@@ -60,6 +62,7 @@ class Tokens:
     pool: PromptPool
     tokenizer: Tokenizer
 
+    @uncollected()
     def __call__(self, part: Part) -> Answer:
         """The tokens of prompts with consecutive numbers."""
         prompts = self.pool[int(part[0]) : int(part[-1]) + 1]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -182,12 +184,15 @@ class SubwordTokenizer:
         text = "".join(segment.text for segment in segments).strip()
         for token in self._special:
             text = text.replace(token, f"{token[0]} {token[1:]}")
-        out = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        ids = np.array(out["input_ids"], dtype=np.int32)
-        begins = np.array([start for start, _ in _offsets(out)], dtype=np.int64)
+        backend = self.tokenizer.backend_tokenizer  # without what the wrapper looks up and converts at each call
+        backend.no_truncation()
+        backend.no_padding()
+        out = backend.encode(text, add_special_tokens=False)
         ends = [word.end() for word in _WORD.finditer(text)]
-        word = np.searchsorted(ends, begins, side="right")  # a token of the space before a word belongs to the word
-        return Encoded(ids, np.diff(word, prepend=-1) > 0)
+        # A token of the space before a word belongs to the word.
+        word = [-1, *(bisect_right(ends, start) for start, _ in out.offsets)]
+        starts = [own != before for before, own in pairwise(word)]
+        return Encoded(np.array(out.ids, dtype=np.int32), np.array(starts, dtype=np.bool_))
 
     @property
     def fingerprint(self) -> str:
@@ -217,8 +222,3 @@ def load_tokenizer(folder: Path) -> PhraseTokenizer | SubwordTokenizer:
         return PhraseTokenizer.load(folder) if (folder / _FILE).is_file() else SubwordTokenizer.load(folder)
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{folder} holds no tokenizer that can be read: {error}") from error
-
-
-def _offsets(out: Any) -> list[tuple[int, int]]:
-    offsets: list[tuple[int, int]] = out["offset_mapping"]
-    return offsets

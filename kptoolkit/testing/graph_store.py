@@ -29,52 +29,14 @@ from kptoolkit.graph.graph import Graph
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.readers import MemorySource
 from kptoolkit.graph.store import GraphStore, GraphTransaction, Records, StatementError, WriteCounters
+from kptoolkit.testing.interrupted_store import Interrupted as Interrupted
+from kptoolkit.testing.interrupted_store import InterruptedStore as InterruptedStore
 from kptoolkit.testing.small_world import HUB_SIZE as HUB_SIZE
 from kptoolkit.testing.small_world import ODD_RELATIONS as ODD_RELATIONS
 from kptoolkit.testing.small_world import small_world as small_world
 
 T = TypeVar("T")
 MakeGraph = Callable[[], Graph]
-
-
-class Interrupted(Exception):
-    """Stands for Ctrl-C or a lost connection in the middle of a load."""
-
-
-class InterruptedStore:
-    """A store that fails once a number of writes have gone through.
-
-    Args:
-        store: The store behind.
-        writes: Writing statements to let through.
-    """
-
-    def __init__(self, store: GraphStore, writes: int) -> None:
-        self._store, self._left = store, writes
-        self.dialect, self.uri = store.dialect, store.uri
-
-    def read(self, query: str, parameters: Mapping[str, Any]) -> Records:
-        """As the store behind."""
-        return self._store.read(query, parameters)
-
-    def write(self, query: str, parameters: Mapping[str, Any]) -> WriteCounters:
-        """As the store behind, until it fails."""
-        self._count()
-        return self._store.write(query, parameters)
-
-    def transact(self, work: Callable[[GraphTransaction], T]) -> T:
-        """As the store behind, until it fails."""
-        self._count()
-        return self._store.transact(work)
-
-    def close(self) -> None:
-        """As the store behind."""
-        self._store.close()
-
-    def _count(self) -> None:
-        if self._left == 0:
-            raise Interrupted
-        self._left -= 1
 
 
 def fingerprint_of_rows(neighbourhoods: Neighbourhoods) -> str:
