@@ -65,6 +65,11 @@ def ahead(work: Callable[[T], R], parts: Iterable[T], threads: int = 2) -> Gener
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _taken(begun: deque[tuple[T, Future[R]]]) -> tuple[T, R]:
+    part, answer = begun.popleft()
+    return part, answer.result()
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Without the search for cycles of objects, which among millions of rows costs more than it frees."""
@@ -75,8 +80,3 @@ def uncollected() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _taken(begun: deque[tuple[T, Future[R]]]) -> tuple[T, R]:
-    part, answer = begun.popleft()
-    return part, answer.result()

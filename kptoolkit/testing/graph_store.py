@@ -29,8 +29,7 @@ from kptoolkit.graph.graph import Graph
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.readers import MemorySource
 from kptoolkit.graph.store import GraphStore, GraphTransaction, Records, StatementError, WriteCounters
-from kptoolkit.testing.interrupted_store import Interrupted as Interrupted
-from kptoolkit.testing.interrupted_store import InterruptedStore as InterruptedStore
+from kptoolkit.testing.interrupted_store import Interrupted, InterruptedStore
 from kptoolkit.testing.small_world import HUB_SIZE as HUB_SIZE
 from kptoolkit.testing.small_world import ODD_RELATIONS as ODD_RELATIONS
 from kptoolkit.testing.small_world import small_world as small_world
