@@ -19,14 +19,14 @@ import numpy as np
 from benchmarks import harness
 from benchmarks.worlds import Size, World, synthetic
 from kptoolkit.config import GraphConfig, load_config
-from kptoolkit.data.knowledge import CompiledKnowledge, KnowledgeSource, TokenPool, encode_prompts
-from kptoolkit.data.samples import PromptAssembler
 from kptoolkit.data.splits import Histories
 from kptoolkit.graph import Graph, MemorySource
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.models.building import build_tokenizer
-from kptoolkit.models.t5_options import T5Options
-from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.knowledge.compiled import CompiledKnowledge, KnowledgeSource, TokenPool, encode_prompts
+from kptoolkit.knowledge.prompt_batches import PromptAssembler
+from kptoolkit.models.t5.building import build_tokenizer
+from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import MppTemplate
 
 TIMES = (1, 3, 10)

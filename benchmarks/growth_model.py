@@ -25,7 +25,7 @@ from benchmarks.load_client import peak_of
 from benchmarks.settings import sequence_settings
 from benchmarks.worlds import Size, Stopwatch, fitted, synthetic
 from kptoolkit.errors import TrainingError
-from kptoolkit.run import top_k
+from kptoolkit.runs.run import top_k
 
 QUICK = {"items": (1000, 4000, 16000), "history": (10, 50, 200), "triples": (0, 20, 80)}
 FULL = {

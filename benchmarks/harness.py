@@ -194,7 +194,7 @@ def run(made: argparse.ArgumentParser, measure: Callable[[Bench], None], words: 
             print(f"- {name}: {value}")
     print(f"- {total.cpu:.0f} CPU s, {total.wall:.0f} s in all")
     if bench.options.json is not None:
-        from kptoolkit.evaluation.manifest import write_json
+        from kptoolkit.runs.manifest import write_json
 
         write_json(
             bench.options.json, {"rows": [asdict(row) for row in bench.rows], "manifest": manifest(bench, total)}
@@ -258,7 +258,7 @@ def manifest(bench: Bench, total: Spent) -> dict[str, Any]:
     """Where, with what and how the figures came about."""
     import torch
 
-    from kptoolkit.evaluation.manifest import machine, package_versions
+    from kptoolkit.runs.manifest import machine, package_versions
 
     options = {key: str(value) if isinstance(value, Path) else value for key, value in vars(bench.options).items()}
     return {

@@ -24,7 +24,7 @@ from benchmarks.settings import sequence_settings
 from benchmarks.worlds import Stopwatch, World, fitted, real
 from kptoolkit.data.splits import Cases
 from kptoolkit.models import Backend
-from kptoolkit.run import top_k
+from kptoolkit.runs.run import top_k
 
 K = 20
 UNTRAINED_TOKENS = 8  # an untrained model never ends a string; a title is three tokens on average, with its marks six

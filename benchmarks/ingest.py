@@ -23,9 +23,9 @@ from benchmarks.graphs import SIZES, STORES, Database, Databases
 from benchmarks.load_client import peak_of
 from kptoolkit.errors import GraphError
 from kptoolkit.graph import open_source
-from kptoolkit.graph.batches import chunks
-from kptoolkit.graph.survey import Survey, survey
-from kptoolkit.graph.written import entity_row, item_row
+from kptoolkit.graph.loading.node_rows import entity_row, item_row
+from kptoolkit.graph.loading.survey import Survey, survey
+from kptoolkit.storage.batches import chunks
 
 BATCH = 5000
 MEMORY_GOAL = "<= 1000"

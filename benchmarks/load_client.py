@@ -19,7 +19,7 @@ from typing import Any
 from kptoolkit.config import load_config
 from kptoolkit.graph import Graph, open_source
 from kptoolkit.graph.embedded import EmbeddedStore
-from kptoolkit.graph.survey import survey
+from kptoolkit.graph.loading.survey import survey
 
 
 def measured(uri: str, paths: list[str], batch_size: int | None = None) -> dict[str, Any]:

@@ -23,9 +23,9 @@ from benchmarks.worlds import World, real
 from kptoolkit.config import validate
 from kptoolkit.data.buckets import bucketed
 from kptoolkit.models import FitTask
-from kptoolkit.models.cloze import Cloze
-from kptoolkit.models.mask import visible
-from kptoolkit.models.t5_options import T5Options
+from kptoolkit.models.t5.kp4sr.cloze import Cloze
+from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.tree_mask import visible
 
 BATCH = 64
 GOAL, WITH_MATRIX_GOAL = ">= 120", ">= 20"
@@ -84,7 +84,7 @@ class Epoch:
     """Makes all batches of an epoch, one random window a user."""
 
     def __init__(self, task: FitTask) -> None:
-        from kptoolkit.models.cloze import _Feed
+        from kptoolkit.models.t5.kp4sr.cloze import _Feed
 
         self.feed = _Feed(state(task), task)
         self.size, self.number = len(self.feed.windows), 0

@@ -16,7 +16,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_serializer
 from pydantic.fields import FieldInfo
 
-from kptoolkit.errors import ConfigError, nearest, shorten
+from kptoolkit.errors import ConfigError, shorten
+from kptoolkit.names import LIKELY, nearest
 
 DEFAULT_FILE = Path("kptool.toml")
 GRAPH_DATA = Path("graph:")
@@ -270,7 +271,7 @@ def validate(model: type[OptionsT], values: Mapping[str, Any], where: str = "") 
     dotted = ".".join(([where] if where else []) + path)
     if first["type"] == "extra_forbidden":
         known = _keys(model, path[:-1])
-        close = nearest(path[-1], known)
+        close = nearest(path[-1], known, min_score=LIKELY)
         hint = f"did you mean {close[0]}? " if close else ""
         raise ConfigError(f"unknown setting {shorten(dotted)}: {hint}known: {', '.join(known)}")
     given = "" if _SECRET.intersection(path) else f" (given: {shorten(repr(first['input']))})"

@@ -26,8 +26,7 @@ line ends with: 2 for what the user gave, 1 for what failed while running.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -170,8 +169,3 @@ def shorten(text: str, limit: int = 80) -> str:
     """``text`` on one line with control characters removed, at most ``limit`` characters, for use in messages."""
     line = "".join(c if c.isprintable() else " " for c in text)
     return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The ``count`` entries of ``known`` most like ``name``, best first."""
-    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.4)

@@ -1,31 +1,47 @@
-"""Names as they are looked up, and the nearest ones to one that does not exist."""
+"""Names as they are looked up, and the known names nearest to one that does not exist."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from rapidfuzz import fuzz, process
+from collections.abc import Iterable
 
 #: Neo4j refuses to index longer texts (8,167 bytes in version 5); no character takes more than 4.
 INDEXED_BYTES = 8000
 INDEXED_LETTERS = 1000
+#: Least similarity of a name that was probably meant.
+LIKELY = 60.0
 
 
 def lowered(name: str) -> str:
-    """A name as it is indexed: without case, and no longer than an index takes."""
+    """Return a name as it is indexed: case-folded, and no longer than an index takes."""
     return name.casefold()[:INDEXED_LETTERS]
 
 
 def too_long_for_an_index(text: str) -> int:
-    """Bytes of a text that no index takes; 0 for any other."""
+    """Return the bytes of a text that no index takes, and 0 for any other."""
     if len(text) <= INDEXED_BYTES // 4:
         return 0
     size = len(text.encode())
     return size if size > INDEXED_BYTES else 0
 
 
-def nearest_names(name: str, known: Sequence[str], count: int = 3) -> list[str]:
-    """The ``count`` distinct names most like ``name``, best first, compared without case."""
-    folded = {lowered(text): text for text in known if text}
-    found = process.extract(lowered(name), list(folded), scorer=fuzz.WRatio, limit=count)
+def nearest(name: str, known: Iterable[str], count: int = 3, *, min_score: float = 0.0) -> list[str]:
+    """Return the ``count`` known names most similar to ``name``, best first, compared without case.
+
+    Names that differ in case only count once. Fast on hundreds of thousands of names.
+
+    Args:
+        name: The name that was not found.
+        known: The names that exist; empty ones are ignored.
+        count: Most names to return.
+        min_score: Least similarity, from 0 to 100 (rapidfuzz's ``WRatio``).
+    """
+    from rapidfuzz import fuzz, process
+
+    folded: dict[str, str] = {}
+    for text in known:
+        if text:
+            folded.setdefault(lowered(text), text)
+    # WRatio finds parts too: "toy" in "toy story". A much shorter name is a part of nearly everything.
+    long_enough = [text for text in folded if 2 * len(text) >= len(name)] or list(folded)
+    found = process.extract(lowered(name), long_enough, scorer=fuzz.WRatio, limit=count, score_cutoff=min_score)
     return [folded[text] for text, _, _ in found]

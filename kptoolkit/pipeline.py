@@ -12,29 +12,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit import metrics
+from kptoolkit import distributed, metrics
 from kptoolkit.config import Config, difference, load_config, to_toml, validate
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.interactions import notice_of
-from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource
-from kptoolkit.data.prepare import Prepared, data_dir, fetch_knowledge, prepare
 from kptoolkit.data.splits import Cases
-from kptoolkit.errors import RunError, UnknownNameError, nearest
+from kptoolkit.errors import RunError, UnknownNameError
 from kptoolkit.evaluation.baselines import ItemKNN, Popularity
 from kptoolkit.evaluation.controls import CONTROLS, unchanged
-from kptoolkit.evaluation.manifest import MANIFEST, Manifest, write_json
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.evaluation.ranking import evaluate as rank_cases
-from kptoolkit.evaluation.reasons import explaining
 from kptoolkit.evaluation.significance import compare
 from kptoolkit.evaluation.table import Evaluation, Row
-from kptoolkit.explanations import with_faithfulness
+from kptoolkit.explain.explanations import with_faithfulness
+from kptoolkit.explain.triplet_reasons import explaining
 from kptoolkit.graph import Graph
-from kptoolkit.models import Backend, FitResult, FitTask, backend_class, processes
-from kptoolkit.models.writing import writing
+from kptoolkit.knowledge.compiled import ItemTrees, KnowledgeSource
+from kptoolkit.knowledge.prepare import Prepared, data_dir, fetch_knowledge, prepare
+from kptoolkit.models import Backend, FitResult, FitTask, backend_class
+from kptoolkit.names import nearest
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.prompts import TemplatePack
-from kptoolkit.run import (
+from kptoolkit.runs.manifest import MANIFEST, Manifest, write_json
+from kptoolkit.runs.run import (
     BACKEND,
     CATALOGUE,
     CONFIG,
@@ -48,6 +48,7 @@ from kptoolkit.run import (
     seal,
     write_per_user,
 )
+from kptoolkit.storage.write_errors import writing
 
 TRAINING, CHECKPOINTS = "training.json", "checkpoints"
 BEAM_SEARCH = "beam search"
@@ -87,8 +88,8 @@ def fit(
     data_dir(settings)
     kind = backend_class(settings.model.backend)
     backend: Backend = kind(validate(kind.Options, settings.model.options, "model"))
-    processes.wait()  # all have looked at the folder before the first writes into it
-    if not processes.is_first():
+    distributed.wait()  # all have looked at the folder before the first writes into it
+    if not distributed.is_first():
         return _fit_beside(backend, settings, folder, resume=going_on)
     with _timed(manifest, "prepare"):
         prepared = prepare(settings, pack=pack, progress=progress)
@@ -97,19 +98,19 @@ def fit(
             shutil.rmtree(folder, ignore_errors=True)
         with writing(folder):
             _write_inputs(folder, prepared, manifest)
-    processes.wait()
+    distributed.wait()
     with _timed(manifest, "fit"):
         result = train_backend(backend, prepared, folder, resume=going_on, progress=progress)
     _write_outputs(folder, backend, result, manifest)
-    processes.wait()
+    distributed.wait()
     return Run(folder, manifest)
 
 
 def _fit_beside(backend: Backend, settings: Config, folder: Path, *, resume: bool) -> Run:
     """What every process but the first does in :func:`fit`: read what the first prepared, and train with it."""
-    processes.wait()
+    distributed.wait()
     train_backend(backend, _prepared_by_first(folder, settings), folder, resume=resume)
-    processes.wait()
+    distributed.wait()
     return Run(folder, Manifest.read(folder))
 
 
@@ -119,7 +120,7 @@ def _prepared_by_first(folder: Path, settings: Config) -> Prepared:
 
 
 def load(folder: str | Path) -> Run:
-    """Open a finished run; see :meth:`kptoolkit.run.Run.load`."""
+    """Open a finished run; see :meth:`kptoolkit.runs.run.Run.load`."""
     return Run.load(folder)
 
 
@@ -211,15 +212,15 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Back
         raise RunError(f"backend '{kind.name}' uses no knowledge; it has no controls")
     folder = run.folder / CONTROL_DIR / name
     finished = (folder / MANIFEST).is_file() and Manifest.read(folder).status == "finished"
-    processes.wait()  # all have looked at the folder before the first writes into it
+    distributed.wait()  # all have looked at the folder before the first writes into it
     if finished:
         Manifest.read(folder).verify(folder)
         return load_backend(run.config, folder / BACKEND)
     manifest = Manifest(settings=_plain_settings(run.config), reports={"control": name})
-    if processes.is_first():
+    if distributed.is_first():
         folder.mkdir(parents=True, exist_ok=True)
         manifest.write(folder)
-    processes.wait()
+    distributed.wait()
     knowledge = run.knowledge_source()
     prepared = Prepared(run.config, run.interactions, run.split, run.catalogue, knowledge, "")
     backend: Backend = kind(validate(kind.Options, run.config.model.options, "model"))
@@ -227,9 +228,9 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Back
         result = train_backend(
             backend, prepared, folder, change=CONTROLS[name], resume=kind.capabilities.resume, progress=progress
         )
-    if processes.is_first():
+    if distributed.is_first():
         _write_outputs(folder, backend, result, manifest)
-    processes.wait()
+    distributed.wait()
     return backend
 
 
@@ -260,7 +261,7 @@ def evaluate(
         InputError: With ``explain``, the backend cannot say which triplets mattered.
     """
     config, items = run.config, len(run.catalogue)
-    progress = progress if processes.is_first() else silent
+    progress = progress if distributed.is_first() else silent
     if explain:
         explaining(run.backend)
     cases = run.split.test if split == "test" else run.split.valid
@@ -288,10 +289,10 @@ def evaluate(
     result = _compared(run, split, rankings, tuple(notes))
     if explain:
         result = with_faithfulness(result, run, cases, progress)
-    if processes.is_first():
+    if distributed.is_first():
         write_json(run.folder / f"metrics-{split}.json", result.to_json())
         write_per_user(run, split, rankings)
-    processes.wait()
+    distributed.wait()
     return result
 
 
@@ -299,10 +300,10 @@ def _beam_ranking(run: Run, cases: Cases) -> Ranking:
     search: Callable[..., Any] | None = getattr(run.backend, "beam_search", None)
     if search is None:
         raise RunError(f"backend '{run.config.model.backend}' offers no beam search")
-    beams, own = run.config.evaluation.beams, cases.take(processes.share(len(cases)))
+    beams, own = run.config.evaluation.beams, cases.take(distributed.share(len(cases)))
     found, _ = search(own, beams, beams)
     hit = found == own.targets[:, None]
-    ranks = processes.gather(np.where(hit.any(axis=1), hit.argmax(axis=1) + 1.0, np.inf))
+    ranks = distributed.gather(np.where(hit.any(axis=1), hit.argmax(axis=1) + 1.0, np.inf))
     return Ranking(cases.user, cases.targets, ranks, cases.histories.lengths)
 
 

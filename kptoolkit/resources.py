@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from kptoolkit.errors import QueryFileError, UnknownNameError, nearest
+from kptoolkit.errors import QueryFileError, UnknownNameError
+from kptoolkit.names import nearest
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent

@@ -13,7 +13,7 @@ from kptoolkit.config import GRAPH_DATA
 
 if TYPE_CHECKING:
     from kptoolkit.data.checks import Finding
-    from kptoolkit.data.folder import DataFolder
+    from kptoolkit.data.data_folder import DataFolder
 
 data_app = typer.Typer(help="Data folders: what is there, what is suspicious.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
@@ -61,7 +61,7 @@ def show_stats(session: Session, path: _Folder) -> None:
 
 def _in_graph(session: Session) -> tuple[DataFolder, dict[str, int]]:
     """What the graph holds of interactions and items, and the size of its knowledge."""
-    from kptoolkit.data.folder import DataFolder
+    from kptoolkit.data.data_folder import DataFolder
     from kptoolkit.graph import Graph
 
     with Graph.open(config=session.config().graph, create=False) as graph:

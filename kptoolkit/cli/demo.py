@@ -17,7 +17,7 @@ from kptoolkit.resources import demo_data_dir
 
 if TYPE_CHECKING:
     from kptoolkit.graph import Graph
-    from kptoolkit.run import Run
+    from kptoolkit.runs.run import Run
 
 READER, BOOK = "Ada Finch", "Twenty Thousand Leagues Under the Seas"
 _MARK = "kptool-demo"
@@ -86,7 +86,7 @@ def _graph(session: Session, config: Config, folder: Path) -> None:
 def _prompts(session: Session, config: Config, graph: Graph, folder: Path) -> None:
     from kptoolkit.prompts import TemplatePack
     from kptoolkit.tree import KnowledgeTree
-    from kptoolkit.tree.drawing import draw
+    from kptoolkit.tree.draw.output import draw
 
     _title(session, 2, f"What the graph says of “{BOOK}”", "Templates turn triples into triplet prompts, hop by hop.")
     pack = TemplatePack.load(config.prompts.pack)

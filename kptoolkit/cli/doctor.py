@@ -99,7 +99,7 @@ def _packs() -> list[Line]:
 def _graph(config: Config) -> list[Line]:
     """The graph as the Cypher files in use read it, and whether the pack in use words it."""
     from kptoolkit.graph import Graph
-    from kptoolkit.graph.inspection import inspect
+    from kptoolkit.graph.foreign.inspection import inspect
 
     what = f"graph {config.graph.uri}"
     if config.graph.uri.startswith("embedded:") and not Path(config.graph.uri.removeprefix("embedded:")).exists():

@@ -24,10 +24,9 @@ def evaluate(
     ] = False,
 ) -> None:
     """Rank the full catalogue for every case, beside popularity and item-kNN, with intervals and paired tests."""
-    from kptoolkit import pipeline
+    from kptoolkit import distributed, pipeline
     from kptoolkit.evaluation.controls import CONTROLS
-    from kptoolkit.models import processes
-    from kptoolkit.run import Run
+    from kptoolkit.runs.run import Run
 
     chosen = tuple(CONTROLS) if controls else ()
     results = []
@@ -38,7 +37,7 @@ def evaluate(
                 loaded, split=split, controls=chosen, beam=beam, explain=explain, progress=progress
             )
             results.append(result)
-    if not processes.is_first():
+    if not distributed.is_first():
         return
     if session.json:
         session.emit([result.to_json() for result in results])

@@ -12,7 +12,7 @@ from kptoolkit.cli.session import Session, command
 from kptoolkit.cli.sources import SourceOptions, warn_of_bad_rows
 
 if TYPE_CHECKING:
-    from kptoolkit.graph.export import Export
+    from kptoolkit.graph.loading.export import Export
 
 
 @command(app, "export-csv", example="kptool export-csv dump.nt.gz --output import --database neo4j", results=True)
@@ -26,8 +26,8 @@ def export_csv(
 
     For millions of triples: the import is many times as fast as load-kg. It fills a new database of a stopped server.
     """
-    from kptoolkit.graph import export as exporting
-    from kptoolkit.graph.survey import survey
+    from kptoolkit.graph.loading import export as exporting
+    from kptoolkit.graph.loading.survey import survey
 
     source = options.open()
     database = database or session.config().graph.database or "neo4j"

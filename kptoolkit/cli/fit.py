@@ -30,16 +30,15 @@ def fit(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
 ) -> None:
     """Train a recommender; the same command goes on after an interruption."""
-    from kptoolkit import pipeline
-    from kptoolkit.models import processes
-    from kptoolkit.run import CONFIG
+    from kptoolkit import distributed, pipeline
+    from kptoolkit.runs.run import CONFIG
 
     if resume and run is not None and session.config_file is None and (run / CONFIG).is_file():
         session.config_file = run / CONFIG
     config = session.config(data__dir=data, run__dir=run)
     with session.progress() as progress:
         fitted = pipeline.fit(config, resume=resume, overwrite=overwrite, progress=progress)
-    if not processes.is_first():
+    if not distributed.is_first():
         return
     report = fitted.manifest.reports
     if session.json:
@@ -69,7 +68,7 @@ def compile_(
     if refresh != (run is not None):
         raise InputError("RUN and --refresh belong together: kptool compile runs/first --refresh")
     from kptoolkit import pipeline
-    from kptoolkit.data.prepare import prepare
+    from kptoolkit.knowledge.prepare import prepare
 
     if run is not None:
         report = _refresh(session, run)
@@ -88,7 +87,7 @@ def compile_(
 
 def _refresh(session: Session, folder: Path) -> dict[str, Any]:
     from kptoolkit import pipeline
-    from kptoolkit.run import Run
+    from kptoolkit.runs.run import Run
 
     run = Run.load(folder)
     config = run.config.model_copy(update={"graph": session.graph_of(run.config.graph)})

@@ -19,9 +19,9 @@ from kptoolkit.resources import cypher_dir, pack_dir
 
 if TYPE_CHECKING:
     from kptoolkit.graph import Graph
-    from kptoolkit.graph.inspection import Look
-    from kptoolkit.graph.roles import Known, Roles
-    from kptoolkit.graph.schema import GraphSchema
+    from kptoolkit.graph.foreign.inspection import Look
+    from kptoolkit.graph.foreign.roles import Known, Roles
+    from kptoolkit.graph.foreign.schema import GraphSchema
     from kptoolkit.prompts import Draft, Examples
 
 DRAFTED = "own"
@@ -108,11 +108,11 @@ def _init_from_graph(session: Session, folder: Path, source: Path | None, target
 def _read_graph(session: Session, settings: GraphConfig, cypher: Path) -> _Found:
     """Draft Cypher files into a folder, and read the graph through them."""
     from kptoolkit.graph import Graph
-    from kptoolkit.graph.drafting import draft_cypher
-    from kptoolkit.graph.inspection import inspect
+    from kptoolkit.graph.foreign.cypher_draft import draft_cypher
+    from kptoolkit.graph.foreign.inspection import inspect
+    from kptoolkit.graph.foreign.roles import find_roles
+    from kptoolkit.graph.foreign.schema import read_schema
     from kptoolkit.graph.queries import QuerySet
-    from kptoolkit.graph.roles import find_roles
-    from kptoolkit.graph.schema import read_schema
     from kptoolkit.prompts import look_around
 
     with Graph.open(config=settings, create=False) as graph:

@@ -51,9 +51,9 @@ def _load(
     session: Session, config: Config, source: FileSource, *, replace: bool, into_existing: bool, dry: bool
 ) -> LoadReport:
     from kptoolkit.graph import Graph
-    from kptoolkit.graph.load import dry_run
+    from kptoolkit.graph.loading.load import dry_run
+    from kptoolkit.graph.loading.survey import survey
     from kptoolkit.graph.store import checked_uri
-    from kptoolkit.graph.survey import survey
 
     mode: Literal["upsert", "replace"] = "replace" if replace else "upsert"
     if dry:

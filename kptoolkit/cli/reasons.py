@@ -15,9 +15,9 @@ from kptoolkit.config import GraphConfig
 from kptoolkit.errors import GraphError, MissingExtraError
 
 if TYPE_CHECKING:
-    from kptoolkit.explanations import Connection, Explanation
+    from kptoolkit.explain.explanations import Connection, Explanation
     from kptoolkit.graph import Graph
-    from kptoolkit.run import Run
+    from kptoolkit.runs.run import Run
 
 CAPTION = "drop: how far the score falls when the model does not read the sentence and what hangs under it"
 
@@ -46,7 +46,7 @@ def explain(
     Raises:
         GraphError: The graph named by an option cannot be had.
     """
-    from kptoolkit import explanations
+    from kptoolkit.explain import explanations
 
     graph = _open_if_there(session, run)
     try:
@@ -62,7 +62,7 @@ def explain(
 
 def write_back(session: Session, run: Run, user: str | None, k: int, *, with_seen: bool) -> dict[str, Any]:
     """Write recommendations into the graph; what was written."""
-    from kptoolkit import explanations
+    from kptoolkit.explain import explanations
     from kptoolkit.graph import Graph
 
     with Graph.open(config=_graph_settings(session, run), create=False) as graph, session.progress() as progress:

@@ -16,7 +16,7 @@ from kptoolkit.errors import InputError
 
 if TYPE_CHECKING:
     from kptoolkit.data.interactions import Interactions
-    from kptoolkit.run import Run
+    from kptoolkit.runs.run import Run
 
 
 @command(app, "recommend", example="kptool recommend runs/first --user 'Ada Finch' -k 5", graph=True, results=True)
@@ -47,7 +47,7 @@ def recommend(
     """Recommend the next items for a user, for a history, or for all users; say why; write it into the graph."""
     _check_who(user, items, all_users, output, write_back)
     _check_together(items, all_users, with_seen, beam, explain, write_back)
-    from kptoolkit.run import Run
+    from kptoolkit.runs.run import Run
 
     loaded = Run.load(run, session.evaluation())
     if loaded.notice and (session.json or output is not None):
@@ -115,8 +115,8 @@ def _check_together(items: str | None, all_users: bool, with_seen: bool, beam: b
 
 def _read(session: Session, run: Run, data: Path) -> Interactions:
     from kptoolkit.data.interactions import read_interactions
-    from kptoolkit.data.prepare import read_events
     from kptoolkit.graph import Graph
+    from kptoolkit.knowledge.prepare import read_events
 
     if data != GRAPH_DATA:
         return read_interactions(data)[0]

@@ -12,7 +12,7 @@ from kptoolkit.cli.session import Session
 
 if TYPE_CHECKING:
     from kptoolkit.graph import FileSource
-    from kptoolkit.graph.tables import BadRows
+    from kptoolkit.storage.text_tables import BadRows
 
 SHOWN = 10
 _RDF = "RDF"

@@ -22,7 +22,7 @@ from kptoolkit.prompts import (
     load_auto,
     pack_names,
 )
-from kptoolkit.prompts.drafting import DraftedRelation
+from kptoolkit.prompts.drafting.draft_pack import DraftedRelation
 
 MISTAKES_FOUND = 2
 HEAD, TAIL = "Alpha", "Beta"
@@ -94,7 +94,7 @@ def coverage(
 ) -> None:
     """Show which relations of the graph a pack words, each with an example, and which the fallback words."""
     from kptoolkit.graph import Graph
-    from kptoolkit.graph.inspection import inspect
+    from kptoolkit.graph.foreign.inspection import inspect
 
     config = session.config(prompts__pack=pack)
     chosen = None if config.prompts.pack == "auto" else TemplatePack.load(config.prompts.pack)

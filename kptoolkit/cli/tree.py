@@ -14,7 +14,7 @@ from kptoolkit.config import PROMPT_HISTORY, Config
 from kptoolkit.errors import InputError
 
 if TYPE_CHECKING:
-    from kptoolkit.graph.graph import Graph, ItemRef
+    from kptoolkit.graph.database import Graph, ItemRef
     from kptoolkit.prompts import TemplatePack
     from kptoolkit.tree import KnowledgeTree
 
@@ -47,7 +47,7 @@ def tree(
     mpp: Mpp = None,
 ) -> None:
     """Show the knowledge tree of a history, and draw it beside its visibility matrix."""
-    from kptoolkit.tree.drawing import check_name, draw
+    from kptoolkit.tree.draw.output import check_name, draw
 
     if output is not None:
         check_name(output)
@@ -91,7 +91,7 @@ def make_tree(
         raise InputError("give a history: --item X (repeat it for several), or --user U --data DIR")
     if not items and config.data.dir is None:
         raise InputError(f"--user {user} without --item needs --data DIR, the folder with the interactions")
-    from kptoolkit.graph.graph import Graph
+    from kptoolkit.graph.database import Graph
     from kptoolkit.prompts import choose_pack
     from kptoolkit.tree import KnowledgeTree
 
@@ -141,8 +141,8 @@ def outline(tree: KnowledgeTree) -> list[tuple[int, str]]:
 def _history(session: Session, graph: Graph, config: Config, user: str) -> list[ItemRef]:
     """The latest ``data.history`` items of a user, oldest first."""
     from kptoolkit.data.interactions import notice_of
-    from kptoolkit.data.prepare import data_dir, read_catalogue, read_events
-    from kptoolkit.graph.graph import ItemRef
+    from kptoolkit.graph.database import ItemRef
+    from kptoolkit.knowledge.prepare import data_dir, read_catalogue, read_events
 
     data = data_dir(config)
     interactions = read_events(data, graph)

@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kptoolkit.config import GRAPH_DATA
-from kptoolkit.data.interactions import Interactions, nearest_names, write_parquet
+from kptoolkit.data.interactions import Interactions, write_parquet
 from kptoolkit.data.tables import Table, read_table, tables_in
 from kptoolkit.errors import AmbiguousNameError, DataError, RunError, UnknownNameError
-from kptoolkit.graph.tables import ITEM_COLUMNS
+from kptoolkit.names import nearest
+from kptoolkit.storage.text_tables import ITEM_COLUMNS
 
 
 class ItemRows(Protocol):
@@ -170,7 +171,7 @@ class Catalogue:
         if len(rows) > 1:
             raise AmbiguousNameError("item", name, [str(self.item_ids[row]) for row in rows])
         if not rows:
-            raise UnknownNameError("item", name, nearest_names(name, list(dict.fromkeys(self.names.tolist()))))
+            raise UnknownNameError("item", name, nearest(name, self.names.tolist()))
         return rows[0]
 
     def rows_of(self, names: Iterable[str]) -> NDArray[np.int32]:

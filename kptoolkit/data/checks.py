@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kptoolkit.config import GRAPH_DATA
-from kptoolkit.data.folder import DataFolder, Triples
+from kptoolkit.data.data_folder import DataFolder, Triples
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import FEWEST_EVENTS
 from kptoolkit.errors import shorten

@@ -19,7 +19,7 @@ from kptoolkit.data.interactions import Interactions, ReadReport, interactions_i
 from kptoolkit.data.tables import Table, read_table, tables_in
 from kptoolkit.errors import DataError
 from kptoolkit.graph import Graph
-from kptoolkit.graph.tables import LINK_COLUMNS, NAME_COLUMNS, TRIPLE_COLUMNS
+from kptoolkit.storage.text_tables import LINK_COLUMNS, NAME_COLUMNS, TRIPLE_COLUMNS
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from rapidfuzz import process
 
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.tables import columns_of, read_table, tables_in
 from kptoolkit.errors import DataError, RunError, UnknownNameError
-from kptoolkit.graph.tables import INTERACTION_COLUMNS, locate, suffix_of
+from kptoolkit.names import nearest
+from kptoolkit.storage.text_tables import INTERACTION_COLUMNS, locate, suffix_of
 
 _REQUIRED = {name: INTERACTION_COLUMNS[name] for name in ("user_id", "item_id")}
 _OPTIONAL = {"timestamp": INTERACTION_COLUMNS["time"]}
@@ -314,13 +314,8 @@ def _codes(column: pa.ChunkedArray, ids: NDArray[Any]) -> NDArray[np.int32]:
     return codes.astype(np.int32)
 
 
-def nearest_names(name: str, known: Sequence[str], count: int = 3) -> list[str]:
-    """The ``count`` entries of ``known`` most like ``name``, best first; fast on hundreds of thousands."""
-    return [str(found) for found, _, _ in process.extract(name, known, limit=count, score_cutoff=40)]
-
-
 def _look_up(numbers: dict[str, int], kind: str, name: str) -> int:
     found = numbers.get(str(name))
     if found is None:
-        raise UnknownNameError(kind, str(name), nearest_names(str(name), list(numbers)))
+        raise UnknownNameError(kind, str(name), nearest(str(name), list(numbers)))
     return found

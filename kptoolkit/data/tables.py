@@ -1,6 +1,6 @@
 """Tables on disk as columns of strings: RecBole atomic files, CSV, TSV, gzip of these, and Parquet.
 
-Text is read by :mod:`kptoolkit.graph.tables`; here it becomes whole columns.
+Text is read by :mod:`kptoolkit.storage.text_tables`; here it becomes whole columns.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
-from kptoolkit.graph import tables as text
-from kptoolkit.graph.tables import TextReader, header_of, places_of, suffix_of
+from kptoolkit.storage import text_tables as text
+from kptoolkit.storage.text_tables import TextReader, header_of, places_of, suffix_of
 
 TAB_SUFFIXES = frozenset({".inter", ".item", ".link", ".ent", ".kg", ".user", ".tsv"})
 SUFFIXES = TAB_SUFFIXES | {".csv", ".parquet"}

@@ -17,11 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from kptoolkit import metrics
+from kptoolkit import distributed, metrics
 from kptoolkit.data.interactions import write_parquet
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import RunError, TrainingError
-from kptoolkit.models import processes
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
 Scorer = Callable[[Cases], NDArray[np.float32]]
@@ -162,7 +161,7 @@ def evaluate(
         TrainingError: A score is not a number; the message names the case.
         ValueError: The scorer returns another shape, or a target is in its own history.
     """
-    own = processes.share(len(cases)) if shared else slice(0, len(cases))
+    own = distributed.share(len(cases)) if shared else slice(0, len(cases))
     ranks = np.empty(own.stop - own.start, dtype=np.float64)
     for start in range(own.start, own.stop, batch_size):
         batch = cases.take(slice(start, min(start + batch_size, own.stop)))
@@ -173,7 +172,7 @@ def evaluate(
         ranks[start - own.start : start - own.start + len(batch)] = found
         progress(ProgressEvent(stage, start - own.start + len(batch), len(ranks), "cases"))
     if shared:
-        ranks = processes.gather(ranks)
+        ranks = distributed.gather(ranks)
     return Ranking(cases.user, cases.targets, ranks, cases.histories.lengths)
 
 

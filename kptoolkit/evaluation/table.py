@@ -6,7 +6,44 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kptoolkit.evaluation.reasons import Faithfulness
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """How much further a score falls without the triplets named for it than without random ones.
+
+    Attributes:
+        cases: Cases asked.
+        left_out: Cases of the sample with too few triplets to choose among.
+        triplets: Triplets taken out of each.
+        named: Mean fall of the best item's score without the named triplets together.
+        random: Mean fall without as many random ones of the same hops.
+        difference: ``named - random``.
+        interval: 95 % bootstrap interval of the difference over cases.
+        p_value: Of the paired sign-flip test of the difference.
+        gone_named: Mean number of triplets that went with the named ones, those below them included.
+        gone_random: The same of the random ones.
+    """
+
+    cases: int
+    left_out: int
+    triplets: int
+    named: float
+    random: float
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    gone_named: float
+    gone_random: float
+
+    @property
+    def note(self) -> str:
+        """One line for people."""
+        low, high = self.interval
+        return (
+            f"faithfulness: without the {self.triplets} triplets named for it the best item's score falls by "
+            f"{self.named:.4f}, without {self.triplets} random ones by {self.random:.4f}; difference "
+            f"{self.difference:.4f} (95 % {low:.4f} to {high:.4f}, p {self.p_value:.4f}) over {self.cases:,} cases"
+        )
 
 
 @dataclass(frozen=True)

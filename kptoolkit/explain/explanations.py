@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.data.splits import Cases
-from kptoolkit.evaluation.reasons import NAMED, drops, explaining, faithfulness
 from kptoolkit.evaluation.table import Evaluation
+from kptoolkit.explain.triplet_reasons import NAMED, drops, explaining, faithfulness
 from kptoolkit.graph import Graph, GraphPath
-from kptoolkit.graph.recommendations import Recommendation, Written
+from kptoolkit.graph.write_back import Recommendation, Written
 from kptoolkit.models import Triplets
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.prompts import TemplatePack
-from kptoolkit.run import PACK, Run
+from kptoolkit.runs.run import PACK, Run
 from kptoolkit.tree.tokens import cap_name
 
 PATHS = 2
@@ -152,7 +152,7 @@ def write_back(
 ) -> Written:
     """Recommend, and write it into the graph: ``(:User)-[:RECOMMENDED {run, rank, score}]->(:Item)``.
 
-    ``run`` is :attr:`~kptoolkit.evaluation.manifest.Manifest.id`. What the same run wrote for the same users before is
+    ``run`` is :attr:`~kptoolkit.runs.manifest.Manifest.id`. What the same run wrote for the same users before is
     replaced, so that the graph is the same when it is done again.
 
     Args:

@@ -9,21 +9,21 @@ from types import TracebackType
 
 from kptoolkit.config import GraphConfig, load_config
 from kptoolkit.errors import AmbiguousNameError, GraphError, UnknownNameError
-from kptoolkit.graph import load as loading
-from kptoolkit.graph.arrays import json_hash
 from kptoolkit.graph.bolt import BoltStore
 from kptoolkit.graph.embedded import EmbeddedStore
 from kptoolkit.graph.fetch import cache_key, cached, fetch
-from kptoolkit.graph.names import lowered, nearest_names
+from kptoolkit.graph.loading import load as loading
+from kptoolkit.graph.loading.load_report import LoadReport, Mode
+from kptoolkit.graph.loading.survey import Survey
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.paths import LONGEST, GraphPath, PathFinder
 from kptoolkit.graph.queries import QuerySet
-from kptoolkit.graph.readers import TripleSource
-from kptoolkit.graph.recommendations import Recommendation, Written, write_recommendations
-from kptoolkit.graph.report import LoadReport, Mode
+from kptoolkit.graph.sources.readers import TripleSource
 from kptoolkit.graph.store import EMBEDDED, GraphStore, checked_uri
-from kptoolkit.graph.survey import Survey
+from kptoolkit.graph.write_back import Recommendation, Written, write_recommendations
+from kptoolkit.names import lowered, nearest
 from kptoolkit.progress import ProgressCallback, silent
+from kptoolkit.storage.arrays import json_hash
 
 _PREFIX, _NEAREST_AMONG = 2, 10_000
 
@@ -158,7 +158,7 @@ class Graph:
             into_existing: Whether to write into a database that holds nodes of other people.
             batch_size: Rows of one transaction; the settings' when ``None``.
             interactions: Whether to load the source's interactions too.
-            surveyed: The source as :func:`~kptoolkit.graph.survey.survey` read it, when that was done before.
+            surveyed: The source as :func:`~kptoolkit.graph.loading.survey.survey` read it, when that was done before.
             progress: Who wants to hear.
 
         Raises:
@@ -332,4 +332,4 @@ class Graph:
         if not known:
             prefix = lowered(name)[:_PREFIX]
             known = self.queries["entity_names"].read(self.store, prefix=prefix, limit=_NEAREST_AMONG).column("name")
-        return nearest_names(name, known)
+        return nearest(name, known)

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, QueryFileError, shorten
-from kptoolkit.graph.arrays import json_hash
-from kptoolkit.graph.batches import Meter, ahead, chunks, uncollected
+from kptoolkit.graph.neighbour_rows import RowColumns
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.queries import Query, QuerySet
-from kptoolkit.graph.rows import RowColumns
 from kptoolkit.graph.store import GraphStore, Records
 from kptoolkit.progress import ProgressCallback
+from kptoolkit.storage.arrays import json_hash
+from kptoolkit.storage.batches import Meter, ahead, chunks, uncollected
 
 
 def cache_key(graph: str, queries: QuerySet, roots: Sequence[str], max_degree: int, cap: int) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kptoolkit.graph.runs import changes, ranks, since_change
+from kptoolkit.storage.ragged import changes, ranks, since_change
 
 #: Near id, relation id, far id, and whether the near end is the head of the stored triple.
 Row = tuple[str, str, str, bool]

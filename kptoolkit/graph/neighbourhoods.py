@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.graph.arrays import read_arrays, write_arrays
-from kptoolkit.graph.rows import Row, RowColumns, objects
-from kptoolkit.graph.runs import changes, pointers, ranks
+from kptoolkit.graph.neighbour_rows import Row, RowColumns, objects
+from kptoolkit.storage.arrays import read_arrays, write_arrays
+from kptoolkit.storage.ragged import changes, pointers, ranks
 
 _ARRAYS = ("degrees", "indptr", "relation", "far", "forward", "dropped", "roots")
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from kptoolkit.graph.batches import chunks
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.store import GraphStore
+from kptoolkit.storage.batches import chunks
 
 LONGEST = 4
 """Relationships of the longest path looked for."""

@@ -101,7 +101,7 @@ class GraphTransaction(Protocol):
 
 @runtime_checkable
 class GraphStore(Protocol):
-    """A graph database. :mod:`kptoolkit.testing.graph_store` checks an implementation.
+    """A graph database. :mod:`kptoolkit.testing.graph_store_suite` checks an implementation.
 
     Attributes:
         dialect: Which folder of Cypher files it understands: ``"embedded"`` prefers ``cypher/embedded/``.

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from kptoolkit.errors import LoadError
-from kptoolkit.graph.batches import chunks
-from kptoolkit.graph.interactions import existing_items
+from kptoolkit.graph.loading.load_interactions import existing_items
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
+from kptoolkit.storage.batches import chunks
 
 
 @dataclass(frozen=True)

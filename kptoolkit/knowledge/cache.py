@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from kptoolkit.config import PromptsConfig, TreeConfig
 from kptoolkit.errors import DataError
-from kptoolkit.graph.arrays import json_hash, read_arrays, write_arrays
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.progress import ProgressCallback, ProgressEvent
 from kptoolkit.prompts import TemplatePack, wording_hash
+from kptoolkit.storage.arrays import json_hash, read_arrays, write_arrays
 
 _FORMAT = 1
 """Counts the changes to how kptoolkit words, chooses or tokenises, and to how the arrays are laid out."""

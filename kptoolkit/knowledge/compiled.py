@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 
 from kptoolkit.config import PromptsConfig, TreeConfig
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.data.kept import keep, prompts_name, read_kept, tokens_name
-from kptoolkit.data.prompt_pool import PromptPool, Sentences
-from kptoolkit.data.workers import WORTH_WORKERS, Crew, encoded, worded
-from kptoolkit.graph.arrays import read_arrays, write_arrays
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.graph.runs import pointers
+from kptoolkit.knowledge.cache import keep, prompts_name, read_kept, tokens_name
+from kptoolkit.knowledge.engines.worker_pool import WORTH_WORKERS, Crew, encoded, worded
+from kptoolkit.knowledge.prompt_pool import PromptPool, Sentences
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import Segment, TemplatePack
-from kptoolkit.tree.select import Selection, select
+from kptoolkit.storage.arrays import read_arrays, write_arrays
+from kptoolkit.storage.ragged import pointers
+from kptoolkit.tree.selection import Selection, select
 from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
-from kptoolkit.tree.wording import Wording
+from kptoolkit.tree.triplet_prompts import Wording
 
 _TREE = ("indptr", "prompt", "parent", "hop", "dfs")
 

@@ -14,9 +14,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kptoolkit.data.knowledge import ItemTrees
-from kptoolkit.data.prompt_pool import PromptPool
-from kptoolkit.graph.arrays import read_arrays, write_arrays
+from kptoolkit.knowledge.compiled import ItemTrees
+from kptoolkit.knowledge.prompt_pool import PromptPool
+from kptoolkit.storage.arrays import read_arrays, write_arrays
 
 MOST_SHARING = 256
 """A far end that more items share makes no two of them alike; the pairs grow by the square."""

@@ -13,11 +13,11 @@ from kptoolkit.config import GRAPH_DATA, Config, DataConfig
 from kptoolkit.data.catalogue import Catalogue, ItemRows, find_items
 from kptoolkit.data.graph_events import graph_interactions
 from kptoolkit.data.interactions import Interactions, read_interactions
-from kptoolkit.data.knowledge import KnowledgeSource
-from kptoolkit.data.ray_engine import check_ray
 from kptoolkit.data.splits import Split, make_split
 from kptoolkit.errors import ConfigError, DataError
 from kptoolkit.graph import Graph
+from kptoolkit.knowledge.compiled import KnowledgeSource
+from kptoolkit.knowledge.engines.ray_engine import check_ray
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.prompts import TemplatePack, choose_pack
 

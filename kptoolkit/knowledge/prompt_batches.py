@@ -1,6 +1,6 @@
 """Prompts as arrays: windows of histories become padded batches by vectorised numpy.
 
-The layout is the one :mod:`kptoolkit.tree.linearise` defines sample by sample; a property test holds the two equal.
+The layout is the one :mod:`kptoolkit.tree.linearization` defines sample by sample; a property test holds the two equal.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.data.batch import Batch
-from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool
 from kptoolkit.data.splits import Histories
 from kptoolkit.errors import InputError, PromptTooLongError
-from kptoolkit.graph.runs import within
+from kptoolkit.knowledge.batch import Batch
+from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees, TokenPool
 from kptoolkit.prompts import MppTemplate, Segment, Slot
+from kptoolkit.storage.ragged import within
 from kptoolkit.tree.tokens import Tokenizer
 from kptoolkit.tree.visibility import ROOT, ROOT_PARENT
 

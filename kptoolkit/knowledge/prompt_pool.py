@@ -11,12 +11,12 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from kptoolkit.graph.neighbour_rows import objects
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.graph.rows import objects
-from kptoolkit.graph.runs import pointers
 from kptoolkit.prompts import Segment
 from kptoolkit.prompts.render import Role
-from kptoolkit.tree.wording import TripletPrompt
+from kptoolkit.storage.ragged import pointers
+from kptoolkit.tree.triplet_prompts import TripletPrompt
 
 _ROLES: tuple[Role, ...] = ("text", "head", "tail")
 _NUMBERS = {role: number for number, role in enumerate(_ROLES)}

@@ -1,8 +1,8 @@
 """An item's tree as tokens, once per item: the prompt's tree (KP4SR, knowledge tree) cut at its root.
 
 The item is the root of its own tree, its name the tokens of node 0; its triplet prompts follow depth first. Below the
-item all is as in :mod:`kptoolkit.tree.linearise`, so that the mask shows every token what it shows it in a prompt, but
-for the MPP and the other items of a history.
+item all is as in :mod:`kptoolkit.tree.linearization`, so that under the mask a token sees what it sees in a prompt,
+except the MPP and the other items of a history.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.data.batch import Batch
-from kptoolkit.data.knowledge import CompiledKnowledge, TokenPool
 from kptoolkit.errors import PromptTooLongError
-from kptoolkit.graph.runs import within
+from kptoolkit.knowledge.batch import Batch
+from kptoolkit.knowledge.compiled import CompiledKnowledge, TokenPool
+from kptoolkit.storage.ragged import within
 from kptoolkit.tree.visibility import ROOT, ROOT_PARENT
 
 

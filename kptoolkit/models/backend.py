@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from kptoolkit.config import Config
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource
 from kptoolkit.data.splits import Cases, Split
+from kptoolkit.knowledge.compiled import ItemTrees, KnowledgeSource
 from kptoolkit.progress import ProgressCallback, silent
 
 
@@ -123,7 +123,7 @@ class Backend(Protocol):
 
     A class, made as ``Backend(options)`` where ``options`` is an instance of its ``Options``; found by name through
     :func:`kptoolkit.models.register` or the entry point group ``kptoolkit.backends``. The suite
-    :mod:`kptoolkit.testing.backend` tests any implementation.
+    :mod:`kptoolkit.testing.backend_suite` tests any implementation.
     """
 
     name: ClassVar[str]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import TypeVar
 
-from kptoolkit.errors import ConfigError, UnknownNameError, nearest
+from kptoolkit.errors import ConfigError, UnknownNameError
 from kptoolkit.models.backend import Backend
+from kptoolkit.names import nearest
 
 GROUP = "kptoolkit.backends"
 _registered: dict[str, type[Backend]] = {}

@@ -30,13 +30,13 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import logging as transformers_logging
 
+from kptoolkit import distributed
 from kptoolkit.config import TrainingConfig
 from kptoolkit.data.splits import Cases
 from kptoolkit.errors import TrainingError
-from kptoolkit.models import processes
 from kptoolkit.models.backend import FitResult, FitTask
-from kptoolkit.models.writing import writing
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
+from kptoolkit.storage.write_errors import writing
 
 METRIC = "NDCG@10"
 _COMPLETE = "complete"
@@ -85,7 +85,7 @@ class Shares(Sampler[list[int]]):
 
     def __init__(self, data: Epochs, batch_size: int, seed: int) -> None:
         self.data, self.seed, self.epoch = data, seed, 0
-        self.total = batch_size * processes.count()
+        self.total = batch_size * distributed.count()
 
     def __len__(self) -> int:
         return math.ceil(len(self.data) / self.total)
@@ -102,7 +102,7 @@ class Shares(Sampler[list[int]]):
             order = np.random.default_rng([self.seed, self.epoch, 1]).permutation(len(self.data))
         for first in range(0, len(order), self.total):
             batch = order[first : first + self.total]
-            yield batch[processes.share(len(batch))].tolist() or [~int(batch[0])]
+            yield batch[distributed.share(len(batch))].tolist() or [~int(batch[0])]
 
 
 class _Loader(DataLoader[int]):
@@ -149,13 +149,13 @@ def train(
     """
     transformers_logging.set_verbosity_error()
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
-    processes.start()
+    distributed.start()
     checkpoints = folder.absolute() / "checkpoints"
-    if processes.is_first():
+    if distributed.is_first():
         _remove_checkpoints(checkpoints, whole=not resume)
         if (newest := last_checkpoint(checkpoints)) is not None:
             _settle(Path(newest))
-    processes.wait()
+    distributed.wait()
     last = last_checkpoint(checkpoints)
     trainer = _Trainer(
         model=model,
@@ -167,9 +167,9 @@ def train(
     )
     trainer.validate, trainer.rates = validate, rates
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_Watch(settings.max_minutes, progress if processes.is_first() else silent))
-    if processes.count() > 1:
-        torch.manual_seed(settings.seed + processes.number())  # each process its own dropout
+    trainer.add_callback(_Watch(settings.max_minutes, progress if distributed.is_first() else silent))
+    if distributed.count() > 1:
+        torch.manual_seed(settings.seed + distributed.number())  # each process its own dropout
     model.train()
     if last is not None and _has_stopped(last):
         trainer.take(last)
@@ -327,7 +327,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
             TrainingError: It was; the message names the step.
         """
         bad = int(self.first_bad)
-        if processes.any_of(bad > 0):
+        if distributed.any_of(bad > 0):
             step = f"step {bad}" if bad else f"step {self.state.global_step + 1} in another process"
             raise TrainingError(f"the loss is not a number at {step}; {self._advice()}")
 
@@ -379,7 +379,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         with writing(Path(self.args.output_dir)):
             super()._save_checkpoint(model, trial)
-        processes.wait()  # each writes the state of its own random numbers
+        distributed.wait()  # each writes the state of its own random numbers
         if self.args.should_save:
             (Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / _COMPLETE).touch()
 
@@ -405,14 +405,14 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         """Report the step; ask for a last evaluation when time is up."""
         self.progress(ProgressEvent(_STAGE, state.global_step, state.max_steps, "steps"))
-        if self.deadline < math.inf and processes.any_of(time.monotonic() > self.deadline):
+        if self.deadline < math.inf and distributed.any_of(time.monotonic() > self.deadline):
             control.should_evaluate = control.should_save = control.should_training_stop = True
         return control
 
 
 def _arguments(settings: TrainingConfig, folder: Path, samples: int) -> TrainingArguments:
     cuda = torch.cuda.is_available()
-    batch = settings.batch_size * processes.count()
+    batch = settings.batch_size * distributed.count()
     steps = math.ceil(math.ceil(samples / batch) / settings.accumulation)
     every = settings.eval_every * steps
     return TrainingArguments(

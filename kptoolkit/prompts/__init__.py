@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from kptoolkit.prompts.auto import choose_pack, load_auto
-from kptoolkit.prompts.check import check_pack
 from kptoolkit.prompts.coverage import Coverage, CoverageRow
-from kptoolkit.prompts.drafting import Draft, draft_pack
-from kptoolkit.prompts.examples import Examples, look_around
-from kptoolkit.prompts.findings import Finding
+from kptoolkit.prompts.drafting.draft_pack import Draft, draft_pack
+from kptoolkit.prompts.drafting.examples import Examples, look_around
 from kptoolkit.prompts.identity import wording_hash
 from kptoolkit.prompts.mpp import MppTemplate, Slot
 from kptoolkit.prompts.pack import TemplatePack
+from kptoolkit.prompts.pack_sources import pack_names
 from kptoolkit.prompts.relations import RelationTemplates
 from kptoolkit.prompts.render import Segment
-from kptoolkit.prompts.sources import pack_names
-from kptoolkit.prompts.wording import choose_variant, clean_name, relation_words
+from kptoolkit.prompts.texts import choose_variant, clean_name, relation_words
+from kptoolkit.prompts.validation.check import check_pack
+from kptoolkit.prompts.validation.findings import Finding
 
 __all__ = [
     "Coverage",

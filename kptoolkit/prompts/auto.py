@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from kptoolkit.prompts.pack import TemplatePack
-from kptoolkit.prompts.sources import pack_names
+from kptoolkit.prompts.pack_sources import pack_names
 
 AUTO, DEFAULT, ENGLISH = "auto", "generic", "en"
 

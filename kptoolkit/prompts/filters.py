@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 
 from kptoolkit.errors import TemplateError, shorten
-from kptoolkit.prompts.findings import Place
 from kptoolkit.prompts.sandbox import Filter
+from kptoolkit.prompts.validation.findings import Place
 
 
 def filter_path(function: Filter, place: Place) -> str:

@@ -9,12 +9,12 @@ from dataclasses import astuple
 from pathlib import Path
 
 from kptoolkit.errors import TemplateError
-from kptoolkit.graph.arrays import checksum, json_hash
 from kptoolkit.prompts.filters import filter_path
-from kptoolkit.prompts.findings import Place
 from kptoolkit.prompts.pack import TemplatePack
-from kptoolkit.prompts.reading import PACK_FILE
 from kptoolkit.prompts.relations import RelationTemplates
+from kptoolkit.prompts.validation.findings import Place
+from kptoolkit.prompts.validation.pack_reader import PACK_FILE
+from kptoolkit.storage.arrays import checksum, json_hash
 
 
 def wording_hash(pack: TemplatePack) -> str | None:

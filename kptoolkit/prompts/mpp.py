@@ -9,9 +9,9 @@ from typing import Literal
 
 from jinja2 import nodes
 
-from kptoolkit.prompts.findings import Finding, Place, raise_first
 from kptoolkit.prompts.sandbox import PromptEnvironment, bare_outputs, mistakes_in
-from kptoolkit.prompts.wording import clean_name
+from kptoolkit.prompts.texts import clean_name
+from kptoolkit.prompts.validation.findings import Finding, Place, raise_first
 
 SPLITS = ("train", "held_out")
 FILE = "mpp.yaml"

@@ -10,19 +10,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from kptoolkit.errors import UnknownNameError, nearest
+from kptoolkit.errors import UnknownNameError
+from kptoolkit.names import nearest
 from kptoolkit.prompts.coverage import Coverage, CoverageRow
 from kptoolkit.prompts.filters import filter_path
-from kptoolkit.prompts.findings import Place, raise_first
 from kptoolkit.prompts.mpp import FILE as MPP_FILE
 from kptoolkit.prompts.mpp import MppTemplate, mpp_findings
-from kptoolkit.prompts.reading import PACK_FILE, RELATIONS_FILE, read_parts
+from kptoolkit.prompts.pack_sources import find_pack
 from kptoolkit.prompts.relations import FALLBACK, NEUTRAL, RelationTemplates
 from kptoolkit.prompts.render import Segment, Sentence
 from kptoolkit.prompts.sandbox import Filter, PromptEnvironment
-from kptoolkit.prompts.sources import find_pack
-from kptoolkit.prompts.wording import relation_words
-from kptoolkit.prompts.yaml_files import write_yaml
+from kptoolkit.prompts.texts import relation_words
+from kptoolkit.prompts.validation.findings import Place, raise_first
+from kptoolkit.prompts.validation.pack_reader import PACK_FILE, RELATIONS_FILE, read_parts
+from kptoolkit.prompts.validation.yaml_files import write_yaml
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from kptoolkit import resources
-from kptoolkit.errors import TemplateError, UnknownNameError, nearest, shorten
+from kptoolkit.errors import TemplateError, UnknownNameError, shorten
+from kptoolkit.names import nearest
 
 GROUP = "kptoolkit.templates"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kptoolkit.prompts.findings import Finding, Place
 from kptoolkit.prompts.render import VARIABLES, sentence_findings
 from kptoolkit.prompts.sandbox import PromptEnvironment
+from kptoolkit.prompts.validation.findings import Finding, Place
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, no
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from kptoolkit.errors import nearest, shorten
+from kptoolkit.errors import shorten
+from kptoolkit.names import LIKELY, nearest
 
 LARGEST_NUMBER = 10_000
 _NO_FILTERS = ("random", "format")
@@ -107,7 +108,7 @@ def _unknown_filters(environment: PromptEnvironment, tree: nodes.Template) -> _F
         for node in tree.find_all(kind):
             name = str(getattr(node, "name", ""))
             if name not in names:
-                close = nearest(name, names)
+                close = nearest(name, names, min_score=LIKELY)
                 mend = f"did you mean {close[0]}?" if close else f"register it in pack.yaml under {word}s"
                 yield f"unknown {word} '{shorten(name)}'", mend, node.lineno
 
@@ -148,7 +149,7 @@ def _undeclared(tree: nodes.Template, variables: tuple[str, ...]) -> _Found:
     for node in tree.find_all(nodes.Name):
         if node.name in unknown and node.name not in seen:
             seen.add(node.name)
-            close = nearest(node.name, variables, 1)
+            close = nearest(node.name, variables, 1, min_score=LIKELY)
             known = " and ".join(f"{{{{ {name} }}}}" for name in variables)
             mend = f"did you mean {{{{ {close[0]} }}}}? There are {known}" if close else f"there are {known}"
             yield f"undeclared variable '{node.name}'", mend, node.lineno

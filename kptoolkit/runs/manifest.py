@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kptoolkit.errors import RunError
-from kptoolkit.graph.arrays import checksum
+from kptoolkit.storage.arrays import checksum
 
 MANIFEST = "manifest.json"
 _PACKAGES = ("kptoolkit", "torch", "transformers", "accelerate", "numpy", "pandas", "networkx", "jinja2", "neo4j")

@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 from kptoolkit.config import Config, validate
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.interactions import Interactions
-from kptoolkit.data.knowledge import KnowledgeSource
-from kptoolkit.data.prepare import split_of
 from kptoolkit.data.splits import Cases, Histories, Split
 from kptoolkit.errors import InputError, RunError
-from kptoolkit.evaluation.manifest import Manifest
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.knowledge.compiled import KnowledgeSource
+from kptoolkit.knowledge.prepare import split_of
 from kptoolkit.models import Backend, backend_class
-from kptoolkit.models.writing import writing
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
+from kptoolkit.runs.manifest import Manifest
+from kptoolkit.storage.write_errors import writing
 
 CONFIG, CATALOGUE, INTERACTIONS = "config.toml", "catalogue.parquet", "interactions.parquet"
 PACK, NEIGHBOURHOODS, BACKEND, CONTROL_DIR = "pack", "neighbourhoods", "backend", "controls"

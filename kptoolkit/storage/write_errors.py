@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from kptoolkit.errors import shorten
-from kptoolkit.graph.arrays import naming
+from kptoolkit.storage.arrays import naming
 
 _TORCH = ("inline_container", "PytorchStreamWriter")
 """Words in what torch raises where a file cannot be written; it does not say why."""

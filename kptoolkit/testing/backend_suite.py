@@ -20,7 +20,7 @@ from kptoolkit.config import validate
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import ConfigError, RunError
 from kptoolkit.models import Backend, Explains, FitResult, backend_class
-from kptoolkit.testing.worlds import ITEMS, chain_task
+from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
 
 class BackendSuite:

@@ -23,16 +23,16 @@ from typing import Any, TypeVar
 import pytest
 
 from kptoolkit.errors import AmbiguousNameError, DataError, GraphError, GraphNotEmptyError, LoadError, UnknownNameError
-from kptoolkit.graph.acknowledged import Acknowledged
-from kptoolkit.graph.arrays import json_hash
-from kptoolkit.graph.graph import Graph
+from kptoolkit.graph.database import Graph
+from kptoolkit.graph.loading.checkpoint import Acknowledged
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.graph.readers import MemorySource
+from kptoolkit.graph.sources.readers import MemorySource
 from kptoolkit.graph.store import GraphStore, GraphTransaction, Records, StatementError, WriteCounters
+from kptoolkit.storage.arrays import json_hash
 from kptoolkit.testing.interrupted_store import Interrupted, InterruptedStore
-from kptoolkit.testing.small_world import HUB_SIZE as HUB_SIZE
-from kptoolkit.testing.small_world import ODD_RELATIONS as ODD_RELATIONS
-from kptoolkit.testing.small_world import small_world as small_world
+from kptoolkit.testing.small_graph import HUB_SIZE as HUB_SIZE
+from kptoolkit.testing.small_graph import ODD_RELATIONS as ODD_RELATIONS
+from kptoolkit.testing.small_graph import small_world as small_world
 
 T = TypeVar("T")
 MakeGraph = Callable[[], Graph]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from kptoolkit.tree.budget import LeftOut
 from kptoolkit.tree.knowledge_tree import ItemPrompts, KnowledgeTree
-from kptoolkit.tree.linearise import HistoryItem, Triplet
+from kptoolkit.tree.linearization import HistoryItem, Triplet
 from kptoolkit.tree.tokens import Encoded, Tokenizer, WordTokenizer, cap_name
-from kptoolkit.tree.wording import TripletPrompt, Wording
+from kptoolkit.tree.triplet_prompts import TripletPrompt, Wording
 
 __all__ = [
     "Encoded",

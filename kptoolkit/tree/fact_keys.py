@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.graph.runs import Ints
+from kptoolkit.storage.ragged import Ints
 
 
 class Facts:

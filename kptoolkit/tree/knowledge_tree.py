@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from kptoolkit.errors import InputError
 from kptoolkit.prompts import MppTemplate, Segment, TemplatePack, clean_name
 from kptoolkit.tree.budget import LeftOut
-from kptoolkit.tree.linearise import HistoryItem, Linear, Node, Triplet, linearise
-from kptoolkit.tree.ranking import Ranking
-from kptoolkit.tree.select import Selection, select
+from kptoolkit.tree.linearization import HistoryItem, Linear, Node, Triplet, linearise
+from kptoolkit.tree.ranked_rows import Ranking
+from kptoolkit.tree.selection import Selection, select
 from kptoolkit.tree.tokens import Tokenizer, WordTokenizer, cap_name
-from kptoolkit.tree.wording import Variants, Wording
+from kptoolkit.tree.triplet_prompts import Variants, Wording
 
 if TYPE_CHECKING:
-    from kptoolkit.graph.graph import Graph, ItemRef
+    from kptoolkit.graph.database import Graph, ItemRef
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class KnowledgeTree:
             pack: The words.
             hops: How far from the items.
             degree: Triples kept of each expanded node.
-            ranking: Which of a node's triples come first, see :func:`kptoolkit.tree.select`.
+            ranking: Which of a node's triples come first, see :func:`kptoolkit.tree.selection`.
             mpp: Id of the MPP template; by default the pack's first for training, one that names the user if there is
                 a user and one that does not if there is none.
             user: The user's name.
@@ -152,7 +152,7 @@ class KnowledgeTree:
 
     def _repr_png_(self) -> bytes:
         """The tree beside its visibility matrix, as a notebook shows it."""
-        from kptoolkit.tree.picture import to_png
+        from kptoolkit.tree.draw.png_picture import to_png
 
         return to_png(self)
 

@@ -1,4 +1,4 @@
-"""The order in which a node's rows are dealt; the rules are those of :mod:`kptoolkit.tree.select`."""
+"""The order in which a node's rows are dealt; the rules are those of :mod:`kptoolkit.tree.selection`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.graph.runs import Ints, changes, ranks, since_change, within
-from kptoolkit.tree.facts import Facts
+from kptoolkit.storage.ragged import Ints, changes, ranks, since_change, within
+from kptoolkit.tree.fact_keys import Facts
 
 Ranking = str | Callable[[Neighbourhoods, NDArray[np.int64]], NDArray[Any]]
 """``balanced``, ``inverse-degree``, ``random``, or a function of the neighbourhoods and ``(n,)`` row numbers that

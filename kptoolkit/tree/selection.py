@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from kptoolkit.errors import ConfigError, shorten
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.graph.runs import Ints, groups, pointers, since_change, within
-from kptoolkit.tree.facts import Facts
-from kptoolkit.tree.ranking import RANKINGS, Deck, Ranking
+from kptoolkit.storage.ragged import Ints, groups, pointers, since_change, within
+from kptoolkit.tree.fact_keys import Facts
+from kptoolkit.tree.ranked_rows import RANKINGS, Deck, Ranking
 
 _ROOTS_AT_ONCE = 2048
 """Roots whose triples are chosen together; choosing needs several times the memory of what is chosen."""

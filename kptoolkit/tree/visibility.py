@@ -1,7 +1,7 @@
 """Which token sees which, from two integers a token: its tree node and that node's parent.
 
 The definition is :meth:`kptoolkit.tree.KnowledgeTree.visibility`, made from the tree itself; a property test holds
-the two equal. On a device :mod:`kptoolkit.models.mask` computes the same once a batch.
+the two equal. On a device :mod:`kptoolkit.models.t5.tree_mask` computes the same once a batch.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from worlds.command import sets
 from worlds.ring import load_graph, write_world
 
 from kptoolkit.graph.embedded import EmbeddedServer
-from kptoolkit.run import Run
+from kptoolkit.runs.run import Run
 
 PASSWORD = "no-room-for-9-words"
 SCRIPT = Path(__file__).parents[1] / "worlds" / "full_disk.py"

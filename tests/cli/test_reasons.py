@@ -12,8 +12,8 @@ from worlds.ring import NOTICE
 
 from kptoolkit.config import GraphConfig
 from kptoolkit.graph import Graph
-from kptoolkit.run import Run
-from kptoolkit.testing.worlds import USERS
+from kptoolkit.runs.run import Run
+from kptoolkit.testing.small_worlds import USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 

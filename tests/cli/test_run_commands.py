@@ -20,8 +20,8 @@ from worlds.ring import COMMAS, NOTICE, TWINS
 
 from kptoolkit import pipeline
 from kptoolkit.evaluation.controls import CONTROLS
-from kptoolkit.run import Run
-from kptoolkit.testing.worlds import ITEMS, USERS
+from kptoolkit.runs.run import Run
+from kptoolkit.testing.small_worlds import ITEMS, USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from test_samples import TEMPLATES, USERS, catalogues, world
 
 from kptoolkit.data.buckets import bucketed
-from kptoolkit.data.knowledge import TokenPool
-from kptoolkit.data.samples import PromptAssembler
 from kptoolkit.data.splits import Histories
+from kptoolkit.knowledge.compiled import TokenPool
+from kptoolkit.knowledge.prompt_batches import PromptAssembler
 from kptoolkit.prompts import Segment
 from kptoolkit.tree import WordTokenizer
 

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kptoolkit.data.facts import MOST_SHARING, Alikeness, ItemFacts, PromptFacts
-from kptoolkit.data.item_trees import TreeAssembler
-from kptoolkit.data.knowledge import CompiledKnowledge, KnowledgeSource, TokenPool, encode_prompts
-from kptoolkit.data.samples import PromptAssembler
-from kptoolkit.data.sequences import NOTHING, Slices, padded
+from kptoolkit.data.slices import NOTHING, Slices, padded
 from kptoolkit.data.splits import Histories
 from kptoolkit.errors import PromptTooLongError
-from kptoolkit.models.tokenizers import PhraseTokenizer
-from kptoolkit.testing.worlds import ITEMS, chain_task
+from kptoolkit.knowledge.compiled import CompiledKnowledge, KnowledgeSource, TokenPool, encode_prompts
+from kptoolkit.knowledge.item_facts import MOST_SHARING, Alikeness, ItemFacts, PromptFacts
+from kptoolkit.knowledge.prompt_batches import PromptAssembler
+from kptoolkit.knowledge.tree_batches import TreeAssembler
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer
+from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from worlds.ring import settings, write_world
 from kptoolkit.config import GRAPH_DATA, GraphConfig
 from kptoolkit.data import read_interactions
 from kptoolkit.data.checks import check, stats
-from kptoolkit.data.folder import DataFolder
+from kptoolkit.data.data_folder import DataFolder
 from kptoolkit.data.graph_events import graph_interactions
-from kptoolkit.data.prepare import prepare
 from kptoolkit.errors import DataError, GraphError, QueryFileError
 from kptoolkit.graph import Graph, open_source
 from kptoolkit.graph.queries import QuerySet
+from kptoolkit.knowledge.prepare import prepare
 
 pytestmark = pytest.mark.embedded
 

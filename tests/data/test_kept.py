@@ -15,8 +15,8 @@ import pytest
 from test_knowledge import source
 
 from kptoolkit.config import PromptsConfig, TreeConfig
-from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource, TokenPool
-from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.knowledge.compiled import ItemTrees, KnowledgeSource, TokenPool
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.tree.tokens import Tokenizer, WordTokenizer
 
@@ -66,7 +66,7 @@ def test_what_is_kept_is_what_would_be_made(
         raise AssertionError("made although it is kept")
 
     for name in ("worded", "select", "encoded"):
-        monkeypatch.setattr(f"kptoolkit.data.knowledge.{name}", never)
+        monkeypatch.setattr(f"kptoolkit.knowledge.compiled.{name}", never)
     again = keeping(tmp_path, variants=variants)
     assert same(again.trees(0), trees)
     assert list(again.pool) == list(made.pool)

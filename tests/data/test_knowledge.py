@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from benchmarks.worlds import Size, synthetic
 from kptoolkit.config import PromptsConfig, TreeConfig, load_config
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool, encode_prompts
 from kptoolkit.errors import DataError, TemplateError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool, encode_prompts
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.tree.tokens import WordTokenizer
 
@@ -145,7 +145,7 @@ def test_names_are_capped() -> None:
 
 @pytest.mark.slow
 def test_worker_processes_word_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kptoolkit.data.workers.WORTH_WORKERS", 2)
+    monkeypatch.setattr("kptoolkit.knowledge.engines.worker_pool.WORTH_WORKERS", 2)
     alone, together = source(variants="epoch"), source(variants="epoch", workers=2)
     for epoch in range(2):
         assert alone.trees(epoch).prompt.tolist() == together.trees(epoch).prompt.tolist()
@@ -164,7 +164,7 @@ def test_worker_processes_give_the_same_tokens(monkeypatch: pytest.MonkeyPatch, 
     tokenizer = PhraseTokenizer.build(alone.pool, [], items) if kind == "phrase" else None
     tokenizer = tokenizer or SubwordTokenizer.train(sentences, 300)
     for name, value in {"WORTH_WORKERS": 2, "WORTH_SECONDS": 0, "_AT_ONCE": 2}.items():
-        monkeypatch.setattr(f"kptoolkit.data.workers.{name}", value)
+        monkeypatch.setattr(f"kptoolkit.knowledge.engines.worker_pool.{name}", value)
     one, other = alone.tokens(tokenizer), together.tokens(tokenizer)
     for name, array in one.arrays.items():
         assert array.dtype == other.arrays[name].dtype
@@ -173,7 +173,7 @@ def test_worker_processes_give_the_same_tokens(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_workers_need_filters_that_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kptoolkit.data.workers.WORTH_WORKERS", 2)
+    monkeypatch.setattr("kptoolkit.knowledge.engines.worker_pool.WORTH_WORKERS", 2)
     knowledge = source(workers=2)
     knowledge.pack = knowledge.pack.with_filter(lambda name: name, name="same")
     with pytest.raises(TemplateError, match="cannot be imported again"):

@@ -19,9 +19,9 @@ from worlds.ring import load_graph, write_world
 
 from kptoolkit.cli.app import app
 from kptoolkit.config import PromptsConfig
-from kptoolkit.data import ray_engine
-from kptoolkit.data.jobs import SavedWords
 from kptoolkit.errors import DataError, KptoolError, MissingExtraError
+from kptoolkit.knowledge.engines import ray_engine
+from kptoolkit.knowledge.engines.jobs import SavedWords
 from kptoolkit.progress import ProgressEvent
 
 
@@ -29,7 +29,7 @@ from kptoolkit.progress import ProgressEvent
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few prompts are many."""
     for name, value in {"WORTH_WORKERS": 2, "WORTH_SECONDS": 0, "_AT_ONCE": 2}.items():
-        monkeypatch.setattr(f"kptoolkit.data.workers.{name}", value)
+        monkeypatch.setattr(f"kptoolkit.knowledge.engines.worker_pool.{name}", value)
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_the_command_line_keeps_the_same_bytes_by_ray(tmp_path: Path, monkeypatc
         return do(*given)
 
     monkeypatch.setattr(ray_engine, "do", noted)
-    monkeypatch.setattr("kptoolkit.data.workers._AT_ONCE", 64)
+    monkeypatch.setattr("kptoolkit.knowledge.engines.worker_pool._AT_ONCE", 64)
     said = {}
     for engine in ("local", "ray"):
         kept = sets(**{"graph.cache": tmp_path / "around", "prompts.cache": tmp_path / engine, "prompts.workers": 2})
@@ -121,7 +121,7 @@ def test_a_cluster_that_does_not_answer_is_named_at_once(form: str, monkeypatch:
 
 
 def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kptoolkit.data.ray_engine._PATIENCE", 0.2)
+    monkeypatch.setattr("kptoolkit.knowledge.engines.ray_engine._PATIENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         place = "{}:{}".format(*silent.getsockname())
         with pytest.raises(KptoolError, match=rf"^no Ray cluster answers at {place} \(RAY_ADDRESS\): timed out; "):
@@ -140,7 +140,7 @@ def test_words_for_an_address_are_left_to_ray(word: str) -> None:
 
 
 def test_ray_is_imported_only_where_it_is_asked_for() -> None:
-    code = "import sys, kptoolkit.data.knowledge; sys.exit('ray' in sys.modules)"
+    code = "import sys, kptoolkit.knowledge.compiled; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool, encode_prompts
-from kptoolkit.data.samples import PromptAssembler, Windows
 from kptoolkit.data.splits import Histories
 from kptoolkit.errors import InputError, PromptTooLongError
+from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees, TokenPool, encode_prompts
+from kptoolkit.knowledge.prompt_batches import PromptAssembler, Windows
 from kptoolkit.prompts import MppTemplate, Segment
-from kptoolkit.testing.worlds import chain_task
+from kptoolkit.testing.small_worlds import chain_task
 from kptoolkit.tree import Encoded, HistoryItem, KnowledgeTree, Triplet, WordTokenizer
-from kptoolkit.tree.linearise import depth_first
+from kptoolkit.tree.linearization import depth_first
 from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT
 
 TEMPLATES = (

@@ -19,8 +19,8 @@ from kptoolkit import fit, load, pipeline
 from kptoolkit.config import load_config
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import RunError
-from kptoolkit.testing.backend import BackendSuite
-from kptoolkit.testing.worlds import ITEMS, chain_task
+from kptoolkit.testing.backend_suite import BackendSuite
+from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "custom_backend" / "markov.py"
 

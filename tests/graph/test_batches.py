@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kptoolkit.graph.batches import ahead
+from kptoolkit.storage.batches import ahead
 
 
 def test_answers_come_in_order() -> None:

@@ -16,11 +16,11 @@ from worlds.command import line, refused
 
 from kptoolkit.cli.app import app
 from kptoolkit.config import GraphConfig
-from kptoolkit.graph.export import Export, export_csv
-from kptoolkit.graph.graph import Graph
-from kptoolkit.graph.readers import MemorySource
-from kptoolkit.graph.survey import survey
-from kptoolkit.testing.graph_store import expected_rows, rows_of, small_world
+from kptoolkit.graph.database import Graph
+from kptoolkit.graph.loading.export import Export, export_csv
+from kptoolkit.graph.loading.survey import survey
+from kptoolkit.graph.sources.readers import MemorySource
+from kptoolkit.testing.graph_store_suite import expected_rows, rows_of, small_world
 
 LONG_NAME = "long " * 500_000
 

@@ -18,10 +18,10 @@ from worlds.command import kptool, line
 
 from kptoolkit.config import GraphConfig
 from kptoolkit.errors import GraphUnavailableError
-from kptoolkit.graph.graph import Graph
-from kptoolkit.graph.readers import MemorySource
+from kptoolkit.graph.database import Graph
+from kptoolkit.graph.sources.readers import MemorySource
 from kptoolkit.progress import ProgressEvent
-from kptoolkit.testing.graph_store import expected_rows, rows_of
+from kptoolkit.testing.graph_store_suite import expected_rows, rows_of
 
 pytestmark = [pytest.mark.graph, pytest.mark.slow]
 TRIPLES = [f"n{number}\tr{number % 7}\tn{number * 13 % 4000}" for number in range(9000)]

@@ -9,9 +9,9 @@ import pytest
 
 from kptoolkit.config import GraphConfig
 from kptoolkit.errors import GraphNotEmptyError, QueryFileError
-from kptoolkit.graph.graph import Graph
-from kptoolkit.graph.readers import MemorySource
-from kptoolkit.testing.graph_store import rows_of
+from kptoolkit.graph.database import Graph
+from kptoolkit.graph.sources.readers import MemorySource
+from kptoolkit.testing.graph_store_suite import rows_of
 
 MADE_BY_OTHERS = """
 CREATE (a:Movie {title: 'Alpha', code: 1}), (b:Movie {title: 'Beta', code: 2}), (p:Person {name: 'Pat'}),

@@ -8,10 +8,10 @@ import pytest
 from servers.neo4j_server import Neo4jServer
 
 from kptoolkit.config import GraphConfig
+from kptoolkit.graph.database import Graph
 from kptoolkit.graph.embedded import EmbeddedStore
-from kptoolkit.graph.graph import Graph
 from kptoolkit.graph.queries import QuerySet
-from kptoolkit.testing.graph_store import GraphStoreSuite, MakeGraph, fingerprint_of_rows, small_world
+from kptoolkit.testing.graph_store_suite import GraphStoreSuite, MakeGraph, fingerprint_of_rows, small_world
 
 
 class _Shared(EmbeddedStore):

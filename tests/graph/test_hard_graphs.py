@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 from kptoolkit.cli.app import app
 from kptoolkit.config import GraphConfig
 from kptoolkit.errors import AmbiguousNameError, DataError
+from kptoolkit.graph.database import Graph
 from kptoolkit.graph.embedded import EmbeddedStore
-from kptoolkit.graph.graph import Graph
-from kptoolkit.graph.load import LoadReport
-from kptoolkit.graph.readers import MemorySource
-from kptoolkit.graph.survey import survey
-from kptoolkit.testing.graph_store import expected_rows, rows_of
+from kptoolkit.graph.loading.load import LoadReport
+from kptoolkit.graph.loading.survey import survey
+from kptoolkit.graph.sources.readers import MemorySource
+from kptoolkit.testing.graph_store_suite import expected_rows, rows_of
 
 RELATIONS, HUB = 2000, 100_000
 LONG_NAME = "Ünï " * 200_000

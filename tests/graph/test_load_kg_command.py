@@ -20,10 +20,10 @@ from typer.testing import CliRunner, Result
 from kptoolkit.cli.app import app
 from kptoolkit.config import GraphConfig
 from kptoolkit.errors import GraphLockedError, GraphUnavailableError
+from kptoolkit.graph.database import Graph
 from kptoolkit.graph.embedded import EmbeddedStore
-from kptoolkit.graph.graph import Graph
 from kptoolkit.graph.queries import QuerySet
-from kptoolkit.graph.readers import open_source
+from kptoolkit.graph.sources.readers import open_source
 from kptoolkit.progress import ProgressEvent
 
 HEADER = "head_id:token\trelation_id:token\ttail_id:token\n"
@@ -356,7 +356,7 @@ def test_serve_and_use_from_another_process(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif("KPTOOL_DATA" not in os.environ, reason="KPTOOL_DATA is not set")
 def test_a_real_set_gives_equal_rows_on_both_stores(tmp_path: Path, neo4j_environment: dict[str, str]) -> None:
-    from kptoolkit.testing.graph_store import fingerprint_of_rows
+    from kptoolkit.testing.graph_store_suite import fingerprint_of_rows
 
     found = []
     for environment in (neo4j_environment, {}):

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from kptoolkit.config import GraphConfig
 from kptoolkit.errors import DataError
-from kptoolkit.graph.graph import Graph
+from kptoolkit.graph.database import Graph
+from kptoolkit.graph.neighbour_rows import Row, RowColumns, deal
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.queries import QuerySet
-from kptoolkit.graph.readers import MemorySource
-from kptoolkit.graph.rows import Row, RowColumns, deal
+from kptoolkit.graph.sources.readers import MemorySource
 from kptoolkit.graph.store import GraphTransaction, Records, WriteCounters
-from kptoolkit.testing.graph_store import expected_rows, fingerprint_of_rows, rows_of
+from kptoolkit.testing.graph_store_suite import expected_rows, fingerprint_of_rows, rows_of
 
 T = TypeVar("T")
 Triple = tuple[str, str, str]

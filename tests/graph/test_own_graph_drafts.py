@@ -10,15 +10,15 @@ import pytest
 from kptoolkit.config import GraphConfig
 from kptoolkit.errors import DataError, InputError, LoadError
 from kptoolkit.graph.clauses import writing_clause
-from kptoolkit.graph.drafting import draft_cypher, quoted
-from kptoolkit.graph.graph import Graph
-from kptoolkit.graph.inspection import inspect
+from kptoolkit.graph.database import Graph
+from kptoolkit.graph.foreign.cypher_draft import draft_cypher, quoted
+from kptoolkit.graph.foreign.inspection import inspect
+from kptoolkit.graph.foreign.roles import Roles, find_roles
+from kptoolkit.graph.foreign.schema import Ends, GraphSchema, Property, read_schema
 from kptoolkit.graph.queries import Query, QuerySet
-from kptoolkit.graph.readers import MemorySource
-from kptoolkit.graph.recommendations import Recommendation, write_recommendations
-from kptoolkit.graph.roles import Roles, find_roles
-from kptoolkit.graph.schema import Ends, GraphSchema, Property, read_schema
-from kptoolkit.testing.graph_store import rows_of
+from kptoolkit.graph.sources.readers import MemorySource
+from kptoolkit.graph.write_back import Recommendation, write_recommendations
+from kptoolkit.testing.graph_store_suite import rows_of
 
 #: Labels inside labels, equal ids of different labels, a label of texts without an id, users who are no knowledge.
 SHOP = """

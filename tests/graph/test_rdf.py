@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from kptoolkit.cli.app import app
 from kptoolkit.errors import DataError
-from kptoolkit.graph.readers import FileSource, open_source
-from kptoolkit.graph.survey import survey
+from kptoolkit.graph.loading.survey import survey
+from kptoolkit.graph.sources.readers import FileSource, open_source
 
 LABEL = "<http://www.w3.org/2000/01/rdf-schema#label>"
 TURTLE = """\

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kptoolkit.errors import DataError
-from kptoolkit.graph.readers import MemorySource, open_source
-from kptoolkit.graph.survey import survey
-from kptoolkit.graph.tables import TRIPLE_COLUMNS, BadRows, read_table
+from kptoolkit.graph.loading.survey import survey
+from kptoolkit.graph.sources.readers import MemorySource, open_source
+from kptoolkit.storage.text_tables import TRIPLE_COLUMNS, BadRows, read_table
 
 GOOD = "head_id:token\trelation_id:token\ttail_id:token\na\tr\tb\nb\tr\tc\n"
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kptoolkit.errors import DataError
-from kptoolkit.graph.tables import BadRows, Table, TextReader, header_of, read_table
+from kptoolkit.storage.text_tables import BadRows, Table, TextReader, header_of, read_table
 
 WANTED = {"a": ("a_id",), "b": ("b",)}
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from benchmarks import graphs, growth_model, harness, ingest, worlds
 from kptoolkit.config import load_config
-from kptoolkit.data.knowledge import CompiledKnowledge, TokenPool
-from kptoolkit.data.samples import PromptAssembler
 from kptoolkit.data.splits import Histories
 from kptoolkit.graph import open_source
-from kptoolkit.graph.survey import survey
-from kptoolkit.models.mask import visible
+from kptoolkit.graph.loading.survey import survey
+from kptoolkit.knowledge.compiled import CompiledKnowledge, TokenPool
+from kptoolkit.knowledge.prompt_batches import PromptAssembler
+from kptoolkit.models.t5.tree_mask import visible
 from kptoolkit.prompts import Segment
 
 PROGRAMS = (

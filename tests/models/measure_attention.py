@@ -12,7 +12,7 @@ import torch
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.models.t5.modeling_t5 import T5Attention
 
-from kptoolkit.models.t5_model import TreeT5, freeze_relative_bias
+from kptoolkit.models.t5.tree_t5 import TreeT5, freeze_relative_bias
 
 VOCABULARY, BATCH, WIDTH, HEADS = 5000, 32, 64, 4
 VARIANTS = {

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kptoolkit.run import Run
+from kptoolkit.runs.run import Run
 
 CASES, BEAMS, REPEATS = 64, 20, 3
 

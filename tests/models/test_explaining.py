@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from kptoolkit.config import validate
-from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees
 from kptoolkit.data.splits import Cases, Histories
-from kptoolkit.evaluation.reasons import drops
+from kptoolkit.explain.triplet_reasons import drops
+from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees
 from kptoolkit.models.backend import Explains, Triplets
-from kptoolkit.models.t5 import T5Backend
-from kptoolkit.models.t5_options import T5Options
-from kptoolkit.testing.worlds import ITEMS, chain_task
+from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.t5_backend import T5Backend
+from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
 SMALL: dict[str, Any] = {"d_model": 16, "heads": 2, "layers": 1, "dropout": 0.0}
 SETTINGS = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from kptoolkit.data.facts import ItemFacts
-from kptoolkit.models.knowledge import FactBag
+from kptoolkit.knowledge.item_facts import ItemFacts
+from kptoolkit.models.t5.sequence.item_encoders import FactBag
 
 ITEMS, ENTITIES, RELATIONS, HOPS, WIDTH = 6, 4, 3, 2, 5
 

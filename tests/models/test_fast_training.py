@@ -15,15 +15,15 @@ from transformers import set_seed
 from kptoolkit.config import TrainingConfig, validate
 from kptoolkit.data.buckets import bucketed
 from kptoolkit.errors import ConfigError
-from kptoolkit.models.flex import tree_block_mask, use_flex
-from kptoolkit.models.mask import visible
-from kptoolkit.models.sequence_state import build_state, tree_tensors
-from kptoolkit.models.t5 import T5Backend
-from kptoolkit.models.t5_model import TreeT5, freeze_relative_bias, still
-from kptoolkit.models.t5_options import T5Options
+from kptoolkit.models.t5.flex import tree_block_mask, use_flex
+from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.sequence.sequence_state import build_state, tree_tensors
+from kptoolkit.models.t5.t5_backend import T5Backend
+from kptoolkit.models.t5.tree_mask import visible
+from kptoolkit.models.t5.tree_t5 import TreeT5, freeze_relative_bias, still
 from kptoolkit.models.training import Epochs, Shares, train
 from kptoolkit.progress import silent
-from kptoolkit.testing.worlds import chain_task
+from kptoolkit.testing.small_worlds import chain_task
 
 SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.1, "objective": "cloze"}
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -19,14 +19,14 @@ from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import ConfigError, RunError
 from kptoolkit.models import FitTask
-from kptoolkit.models.collaborative import BRANCHING, hierarchical_codes
-from kptoolkit.models.item_index import ItemIndex, build_index, index_names
-from kptoolkit.models.t5 import T5Backend
-from kptoolkit.models.t5_options import T5Options
-from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.models.t5.kp4sr.collaborative_codes import BRANCHING, hierarchical_codes
+from kptoolkit.models.t5.kp4sr.item_index import ItemIndex, build_index, index_names
+from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.t5_backend import T5Backend
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import Segment
-from kptoolkit.testing.backend import BackendSuite
-from kptoolkit.testing.worlds import ITEMS, chain_task
+from kptoolkit.testing.backend_suite import BackendSuite
+from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
 SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.0, "objective": "cloze"}
 LONG = {

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from plain_t5 import Shape, bucket, logits
 from transformers import T5Config, T5ForConditionalGeneration, UMT5Config, UMT5ForConditionalGeneration
 
-from kptoolkit.models.flex import use_flex
-from kptoolkit.models.t5_model import TreeT5
+from kptoolkit.models.t5.flex import use_flex
+from kptoolkit.models.t5.tree_t5 import TreeT5
 from kptoolkit.prompts import MppTemplate
 from kptoolkit.tree import Encoded, HistoryItem, KnowledgeTree, Triplet
 from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT

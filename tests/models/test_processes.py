@@ -14,8 +14,8 @@ from worlds.command import Done, python
 from worlds.padded import SAMPLES, collate, train_table
 from worlds.training import OBJECTIVES, learned, losses, one_training, train
 
-from kptoolkit.models import processes
-from kptoolkit.models.t5_model import token_loss
+from kptoolkit import distributed
+from kptoolkit.models.t5.tree_t5 import token_loss
 from kptoolkit.models.training import Epochs, Shares
 
 
@@ -27,13 +27,13 @@ def succeed(done: Done) -> None:
 
 
 def test_one_process_is_first_and_has_everything() -> None:
-    assert (processes.count(), processes.number(), processes.is_first()) == (1, 0, True)
-    assert processes.share(7) == slice(0, 7)
+    assert (distributed.count(), distributed.number(), distributed.is_first()) == (1, 0, True)
+    assert distributed.share(7) == slice(0, 7)
     values = np.array([1.0, 2.0])
-    assert processes.gather(values) is values
-    assert processes.any_of(True)
-    assert not processes.any_of(False)
-    processes.wait()
+    assert distributed.gather(values) is values
+    assert distributed.any_of(True)
+    assert not distributed.any_of(False)
+    distributed.wait()
     assert not torch.distributed.is_initialized()
 
 
@@ -134,12 +134,12 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path, by_two: Path, objec
 
 GATHER = """
 import numpy as np
-from kptoolkit.models import processes
-own = np.arange(10, dtype=float)[processes.share(3)]  # one row, then two
-assert processes.gather(own).tolist() == [0.0, 1.0, 2.0]
-assert processes.gather(np.zeros(processes.number())).tolist() == [0.0], "the first brings nothing"
-assert processes.any_of(processes.number() == 1) and not processes.any_of(False)
-processes.wait()
+from kptoolkit import distributed
+own = np.arange(10, dtype=float)[distributed.share(3)]  # one row, then two
+assert distributed.gather(own).tolist() == [0.0, 1.0, 2.0]
+assert distributed.gather(np.zeros(distributed.number())).tolist() == [0.0], "the first brings nothing"
+assert distributed.any_of(distributed.number() == 1) and not distributed.any_of(False)
+distributed.wait()
 """
 
 
@@ -150,10 +150,10 @@ def test_gathering(tmp_path: Path) -> None:
 
 
 FAIL = """
-from kptoolkit.models import processes
-if processes.number() == 1:
+from kptoolkit import distributed
+if distributed.number() == 1:
     raise SystemExit("this one fails")
-processes.wait()
+distributed.wait()
 raise SystemExit("never said")
 """
 

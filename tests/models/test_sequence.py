@@ -15,17 +15,17 @@ from worlds.training import losses
 
 from kptoolkit.config import validate
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.data.knowledge import KnowledgeSource
-from kptoolkit.data.sequences import padded
+from kptoolkit.data.slices import padded
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import InputError, PromptTooLongError, RunError, TrainingError
 from kptoolkit.evaluation.controls import CONTROLS
-from kptoolkit.models.knowledge import TreeTable
-from kptoolkit.models.sequence_state import build_state
-from kptoolkit.models.t5 import T5Backend
-from kptoolkit.models.t5_options import T5Options
-from kptoolkit.testing.backend import BackendSuite
-from kptoolkit.testing.worlds import ITEMS, chain_task
+from kptoolkit.knowledge.compiled import KnowledgeSource
+from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.sequence.item_encoders import TreeTable
+from kptoolkit.models.t5.sequence.sequence_state import build_state
+from kptoolkit.models.t5.t5_backend import T5Backend
+from kptoolkit.testing.backend_suite import BackendSuite
+from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
 SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.0}
 LONG = {
@@ -176,8 +176,8 @@ def test_trees_are_encoded_once_and_kept(tmp_path: Path) -> None:
 
 
 def test_a_trees_vector_is_the_mean_of_its_own_tokens_or_of_all(tmp_path: Path) -> None:
-    from kptoolkit.models.knowledge import TreeTokens
-    from kptoolkit.models.sequence_state import tree_tensors
+    from kptoolkit.models.t5.sequence.item_encoders import TreeTokens
+    from kptoolkit.models.t5.sequence.sequence_state import tree_tensors
 
     for pooling, counts in (("own", lambda node: node == 0), ("tree", lambda node: node >= 0)):
         fitted = backend(knowledge="tree", pooling=pooling)
@@ -196,7 +196,7 @@ def test_a_trees_vector_is_the_mean_of_its_own_tokens_or_of_all(tmp_path: Path) 
 
 def test_over_all_turns_the_encoder_gets_the_gradient_of_the_whole_catalogue(tmp_path: Path) -> None:
     """Weights stand still here: what the vectors of a cycle are owed is paid in the next."""
-    from kptoolkit.models.sequence_state import tree_tensors
+    from kptoolkit.models.t5.sequence.sequence_state import tree_tensors
 
     fitted = backend(knowledge="tree", trees_a_step=4)
     fitted.fit(chain_task(tmp_path, LONG))

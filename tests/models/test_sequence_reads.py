@@ -12,11 +12,11 @@ import torch
 from test_sequence import LONG, VARIANTS, backend, scores_at_every_place
 
 from kptoolkit.data.splits import Cases, Histories
-from kptoolkit.models.building import training_templates
-from kptoolkit.models.sequence_state import build_state
-from kptoolkit.models.t5 import T5Backend
-from kptoolkit.models.tokenizers import PhraseTokenizer
-from kptoolkit.testing.worlds import ITEMS, chain_task
+from kptoolkit.models.t5.building import training_templates
+from kptoolkit.models.t5.sequence.sequence_state import build_state
+from kptoolkit.models.t5.t5_backend import T5Backend
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer
+from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
 SHORT = LONG | {"training.epochs": 4, "training.eval_every": 4}
 

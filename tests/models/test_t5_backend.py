@@ -27,13 +27,13 @@ from worlds.training import learned, losses, train
 from kptoolkit.config import validate
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import ConfigError, DataError, PromptTooLongError, RunError, TrainingError
-from kptoolkit.models.t5 import T5Backend
-from kptoolkit.models.t5_options import T5Options
-from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.t5_backend import T5Backend
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.prompts import Segment
-from kptoolkit.testing.backend import BackendSuite
-from kptoolkit.testing.worlds import ITEMS, chain_task
+from kptoolkit.testing.backend_suite import BackendSuite
+from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
 SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.0, "objective": "cloze"}
 LONG = {

@@ -14,8 +14,8 @@ from transformers import LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
 from kptoolkit.data.splits import Histories
-from kptoolkit.models.decoding import StringDecoder
-from kptoolkit.models.trie import OFF, Trie, TrieConstraint
+from kptoolkit.models.t5.kp4sr.string_decoder import StringDecoder
+from kptoolkit.models.t5.kp4sr.trie import OFF, Trie, TrieConstraint
 
 PAD, FIRST, END, LETTERS = 0, 3, 4, range(6, 12)
 START = (PAD, FIRST)
@@ -126,8 +126,8 @@ def test_scores_are_those_of_teacher_forcing(
     kind: str, attention: str, part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a trie is decoded in many parts, and cases one by one."""
-    monkeypatch.setattr("kptoolkit.models.decoding._PART", part)
-    monkeypatch.setattr("kptoolkit.models.decoding._LOGITS", 2000)
+    monkeypatch.setattr("kptoolkit.models.t5.kp4sr.string_decoder._PART", part)
+    monkeypatch.setattr("kptoolkit.models.t5.kp4sr.string_decoder._LOGITS", 2000)
     generator = np.random.default_rng(part)
     words = list({tuple(generator.integers(6, 14, generator.integers(0, 6)).tolist()) for _ in range(40)})
     (net, _), (states, real) = built(kind, attention), prompts(3)

@@ -12,7 +12,7 @@ from worlds.ring import PASSWORD, load_graph, settings, write_world
 
 from kptoolkit import pipeline
 from kptoolkit.config import Config
-from kptoolkit.run import Run
+from kptoolkit.runs.run import Run
 
 
 @pytest.fixture(scope="session")

@@ -17,11 +17,11 @@ from kptoolkit import evaluate, explain, write_back
 from kptoolkit.config import GraphConfig
 from kptoolkit.data.splits import Cases
 from kptoolkit.errors import InputError, UnknownNameError
-from kptoolkit.evaluation import reasons
-from kptoolkit.evaluation.reasons import drops, faithfulness
+from kptoolkit.explain import triplet_reasons as reasons
+from kptoolkit.explain.triplet_reasons import drops, faithfulness
 from kptoolkit.graph import Graph, open_source
-from kptoolkit.run import Run
-from kptoolkit.testing.worlds import ITEMS, USERS
+from kptoolkit.runs.run import Run
+from kptoolkit.testing.small_worlds import ITEMS, USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 Row = tuple[str, str, str, int, float]

@@ -25,8 +25,8 @@ from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import AmbiguousNameError, ConfigError, DataError, InputError, RunError, UnknownNameError
 from kptoolkit.evaluation.table import Evaluation
 from kptoolkit.progress import ProgressEvent
-from kptoolkit.run import Run
-from kptoolkit.testing.worlds import ITEMS, USERS
+from kptoolkit.runs.run import Run
+from kptoolkit.testing.small_worlds import ITEMS, USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 Configure = Callable[..., Config]

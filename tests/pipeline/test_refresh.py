@@ -16,9 +16,9 @@ from kptoolkit import pipeline
 from kptoolkit.config import Config, GraphConfig
 from kptoolkit.errors import RunError
 from kptoolkit.graph import Graph
-from kptoolkit.graph.readers import MemorySource
-from kptoolkit.run import CATALOGUE, NEIGHBOURHOODS, Run, replace_parts
-from kptoolkit.testing.worlds import ITEMS, USERS
+from kptoolkit.graph.sources.readers import MemorySource
+from kptoolkit.runs.run import CATALOGUE, NEIGHBOURHOODS, Run, replace_parts
+from kptoolkit.testing.small_worlds import ITEMS, USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 TWIN = 12

@@ -12,8 +12,8 @@ from worlds.ring import COMMAS, TWINS
 from kptoolkit import pipeline
 from kptoolkit.config import Config
 from kptoolkit.errors import RunError
-from kptoolkit.run import Run
-from kptoolkit.testing.worlds import ITEMS, USERS
+from kptoolkit.runs.run import Run
+from kptoolkit.testing.small_worlds import ITEMS, USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kptoolkit.testing.template_pack import TemplatePackSuite
+from kptoolkit.testing.template_pack_suite import TemplatePackSuite
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "custom_pack"
 

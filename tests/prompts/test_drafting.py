@@ -20,9 +20,9 @@ from kptoolkit.errors import InputError
 from kptoolkit.graph import Graph, MemorySource
 from kptoolkit.graph.embedded import EmbeddedServer
 from kptoolkit.prompts import Examples, TemplatePack, check_pack, draft_pack, look_around
-from kptoolkit.prompts.guessing import guess
+from kptoolkit.prompts.drafting.guessing import guess
 from kptoolkit.prompts.render import HOSTILE_NAMES
-from kptoolkit.testing.template_pack import TemplatePackSuite
+from kptoolkit.testing.template_pack_suite import TemplatePackSuite
 
 GENERIC = TemplatePack.load("generic")
 GUESSES = [

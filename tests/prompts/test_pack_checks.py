@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kptoolkit.errors import TemplateError
 from kptoolkit.prompts import TemplatePack, check_pack
-from kptoolkit.prompts.findings import Place
+from kptoolkit.prompts.validation.findings import Place
 from kptoolkit.resources import templates_dir
 
 PACK = "name: mine\n"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from kptoolkit.graph import open_source
-from kptoolkit.graph.survey import survey
+from kptoolkit.graph.loading.survey import survey
 from kptoolkit.prompts import TemplatePack, load_auto, pack_names
-from kptoolkit.testing.template_pack import TemplatePackSuite
+from kptoolkit.testing.template_pack_suite import TemplatePackSuite
 
 FREQUENT = 0.05
 RARE = 20

@@ -18,13 +18,13 @@ from matplotlib.text import Text
 from kptoolkit.errors import InputError
 from kptoolkit.prompts import MppTemplate, Segment
 from kptoolkit.tree import HistoryItem, KnowledgeTree, Triplet, WordTokenizer
-from kptoolkit.tree.boxes import MOST_ROWS, lay_out, printable
-from kptoolkit.tree.colours import colours
-from kptoolkit.tree.dot import to_dot
-from kptoolkit.tree.drawing import draw
-from kptoolkit.tree.fonts import FIRST, Fonts, fonts_for
-from kptoolkit.tree.page import to_html
-from kptoolkit.tree.picture import drawn, note, to_png
+from kptoolkit.tree.draw.boxes import MOST_ROWS, lay_out, printable
+from kptoolkit.tree.draw.colours import colours
+from kptoolkit.tree.draw.dot import to_dot
+from kptoolkit.tree.draw.fonts import FIRST, Fonts, fonts_for
+from kptoolkit.tree.draw.html_page import to_html
+from kptoolkit.tree.draw.output import draw
+from kptoolkit.tree.draw.png_picture import drawn, note, to_png
 
 MPP = MppTemplate("plain", "After {{ history }} comes {{ mask }}.")
 HOSTILE = [

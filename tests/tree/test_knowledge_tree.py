@@ -13,7 +13,7 @@ from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.prompts import MppTemplate, TemplatePack
 from kptoolkit.tree import Encoded, HistoryItem, KnowledgeTree, LeftOut, Triplet, WordTokenizer
 from kptoolkit.tree.knowledge_tree import default_mpp
-from kptoolkit.tree.linearise import depth_first
+from kptoolkit.tree.linearization import depth_first
 from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT, matrix
 
 MPP = MppTemplate("plain", "After {{ history }} comes {{ mask }} .", separator=" , ", last_separator=" and then ")

@@ -16,8 +16,8 @@ import pytest
 from test_drawing import HOSTILE, Page, tree_of
 
 from kptoolkit.tree import KnowledgeTree
-from kptoolkit.tree.boxes import printable
-from kptoolkit.tree.page import to_html
+from kptoolkit.tree.draw.boxes import printable
+from kptoolkit.tree.draw.html_page import to_html
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium or google-chrome on the PATH to run the page in")

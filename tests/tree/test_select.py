@@ -10,7 +10,7 @@ from plain_select import Order, balanced, choose, depth_first, fact, ranks
 
 from kptoolkit.errors import ConfigError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.tree.select import Selection, select
+from kptoolkit.tree.selection import Selection, select
 
 MIRRORED = [("before", "after"), ("knows", "knows")]
 RELATIONS = ("after", "before", "knows", "by")
@@ -111,7 +111,7 @@ def test_select_equals_the_plain_definition(
 def test_roots_chosen_in_parts_get_what_they_get_together(neighbourhoods: Neighbourhoods, size: int) -> None:
     together = select(neighbourhoods, **SETTINGS)  # type: ignore[arg-type]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kptoolkit.tree.select._ROOTS_AT_ONCE", size)
+        patch.setattr("kptoolkit.tree.selection._ROOTS_AT_ONCE", size)
         in_parts = select(neighbourhoods, **SETTINGS)  # type: ignore[arg-type]
     for name in ("indptr", "row", "near", "parent", "hop", "dfs", "nameless"):
         one, other = getattr(in_parts, name), getattr(together, name)

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from kptoolkit import distributed
 from kptoolkit.config import TrainingConfig
-from kptoolkit.models import processes
-from kptoolkit.models.t5_model import token_loss
+from kptoolkit.models.t5.tree_t5 import token_loss
 from kptoolkit.models.training import Epochs, train
 from kptoolkit.progress import silent
 
@@ -48,7 +48,7 @@ def train_table(folder: Path, batch: int) -> None:
     settings = TrainingConfig(epochs=4, batch_size=batch, eval_every=4, learning_rate=0.1, warmup_steps=0)
     folder.mkdir(exist_ok=True)
     trainer = train(model, data, collate, lambda: {"NDCG@10": 1.0}, settings, folder, resume=False, progress=silent)
-    if processes.is_first():
+    if distributed.is_first():
         losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
         (folder / "losses.json").write_text(json.dumps({"losses": losses, "weights": model.table.weight.tolist()}))
 

@@ -1,7 +1,7 @@
 """A world small enough to train on in seconds, as files: readers who go round a ring of books, and facts about them.
 
-The same ring as ``kptoolkit.testing.worlds``. Two books share a title, one title holds commas, and the last book is not
-linked to the graph.
+The same ring as ``kptoolkit.testing.small_worlds``. Two books share a title, one title holds commas, and the last book
+is not linked to the graph.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from kptoolkit.config import Config, GraphConfig, load_config
 from kptoolkit.graph import Graph, open_source
-from kptoolkit.testing.worlds import ITEMS, chain_interactions
+from kptoolkit.testing.small_worlds import ITEMS, chain_interactions
 
 TWINS = ("i08", "i09")
 COMMAS = "Here, There,and Back"

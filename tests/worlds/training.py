@@ -16,13 +16,14 @@ from typing import Any
 
 import safetensors.torch
 
+from kptoolkit import distributed
 from kptoolkit.config import validate
 from kptoolkit.data.splits import Histories
-from kptoolkit.models import FitTask, processes
-from kptoolkit.models.t5 import T5Backend
-from kptoolkit.models.t5_options import T5Options
+from kptoolkit.models import FitTask
+from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.t5_backend import T5Backend
 from kptoolkit.progress import ProgressEvent
-from kptoolkit.testing.worlds import USERS, chain_task
+from kptoolkit.testing.small_worlds import USERS, chain_task
 
 TINY: dict[str, Any] = {"d_model": 16, "heads": 2, "layers": 1, "dropout": 0.0}
 
@@ -73,7 +74,7 @@ def train(
 
     backend = T5Backend(validate(T5Options, TINY | (options or {}), "model"))
     result = backend.fit(_with_readers(chain_task(folder, settings, resume=resume, progress=told), readers))
-    if processes.is_first():
+    if distributed.is_first():
         weights = {name: weight.clone() for name, weight in backend.fitted.model.state_dict().items()}
         safetensors.torch.save_file(weights, folder / "weights.safetensors")  # tied ones too, whatever their first name
         (folder / "result.json").write_text(json.dumps({"epochs": result.epochs, "best": dict(result.best)}))

@@ -1,7 +1,7 @@
 """Writes the Cypher files that adapt kptool's queries to a graph that somebody else made.
 
 The only place where names from a graph become part of a statement: between backticks, and only such as
-:func:`~kptoolkit.graph.roles.usable` lets through. The files are for people to read and change.
+:func:`~kptoolkit.graph.foreign.roles.usable` lets through. The files are for people to read and change.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 
 from kptoolkit.errors import InputError
-from kptoolkit.graph.roles import RECOMMENDED, Known, Roles, usable
-from kptoolkit.graph.schema import GraphSchema
+from kptoolkit.graph.foreign.roles import RECOMMENDED, Known, Roles, usable
+from kptoolkit.graph.foreign.schema import GraphSchema
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _KEYWORDS = frozenset(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kptoolkit.errors import KptoolError, shorten
-from kptoolkit.graph.graph import Graph, GraphItems
+from kptoolkit.graph.database import Graph, GraphItems
 from kptoolkit.graph.queries import QuerySet
 
 _SAMPLE = 50

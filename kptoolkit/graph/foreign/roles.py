@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kptoolkit.errors import DataError, InputError, shorten
-from kptoolkit.graph.names import too_long_for_an_index
-from kptoolkit.graph.schema import Ends, GraphSchema, Property
+from kptoolkit.graph.foreign.schema import Ends, GraphSchema, Property
+from kptoolkit.names import too_long_for_an_index
 
 IdKind = Literal["integer", "text", "element"]
 #: Nodes, nodes with the property, distinct values; of a label and a property.

@@ -1,7 +1,7 @@
-"""Writes a source as the CSV files that ``neo4j-admin database import full`` takes, and the command for it.
+"""Export a source as the CSV files that ``neo4j-admin database import full`` takes, with the command for it.
 
-The imported database is what :func:`kptoolkit.graph.load.load` would have made in an empty one, but for its schema,
-which ``schema.cypher`` adds.
+The imported database equals what :func:`kptoolkit.graph.loading.load.load` writes into an empty one, except for its
+schema, which ``schema.cypher`` adds.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from kptoolkit.errors import DataError
-from kptoolkit.graph.batches import Meter
-from kptoolkit.graph.load import COMPLETE
+from kptoolkit.graph.loading.load import COMPLETE
+from kptoolkit.graph.loading.node_rows import entity_row, item_row
+from kptoolkit.graph.loading.survey import SourceItem, Survey
 from kptoolkit.graph.queries import QuerySet
-from kptoolkit.graph.survey import SourceItem, Survey
-from kptoolkit.graph.written import entity_row, item_row
 from kptoolkit.progress import ProgressCallback, silent
+from kptoolkit.storage.batches import Meter
 
 SOURCE = "kptool"
 _ENTITIES, _ITEMS, _META = "entities.csv", "items.csv", "kptool.csv"
@@ -71,7 +71,7 @@ def export_csv(found: Survey, folder: Path, *, database: str = "neo4j", progress
     """Write the files.
 
     Args:
-        found: What :func:`~kptoolkit.graph.survey.survey` read.
+        found: What :func:`~kptoolkit.graph.loading.survey.survey` read.
         folder: Where to write; made when it is not there. Files of an earlier export are replaced.
         database: The database to import into.
         progress: Who wants to hear.

@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 
 from kptoolkit.errors import DataError, GraphError, GraphNotEmptyError, LoadError, shorten
-from kptoolkit.graph.acknowledged import Acknowledged
-from kptoolkit.graph.batches import Meter, chunks
-from kptoolkit.graph.interactions import existing_items, load_interactions, read_events
+from kptoolkit.graph.loading.checkpoint import Acknowledged
+from kptoolkit.graph.loading.load_interactions import existing_items, load_interactions, read_events
+from kptoolkit.graph.loading.load_report import LoadReport, Mode, RelationCounts
+from kptoolkit.graph.loading.node_rows import entity_row, item_row
+from kptoolkit.graph.loading.survey import SourceItem, Survey, survey
 from kptoolkit.graph.queries import Query, QuerySet
-from kptoolkit.graph.readers import TripleSource
-from kptoolkit.graph.report import LoadReport, Mode, RelationCounts
+from kptoolkit.graph.sources.readers import TripleSource
 from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
-from kptoolkit.graph.survey import SourceItem, Survey, survey
-from kptoolkit.graph.written import entity_row, item_row
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
+from kptoolkit.storage.batches import Meter, chunks
 
 _Codes = tuple[int, int, int]
 COMPLETE, LOADING, DELETING = "complete", "loading", "deleting"
@@ -54,7 +54,7 @@ def load(
     surveyed: Survey | None = None,
     progress: ProgressCallback = silent,
 ) -> LoadReport:
-    """Load a source and verify the counts; see :meth:`kptoolkit.graph.graph.Graph.load`."""
+    """Load a source and verify the counts; see :meth:`kptoolkit.graph.database.Graph.load`."""
     start = time.monotonic()
     found = surveyed or survey(source, progress)
     events = read_events(source) if interactions else []  # before anything is written: a bad file stops here

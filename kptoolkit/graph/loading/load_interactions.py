@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 from kptoolkit.errors import LoadError
-from kptoolkit.graph.batches import Meter, chunks
 from kptoolkit.graph.queries import QuerySet
-from kptoolkit.graph.readers import TripleSource
+from kptoolkit.graph.sources.readers import TripleSource
 from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
-from kptoolkit.graph.tables import Table
 from kptoolkit.progress import ProgressCallback
+from kptoolkit.storage.batches import Meter, chunks
+from kptoolkit.storage.text_tables import Table
 
 #: User id, item id, time, rating.
 Event = tuple[str, str, float | None, float | None]

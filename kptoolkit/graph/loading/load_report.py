@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from kptoolkit.graph.readers import TripleSource
+from kptoolkit.graph.loading.survey import Mirrored, Survey
+from kptoolkit.graph.sources.readers import TripleSource
 from kptoolkit.graph.store import WriteCounters
-from kptoolkit.graph.survey import Mirrored, Survey
-from kptoolkit.graph.tables import BadRow
+from kptoolkit.storage.text_tables import BadRow
 
 Mode = Literal["upsert", "replace"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from kptoolkit.graph.names import lowered
-from kptoolkit.graph.survey import SourceItem, Survey
+from kptoolkit.graph.loading.survey import SourceItem, Survey
+from kptoolkit.names import lowered
 
 
 class EntityRow(TypedDict):

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
-from kptoolkit.graph.names import INDEXED_BYTES, too_long_for_an_index
-from kptoolkit.graph.readers import TripleSource
+from kptoolkit.graph.sources.readers import TripleSource
+from kptoolkit.names import INDEXED_BYTES, too_long_for_an_index
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
 _MIRRORED_SHARE = 0.5

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from kptoolkit.errors import DataError, shorten
-from kptoolkit.graph.tables import BATCH_ROWS, BadRows, Table, file_failures, open_bytes
+from kptoolkit.storage.text_tables import BATCH_ROWS, BadRows, Table, file_failures, open_bytes
 
 RdfFormat = Literal["ntriples", "turtle"]
 Literals = Literal["drop", "entities"]

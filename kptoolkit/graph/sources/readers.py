@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from kptoolkit.errors import DataError
-from kptoolkit.graph.rdf import Literals, RdfFile
-from kptoolkit.graph.tables import (
+from kptoolkit.graph.sources.rdf import Literals, RdfFile
+from kptoolkit.storage.text_tables import (
     INTERACTION_COLUMNS,
     ITEM_COLUMNS,
     LINK_COLUMNS,

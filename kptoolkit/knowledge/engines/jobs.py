@@ -9,13 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.data.prompt_pool import PromptPool, Sentences
-from kptoolkit.graph.arrays import read_arrays
-from kptoolkit.graph.batches import uncollected
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.knowledge.prompt_pool import PromptPool, Sentences
 from kptoolkit.prompts import TemplatePack
+from kptoolkit.storage.arrays import read_arrays
+from kptoolkit.storage.batches import uncollected
 from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
-from kptoolkit.tree.wording import Variants, Wording
+from kptoolkit.tree.triplet_prompts import Variants, Wording
 
 NEIGHBOURHOODS, PACK, POOL, TOKENIZER = "neighbourhoods", "pack", "pool", "tokenizer"
 """Parts of the folder that processes read."""

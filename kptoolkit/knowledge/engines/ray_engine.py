@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit import errors
-from kptoolkit.data.jobs import Answer, Job
 from kptoolkit.errors import KptoolError, MissingExtraError, shorten
+from kptoolkit.knowledge.engines.jobs import Answer, Job
 
 _PATIENCE = 10.0
 """Seconds in which the machine of a cluster must answer; Ray itself waits for more than a minute."""

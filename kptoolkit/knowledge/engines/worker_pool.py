@@ -17,8 +17,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.data import ray_engine
-from kptoolkit.data.jobs import (
+from kptoolkit.errors import KptoolError
+from kptoolkit.knowledge.engines import ray_engine
+from kptoolkit.knowledge.engines.jobs import (
     NEIGHBOURHOODS,
     PACK,
     POOL,
@@ -31,11 +32,10 @@ from kptoolkit.data.jobs import (
     Tokens,
     Words,
 )
-from kptoolkit.data.prompt_pool import PromptPool, Sentences
-from kptoolkit.errors import KptoolError
-from kptoolkit.graph.arrays import write_arrays
+from kptoolkit.knowledge.prompt_pool import PromptPool, Sentences
+from kptoolkit.storage.arrays import write_arrays
 from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
-from kptoolkit.tree.wording import Wording
+from kptoolkit.tree.triplet_prompts import Wording
 
 WORTH_WORKERS = 50_000
 """Fewer distinct prompts are done before the processes have started."""
@@ -115,7 +115,7 @@ def worded(
     Args:
         wording: Words them.
         rows: Rows of its neighbourhoods.
-        variants: Their numbers by :meth:`~kptoolkit.tree.wording.Wording.variant_numbers` at the epoch.
+        variants: Their numbers by :meth:`~kptoolkit.tree.triplet_prompts.Wording.variant_numbers` at the epoch.
         epoch: Epoch of training.
         crew: Who does it.
 

@@ -14,9 +14,9 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, T5ForConditionalGeneration
 
 from kptoolkit.errors import DataError, RunError
-from kptoolkit.models.building import attention_name
-from kptoolkit.models.flex import use_flex
-from kptoolkit.models.t5_options import T5Options
+from kptoolkit.models.t5.building import attention_name
+from kptoolkit.models.t5.flex import use_flex
+from kptoolkit.models.t5.options import T5Options
 
 WEIGHTS = "model.safetensors"
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, DataError, safetensors.SafetensorError)

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import torch
 from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
 
-from kptoolkit.data.knowledge import KnowledgeSource
 from kptoolkit.errors import ConfigError
+from kptoolkit.knowledge.compiled import KnowledgeSource
 from kptoolkit.models.backend import FitTask
-from kptoolkit.models.flex import MIN_HEAD_WIDTH, attentions, use_flex
-from kptoolkit.models.item_index import ItemIndex
-from kptoolkit.models.t5_model import freeze_relative_bias, grow, start_items_from_names
-from kptoolkit.models.t5_options import T5Options
-from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.models.t5.flex import MIN_HEAD_WIDTH, attentions, use_flex
+from kptoolkit.models.t5.kp4sr.item_index import ItemIndex
+from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.models.t5.tree_t5 import freeze_relative_bias, grow, start_items_from_names
 from kptoolkit.prompts import MppTemplate, Segment, TemplatePack
 
 _EMBEDDING_STD = 0.3

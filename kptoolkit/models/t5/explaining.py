@@ -15,17 +15,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kptoolkit.data.batch import Batch
-from kptoolkit.data.facts import Holders, ItemFacts
-from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees
-from kptoolkit.data.sequences import padded
+from kptoolkit.data.slices import padded
 from kptoolkit.data.splits import Cases
+from kptoolkit.knowledge.batch import Batch
+from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees
+from kptoolkit.knowledge.item_facts import Holders, ItemFacts
 from kptoolkit.models.backend import Explains, Triplets
-from kptoolkit.models.cloze import Cloze
-from kptoolkit.models.knowledge import FactBag, TreeTable, TreeTokens
-from kptoolkit.models.objective import chunks
-from kptoolkit.models.sequence import Sequence
-from kptoolkit.models.sequence_state import SequenceState, tree_tensors
+from kptoolkit.models.t5.base import chunks
+from kptoolkit.models.t5.kp4sr.cloze import Cloze
+from kptoolkit.models.t5.sequence.item_encoders import FactBag, TreeTable, TreeTokens
+from kptoolkit.models.t5.sequence.sequence import Sequence
+from kptoolkit.models.t5.sequence.sequence_state import SequenceState, tree_tensors
 
 _HELD = 2**24
 """Scores of variants that are held at once."""

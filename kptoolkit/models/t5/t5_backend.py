@@ -1,7 +1,7 @@
 """The shipped backend: T5, under one of its objectives.
 
-``cloze`` is the paper's (KP4SR, arXiv 2308.08459), :mod:`kptoolkit.models.cloze`; ``sequence`` encodes an item's
-knowledge once, :mod:`kptoolkit.models.sequence`.
+``cloze`` is the paper's (KP4SR, arXiv 2308.08459), :mod:`kptoolkit.models.t5.kp4sr.cloze`; ``sequence`` encodes an
+item's knowledge once, :mod:`kptoolkit.models.t5.sequence.sequence`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from transformers import set_seed
 
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.data.knowledge import ItemTrees, KnowledgeSource
 from kptoolkit.data.splits import Cases
 from kptoolkit.errors import InputError, RunError
+from kptoolkit.knowledge.compiled import ItemTrees, KnowledgeSource
 from kptoolkit.models.backend import Capabilities, FitResult, FitTask, Triplets
-from kptoolkit.models.cloze import Cloze
-from kptoolkit.models.explaining import reasons_of
-from kptoolkit.models.sequence import Sequence
-from kptoolkit.models.t5_options import T5Options
+from kptoolkit.models.t5.explaining import reasons_of
+from kptoolkit.models.t5.kp4sr.cloze import Cloze
+from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.sequence.sequence import Sequence
 
 _OBJECTIVES: dict[str, type[Any]] = {"cloze": Cloze, "sequence": Sequence}
 
@@ -70,7 +70,7 @@ class T5Backend:
         return scores
 
     def beam_search(self, cases: Cases, k: int, beams: int = 20) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The paper's way to recommend; see :meth:`kptoolkit.models.cloze.Cloze.beam_search`.
+        """The paper's way to recommend; see :meth:`kptoolkit.models.t5.kp4sr.cloze.Cloze.beam_search`.
 
         Raises:
             InputError: The objective decodes nothing.

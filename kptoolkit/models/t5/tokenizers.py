@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
-from kptoolkit.data.prompt_pool import PromptPool
 from kptoolkit.errors import RunError
-from kptoolkit.graph.arrays import json_hash
+from kptoolkit.knowledge.prompt_pool import PromptPool
 from kptoolkit.prompts import Segment
+from kptoolkit.storage.arrays import json_hash
 from kptoolkit.tree.tokens import Encoded, SavedTokenizer
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from torch.nn.attention.flex_attention import BlockMask
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
-from kptoolkit.models.flex import attentions, tree_block_mask, uses_flex
-from kptoolkit.models.mask import additive, masked, visible
+from kptoolkit.models.t5.flex import attentions, tree_block_mask, uses_flex
+from kptoolkit.models.t5.tree_mask import additive, masked, visible
 
 MAX_WORDS = 1024
 SHARED_BIAS = ("t5", "mt5")

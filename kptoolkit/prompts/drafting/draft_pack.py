@@ -12,15 +12,15 @@ from typing import Any, Literal
 import yaml
 
 from kptoolkit.errors import InputError, shorten
-from kptoolkit.prompts.examples import Examples
+from kptoolkit.prompts.drafting.examples import Examples
+from kptoolkit.prompts.drafting.guessing import guess
 from kptoolkit.prompts.filters import filter_path
-from kptoolkit.prompts.findings import Place
-from kptoolkit.prompts.guessing import guess
 from kptoolkit.prompts.mpp import FILE as MPP_FILE
 from kptoolkit.prompts.pack import TemplatePack
-from kptoolkit.prompts.reading import PACK_FILE, RELATIONS_FILE
 from kptoolkit.prompts.relations import NEUTRAL, RelationTemplates
-from kptoolkit.prompts.wording import clean_name, relation_words
+from kptoolkit.prompts.texts import clean_name, relation_words
+from kptoolkit.prompts.validation.findings import Place
+from kptoolkit.prompts.validation.pack_reader import PACK_FILE, RELATIONS_FILE
 
 Source = Literal["pack", "words", "neutral"]
 _LONGEST_NAME = 60
@@ -106,7 +106,7 @@ def draft_pack(
         name: Name of the pack.
         counts: Triples by relation, see ``Graph.relation_counts``.
         like: Gives sentences and MPP templates.
-        examples: Triples to show above each relation, see :func:`~kptoolkit.prompts.examples.look_around`.
+        examples: Triples to show above each relation, see :func:`~kptoolkit.prompts.drafting.examples.look_around`.
         language: Language code of the new pack.
     """
     seen = examples or Examples()

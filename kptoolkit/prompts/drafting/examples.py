@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kptoolkit.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
-    from kptoolkit.graph.graph import Graph
+    from kptoolkit.graph.database import Graph
     from kptoolkit.graph.neighbourhoods import Neighbourhoods
 
 PAGE = 2000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kptoolkit.prompts.findings import Finding
-from kptoolkit.prompts.reading import read_parts
-from kptoolkit.prompts.sources import find_pack
+from kptoolkit.prompts.pack_sources import find_pack
+from kptoolkit.prompts.validation.findings import Finding
+from kptoolkit.prompts.validation.pack_reader import read_parts
 
 
 def check_pack(name_or_path: str | Path) -> list[Finding]:

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kptoolkit.errors import TemplateError, nearest, shorten
+from kptoolkit.errors import TemplateError, shorten
+from kptoolkit.names import LIKELY, nearest
 from kptoolkit.prompts.filters import import_filter
-from kptoolkit.prompts.findings import Finding, Place
 from kptoolkit.prompts.mpp import FILE as MPP_FILE
 from kptoolkit.prompts.mpp import SPLITS, MppTemplate, Slot, mpp_findings
 from kptoolkit.prompts.relations import FALLBACK, NEUTRAL, RelationTemplates
 from kptoolkit.prompts.render import FALLBACK_VARIABLES, VARIABLES
 from kptoolkit.prompts.sandbox import Filter, PromptEnvironment
-from kptoolkit.prompts.yaml_files import read_yaml
+from kptoolkit.prompts.validation.findings import Finding, Place
+from kptoolkit.prompts.validation.yaml_files import read_yaml
 
 PACK_FILE, RELATIONS_FILE = "pack.yaml", "relations.yaml"
 _TEXTS = ("name", "domain", "language", "description")
@@ -95,7 +96,7 @@ class _Reader:
     def _unknown_keys(self, place: Place, values: Iterable[object], known: tuple[str, ...]) -> None:
         for key in values:
             if key not in known:
-                close = nearest(str(key), known, 1)
+                close = nearest(str(key), known, 1, min_score=LIKELY)
                 mend = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
                 self._note(place, f"unknown key '{shorten(str(key))}'", mend)
 
@@ -217,7 +218,7 @@ class _Reader:
         for alias, relation in self._text_map(pack, "aliases", "write other_id: id in relations.yaml").items():
             place = self._place(PACK_FILE, alias)
             if relation not in relations:
-                close = nearest(relation, relations, 1)
+                close = nearest(relation, relations, 1, min_score=LIKELY)
                 mend = f"did you mean {close[0]}?" if close else "add its sentences to relations.yaml"
                 self._note(place, f"alias of '{shorten(relation)}', which has no sentences", mend)
             elif alias in relations:

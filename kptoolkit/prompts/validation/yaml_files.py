@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from kptoolkit.errors import shorten
-from kptoolkit.prompts.findings import Finding, Place
+from kptoolkit.prompts.validation.findings import Finding, Place
 
 FILES = ("pack.yaml", "relations.yaml", "mpp.yaml")
 

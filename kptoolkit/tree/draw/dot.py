@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kptoolkit.tree.boxes import label, printable
-from kptoolkit.tree.colours import colours
+from kptoolkit.tree.draw.boxes import label, printable
+from kptoolkit.tree.draw.colours import colours
 
 if TYPE_CHECKING:
     from kptoolkit.tree.knowledge_tree import KnowledgeTree

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kptoolkit.errors import shorten
-from kptoolkit.tree.boxes import printable
-from kptoolkit.tree.colours import COLOURS, ROOT_COLOUR, colour_numbers, colours
+from kptoolkit.tree.draw.boxes import printable
+from kptoolkit.tree.draw.colours import COLOURS, ROOT_COLOUR, colour_numbers, colours
 
 if TYPE_CHECKING:
     from kptoolkit.tree.knowledge_tree import KnowledgeTree
-    from kptoolkit.tree.linearise import Node
+    from kptoolkit.tree.linearization import Node
 
 _JSON = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 _PAGE = """<!DOCTYPE html>

@@ -53,15 +53,15 @@ def check_name(path: Path) -> str:
 
 def _content(tree: KnowledgeTree, suffix: str) -> bytes:
     if suffix == ".png":
-        from kptoolkit.tree.picture import to_png
+        from kptoolkit.tree.draw.png_picture import to_png
 
         return to_png(tree)
     if suffix == ".html":
-        from kptoolkit.tree.page import to_html
+        from kptoolkit.tree.draw.html_page import to_html
 
         return to_html(tree).encode()
     if suffix == ".dot":
-        from kptoolkit.tree.dot import to_dot
+        from kptoolkit.tree.draw.dot import to_dot
 
         return to_dot(tree).encode()
     text = json.dumps(tree.to_json(), ensure_ascii=False, indent=2) + "\n"

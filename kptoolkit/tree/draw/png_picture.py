@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kptoolkit.errors import shorten
-from kptoolkit.tree.boxes import Box, Layout, lay_out, printable
-from kptoolkit.tree.colours import colours
-from kptoolkit.tree.fonts import DPI, Fonts, fonts_for
+from kptoolkit.tree.draw.boxes import Box, Layout, lay_out, printable
+from kptoolkit.tree.draw.colours import colours
+from kptoolkit.tree.draw.fonts import DPI, Fonts, fonts_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

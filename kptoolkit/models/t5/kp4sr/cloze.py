@@ -15,27 +15,27 @@ import torch
 from numpy.typing import NDArray
 from transformers.modeling_outputs import BaseModelOutput
 
-from kptoolkit.data.batch import Batch
 from kptoolkit.data.buckets import bucketed
-from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, TokenPool
-from kptoolkit.data.samples import PromptAssembler, Windows
 from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import RunError
+from kptoolkit.knowledge.batch import Batch
+from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees, TokenPool
+from kptoolkit.knowledge.prompt_batches import PromptAssembler, Windows
 from kptoolkit.models.backend import FitResult, FitTask
-from kptoolkit.models.building import (
+from kptoolkit.models.t5.base import UNREADABLE, WEIGHTS, Objective, chunks, made_ready, saved_t5, unreadable
+from kptoolkit.models.t5.building import (
     asking_template,
     build_t5,
     build_tokenizer,
     training_templates,
 )
-from kptoolkit.models.decoding import StringDecoder
-from kptoolkit.models.item_index import IGNORED, ItemIndex, build_index, index_names
-from kptoolkit.models.objective import UNREADABLE, WEIGHTS, Objective, chunks, made_ready, saved_t5, unreadable
-from kptoolkit.models.t5_model import TreeT5
-from kptoolkit.models.t5_options import T5Options
-from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer, load_tokenizer
+from kptoolkit.models.t5.kp4sr.item_index import IGNORED, ItemIndex, build_index, index_names
+from kptoolkit.models.t5.kp4sr.string_decoder import StringDecoder
+from kptoolkit.models.t5.kp4sr.trie import Trie
+from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer, load_tokenizer
+from kptoolkit.models.t5.tree_t5 import TreeT5
 from kptoolkit.models.training import Epochs, train_and_report
-from kptoolkit.models.trie import Trie
 from kptoolkit.prompts import MppTemplate, Segment
 
 _ORDER = 1

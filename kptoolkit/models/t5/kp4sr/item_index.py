@@ -16,14 +16,14 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.data.knowledge import TokenPool
 from kptoolkit.data.splits import Histories
+from kptoolkit.knowledge.compiled import TokenPool
 from kptoolkit.models.backend import FitTask
-from kptoolkit.models.collaborative import BRANCHING, hierarchical_codes
-from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
-from kptoolkit.models.trie import Trie
+from kptoolkit.models.t5.kp4sr.collaborative_codes import BRANCHING, hierarchical_codes
+from kptoolkit.models.t5.kp4sr.trie import Trie
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import Segment
-from kptoolkit.prompts.wording import clean_name
+from kptoolkit.prompts.texts import clean_name
 from kptoolkit.tree.tokens import cap_name
 
 IndexKind = Literal["token", "name", "random", "sequential", "collaborative"]

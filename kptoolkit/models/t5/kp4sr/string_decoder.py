@@ -18,10 +18,10 @@ from transformers import T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
 from kptoolkit.data.splits import Histories
-from kptoolkit.graph.runs import within
-from kptoolkit.models.mask import masked
-from kptoolkit.models.t5_model import SHARED_BIAS
-from kptoolkit.models.trie import Trie, TrieConstraint
+from kptoolkit.models.t5.kp4sr.trie import Trie, TrieConstraint
+from kptoolkit.models.t5.tree_mask import masked
+from kptoolkit.models.t5.tree_t5 import SHARED_BIAS
+from kptoolkit.storage.ragged import within
 
 _PART = 96
 """Nodes of a trie decoded together: attention grows with its square, what parts repeat falls with it."""

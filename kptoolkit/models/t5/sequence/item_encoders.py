@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from kptoolkit.data.facts import Alikeness, ItemFacts
-from kptoolkit.models import processes
-from kptoolkit.models.t5_model import TreeT5
+from kptoolkit import distributed
+from kptoolkit.knowledge.item_facts import Alikeness, ItemFacts
+from kptoolkit.models.t5.tree_t5 import TreeT5
 from kptoolkit.tree.visibility import ROOT
 
 _QUICK = 25.0
@@ -167,7 +167,7 @@ class _Table(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         owed, items = ctx.owed, ctx.items
-        owed += processes.averaged(gradients[0])
+        owed += distributed.averaged(gradients[0])
         paid = owed[items]
         owed[items] = 0
         return paid, None, None, None
@@ -195,8 +195,8 @@ class TreeTokens:
 class AlikeHead(nn.Module):
     """Adds to an item's score how alike the graph makes it to the history: ``w log(1 + sum decay^age S[read, item])``.
 
-    ``S`` is the sum over kinds of a learnt weight times :class:`~kptoolkit.data.facts.Alikeness`. It knows the graph
-    alone, so that nothing of the interactions but what was read can reach a score through it.
+    ``S`` is the sum over kinds of a learnt weight times :class:`~kptoolkit.knowledge.item_facts.Alikeness`. It uses the
+    graph alone, so no interactions reach a score through it except the history itself.
 
     Args:
         alike: Pairs of items.

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from kptoolkit.data.buckets import bucketed
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.data.facts import Alikeness, PromptFacts
-from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool
-from kptoolkit.data.sequences import Slices, padded
+from kptoolkit.data.slices import Slices, padded
 from kptoolkit.data.splits import Cases
+from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool
+from kptoolkit.knowledge.item_facts import Alikeness, PromptFacts
 from kptoolkit.models.backend import FitResult, FitTask
-from kptoolkit.models.knowledge import TreeTable
-from kptoolkit.models.objective import UNREADABLE, WEIGHTS, Objective, chunks, made_ready, saved_t5, unreadable
-from kptoolkit.models.sequence_model import ENCODING
-from kptoolkit.models.sequence_state import (
+from kptoolkit.models.t5.base import UNREADABLE, WEIGHTS, Objective, chunks, made_ready, saved_t5, unreadable
+from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.sequence.item_encoders import TreeTable
+from kptoolkit.models.t5.sequence.sequence_model import ENCODING
+from kptoolkit.models.t5.sequence.sequence_state import (
     SequenceState,
     Shape,
     build_model,
@@ -33,8 +34,7 @@ from kptoolkit.models.sequence_state import (
     prompt_tokens,
     tree_tensors,
 )
-from kptoolkit.models.t5_options import T5Options
-from kptoolkit.models.tokenizers import PhraseTokenizer, load_tokenizer
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer, load_tokenizer
 from kptoolkit.models.training import Epochs, train_and_report
 
 _ORDER, _TEMPLATES, _TREES = 1, 2, 3

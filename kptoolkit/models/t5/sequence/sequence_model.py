@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from kptoolkit.data.sequences import NOTHING
-from kptoolkit.models.knowledge import AlikeHead, FactBag, TreeTable, TreeTokens
-from kptoolkit.models.mask import additive
-from kptoolkit.models.t5_model import SHARED_BIAS, TreeT5, still, token_loss
+from kptoolkit.data.slices import NOTHING
+from kptoolkit.models.t5.sequence.item_encoders import AlikeHead, FactBag, TreeTable, TreeTokens
+from kptoolkit.models.t5.tree_mask import additive
+from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, TreeT5, still, token_loss
 
 HELD_LOGITS = 2**26
 """Scores of a training batch that are held at once: a quarter of a GiB of floats, and a few times as much around it."""
@@ -165,7 +165,7 @@ class SequenceT5(nn.Module):
             words: ``(B, P)`` tokens of the MPP before the history, or ``(1, P)`` for all.
             labels: ``(B, L)`` rows of the next items, -100 where there is none.
             num_items_in_batch: Labels over all processes and accumulated batches; the loss is divided by it.
-            trees: Fields of :class:`~kptoolkit.models.knowledge.TreeTokens` to encode in this step.
+            trees: Fields of :class:`~kptoolkit.models.t5.sequence.item_encoders.TreeTokens` to encode in this step.
 
         Returns:
             ``logits`` ``(M, n)`` of the M labelled places, and ``loss``; without labels ``(B, L, n)`` and no loss.

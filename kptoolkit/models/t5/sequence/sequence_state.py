@@ -11,18 +11,18 @@ import torch
 from numpy.typing import NDArray
 from transformers import T5ForConditionalGeneration
 
-from kptoolkit.data.batch import Batch
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.data.facts import Alikeness, Holders, ItemFacts, PromptFacts
-from kptoolkit.data.item_trees import TreeAssembler
-from kptoolkit.data.knowledge import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool
+from kptoolkit.knowledge.batch import Batch
+from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool
+from kptoolkit.knowledge.item_facts import Alikeness, Holders, ItemFacts, PromptFacts
+from kptoolkit.knowledge.tree_batches import TreeAssembler
 from kptoolkit.models.backend import FitTask
-from kptoolkit.models.building import asking_template, build_t5, build_tokenizer, training_templates
-from kptoolkit.models.knowledge import AlikeHead, FactBag, TreeTable, TreeTokens
-from kptoolkit.models.sequence_model import SequenceT5
-from kptoolkit.models.t5_model import TreeT5
-from kptoolkit.models.t5_options import T5Options
-from kptoolkit.models.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.models.t5.building import asking_template, build_t5, build_tokenizer, training_templates
+from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.sequence.item_encoders import AlikeHead, FactBag, TreeTable, TreeTokens
+from kptoolkit.models.t5.sequence.sequence_model import SequenceT5
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.models.t5.tree_t5 import TreeT5
 from kptoolkit.prompts import MppTemplate, Segment, Slot
 
 _TREE_BATCH = 256
@@ -261,7 +261,7 @@ def grow_items(model: SequenceT5, new: int) -> None:
 
 
 def tree_tensors(items: NDArray[np.int64], batch: Batch) -> dict[str, torch.Tensor]:
-    """Fields of :class:`~kptoolkit.models.knowledge.TreeTokens`."""
+    """Fields of :class:`~kptoolkit.models.t5.sequence.item_encoders.TreeTokens`."""
     return {
         "items": torch.from_numpy(items),
         "input_ids": torch.from_numpy(batch.input_ids).long(),

@@ -1,0 +1,22 @@
+from .config import Config as Config
+from .config import load_config as load_config
+from .data.catalogue import Catalogue as Catalogue
+from .data.interactions import Interactions as Interactions
+from .data.interactions import read_interactions as read_interactions
+from .errors import KptoolError as KptoolError
+from .explain.explanations import explain as explain
+from .explain.explanations import write_back as write_back
+from .graph.database import Graph as Graph
+from .graph.neighbourhoods import Neighbourhoods as Neighbourhoods
+from .models.backend import Backend as Backend
+from .models.registry import register as register
+from .pipeline import evaluate as evaluate
+from .pipeline import fit as fit
+from .pipeline import load as load
+from .prompts.mpp import MppTemplate as MppTemplate
+from .prompts.pack import TemplatePack as TemplatePack
+from .prompts.render import Segment as Segment
+from .runs.run import Run as Run
+from .tree.knowledge_tree import KnowledgeTree as KnowledgeTree
+
+__version__: str

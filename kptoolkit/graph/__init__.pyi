@@ -1,0 +1,11 @@
+from .database import Graph as Graph
+from .database import GraphItems as GraphItems
+from .database import ItemRef as ItemRef
+from .loading.load_report import LoadReport as LoadReport
+from .neighbourhoods import Neighbourhoods as Neighbourhoods
+from .paths import GraphPath as GraphPath
+from .sources.readers import FileSource as FileSource
+from .sources.readers import MemorySource as MemorySource
+from .sources.readers import TripleSource as TripleSource
+from .sources.readers import open_source as open_source
+from .store import GraphStore as GraphStore

@@ -1,0 +1,1 @@
+"""Loading a source into a graph: survey, batches, checkpoints, reports, and export for bulk import."""

@@ -1,0 +1,1 @@
+"""Compiled knowledge: distinct triplet prompts, item trees, item facts, caches and batches."""

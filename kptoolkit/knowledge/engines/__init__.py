@@ -1,0 +1,1 @@
+"""Where prompts are rendered and tokenized: this process, worker processes, or Ray Data."""

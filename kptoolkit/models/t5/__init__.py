@@ -1,0 +1,1 @@
+"""The two T5 backends and the modules that they share."""

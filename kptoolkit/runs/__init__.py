@@ -1,0 +1,1 @@
+"""The run folder: layout, manifest, loading and saving."""

@@ -1,0 +1,1 @@
+"""Pictures of a knowledge tree: PNG, HTML, DOT and JSON."""
