@@ -130,7 +130,7 @@ def test_an_item_without_triples_is_ranked_by_its_token(trained: tuple[T5Backend
 
 @pytest.mark.parametrize("held", [1, 8 * ITEMS * 3])
 def test_the_loss_in_parts_is_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int) -> None:
-    from kptoolkit.models import sequence_model
+    from kptoolkit.models.t5.sequence import sequence_model
 
     fitted = backend(knowledge="facts")
     fitted.fit(chain_task(tmp_path, LONG))
