@@ -20,7 +20,7 @@ from benchmarks import harness
 from benchmarks.load_client import peak_of
 from benchmarks.worlds import Size, World, real, synthetic
 from kptoolkit.config import load_config
-from kptoolkit.knowledge.compiled import KnowledgeSource
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 
 ITEMS, TRIPLES, DEGREE, VOCABULARY, READ = 20_000, 20, 8, 8000, 50_000

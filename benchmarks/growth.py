@@ -19,11 +19,13 @@ import numpy as np
 from benchmarks import harness
 from benchmarks.worlds import Size, World, synthetic
 from kptoolkit.config import GraphConfig, load_config
-from kptoolkit.data.splits import Histories
+from kptoolkit.data.histories import Histories
 from kptoolkit.graph import Graph, MemorySource
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.knowledge.compiled import CompiledKnowledge, KnowledgeSource, TokenPool, encode_prompts
+from kptoolkit.knowledge.compiled import CompiledKnowledge
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource, encode_prompts
 from kptoolkit.knowledge.prompt_batches import PromptAssembler
+from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.t5.building import build_tokenizer
 from kptoolkit.models.t5.options import T5Options
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer

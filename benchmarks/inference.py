@@ -22,7 +22,7 @@ from benchmarks import harness
 from benchmarks.published import BEAMS, SMALL, TINY, Procedure, Shape, closeness, kp_settings
 from benchmarks.settings import sequence_settings
 from benchmarks.worlds import Stopwatch, World, fitted, real
-from kptoolkit.data.splits import Cases
+from kptoolkit.data.histories import Cases
 from kptoolkit.models import Backend
 from kptoolkit.runs.run import top_k
 

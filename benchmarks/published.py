@@ -23,8 +23,8 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from benchmarks.worlds import World
 from kptoolkit.config import PromptsConfig, TreeConfig
-from kptoolkit.data.splits import Cases, Histories
-from kptoolkit.knowledge.compiled import KnowledgeSource
+from kptoolkit.data.histories import Cases, Histories
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models.t5.building import training_templates
 from kptoolkit.models.t5.tokenizers import SENTINELS, SubwordTokenizer
 from kptoolkit.prompts import MppTemplate, Slot

@@ -28,7 +28,8 @@ from benchmarks import harness
 from benchmarks.settings import sequence_settings
 from benchmarks.worlds import Curve, World, fitted, real
 from kptoolkit import metrics
-from kptoolkit.data.splits import Cases, Split
+from kptoolkit.data.histories import Cases
+from kptoolkit.data.splits import Split
 from kptoolkit.errors import TrainingError
 from kptoolkit.evaluation.ranking import evaluate, rank_of
 

@@ -23,8 +23,8 @@ from benchmarks.published import SMALL, TINY, Procedure, Shape, closeness, kp_se
 from benchmarks.settings import sequence_settings
 from benchmarks.worlds import Stopwatch, World, fitted, real
 from kptoolkit import metrics
+from kptoolkit.data.histories import Cases
 from kptoolkit.data.slices import Slices
-from kptoolkit.data.splits import Cases
 
 CLOZE_GOAL, SEQUENCE_GOAL, QUALITY_GOAL = ">= 2", ">= 500", ">= 0.98"
 PHRASE_TOKENS = 246  # hold as many triplets, 53 a prompt, as 440 subwords

@@ -21,13 +21,14 @@ from kptoolkit import metrics
 from kptoolkit.config import Config, load_config, validate
 from kptoolkit.data.catalogue import Catalogue, find_items
 from kptoolkit.data.data_folder import DataFolder
+from kptoolkit.data.histories import Cases
 from kptoolkit.data.interactions import Interactions
-from kptoolkit.data.splits import Cases, Split, make_split
+from kptoolkit.data.splits import Split, make_split
 from kptoolkit.evaluation.controls import unchanged
 from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.graph.neighbour_rows import Row, deal
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.knowledge.compiled import KnowledgeSource
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models import Backend, FitTask, backend_class
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack

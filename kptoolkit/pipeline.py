@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from kptoolkit import distributed, metrics
 from kptoolkit.config import Config, difference, load_config, to_toml, validate
 from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.histories import Cases
 from kptoolkit.data.interactions import notice_of
-from kptoolkit.data.splits import Cases
 from kptoolkit.errors import RunError, UnknownNameError
 from kptoolkit.evaluation.baselines import ItemKNN, Popularity
 from kptoolkit.evaluation.controls import CONTROLS, unchanged
@@ -27,7 +27,8 @@ from kptoolkit.evaluation.table import Evaluation, Row
 from kptoolkit.explain.explanations import with_faithfulness
 from kptoolkit.explain.triplet_reasons import explaining
 from kptoolkit.graph import Graph
-from kptoolkit.knowledge.compiled import ItemTrees, KnowledgeSource
+from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prepare import Prepared, data_dir, fetch_knowledge, prepare
 from kptoolkit.models import Backend, FitResult, FitTask, backend_class
 from kptoolkit.names import nearest

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from kptoolkit import fit, load_config, register
 from kptoolkit.config import Section
-from kptoolkit.data.splits import Cases
+from kptoolkit.data.histories import Cases
 from kptoolkit.errors import RunError
 from kptoolkit.models import Capabilities, FitResult, FitTask
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.data.splits import Histories
+from kptoolkit.data.histories import Histories
 
 NOTHING = -100
 """Label of a place where nothing is to be predicted."""

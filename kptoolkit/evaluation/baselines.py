@@ -15,7 +15,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kptoolkit.data.splits import Cases, Histories, Split
+from kptoolkit.data.histories import Cases, Histories
+from kptoolkit.data.splits import Split
 from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 

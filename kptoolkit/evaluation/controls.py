@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from kptoolkit.knowledge.compiled import ItemTrees
+from kptoolkit.knowledge.item_trees import ItemTrees
 
 #: Seed of the one derangement that shuffled knowledge means.
 DERANGEMENT_SEED: Final = 20230817

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kptoolkit import distributed, metrics
+from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.data.interactions import write_parquet
-from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import RunError, TrainingError
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.data.splits import Cases
+from kptoolkit.data.histories import Cases
 from kptoolkit.evaluation.table import Evaluation
 from kptoolkit.explain.triplet_reasons import NAMED, drops, explaining, faithfulness
 from kptoolkit.graph import Graph, GraphPath

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.data.splits import Cases
+from kptoolkit.data.histories import Cases
 from kptoolkit.errors import InputError
 from kptoolkit.evaluation.significance import RESAMPLES, SEED, bootstrap_interval, paired_test
 from kptoolkit.evaluation.table import Faithfulness

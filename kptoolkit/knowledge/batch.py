@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.knowledge.compiled import TokenPool
+from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kptoolkit.knowledge.compiled import ItemTrees
+from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.prompt_pool import PromptPool
 from kptoolkit.storage.arrays import read_arrays, write_arrays
 

@@ -16,8 +16,8 @@ from kptoolkit.data.interactions import Interactions, read_interactions
 from kptoolkit.data.splits import Split, make_split
 from kptoolkit.errors import ConfigError, DataError
 from kptoolkit.graph import Graph
-from kptoolkit.knowledge.compiled import KnowledgeSource
 from kptoolkit.knowledge.engines.ray_engine import check_ray
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.prompts import TemplatePack, choose_pack
 

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.data.splits import Histories
+from kptoolkit.data.histories import Histories
 from kptoolkit.errors import InputError, PromptTooLongError
 from kptoolkit.knowledge.batch import Batch
-from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees, TokenPool
+from kptoolkit.knowledge.compiled import CompiledKnowledge
+from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.prompts import MppTemplate, Segment, Slot
 from kptoolkit.storage.ragged import within
 from kptoolkit.tree.tokens import Tokenizer
@@ -394,38 +396,3 @@ def _padded(rows: list[list[int | None]], mask: int) -> NDArray[np.int32]:
     width = max((len(row) for row in rows), default=0)
     filled = [[mask if code is None else code for code in row] + [_NONE] * (width - len(row)) for row in rows]
     return np.array(filled, dtype=np.int32).reshape(len(rows), width)
-
-
-@dataclass(frozen=True)
-class Windows:
-    """One random window of every user's history an epoch: the paper's training regime (KP4SR, training details).
-
-    Attributes:
-        histories: Training histories, by user.
-        users: ``(N,)`` numbers of the users with at least two training events.
-        seed: Seed of the draws.
-        templates: How many MPP templates to choose from.
-    """
-
-    histories: Histories
-    users: NDArray[np.int32]
-    seed: int
-    templates: int
-
-    @classmethod
-    def of(cls, histories: Histories, *, seed: int, templates: int) -> Windows:
-        """Windows over every history with something to predict."""
-        return cls(histories, np.flatnonzero(histories.lengths >= 2).astype(np.int32), seed, templates)
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    def draw(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The epoch's target position in each user's history and the template number, each ``(N,)``.
-
-        Positions run from 1, so that every window has at least one item before its target.
-        """
-        generator = np.random.default_rng([self.seed, epoch])
-        lengths = self.histories.lengths[self.users]
-        position = 1 + np.floor(generator.random(len(self.users)) * (lengths - 1)).astype(np.int64)
-        return position, generator.integers(0, self.templates, len(self.users))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from kptoolkit.errors import PromptTooLongError
 from kptoolkit.knowledge.batch import Batch
-from kptoolkit.knowledge.compiled import CompiledKnowledge, TokenPool
+from kptoolkit.knowledge.compiled import CompiledKnowledge
+from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.storage.ragged import within
 from kptoolkit.tree.visibility import ROOT, ROOT_PARENT
 

@@ -13,8 +13,10 @@ from pydantic import BaseModel
 
 from kptoolkit.config import Config
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.data.splits import Cases, Split
-from kptoolkit.knowledge.compiled import ItemTrees, KnowledgeSource
+from kptoolkit.data.histories import Cases
+from kptoolkit.data.splits import Split
+from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.progress import ProgressCallback, silent
 
 

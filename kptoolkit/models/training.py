@@ -32,7 +32,7 @@ from transformers.utils import logging as transformers_logging
 
 from kptoolkit import distributed
 from kptoolkit.config import TrainingConfig
-from kptoolkit.data.splits import Cases
+from kptoolkit.data.histories import Cases
 from kptoolkit.errors import TrainingError
 from kptoolkit.models.backend import FitResult, FitTask
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent

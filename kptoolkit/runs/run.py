@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from kptoolkit.config import Config, validate
 from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.data.interactions import Interactions
-from kptoolkit.data.splits import Cases, Histories, Split
+from kptoolkit.data.splits import Split
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.knowledge.compiled import KnowledgeSource
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prepare import split_of
 from kptoolkit.models import Backend, backend_class
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from kptoolkit.config import validate
-from kptoolkit.data.splits import Cases, Histories
+from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.errors import ConfigError, RunError
 from kptoolkit.models import Backend, Explains, FitResult, backend_class
 from kptoolkit.testing.small_worlds import ITEMS, chain_task

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from kptoolkit import metrics
 from kptoolkit.config import load_config
 from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.histories import Cases
 from kptoolkit.data.interactions import Interactions
-from kptoolkit.data.splits import Cases, leave_one_out
+from kptoolkit.data.splits import leave_one_out
 from kptoolkit.evaluation.controls import unchanged
 from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.knowledge.compiled import KnowledgeSource
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models import FitTask
 from kptoolkit.prompts import TemplatePack
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from test_samples import TEMPLATES, USERS, catalogues, world
 
 from kptoolkit.data.buckets import bucketed
-from kptoolkit.data.splits import Histories
-from kptoolkit.knowledge.compiled import TokenPool
-from kptoolkit.knowledge.prompt_batches import PromptAssembler
-from kptoolkit.prompts import Segment
-from kptoolkit.tree import WordTokenizer
 
 
 @given(st.lists(st.integers(1, 500), max_size=300), st.integers(1, 40), st.integers(0, 9))
@@ -38,26 +32,3 @@ def test_what_fills_no_batch_is_of_any_length() -> None:
     lengths = np.arange(70)
     last = [bucketed(lengths, 32, np.random.default_rng(seed))[64:] for seed in range(300)]
     assert abs(np.concatenate(last).mean() - lengths.mean()) < 2
-
-
-@given(catalogues(), st.data())
-def test_lengths_are_bounds_and_exact_without_repeats_and_budget(items: list, data: st.DataObject) -> None:
-    _, knowledge, names = world(items)
-    tokenizer = WordTokenizer()
-    users = TokenPool.of([(e.ids, e.starts) for e in (tokenizer.encode((Segment(u, "text"),)) for u in USERS)])
-    budget, latest = data.draw(st.sampled_from([20, 40, 5000])), data.draw(st.integers(1, 6))
-    assembler = PromptAssembler(knowledge, names, users, TEMPLATES, tokenizer, max_tokens=budget, history=latest)
-    row = st.lists(st.integers(0, len(items) - 1), min_size=2, max_size=8)
-    histories = Histories.of([data.draw(row), data.draw(row)])
-    owners = np.array([0, 1, 1], np.int32)
-    position = np.array([data.draw(st.integers(1, int(histories.lengths[owner]) - 1)) for owner in owners])
-    template = np.array([data.draw(st.integers(0, 2)) for _ in owners])
-    windows = histories.before(position, owners)
-    assembled = (assembler.assemble(owners, windows, template).node >= 0).sum(axis=1)
-    bound = assembler.lengths_at_most(owners, histories, position, template)
-    assert (bound >= assembled).all()
-    assert (bound <= budget).all()
-    for row_number in range(len(owners)):
-        window = windows[row_number][-latest:].tolist()
-        if budget == 5000 and len(set(window)) == len(window):
-            assert bound[row_number] == assembled[row_number]

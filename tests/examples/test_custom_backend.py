@@ -17,7 +17,7 @@ from worlds.ring import load_graph, write_world
 
 from kptoolkit import fit, load, pipeline
 from kptoolkit.config import load_config
-from kptoolkit.data.splits import Cases, Histories
+from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.errors import RunError
 from kptoolkit.testing.backend_suite import BackendSuite
 from kptoolkit.testing.small_worlds import ITEMS, chain_task

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from kptoolkit.config import validate
-from kptoolkit.data.splits import Cases, Histories
+from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.explain.triplet_reasons import drops
-from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees
+from kptoolkit.knowledge.compiled import CompiledKnowledge
+from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.models.backend import Explains, Triplets
 from kptoolkit.models.t5.options import T5Options
 from kptoolkit.models.t5.t5_backend import T5Backend

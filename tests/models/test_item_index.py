@@ -16,7 +16,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from kptoolkit.config import validate
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.data.splits import Cases, Histories
+from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.errors import ConfigError, RunError
 from kptoolkit.models import FitTask
 from kptoolkit.models.t5.kp4sr.collaborative_codes import BRANCHING, hierarchical_codes

@@ -15,11 +15,11 @@ from worlds.training import losses
 
 from kptoolkit.config import validate
 from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.data.slices import padded
-from kptoolkit.data.splits import Cases, Histories
 from kptoolkit.errors import InputError, PromptTooLongError, RunError, TrainingError
 from kptoolkit.evaluation.controls import CONTROLS
-from kptoolkit.knowledge.compiled import KnowledgeSource
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models.t5.options import T5Options
 from kptoolkit.models.t5.sequence.item_encoders import TreeTable
 from kptoolkit.models.t5.sequence.sequence_state import build_state

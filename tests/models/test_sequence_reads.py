@@ -11,7 +11,7 @@ import pytest
 import torch
 from test_sequence import LONG, VARIANTS, backend, scores_at_every_place
 
-from kptoolkit.data.splits import Cases, Histories
+from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.models.t5.building import training_templates
 from kptoolkit.models.t5.sequence.sequence_state import build_state
 from kptoolkit.models.t5.t5_backend import T5Backend

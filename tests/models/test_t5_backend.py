@@ -25,7 +25,7 @@ from transformers import (
 from worlds.training import learned, losses, train
 
 from kptoolkit.config import validate
-from kptoolkit.data.splits import Cases, Histories
+from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.errors import ConfigError, DataError, PromptTooLongError, RunError, TrainingError
 from kptoolkit.models.t5.options import T5Options
 from kptoolkit.models.t5.t5_backend import T5Backend

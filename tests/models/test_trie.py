@@ -13,7 +13,7 @@ from test_plain_t5 import VOCABULARY, built
 from transformers import LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
-from kptoolkit.data.splits import Histories
+from kptoolkit.data.histories import Histories
 from kptoolkit.models.t5.kp4sr.string_decoder import StringDecoder
 from kptoolkit.models.t5.kp4sr.trie import OFF, Trie, TrieConstraint
 

@@ -15,7 +15,7 @@ from worlds.ring import load_graph
 
 from kptoolkit import evaluate, explain, write_back
 from kptoolkit.config import GraphConfig
-from kptoolkit.data.splits import Cases
+from kptoolkit.data.histories import Cases
 from kptoolkit.errors import InputError, UnknownNameError
 from kptoolkit.explain import triplet_reasons as reasons
 from kptoolkit.explain.triplet_reasons import drops, faithfulness

@@ -18,7 +18,7 @@ import safetensors.torch
 
 from kptoolkit import distributed
 from kptoolkit.config import validate
-from kptoolkit.data.splits import Histories
+from kptoolkit.data.histories import Histories
 from kptoolkit.models import FitTask
 from kptoolkit.models.t5.options import T5Options
 from kptoolkit.models.t5.t5_backend import T5Backend

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
 
 from kptoolkit.errors import ConfigError
-from kptoolkit.knowledge.compiled import KnowledgeSource
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.t5.flex import MIN_HEAD_WIDTH, attentions, use_flex
 from kptoolkit.models.t5.kp4sr.item_index import ItemIndex

@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kptoolkit.data.histories import Cases
 from kptoolkit.data.slices import padded
-from kptoolkit.data.splits import Cases
 from kptoolkit.knowledge.batch import Batch
-from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees
+from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.item_facts import Holders, ItemFacts
+from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.models.backend import Explains, Triplets
 from kptoolkit.models.t5.base import chunks
 from kptoolkit.models.t5.kp4sr.cloze import Cloze

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from transformers import set_seed
 
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.data.splits import Cases
+from kptoolkit.data.histories import Cases
 from kptoolkit.errors import InputError, RunError
-from kptoolkit.knowledge.compiled import ItemTrees, KnowledgeSource
+from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models.backend import Capabilities, FitResult, FitTask, Triplets
 from kptoolkit.models.t5.explaining import reasons_of
 from kptoolkit.models.t5.kp4sr.cloze import Cloze

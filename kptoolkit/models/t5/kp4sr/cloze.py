@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from transformers.modeling_outputs import BaseModelOutput
 
 from kptoolkit.data.buckets import bucketed
-from kptoolkit.data.splits import Cases, Histories
+from kptoolkit.data.histories import Cases, Histories
+from kptoolkit.data.windows import Windows
 from kptoolkit.errors import RunError
 from kptoolkit.knowledge.batch import Batch
-from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees, TokenPool
-from kptoolkit.knowledge.prompt_batches import PromptAssembler, Windows
+from kptoolkit.knowledge.compiled import CompiledKnowledge
+from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.knowledge.prompt_batches import PromptAssembler
+from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.backend import FitResult, FitTask
 from kptoolkit.models.t5.base import UNREADABLE, WEIGHTS, Objective, chunks, made_ready, saved_t5, unreadable
 from kptoolkit.models.t5.building import (

@@ -15,7 +15,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
-from kptoolkit.data.splits import Histories
+from kptoolkit.data.histories import Histories
 
 BRANCHING = 16
 """Most codes at a level."""

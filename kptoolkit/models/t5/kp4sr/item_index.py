@@ -16,8 +16,8 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.data.splits import Histories
-from kptoolkit.knowledge.compiled import TokenPool
+from kptoolkit.data.histories import Histories
+from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.t5.kp4sr.collaborative_codes import BRANCHING, hierarchical_codes
 from kptoolkit.models.t5.kp4sr.trie import Trie

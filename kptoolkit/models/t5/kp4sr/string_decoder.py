@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from transformers import T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
-from kptoolkit.data.splits import Histories
+from kptoolkit.data.histories import Histories
 from kptoolkit.models.t5.kp4sr.trie import Trie, TrieConstraint
 from kptoolkit.models.t5.tree_mask import masked
 from kptoolkit.models.t5.tree_t5 import SHARED_BIAS

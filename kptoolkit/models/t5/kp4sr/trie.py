@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import LogitsProcessor
 
-from kptoolkit.data.splits import Histories
+from kptoolkit.data.histories import Histories
 
 OFF = -1
 """Node of a beam that has left the trie."""

@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 
 from kptoolkit.data.buckets import bucketed
 from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.histories import Cases
 from kptoolkit.data.slices import Slices, padded
-from kptoolkit.data.splits import Cases
-from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool
+from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.item_facts import Alikeness, PromptFacts
+from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
+from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.backend import FitResult, FitTask
 from kptoolkit.models.t5.base import UNREADABLE, WEIGHTS, Objective, chunks, made_ready, saved_t5, unreadable
 from kptoolkit.models.t5.options import T5Options

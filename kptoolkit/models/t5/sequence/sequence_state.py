@@ -13,8 +13,11 @@ from transformers import T5ForConditionalGeneration
 
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.knowledge.batch import Batch
-from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool
+from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.item_facts import Alikeness, Holders, ItemFacts, PromptFacts
+from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
+from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.knowledge.tree_batches import TreeAssembler
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.t5.building import asking_template, build_t5, build_tokenizer, training_templates

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_knowledge import source
+from test_knowledge_source import source
 
 from kptoolkit.config import PromptsConfig, TreeConfig
-from kptoolkit.knowledge.compiled import ItemTrees, KnowledgeSource, TokenPool
+from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
+from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.tree.tokens import Tokenizer, WordTokenizer
@@ -66,7 +68,7 @@ def test_what_is_kept_is_what_would_be_made(
         raise AssertionError("made although it is kept")
 
     for name in ("worded", "select", "encoded"):
-        monkeypatch.setattr(f"kptoolkit.knowledge.compiled.{name}", never)
+        monkeypatch.setattr(f"kptoolkit.knowledge.knowledge_source.{name}", never)
     again = keeping(tmp_path, variants=variants)
     assert same(again.trees(0), trees)
     assert list(again.pool) == list(made.pool)

@@ -6,81 +6,19 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from benchmarks.worlds import Size, synthetic
 from kptoolkit.config import PromptsConfig, TreeConfig, load_config
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.errors import DataError, TemplateError
+from kptoolkit.errors import TemplateError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees, KnowledgeSource, TokenPool, encode_prompts
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import TemplatePack
-from kptoolkit.tree.tokens import WordTokenizer
-
-
-def trees_of(sizes: list[int]) -> ItemTrees:
-    """Trees whose prompts are all different, so that every triplet says whose it was."""
-    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    total = int(indptr[-1])
-    places = np.concatenate([np.arange(size) for size in sizes] + [np.zeros(0, int)])
-    hop = np.where(places > 0, 2, 1).astype(np.int8)
-    return ItemTrees(
-        indptr, np.arange(total, dtype=np.int32), (places - 1).astype(np.int32), hop, places.astype(np.int32)
-    )
-
-
-def rows(trees: ItemTrees, item: int) -> list[tuple[int, ...]]:
-    part = slice(trees.indptr[item], trees.indptr[item + 1])
-    return list(zip(*(getattr(trees, name)[part].tolist() for name in ("prompt", "parent", "hop", "dfs")), strict=True))
-
-
-SIZES = st.lists(st.integers(0, 4), min_size=1, max_size=30)
-
-
-@given(SIZES, st.integers(0, 2**32 - 1))
-def test_shuffled_is_a_derangement_of_the_items_that_have_triplets(sizes: list[int], seed: int) -> None:
-    trees = trees_of(sizes)
-    shuffled = trees.shuffled(seed)
-    having = [item for item, size in enumerate(sizes) if size]
-    before = {item: rows(trees, item) for item in having}
-    after = {item: rows(shuffled, item) for item in having}
-    assert sorted(before.values()) == sorted(after.values()), "every tree is kept whole and given once"
-    if len(having) > 1:
-        assert not any(before[item] == after[item] for item in having)
-    for item in set(range(len(sizes))) - set(having):
-        assert rows(shuffled, item) == []
-    assert shuffled.n_items == len(sizes)
-
-
-def test_shuffled_is_fixed_by_its_seed() -> None:
-    trees = trees_of([1] * 20)
-    assert np.array_equal(trees.shuffled(5).prompt, trees.shuffled(5).prompt)
-    assert not np.array_equal(trees.shuffled(5).prompt, trees.shuffled(6).prompt)
-
-
-@given(SIZES)
-def test_without_knowledge_keeps_the_catalogue_alone(sizes: list[int]) -> None:
-    bare = trees_of(sizes).without_knowledge()
-    assert bare.n_items == len(sizes)
-    assert bare.indptr.tolist() == [0] * (len(sizes) + 1)
-    assert len(bare.prompt) == len(bare.parent) == len(bare.hop) == len(bare.dfs) == 0
-    assert bare.prompt.dtype == np.int32
-
-
-@given(SIZES, st.data())
-def test_permuted_gives_each_item_the_trees_asked_for(sizes: list[int], data: Any) -> None:
-    trees = trees_of(sizes)
-    order = data.draw(st.lists(st.integers(-1, len(sizes) - 1), min_size=len(sizes), max_size=len(sizes)))
-    permuted = trees.permuted(np.array(order, dtype=np.int64))
-    for item, source in enumerate(order):
-        assert rows(permuted, item) == ([] if source < 0 else rows(trees, source))
 
 
 def source(**prompts: Any) -> KnowledgeSource:
@@ -178,50 +116,6 @@ def test_workers_need_filters_that_can_be_imported(monkeypatch: pytest.MonkeyPat
     knowledge.pack = knowledge.pack.with_filter(lambda name: name, name="same")
     with pytest.raises(TemplateError, match="cannot be imported again"):
         knowledge.trees(0)
-
-
-def compiled() -> CompiledKnowledge:
-    knowledge = source()
-    trees = knowledge.trees(0)
-    return CompiledKnowledge(trees, encode_prompts(knowledge.pool, WordTokenizer()), knowledge.pool.sentences)
-
-
-def test_compiled_knowledge_comes_back(tmp_path: Path) -> None:
-    written = compiled()
-    written.save(tmp_path / "knowledge")
-    found = CompiledKnowledge.load(tmp_path / "knowledge")
-    for name in ("indptr", "prompt", "parent", "hop", "dfs"):
-        assert np.array_equal(getattr(found.trees, name), getattr(written.trees, name))
-        assert getattr(found.trees, name).dtype == getattr(written.trees, name).dtype
-    for name in ("ids", "starts", "indptr"):
-        assert np.array_equal(getattr(found.pool, name), getattr(written.pool, name))
-    assert list(found.texts) == list(written.texts)
-    assert isinstance(found.trees.prompt, np.memmap)
-    assert [path.name for path in tmp_path.iterdir()] == ["knowledge"]
-
-
-@pytest.mark.parametrize("name", ["tree_prompt.npy", "pool_ids.npy", "index.json"])
-@pytest.mark.parametrize("gone", [False, True])
-def test_damaged_compiled_knowledge_is_named(tmp_path: Path, name: str, gone: bool) -> None:
-    compiled().save(tmp_path / "knowledge")
-    path = tmp_path / "knowledge" / name
-    if gone:
-        path.unlink()
-    else:
-        path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
-    with pytest.raises(DataError, match=rf"{name}: is missing or damaged"):
-        CompiledKnowledge.load(tmp_path / "knowledge")
-
-
-def test_a_pool_joins_behind_itself() -> None:
-    def pool(*texts: list[int]) -> TokenPool:
-        return TokenPool.of([(np.array(t, dtype=np.int32), np.array([True] * len(t), dtype=bool)) for t in texts])
-
-    joined = pool([1, 2], []).joined(pool([3]))
-    assert len(joined) == 3
-    assert joined.lengths.tolist() == [2, 0, 1]
-    assert joined.ids.tolist() == [1, 2, 3]
-    assert len(pool()) == 0
 
 
 def most_objects_of(work: Callable[[], object]) -> int:

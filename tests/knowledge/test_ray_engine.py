@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_kept import contents, keeping, phrases, same
+from test_cache import contents, keeping, phrases, same
 from typer.testing import CliRunner
 from worlds.command import python, refused, sets
 from worlds.ring import load_graph, write_world

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kptoolkit.data.splits import Histories
+from kptoolkit.data.histories import Histories
 from kptoolkit.errors import InputError, PromptTooLongError
-from kptoolkit.knowledge.compiled import CompiledKnowledge, ItemTrees, TokenPool, encode_prompts
-from kptoolkit.knowledge.prompt_batches import PromptAssembler, Windows
+from kptoolkit.knowledge.compiled import CompiledKnowledge
+from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.knowledge.knowledge_source import encode_prompts
+from kptoolkit.knowledge.prompt_batches import PromptAssembler
+from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.prompts import MppTemplate, Segment
 from kptoolkit.testing.small_worlds import chain_task
 from kptoolkit.tree import Encoded, HistoryItem, KnowledgeTree, Triplet, WordTokenizer
@@ -150,19 +153,24 @@ def test_one_item_that_does_not_fit() -> None:
         assembler.assemble(np.array([-1, -1], np.int32), Histories.of([[0], []]), np.array([0, 0]))
 
 
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.integers(0, 50))
-def test_windows_stay_inside_histories_and_repeat_by_seed(lengths: list[int], epoch: int) -> None:
-    histories = Histories.of([list(range(length)) for length in lengths])
-    windows = Windows.of(histories, seed=5, templates=3)
-    assert windows.users.tolist() == [user for user, length in enumerate(lengths) if length >= 2]
-    position, template = windows.draw(epoch)
-    assert (position >= 1).all()
-    assert (position < histories.lengths[windows.users]).all()
-    assert set(template.tolist()) <= {0, 1, 2}
-    again, _ = windows.draw(epoch)
-    assert position.tolist() == again.tolist()
-
-
-def test_every_position_is_drawn_in_time() -> None:
-    windows = Windows.of(Histories.of([list(range(6))]), seed=1, templates=1)
-    assert {int(windows.draw(epoch)[0][0]) for epoch in range(200)} == {1, 2, 3, 4, 5}
+@given(catalogues(), st.data())
+def test_lengths_are_bounds_and_exact_without_repeats_and_budget(items: list, data: st.DataObject) -> None:
+    _, knowledge, names = world(items)
+    tokenizer = WordTokenizer()
+    users = TokenPool.of([(e.ids, e.starts) for e in (tokenizer.encode((Segment(u, "text"),)) for u in USERS)])
+    budget, latest = data.draw(st.sampled_from([20, 40, 5000])), data.draw(st.integers(1, 6))
+    assembler = PromptAssembler(knowledge, names, users, TEMPLATES, tokenizer, max_tokens=budget, history=latest)
+    row = st.lists(st.integers(0, len(items) - 1), min_size=2, max_size=8)
+    histories = Histories.of([data.draw(row), data.draw(row)])
+    owners = np.array([0, 1, 1], np.int32)
+    position = np.array([data.draw(st.integers(1, int(histories.lengths[owner]) - 1)) for owner in owners])
+    template = np.array([data.draw(st.integers(0, 2)) for _ in owners])
+    windows = histories.before(position, owners)
+    assembled = (assembler.assemble(owners, windows, template).node >= 0).sum(axis=1)
+    bound = assembler.lengths_at_most(owners, histories, position, template)
+    assert (bound >= assembled).all()
+    assert (bound <= budget).all()
+    for row_number in range(len(owners)):
+        window = windows[row_number][-latest:].tolist()
+        if budget == 5000 and len(set(window)) == len(window):
+            assert bound[row_number] == assembled[row_number]
