@@ -12,6 +12,7 @@ from typing import NoReturn
 import hypothesis
 import pytest
 from servers.neo4j_server import Installation, Neo4jServer, NoServer, running_server
+from worlds.examples import FULL
 
 NO_SERVER = "no Neo4j for the tests"
 KEPT = ("KPTOOL_TEST_", "KPTOOL_DATA")
@@ -21,8 +22,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # The embedded graph starts in half the time when its JVM compiles quickly rather than well.
 os.environ.setdefault("ARCADEDB_JVM_ARGS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
-hypothesis.settings.register_profile("kptoolkit", deadline=None, derandomize=bool(os.environ.get("CI")))
-hypothesis.settings.load_profile("kptoolkit")
+hypothesis.settings.register_profile("full", max_examples=FULL, deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("full"), max_examples=20)
+hypothesis.settings.load_profile("full")
 
 
 def pytest_configure(config: pytest.Config) -> None:

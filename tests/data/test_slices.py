@@ -5,14 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kptoolkit.data.histories import Histories
 from kptoolkit.data.slices import NOTHING, Slices, padded
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=6), st.integers(1, 9), st.integers(0, 50))
 def test_an_epoch_predicts_every_event_but_the_first(lengths: list[int], length: int, epoch: int) -> None:
     first = np.cumsum([0, *lengths])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kptoolkit.knowledge.item_facts import MOST_SHARING, Alikeness, ItemFacts, PromptFacts
@@ -71,7 +71,6 @@ facts_strategy = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(facts_strategy)
 def test_alikeness_is_its_definition(rows: list[tuple[int, int, int, int]]) -> None:
     rows = sorted(rows)

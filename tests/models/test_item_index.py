@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import T5Config, T5ForConditionalGeneration
+from worlds.examples import examples
 
 from kptoolkit.config import validate
 from kptoolkit.data.catalogue import Catalogue
@@ -102,7 +103,7 @@ def test_every_item_has_a_string_of_its_own(task: FitTask, kind: Any, tokens: st
         assert index.texts[4] == "i04", "an item without a title is called by its id"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.lists(st.text(max_size=8), min_size=ITEMS, max_size=ITEMS))
 def test_any_names_are_told_apart(task: FitTask, subwords: SubwordTokenizer, titles: list[str]) -> None:
     named = with_titles(task, titles)

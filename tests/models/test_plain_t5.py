@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_t5 import Shape, bucket, logits
 from transformers import T5Config, T5ForConditionalGeneration, UMT5Config, UMT5ForConditionalGeneration
+from worlds.examples import examples
 
 from kptoolkit.models.t5.flex import use_flex
 from kptoolkit.models.t5.tree_t5 import TreeT5
@@ -106,7 +107,7 @@ def compare(kind: str, attention: str, seed: int, device: str = "cpu", count: in
 @pytest.mark.parametrize("attention", ["sdpa", "eager", "flex"])
 @pytest.mark.parametrize("kind", KINDS)
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=4)
+@settings(max_examples=examples(4))
 def test_logits_equal_the_plain_model(kind: str, attention: str, seed: int) -> None:
     compare(kind, attention, seed)
 

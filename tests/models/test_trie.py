@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from test_plain_t5 import VOCABULARY, built
 from transformers import LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
+from worlds.examples import examples
 
 from kptoolkit.data.histories import Histories
 from kptoolkit.models.t5.kp4sr.string_decoder import StringDecoder
@@ -140,7 +141,7 @@ def test_scores_are_those_of_teacher_forcing(
 NET = built("t5", "sdpa")[0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(strings, st.integers(1, 50), st.integers(0, 99), st.data())
 def test_beams_find_as_many_items_as_there_are(words: Strings, width: int, seed: int, data: st.DataObject) -> None:
     items = st.lists(st.integers(0, len(words) - 1), max_size=len(words))

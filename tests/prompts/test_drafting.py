@@ -13,6 +13,7 @@ from click.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
+from worlds.examples import examples
 
 from kptoolkit.cli.app import app
 from kptoolkit.config import GraphConfig
@@ -135,7 +136,7 @@ def test_mirrored_pairs_are_those_of_the_graph_and_those_the_pack_knows() -> Non
     assert yaml.safe_load(draft_pack("own", {"sequel": 1}, movies).files["pack.yaml"])["mirrored"] == []
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(
     st.dictionaries(st.one_of(st.text(max_size=200), st.sampled_from(HOSTILE_NAMES)), st.integers(1, 9), max_size=5),
     st.lists(st.tuples(st.text(max_size=30), st.sampled_from(HOSTILE_NAMES)), max_size=3),

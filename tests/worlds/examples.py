@@ -1,0 +1,13 @@
+"""How many examples a hypothesis test draws under the profile in use."""
+
+from __future__ import annotations
+
+import hypothesis
+
+FULL = 100
+"""Examples per property in continuous integration; ``make quick`` draws 20."""
+
+
+def examples(count: int) -> int:
+    """Return the examples of an expensive property that draws ``count`` of the full profile's 100."""
+    return max(1, hypothesis.settings.default.max_examples * count // FULL)
