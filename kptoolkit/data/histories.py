@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.storage.ragged import pointers
+from kptoolkit.storage.ragged import indptr_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Histories:
         lists = [np.asarray(history, dtype=np.int32) for history in histories]
         lengths = np.array([len(entry) for entry in lists], dtype=np.int64)
         flat = np.concatenate(lists) if lists else np.zeros(0, dtype=np.int32)
-        return cls(pointers(lengths), flat)
+        return cls(indptr_of(lengths), flat)
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -71,7 +71,7 @@ class Histories:
 
     def _cut(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Histories:
         lengths = ends - starts
-        indptr = pointers(lengths)
+        indptr = indptr_of(lengths)
         index = np.repeat(starts - indptr[:-1], lengths) + np.arange(int(indptr[-1]))
         return Histories(indptr, self.items[index])
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kptoolkit.storage.ragged import changes, ranks, since_change
+from kptoolkit.storage.ragged import inverse_permutation, run_positions, run_starts
 
 #: Near id, relation id, far id, and whether the near end is the head of the stored triple.
 Row = tuple[str, str, str, bool]
@@ -73,10 +73,10 @@ class RowColumns:
         direction = np.array(forward, np.int64)
         order = np.lexsort((direction, far_rank, kinds, near_rank))
         columns = [column[order] for column in (near_rank, kinds, far_rank, direction)]
-        near_rank, kinds, far_rank, direction = (column[changes(*columns)] for column in columns)
-        turn = since_change(near_rank, kinds)
+        near_rank, kinds, far_rank, direction = (column[run_starts(*columns)] for column in columns)
+        turn = run_positions(near_rank, kinds)
         dealt = np.lexsort((far_rank, kinds, turn, near_rank))
-        turn[dealt] = since_change(near_rank[dealt])
+        turn[dealt] = run_positions(near_rank[dealt])
         kept = turn < cap
         left, count = np.unique(near_rank[~kept], return_counts=True)
         ends = self.entities.of(entities, near_rank[kept], far_rank[kept])
@@ -114,7 +114,7 @@ def _ordered(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """``(n,)`` rank of each text among the distinct ones, and these, ascending."""
     codes, distinct = pd.factorize(objects(texts))
     order = sorted(range(len(distinct)), key=distinct.__getitem__)
-    return ranks(np.array(order, np.int64))[codes], distinct[order]
+    return inverse_permutation(np.array(order, np.int64))[codes], distinct[order]
 
 
 def objects(values: Sequence[str]) -> NDArray[Any]:

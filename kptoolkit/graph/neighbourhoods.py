@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from kptoolkit.graph.neighbour_rows import Row, RowColumns, objects
 from kptoolkit.storage.arrays import read_arrays, write_arrays
-from kptoolkit.storage.ragged import changes, pointers, ranks
+from kptoolkit.storage.ragged import Ragged, indptr_of, inverse_permutation, run_starts
 
 _ARRAYS = ("degrees", "indptr", "relation", "far", "forward", "dropped", "roots")
 
 
 @dataclass(frozen=True, eq=False)
-class Neighbourhoods:
+class Neighbourhoods(Ragged):
     """The triples around a list of entities, fetched breadth first (KP4SR, section 3.2: the items' knowledge graph).
 
     Nodes are numbered by entity id in ascending order and relations by relation id, so that equal graphs give equal
@@ -42,11 +42,13 @@ class Neighbourhoods:
         fingerprint: Of graph, query, cap and roots; equal fingerprints mean equal arrays.
     """
 
+    columns = ("relation", "far", "forward")
+    row_columns = ("ids", "names", "degrees", "dropped")
+
     ids: NDArray[Any]
     names: NDArray[Any]
     degrees: NDArray[np.int64]
     relations: tuple[str, ...]
-    indptr: NDArray[np.int64]
     relation: NDArray[np.int32]
     far: NDArray[np.int32]
     forward: NDArray[np.bool_]
@@ -97,7 +99,7 @@ class Neighbourhoods:
         number = {entity: index for index, entity in enumerate(ids)}
         node_number = np.array([number[entity] for entity in columns.entities.values], np.int32)
         relations = sorted(columns.relations.values)
-        relation_number = ranks(np.argsort(objects(columns.relations.values))).astype(np.int32)
+        relation_number = inverse_permutation(np.argsort(objects(columns.relations.values))).astype(np.int32)
         near, relation, far, forward = columns.joined()
         near, relation, far, forward = _sorted_distinct(
             node_number[near], relation_number[relation], node_number[far], forward
@@ -107,7 +109,7 @@ class Neighbourhoods:
             names=objects([nodes[entity][0] for entity in ids]),
             degrees=np.array([nodes[entity][1] for entity in ids], np.int64),
             relations=tuple(relations),
-            indptr=pointers(np.bincount(near, minlength=len(ids))),
+            indptr=indptr_of(np.bincount(near, minlength=len(ids))),
             relation=relation,
             far=far,
             forward=forward,
@@ -117,9 +119,6 @@ class Neighbourhoods:
             fingerprint=fingerprint,
         )
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
     @property
     def truncated(self) -> int:
         """Rows beyond the cap, over all fetched nodes."""
@@ -128,7 +127,7 @@ class Neighbourhoods:
     @cached_property
     def near(self) -> NDArray[np.int32]:
         """``(E,)`` node number of the near end of each row."""
-        return np.repeat(np.arange(len(self.ids), dtype=np.int32), np.diff(self.indptr))
+        return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)
 
     @cached_property
     def content_hash(self) -> str:
@@ -173,20 +172,15 @@ class Neighbourhoods:
         return replace(self._only(mentioned, rows), dropped=np.where(fetched, self.dropped, 0)[mentioned], hops=hops)
 
     def _only(self, nodes: NDArray[np.bool_], rows: NDArray[np.bool_]) -> Neighbourhoods:
-        """The given nodes and rows, numbered anew."""
+        """Return the selected nodes and rows, with nodes and relations renumbered."""
         number = np.cumsum(nodes, dtype=np.int32) - 1
-        used, relation = np.unique(self.relation[rows], return_inverse=True)
+        some = self.where(rows).take(np.flatnonzero(nodes))
+        used, relation = np.unique(some.relation, return_inverse=True)
         return replace(
-            self,
-            ids=self.ids[nodes],
-            names=self.names[nodes],
-            degrees=self.degrees[nodes],
+            some,
             relations=tuple(self.relations[index] for index in used),
-            indptr=pointers(np.bincount(number[self.near[rows]], minlength=int(nodes.sum()))),
             relation=relation.astype(np.int32),
-            far=number[self.far[rows]],
-            forward=self.forward[rows],
-            dropped=self.dropped[nodes],
+            far=number[some.far],
             roots=np.append(number, np.int32(-1))[self.roots],
         )
 
@@ -219,5 +213,5 @@ def _sorted_distinct(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
     order = np.lexsort((forward, far, relation, near))
     near, relation, far, forward = near[order], relation[order], far[order], forward[order]
-    fresh = changes(near, relation, far, forward)
+    fresh = run_starts(near, relation, far, forward)
     return near[fresh], relation[fresh], far[fresh], forward[fresh]

@@ -19,7 +19,7 @@ from kptoolkit.knowledge.prompt_pool import PromptPool
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
-from kptoolkit.storage.ragged import pointers
+from kptoolkit.storage.ragged import indptr_of
 from kptoolkit.tree.selection import Selection, select
 from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
 from kptoolkit.tree.triplet_prompts import Wording
@@ -192,4 +192,4 @@ def encode_prompts(prompts: PromptPool, tokenizer: Tokenizer, crew: Crew | None 
         np.concatenate([np.zeros(0, kind), *(arrays[column] for arrays, _ in parts)])
         for column, kind in enumerate(kinds)
     )
-    return TokenPool(ids, starts, pointers(sizes))
+    return TokenPool(ids, starts, indptr_of(sizes))

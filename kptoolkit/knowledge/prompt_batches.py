@@ -18,7 +18,7 @@ from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.prompts import MppTemplate, Segment, Slot
-from kptoolkit.storage.ragged import within
+from kptoolkit.storage.ragged import offsets
 from kptoolkit.tree.tokens import Tokenizer
 from kptoolkit.tree.visibility import ROOT, ROOT_PARENT
 
@@ -196,12 +196,12 @@ class PromptAssembler:
     def _deal(self, items: NDArray[np.int32], counts: NDArray[np.int64], used: NDArray[np.int64]) -> _Kept:
         """Choose the triplets that fit, breadth first over a history's items, latest first; number their nodes."""
         owner = np.repeat(np.arange(len(counts)), counts)
-        position = within(counts)
+        position = offsets(counts)
         latest = _last_occurrence(owner, items)
         start = self.trees.indptr[items]  # (H,) rows of the history's items in the trees
         sizes = np.where(latest, self.trees.indptr[items + 1] - start, 0)
         taken = self._taken(start, sizes, owner, counts, self.max_tokens - used)
-        slot, index = np.repeat(np.arange(len(items)), taken), within(taken)
+        slot, index = np.repeat(np.arange(len(items)), taken), offsets(taken)
         row = start[slot] + index
         left_out = int(sizes.sum() - taken.sum())
         return _number_nodes(slot, index, row, self.trees.prompt[row], self.trees, owner, position, counts, left_out)
@@ -259,7 +259,7 @@ class PromptAssembler:
         for offset, slots in ((0, before), (before.shape[1] + 2 * int(counts.max()), after)):
             owner, column = np.nonzero(slots >= 0)
             pieces.add(owner, offset + column, slots[owner, column], ROOT, ROOT_PARENT)
-        owner, position = np.repeat(np.arange(len(counts)), counts), within(counts)
+        owner, position = np.repeat(np.arange(len(counts)), counts), offsets(counts)
         order = before.shape[1] + 2 * position
         pieces.add(owner, order + 1, self._first_item + items, position + 1, ROOT)
         follows = position > 0
@@ -324,7 +324,7 @@ def _number_nodes(
     linear = _order(slot, trees.dfs[row].astype(np.int64))
     per_sample = np.bincount(owner[slot], minlength=len(counts))
     rank = np.empty(len(slot), dtype=np.int64)
-    rank[linear] = within(per_sample)
+    rank[linear] = offsets(per_sample)
     node = 1 + counts[owner[slot]] + rank
     block = np.concatenate([[0], np.cumsum(np.bincount(slot, minlength=len(owner)))])
     local = trees.parent[row]

@@ -15,7 +15,7 @@ from kptoolkit.graph.neighbour_rows import objects
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.prompts import Segment
 from kptoolkit.prompts.render import Role
-from kptoolkit.storage.ragged import pointers
+from kptoolkit.storage.ragged import indptr_of
 from kptoolkit.tree.triplet_prompts import TripletPrompt
 
 _ROLES: tuple[Role, ...] = ("text", "head", "tail")
@@ -52,7 +52,7 @@ class Sentences(Sequence[str]):
             sizes.append(len(segments))
             piece += [numbers.setdefault(segment.text, len(numbers)) for segment in segments]
             role += [_NUMBERS[segment.role] for segment in segments]
-        indptr = pointers(np.array(sizes, np.int64))
+        indptr = indptr_of(np.array(sizes, np.int64))
         return cls(tuple(numbers), np.array(piece, np.int32), np.array(role, np.int8), indptr)
 
     @classmethod
@@ -72,7 +72,7 @@ class Sentences(Sequence[str]):
             tuple(numbers),
             np.concatenate(pieces),
             np.concatenate([np.zeros(0, np.int8), *(part.role for part in parts)]),
-            pointers(np.concatenate([np.zeros(0, np.int64), *(np.diff(part.indptr) for part in parts)])),
+            indptr_of(np.concatenate([np.zeros(0, np.int64), *(np.diff(part.indptr) for part in parts)])),
         )
 
     @property

@@ -14,7 +14,7 @@ from kptoolkit.errors import PromptTooLongError
 from kptoolkit.knowledge.batch import Batch
 from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.token_pool import TokenPool
-from kptoolkit.storage.ragged import within
+from kptoolkit.storage.ragged import offsets
 from kptoolkit.tree.visibility import ROOT, ROOT_PARENT
 
 
@@ -75,10 +75,10 @@ class TreeAssembler:
         """Tokens of the trees of B items, ``(B, L)`` each."""
         trees, sizes = self.trees, self.kept[items]
         owner = np.repeat(np.arange(len(items)), sizes)
-        row = np.repeat(trees.indptr[items], sizes) + within(sizes)
+        row = np.repeat(trees.indptr[items], sizes) + offsets(sizes)
         linear = np.lexsort((trees.dfs[row], owner))
         rank = np.empty(len(row), dtype=np.int64)  # node number of each triplet, from 1, depth first
-        rank[linear] = within(sizes) + 1
+        rank[linear] = offsets(sizes) + 1
         first = np.cumsum(sizes) - sizes
         above = trees.parent[row]
         parent = np.where(above < 0, ROOT, rank[first[owner] + np.maximum(above, 0)] if len(row) else 0)

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.storage.ragged import Ints, changes, ranks, since_change, within
+from kptoolkit.storage.ragged import Ints, inverse_permutation, offsets, run_positions, run_starts
 from kptoolkit.tree.fact_keys import Facts
 
 Ranking = str | Callable[[Neighbourhoods, NDArray[np.int64]], NDArray[Any]]
@@ -54,7 +54,7 @@ class Deck:
         new = np.flatnonzero(fresh & ~self._known)
         indptr = np.asarray(self.neighbourhoods.indptr)
         sizes = indptr[new + 1] - indptr[new]
-        near, row = np.repeat(new, sizes), np.repeat(indptr[new], sizes) + within(sizes)
+        near, row = np.repeat(new, sizes), np.repeat(indptr[new], sizes) + offsets(sizes)
         distinct = self._distinct(near, row)
         near, row = near[distinct], row[distinct]
         hidden = self._left_out[self.facts.far[row]]
@@ -70,7 +70,7 @@ class Deck:
 
     def deal(self, nodes: Ints, count: Ints) -> Ints:
         """The first ``count[i]`` rows of each node, concatenated; ``count`` exceeds no node's size."""
-        rows: Ints = self._rows[np.repeat(self._first[nodes], count) + within(count)]
+        rows: Ints = self._rows[np.repeat(self._first[nodes], count) + offsets(count)]
         return rows
 
     def _distinct(self, near: Ints, row: Ints) -> Ints:
@@ -78,7 +78,7 @@ class Deck:
         head, relation_and_tail = self.facts.keys(near, row)
         backward = ~self.facts.forward[row]
         order = np.lexsort((backward, relation_and_tail, head, near))
-        return np.sort(order[changes(near[order], head[order], relation_and_tail[order])])
+        return np.sort(order[run_starts(near[order], head[order], relation_and_tail[order])])
 
     def _order(self, near: Ints, row: Ints) -> Ints:
         """Positions of rows, node by node ascending, in the ranking's order."""
@@ -99,11 +99,11 @@ class Deck:
         if self.ranking == "inverse-degree":
             return degree, tie
         last = np.iinfo(np.int64).max
-        quality = ranks(np.lexsort((tie, np.where(degree == 1, last, degree))))
+        quality = inverse_permutation(np.lexsort((tie, np.where(degree == 1, last, degree))))
         relation = self.facts.relation[row]
         order = np.lexsort((quality, relation, near))
         turn = np.empty(len(row), dtype=np.int64)
-        turn[order] = since_change(near[order], relation[order])
+        turn[order] = run_positions(near[order], relation[order])
         return turn, quality
 
 

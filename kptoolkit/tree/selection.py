@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.errors import ConfigError, shorten
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.storage.ragged import Ints, groups, pointers, since_change, within
+from kptoolkit.storage.ragged import Ints, group_numbers, indptr_of, offsets, run_positions
 from kptoolkit.tree.fact_keys import Facts
 from kptoolkit.tree.ranked_rows import RANKINGS, Deck, Ranking
 
@@ -67,7 +67,7 @@ class Selection:
         """The roots of several selections from the same neighbourhoods, one selection behind the other."""
         columns = {field.name: [getattr(part, field.name) for part in parts] for field in fields(cls)}
         sizes = np.concatenate([np.diff(indptr) for indptr in columns.pop("indptr")])
-        return cls(indptr=pointers(sizes), **{name: np.concatenate(each) for name, each in columns.items()})
+        return cls(indptr=indptr_of(sizes), **{name: np.concatenate(each) for name, each in columns.items()})
 
     def keep(self, counts: NDArray[np.integer[Any]]) -> Selection:
         """The first ``counts[i]`` triples of each root.
@@ -79,9 +79,9 @@ class Selection:
             counts: ``(K,)``, each at least 0; more than there are means all.
         """
         sizes = np.minimum(self.sizes, counts)
-        rows = np.repeat(self.indptr[:-1], sizes) + within(sizes)
+        rows = np.repeat(self.indptr[:-1], sizes) + offsets(sizes)
         columns = {name: getattr(self, name)[rows] for name in ("row", "near", "parent", "hop", "dfs")}
-        return Selection(indptr=pointers(sizes), nameless=self.nameless, **columns)
+        return Selection(indptr=indptr_of(sizes), nameless=self.nameless, **columns)
 
 
 def select(
@@ -190,7 +190,7 @@ class _Told:
     def add(self, hop: int, owner: Ints, row: Ints, near: Ints, parent: Ints, deck: Deck) -> Ints:
         """Append a hop's triples; returns their indices inside their roots' lists."""
         sizes = np.bincount(owner, minlength=len(self.count))
-        local = self.count[owner] + within(sizes)
+        local = self.count[owner] + offsets(sizes)
         self.count += sizes
         hops = np.full(len(row), hop)
         self.table = np.concatenate([self.table, (owner, row, near, parent, hops, local)], axis=1)
@@ -205,7 +205,7 @@ class _Told:
         order = np.argsort(self.table[0], kind="stable")
         _, row, near, parent, hop, _ = self.table[:, order]
         return Selection(
-            pointers(self.count),
+            indptr_of(self.count),
             row,
             near.astype(np.int32),
             parent.astype(np.int32),
@@ -217,7 +217,7 @@ class _Told:
     def _depth_first(self) -> Ints:
         """``(S,)`` depth-first rank inside the root of each triple of the table."""
         owner, _, _, parent, hop, local = self.table
-        first = pointers(self.count)[:-1]
+        first = indptr_of(self.count)[:-1]
         place = first[owner] + local  # a triple's place when listed root by root
         above = first[owner] + parent
         size = np.ones(len(owner), dtype=np.int64)  # by place: triples in the subtree
@@ -228,7 +228,7 @@ class _Told:
         for level in levels:
             sizes = size[place[level]]
             before = np.cumsum(sizes) - sizes
-            siblings = since_change(owner[level], parent[level])
+            siblings = run_positions(owner[level], parent[level])
             before -= before[np.arange(len(level)) - siblings]
             at_top = parent[level] < 0
             rank[place[level]] = before + np.where(at_top, 0, rank[np.where(at_top, 0, above[level])] + 1)
@@ -244,11 +244,11 @@ def _offers(deck: Deck, frontier: _Frontier, told: _Told, degree: int) -> tuple[
     count = np.minimum(deck.size[node], degree + told_here)
     entry, row = np.repeat(np.arange(len(node)), count), deck.deal(node, count)
     facts = deck.facts.of_owner(owner[entry], node[entry], row)
-    group = groups(np.concatenate([told.facts, facts], axis=1))
+    group = group_numbers(np.concatenate([told.facts, facts], axis=1))
     known = np.zeros(len(group), dtype=np.bool_)
     known[group[: told.facts.shape[1]]] = True
     group = group[told.facts.shape[1] :]
     new = np.flatnonzero(~known[group])
-    new = new[since_change(entry[new]) < degree]
+    new = new[run_positions(entry[new]) < degree]
     first = np.sort(np.unique(group[new], return_index=True)[1])
     return entry[new[first]], row[new[first]]

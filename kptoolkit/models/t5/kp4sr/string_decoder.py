@@ -21,7 +21,7 @@ from kptoolkit.data.histories import Histories
 from kptoolkit.models.t5.kp4sr.trie import Trie, TrieConstraint
 from kptoolkit.models.t5.tree_mask import masked
 from kptoolkit.models.t5.tree_t5 import SHARED_BIAS
-from kptoolkit.storage.ragged import within
+from kptoolkit.storage.ragged import offsets
 
 _PART = 96
 """Nodes of a trie decoded together: attention grows with its square, what parts repeat falls with it."""
@@ -113,7 +113,7 @@ class StringDecoder:
         for first in range(0, len(inner), _PART):
             nodes = inner[first : first + _PART]
             edges = np.diff(trie.children)[nodes]
-            child = trie.target[np.repeat(trie.children[nodes], edges) + within(edges)]
+            child = trie.target[np.repeat(trie.children[nodes], edges) + offsets(edges)]
             place, target, token = (
                 torch.from_numpy(array).to(self.device)
                 for array in (np.repeat(np.arange(len(nodes)), edges), child, trie.token[child])
