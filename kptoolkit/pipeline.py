@@ -49,7 +49,7 @@ from kptoolkit.runs.run import (
     seal,
     write_per_user,
 )
-from kptoolkit.storage.write_errors import writing
+from kptoolkit.storage.write_errors import write_errors
 
 TRAINING, CHECKPOINTS = "training.json", "checkpoints"
 BEAM_SEARCH = "beam search"
@@ -97,7 +97,7 @@ def fit(
         prepared.split.require(kind.capabilities.fewest_events)
         if overwrite:
             shutil.rmtree(folder, ignore_errors=True)
-        with writing(folder):
+        with write_errors(folder):
             _write_inputs(folder, prepared, manifest)
     distributed.wait()
     with _timed(manifest, "fit"):
@@ -407,7 +407,7 @@ def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:
 def _write_outputs(folder: Path, backend: Backend, result: FitResult, manifest: Manifest) -> None:
     replace_parts(folder, backend)
     training = {"epochs": result.epochs, "best": result.best, "history": result.history, "figures": result.figures}
-    with writing(folder):
+    with write_errors(folder):
         write_json(folder / TRAINING, training)
     manifest.reports["training"] = {"epochs": result.epochs, "best": dict(result.best), **result.figures}
     seal(folder, manifest)

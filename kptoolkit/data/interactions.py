@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,6 +24,7 @@ from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.tables import columns_of, read_table, tables_in
 from kptoolkit.errors import DataError, RunError, UnknownNameError
 from kptoolkit.names import nearest
+from kptoolkit.storage.atomic import atomic_write
 from kptoolkit.storage.text_tables import INTERACTION_COLUMNS, locate, suffix_of
 
 _REQUIRED = {name: INTERACTION_COLUMNS[name] for name in ("user_id", "item_id")}
@@ -233,14 +233,9 @@ class Interactions:
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
-    """Write a table beside ``path`` and rename it, so that ``path`` is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        pq.write_table(table, beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Write a table to ``path``, as :func:`atomic_write` does."""
+    with atomic_write(path) as temporary:
+        pq.write_table(table, temporary)
 
 
 def read_interactions(path: str | Path) -> tuple[Interactions, ReadReport]:

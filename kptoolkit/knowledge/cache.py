@@ -6,7 +6,6 @@ deleted by itself.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.progress import ProgressCallback, ProgressEvent
 from kptoolkit.prompts import TemplatePack, wording_hash
 from kptoolkit.storage.arrays import json_hash, read_arrays, write_arrays
+from kptoolkit.storage.atomic import written_meanwhile
 
 _FORMAT = 1
 """Counts the changes to how kptoolkit words, chooses or tokenises, and to how the arrays are laid out."""
@@ -69,15 +69,13 @@ def read_kept(folder: Path, arrays: Sequence[str], progress: ProgressCallback) -
 
 
 def keep(folder: Path, arrays: Mapping[str, NDArray[Any]], extra: Mapping[str, Any]) -> None:
-    """Write what :func:`read_kept` reads; another process may be doing the same.
+    """Write what :func:`read_kept` reads; if another process writes the same at the same time, one of the two stays.
 
     Raises:
         OSError: The folder cannot be written; the error names a path.
     """
-    if folder.exists() and not folder.is_dir():
-        folder.unlink()
     try:
         write_arrays(folder, arrays, {**extra, "name": folder.name})
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # then another process was quicker
+        if not written_meanwhile(error):
             raise

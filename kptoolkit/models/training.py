@@ -36,7 +36,8 @@ from kptoolkit.data.histories import Cases
 from kptoolkit.errors import TrainingError
 from kptoolkit.models.backend import FitResult, FitTask
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
-from kptoolkit.storage.write_errors import writing
+from kptoolkit.storage.atomic import atomic_write
+from kptoolkit.storage.write_errors import write_errors
 
 METRIC = "NDCG@10"
 _COMPLETE = "complete"
@@ -246,9 +247,8 @@ def _settle(checkpoint: Path) -> None:
     state = json.loads(path.read_text(encoding="utf-8"))
     if state["best_model_checkpoint"] is not None:
         state["best_model_checkpoint"] = str(checkpoint.parent / Path(state["best_model_checkpoint"]).name)
-        beside = path.with_suffix(".tmp")
-        beside.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-        beside.replace(path)
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
 
 def _has_stopped(checkpoint: str) -> bool:
@@ -377,7 +377,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
         safetensors.torch.load_model(unwrapped, str(Path(resume_from_checkpoint) / "model.safetensors"))
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        with writing(Path(self.args.output_dir)):
+        with write_errors(Path(self.args.output_dir)):
             super()._save_checkpoint(model, trial)
         distributed.wait()  # each writes the state of its own random numbers
         if self.args.should_save:

@@ -15,6 +15,7 @@ from typing import Any
 
 from kptoolkit.errors import RunError
 from kptoolkit.storage.arrays import checksum
+from kptoolkit.storage.atomic import atomic_write
 
 MANIFEST = "manifest.json"
 _PACKAGES = ("kptoolkit", "torch", "transformers", "accelerate", "numpy", "pandas", "networkx", "jinja2", "neo4j")
@@ -54,7 +55,7 @@ class Manifest:
         return f"{day}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
 
     def write(self, folder: Path) -> None:
-        """Write ``manifest.json`` into ``folder``, beside and then renamed."""
+        """Write ``manifest.json`` into ``folder``, atomically."""
         write_json(folder / MANIFEST, asdict(self))
 
     @classmethod
@@ -92,13 +93,10 @@ class Manifest:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON beside ``path`` and rename."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_text(json.dumps(content, ensure_ascii=False, indent=1, default=_plain) + "\n", encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Write a JSON file, as :func:`atomic_write` does."""
+    with atomic_write(path) as temporary:
+        text = json.dumps(content, ensure_ascii=False, indent=1, default=_plain)
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def package_versions() -> dict[str, str]:

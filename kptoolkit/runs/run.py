@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -29,7 +27,8 @@ from kptoolkit.models import Backend, backend_class
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest
-from kptoolkit.storage.write_errors import writing
+from kptoolkit.storage.atomic import atomic_parts, atomic_write
+from kptoolkit.storage.write_errors import write_errors
 
 CONFIG, CATALOGUE, INTERACTIONS = "config.toml", "catalogue.parquet", "interactions.parquet"
 PACK, NEIGHBOURHOODS, BACKEND, CONTROL_DIR = "pack", "neighbourhoods", "backend", "controls"
@@ -185,7 +184,7 @@ class Run:
     ) -> int:
         """Write the ``k`` best items of every user to a Parquet file, chunk by chunk.
 
-        Columns ``user_id``, ``rank``, ``item_id``, ``title``, ``score``. Written beside and renamed.
+        Columns ``user_id``, ``rank``, ``item_id``, ``title``, ``score``. Written atomically.
 
         Returns:
             How many users.
@@ -196,18 +195,14 @@ class Run:
         path = Path(path)
         if not path.parent.is_dir():
             raise InputError(f"cannot write {path}: there is no folder {path.parent}")
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        writer = None
-        try:
+        with atomic_write(path) as temporary:
+            writer = None
             for frame in self.chunks(k, with_seen=with_seen, progress=progress):
                 table = pa.Table.from_pandas(frame, preserve_index=False)
-                writer = writer or pq.ParquetWriter(beside, table.schema)
+                writer = writer or pq.ParquetWriter(temporary, table.schema)
                 writer.write_table(table)
             if writer is not None:
                 writer.close()
-                beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
         return len(self.interactions.user_ids)
 
     def chunks(
@@ -273,7 +268,7 @@ def load_backend(config: Config, folder: Path) -> Backend:
 
 
 def replace_parts(folder: Path, backend: Backend, others: Mapping[str, Callable[[Path], None]] | None = None) -> None:
-    """Replace a run's backend and other parts: all are saved beside first, so that what cannot be saved spoils nothing.
+    """Replace a run's backend and other parts, after all of them were saved under temporary names.
 
     Args:
         folder: The run.
@@ -283,19 +278,11 @@ def replace_parts(folder: Path, backend: Backend, others: Mapping[str, Callable[
     Raises:
         OSError: A part cannot be written; the run is what it was.
     """
-    beside = folder / ".new"
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
-        with writing(folder):
-            (beside / BACKEND).mkdir(parents=True)
-            backend.save(beside / BACKEND)
-            for name, save in (others or {}).items():
-                save(beside / name)
-        for part in sorted(beside.iterdir()):
-            shutil.rmtree(folder / part.name, ignore_errors=True)
-            part.replace(folder / part.name)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with write_errors(folder), atomic_parts(folder) as temporary:
+        (temporary / BACKEND).mkdir()
+        backend.save(temporary / BACKEND)
+        for name, save in (others or {}).items():
+            save(temporary / name)
 
 
 def seal(folder: Path, manifest: Manifest) -> None:
@@ -303,7 +290,7 @@ def seal(folder: Path, manifest: Manifest) -> None:
     parts = [folder / name for name in (BACKEND, CONFIG, CATALOGUE, INTERACTIONS, PACK, NEIGHBOURHOODS)]
     manifest.seal(folder, [path for path in parts if path.exists()])
     manifest.status = "finished"
-    with writing(folder):
+    with write_errors(folder):
         manifest.write(folder)
 
 
@@ -318,9 +305,8 @@ def write_per_user(run: Run, split: str, rankings: Mapping[str, Ranking]) -> Non
         }
     )
     path = run.folder / f"per-user-{split}.parquet"
-    beside = path.with_name(f".{path.name}.tmp")
-    frame.to_parquet(beside)
-    beside.replace(path)
+    with atomic_write(path) as temporary:
+        frame.to_parquet(temporary)
 
 
 def top_k(

@@ -1,13 +1,10 @@
-"""Folders of numpy arrays: checksummed, memory-mapped when read, written beside and renamed."""
+"""Folders of numpy arrays: checksummed, written atomically, memory-mapped when read."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError
+from kptoolkit.storage.atomic import atomic_folder
 
 _INDEX = "index.json"
 
 
 def write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]], extra: Mapping[str, Any]) -> None:
-    """Write ``arrays`` and JSON-able ``extra`` so that ``folder`` is either whole or not there.
+    """Write ``arrays`` and JSON-able ``extra`` to ``folder``, as :func:`atomic_folder` does.
 
     Raises:
-        OSError: The folder cannot be written, and the error names it; nothing half-written stays under ``folder``.
+        OSError: The folder cannot be written, and the error names it.
     """
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
-        with naming(folder):
-            beside.mkdir(parents=True)
-            for name, array in arrays.items():
-                _write_array(beside / f"{name}.npy", array)
-            sums = {name: checksum(beside / f"{name}.npy") for name in arrays}
-            index = {"sha256": sums, "extra": dict(extra), "extra_sha256": json_hash(dict(extra))}
-            (beside / _INDEX).write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with atomic_folder(folder) as temporary:
+        for name, array in arrays.items():
+            _write_array(temporary / f"{name}.npy", array)
+        sums = {name: checksum(temporary / f"{name}.npy") for name in arrays}
+        index = {"sha256": sums, "extra": dict(extra), "extra_sha256": json_hash(dict(extra))}
+        (temporary / _INDEX).write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
 
 
 def read_arrays(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Arrays (memory-mapped) and ``extra`` of a folder that :func:`write_arrays` wrote.
+    """Return the arrays (memory-mapped) and ``extra`` of a folder that :func:`write_arrays` wrote.
 
     Raises:
         DataError: A file is missing or differs from its checksum.
@@ -66,19 +56,8 @@ def read_arrays(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     return arrays, extra
 
 
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Let a failure to write that names no file, such as a full disk, name ``path``."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None:
-            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-        raise
-
-
 def _write_array(path: Path, array: NDArray[Any]) -> None:
-    """As ``np.save``, whose errors do not say why."""
+    """Write one array as ``np.save`` does, but with the operating system's reason in errors."""
     plain = np.ascontiguousarray(array)
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(plain))
@@ -86,11 +65,11 @@ def _write_array(path: Path, array: NDArray[Any]) -> None:
 
 
 def json_hash(value: Any, *, sort_keys: bool = False) -> str:
-    """SHA-256 of a value as JSON, hexadecimal."""
+    """Return the SHA-256 of a value as JSON, hexadecimal."""
     return hashlib.sha256(json.dumps(value, sort_keys=sort_keys).encode()).hexdigest()
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """Return the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Failures to write, in whatever words a format has for them, as one kind of error that names a path."""
+"""Errors of the libraries that write files, as ``OSError`` with a path."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from kptoolkit.errors import shorten
-from kptoolkit.storage.arrays import naming
+from kptoolkit.storage.atomic import path_in_errors
 
 _TORCH = ("inline_container", "PytorchStreamWriter")
-"""Words in what torch raises where a file cannot be written; it does not say why."""
+"""Parts of the ``RuntimeError`` that torch raises when a file cannot be written."""
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Let what cannot be written below ``folder``, say because the disk is full, name a path.
+def write_errors(folder: Path) -> Iterator[None]:
+    """Turn every failure to write below ``folder``, such as a full disk, into an ``OSError`` that names a path.
 
     Raises:
-        OSError: Instead of what the writer of a format raises.
+        OSError: In place of the error of safetensors or torch; or as raised, with a path added if it had none.
     """
     try:
-        with naming(folder):
+        with path_in_errors(folder):
             yield
     except SafetensorError as error:
         raise OSError(errno.EIO, shorten(str(error), 200), str(folder)) from error

@@ -6,7 +6,6 @@ schema, which ``schema.cypher`` adds.
 
 from __future__ import annotations
 
-import os
 import shlex
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from kptoolkit.graph.loading.node_rows import entity_row, item_row
 from kptoolkit.graph.loading.survey import SourceItem, Survey
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.progress import ProgressCallback, silent
+from kptoolkit.storage.atomic import atomic_write
 from kptoolkit.storage.batches import Meter
 
 SOURCE = "kptool"
@@ -116,15 +116,11 @@ class _Sheet:
 
     @classmethod
     def write(cls, path: Path, header: str, rows: Iterable[Sequence[str | int | None]]) -> _Sheet:
-        sheet, beside = cls(path), path.with_name(f"{path.name}.part")
-        try:
-            with beside.open("w", encoding="utf-8", newline="") as file:
-                file.write(header + "\n")
-                for row in rows:
-                    file.write(sheet._line(row))
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        sheet = cls(path)
+        with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            file.write(header + "\n")
+            for row in rows:
+                file.write(sheet._line(row))
         return sheet
 
     def _line(self, row: Sequence[str | int | None]) -> str:

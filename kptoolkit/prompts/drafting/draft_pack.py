@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +19,7 @@ from kptoolkit.prompts.relations import NEUTRAL, RelationTemplates
 from kptoolkit.prompts.texts import clean_name, relation_words
 from kptoolkit.prompts.validation.findings import Place
 from kptoolkit.prompts.validation.pack_reader import PACK_FILE, RELATIONS_FILE
+from kptoolkit.storage.atomic import atomic_folder
 
 Source = Literal["pack", "words", "neutral"]
 _LONGEST_NAME = 60
@@ -78,14 +77,9 @@ class Draft:
         """
         if folder.exists():
             raise InputError(f"{folder} is there already; nothing was written. Give another folder")
-        beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-        try:
-            beside.mkdir(parents=True)
+        with atomic_folder(folder) as temporary:
             for file, text in self.files.items():
-                (beside / file).write_text(text, encoding="utf-8")
-            beside.rename(folder)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+                (temporary / file).write_text(text, encoding="utf-8")
 
 
 def draft_pack(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import yaml
 
 from kptoolkit.errors import shorten
 from kptoolkit.prompts.validation.findings import Finding, Place
+from kptoolkit.storage.atomic import atomic_write
 
 FILES = ("pack.yaml", "relations.yaml", "mpp.yaml")
 
@@ -83,14 +83,10 @@ def _loaded(text: str, place: Place) -> tuple[Any, list[Finding]]:
 
 
 def write_yaml(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a YAML file beside its place, then move it there."""
+    """Write a YAML file, as :func:`atomic_write` does."""
     text = yaml.safe_dump(dict(values), allow_unicode=True, sort_keys=False, width=1000)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _not_yaml(error: Exception) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kptoolkit.errors import InputError
+from kptoolkit.storage.atomic import atomic_write
 
 if TYPE_CHECKING:
     from kptoolkit.tree.knowledge_tree import KnowledgeTree
@@ -23,20 +23,15 @@ def draw(tree: KnowledgeTree, path: str | Path) -> None:
 
     Args:
         tree: The tree.
-        path: File to write; written beside and renamed, with folders made where there are none.
+        path: File to write; written atomically; missing folders are created.
 
     Raises:
         InputError: The name ends in none of these.
     """
     target = Path(path)
     content = _content(tree, check_name(target))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(content)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic_write(target) as temporary:
+        temporary.write_bytes(content)
 
 
 def check_name(path: Path) -> str:
