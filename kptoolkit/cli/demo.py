@@ -90,9 +90,7 @@ def _prompts(session: Session, config: Config, graph: Graph, folder: Path) -> No
 
     _title(session, 2, f"What the graph says of “{BOOK}”", "Templates turn triples into triplet prompts, hop by hop.")
     pack = TemplatePack.load(config.prompts.pack)
-    tree = KnowledgeTree.of_items(
-        graph, [BOOK], pack, hops=config.tree.hops, degree=3, max_degree=config.graph.max_degree, seed=config.tree.seed
-    )
+    tree = KnowledgeTree.of_items(graph, [BOOK], pack, config.tree, degree=3)
     session.out.print(f"MPP: {tree.mpp_text}", highlight=False, markup=False)
     for item in tree.by_hop():
         for hop, sentences in item.hops.items():

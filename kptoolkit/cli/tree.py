@@ -98,22 +98,7 @@ def make_tree(
     with Graph.open(config=config.graph, create=False) as graph:
         pack = choose_pack(config.prompts.pack, graph.relation_counts)
         history = [graph.resolve(item) for item in items] or _history(session, graph, config, str(user))
-        tree = KnowledgeTree.of_items(
-            graph,
-            history,
-            pack,
-            hops=config.tree.hops,
-            degree=config.tree.degree,
-            ranking=config.tree.ranking,
-            mpp=config.prompts.mpp,
-            user=user,
-            max_tokens=config.tree.max_tokens,
-            seed=config.tree.seed,
-            max_degree=config.graph.max_degree,
-            keep_nameless=config.prompts.keep_nameless,
-            variants=config.prompts.variants,
-            name_tokens=config.prompts.name_tokens,
-        )
+        tree = KnowledgeTree.of_items(graph, history, pack, config.tree, config.prompts, user=user)
     unlinked = dict.fromkeys(ref.name or str(ref.item_id) for ref in history if ref.entity_id is None)
     if unlinked:
         session.warn(f"no knowledge, because not linked to an entity: {', '.join(unlinked)}")

@@ -22,7 +22,7 @@ from kptoolkit.prompts import TemplatePack
 from kptoolkit.storage.ragged import indptr_of
 from kptoolkit.tree.selection import Selection, select
 from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
-from kptoolkit.tree.triplet_prompts import Wording
+from kptoolkit.tree.triplet_prompts import TripletRenderer
 
 
 @dataclass(frozen=True)
@@ -180,8 +180,8 @@ class KnowledgeSource:
         return Crew(self.prompts.workers, self.prompts.engine, self.cache)
 
     @cached_property
-    def _wording(self) -> Wording:
-        return Wording(self.neighbourhoods, self.pack, self.prompts.variants, self.prompts.name_tokens)
+    def _wording(self) -> TripletRenderer:
+        return TripletRenderer(self.neighbourhoods, self.pack, self.prompts.variants, self.prompts.name_tokens)
 
 
 def encode_prompts(prompts: PromptPool, tokenizer: Tokenizer, crew: Crew | None = None) -> TokenPool:

@@ -1,12 +1,13 @@
-"""The knowledge tree: which triples, in what order, under which node, and who sees whom."""
+"""The knowledge tree: selects triples, orders them under their parents, and defines which token sees which."""
 
 from __future__ import annotations
 
+from kptoolkit.tree import draw
 from kptoolkit.tree.budget import LeftOut
 from kptoolkit.tree.knowledge_tree import ItemPrompts, KnowledgeTree
 from kptoolkit.tree.linearization import HistoryItem, Triplet
 from kptoolkit.tree.tokens import Encoded, Tokenizer, WordTokenizer, cap_name
-from kptoolkit.tree.triplet_prompts import TripletPrompt, Wording
+from kptoolkit.tree.triplet_prompts import TripletPrompt, TripletRenderer
 
 __all__ = [
     "Encoded",
@@ -17,7 +18,8 @@ __all__ = [
     "Tokenizer",
     "Triplet",
     "TripletPrompt",
+    "TripletRenderer",
     "WordTokenizer",
-    "Wording",
     "cap_name",
+    "draw",
 ]

@@ -1,4 +1,4 @@
-"""What fits into a prompt: the latest items, then whole triplets, dealt breadth first over the items, latest first."""
+"""What fits into a prompt: the latest items first, then whole triplets."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from kptoolkit.errors import PromptTooLongError
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What a prompt does not hold.
+    """Counts of what a prompt leaves out.
 
     Attributes:
-        triplets: Chosen triplets of the prompt's items that the budget left no room for.
-        items: History items dropped, oldest first, because the items alone took too many tokens.
+        triplets: Selected triplets of the prompt's items that exceeded the token budget.
+        items: Items of the history that were dropped, oldest first, because the items alone exceeded the budget.
         nameless: Facts around the prompt's items that were left out because their far end has no name.
     """
 
@@ -26,14 +26,17 @@ class LeftOut:
 def latest_that_fit(
     fixed: int, items: Sequence[int], *, separator: int, last_separator: int, max_tokens: int
 ) -> tuple[int, int]:
-    """How many of the latest items fit with no triplets, and the tokens that they and ``fixed`` take.
+    """Count the latest items that fit into a prompt without triplets.
 
     Args:
         fixed: Tokens of the MPP's own words, the user, the mask and the end of the sequence.
         items: Tokens of each item, oldest first; at least one item.
         separator: Tokens between two items.
         last_separator: Tokens before the last of several items.
-        max_tokens: Budget of the prompt.
+        max_tokens: Token budget of the prompt.
+
+    Returns:
+        The number of items, and the tokens that these items and ``fixed`` take together.
 
     Raises:
         PromptTooLongError: The latest item alone does not fit.
@@ -52,23 +55,26 @@ def latest_that_fit(
     return count, used
 
 
-def deal(triplets: Sequence[Sequence[int]], room: int) -> list[int]:
-    """How many triplets of each item are kept.
+def fit_round_robin(triplets: Sequence[Sequence[int]], room: int) -> list[int]:
+    """Count the triplets of each item that fit, taking turns over the items.
 
-    Turn j deals the j-th triplet of every item that has one, the latest item first. Dealing ends at the first triplet
-    that does not fit, so that what is kept is a prefix of each item's breadth-first list and thus whole trees.
+    Round j takes the j-th triplet of every item that has one, the latest item first. The first triplet that does not
+    fit ends it. What is taken is a prefix of each item's breadth-first list, so every triplet's parent is taken too.
 
     Args:
         triplets: Tokens of each item's triplets in breadth-first order; items oldest first.
         room: Tokens left for triplets.
+
+    Returns:
+        The number of triplets of each item.
     """
-    kept = [0] * len(triplets)
+    counts = [0] * len(triplets)
     for turn in range(max((len(lengths) for lengths in triplets), default=0)):
         for item in reversed(range(len(triplets))):
             if turn >= len(triplets[item]):
                 continue
             room -= triplets[item][turn]
             if room < 0:
-                return kept
-            kept[item] += 1
-    return kept
+                return counts
+            counts[item] += 1
+    return counts

@@ -11,12 +11,12 @@ from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.storage.ragged import Ints
 
 
-class Facts:
-    """Keys of facts: rows that state one fact, whichever way it is stored, have equal keys.
+class FactKeys:
+    """Keys of facts: rows that state the same fact, in whichever direction it is stored, have equal keys.
 
     Args:
-        neighbourhoods: Where the rows are.
-        mirrored: Pairs of relation ids that say the same with the ends swapped.
+        neighbourhoods: The rows.
+        mirrored: Pairs of relation ids that state the same fact with head and tail swapped.
 
     Attributes:
         relation: ``(E,)`` relation number of each row.
@@ -31,7 +31,12 @@ class Facts:
         self._canonical, self._swapped, self._symmetric = _canonical(neighbourhoods.relations, mirrored)
 
     def keys(self, near: Ints, row: Ints) -> tuple[Ints, Ints]:
-        """Two numbers, each ``(n,)``, that together name the fact each row states: its head; relation and tail."""
+        """Return two ``(n,)`` arrays that together identify the fact of each row: its head; its relation and tail.
+
+        Args:
+            near: ``(n,)`` node number of each row's near end.
+            row: ``(n,)`` rows of the neighbourhoods.
+        """
         relation, far = self.relation[row], self.far[row].astype(np.int64)
         near_first = self.forward[row] ^ self._swapped[relation]
         near_first = np.where(self._symmetric[relation], near <= far, near_first)
@@ -39,7 +44,7 @@ class Facts:
         return head, self._canonical[relation] * self.nodes + tail
 
     def of_owner(self, owner: Ints, near: Ints, row: Ints) -> Ints:
-        """``(2, n)`` as :meth:`keys`, the owner's number joined to the head."""
+        """Return ``(2, n)`` keys as :meth:`keys` gives them, with the owner's number combined with the head."""
         head, relation_and_tail = self.keys(near, row)
         return np.stack((owner * self.nodes + head, relation_and_tail))
 
@@ -47,31 +52,31 @@ class Facts:
 def _canonical(
     relations: Sequence[str], mirrored: Sequence[tuple[str, str]]
 ) -> tuple[Ints, NDArray[np.bool_], NDArray[np.bool_]]:
-    """For each relation: the number of the one that stands for it, whether its ends swap, whether it is symmetric.
+    """For each relation: the number of its group, whether its ends are swapped there, whether it is symmetric.
 
-    Pairs that share a relation form one group; a group that mirrors a relation with itself is symmetric.
+    Mirrored pairs that share a relation form one group. A group that mirrors a relation with itself is symmetric.
     """
     links: dict[str, list[str]] = {}
     for first, second in mirrored:
         links.setdefault(first, []).append(second)
         links.setdefault(second, []).append(first)
-    stands: dict[str, tuple[int, bool]] = {}
+    places: dict[str, tuple[int, bool]] = {}  # group, ends swapped
     symmetric: set[int] = set()
     for first, _ in mirrored:
-        if first in stands:
+        if first in places:
             continue
-        group = len(relations) + len(stands)
-        stands[first], queue = (group, False), [first]
+        group = len(relations) + len(places)
+        places[first], queue = (group, False), [first]
         while queue:
             name = queue.pop()
-            swapped = not stands[name][1]
+            swapped = not places[name][1]
             for other in links[name]:
-                if other not in stands:
-                    stands[other] = (group, swapped)
+                if other not in places:
+                    places[other] = (group, swapped)
                     queue.append(other)
-                elif stands[other][1] != swapped:
+                elif places[other][1] != swapped:
                     symmetric.add(group)
-    numbers = [stands.get(name, (number, False)) for number, name in enumerate(relations)]
+    numbers = [places.get(name, (number, False)) for number, name in enumerate(relations)]
     groups = np.array([group for group, _ in numbers], dtype=np.int64)
     return (
         groups,

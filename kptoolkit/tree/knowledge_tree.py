@@ -1,24 +1,25 @@
-"""The knowledge tree of a prompt: the definition, in networkx, for people and for tests (KP4SR, knowledge tree)."""
+"""The knowledge tree of a prompt as a networkx graph; the definition of tree and mask (KP4SR, knowledge tree)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from kptoolkit.config import PromptsConfig, TreeConfig, validate
 from kptoolkit.errors import InputError
 from kptoolkit.prompts import MppTemplate, Segment, TemplatePack, clean_name
 from kptoolkit.tree.budget import LeftOut
-from kptoolkit.tree.linearization import HistoryItem, Linear, Node, Triplet, linearise
+from kptoolkit.tree.linearization import HistoryItem, Linearization, Node, Triplet, linearize
 from kptoolkit.tree.ranked_rows import Ranking
 from kptoolkit.tree.selection import Selection, select
 from kptoolkit.tree.tokens import Tokenizer, WordTokenizer, cap_name
-from kptoolkit.tree.triplet_prompts import Variants, Wording
+from kptoolkit.tree.triplet_prompts import TripletRenderer
 
 if TYPE_CHECKING:
     from kptoolkit.graph.database import Graph, ItemRef
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ItemPrompts:
-    """The triplet prompts below one item.
+    """The triplet prompts of one item.
 
     Attributes:
-        node: Node of the item.
-        name: Its name.
+        node: Node number of the item.
+        name: Name of the item.
         hops: Sentences by hop, in the order of the sequence.
     """
 
@@ -40,22 +41,31 @@ class ItemPrompts:
 
 
 class KnowledgeTree:
-    """One prompt: a masked personalised prompt, the items of its history, the triplet prompts below them.
+    """The knowledge tree of one prompt: the masked personalised prompt (MPP), its history's items, triplet prompts.
+
+    Made by :meth:`of_items` from a graph, or by :meth:`build` from triplets that are selected and encoded already.
 
     Args:
         linear: Nodes and tokens.
-        mpp: The wording of the MPP.
-        tokenizer_name: What the tokens are.
-        max_tokens: The budget it was made for.
+        mpp: The MPP template.
+        tokenizer_name: Unit of the tokens, e.g. ``words``.
+        max_tokens: Token budget of the prompt.
 
     Attributes:
-        graph: ``networkx.DiGraph`` with an edge from parent to child. Nodes bear ``kind`` (root, item or triplet) and
-            ``text``; items bear ``item`` (their id); triplets bear ``hop``, ``triple`` (ids of the stored head,
-            relation, tail) and ``near`` (id of the end they hang by).
-        left_out: What the budget left out.
+        graph: ``networkx.DiGraph`` with an edge from parent to child. Nodes have ``kind`` (root, item or triplet) and
+            ``text``; items have ``item`` (their id); triplets have ``hop``, ``triple`` (ids of the stored head,
+            relation and tail) and ``near`` (entity id of the near end).
+        left_out: Counts of what did not fit or has no name.
+
+    Example:
+        >>> tree = KnowledgeTree.of_items(graph, ["Toy Story"], pack, hops=2, degree=8)  # doctest: +SKIP
+        >>> tree.visibility()  # bool (L, L)  # doctest: +SKIP
     """
 
-    def __init__(self, linear: Linear, mpp: MppTemplate, tokenizer_name: str, max_tokens: int) -> None:
+    png_renderer: ClassVar[Callable[[KnowledgeTree], bytes | None]] = staticmethod(lambda tree: None)
+    """Renders the picture that a notebook shows; set by :mod:`kptoolkit.tree.draw` when it is imported."""
+
+    def __init__(self, linear: Linearization, mpp: MppTemplate, tokenizer_name: str, max_tokens: int) -> None:
         self.linear, self.mpp = linear, mpp
         self.tokenizer_name, self.max_tokens = tokenizer_name, max_tokens
         self.left_out: LeftOut = linear.left_out
@@ -75,86 +85,80 @@ class KnowledgeTree:
         max_tokens: int = 512,
         user: str | None = None,
     ) -> KnowledgeTree:
-        """A tree of items whose triplets are chosen and encoded already; arguments as in :func:`linearise`."""
+        """Build a tree from items whose triplets are selected and encoded.
+
+        Arguments and errors are those of :func:`linearize`. Without a tokenizer, tokens are words.
+        """
         tokenizer = WordTokenizer() if tokenizer is None else tokenizer
-        linear = linearise(mpp, history, tokenizer, max_tokens=max_tokens, user=user)
+        linear = linearize(mpp, history, tokenizer, max_tokens=max_tokens, user=user)
         return cls(linear, mpp, tokenizer.name, max_tokens)
 
     @classmethod
     def of_items(
         cls,
         graph: Graph,
-        items: Sequence[str | ItemRef],
+        items: str | Sequence[str | ItemRef],
         pack: TemplatePack,
+        tree: TreeConfig | None = None,
+        prompts: PromptsConfig | None = None,
         *,
-        hops: int = 2,
-        degree: int = 8,
-        ranking: Ranking = "balanced",
-        mpp: str | None = None,
+        hops: int | None = None,
+        degree: int | None = None,
+        ranking: Ranking | None = None,
+        mpp: str | MppTemplate | None = None,
         user: str | None = None,
-        max_tokens: int = 512,
         tokenizer: Tokenizer | None = None,
-        seed: int = 2308,
-        max_degree: int = 1000,
-        keep_nameless: bool = False,
-        variants: Variants = "first",
-        name_tokens: int = 48,
     ) -> KnowledgeTree:
-        """The tree of a history, asked from the graph.
+        """Build the tree of a history from a graph.
 
         Args:
-            graph: The knowledge graph.
-            items: The history, oldest first: item ids, entity ids, exact names, or what ``graph.resolve`` returned.
-            pack: The words.
-            hops: How far from the items.
-            degree: Triples kept of each expanded node.
-            ranking: Which of a node's triples come first, see :func:`kptoolkit.tree.selection`.
-            mpp: Id of the MPP template; by default the pack's first for training, one that names the user if there is
-                a user and one that does not if there is none.
-            user: The user's name.
-            max_tokens: Budget of the whole sequence.
-            tokenizer: Counts and encodes; words by default.
-            seed: Seed of ties and of random ranking.
-            max_degree: Nodes with more relationships are named, but not expanded.
-            keep_nameless: Keep triples whose far end has no name; its id stands for it.
-            variants: Which wording of a relation.
-            name_tokens: Longest name, in words.
+            graph: The knowledge graph; its ``config.max_degree`` limits which nodes are expanded.
+            items: The history, oldest first: item ids, entity ids, exact names, or results of ``graph.resolve``.
+            pack: Template pack with the sentences; ``prompts.pack`` is ignored.
+            tree: Which triples and how many tokens; by default the defaults of ``[tree]``.
+            prompts: Which sentences and names; by default the defaults of ``[prompts]``.
+            hops: Replaces ``tree.hops``.
+            degree: Replaces ``tree.degree``.
+            ranking: Replaces ``tree.ranking``; also a function, see :data:`kptoolkit.tree.ranked_rows.Ranking`.
+            mpp: The MPP template or its id; by default ``prompts.mpp``, else :func:`default_mpp`.
+            user: The user's name, for templates with ``{{ user }}``.
+            tokenizer: Counts and encodes tokens; by default tokens are words.
 
         Raises:
-            UnknownNameError: No such item or template.
-            AmbiguousNameError: Several items bear the name.
+            ConfigError: ``hops``, ``degree`` or ``ranking`` is not allowed.
+            UnknownNameError: An item or the MPP template does not exist.
+            AmbiguousNameError: Several items have the name.
             InputError: There are no items, or the template names the user and none is given.
             PromptTooLongError: The latest item alone does not fit.
         """
+        tree, prompts = _with(tree or TreeConfig(), hops=hops, degree=degree), prompts or PromptsConfig()
         named = [items] if isinstance(items, str) else items
         refs = [graph.resolve(item) if isinstance(item, str) else item for item in named]
-        template = default_mpp(pack, user) if mpp is None else pack.mpp_template(mpp)
+        template = _mpp_template(pack, prompts.mpp if mpp is None else mpp, user)
         tokenizer = WordTokenizer() if tokenizer is None else tokenizer
         entities = list(dict.fromkeys(ref.entity_id for ref in refs if ref.entity_id is not None))
-        around = graph.neighbourhoods(entities, hops, max_degree=max_degree)
+        around = graph.neighbourhoods(entities, tree.hops)
         selection = select(
             around,
             mirrored=pack.mirrored,
-            hops=hops,
-            degree=degree,
-            ranking=ranking,
-            seed=seed,
-            max_degree=max_degree,
-            keep_nameless=keep_nameless,
+            hops=tree.hops,
+            degree=tree.degree,
+            ranking=tree.ranking if ranking is None else ranking,
+            seed=tree.seed,
+            max_degree=graph.config.max_degree,
+            keep_nameless=prompts.keep_nameless,
         )
-        wording = Wording(around, pack, variants, name_tokens)
-        facts = {entity: _facts(selection, place, wording, tokenizer) for place, entity in enumerate(entities)}
-        history = [_history_item(ref, facts, name_tokens, tokenizer) for ref in refs]
-        return cls.build(template, history, tokenizer=tokenizer, max_tokens=max_tokens, user=user)
+        renderer = TripletRenderer(around, pack, prompts.variants, prompts.name_tokens)
+        triplets = {entity: _triplets(selection, root, renderer, tokenizer) for root, entity in enumerate(entities)}
+        history = [_history_item(ref, triplets, prompts.name_tokens, tokenizer) for ref in refs]
+        return cls.build(template, history, tokenizer=tokenizer, max_tokens=tree.max_tokens, user=user)
 
     def __len__(self) -> int:
         return len(self.node)
 
-    def _repr_png_(self) -> bytes:
-        """The tree beside its visibility matrix, as a notebook shows it."""
-        from kptoolkit.tree.draw.png_picture import to_png
-
-        return to_png(self)
+    def _repr_png_(self) -> bytes | None:
+        """Return the picture of tree and visibility matrix that a notebook shows."""
+        return type(self).png_renderer(self)
 
     @cached_property
     def tokens(self) -> NDArray[np.int32]:
@@ -163,7 +167,7 @@ class KnowledgeTree:
 
     @cached_property
     def token_texts(self) -> tuple[str, ...]:
-        """The L tokens as a person reads them; their ids where the tokenizer does not say."""
+        """The L tokens as text; as ids if the tokenizer does not provide texts."""
         texts: list[str] = []
         for piece in self.linear.pieces:
             texts += piece.encoded.texts or [str(token) for token in piece.encoded.ids]
@@ -184,21 +188,21 @@ class KnowledgeTree:
 
     @cached_property
     def whole_word(self) -> NDArray[np.int64]:
-        """``(L,)`` number of the word that each token belongs to, from 1."""
+        """``(L,)`` word number of each token, from 1."""
         return np.cumsum(np.concatenate([piece.encoded.starts for piece in self.linear.pieces]))
 
     @property
     def mpp_text(self) -> str:
-        """The masked personalised prompt as a person reads it."""
+        """The masked personalised prompt as text."""
         return self.linear.nodes[0].text
 
     @property
     def text(self) -> str:
-        """The whole prompt as a person reads it: the MPP, then the triplet prompts in their order."""
+        """The whole prompt as text: the MPP, then the triplet prompts in sequence order."""
         return " ".join([self.mpp_text, *(node.text for node in self.linear.nodes if node.kind == "triplet")])
 
     def visibility(self) -> NDArray[np.bool_]:
-        """``(L, L)``: which token sees which, from the tree: own node, parent, children, siblings."""
+        """Return ``(L, L)``: which token sees which, by the tree: own node, parent, children, siblings."""
         count = self.graph.number_of_nodes()
         sees = np.eye(count, dtype=np.bool_)
         for parent in self.graph:
@@ -209,7 +213,7 @@ class KnowledgeTree:
         return by_token
 
     def by_hop(self) -> list[ItemPrompts]:
-        """The triplet prompts of each item, by hop; items oldest first."""
+        """Return the triplet prompts of each item by hop; items oldest first."""
         prompts = []
         for item in (node for node in self.linear.nodes if node.kind == "item"):
             hops: dict[int, list[str]] = {}
@@ -221,10 +225,10 @@ class KnowledgeTree:
         return prompts
 
     def to_json(self) -> dict[str, Any]:
-        """Everything about the tree as plain lists and dictionaries.
+        """Return the whole tree as lists and dictionaries that JSON can represent.
 
-        The visibility matrix is left to ``sequence.node`` and ``sequence.parent``: a token sees another when their
-        nodes are equal, their parents are equal, or the node of one is the parent of the other.
+        ``sequence.node`` and ``sequence.parent`` replace the visibility matrix: a token sees another if their nodes
+        are equal, their parents are equal, or the node of one is the parent of the other.
         """
         return {
             "mpp": {"id": self.mpp.id, "text": self.mpp_text},
@@ -245,10 +249,10 @@ class KnowledgeTree:
 
 
 def default_mpp(pack: TemplatePack, user: str | None) -> MppTemplate:
-    """The pack's first training template that names the user, or, with no user, the first that does not.
+    """Return the pack's first training template with ``{{ user }}`` if there is a user, else the first without.
 
     Raises:
-        InputError: The pack has no training template that can be used.
+        InputError: The pack has no training template that fits.
     """
     training = [template for template in pack.mpp if template.split == "train"]
     fitting = [template for template in training if template.has_user == (user is not None)]
@@ -258,11 +262,25 @@ def default_mpp(pack: TemplatePack, user: str | None) -> MppTemplate:
     return fitting[0]
 
 
-def _facts(selection: Selection, root: int, wording: Wording, tokenizer: Tokenizer) -> tuple[tuple[Triplet, ...], int]:
-    """The triplets of a root, breadth first, and its count of nameless facts."""
+def _with(tree: TreeConfig, **given: int | None) -> TreeConfig:
+    """The settings with those values replaced that are given."""
+    replaced = {key: value for key, value in given.items() if value is not None}
+    return validate(TreeConfig, {**tree.model_dump(), **replaced}, "tree") if replaced else tree
+
+
+def _mpp_template(pack: TemplatePack, mpp: str | MppTemplate | None, user: str | None) -> MppTemplate:
+    if isinstance(mpp, MppTemplate):
+        return mpp
+    return default_mpp(pack, user) if mpp is None else pack.mpp_template(mpp)
+
+
+def _triplets(
+    selection: Selection, root: int, renderer: TripletRenderer, tokenizer: Tokenizer
+) -> tuple[tuple[Triplet, ...], int]:
+    """The triplets of a root, breadth first, and its number of nameless facts."""
     triplets = []
     for place in range(selection.indptr[root], selection.indptr[root + 1]):
-        prompt = wording.prompt(int(selection.row[place]))
+        prompt = renderer.render(int(selection.row[place]))
         encoded = tokenizer.encode(prompt.segments, (prompt.head, prompt.tail))
         parent, hop = int(selection.parent[place]), int(selection.hop[place])
         ends = (prompt.head, prompt.relation, prompt.tail, prompt.near)
@@ -271,15 +289,15 @@ def _facts(selection: Selection, root: int, wording: Wording, tokenizer: Tokeniz
 
 
 def _history_item(
-    ref: ItemRef, facts: Mapping[str, tuple[tuple[Triplet, ...], int]], name_tokens: int, tokenizer: Tokenizer
+    ref: ItemRef, triplets: Mapping[str, tuple[tuple[Triplet, ...], int]], name_tokens: int, tokenizer: Tokenizer
 ) -> HistoryItem:
     key = ref.item_id or ref.entity_id or ref.name
     name = cap_name(clean_name(ref.name) or key, name_tokens)
-    triplets, nameless = facts.get(ref.entity_id or "", ((), 0))
-    return HistoryItem(key, name, tokenizer.encode((Segment(name, "text"),)), triplets, nameless)
+    own, nameless = triplets.get(ref.entity_id or "", ((), 0))
+    return HistoryItem(key, name, tokenizer.encode((Segment(name, "text"),)), own, nameless)
 
 
-def _attributes(node: Node, linear: Linear) -> dict[str, Any]:
+def _attributes(node: Node, linear: Linearization) -> dict[str, Any]:
     attributes: dict[str, Any] = {"kind": node.kind, "text": node.text}
     if node.kind == "item":
         attributes["item"] = linear.history[node.number - 1].key

@@ -1,13 +1,13 @@
-"""A knowledge tree as one sequence of tokens: the definition that the assembly of batches is held against.
+"""Linearizes a knowledge tree into one token sequence; this is the definition that prompt batches are tested against.
 
 1. The masked personalised prompt (MPP) comes first. Its own words, the user, the separators and the mask belong to the
    root, node 0; the items of the history are nodes 1 to n, oldest first.
-2. Then, item by item in history order, the kept triplets depth first: a triplet, then what hangs under it, siblings in
-   the order in which they were chosen. Node numbers go on from n + 1 in this order. The parent of a triplet at hop 1 is
-   its item's node, that of a deeper one the node of the triplet whose far end it starts from.
+2. Then, item by item in history order, the triplets that fit, depth first: a triplet, then its children, siblings in
+   the order in which they were selected. Their node numbers continue from n + 1 in this order. The parent of a triplet
+   at hop 1 is its item's node; the parent of a deeper triplet is the triplet whose far end is its near end.
 3. One end-of-sequence token of the root ends the sequence.
 
-An item that occurs several times is one node an occurrence; its triplets hang under the latest one.
+An item that occurs several times has one node per occurrence; its triplets are children of the latest one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from kptoolkit.errors import InputError
 from kptoolkit.prompts import MppTemplate, Segment, Slot, clean_name
-from kptoolkit.tree.budget import LeftOut, deal, latest_that_fit
+from kptoolkit.tree.budget import LeftOut, fit_round_robin, latest_that_fit
 from kptoolkit.tree.tokens import Encoded, Tokenizer
 from kptoolkit.tree.visibility import ROOT, ROOT_PARENT
 
@@ -30,17 +30,17 @@ EOS = "</s>"
 
 @dataclass(frozen=True)
 class Triplet:
-    """A triplet prompt under an item.
+    """A triplet prompt of an item.
 
     Attributes:
         encoded: Its tokens.
         text: The sentence.
-        parent: Index in the item's list of the triplet it hangs under; -1 under the item itself.
+        parent: Index of its parent in the item's list of triplets; -1 if the item is its parent.
         hop: Hops from the item, from 1.
         head: Entity id of the stored head.
         relation: Relation id.
         tail: Entity id of the stored tail.
-        near: Entity id of the end that introduces it: the item's entity or the parent's far end.
+        near: Entity id of its near end: the item's entity or the parent's far end.
     """
 
     encoded: Encoded
@@ -55,13 +55,13 @@ class Triplet:
 
 @dataclass(frozen=True)
 class HistoryItem:
-    """One event of a history.
+    """One item of a history.
 
     Attributes:
-        key: What makes two events events of the same item: its id.
-        name: Its name, for people.
-        encoded: The tokens that stand for it in the MPP.
-        triplets: Its chosen triplets, breadth first.
+        key: Id of the item; equal for repeated occurrences.
+        name: Its display name.
+        encoded: Its tokens in the MPP.
+        triplets: Its selected triplets, breadth first.
         nameless: Facts around it that were left out because their far end has no name.
     """
 
@@ -79,10 +79,10 @@ class Node:
     Attributes:
         number: Its number; the root is 0.
         parent: Number of its parent, -1 for the root.
-        kind: What it is.
-        text: Its words: the whole MPP, an item's name, or a sentence.
+        kind: Kind of node.
+        text: The whole MPP, the item's name, or the sentence.
         item: Number of the item node it belongs to; ``None`` for the root.
-        triplet: The triplet, if it is one.
+        triplet: The triplet; ``None`` for the root and items.
     """
 
     number: int
@@ -95,21 +95,21 @@ class Node:
 
 @dataclass(frozen=True)
 class Piece:
-    """Tokens that lie together and belong to one node."""
+    """Consecutive tokens of one node."""
 
     node: int
     encoded: Encoded
 
 
 @dataclass(frozen=True)
-class Linear:
-    """A tree and its tokens.
+class Linearization:
+    """The nodes and tokens of a tree.
 
     Attributes:
         nodes: Nodes by number.
-        pieces: The sequence, piece by piece.
-        history: The items that are in it, oldest first.
-        left_out: What is not.
+        pieces: The token sequence in pieces.
+        history: The items in the prompt, oldest first.
+        left_out: Counts of what did not fit or has no name.
     """
 
     nodes: tuple[Node, ...]
@@ -118,53 +118,53 @@ class Linear:
     left_out: LeftOut
 
 
-def linearise(
+def linearize(
     mpp: MppTemplate,
     history: Sequence[HistoryItem],
     tokenizer: Tokenizer,
     *,
     max_tokens: int,
     user: str | None = None,
-) -> Linear:
-    """Lay out a prompt by the rules in the module's docstring, within ``max_tokens``.
+) -> Linearization:
+    """Linearize a prompt by the rules in the module's docstring, within ``max_tokens``.
 
     Args:
-        mpp: Wording of the masked personalised prompt.
+        mpp: Template of the masked personalised prompt.
         history: The items, oldest first.
         tokenizer: Encodes the MPP's own words.
-        max_tokens: Budget of the sequence, the MPP and the end-of-sequence token included.
-        user: The user's name, for wordings that have a place for it.
+        max_tokens: Token budget of the sequence, the MPP and the end-of-sequence token included.
+        user: The user's name; required if the template has ``{{ user }}``.
 
     Raises:
-        InputError: The history is empty, or the wording names the user and none is given.
+        InputError: The history is empty, or the template names the user and none is given.
         PromptTooLongError: The latest item alone does not fit.
     """
     if not history:
         raise InputError("a prompt needs at least one item in its history")
-    words = _Words(mpp, tokenizer, user)
+    encoded_mpp = _EncodedMpp(mpp, tokenizer, user)
     lengths = [len(item.encoded) for item in history]
-    separators = {"separator": len(words.separator), "last_separator": len(words.last_separator)}
-    count, used = latest_that_fit(words.fixed, lengths, **separators, max_tokens=max_tokens)
-    kept_items = _facts_under_latest(history[-count:])
-    triplets = [[len(triplet.encoded) for triplet in item.triplets] for item in kept_items]
-    counts = deal(triplets, max_tokens - used)
-    dealt_out = sum(map(len, triplets)) - sum(counts)
-    left_out = LeftOut(dealt_out, len(history) - count, sum(item.nameless for item in kept_items))
-    text = mpp.render([item.name for item in kept_items], user, MASK)
+    separators = {"separator": len(encoded_mpp.separator), "last_separator": len(encoded_mpp.last_separator)}
+    count, used = latest_that_fit(encoded_mpp.fixed, lengths, **separators, max_tokens=max_tokens)
+    items = _triplets_under_latest(history[-count:])
+    lengths_of_triplets = [[len(triplet.encoded) for triplet in item.triplets] for item in items]
+    counts = fit_round_robin(lengths_of_triplets, max_tokens - used)
+    over_budget = sum(map(len, lengths_of_triplets)) - sum(counts)
+    left_out = LeftOut(over_budget, len(history) - count, sum(item.nameless for item in items))
+    text = mpp.render([item.name for item in items], user, MASK)
     nodes = [Node(ROOT, ROOT_PARENT, "root", text)]
-    nodes += [Node(number, ROOT, "item", item.name, number) for number, item in enumerate(kept_items, 1)]
-    pieces = list(words.pieces([item.encoded for item in kept_items]))
-    for number, (item, kept) in enumerate(zip(kept_items, counts, strict=True), 1):
-        _hang(item.triplets[:kept], number, nodes, pieces)
-    pieces.append(Piece(ROOT, words.eos))
-    return Linear(tuple(nodes), tuple(pieces), tuple(kept_items), left_out)
+    nodes += [Node(number, ROOT, "item", item.name, number) for number, item in enumerate(items, 1)]
+    pieces = list(encoded_mpp.pieces([item.encoded for item in items]))
+    for number, (item, fitting) in enumerate(zip(items, counts, strict=True), 1):
+        _append_triplets(item.triplets[:fitting], number, nodes, pieces)
+    pieces.append(Piece(ROOT, encoded_mpp.eos))
+    return Linearization(tuple(nodes), tuple(pieces), tuple(items), left_out)
 
 
 def depth_first(parents: Sequence[int]) -> list[int]:
-    """Indices in depth-first order, parents before children and siblings in the given order.
+    """Return indices in depth-first order, parents before children, siblings in the given order.
 
     Args:
-        parents: Index of each one's parent, less than its own; -1 at the top.
+        parents: Index of each element's parent, lower than its own; -1 without a parent.
     """
     children: dict[int, list[int]] = {}
     for index, parent in enumerate(parents):
@@ -178,7 +178,8 @@ def depth_first(parents: Sequence[int]) -> list[int]:
     return order
 
 
-def _facts_under_latest(history: Sequence[HistoryItem]) -> list[HistoryItem]:
+def _triplets_under_latest(history: Sequence[HistoryItem]) -> list[HistoryItem]:
+    """The history with triplets at the latest occurrence of each item only."""
     latest = {item.key: place for place, item in enumerate(history)}
     return [
         item if latest[item.key] == place else HistoryItem(item.key, item.name, item.encoded)
@@ -186,8 +187,8 @@ def _facts_under_latest(history: Sequence[HistoryItem]) -> list[HistoryItem]:
     ]
 
 
-def _hang(triplets: Sequence[Triplet], item: int, nodes: list[Node], pieces: list[Piece]) -> None:
-    """Append the triplets of an item's node, depth first."""
+def _append_triplets(triplets: Sequence[Triplet], item: int, nodes: list[Node], pieces: list[Piece]) -> None:
+    """Append an item's triplets to ``nodes`` and ``pieces``, depth first."""
     number: dict[int, int] = {-1: item}
     for index in depth_first([triplet.parent for triplet in triplets]):
         triplet = triplets[index]
@@ -196,14 +197,14 @@ def _hang(triplets: Sequence[Triplet], item: int, nodes: list[Node], pieces: lis
         pieces.append(Piece(number[index], triplet.encoded))
 
 
-class _Words:
-    """The encoded words of an MPP.
+class _EncodedMpp:
+    """An MPP template encoded by a tokenizer.
 
     Attributes:
         separator: Tokens between two items.
         last_separator: Tokens before the last of several items.
-        eos: The end of the sequence.
-        fixed: How many tokens there are without items and separators.
+        eos: The end-of-sequence token.
+        fixed: Number of tokens without items and separators.
     """
 
     def __init__(self, mpp: MppTemplate, tokenizer: Tokenizer, user: str | None) -> None:
@@ -215,7 +216,7 @@ class _Words:
         self.fixed = len(self.eos) + sum(len(piece.encoded) for piece in self.pieces([]))
 
     def pieces(self, items: Sequence[Encoded]) -> Iterator[Piece]:
-        """The MPP with these items in its history."""
+        """Yield the MPP with these items in its history, piece by piece."""
         for part in self.mpp.parts:
             if part is Slot.HISTORY:
                 yield from self._history(items)

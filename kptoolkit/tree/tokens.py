@@ -1,4 +1,4 @@
-"""What the tree asks of a tokenizer, and one that needs no model: words."""
+"""The tokenizer protocol of the tree, and a word tokenizer that needs no model."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from kptoolkit.prompts import Segment
 
-CHARACTERS_A_WORD = 12
-"""Characters allowed for each word of a capped name, for scripts and names without spaces."""
+CHARACTERS_PER_WORD = 12
+"""Characters per word that a capped name may have, for scripts and names without spaces."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Encoded:
 
     Attributes:
         ids: ``(n,)`` token ids.
-        starts: ``(n,)`` whether the token begins a word; the first one does.
-        texts: The tokens as a person reads them, where the tokenizer gives them.
+        starts: ``(n,)`` whether the token begins a word; True for the first token.
+        texts: The tokens as text, if the tokenizer provides them.
     """
 
     ids: NDArray[np.int32]
@@ -35,13 +35,13 @@ class Encoded:
 
 
 class Tokenizer(Protocol):
-    """Turns a text, in parts, into tokens.
+    """Encodes a text, given in segments, as tokens.
 
     Attributes:
-        name: What the tokens are, for reports such as ``"41 tokens (words)"``.
+        name: Unit of the tokens in reports, e.g. ``words`` in ``"41 tokens (words)"``.
         pad_id: Id of padding.
         eos_id: Id of the end of a sequence.
-        mask_id: Id of the token that stands for the next item in a prompt.
+        mask_id: Id of the mask token, in place of the next item.
     """
 
     name: str
@@ -50,32 +50,32 @@ class Tokenizer(Protocol):
     mask_id: int
 
     def encode(self, segments: Sequence[Segment], entities: tuple[str | None, str | None] = (None, None)) -> Encoded:
-        """Tokens of the text that the segments make together.
+        """Encode the text that the segments form.
 
         Args:
-            segments: Parts of the text in order.
-            entities: Entity ids of the parts whose role is head and tail, for tokenizers that know entities.
+            segments: Segments of the text in order.
+            entities: Entity ids of the segments with the roles head and tail, for tokenizers with entity tokens.
         """
 
 
 @runtime_checkable
 class SavedTokenizer(Tokenizer, Protocol):
-    """A tokenizer that encodes equally after it was saved and loaded, here or in another process."""
+    """A tokenizer that encodes the same after saving and loading, in this or another process."""
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that decides how it encodes."""
+        """Hash of everything that affects its encoding."""
 
     def save(self, folder: Path) -> None:
-        """Write the tokenizer into ``folder``."""
+        """Write the tokenizer to ``folder``."""
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what :meth:`save` wrote."""
+        """Read a tokenizer that :meth:`save` wrote."""
 
 
 class WordTokenizer:
-    """Words between white space; the vocabulary grows as words come. Counts tokens where there is no model."""
+    """Splits at white space; new words are added to the vocabulary. Counts tokens if there is no model."""
 
     name = "words"
     pad_id, eos_id, mask_id = range(3)
@@ -84,21 +84,19 @@ class WordTokenizer:
         self._ids: dict[str, int] = {}
 
     def encode(self, segments: Sequence[Segment], entities: tuple[str | None, str | None] = (None, None)) -> Encoded:
-        """One token a word; ``entities`` do not matter."""
+        """Encode each word as one token; ``entities`` are ignored."""
         words = tuple("".join(segment.text for segment in segments).split())
         ids = [self._ids.setdefault(word, len(self._ids) + self.mask_id + 1) for word in words]
         return Encoded(np.array(ids, dtype=np.int32), np.ones(len(words), dtype=np.bool_), words)
 
 
 def cap_name(name: str, limit: int) -> str:
-    """``name`` with at most ``limit`` words, an ellipsis in place of the rest.
-
-    A text of few but endless words is cut at ``limit * 12`` characters.
+    """Shorten ``name`` to ``limit`` words and at most ``limit * 12`` characters, with an ellipsis for the rest.
 
     Args:
         name: Name of an entity or item.
         limit: Most words, at least 1.
     """
     words = name.split()
-    kept = " ".join(words[:limit])[: limit * CHARACTERS_A_WORD].rstrip()
-    return name if kept == " ".join(words) else f"{kept}…"
+    capped = " ".join(words[:limit])[: limit * CHARACTERS_PER_WORD].rstrip()
+    return name if capped == " ".join(words) else f"{capped}…"

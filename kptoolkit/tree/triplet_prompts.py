@@ -1,4 +1,4 @@
-"""Triples of a neighbourhood in words."""
+"""Renders rows of a neighbourhood as triplet prompts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from kptoolkit.prompts import Segment, TemplatePack, choose_variant
 from kptoolkit.tree.tokens import cap_name
 
 Variants = Literal["first", "hash", "epoch"]
-_AT_ONCE = 16_384
-"""Rows of which Python objects are held together."""
+_CHUNK = 16_384
+"""Rows that exist as Python objects at the same time."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class TripletPrompt:
     """A triple as a sentence (KP4SR, triplet prompt).
 
     Attributes:
-        segments: The sentence in parts.
+        segments: The sentence in segments.
         head: Entity id of the stored head.
         relation: Relation id.
         tail: Entity id of the stored tail.
-        near: Entity id of the end it is told from.
+        near: Entity id of the near end.
     """
 
     segments: tuple[Segment, ...]
@@ -42,8 +42,8 @@ class TripletPrompt:
         return "".join(segment.text for segment in self.segments)
 
 
-class _Stated(NamedTuple):
-    """Near and far node number and relation id of a row, and whether the near end is the head."""
+class _Triple(NamedTuple):
+    """Node numbers of the near and far end, the relation id, and whether the near end is the head."""
 
     near: int
     far: int
@@ -52,13 +52,13 @@ class _Stated(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wording:
-    """Turns rows of a neighbourhood into triplet prompts; the inverse sentence where the near end is the tail.
+class TripletRenderer:
+    """Renders rows of a neighbourhood as triplet prompts; takes the inverse sentence if the near end is the tail.
 
     Attributes:
         neighbourhoods: The rows.
-        pack: The sentences.
-        variants: Which of several wordings.
+        pack: Template pack with the sentences.
+        variants: How one of several sentences is chosen, see :func:`kptoolkit.prompts.choose_variant`.
         name_tokens: Longest name, in words; see :func:`kptoolkit.tree.tokens.cap_name`.
     """
 
@@ -67,40 +67,48 @@ class Wording:
     variants: Variants = "first"
     name_tokens: int = 48
 
-    def prompt(self, row: int, epoch: int = 0) -> TripletPrompt:
-        """The prompt of a row.
+    def render(self, row: int, epoch: int = 0) -> TripletPrompt:
+        """Render one row.
 
         Args:
             row: Row of the neighbourhoods.
-            epoch: Epoch of training, for the variants ``epoch``.
-        """
-        return self.prompts([row], epoch)[0]
+            epoch: Epoch of training, from 0; only matters for the variants ``epoch``.
 
-    def prompts(self, rows: Sequence[int] | NDArray[np.int64], epoch: int = 0) -> list[TripletPrompt]:
-        """The prompts of several rows; arguments as in :meth:`prompt`."""
-        return [self._prompt(stated, self._variant(stated, epoch)) for stated in self._stated(rows)]
+        Raises:
+            TemplateError: A filter or an expression fails on the names of the row.
+        """
+        return self.render_rows([row], epoch)[0]
+
+    def render_rows(self, rows: Sequence[int] | NDArray[np.int64], epoch: int = 0) -> list[TripletPrompt]:
+        """Render several rows; arguments and errors as in :meth:`render`."""
+        return [self._render(triple, self._variant(triple, epoch)) for triple in self._triples(rows)]
 
     def variant_numbers(self, rows: NDArray[np.int64], epoch: int = 0) -> NDArray[np.int32]:
-        """``(n,)`` which wording :meth:`prompt` takes for each of several rows."""
+        """Return ``(n,)`` numbers of the variant that :meth:`render` takes for each row."""
         if self.variants == "first":
             return np.zeros(len(rows), np.int32)
-        parts = (rows[first : first + _AT_ONCE] for first in range(0, len(rows), _AT_ONCE))
-        numbers = (self._variant(stated, epoch) for part in parts for stated in self._stated(part))
+        chunks = (rows[first : first + _CHUNK] for first in range(0, len(rows), _CHUNK))
+        numbers = (self._variant(triple, epoch) for chunk in chunks for triple in self._triples(chunk))
         return np.fromiter(numbers, np.int32, len(rows))
 
-    def _stated(self, rows: Sequence[int] | NDArray[np.int64]) -> list[_Stated]:
-        """What each of several rows states."""
+    def name(self, node: int) -> str:
+        """Return the capped name of a node, or its id if it has no name."""
+        name = str(self.neighbourhoods.names[node]) or str(self.neighbourhoods.ids[node])
+        return cap_name(name, self.name_tokens)
+
+    def _triples(self, rows: Sequence[int] | NDArray[np.int64]) -> list[_Triple]:
+        """The triple of each row."""
         found, chosen = self.neighbourhoods, np.asarray(rows, dtype=np.int64)
         near = np.searchsorted(found.indptr, chosen, side="right") - 1
         columns = (near, found.far[chosen], found.relation[chosen], found.forward[chosen])
         names = found.relations
         return [
-            _Stated(near, far, names[relation], forward)
+            _Triple(near, far, names[relation], forward)
             for near, far, relation, forward in zip(*(column.tolist() for column in columns), strict=True)
         ]
 
-    def _prompt(self, stated: _Stated, variant: int) -> TripletPrompt:
-        near, far, relation, forward = stated
+    def _render(self, triple: _Triple, variant: int) -> TripletPrompt:
+        near, far, relation, forward = triple
         ids = self.neighbourhoods.ids
         segments = self.pack.render(
             self.name(near if forward else far),
@@ -112,15 +120,10 @@ class Wording:
         head, tail = (near, far) if forward else (far, near)
         return TripletPrompt(segments, str(ids[head]), relation, str(ids[tail]), str(ids[near]))
 
-    def _variant(self, stated: _Stated, epoch: int) -> int:
+    def _variant(self, triple: _Triple, epoch: int) -> int:
         if self.variants == "first":
             return 0
-        near, far, relation, forward = stated
+        near, far, relation, forward = triple
         head, tail = (near, far) if forward else (far, near)
         ids, count = self.neighbourhoods.ids, self.pack.variants(relation, not forward)
         return choose_variant(self.variants, count, f"{ids[head]}\t{relation}\t{ids[tail]}", epoch)
-
-    def name(self, node: int) -> str:
-        """The capped name of a node, or its id where it has none."""
-        name = str(self.neighbourhoods.names[node]) or str(self.neighbourhoods.ids[node])
-        return cap_name(name, self.name_tokens)

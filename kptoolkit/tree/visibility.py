@@ -1,7 +1,7 @@
-"""Which token sees which, from two integers a token: its tree node and that node's parent.
+"""Which token sees which, from two integers per token: its tree node and that node's parent.
 
-The definition is :meth:`kptoolkit.tree.KnowledgeTree.visibility`, made from the tree itself; a property test holds
-the two equal. On a device :mod:`kptoolkit.models.t5.tree_mask` computes the same once a batch.
+The definition is :meth:`kptoolkit.tree.KnowledgeTree.visibility`, computed from the tree; a property test checks that
+both are equal. :mod:`kptoolkit.models.t5.tree_mask` computes the same on a device, once per batch.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROOT = 0
-"""Node of the masked personalised prompt's own words, the mask token and the end-of-sequence token."""
+"""Node of the MPP's own words, the mask token and the end-of-sequence token."""
 ROOT_PARENT = -1
 """Parent of the root: no node."""
 PAD_NODE = -2
 """Node of padding."""
 PAD_PARENT = -3
-"""Parent of padding: padding sees padding only, and nothing sees padding."""
+"""Parent of padding: padding sees only padding, and no other token sees padding."""
 
 
 def visible(
@@ -27,7 +27,7 @@ def visible(
     node_k: NDArray[np.integer[Any]],
     parent_k: NDArray[np.integer[Any]],
 ) -> NDArray[np.bool_]:
-    """Whether query tokens see key tokens: own node, its parent, its children, its siblings (KP4SR, tree mask).
+    """Return whether query tokens see key tokens: own node, parent, children, siblings (KP4SR, tree mask).
 
     Args:
         node_q: Nodes of the queries; the four arrays broadcast against each other.
@@ -44,7 +44,7 @@ def visible(
 
 
 def matrix(node: NDArray[np.integer[Any]], parent: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-    """The visibility matrix of each sequence.
+    """Return the visibility matrix of each sequence.
 
     Args:
         node: ``(..., L)`` node of each token.

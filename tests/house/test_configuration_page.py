@@ -5,7 +5,6 @@ When this fails, write the tables anew:  python tests/house/test_configuration_p
 
 from __future__ import annotations
 
-import inspect
 import sys
 import types
 from pathlib import Path
@@ -18,7 +17,6 @@ from source_tree import CHECKOUT
 
 from kptoolkit.config import Config, describe
 from kptoolkit.models import backend_class
-from kptoolkit.tree import KnowledgeTree
 
 SETTINGS, T5_OPTIONS = CHECKOUT / "docs" / "configuration.md", CHECKOUT / "docs" / "model.md"
 BEGIN, END = "<!-- settings -->\n", "<!-- end of settings -->\n"
@@ -78,14 +76,6 @@ def written(page: Path) -> str:
 @pytest.mark.parametrize("page", [SETTINGS, T5_OPTIONS], ids=lambda page: page.name)
 def test_page_shows_every_setting_as_it_is(page: Path) -> None:
     assert written(page) == tables(page), f"run: python tests/house/{Path(__file__).name}"
-
-
-def test_a_tree_made_in_python_has_the_defaults_of_the_settings() -> None:
-    of_items = inspect.signature(KnowledgeTree.of_items).parameters
-    settings = {**vars(Config().tree), **vars(Config().prompts), "max_degree": Config().graph.max_degree}
-    shared = (settings.keys() & of_items.keys()) - {"pack"}
-    assert shared >= {"hops", "degree", "ranking", "max_tokens", "seed", "max_degree", "name_tokens"}
-    assert {name: of_items[name].default for name in shared} == {name: settings[name] for name in shared}
 
 
 def test_limits_are_shown() -> None:

@@ -32,6 +32,14 @@ RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 #: Above all layers: the public API, and the shipped conformance suites.
 TOP = {"__init__": len(ROWS), "__main__": len(ROWS), "testing": RANK["cli"] - 1}
 
+#: Sub-packages of a package in the same order; "" is the package's own modules. Its ``__init__`` may import them all.
+SUB_ROWS: dict[str, tuple[str, ...]] = {
+    "tree": ("", "draw"),
+}
+
+#: Packages that still import a sub-package which imports them.
+TWO_WAY = {("graph", "", "loading"), ("knowledge", "", "engines"), ("prompts", "", "validation")}
+
 GRAPH_EMBEDDED = "kptoolkit/graph/embedded"
 HOMES = {
     "neo4j": ("kptoolkit/graph/bolt.py",),
@@ -75,6 +83,32 @@ def wrong_way(found: Import) -> bool:
     return imported == "testing" or ranks[imported] >= ranks.get(importer, 0)
 
 
+def inside(module: str) -> tuple[str, str]:
+    """Package and sub-package of a module of kptoolkit, e.g. ``("tree", "draw")``; the sub-package may be empty."""
+    package, _, rest = module.removeprefix("kptoolkit.").partition(".")
+    first = rest.partition(".")[0]
+    return package, first if first and (PACKAGE / package / first).is_dir() else ""
+
+
+def sub_import(found: Import) -> tuple[str, str, str] | None:
+    """``(package, importing sub-package, imported sub-package)`` of an import between parts of one package."""
+    if found.file.name == "__init__.py" and len(found.file.relative_to(PACKAGE).parts) == 2:
+        return None
+    importing = inside(found.file.relative_to(PACKAGE.parent).with_suffix("").as_posix().replace("/", "."))
+    imported = inside(found.module)
+    same = found.module.startswith("kptoolkit.") and importing[0] == imported[0]
+    return (importing[0], importing[1], imported[1]) if same and importing[1] != imported[1] else None
+
+
+def wrong_way_inside(found: Import) -> bool:
+    """Whether an import goes from a sub-package to one further right, or to the package's modules further right."""
+    between = sub_import(found)
+    if between is None or between[0] not in SUB_ROWS:
+        return False
+    row = SUB_ROWS[between[0]]
+    return row.index(between[1]) < row.index(between[2])
+
+
 def test_every_part_has_its_place() -> None:
     unknown = {layer(file) for file in sources()} - RANK.keys() - TOP.keys()
     assert not unknown, f"give {sorted(unknown)} a row in ROWS, and DESIGN and CONTRIBUTING the same"
@@ -106,6 +140,36 @@ def test_imports_go_one_way() -> None:
 )
 def test_the_check_sees_what_it_should(file: str, text: str, wrong: bool) -> None:
     assert any(wrong_way(found) for found in imports(PACKAGE / file, text)) is wrong
+
+
+def test_every_sub_package_has_its_place() -> None:
+    for package, row in SUB_ROWS.items():
+        folders = {folder.name for folder in (PACKAGE / package).iterdir() if (folder / "__init__.py").is_file()}
+        assert {*row} == {*folders, ""}, package
+
+
+def test_imports_inside_a_package_go_one_way() -> None:
+    assert not [str(found) for found in ALL_IMPORTS if wrong_way_inside(found)]
+
+
+def test_no_package_and_sub_package_import_each_other() -> None:
+    pairs = {between for found in ALL_IMPORTS if (between := sub_import(found))}
+    both = {(package, one, other) for package, one, other in pairs if one < other and (package, other, one) in pairs}
+    assert both <= TWO_WAY
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "wrong"),
+    [
+        ("tree/x.py", "from kptoolkit.tree.draw.dot import to_dot", True),
+        ("tree/x.py", "def f():\n    from .draw import dot", True),
+        ("tree/draw/x.py", "from kptoolkit.tree.selection import select", False),
+        ("tree/draw/x.py", "from kptoolkit.tree.draw.dot import to_dot\nfrom kptoolkit.graph import store", False),
+        ("tree/__init__.py", "from kptoolkit.tree import draw", False),
+    ],
+)
+def test_the_inner_check_sees_what_it_should(file: str, text: str, wrong: bool) -> None:
+    assert any(wrong_way_inside(found) for found in imports(PACKAGE / file, text)) is wrong
 
 
 @pytest.mark.parametrize("package", sorted(HOMES))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass, field
 
 import networkx as nx
@@ -8,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kptoolkit.errors import InputError, PromptTooLongError, UnknownNameError
+from kptoolkit.config import GraphConfig, PromptsConfig, TreeConfig
+from kptoolkit.errors import ConfigError, InputError, PromptTooLongError, UnknownNameError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.prompts import MppTemplate, TemplatePack
 from kptoolkit.tree import Encoded, HistoryItem, KnowledgeTree, LeftOut, Triplet, WordTokenizer
@@ -222,13 +225,14 @@ class Shelf:
     """A small graph in memory: what ``KnowledgeTree.of_items`` asks of :class:`kptoolkit.graph.Graph`."""
 
     items: dict[str, Ref] = field(default_factory=dict)
+    config: GraphConfig = field(default_factory=GraphConfig)
 
     def resolve(self, name: str) -> Ref:
         if name not in self.items:
             raise UnknownNameError("item", name)
         return self.items[name]
 
-    def neighbourhoods(self, entities: list[str], hops: int, *, max_degree: int) -> Neighbourhoods:
+    def neighbourhoods(self, entities: list[str], hops: int) -> Neighbourhoods:
         triples = [("e1", "by", "ann"), ("e2", "by", "ann"), ("ann", "born in", "rome"), ("e1", "about", "x")]
         ends = [triple[::2] for triple in triples]
         nodes = {end: (end.title() if end != "x" else "", sum(end in pair for pair in ends)) for p in ends for end in p}
@@ -281,6 +285,56 @@ def test_unknown_items_and_templates_are_errors() -> None:
         of_items(["Three"])
     with pytest.raises(UnknownNameError):
         of_items(["One"], mpp="nothing")
+
+
+def test_without_settings_a_tree_has_the_defaults_of_the_settings() -> None:
+    assert of_items(["Two"]).to_json() == of_items(["Two"], tree=TreeConfig(), prompts=PromptsConfig()).to_json()
+
+
+def test_a_tree_follows_its_settings() -> None:
+    def sentences(**settings: object) -> list[str]:
+        nodes = of_items(["One"], **settings).linear.nodes
+        return [node.text for node in nodes if node.kind == "triplet"]
+
+    assert len(sentences()) == 3
+    assert sentences(tree=TreeConfig(hops=1)) == sentences(hops=1) == ["E1 is by Ann."]
+    assert sentences(tree=TreeConfig(hops=1, degree=0), hops=2, degree=1) == sentences(degree=1)
+    assert len(sentences(prompts=PromptsConfig(keep_nameless=True))) == 4
+    assert of_items(["One"], tree=TreeConfig(max_tokens=9)).max_tokens == 9
+    assert sentences(degree=1, ranking=lambda _, row: -row) != sentences(degree=1, ranking=lambda _, row: row)
+    assert of_items(["One"], prompts=PromptsConfig(mpp="held")).mpp.id == "held"
+    assert of_items(["One"], mpp=PACK.mpp_template("held")).mpp.id == "held"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hops": 0}, r"setting tree\.hops: .*greater than or equal to 1 \(given: 0\)"),
+        ({"degree": "many"}, r"setting tree\.degree: .*integer"),
+        ({"ranking": "best"}, "unknown ranking 'best': allowed: balanced, inverse-degree, random"),
+    ],
+)
+def test_a_bad_setting_is_named(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        of_items(["One"], **settings)
+
+
+def test_a_graph_limits_which_nodes_are_expanded() -> None:
+    shelf = Shelf(SHELF.items, GraphConfig(max_degree=2))
+    hub = KnowledgeTree.of_items(shelf, ["One"], PACK)  # type: ignore[arg-type]
+    assert [node.text for node in hub.linear.nodes[2:]] == ["E1 is by Ann."]
+
+
+def test_a_notebook_shows_the_picture() -> None:
+    assert (of_items(["One"])._repr_png_() or b"").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["kptoolkit", "kptoolkit.tree", "kptoolkit.tree.knowledge_tree"])
+def test_every_import_of_the_tree_shows_pictures(name: str) -> None:
+    code = f"import sys; from {name} import KnowledgeTree as T; assert 'matplotlib' not in sys.modules; "
+    code += "print(T.png_renderer.__module__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["kptoolkit.tree.draw"]
 
 
 def test_the_default_wording_goes_with_the_user() -> None:

@@ -111,7 +111,7 @@ def test_select_equals_the_plain_definition(
 def test_roots_chosen_in_parts_get_what_they_get_together(neighbourhoods: Neighbourhoods, size: int) -> None:
     together = select(neighbourhoods, **SETTINGS)  # type: ignore[arg-type]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kptoolkit.tree.selection._ROOTS_AT_ONCE", size)
+        patch.setattr("kptoolkit.tree.selection._CHUNK", size)
         in_parts = select(neighbourhoods, **SETTINGS)  # type: ignore[arg-type]
     for name in ("indptr", "row", "near", "parent", "hop", "dfs", "nameless"):
         one, other = getattr(in_parts, name), getattr(together, name)
@@ -163,11 +163,11 @@ def test_an_item_gets_alone_what_it_gets_among_many(neighbourhoods: Neighbourhoo
 def test_a_prefix_holds_the_parents_of_all_it_holds(neighbourhoods: Neighbourhoods, counts: list[int]) -> None:
     selection = select(neighbourhoods, **SETTINGS)  # type: ignore[arg-type]
     kept = selection.keep(np.array(counts[: len(selection)], dtype=np.int64))
-    assert kept.sizes.tolist() == [min(a, b) for a, b in zip(selection.sizes, counts, strict=False)]
+    assert kept.lengths.tolist() == [min(a, b) for a, b in zip(selection.lengths, counts, strict=False)]
     for item in range(len(kept)):
         mine = slice(kept.indptr[item], kept.indptr[item + 1])
         assert all(parent < index for index, parent in enumerate(kept.parent[mine]))
-        assert kept.row[mine].tolist() == selection.row[selection.indptr[item] :][: kept.sizes[item]].tolist()
+        assert kept.row[mine].tolist() == selection.row[selection.indptr[item] :][: kept.lengths[item]].tolist()
 
 
 STAR = [("film", "genre", f"g{number}") for number in range(4)] + [("film", "by", "ann"), ("film", "by", "bob")]
@@ -236,7 +236,7 @@ def test_mirrored_pairs_that_share_a_relation_are_one_fact() -> None:
 def test_hubs_are_named_but_not_expanded() -> None:
     hub = graph([("film", "genre", "drama")] + [(f"f{n}", "genre", "drama") for n in range(9)], ["film", "drama"])
     selection = select(hub, **{**SETTINGS, "hops": 2})  # type: ignore[arg-type]
-    assert selection.sizes.tolist() == [1, 2]
+    assert selection.lengths.tolist() == [1, 2]
 
 
 def test_nameless_ends_are_left_out_and_counted() -> None:

@@ -15,7 +15,7 @@ from kptoolkit.prompts import TemplatePack
 from kptoolkit.storage.arrays import read_arrays
 from kptoolkit.storage.batches import uncollected
 from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
-from kptoolkit.tree.triplet_prompts import Variants, Wording
+from kptoolkit.tree.triplet_prompts import TripletRenderer, Variants
 
 NEIGHBOURHOODS, PACK, POOL, TOKENIZER = "neighbourhoods", "pack", "pool", "tokenizer"
 """Parts of the folder that processes read."""
@@ -36,13 +36,13 @@ class Job(Protocol):
 class Words:
     """Words rows: their sentences."""
 
-    wording: Wording
+    wording: TripletRenderer
     epoch: int
 
     @uncollected()
     def __call__(self, part: Part) -> Answer:
         """The prompts of some rows."""
-        found = Sentences.of([prompt.segments for prompt in self.wording.prompts(part, self.epoch)])
+        found = Sentences.of([prompt.segments for prompt in self.wording.render_rows(part, self.epoch)])
         return tuple(found.arrays.values()), found.texts
 
 
@@ -52,7 +52,9 @@ class SavedWords(Words):
     def __init__(self, folder: str, variants: Variants, name_tokens: int, epoch: int) -> None:
         place = Path(folder)
         pack = TemplatePack.load(str(place / PACK))
-        super().__init__(Wording(Neighbourhoods.load(place / NEIGHBOURHOODS), pack, variants, name_tokens), epoch)
+        super().__init__(
+            TripletRenderer(Neighbourhoods.load(place / NEIGHBOURHOODS), pack, variants, name_tokens), epoch
+        )
 
 
 @dataclass(frozen=True)

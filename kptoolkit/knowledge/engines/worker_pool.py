@@ -35,7 +35,7 @@ from kptoolkit.knowledge.engines.jobs import (
 from kptoolkit.knowledge.prompt_pool import PromptPool, Sentences
 from kptoolkit.storage.arrays import write_arrays
 from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
-from kptoolkit.tree.triplet_prompts import Wording
+from kptoolkit.tree.triplet_prompts import TripletRenderer
 
 WORTH_WORKERS = 50_000
 """Fewer distinct prompts are done before the processes have started."""
@@ -108,14 +108,14 @@ class Crew:
 
 
 def worded(
-    wording: Wording, rows: NDArray[np.int64], variants: NDArray[np.int32], epoch: int, crew: Crew
+    wording: TripletRenderer, rows: NDArray[np.int64], variants: NDArray[np.int32], epoch: int, crew: Crew
 ) -> PromptPool:
     """The prompts of rows in their order, the same whoever does it.
 
     Args:
         wording: Words them.
         rows: Rows of its neighbourhoods.
-        variants: Their numbers by :meth:`~kptoolkit.tree.triplet_prompts.Wording.variant_numbers` at the epoch.
+        variants: Their numbers by :meth:`~kptoolkit.tree.triplet_prompts.TripletRenderer.variant_numbers` at the epoch.
         epoch: Epoch of training.
         crew: Who does it.
 
