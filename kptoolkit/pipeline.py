@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit import distributed, metrics
-from kptoolkit.config import Config, difference, load_config, to_toml, validate
+from kptoolkit.config import Config, GraphConfig, difference, load_config, to_toml, validate, which_graph
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases
 from kptoolkit.data.interactions import notice_of
@@ -157,14 +157,14 @@ def train_backend(
     return backend.fit(task)
 
 
-def refresh(run: Run, config: Config | None = None, *, progress: ProgressCallback = silent) -> Run:
+def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCallback = silent) -> Run:
     """Read the knowledge of a run's items anew, and take in the graph's new items; nothing is trained.
 
     A new item is ranked by its knowledge alone. Writes into the run's folder: catalogue, neighbourhoods and backend.
 
     Args:
         run: A finished run whose backend can be extended, such as ``t5`` with ``objective = "sequence"``.
-        config: ``config.graph`` says where the graph is; the run's own settings when not given.
+        graph: Where the graph is; ``None`` is the run's own, with user name and password from file and environment.
         progress: Told about fetching.
 
     Returns:
@@ -178,12 +178,12 @@ def refresh(run: Run, config: Config | None = None, *, progress: ProgressCallbac
     extend: Callable[[Catalogue, KnowledgeSource], None] | None = getattr(backend, "extend", None)
     if extend is None:
         raise RunError(f"backend '{backend.name}' ranks only the items it was trained on; train again")
-    settings = run.config.model_copy(update={"graph": (config or run.config).graph})
-    with Graph.open(config=settings.graph, create=False) as graph:
-        catalogue = run.catalogue.extended(graph.items())
+    settings = run.config.model_copy(update={"graph": graph or which_graph(load_config().graph, run.config.graph)})
+    with Graph.open(config=settings.graph, create=False) as opened:
+        catalogue = run.catalogue.extended(opened.items())
         pack = TemplatePack.load(run.folder / PACK)
-        knowledge = fetch_knowledge(settings, graph, catalogue, pack, progress)
-        fingerprint = graph.fingerprint()
+        knowledge = fetch_knowledge(settings, opened, catalogue, pack, progress)
+        fingerprint = opened.fingerprint()
     extend(catalogue, knowledge)
     manifest = run.manifest
     manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.fingerprint}

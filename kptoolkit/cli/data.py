@@ -64,7 +64,7 @@ def _in_graph(session: Session) -> tuple[DataFolder, dict[str, int]]:
     from kptoolkit.data.data_folder import DataFolder
     from kptoolkit.graph import Graph
 
-    with Graph.open(config=session.config().graph, create=False) as graph:
+    with Graph.open(config=session.graph(), create=False) as graph:
         counts = graph.counts()
         sizes = {"triples": counts["relationships"], "relations": len(graph.relation_counts())}
         return DataFolder.of_graph(graph), sizes | {"entities": counts["entities"]}

@@ -41,6 +41,7 @@ class Line:
 def doctor(session: Session) -> None:
     """Check versions, graph, GPU, disk and template packs."""
     config = session.config()
+    session.graph()
     lines = [_python(), *map(_package, _PACKAGES), _gpu(), _disk(), *_packs(), *_graph(config)]
     if session.json:
         session.emit([asdict(line) for line in lines])

@@ -9,6 +9,7 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
+from kptoolkit.config import load_config
 from kptoolkit.errors import InputError
 
 Data = Annotated[
@@ -31,11 +32,16 @@ def fit(
 ) -> None:
     """Train a recommender; the same command goes on after an interruption."""
     from kptoolkit import distributed, pipeline
+    from kptoolkit.knowledge.prepare import data_dir
     from kptoolkit.runs.run import CONFIG
 
+    trained = None
     if resume and run is not None and session.config_file is None and (run / CONFIG).is_file():
         session.config_file = run / CONFIG
+        trained = load_config(run / CONFIG, environ={}).graph
     config = session.config(data__dir=data, run__dir=run)
+    data_dir(config)
+    config = config.model_copy(update={"graph": session.graph(trained)})
     with session.progress() as progress:
         fitted = pipeline.fit(config, resume=resume, overwrite=overwrite, progress=progress)
     if not distributed.is_first():
@@ -68,12 +74,14 @@ def compile_(
     if refresh != (run is not None):
         raise InputError("RUN and --refresh belong together: kptool compile runs/first --refresh")
     from kptoolkit import pipeline
-    from kptoolkit.knowledge.prepare import prepare
+    from kptoolkit.knowledge.prepare import data_dir, prepare
 
     if run is not None:
         report = _refresh(session, run)
     else:
         config = session.config(data__dir=data, prompts__engine=engine)
+        data_dir(config)
+        config = config.model_copy(update={"graph": session.graph()})
         with session.progress() as progress:
             prepared = prepare(config, progress=progress)
         report = pipeline.knowledge_report(prepared.knowledge) | {"cache": str(config.graph.cache)}
@@ -90,9 +98,9 @@ def _refresh(session: Session, folder: Path) -> dict[str, Any]:
     from kptoolkit.runs.run import Run
 
     run = Run.load(folder)
-    config = run.config.model_copy(update={"graph": session.graph_of(run.config.graph)})
+    graph = session.graph(run.config.graph)
     with session.progress() as progress:
-        refreshed = pipeline.refresh(run, config, progress=progress)
+        refreshed = pipeline.refresh(run, graph, progress=progress)
     reports = refreshed.manifest.reports
     return {**reports["knowledge"], "new_items": reports["refreshed"]["new_items"]}
 

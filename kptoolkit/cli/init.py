@@ -83,7 +83,7 @@ def _init_from_graph(session: Session, folder: Path, source: Path | None, target
 
     config = session.config()
     try:
-        found = _read_graph(session, config.graph.model_copy(update={"cypher": None}), targets[2])
+        found = _read_graph(session, session.graph().model_copy(update={"cypher": None}), targets[2])
     except BaseException:
         shutil.rmtree(targets[2], ignore_errors=True)
         raise

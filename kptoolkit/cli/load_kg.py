@@ -59,10 +59,12 @@ def _load(
     if dry:
         with session.progress() as progress:
             return dry_run(source, mode, progress)
-    session.say(f"loading {source.label} into {checked_uri(config.graph.uri)}")
+    checked_uri(config.graph.uri)
+    settings = session.graph()
+    session.say(f"loading {source.label}")
     with session.progress() as progress:
         surveyed = survey(source, progress)  # before the graph is opened: a bad file leaves no empty graph behind
-        with Graph.open(config=config.graph) as graph:
+        with Graph.open(config=settings) as graph:
             return graph.load(
                 source,
                 mode=mode,

@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from kptoolkit.cli.session import Session
-from kptoolkit.config import GraphConfig
 from kptoolkit.errors import GraphError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -20,15 +19,6 @@ if TYPE_CHECKING:
     from kptoolkit.runs.run import Run
 
 CAPTION = "drop: how far the score falls when the model does not read the sentence and what hangs under it"
-
-
-def graph_settings(session: Session, run: Run) -> GraphConfig:
-    """Where the graph is: as this call says, else the graph that the run was trained on."""
-    config = session.config().graph
-    if config.uri != GraphConfig().uri or "graph.uri" in session.overrides:
-        return config
-    given = {name: value for name in ("username", "password") if (value := getattr(config, name)) is not None}
-    return run.config.graph.model_copy(update=given)
 
 
 def explain(
@@ -65,7 +55,7 @@ def write_back(session: Session, run: Run, user: str | None, k: int, *, with_see
     from kptoolkit.explain import explanations
     from kptoolkit.graph import Graph
 
-    with Graph.open(config=_graph_settings(session, run), create=False) as graph, session.progress() as progress:
+    with Graph.open(config=session.graph(run.config.graph), create=False) as graph, session.progress() as progress:
         written = explanations.write_back(run, graph, user, k, with_seen=with_seen, progress=progress)
         where = graph.uri
     session.say(
@@ -77,22 +67,13 @@ def write_back(session: Session, run: Run, user: str | None, k: int, *, with_see
     return {**asdict(written), "graph": where}
 
 
-def _graph_settings(session: Session, run: Run) -> GraphConfig:
-    """Where the graph is: as this call says, else the graph that the run was trained on."""
-    config = session.config().graph
-    if config.uri != GraphConfig().uri or "graph.uri" in session.overrides:
-        return config
-    given = {name: value for name in ("username", "password") if (value := getattr(config, name)) is not None}
-    return run.config.graph.model_copy(update=given)
-
-
 def _open_if_there(session: Session, run: Run) -> Graph | None:
     from kptoolkit.graph import Graph
 
     try:
-        return Graph.open(config=_graph_settings(session, run), create=False)
+        return Graph.open(config=session.graph(run.config.graph), create=False)
     except (GraphError, MissingExtraError) as error:
-        if "graph.uri" in session.overrides:
+        if session.names_graph:
             raise
         session.say(f"paths are left out, the graph cannot be had: {error}")
         return None

@@ -120,7 +120,7 @@ def _read(session: Session, run: Run, data: Path) -> Interactions:
 
     if data != GRAPH_DATA:
         return read_interactions(data)[0]
-    with Graph.open(config=session.graph_of(run.config.graph), create=False) as graph:
+    with Graph.open(config=session.graph(run.config.graph), create=False) as graph:
         return read_events(data, graph)
 
 

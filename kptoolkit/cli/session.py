@@ -21,7 +21,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from kptoolkit.config import Config, GraphConfig, load_config, parse_assignment
+from kptoolkit import distributed
+from kptoolkit.config import Config, GraphConfig, load_config, parse_assignment, which_graph
 from kptoolkit.errors import InputError, KptoolError, shorten
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
@@ -70,19 +71,35 @@ class Session:
         chosen = load_config(None, given, {}).evaluation
         return {name: getattr(chosen, name) for name in (key.partition(".")[2] for key in given)}
 
-    def graph_of(self, trained: GraphConfig) -> GraphConfig:
-        """The graph that this call names; else that of a run, with the password of this call."""
-        own = self.config().graph
-        return trained.model_copy(update={"password": own.password}) if own.uri == GraphConfig().uri else own
+    def graph(self, trained: GraphConfig | None = None) -> GraphConfig:
+        """Decide which graph the command reads, and print it on standard error.
+
+        It is the graph of ``--graph`` (or ``--set graph.uri``), else the run's own, else the configured one; see
+        :func:`kptoolkit.config.which_graph`.
+
+        Args:
+            trained: ``[graph]`` of the run that the command takes; ``None`` if it takes none.
+        """
+        given = {key.partition(".")[2] for key in self.overrides if key.startswith("graph.")}
+        chosen = which_graph(self.config().graph, trained, given)
+        source = "from --graph" if self.names_graph else "from the settings" if trained is None else "the run's own"
+        if distributed.is_first():
+            self.say(f"graph: {shorten(chosen.uri, 500)} ({source})")
+        return chosen
+
+    @property
+    def names_graph(self) -> bool:
+        """Whether the command line names a graph."""
+        return "graph.uri" in self.overrides
 
     def say(self, message: str, style: str | None = None) -> None:
-        """A message for a person, on standard error; silent with ``-q``."""
+        """Print a message on standard error; nothing with ``-q``."""
         if self.verbosity >= 0:
-            self.err.print(message, style=style, highlight=False, markup=False)
+            self.err.print(message, style=style, highlight=False, markup=False, soft_wrap=True)
 
     def warn(self, message: str) -> None:
-        """A warning on standard error, also with ``-q``."""
-        self.err.print(f"warning: {message}", style="yellow", highlight=False, markup=False)
+        """Print a warning on standard error, also with ``-q``."""
+        self.err.print(f"warning: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
     def emit(self, result: Any) -> None:
         """Print ``result`` as JSON on standard output."""

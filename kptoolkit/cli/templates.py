@@ -98,7 +98,7 @@ def coverage(
 
     config = session.config(prompts__pack=pack)
     chosen = None if config.prompts.pack == "auto" else TemplatePack.load(config.prompts.pack)
-    with Graph.open(config=config.graph, create=False) as graph:
+    with Graph.open(config=session.graph(), create=False) as graph:
         counts = graph.relation_counts()
         if not counts:
             for look in inspect(graph):
@@ -129,7 +129,7 @@ def new(
     if folder.exists():
         raise InputError(f"{folder} is there already; nothing was written. Give another folder")
     model = None if like is None else TemplatePack.load(like)
-    with Graph.open(config=session.config().graph, create=False) as graph:
+    with Graph.open(config=session.graph(), create=False) as graph:
         counts = graph.relation_counts()
         model = model or load_auto(counts)
         with session.progress() as progress:

@@ -95,7 +95,7 @@ def make_tree(
     from kptoolkit.prompts import choose_pack
     from kptoolkit.tree import KnowledgeTree
 
-    with Graph.open(config=config.graph, create=False) as graph:
+    with Graph.open(config=session.graph(), create=False) as graph:
         pack = choose_pack(config.prompts.pack, graph.relation_counts)
         history = [graph.resolve(item) for item in items] or _history(session, graph, config, str(user))
         tree = KnowledgeTree.of_items(graph, history, pack, config.tree, config.prompts, user=user)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +53,24 @@ def test_reasons_as_a_person_reads_them(run: Path, graph: str) -> None:
             assert sentence in said
 
 
+@pytest.fixture
+def lost_graph(graph: str) -> Iterator[None]:
+    """The graph of the run is away for a while."""
+    folder = Path(graph.removeprefix("embedded:"))
+    away = folder.rename(folder.with_name("away"))
+    yield
+    away.rename(folder)
+
+
+@pytest.mark.usefixtures("lost_graph")
 def test_without_a_graph_the_triplets_come_and_one_line_says_so(run: Path) -> None:
-    away = {"KPTOOL_GRAPH__URI": "embedded:nowhere"}
-    done = kptool("recommend", run, "--user", "u01", "-k", 1, "--explain", "--json", **away)
+    done = kptool("recommend", run, "--user", "u01", "-k", 1, "--explain", "--json")
     (row,) = result(done)
     assert row["triplets"]
     assert row["paths"] is None
-    assert (
-        sum(
-            "paths are left out, the graph cannot be had: there is no graph in" in line
-            for line in done.stderr.splitlines()
-        )
-        == 1
-    )
-    shown = kptool("recommend", run, "--user", "u01", "-k", 1, "--explain", **away)
+    missing = "paths are left out, the graph cannot be had: there is no graph in"
+    assert sum(missing in line for line in done.stderr.splitlines()) == 1
+    shown = kptool("recommend", run, "--user", "u01", "-k", 1, "--explain")
     assert "what mattered" in shown.stdout
     assert "how the graph connects it" not in shown.stdout
     named = kptool("recommend", run, "--user", "u01", "--explain", "--graph", "embedded:nowhere")

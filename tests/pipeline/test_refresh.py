@@ -82,11 +82,21 @@ def test_a_refreshed_run_is_whole_and_can_be_refreshed_again(grown: tuple[Run, D
     assert result.rows[0].metrics["NDCG@10"] > 0.5
 
 
+def test_refresh_reads_the_graph_of_the_option_even_if_it_is_the_default(grown: tuple[Run, Done]) -> None:
+    run, _ = grown
+    done = kptool("compile", run.folder, "--refresh", "--graph", "embedded:./kg", NEO4J_USERNAME="ann")
+    refused(done, f"there is no graph in {Path('kg').absolute()}", code=1)
+    assert "graph: embedded:./kg (from --graph)" in done.stderr.splitlines()
+    own = kptool("compile", run.folder, "--refresh", "--json", NEO4J_URI="embedded:nowhere")
+    assert json.loads(own.stdout)["items"] == ITEMS + 1
+    assert f"graph: {run.config.graph.uri} (the run's own)" in own.stderr.splitlines()
+
+
 def test_a_cloze_run_knows_its_items_only(trained: Path, configure: Callable[..., Config], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(trained, tmp_path / "run"))
     run, before = Run.load(folder), (folder / "manifest.json").read_bytes()
     with pytest.raises(RunError, match="objective = 'cloze'"):
-        pipeline.refresh(run, configure())
+        pipeline.refresh(run, configure().graph)
     assert (folder / "manifest.json").read_bytes() == before
 
 
