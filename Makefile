@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check constraints bench bench-cuda bench-large bench-env
+.PHONY: help setup demo test check constraints bench bench-cuda bench-large bench-env docs
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -19,6 +19,7 @@ help:
 	@echo "make bench        the benchmarks, quick; make bench-env first adds RecTools for one baseline"
 	@echo "make bench-cuda   those with a model, on a GPU"
 	@echo "make bench-large  those of the graph, with 2.7 million triples"
+	@echo "make docs         the documentation as a site, in build/docs/"
 	@echo "make constraints  write the versions installed in .venv to constraints.txt"
 
 setup: $(READY)
@@ -46,6 +47,11 @@ check: setup
 
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not cuda" -n 2 --dist loadgroup $(PYTEST_OPTIONS)
+
+# Warnings are errors, broken links inside the site too. Needs no network.
+docs: setup
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs build/docs
+	@echo "open build/docs/index.html"
 
 BENCHMARKS := samples mask growth compiling training inference time_to_quality growth_model objectives ingest neighbourhoods
 ON_CPU := ingest neighbourhoods

@@ -1,0 +1,92 @@
+"""The documentation builds as a site without warnings, and every link inside the site leads somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+from source_tree import CHECKOUT
+
+import kptoolkit
+
+pytestmark = pytest.mark.slow
+
+
+class Links(HTMLParser):
+    """Targets and anchors of one page."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Collect ``href``, ``src`` and ``id``."""
+        for name, value in attrs:
+            if name == "id" and value:
+                self.anchors.add(value)
+            elif name == "src" or (name == "href" and tag == "a"):
+                self.targets.append(value or "")
+
+
+def html_pages(site: Path) -> set[Path]:
+    """The pages of a site, without the theme's own files."""
+    return {page.resolve() for page in site.rglob("*.html") if "_static" not in page.parts}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "-q", "-b", "html"]
+    done = subprocess.run(
+        [*command, "-d", str(folder / "doctrees"), str(CHECKOUT / "docs"), str(folder / "html")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "html"
+
+
+def test_links_inside_the_site_lead_somewhere(site: Path) -> None:
+    pages = {page: Links(page) for page in html_pages(site)}
+    broken = []
+    for page, links in pages.items():
+        for target in links.targets:
+            path, anchor = urldefrag(unquote(re.sub(r"\?[^#]*", "", target)))
+            if re.match(r"[a-z][a-z+.-]*:", path):
+                continue
+            linked = (page.parent / path).resolve() if path else page
+            if not linked.exists() or (anchor and linked in pages and anchor not in pages[linked].anchors):
+                broken.append(f"{page.name}: {target}")
+    assert len(pages) > 50
+    assert not broken
+
+
+def test_every_page_is_in_the_navigation_and_every_public_name_has_its_place(site: Path) -> None:
+    reached, todo = set(), [site / "index.html"]
+    while todo:
+        page = todo.pop().resolve()
+        if page.suffix == ".html" and page not in reached and page.exists():
+            reached.add(page)
+            todo += [page.parent / urldefrag(target).url for target in Links(page).targets if ":" not in target]
+    assert {page.name for page in html_pages(site) - reached} == {"search.html"}
+    anchors = Links(site / "api" / "index.html").anchors
+    assert not [
+        name for name in kptoolkit.__all__ if name != "__version__" and name.lower().replace("_", "-") not in anchors
+    ]
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+    for page in html_pages(site):
+        text = page.read_text(encoding="utf-8")
+        assert not re.findall(r"<(?:script|img|iframe)[^>]+src=\"https?:[^\"]+\"", text), page.name
+        assert not re.findall(r"<link[^>]+rel=\"stylesheet\"[^>]+href=\"https?:[^\"]+\"", text), page.name
