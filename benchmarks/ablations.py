@@ -31,11 +31,11 @@ from kptoolkit.models.t5.sequence.item_encoders import AlikeHead, FactBag
 
 _ALL: dict[str, Any] = {"data.min_events": 5, "tree.hops": 1, "training.patience": 1000}
 _BUDGET: dict[str, dict[str, Any]] = {
-    "books": {"training.epochs": 8, "training.eval_every": 2, "model.alike": True},
-    "movies": {"training.epochs": 24, "training.eval_every": 4, "model.alike": False},
+    "books": {"training.epochs": 8, "training.eval_every": 2, "model.graph_similarity": True},
+    "movies": {"training.epochs": 24, "training.eval_every": 4, "model.graph_similarity": False},
 }
 _QUICK = {"training.epochs": 2, "training.eval_every": 2}
-_TREES: dict[str, Any] = {"model.knowledge": "tree", "model.layers": 1, "model.alike": False}
+_TREES: dict[str, Any] = {"model.knowledge": "tree", "model.layers": 1, "model.graph_similarity": False}
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _fixed(part: type[Module], weight: str) -> Iterator[None]:
 
 @contextmanager
 def _wide_start() -> Iterator[None]:
-    """Tokens start with the standard deviation that `cloze` starts with."""
+    """Tokens start with the standard deviation that `kp4sr` starts with."""
     before, sequence_state._TOKEN_STD = sequence_state._TOKEN_STD, 0.3
     try:
         yield
@@ -86,21 +86,25 @@ def _wide_start() -> Iterator[None]:
 VARIANTS: dict[str, Variant] = {
     "unchanged": Variant(),
     "no knowledge": Variant({"tree.degree": 0}),
-    "alike": Variant({"model.alike": True}),
-    "no alike": Variant({"model.alike": False}),
-    "relation gates fixed, no alike": Variant({"model.alike": False}, "no alike", partial(_fixed, FactBag, "gate")),
-    "alike, relations weigh the same": Variant({"model.alike": True}, "alike", partial(_fixed, AlikeHead, "raw_kinds")),
+    "graph similarity": Variant({"model.graph_similarity": True}),
+    "no graph similarity": Variant({"model.graph_similarity": False}),
+    "relation gates fixed, no graph similarity": Variant(
+        {"model.graph_similarity": False}, "no graph similarity", partial(_fixed, FactBag, "gate")
+    ),
+    "graph similarity, relations weigh the same": Variant(
+        {"model.graph_similarity": True}, "graph similarity", partial(_fixed, AlikeHead, "raw_kinds")
+    ),
     "tokens start at 0.3": Variant(patch=_wide_start),
     "two hops": Variant({"tree.hops": 2}),
     "two decoder layers": Variant({"model.decoder_layers": 2}),
     "cross-attention": Variant({"model.cross_attention": True}),
-    "trees": Variant(_TREES, "no alike"),
-    "trees and alike": Variant(_TREES | {"model.alike": True}),
+    "trees": Variant(_TREES, "no graph similarity"),
+    "trees and graph similarity": Variant(_TREES | {"model.graph_similarity": True}),
     "trees, all states pooled": Variant(_TREES | {"model.pooling": "tree"}, "trees"),
     "trees, two encoder layers": Variant(_TREES | {"model.layers": 2}, "trees"),
-    "trees, 64 a step": Variant(_TREES | {"model.trees_a_step": 64}, "trees"),
-    "trees, 1024 a step": Variant(_TREES | {"model.trees_a_step": 1024}, "trees"),
-    "trees, whole catalogue a step": Variant(_TREES | {"model.trees_a_step": 0}, "trees"),
+    "trees, 64 a step": Variant(_TREES | {"model.trees_per_step": 64}, "trees"),
+    "trees, 1024 a step": Variant(_TREES | {"model.trees_per_step": 1024}, "trees"),
+    "trees, whole catalogue a step": Variant(_TREES | {"model.trees_per_step": 0}, "trees"),
     "trees, subwords": Variant(_TREES | {"model.tokens": "subword", "model.vocabulary": 4000}, "trees"),
     "trees, cross-attention": Variant(_TREES | {"model.cross_attention": True}, "trees"),
 }

@@ -27,7 +27,7 @@ from kptoolkit.knowledge.knowledge_source import KnowledgeSource, encode_prompts
 from kptoolkit.knowledge.prompt_batches import PromptAssembler
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.t5.building import build_tokenizer
-from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.options import SequenceOptions
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import MppTemplate
 
@@ -75,7 +75,7 @@ def one_size(bench: harness.Bench, items: int) -> Costs:
     seconds["word"] = time.process_time() - begun - seconds["choose"]
     begun = time.process_time()
     template = next(template for template in world.pack.mpp if not template.has_user)
-    tokenizer = build_tokenizer(T5Options(), source, (template,), world.catalogue.item_of_entity())
+    tokenizer = build_tokenizer(SequenceOptions(), source, (template,), world.catalogue.item_of_entity())
     knowledge = CompiledKnowledge(trees, encode_prompts(source.pool, tokenizer))
     seconds["tokenise"] = time.process_time() - begun
     seconds["assemble"] = assembled(world, knowledge, tokenizer, template)

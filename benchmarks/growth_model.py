@@ -1,7 +1,7 @@
 """How training and scoring grow with the catalogue, the history and the knowledge: seconds, memory, fitted exponents.
 
 Each point is a seeded world and runs in a process of its own, so that its peak memory is its own. From a middle point
-one size varies at a time; the exponent is the slope of log cost over log size. `sequence` reads all sizes; `cloze`
+one size varies at a time; the exponent is the slope of log cost over log size. `sequence` reads all sizes; `kp4sr`
 reads a few items and a budget of tokens whatever there is, so that it is measured with its budget grown along.
 
     python -m benchmarks.growth_model --quick
@@ -33,8 +33,8 @@ FULL = {
     "history": (5, 10, 25, 50, 100, 200),
     "triples": (0, 5, 10, 20, 50, 100, 200),
 }
-CLOZE = {"history": (2, 5, 10), "triples": (0, 8, 16)}
-MIDDLE = {"sequence": Size(), "cloze": Size(items=2000, history=5, triples=8)}
+KP4SR = {"history": (2, 5, 10), "triples": (0, 8, 16)}
+MIDDLE = {"sequence": Size(), "kp4sr": Size(items=2000, history=5, triples=8)}
 COSTS = {"step": "training step", "users": "scoring a user", "memory": "peak memory"}
 USERS_SCORED = 128
 
@@ -46,21 +46,21 @@ def measure(bench: harness.Bench) -> None:
         raise SystemExit(0)
     points: list[dict[str, Any]] = []
     sizes = QUICK if bench.quick else FULL
-    for objective, varied in (("sequence", sizes), ("cloze", {} if bench.quick else CLOZE)):
+    for backend, varied in (("sequence", sizes), ("kp4sr", {} if bench.quick else KP4SR)):
         for dimension, values in varied.items():
-            found = [in_process(bench, objective, replace(MIDDLE[objective], **{dimension: v})) for v in values]
+            found = [in_process(bench, backend, replace(MIDDLE[backend], **{dimension: v})) for v in values]
             points += found
-            rows(bench, objective, dimension, found)
+            rows(bench, backend, dimension, found)
     bench.notes["points"] = points
 
 
-def in_process(bench: harness.Bench, objective: str, size: Size) -> dict[str, Any]:
+def in_process(bench: harness.Bench, backend: str, size: Size) -> dict[str, Any]:
     """One point in a process of its own.
 
     Raises:
         TrainingError: The process fails.
     """
-    given = json.dumps({"objective": objective, **asdict(size)})
+    given = json.dumps({"backend": backend, **asdict(size)})
     words = [sys.executable, "-m", "benchmarks.growth_model", "--point", given, "--device", bench.device]
     words += ["--seed", str(bench.options.seed), *(["--quick"] if bench.quick else [])]
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
@@ -68,45 +68,45 @@ def in_process(bench: harness.Bench, objective: str, size: Size) -> dict[str, An
         raise TrainingError(f"the point {given} failed; its own message stands above")
     found: dict[str, Any] = json.loads(done.stdout)
     shown = f"{found['step']:.4g} s a step, {1 / found['users']:.4g} users a s, {found['memory']:.0f} MiB"
-    bench.say(f"{objective}, {size}: {shown}")
+    bench.say(f"{backend}, {size}: {shown}")
     return found
 
 
 def point(bench: harness.Bench, given: dict[str, Any]) -> dict[str, Any]:
     """Seconds of a training step, seconds to score a user and take the best 20, and peak memory in MiB."""
-    objective = given.pop("objective")
+    name = given.pop("backend")
     size = Size(**given)
     world = synthetic(size, bench.options.seed)
     watch = Stopwatch(bench.now, skip=2, steps=4 if bench.quick else 12)
     with tempfile.TemporaryDirectory() as folder:
-        backend = fitted(world, settings_of(objective, size, bench.options.seed), Path(folder), watch)
+        backend = fitted(world, settings_of(name, size, bench.options.seed), Path(folder), watch)
     cases = world.split().test.take(slice(0, USERS_SCORED))
     top_k(backend.score(cases), cases, 20)
     users = bench.timed("users", lambda: top_k(backend.score(cases), cases, 20), 1 if bench.quick else 3)
     step = float(np.median([bench.cost(spent) for spent in watch.steps]))
     memory = peak_of(os.getpid()) or float("nan")
-    return {"objective": objective, **asdict(size), "step": step, "users": users / len(cases), "memory": memory}
+    return {"backend": name, **asdict(size), "step": step, "users": users / len(cases), "memory": memory}
 
 
-def settings_of(objective: str, size: Size, seed: int) -> dict[str, Any]:
+def settings_of(backend: str, size: Size, seed: int) -> dict[str, Any]:
     """Settings under which nothing of a world is left out."""
     more: dict[str, Any] = {"tree.degree": size.triples, "tree.hops": 1, "data.history": size.history}
     more |= {"training.epochs": 1000, "training.eval_every": 1000}
-    if objective == "sequence":
+    if backend == "sequence":
         return sequence_settings("movies", seed) | more
     tokens = 64 + size.history * (1 + 5 * size.triples)
-    more |= {"model.objective": "cloze", "model.d_model": 64, "tree.max_tokens": tokens, "training.seed": seed}
+    more |= {"model.backend": "kp4sr", "model.d_model": 64, "tree.max_tokens": tokens, "training.seed": seed}
     return more | {"training.batch_size": 16}
 
 
-def rows(bench: harness.Bench, objective: str, dimension: str, found: list[dict[str, Any]]) -> None:
+def rows(bench: harness.Bench, backend: str, dimension: str, found: list[dict[str, Any]]) -> None:
     """Exponents of one dimension; costs at the least and the largest size stand beside them as baseline and ours."""
     first, last = found[0], found[-1]
     for cost, name in COSTS.items():
-        span = f"{objective}, {dimension} {first[dimension]} to {last[dimension]}: {name}"
+        span = f"{backend}, {dimension} {first[dimension]} to {last[dimension]}: {name}"
         unit = {"step": bench.second, "users": bench.second, "memory": "MiB"}[cost]
         bench.add(span, unit, first[cost], last[cost])
-        bench.add(f"{objective}, {dimension}: exponent of {name}", "slope", None, exponent(found, dimension, cost))
+        bench.add(f"{backend}, {dimension}: exponent of {name}", "slope", None, exponent(found, dimension, cost))
 
 
 def exponent(found: list[dict[str, Any]], dimension: str, cost: str) -> float:

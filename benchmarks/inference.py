@@ -29,7 +29,7 @@ from kptoolkit.runs.run import top_k
 K = 20
 UNTRAINED_TOKENS = 8  # an untrained model never ends a string; a title is three tokens on average, with its marks six
 TRAINED = 300  # steps after which it is worth telling what the beams' strings are
-CLOZE_GOAL, SEQUENCE_GOAL, VALID_GOAL = ">= 8", ">= 300", ">= 1"
+KP4SR_GOAL, SEQUENCE_GOAL, VALID_GOAL = ">= 8", ">= 300", ">= 1"
 
 
 def measure(bench: harness.Bench) -> None:
@@ -38,11 +38,11 @@ def measure(bench: harness.Bench) -> None:
     cases = world.split().test
     steps = bench.options.steps or (20 if bench.quick else 600)
     tiny = published(bench, world, TINY, cases.take(slice(0, 32 if bench.quick else 128)), steps)
-    cloze(bench, world, TINY, cases.take(slice(0, 256 if bench.quick else None)), tiny)
+    kp4sr(bench, world, TINY, cases.take(slice(0, 256 if bench.quick else None)), tiny)
     sequence(bench, world, cases, tiny)
     few = cases.take(slice(0, 8 if bench.quick else 24))
     small = published(bench, world, SMALL, few, 0)
-    cloze(bench, world, SMALL, cases.take(slice(0, 16 if bench.quick else 128)), small)
+    kp4sr(bench, world, SMALL, cases.take(slice(0, 16 if bench.quick else 128)), small)
 
 
 def published(bench: harness.Bench, world: World, shape: Shape, cases: Cases, steps: int) -> float:
@@ -69,10 +69,10 @@ def published(bench: harness.Bench, world: World, shape: Shape, cases: Cases, st
     return len(cases) / cost
 
 
-def cloze(bench: harness.Bench, world: World, shape: Shape, cases: Cases, base: float) -> None:
-    """`cloze` with the same prompts: one decoder step ranks the catalogue."""
+def kp4sr(bench: harness.Bench, world: World, shape: Shape, cases: Cases, base: float) -> None:
+    """`kp4sr` with the same prompts: one decoder step ranks the catalogue."""
     backend = trained(world, kp_settings(shape, bench.options.seed), steps=2)
-    compare(bench, f"cloze, {shape.name}", backend, cases, base, CLOZE_GOAL)
+    compare(bench, f"kp4sr, {shape.name}", backend, cases, base, KP4SR_GOAL)
 
 
 def sequence(bench: harness.Bench, world: World, cases: Cases, base: float) -> None:

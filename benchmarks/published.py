@@ -379,7 +379,7 @@ def kp_settings(shape: Shape, seed: int, **more: Any) -> dict[str, Any]:
         "tree.max_tokens": MAX_TOKENS,
         "tree.seed": seed,
         "data.history": HISTORY,
-        "model.objective": "cloze",
+        "model.backend": "kp4sr",
         "model.tokens": "subword",
         "model.vocabulary": VOCABULARY,
         "model.d_model": shape.d_model,

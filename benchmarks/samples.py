@@ -23,8 +23,9 @@ from benchmarks.worlds import World, real
 from kptoolkit.config import validate
 from kptoolkit.data.buckets import bucketed
 from kptoolkit.models import FitTask
-from kptoolkit.models.t5.kp4sr.cloze import Cloze
-from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.kp4sr.kp4sr_feed import Kp4srFeed
+from kptoolkit.models.t5.kp4sr.kp4sr_state import Kp4srState, build_state
+from kptoolkit.models.t5.options import Kp4srOptions
 from kptoolkit.models.t5.tree_mask import visible
 
 BATCH = 64
@@ -75,18 +76,16 @@ def compiled(bench: harness.Bench, world: World, base: float, folder: Path) -> N
             bench.add("batches of 64, triples drawn anew for each epoch of 943", unit, base, epoch.size / cost)
 
 
-def state(task: FitTask) -> Any:
+def state(task: FitTask) -> Kp4srState:
     """What training prepares before its first batch, model left out of use."""
-    return Cloze(validate(T5Options, task.config.model.options, "model"))._build(task)
+    return build_state(validate(Kp4srOptions, task.config.model.options, "model"), task)
 
 
 class Epoch:
     """Makes all batches of an epoch, one random window a user."""
 
     def __init__(self, task: FitTask) -> None:
-        from kptoolkit.models.t5.kp4sr.cloze import _Feed
-
-        self.feed = _Feed(state(task), task)
+        self.feed = Kp4srFeed(state(task), task)
         self.size, self.number = len(self.feed.windows), 0
         self.tokens = 0.0
 
@@ -94,7 +93,7 @@ class Epoch:
         """Batches as the Trainer gets them: tokens, nodes, parents, words, targets."""
         for chosen in self._order():
             self.feed.collate(chosen.tolist())
-        self.tokens = self.feed.figures()["tokens_a_prompt"]
+        self.tokens = self.feed.figures()["tokens_per_prompt"]
 
     def with_matrices(self) -> None:
         """The same, and the boolean matrix of each batch made on the CPU."""

@@ -9,7 +9,7 @@ _COMMON = {
     "data.history": 50,
     "tree.hops": 1,
     "tree.degree": 32,
-    "model.objective": "sequence",
+    "model.backend": "sequence",
     "model.knowledge": "facts",
     "model.layers": 1,
     "model.decoder_layers": 2,
@@ -18,7 +18,10 @@ _COMMON = {
     "training.learning_rate": 2e-3,
 }
 _SETS: dict[str, dict[str, Any]] = {
-    "movies": {"model.d_model": 64, "model.alike": False},  # its graph knows no series: alike gave nothing there
+    "movies": {
+        "model.d_model": 64,
+        "model.graph_similarity": False,
+    },  # no series in its graph
     "books": {"model.d_model": 128},
 }
 

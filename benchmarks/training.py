@@ -1,6 +1,6 @@
-"""Positions a CPU second in training: the published procedure against kptoolkit's objectives.
+"""Positions a CPU second in training: the published procedure against kptoolkit's backends.
 
-A position is a place of a history whose item is predicted: one a sample for the published procedure and `cloze`, every
+A position is a place of a history whose item is predicted: one a sample for the published procedure and `kp4sr`, every
 place of every history for `sequence`. Data: $KPTOOL_DATA/movies, triples in both directions.
 
     python -m benchmarks.training --quick
@@ -26,7 +26,7 @@ from kptoolkit import metrics
 from kptoolkit.data.histories import Cases
 from kptoolkit.data.slices import Slices
 
-CLOZE_GOAL, SEQUENCE_GOAL, QUALITY_GOAL = ">= 2", ">= 500", ">= 0.98"
+KP4SR_GOAL, SEQUENCE_GOAL, QUALITY_GOAL = ">= 2", ">= 500", ">= 0.98"
 PHRASE_TOKENS = 246  # hold as many triplets, 53 a prompt, as 440 subwords
 _EPOCHS = 1000  # more than are timed
 
@@ -36,11 +36,11 @@ def measure(bench: harness.Bench) -> None:
     world = real("movies")
     steps = 6 if bench.quick else 20
     tiny = baseline(bench, world, TINY, steps)
-    compare_cloze(bench, world, TINY, steps, tiny)
+    compare_kp4sr(bench, world, TINY, steps, tiny)
     compare_sequence(bench, world, tiny)
     small_steps = 2 if bench.quick else 6
     small = baseline(bench, world, SMALL, small_steps)
-    compare_cloze(bench, world, SMALL, small_steps, small)
+    compare_kp4sr(bench, world, SMALL, small_steps, small)
     if bench.options.quality:
         compare_quality(bench, world)
 
@@ -65,15 +65,15 @@ def baseline(bench: harness.Bench, world: World, shape: Shape, steps: int) -> fl
     return shape.batch / (made + step)
 
 
-def compare_cloze(bench: harness.Bench, world: World, shape: Shape, steps: int, base: float) -> None:
-    """`cloze` on the same knowledge: with subwords (the same length), and with whole phrases."""
+def compare_kp4sr(bench: harness.Bench, world: World, shape: Shape, steps: int, base: float) -> None:
+    """`kp4sr` on the same knowledge: with subwords (the same length), and with whole phrases."""
     settings = kp_settings(shape, bench.options.seed)
-    rate = shape.batch / median(step_costs(bench, world, settings, f"cloze {shape.name}", steps))
+    rate = shape.batch / median(step_costs(bench, world, settings, f"kp4sr {shape.name}", steps))
     unit = f"positions a {bench.second}"
-    bench.add(f"cloze, {shape.name}, same prompts", unit, base, rate, CLOZE_GOAL)
+    bench.add(f"kp4sr, {shape.name}, same prompts", unit, base, rate, KP4SR_GOAL)
     phrases = settings | {"model.tokens": "phrase", "tree.max_tokens": PHRASE_TOKENS}
-    rate = shape.batch / median(step_costs(bench, world, phrases, f"cloze {shape.name}, phrases", steps))
-    bench.add(f"cloze, {shape.name}, same triplets as phrases", unit, base, rate)
+    rate = shape.batch / median(step_costs(bench, world, phrases, f"kp4sr {shape.name}, phrases", steps))
+    bench.add(f"kp4sr, {shape.name}, same triplets as phrases", unit, base, rate)
 
 
 def compare_sequence(bench: harness.Bench, world: World, base: float) -> None:
@@ -106,14 +106,14 @@ def compare_quality(bench: harness.Bench, world: World) -> None:
     """NDCG@10 on test of both after the same epochs, means over the seeds."""
     epochs, seeds = bench.options.epochs, [bench.options.seed + number for number in range(bench.options.seeds)]
     cases = world.split().test
-    found: dict[str, list[float]] = {"published": [], "cloze": []}
+    found: dict[str, list[float]] = {"published": [], "kp4sr": []}
     for seed in seeds:
         found["published"].append(published_quality(bench, world, epochs, seed, cases))
-        found["cloze"].append(cloze_quality(world, epochs, seed, cases))
-        bench.say(f"seed {seed}: NDCG@10 published {found['published'][-1]:.4f}, cloze {found['cloze'][-1]:.4f}")
+        found["kp4sr"].append(kp4sr_quality(world, epochs, seed, cases))
+        bench.say(f"seed {seed}: NDCG@10 published {found['published'][-1]:.4f}, kp4sr {found['kp4sr'][-1]:.4f}")
     bench.notes |= {"seeds": seeds, "NDCG@10 by seed": found, "quality epochs": epochs}
-    name = f"cloze, tiny, NDCG@10 after {epochs} epochs"
-    bench.add(name, "NDCG@10", mean(found["published"]), mean(found["cloze"]), QUALITY_GOAL)
+    name = f"kp4sr, tiny, NDCG@10 after {epochs} epochs"
+    bench.add(name, "NDCG@10", mean(found["published"]), mean(found["kp4sr"]), QUALITY_GOAL)
 
 
 def published_quality(bench: harness.Bench, world: World, epochs: int, seed: int, cases: Cases) -> float:
@@ -131,8 +131,8 @@ def published_quality(bench: harness.Bench, world: World, epochs: int, seed: int
     return metrics.summary(np.array(ranks))["NDCG@10"]
 
 
-def cloze_quality(world: World, epochs: int, seed: int, cases: Cases) -> float:
-    """`cloze` by the same settings, epochs and seed; the weights of the last epoch."""
+def kp4sr_quality(world: World, epochs: int, seed: int, cases: Cases) -> float:
+    """`kp4sr` by the same settings, epochs and seed; the weights of the last epoch."""
     from kptoolkit.evaluation.ranking import evaluate
 
     settings = kp_settings(TINY, seed, training__epochs=epochs, training__eval_every=epochs)

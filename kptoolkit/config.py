@@ -124,7 +124,7 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
-    backend: str = "t5"
+    backend: str = "sequence"
     """Name of a backend: a shipped one or an entry point in the group kptoolkit.backends."""
 
     @property

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from kptoolkit import distributed, metrics
 from kptoolkit.config import Config, GraphConfig, difference, load_config, to_toml, validate, which_graph
-from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases
 from kptoolkit.data.interactions import notice_of
 from kptoolkit.errors import RunError, UnknownNameError
@@ -30,7 +29,8 @@ from kptoolkit.graph import Graph
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prepare import Prepared, data_dir, fetch_knowledge, prepare
-from kptoolkit.models import Backend, FitResult, FitTask, backend_class
+from kptoolkit.models import AcceptsNewItems, Backend, FitResult, FitTask, ReadsKnowledge, backend_class
+from kptoolkit.models.backend import beam_search_of
 from kptoolkit.names import nearest
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.prompts import TemplatePack
@@ -94,7 +94,7 @@ def fit(
         return _fit_beside(backend, settings, folder, resume=going_on)
     with _timed(manifest, "prepare"):
         prepared = prepare(settings, pack=pack, progress=progress)
-        prepared.split.require(kind.capabilities.fewest_events)
+        prepared.split.require(kind.min_training_events)
         if overwrite:
             shutil.rmtree(folder, ignore_errors=True)
         with write_errors(folder):
@@ -163,7 +163,7 @@ def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCal
     A new item is ranked by its knowledge alone. Writes into the run's folder: catalogue, neighbourhoods and backend.
 
     Args:
-        run: A finished run whose backend can be extended, such as ``t5`` with ``objective = "sequence"``.
+        run: A finished run whose backend can be extended, such as ``sequence``.
         graph: Where the graph is; ``None`` is the run's own, with user name and password from file and environment.
         progress: Told about fetching.
 
@@ -175,16 +175,18 @@ def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCal
         GraphError: The graph cannot be reached.
     """
     backend = load_backend(run.config, run.folder / BACKEND)
-    extend: Callable[[Catalogue, KnowledgeSource], None] | None = getattr(backend, "extend", None)
-    if extend is None:
-        raise RunError(f"backend '{backend.name}' ranks only the items it was trained on; train again")
+    if not isinstance(backend, AcceptsNewItems):
+        raise RunError(
+            f"backend '{backend.name}' ranks only the items it was trained on; train again, or train with "
+            "model.backend = 'sequence'"
+        )
     settings = run.config.model_copy(update={"graph": graph or which_graph(load_config().graph, run.config.graph)})
     with Graph.open(config=settings.graph, create=False) as opened:
         catalogue = run.catalogue.extended(opened.items())
         pack = TemplatePack.load(run.folder / PACK)
         knowledge = fetch_knowledge(settings, opened, catalogue, pack, progress)
         fingerprint = opened.fingerprint()
-    extend(catalogue, knowledge)
+    backend.extend(catalogue, knowledge)
     manifest = run.manifest
     manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.fingerprint}
     manifest.reports["knowledge"] = knowledge_report(knowledge)
@@ -209,7 +211,7 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Back
     if name not in CONTROLS:
         raise UnknownNameError("control", name, nearest(name, CONTROLS), f"Known: {', '.join(CONTROLS)}")
     kind = backend_class(run.config.model.backend)
-    if not kind.capabilities.knowledge:
+    if not issubclass(kind, ReadsKnowledge):
         raise RunError(f"backend '{kind.name}' uses no knowledge; it has no controls")
     folder = run.folder / CONTROL_DIR / name
     finished = (folder / MANIFEST).is_file() and Manifest.read(folder).status == "finished"
@@ -226,13 +228,28 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Back
     prepared = Prepared(run.config, run.interactions, run.split, run.catalogue, knowledge, "")
     backend: Backend = kind(validate(kind.Options, run.config.model.options, "model"))
     with _timed(manifest, "fit"):
-        result = train_backend(
-            backend, prepared, folder, change=CONTROLS[name], resume=kind.capabilities.resume, progress=progress
-        )
+        result = train_backend(backend, prepared, folder, change=CONTROLS[name], resume=True, progress=progress)
     if distributed.is_first():
         _write_outputs(folder, backend, result, manifest)
     distributed.wait()
     return backend
+
+
+def check_abilities(run: Run, *, beam: bool, explain: bool) -> None:
+    """Check that a run's backend can do what an evaluation asks of it, before anything is ranked or trained.
+
+    Args:
+        run: A finished run.
+        beam: Whether beam search is needed.
+        explain: Whether explanations are needed.
+
+    Raises:
+        InputError: The backend offers no beam search, or cannot say which triplets mattered.
+    """
+    if beam:
+        beam_search_of(run.backend)
+    if explain:
+        explaining(run.backend)
 
 
 def evaluate(
@@ -259,12 +276,12 @@ def evaluate(
         progress: Told about every ranking.
 
     Raises:
-        InputError: With ``explain``, the backend cannot say which triplets mattered.
+        InputError: With ``beam``, the backend offers no beam search; with ``explain``, it cannot say which triplets
+            mattered.
     """
+    check_abilities(run, beam=beam, explain=explain)
     config, items = run.config, len(run.catalogue)
     progress = progress if distributed.is_first() else silent
-    if explain:
-        explaining(run.backend)
     cases = run.split.test if split == "test" else run.split.valid
     rankings: dict[str, Ranking] = {}
 
@@ -283,8 +300,8 @@ def evaluate(
         rank(name, control(run, name, progress=progress).score)
     if controls:
         reliance = load_backend(config, run.folder / BACKEND)
-        if (use_trees := getattr(reliance, "use_trees", None)) is not None:
-            use_trees(CONTROLS["no-knowledge"])
+        if isinstance(reliance, ReadsKnowledge):
+            reliance.use_trees(CONTROLS["no-knowledge"])
             rank("reliance", reliance.score)
             notes.append("reliance: the trained model with its knowledge taken away, not trained anew")
     result = _compared(run, split, rankings, tuple(notes))
@@ -298,11 +315,8 @@ def evaluate(
 
 
 def _beam_ranking(run: Run, cases: Cases) -> Ranking:
-    search: Callable[..., Any] | None = getattr(run.backend, "beam_search", None)
-    if search is None:
-        raise RunError(f"backend '{run.config.model.backend}' offers no beam search")
     beams, own = run.config.evaluation.beams, cases.take(distributed.share(len(cases)))
-    found, _ = search(own, beams, beams)
+    found, _ = beam_search_of(run.backend).beam_search(own, beams, beams)
     hit = found == own.targets[:, None]
     ranks = distributed.gather(np.where(hit.any(axis=1), hit.argmax(axis=1) + 1.0, np.inf))
     return Ranking(cases.user, cases.targets, ranks, cases.histories.lengths)

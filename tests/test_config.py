@@ -67,7 +67,7 @@ def test_other_variables_are_nobodys_business() -> None:
 def test_backend_options_pass_through() -> None:
     config = load_config(overrides={"model.layers": "3", "model.checkpoint": "t5-small"}, environ={})
     assert config.model.options == {"layers": 3, "checkpoint": "t5-small"}
-    assert config.model_dump()["model"] == {"backend": "t5", "layers": 3, "checkpoint": "t5-small"}
+    assert config.model_dump()["model"] == {"backend": "sequence", "layers": 3, "checkpoint": "t5-small"}
 
 
 TEXTS = st.text(max_size=30).filter(lambda text: "\x00" not in text)

@@ -17,7 +17,7 @@ from kptoolkit import fit, load_config, register
 from kptoolkit.config import Section
 from kptoolkit.data.histories import Cases
 from kptoolkit.errors import RunError
-from kptoolkit.models import Capabilities, FitResult, FitTask
+from kptoolkit.models import FitResult, FitTask
 
 
 class MarkovOptions(Section):
@@ -33,7 +33,7 @@ class MarkovBackend:
 
     name: ClassVar[str] = "markov"
     Options: ClassVar[type[MarkovOptions]] = MarkovOptions
-    capabilities: ClassVar[Capabilities] = Capabilities()
+    min_training_events: ClassVar[int] = 1
 
     def __init__(self, options: MarkovOptions) -> None:
         self.options = options

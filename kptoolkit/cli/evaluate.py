@@ -29,10 +29,12 @@ def evaluate(
     from kptoolkit.runs.run import Run
 
     chosen = tuple(CONTROLS) if controls else ()
+    loaded_runs = [Run.load(folder, session.evaluation()) for folder in runs]
+    for loaded in loaded_runs:
+        pipeline.check_abilities(loaded, beam=beam, explain=explain)
     results = []
-    for folder in runs:
+    for loaded in loaded_runs:
         with session.progress() as progress:
-            loaded = Run.load(folder, session.evaluation())
             result = pipeline.evaluate(
                 loaded, split=split, controls=chosen, beam=beam, explain=explain, progress=progress
             )

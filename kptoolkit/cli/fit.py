@@ -115,7 +115,11 @@ def _figures(report: dict[str, Any]) -> list[list[Any]]:
         ["triples an item", round(knowledge["triples_an_item"], 2)],
         ["template pack", knowledge["pack"]],
     ]
-    named = {"parameters": "parameters", "tokens_a_prompt": "tokens a prompt", "training_seconds": "training seconds"}
+    named = {
+        "parameters": "parameters",
+        "tokens_per_prompt": "tokens per prompt",
+        "training_seconds": "training seconds",
+    }
     rows += [[name, round(training[key])] for key, name in named.items() if key in training]
     rows += [["padding", f"{training['padding']:.0%}"]] if "padding" in training else []
     epochs = training["epochs"]

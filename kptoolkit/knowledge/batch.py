@@ -37,6 +37,10 @@ class Batch:
     dropped_items: int = 0
     triplets: NDArray[np.int64] = field(default_factory=lambda: np.zeros((3, 0), dtype=np.int64))
 
+    def take(self, rows: NDArray[np.int64]) -> Batch:
+        """The prompts in these rows, in this order; nothing is counted."""
+        return Batch(self.input_ids[rows], self.node[rows], self.parent[rows], self.whole_word[rows])
+
     def without(self, gone: NDArray[np.bool_], pad_id: int) -> Batch:
         """Variants of the first prompt, each as it would be had it never held some of its nodes.
 

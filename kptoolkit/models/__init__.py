@@ -1,16 +1,27 @@
-"""Backends that learn from prompts, and what they are made of. Importing this package imports no torch."""
+"""Recommenders: the backend interface, the registry and the shipped backends. Importing it imports no torch."""
 
 from __future__ import annotations
 
-from kptoolkit.models.backend import Backend, Capabilities, Explains, FitResult, FitTask, Triplets
+from kptoolkit.models.backend import (
+    AcceptsNewItems,
+    Backend,
+    BeamSearch,
+    Explains,
+    FitResult,
+    FitTask,
+    ReadsKnowledge,
+    Triplets,
+)
 from kptoolkit.models.registry import backend_class, backend_names, register
 
 __all__ = [
+    "AcceptsNewItems",
     "Backend",
-    "Capabilities",
+    "BeamSearch",
     "Explains",
     "FitResult",
     "FitTask",
+    "ReadsKnowledge",
     "Triplets",
     "backend_class",
     "backend_names",

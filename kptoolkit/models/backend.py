@@ -1,4 +1,8 @@
-"""What a model must offer to be trained, evaluated and asked by kptoolkit."""
+"""The interface of a recommender: what every backend does, and what some can do in addition.
+
+Every backend follows :class:`Backend`. A backend that can do more also follows :class:`BeamSearch`, :class:`Explains`,
+:class:`AcceptsNewItems` or :class:`ReadsKnowledge`; the program finds that out with ``isinstance``.
+"""
 
 from __future__ import annotations
 
@@ -15,45 +19,27 @@ from kptoolkit.config import Config
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases
 from kptoolkit.data.splits import Split
+from kptoolkit.errors import InputError
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.progress import ProgressCallback, silent
 
 
 @dataclass(frozen=True)
-class Capabilities:
-    """What a backend declares of itself.
-
-    Attributes:
-        knowledge: Whether it reads the knowledge graph; a backend that does not is not compared with its twins
-            without or with shuffled knowledge.
-        beam_search: Whether ``beam_search`` is offered beside full ranking.
-        resume: Whether ``fit`` can go on from an interrupted training.
-        fewest_events: Training events that at least one user must have: 2 for a backend that learns the next item from
-            those before it.
-    """
-
-    knowledge: bool = False
-    beam_search: bool = False
-    resume: bool = False
-    fewest_events: int = 1
-
-
-@dataclass(frozen=True)
 class FitTask:
-    """All a backend may learn from.
+    """Everything a backend may learn from.
 
     Attributes:
         config: Settings; ``config.model.options`` are the backend's own.
         catalogue: The n items.
-        split: Training histories and validation cases; test cases are not to be looked at.
+        split: Training histories and validation cases; test cases must not be used.
         user_ids: Ids of the users that ``split`` numbers.
-        knowledge: Chooses and words triples.
+        knowledge: Chooses and renders triples.
         knowledge_change: Applied to the item trees of every epoch: the identity, or a control's change.
-        folder: Where the backend may keep checkpoints and logs.
-        resume: Go on from what ``folder`` holds.
-        validate: Gives metrics such as ``NDCG@10`` of a scorer on the validation cases.
-        progress: Told about training.
+        folder: Where the backend may write checkpoints and logs.
+        resume: Resume from what ``folder`` contains; a backend that cannot resume starts again.
+        validate: Returns metrics such as ``NDCG@10`` of a scorer on the validation cases.
+        progress: Progress callback.
     """
 
     config: Config
@@ -70,13 +56,13 @@ class FitTask:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What training says of itself.
+    """The result of a training.
 
     Attributes:
-        epochs: Epochs run, the interrupted part included.
-        best: Validation metrics of the weights kept.
-        history: One row an evaluation: epoch, loss, metrics.
-        figures: Further figures for the manifest, e.g. parameters, seconds, tokens a prompt.
+        epochs: Epochs trained, those before an interruption included.
+        best: Validation metrics of the weights that were chosen.
+        history: One row per evaluation: epoch, loss, metrics.
+        figures: Further figures for the manifest, e.g. parameters, seconds, tokens per prompt.
     """
 
     epochs: float
@@ -87,12 +73,12 @@ class FitResult:
 
 @dataclass(frozen=True)
 class Triplets:
-    """The triplet prompts that a backend reads to answer one case.
+    """The triplet prompts that a backend reads to score one case.
 
     Attributes:
-        item: ``(T,)`` catalogue row that each stands under.
-        row: ``(T,)`` number by which the backend knows it.
-        parent: ``(T,)`` index in this list of the triplet it hangs under, always an earlier one; -1 below the item.
+        item: ``(T,)`` catalogue row of the item that each belongs to.
+        row: ``(T,)`` number by which the backend finds it again.
+        parent: ``(T,)`` index in this list of its parent triplet, always an earlier one; -1 directly under the item.
         hop: ``(T,)`` hops from the item, from 1.
         text: T sentences.
     """
@@ -107,10 +93,10 @@ class Triplets:
         return len(self.text)
 
     def with_below(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """``(V, T)`` the chosen triplets of V variants, and all that hang under them.
+        """The chosen triplets of V variants together with all their descendants, ``(V, T)``.
 
         Args:
-            chosen: ``(V, T)``.
+            chosen: ``(V, T)`` chosen triplets.
         """
         gone = chosen.copy()
         for hop in range(2, int(self.hop.max(initial=1)) + 1):
@@ -121,25 +107,31 @@ class Triplets:
 
 @runtime_checkable
 class Backend(Protocol):
-    """A recommender that can be fitted, asked, saved and loaded.
+    """A recommender that can be trained, can score the catalogue, and can be saved and loaded.
 
-    A class, made as ``Backend(options)`` where ``options`` is an instance of its ``Options``; found by name through
+    Created as ``Backend(options)`` where ``options`` is an instance of its ``Options``; found by name through
     :func:`kptoolkit.models.register` or the entry point group ``kptoolkit.backends``. The suite
     :mod:`kptoolkit.testing.backend_suite` tests any implementation.
+
+    Attributes:
+        name: Its name in ``model.backend``.
+        Options: Pydantic class of its options.
+        min_training_events: Training events that at least one user must have: 2 for a backend that learns the next
+            item from those before it.
     """
 
     name: ClassVar[str]
     Options: ClassVar[type[BaseModel]]
-    capabilities: ClassVar[Capabilities]
+    min_training_events: ClassVar[int]
 
     def __init__(self, options: Any) -> None:
-        """Keep the options; touch nothing else."""
+        """Create an untrained backend from its options."""
 
     def fit(self, task: FitTask) -> FitResult:
         """Learn from the training histories.
 
         Raises:
-            TrainingError: Training cannot go on, e.g. the loss is not a number.
+            TrainingError: Training cannot continue, e.g. the loss is not a number.
         """
         ...
 
@@ -161,34 +153,81 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class BeamSearch(Protocol):
+    """A backend that can recommend by beam search instead of scoring the whole catalogue."""
+
+    def beam_search(self, cases: Cases, k: int, beams: int = 20) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Find the best items of N histories, best first; items of the history are not offered.
+
+        Returns:
+            Catalogue rows and scores, both ``(N, k)``, filled up with -1 and -inf.
+        """
+        ...
+
+
+@runtime_checkable
+class AcceptsNewItems(Protocol):
+    """A backend that can rank items that were not in its training catalogue."""
+
+    def extend(self, catalogue: Catalogue, source: KnowledgeSource) -> None:
+        """Rank an extended catalogue from now on; nothing is trained.
+
+        Args:
+            catalogue: The trained catalogue's items in their order, then new ones.
+            source: Chooses and renders their triples.
+        """
+
+
+@runtime_checkable
+class ReadsKnowledge(Protocol):
+    """A backend that reads the knowledge graph; only such a backend has controls with other knowledge or none."""
+
+    def use_trees(self, change: Callable[[ItemTrees], ItemTrees]) -> None:
+        """Change the knowledge of a fitted model; its weights stay."""
+
+
+@runtime_checkable
 class Explains(Protocol):
-    """What a backend offers beside :class:`Backend` if it can say which triplet prompts a score came from."""
+    """A backend that can name the triplet prompts that a score depends on."""
 
     def triplets(self, case: Cases, candidates: NDArray[np.int64]) -> Triplets:
-        """The triplet prompts that decide the scores of some items.
+        """The triplet prompts that the scores of some items depend on.
 
         Args:
             case: One case.
             candidates: ``(C,)`` catalogue rows.
 
         Returns:
-            Those under the items of the history, and those under the candidates if the backend reads them.
+            Those of the items of the history, and those of the candidates if the backend reads them.
         """
         ...
 
     def score_without(
         self, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, gone: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """Scores of some items had the model not read some triplets; nothing is trained, nothing takes their place.
+        """Scores of some items if the model does not read some triplets; nothing is trained, nothing replaces them.
 
         Args:
             case: One case.
             candidates: ``(C,)`` catalogue rows.
-            triplets: What :meth:`triplets` gave.
-            gone: ``(V, T)`` what each of V variants lacks; with a triplet goes all that hangs under it, see
+            triplets: Result of :meth:`triplets`.
+            gone: ``(V, T)`` triplets that each of V variants lacks, each with all its descendants; see
                 :meth:`Triplets.with_below`.
 
         Returns:
-            ``(V, C)``, comparable with :meth:`Backend.score`, to which a variant that lacks nothing is equal.
+            ``(V, C)``, comparable with :meth:`Backend.score`; a variant that lacks nothing has the same scores.
         """
         ...
+
+
+def beam_search_of(backend: Backend) -> BeamSearch:
+    """``backend`` if it offers beam search.
+
+    Raises:
+        InputError: It does not.
+    """
+    if not isinstance(backend, BeamSearch):
+        raise InputError(
+            f"backend '{backend.name}' offers no beam search; leave out --beam, or train with model.backend = 'kp4sr'"
+        )
+    return backend

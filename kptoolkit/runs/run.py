@@ -24,6 +24,7 @@ from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prepare import split_of
 from kptoolkit.models import Backend, backend_class
+from kptoolkit.models.backend import beam_search_of
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest
@@ -158,11 +159,13 @@ class Run:
             UnknownNameError: No such user or item.
             AmbiguousNameError: A name that several items bear.
             InputError: Neither or both of ``user`` and ``items``, no history, ``k`` below 1, or ``beam`` with
-                ``with_seen``: beam search never offers items of the history.
+                ``with_seen`` (beam search never offers items of the history) or with a backend without beam search.
         """
         _check_k(k)
         if beam and with_seen:
             raise InputError("beam search never offers items of the history; leave out beam or with_seen")
+        if beam:
+            beam_search_of(self.backend)
         cases = self.case_of(user, items)
         if beam:
             return self._beam(cases, k)
@@ -237,10 +240,7 @@ class Run:
         )
 
     def _beam(self, cases: Cases, k: int) -> pd.DataFrame:
-        search: Callable[..., Any] | None = getattr(self.backend, "beam_search", None)
-        if search is None:
-            raise InputError(f"backend '{self.config.model.backend}' offers no beam search")
-        best, scores = search(cases, k, max(k, self.config.evaluation.beams))
+        best, scores = beam_search_of(self.backend).beam_search(cases, k, max(k, self.config.evaluation.beams))
         return self._frame(best[0], scores[0])
 
     def _frame(self, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> pd.DataFrame:

@@ -78,12 +78,12 @@ def test_fit_with_wrong_inputs(inputs: list[str], words: list[str], says: list[s
     refused(kptool("fit", *inputs, "--run", tmp_path / "run", *words), *says)
 
 
-@pytest.mark.parametrize("objective", ["sequence", "cloze"])
-def test_fit_on_users_with_one_training_event_each(inputs: list[str], objective: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["sequence", "kp4sr"])
+def test_fit_on_users_with_one_training_event_each(inputs: list[str], backend: str, tmp_path: Path) -> None:
     header = "user_id:token\titem_id:token\ttimestamp:float\n"
     events = tmp_path / "few.inter"
     events.write_text(header + "".join(f"u{n // 3}\ti{n:02d}\t{n}\n" for n in range(6)))
-    words = ["fit", *inputs, "--data", events, "--run", tmp_path / "run", "--set", f"model.objective={objective}"]
+    words = ["fit", *inputs, "--data", events, "--run", tmp_path / "run", "--set", f"model.backend={backend}"]
     says = ["no user has 2 training events, the most are 1", "needs 4 events", 'data.split = "temporal"']
     refused(kptool(*words), *says)
     assert not (tmp_path / "run").exists()
@@ -208,7 +208,7 @@ def test_evaluate_heeds_settings_of_evaluation_and_refuses_others(run: Path, tmp
 def test_evaluate_says_the_same_twice(run: Path) -> None:
     first = kptool("evaluate", run, "--json")
     (report,) = result(first)
-    assert [row["name"] for row in report["rows"]] == ["t5", "popularity", "item-kNN"]
+    assert [row["name"] for row in report["rows"]] == ["kp4sr", "popularity", "item-kNN"]
     assert report["notes"] == [NOTICE]
     assert report == json.loads((run / "metrics-test.json").read_text())
     shown = kptool("evaluate", run, "-q", COLUMNS="200")

@@ -19,7 +19,7 @@ from worlds.command import kptool, refused
         (["--set", "tree.hops"], ["--set tree.hops", "section.key=value"]),
         (["--set", "hops=2"], ["--set hops=2", "section.key=value"]),
         (["--config", "mine.toml"], ["settings file mine.toml", "No such file"]),
-        (["--set", "model.backend=t55", "--data", "."], ["no backend 't55'", "nearest: t5"]),
+        (["--set", "model.backend=kp4", "--data", "."], ["no backend 'kp4'", "nearest: kp4sr"]),
         (["--data", "nowhere"], ["nowhere: no such file or folder"]),
         (["--run", "taken"], ["taken is not empty and not a run"]),
         (["--resume"], ["runs/latest holds no unfinished run to resume"]),

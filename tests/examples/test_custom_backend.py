@@ -18,7 +18,7 @@ from worlds.ring import load_graph, write_world
 from kptoolkit import fit, load, pipeline
 from kptoolkit.config import load_config
 from kptoolkit.data.histories import Cases, Histories
-from kptoolkit.errors import RunError
+from kptoolkit.errors import InputError, RunError
 from kptoolkit.testing.backend_suite import BackendSuite
 from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
@@ -69,7 +69,7 @@ def test_the_script_makes_a_run(tmp_path: Path) -> None:
     assert run.config.model.backend == "markov"
     assert run.manifest.reports["training"] == said
     assert run.recommend(items=["i05"], k=1)["item_id"].tolist() == ["i06"]
-    refused(kptool("evaluate", tmp_path / "run"), "no backend 'markov'", "Known: t5")
+    refused(kptool("evaluate", tmp_path / "run"), "no backend 'markov'", "Known: kp4sr, sequence")
 
 
 @pytest.mark.embedded
@@ -84,6 +84,7 @@ def test_a_backend_without_knowledge_has_no_controls(tmp_path: Path) -> None:
     assert [row.name for row in pipeline.evaluate(run).rows] == ["markov", "popularity", "item-kNN"]
     with pytest.raises(RunError, match="backend 'markov' uses no knowledge"):
         pipeline.evaluate(run, controls=("no-knowledge",))
-    with pytest.raises(RunError, match="offers no beam search"):
-        pipeline.evaluate(run, beam=True)
+    for asked in (run.recommend, lambda *_, beam: pipeline.evaluate(run, beam=beam)):
+        with pytest.raises(InputError, match="backend 'markov' offers no beam search; leave out --beam"):
+            asked("u01", beam=True)
     assert np.isfinite(run.recommend("u01")["score"]).all()

@@ -23,7 +23,7 @@ READING = [
     ["render-prompts", "--item", "Heat", "--json"],
     ["tree", "--item", "Heat", "--user", "7", "--json"],
     ["compile", "--json"],
-    ["fit", "--run", "run", "--json", *sets(training__epochs=1, model__objective="sequence")],
+    ["fit", "--run", "run", "--json", *sets(training__epochs=1, model__backend="sequence")],
     ["evaluate", "run", "--explain", "--json"],
     ["recommend", "run", "--user", "7", "--explain", "--json"],
     ["recommend", "run", "--items", "Heat,Casino", "--data", "graph:", "--json"],

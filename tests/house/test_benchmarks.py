@@ -29,7 +29,7 @@ PROGRAMS = (
     "time_to_quality",
     "growth_model",
     "ablations",
-    "objectives",
+    "backends",
     "samples",
     "mask",
     "growth",

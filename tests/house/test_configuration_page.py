@@ -1,6 +1,6 @@
 """The tables of docs/configuration.md and docs/model.md are those of the code.
 
-When this fails, write the tables anew:  python tests/house/test_configuration_page.py
+When this fails, write the tables again:  python tests/house/test_configuration_page.py
 """
 
 from __future__ import annotations
@@ -32,15 +32,26 @@ def tables(page: Path) -> str:
             "".join(f"\n### `[{name}]`\n\n{_table(section.annotation, f'{name}.')}" for name, section in sections)
             + "\n"
         )
-    return f"\n{_table(backend_class('t5').Options, 'model.')}\n"
+    ours, papers = (backend_class(name).Options for name in ("sequence", "kp4sr"))
+    rows = [{dotted: (default, text) for dotted, default, text in describe(options)} for options in (ours, papers)]
+    shared = {name for name in rows[0] if rows[0][name] == rows[1].get(name)}
+    return (
+        f"\n### Options of both backends\n\n{_table(ours, 'model.', shared)}"
+        f"\n### Options of `sequence`\n\n{_table(ours, 'model.', set(rows[0]) - shared)}"
+        f"\n### Options of `kp4sr`\n\n{_table(papers, 'model.', set(rows[1]) - shared)}\n"
+    )
 
 
-def _table(model: object, prefix: str) -> str:
+def _table(model: object, prefix: str, names: set[str] | None = None) -> str:
+    """A table of the settings of ``model``, or of those among them that ``names`` has."""
     assert isinstance(model, type)
     assert issubclass(model, BaseModel)
     lines = ["| setting | default | allowed | meaning |", "|---|---|---|---|"]
     for dotted, default, text in describe(model, prefix):
-        field = model.model_fields[dotted.removeprefix(prefix)]
+        name = dotted.removeprefix(prefix)
+        if names is not None and name not in names:
+            continue
+        field = model.model_fields[name]
         shown = f"`{_toml(default)}`" if default else "unset"
         lines.append(f"| `{dotted}` | {shown} | {allowed(field)} | {text.replace('``', '`')} |")
     return "\n".join(lines) + "\n"

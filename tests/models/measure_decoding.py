@@ -30,7 +30,7 @@ def middle(work: Callable[..., Any], *given: Any) -> float:
 
 
 def main(folders: list[str]) -> None:
-    """Print a line for each run of the objective cloze."""
+    """Print a line for each run of the backend kp4sr."""
     torch.set_num_threads(1)
     for folder in folders:
         run = Run.load(Path(folder))

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from worlds.training import AnyT5, untrained
 
-from kptoolkit.config import validate
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.explain.triplet_reasons import drops
 from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.models.backend import Explains, Triplets
-from kptoolkit.models.t5.options import T5Options
-from kptoolkit.models.t5.t5_backend import T5Backend
+from kptoolkit.models.t5.kp4sr.kp4sr_backend import Kp4srBackend
+from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
 SMALL: dict[str, Any] = {"d_model": 16, "heads": 2, "layers": 1, "dropout": 0.0}
@@ -30,13 +30,13 @@ SETTINGS = {
     "tree.max_tokens": 2000,
 }
 READERS: dict[str, dict[str, Any]] = {
-    "cloze": {"objective": "cloze"},
-    "cloze of subwords": {"objective": "cloze", "tokens": "subword", "vocabulary": 600},
-    "cloze of names": {"objective": "cloze", "index": "name"},
+    "kp4sr": {"backend": "kp4sr"},
+    "kp4sr of subwords": {"backend": "kp4sr", "tokens": "subword", "vocabulary": 600},
+    "kp4sr of names": {"backend": "kp4sr", "index": "name"},
     "facts": {},
-    "facts told to the decoder": {"cross_attention": True, "alike": False},
-    "trees": {"knowledge": "tree", "trees_a_step": 8},
-    "trees of subwords": {"knowledge": "tree", "tokens": "subword", "vocabulary": 600, "alike": False},
+    "facts for the decoder": {"cross_attention": True, "graph_similarity": False},
+    "trees": {"knowledge": "tree", "trees_per_step": 8},
+    "trees of subwords": {"knowledge": "tree", "tokens": "subword", "vocabulary": 600, "graph_similarity": False},
 }
 HISTORY = [3, 4, 5, 4, 6]
 AT_ONCE = 32
@@ -45,16 +45,16 @@ CANDIDATES = np.array([7, 2, ITEMS - 1, 19])
 
 
 @pytest.fixture(scope="module", params=list(READERS))
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> T5Backend:
-    fitted = T5Backend(validate(T5Options, SMALL | READERS[request.param], "model"))
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AnyT5:
+    fitted = untrained(SMALL | READERS[request.param])
     fitted.fit(chain_task(tmp_path_factory.mktemp("trained"), SETTINGS))
     return fitted
 
 
-def knowledge_of(fitted: T5Backend) -> CompiledKnowledge:
-    state = fitted.fitted
-    found: CompiledKnowledge = state.assembler.knowledge if fitted.options.objective == "cloze" else state.knowledge
-    return found
+def knowledge_of(fitted: AnyT5) -> CompiledKnowledge:
+    if isinstance(fitted, Kp4srBackend):
+        return fitted.fitted.assembler.knowledge
+    return fitted.fitted.knowledge
 
 
 def without(trees: ItemTrees, lost: set[tuple[int, int]]) -> ItemTrees:
@@ -75,7 +75,7 @@ def without(trees: ItemTrees, lost: set[tuple[int, int]]) -> ItemTrees:
     )
 
 
-def really(fitted: T5Backend, case: Cases, lost: set[tuple[int, int]]) -> NDArray[np.float32]:
+def really(fitted: AnyT5, case: Cases, lost: set[tuple[int, int]]) -> NDArray[np.float32]:
     """Scores of the candidates with trees that lack triplets."""
     whole = knowledge_of(fitted).trees
     fitted.use_trees(lambda trees: without(trees, lost))
@@ -88,7 +88,7 @@ def case_of(history: list[int] = HISTORY) -> Cases:
     return Cases.of(Histories.of([history]))
 
 
-def places(fitted: T5Backend, found: Triplets) -> list[tuple[int, int]]:
+def places(fitted: AnyT5, found: Triplets) -> list[tuple[int, int]]:
     """Item and place in its tree of each triplet, found by its sentence; the ring tells no sentence twice an item."""
     knowledge = knowledge_of(fitted)
     trees = knowledge.trees
@@ -100,11 +100,11 @@ def places(fitted: T5Backend, found: Triplets) -> list[tuple[int, int]]:
     return pairs
 
 
-def test_it_can_explain(trained: T5Backend) -> None:
+def test_it_can_explain(trained: AnyT5) -> None:
     assert isinstance(trained, Explains)
 
 
-def test_each_triplet_taken_out_is_as_if_it_never_was(trained: T5Backend) -> None:
+def test_each_triplet_taken_out_is_as_if_it_never_was(trained: AnyT5) -> None:
     case = case_of()
     found = trained.triplets(case, CANDIDATES)
     assert len(found) > 20
@@ -119,7 +119,7 @@ def test_each_triplet_taken_out_is_as_if_it_never_was(trained: T5Backend) -> Non
     assert np.abs(fast - whole).max() > 1e-2, "and it matters"
 
 
-def test_sets_of_triplets(trained: T5Backend) -> None:
+def test_sets_of_triplets(trained: AnyT5) -> None:
     case = case_of()
     found = trained.triplets(case, CANDIDATES)
     draw = np.random.default_rng(1)
@@ -134,7 +134,7 @@ def test_sets_of_triplets(trained: T5Backend) -> None:
 
 @pytest.mark.parametrize(("history", "passes"), [([3], 1), (HISTORY, 2)])
 def test_the_variants_of_a_case_are_read_together(
-    trained: T5Backend, history: list[int], passes: int, monkeypatch: pytest.MonkeyPatch
+    trained: AnyT5, history: list[int], passes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not one by one: as many are read at once as cases are when they are ranked."""
     case, state, sizes = case_of(history), trained.fitted, list[int]()
@@ -143,7 +143,7 @@ def test_the_variants_of_a_case_are_read_together(
     def noted(_: torch.nn.Module, given: tuple[torch.Tensor, ...], __: Any) -> None:
         sizes.append(len(given[0]))
 
-    if trained.options.objective == "cloze":
+    if isinstance(trained, Kp4srBackend):
         hook = state.model.t5.encoder.block[0].register_forward_hook(noted)
     else:
         read = state.model.read_last
@@ -152,14 +152,14 @@ def test_the_variants_of_a_case_are_read_together(
     with hook:
         found, _ = drops(trained, case, CANDIDATES[:1])
     in_history = int(np.isin(found.item, history).sum())
-    if trained.options.knowledge == "tree" and trained.options.objective == "sequence":
+    if isinstance(trained, SequenceBackend) and trained.options.knowledge == "tree":
         assert sizes.pop(0) == len(found), "every changed tree in one pass"
     assert sum(sizes) == in_history + 1, "whole, and without each"
     assert len(sizes) == passes
     assert max(sizes) <= AT_ONCE
 
 
-def test_nothing_is_changed_by_asking(trained: T5Backend) -> None:
+def test_nothing_is_changed_by_asking(trained: AnyT5) -> None:
     case = case_of()
     before = trained.score(case)
     found = trained.triplets(case, CANDIDATES)
@@ -167,7 +167,7 @@ def test_nothing_is_changed_by_asking(trained: T5Backend) -> None:
     np.testing.assert_array_equal(trained.score(case), before)
 
 
-def test_a_history_without_knowledge(trained: T5Backend) -> None:
+def test_a_history_without_knowledge(trained: AnyT5) -> None:
     """The last item is linked to nothing."""
     case, candidates = case_of([ITEMS - 1]), np.array([ITEMS - 1])
     found = trained.triplets(case, candidates)
@@ -176,9 +176,9 @@ def test_a_history_without_knowledge(trained: T5Backend) -> None:
     np.testing.assert_allclose(scores, np.repeat(trained.score(case)[:, candidates], 2, axis=0), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["cloze", "trees"])
+@pytest.mark.parametrize("name", ["kp4sr", "trees"])
 def test_what_the_budget_left_out_stays_out(tmp_path: Path, name: str) -> None:
-    fitted = T5Backend(validate(T5Options, SMALL | READERS[name], "model"))
+    fitted = untrained(SMALL | READERS[name])
     fitted.fit(chain_task(tmp_path, SETTINGS | {"tree.max_tokens": 20 if name == "trees" else 60}))
     case, trees = case_of(), knowledge_of(fitted).trees
     found = fitted.triplets(case, CANDIDATES)

@@ -11,26 +11,26 @@ import pytest
 import torch
 from test_plain_t5 import VOCABULARY, built, padded, random_tree
 from transformers import set_seed
+from worlds.training import AnyT5, untrained
 
 from kptoolkit.config import TrainingConfig, validate
 from kptoolkit.data.buckets import bucketed
 from kptoolkit.errors import ConfigError
 from kptoolkit.models.t5.flex import tree_block_mask, use_flex
-from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.kp4sr.kp4sr_backend import Kp4srBackend
 from kptoolkit.models.t5.sequence.sequence_state import build_state, tree_tensors
-from kptoolkit.models.t5.t5_backend import T5Backend
 from kptoolkit.models.t5.tree_mask import visible
 from kptoolkit.models.t5.tree_t5 import TreeT5, freeze_relative_bias, still
 from kptoolkit.models.training import Epochs, Shares, train
 from kptoolkit.progress import silent
 from kptoolkit.testing.small_worlds import chain_task
 
-SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.1, "objective": "cloze"}
+SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.1}
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
-def backend(**options: Any) -> T5Backend:
-    return T5Backend(validate(T5Options, SMALL | options, "model"))
+def backend(**options: Any) -> AnyT5:
+    return untrained({"backend": "kp4sr"} | SMALL | options)
 
 
 def batch(seed: int = 0, count: int = 4) -> dict[str, torch.Tensor]:
@@ -75,7 +75,7 @@ def test_checkpointing_changes_nothing_for_sequence_but_memory(tmp_path: Path, k
     found = []
     for checkpointing in (False, True):
         task = chain_task(tmp_path / str(checkpointing), {"tree.degree": 1})
-        options = {"objective": "sequence", "knowledge": knowledge, "layers": 2, "decoder_layers": 2}
+        options = {"backend": "sequence", "knowledge": knowledge, "layers": 2, "decoder_layers": 2}
         set_seed(5)
         state = build_state(backend(gradient_checkpointing=checkpointing, **options).options, task)
         items, rows = torch.arange(20).view(2, 10), np.arange(state.model.n_items)
@@ -262,7 +262,9 @@ def test_a_run_trained_with_flex_is_read_anywhere(tmp_path: Path) -> None:
     fitted.fit(chain_task(tmp_path / "run"))
     (tmp_path / "saved").mkdir()
     fitted.save(tmp_path / "saved")
-    loaded = T5Backend.load(tmp_path / "saved", validate(T5Options, SMALL | {"attention": "flex"}, "model"))
+    loaded = Kp4srBackend.load(
+        tmp_path / "saved", validate(Kp4srBackend.Options, SMALL | {"attention": "flex"}, "model")
+    )
     cases = chain_task(tmp_path / "cases").split.test
     np.testing.assert_allclose(loaded.score(cases), fitted.score(cases), atol=1e-3)
 

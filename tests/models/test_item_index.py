@@ -19,17 +19,18 @@ from kptoolkit.config import validate
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.errors import ConfigError, RunError
-from kptoolkit.models import FitTask
+from kptoolkit.models import AcceptsNewItems, FitTask
 from kptoolkit.models.t5.kp4sr.collaborative_codes import BRANCHING, hierarchical_codes
 from kptoolkit.models.t5.kp4sr.item_index import ItemIndex, build_index, index_names
-from kptoolkit.models.t5.options import T5Options
-from kptoolkit.models.t5.t5_backend import T5Backend
+from kptoolkit.models.t5.kp4sr.kp4sr_backend import Kp4srBackend
+from kptoolkit.models.t5.kp4sr.kp4sr_state import build_state
+from kptoolkit.models.t5.options import SequenceOptions
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import Segment
 from kptoolkit.testing.backend_suite import BackendSuite
 from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
-SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.0, "objective": "cloze"}
+SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.0}
 LONG = {
     "training.epochs": 30,
     "training.eval_every": 15,
@@ -43,19 +44,19 @@ Tokenizers = PhraseTokenizer | SubwordTokenizer
 
 
 class TestNamesOfPhrases(BackendSuite):
-    backend = T5Backend
+    backend = Kp4srBackend
     options = SMALL | {"index": "name"}
     settings = LONG
 
 
 class TestCodesOfSubwords(BackendSuite):
-    backend = T5Backend
+    backend = Kp4srBackend
     options = SMALL | {"index": "collaborative", "tokens": "subword", "vocabulary": 600}
     settings = LONG
 
 
-def backend(**options: Any) -> T5Backend:
-    return T5Backend(validate(T5Options, SMALL | options, "model"))
+def backend(**options: Any) -> Kp4srBackend:
+    return Kp4srBackend(validate(Kp4srBackend.Options, SMALL | options, "model"))
 
 
 def with_titles(task: FitTask, titles: list[str]) -> FitTask:
@@ -194,15 +195,20 @@ def test_targets_stand_between_the_sentinels() -> None:
 
 
 def test_sequence_knows_single_tokens_only() -> None:
-    with pytest.raises(ConfigError, match=r"model\.index: objective 'sequence' knows .*model\.objective 'cloze'"):
-        validate(T5Options, {"index": "name"}, "model")
+    with pytest.raises(ConfigError, match=r"unknown setting model\.index: .*known: checkpoint, "):
+        validate(SequenceOptions, {"index": "name"}, "model")
+
+
+def test_kp4sr_has_no_option_of_sequence() -> None:
+    with pytest.raises(ConfigError, match=r"unknown setting model\.pooling: .*known: checkpoint, .*index"):
+        validate(Kp4srBackend.Options, {"pooling": "tree"}, "model")
 
 
 TRAINED = [("name", "subword"), ("random", "phrase"), ("sequential", "phrase"), ("collaborative", "phrase")]
 
 
 @pytest.fixture(scope="module", params=TRAINED, ids="-".join)
-def fitted(request: pytest.FixtureRequest, task: FitTask) -> T5Backend:
+def fitted(request: pytest.FixtureRequest, task: FitTask) -> Kp4srBackend:
     kind, tokens = request.param
     found = backend(index=kind, tokens=tokens, vocabulary=600)
     found.fit(task)
@@ -210,7 +216,7 @@ def fitted(request: pytest.FixtureRequest, task: FitTask) -> T5Backend:
 
 
 @torch.inference_mode()
-def test_scores_are_those_the_model_is_trained_by(fitted: T5Backend, task: FitTask) -> None:
+def test_scores_are_those_the_model_is_trained_by(fitted: Kp4srBackend, task: FitTask) -> None:
     """The loss of an item's target is that of the first sentinel and the item's score."""
     state, case = fitted.fitted, task.split.test.take(np.array([3]))
     scores = fitted.score(case)[0]
@@ -232,7 +238,7 @@ def test_scores_are_those_the_model_is_trained_by(fitted: T5Backend, task: FitTa
         )
 
 
-def test_beams_find_all_there_is(fitted: T5Backend) -> None:
+def test_beams_find_all_there_is(fitted: Kp4srBackend) -> None:
     cases = Cases.of(Histories.of([list(range(ITEMS - 2)), [0, 1], list(range(ITEMS))]))
     scores = fitted.score(cases)
     for k, beams in ((1, 1), (10, 3), (40, 40)):
@@ -244,25 +250,24 @@ def test_beams_find_all_there_is(fitted: T5Backend) -> None:
             np.testing.assert_allclose(values[row, : len(got)], scores[row, got], atol=1e-4)
 
 
-def test_a_run_keeps_its_index(fitted: T5Backend, task: FitTask, tmp_path: Path) -> None:
+def test_a_run_keeps_its_index(fitted: Kp4srBackend, task: FitTask, tmp_path: Path) -> None:
     fitted.save(tmp_path)
     options = fitted.options
-    loaded = T5Backend.load(tmp_path, options)
+    loaded = Kp4srBackend.load(tmp_path, options)
     assert loaded.fitted.index.texts == fitted.fitted.index.texts
     np.testing.assert_allclose(loaded.score(task.split.test), fitted.score(task.split.test), atol=1e-5)
     with pytest.raises(RunError, match=f"index = '{options.index}', not 'token'"):
-        T5Backend.load(tmp_path, options.model_copy(update={"index": "token"}))
+        Kp4srBackend.load(tmp_path, options.model_copy(update={"index": "token"}))
     listed = tmp_path / "index" / "strings.json"
     about = json.loads(listed.read_text())
     for damaged in ('{"kind"', json.dumps(about | {"strings": about["strings"][1:]})):
         listed.write_text(damaged)
         with pytest.raises(RunError, match="no T5 run that can be read"):
-            T5Backend.load(tmp_path, options)
+            Kp4srBackend.load(tmp_path, options)
 
 
-def test_new_items_need_a_training(fitted: T5Backend, task: FitTask) -> None:
-    with pytest.raises(RunError, match="knows only the items it was trained on"):
-        fitted.extend(task.catalogue, task.knowledge)
+def test_new_items_need_a_training(fitted: Kp4srBackend) -> None:
+    assert not isinstance(fitted, AcceptsNewItems)
 
 
 @pytest.mark.parametrize(("kind", "new"), [("name", 0), ("random", 0), ("collaborative", 2 * BRANCHING)])
@@ -275,7 +280,7 @@ def test_checkpoints_keep_their_tokens(kind: Any, new: int, task: FitTask, tmp_p
     )
     T5ForConditionalGeneration(config).save_pretrained(tmp_path)
     found = backend(index=kind, checkpoint=str(tmp_path))
-    state = found.objective._build(task)
+    state = build_state(found.options, task)
     weights = state.model.t5.shared.weight
     assert len(weights) == tokenizer.size + new
     if new:

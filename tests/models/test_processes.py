@@ -12,7 +12,7 @@ import pytest
 import torch
 from worlds.command import Done, python
 from worlds.padded import SAMPLES, collate, train_table
-from worlds.training import OBJECTIVES, learned, losses, one_training, train
+from worlds.training import BACKENDS, learned, losses, one_training, train
 
 from kptoolkit import distributed
 from kptoolkit.models.t5.tree_t5 import token_loss
@@ -108,20 +108,20 @@ LEARNING = {"training.epochs": 4, "training.eval_every": 2, "training.learning_r
 
 @pytest.fixture(scope="module")
 def by_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every objective trained by two processes, one after the other: most of their time goes into starting them."""
+    """Every backend trained by two processes, one after the other: most of their time goes into starting them."""
     folder, settings = tmp_path_factory.mktemp("two"), LEARNING | {"training.batch_size": 29}
-    trainings = [one_training(folder / name, settings, options, readers=59) for name, options in OBJECTIVES.items()]
+    trainings = [one_training(folder / name, settings, options, readers=59) for name, options in BACKENDS.items()]
     succeed(python("-m", "worlds.training", *chain(*trainings), count=2))
     return folder
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("two processes")
-@pytest.mark.parametrize("objective", list(OBJECTIVES))
-def test_two_processes_learn_what_one_learns(tmp_path: Path, by_two: Path, objective: str) -> None:
+@pytest.mark.parametrize("backend", list(BACKENDS))
+def test_two_processes_learn_what_one_learns(tmp_path: Path, by_two: Path, backend: str) -> None:
     """59 readers in batches of 58: the last batch has one."""
-    one, two = tmp_path / "one", by_two / objective
-    train(one, LEARNING | {"training.batch_size": 58}, OBJECTIVES[objective], readers=59)
+    one, two = tmp_path / "one", by_two / backend
+    train(one, LEARNING | {"training.batch_size": 58}, BACKENDS[backend], readers=59)
     assert len(losses(one)) == 4
     np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4)
     (weights, result), (expected, expected_result) = learned(two), learned(one)

@@ -11,7 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 from worlds.command import python
-from worlds.training import OBJECTIVES, learned, train, words
+from worlds.training import BACKENDS, learned, train, words
 
 SETTINGS = {"training.epochs": 5, "training.eval_every": 1, "training.learning_rate": 0.01, "tree.degree": 1}
 """Four steps an epoch."""
@@ -57,10 +57,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", ["cloze", "trees in turns"])
-def test_any_objective_killed_in_mid_epoch(tmp_path: Path, objective: str) -> None:
+@pytest.mark.parametrize("backend", ["kp4sr", "trees in turns"])
+def test_any_backend_killed_in_mid_epoch(tmp_path: Path, backend: str) -> None:
     """The other tests kill the default; kept vectors of trees are part of what goes on."""
-    options = OBJECTIVES[objective] | DROPOUT
+    options = BACKENDS[backend] | DROPOUT
     train(tmp_path / "whole", SETTINGS, options)
     cut_off(tmp_path / "cut", 14, SETTINGS, options)
     assert train(tmp_path / "cut", SETTINGS, options, resume=True)[0] == 13

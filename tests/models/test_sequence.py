@@ -1,4 +1,4 @@
-"""The objective `sequence`: the conformance suite, causality, knowledge once per item, items that come later."""
+"""The backend `sequence`: the conformance suite, causality, knowledge once per item, items that come later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from transformers import set_seed
-from worlds.training import losses
+from worlds.training import losses, untrained
 
 from kptoolkit.config import validate
 from kptoolkit.data.catalogue import Catalogue
@@ -20,10 +20,11 @@ from kptoolkit.data.slices import padded
 from kptoolkit.errors import InputError, PromptTooLongError, RunError, TrainingError
 from kptoolkit.evaluation.controls import CONTROLS
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
-from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models import BeamSearch
+from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.t5.sequence.item_encoders import TreeTable
+from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.models.t5.sequence.sequence_state import build_state
-from kptoolkit.models.t5.t5_backend import T5Backend
 from kptoolkit.testing.backend_suite import BackendSuite
 from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
@@ -38,32 +39,32 @@ LONG = {
 
 
 class TestFacts(BackendSuite):
-    backend = T5Backend
+    backend = SequenceBackend
     options = SMALL
     settings = LONG
 
 
 class TestFactsAlone(BackendSuite):
-    backend = T5Backend
-    options = SMALL | {"alike": False, "cross_attention": True}
+    backend = SequenceBackend
+    options = SMALL | {"graph_similarity": False, "cross_attention": True}
     settings = LONG
 
 
 class TestTreesOfPhrases(BackendSuite):
-    backend = T5Backend
-    options = SMALL | {"knowledge": "tree", "trees_a_step": 8}
+    backend = SequenceBackend
+    options = SMALL | {"knowledge": "tree", "trees_per_step": 8}
     settings = LONG
 
 
 class TestTreesOfSubwords(BackendSuite):
-    backend = T5Backend
-    options = SMALL | {"knowledge": "tree", "tokens": "subword", "vocabulary": 600, "trees_a_step": 0}
+    backend = SequenceBackend
+    options = SMALL | {"knowledge": "tree", "tokens": "subword", "vocabulary": 600, "trees_per_step": 0}
     settings = LONG
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "facts": {},
-    "deep": {"decoder_layers": 2, "alike": False},
+    "deep": {"decoder_layers": 2, "graph_similarity": False},
     "cross": {"cross_attention": True},
     "tree": {"knowledge": "tree", "cross_attention": True},
 }
@@ -72,19 +73,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
 INDEXES = ("token", "name", "random", "sequential", "collaborative")
 
 
-def backend(**options: Any) -> T5Backend:
-    return T5Backend(validate(T5Options, SMALL | options, "model"))
+def backend(**options: Any) -> SequenceBackend:
+    return SequenceBackend(validate(SequenceBackend.Options, SMALL | options, "model"))
 
 
 @pytest.fixture(scope="module", params=list(VARIANTS))
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[T5Backend, Any]:
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[SequenceBackend, Any]:
     task = chain_task(tmp_path_factory.mktemp("trained"), LONG)
     fitted = backend(**VARIANTS[request.param])
     fitted.fit(task)
     return fitted, task
 
 
-def scores_at_every_place(fitted: T5Backend, items: list[int]) -> torch.Tensor:
+def scores_at_every_place(fitted: SequenceBackend, items: list[int]) -> torch.Tensor:
     """``(L, n)`` logits behind every item of a history."""
     state = fitted.fitted
     state.current()
@@ -94,7 +95,7 @@ def scores_at_every_place(fitted: T5Backend, items: list[int]) -> torch.Tensor:
     return logits
 
 
-def test_scores_up_to_t_do_not_know_what_follows(trained: tuple[T5Backend, Any]) -> None:
+def test_scores_up_to_t_do_not_know_what_follows(trained: tuple[SequenceBackend, Any]) -> None:
     fitted, _ = trained
     one = scores_at_every_place(fitted, [3, 4, 5, 6, 7])
     other = scores_at_every_place(fitted, [3, 4, 5, 17, 2])
@@ -102,7 +103,7 @@ def test_scores_up_to_t_do_not_know_what_follows(trained: tuple[T5Backend, Any])
     assert (one[3:] - other[3:]).abs().max() > 1e-2, "and what was read counts"
 
 
-def test_scores_are_those_of_the_training_pass(trained: tuple[T5Backend, Any]) -> None:
+def test_scores_are_those_of_the_training_pass(trained: tuple[SequenceBackend, Any]) -> None:
     fitted, _ = trained
     histories = [[0, 1, 2], [7], [5, 6, 7, 8, 9, 10]]
     ranked = fitted.score(Cases.of(Histories.of(histories)))
@@ -111,7 +112,7 @@ def test_scores_are_those_of_the_training_pass(trained: tuple[T5Backend, Any]) -
         np.testing.assert_allclose(ranked[row], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_long_history_is_read_from_its_end(trained: tuple[T5Backend, Any]) -> None:
+def test_a_long_history_is_read_from_its_end(trained: tuple[SequenceBackend, Any]) -> None:
     fitted, _ = trained
     long = np.resize(np.arange(ITEMS), 5000).tolist()
     scores = fitted.score(Cases.of(Histories.of([long, long[-50:]])))
@@ -119,7 +120,7 @@ def test_a_long_history_is_read_from_its_end(trained: tuple[T5Backend, Any]) -> 
     assert np.isfinite(scores).all()
 
 
-def test_an_item_without_triples_is_ranked_by_its_token(trained: tuple[T5Backend, Any]) -> None:
+def test_an_item_without_triples_is_ranked_by_its_token(trained: tuple[SequenceBackend, Any]) -> None:
     fitted, _ = trained
     unlinked = ITEMS - 1
     assert np.diff(fitted.fitted.knowledge.trees.indptr)[unlinked] == 0
@@ -135,7 +136,7 @@ def test_the_loss_in_parts_is_the_loss(tmp_path: Path, monkeypatch: pytest.Monke
     fitted = backend(knowledge="facts")
     fitted.fit(chain_task(tmp_path, LONG))
     model = fitted.fitted.model.eval()
-    assert model.alike is not None
+    assert model.graph_similarity is not None
     draw = np.random.default_rng(1)
     items = torch.from_numpy(draw.integers(0, ITEMS, (7, 8)))
     labels = torch.from_numpy(draw.integers(0, ITEMS, (7, 8)))
@@ -159,7 +160,7 @@ def test_the_loss_in_parts_is_the_loss(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_trees_are_encoded_once_and_kept(tmp_path: Path) -> None:
-    fitted = backend(knowledge="tree", trees_a_step=4)
+    fitted = backend(knowledge="tree", trees_per_step=4)
     fitted.fit(chain_task(tmp_path, LONG))
     state = fitted.fitted
     assert isinstance(state.model.knowledge, TreeTable)
@@ -198,7 +199,7 @@ def test_over_all_turns_the_encoder_gets_the_gradient_of_the_whole_catalogue(tmp
     """Weights stand still here: what the vectors of a cycle are owed is paid in the next."""
     from kptoolkit.models.t5.sequence.sequence_state import tree_tensors
 
-    fitted = backend(knowledge="tree", trees_a_step=4)
+    fitted = backend(knowledge="tree", trees_per_step=4)
     fitted.fit(chain_task(tmp_path, LONG))
     state = fitted.fitted
     table, weight = state.model.knowledge, state.model.tree.t5.encoder.block[0].layer[0].SelfAttention.q.weight
@@ -235,7 +236,7 @@ def test_every_tree_has_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         return forward(self, tree, trees)
 
     monkeypatch.setattr(TreeTable, "forward", noted)
-    fitted = backend(knowledge="tree", trees_a_step=5, buckets=False)
+    fitted = backend(knowledge="tree", trees_per_step=5, buckets=False)
     fitted.fit(chain_task(tmp_path, LONG | {"training.epochs": 5, "training.batch_size": 16}))
     turns = -(-ITEMS // 5)
     assert len(taken) >= 2 * turns
@@ -251,7 +252,7 @@ def test_the_encoder_learns_as_much_slower_as_its_gradients_wait(tmp_path: Path)
     settings |= {"training.learning_rate": 0.01, "training.weight_decay": 0.0, "tree.degree": 2}
     moved = {}
     for size in (0, 6):
-        fitted, task = backend(knowledge="tree", trees_a_step=size), chain_task(tmp_path / str(size), settings)
+        fitted, task = backend(knowledge="tree", trees_per_step=size), chain_task(tmp_path / str(size), settings)
         set_seed(task.config.training.seed)
         start = build_state(fitted.options, task).model.state_dict()
         fitted.fit(task)
@@ -268,7 +269,7 @@ def test_no_knowledge_leaves_tokens_alone(tmp_path: Path) -> None:
     fitted.fit(chain_task(tmp_path, LONG, knowledge_change=CONTROLS["no-knowledge"]))
     vectors, knowledge = fitted.fitted.current()
     assert knowledge.abs().sum() == 0
-    assert fitted.fitted.model.alike is None, "nothing is computed to add nothing"
+    assert fitted.fitted.model.graph_similarity is None, "nothing is computed to add nothing"
     assert vectors.abs().sum() > 0
 
 
@@ -283,7 +284,7 @@ def test_knowledge_that_varies_by_epoch(tmp_path: Path, settings: dict[str, Any]
     assert np.isfinite(fitted.score(task.split.test)).all()
 
 
-def test_weights_that_are_no_numbers_are_refused(trained: tuple[T5Backend, Any], tmp_path: Path) -> None:
+def test_weights_that_are_no_numbers_are_refused(trained: tuple[SequenceBackend, Any], tmp_path: Path) -> None:
     fitted, _ = trained
     weight = fitted.fitted.model.tree.t5.decoder.final_layer_norm.weight
     kept = weight.detach().clone()
@@ -293,13 +294,13 @@ def test_weights_that_are_no_numbers_are_refused(trained: tuple[T5Backend, Any],
     with torch.no_grad():
         weight.copy_(kept)
     with pytest.raises(RunError, match="not numbers"):
-        T5Backend.load(tmp_path, fitted.options)
+        SequenceBackend.load(tmp_path, fitted.options)
 
 
-def test_vectors_are_saved_with_the_run(trained: tuple[T5Backend, Any], tmp_path: Path) -> None:
+def test_vectors_are_saved_with_the_run(trained: tuple[SequenceBackend, Any], tmp_path: Path) -> None:
     fitted, task = trained
     fitted.save(tmp_path)
-    loaded = T5Backend.load(tmp_path, fitted.options)
+    loaded = SequenceBackend.load(tmp_path, fitted.options)
     read: list[int] = []
     loaded.fitted.model.tree.t5.encoder.final_layer_norm.register_forward_pre_hook(lambda *_: read.append(1))
     np.testing.assert_allclose(loaded.score(task.split.test), fitted.score(task.split.test), rtol=1e-5, atol=1e-5)
@@ -322,7 +323,7 @@ def test_loss_that_is_no_number_names_the_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"knowledge": "tree"}, *({"objective": "cloze", "index": index} for index in INDEXES)],
+    [{}, {"knowledge": "tree"}, *({"backend": "kp4sr", "index": index} for index in INDEXES)],
     ids=["facts", "tree", *INDEXES],
 )
 def test_a_catalogue_of_one(tmp_path: Path, options: dict[str, Any]) -> None:
@@ -335,12 +336,12 @@ def test_a_catalogue_of_one(tmp_path: Path, options: dict[str, Any]) -> None:
     catalogue = Catalogue(old.item_ids[:1], old.titles[:1], old.entity_ids[:1])
     around = replace(known.neighbourhoods, roots=known.neighbourhoods.roots[:1])
     source = KnowledgeSource(around, catalogue, known.pack, known.tree, known.prompts, known.max_degree)
-    fitted = backend(**options)
+    fitted: Any = untrained(SMALL | options)
     validate_one: Any = lambda score: {"NDCG@10": float(score(cases)[0, 0] == 0)}  # noqa: E731
     changes = {"split": split, "catalogue": catalogue, "knowledge": source, "validate": validate_one}
     fitted.fit(replace(task, **changes))
     scores = fitted.score(cases)
-    if "objective" in options:  # among the other tokens there are
+    if "backend" in options:  # among the other tokens there are
         assert scores.shape == (1, 1)
         assert np.isfinite(scores).all()
         items, _ = fitted.beam_search(cases, 2)
@@ -365,10 +366,11 @@ def test_bf16_on_cuda_is_near_fp32(tmp_path: Path, options: dict[str, Any]) -> N
     assert found["bf16"] != found["fp32"]
 
 
-def test_no_beam_search(trained: tuple[T5Backend, Any]) -> None:
-    fitted, task = trained
-    with pytest.raises(InputError, match="no beam search"):
-        fitted.beam_search(task.split.test, 5)
+def test_no_beam_search(trained: tuple[SequenceBackend, Any]) -> None:
+    fitted, _ = trained
+    assert not isinstance(fitted, BeamSearch)
+    with pytest.raises(InputError, match=r"backend 'sequence' offers no beam search; .*model\.backend = 'kp4sr'"):
+        beam_search_of(fitted)
 
 
 def extended(task: Any, facts_of: int) -> tuple[Catalogue, KnowledgeSource]:
@@ -392,11 +394,11 @@ def extended(task: Any, facts_of: int) -> tuple[Catalogue, KnowledgeSource]:
     return catalogue, KnowledgeSource(found, catalogue, known.pack, known.tree, known.prompts, known.max_degree)
 
 
-def test_a_new_item_is_ranked_without_training(trained: tuple[T5Backend, Any], tmp_path: Path) -> None:
+def test_a_new_item_is_ranked_without_training(trained: tuple[SequenceBackend, Any], tmp_path: Path) -> None:
     """It stands where item 12 stands in the graph; whoever is to read item 12 next finds it above the median."""
     fitted, task = trained
     fitted.save(tmp_path)
-    grown = T5Backend.load(tmp_path, fitted.options)
+    grown = SequenceBackend.load(tmp_path, fitted.options)
     old = grown.score(Cases.of(Histories.of([[9, 10, 11]])))
     grown.extend(*extended(task, 12))
     scores = grown.score(Cases.of(Histories.of([[9, 10, 11], [8, 9, 10, 11]])))
@@ -407,11 +409,11 @@ def test_a_new_item_is_ranked_without_training(trained: tuple[T5Backend, Any], t
     folder = tmp_path / "again"
     folder.mkdir()
     grown.save(folder)
-    again = T5Backend.load(folder, fitted.options)
+    again = SequenceBackend.load(folder, fitted.options)
     np.testing.assert_allclose(again.score(Cases.of(Histories.of([[9, 10, 11], [8, 9, 10, 11]]))), scores, atol=1e-5)
 
 
-def test_padding_changes_nothing(trained: tuple[T5Backend, Any]) -> None:
+def test_padding_changes_nothing(trained: tuple[SequenceBackend, Any]) -> None:
     fitted, _ = trained
     rows = padded(Histories.of([[1, 2], [4, 5, 6, 7]]), 50)
     assert rows.tolist() == [[1, 2, -1, -1], [4, 5, 6, 7]]

@@ -13,8 +13,8 @@ from test_sequence import LONG, VARIANTS, backend, scores_at_every_place
 
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.models.t5.building import training_templates
+from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.models.t5.sequence.sequence_state import build_state
-from kptoolkit.models.t5.t5_backend import T5Backend
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer
 from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
@@ -27,7 +27,7 @@ def test_scores_up_to_t_do_not_know_the_knowledge_of_what_follows(tmp_path: Path
 
     Alike is off: it weighs a far end by how many items share it, so that one item's facts move the pairs of others.
     """
-    fitted, history = backend(**VARIANTS[variant] | {"alike": False}), [3, 4, 5, 9, 7]
+    fitted, history = backend(**VARIANTS[variant] | {"graph_similarity": False}), [3, 4, 5, 9, 7]
     fitted.fit(chain_task(tmp_path, SHORT))
     before = scores_at_every_place(fitted, history)
     order = np.arange(ITEMS)
@@ -57,7 +57,7 @@ def test_an_item_never_trained_has_no_token_of_its_own(tmp_path: Path, options: 
     assert (after[10] - vectors[10]).abs().max() > 1e-3, "in the facts of item 10 it stands for item 11"
 
 
-def with_another_token(fitted: T5Backend, item: int) -> tuple[torch.Tensor, torch.Tensor]:
+def with_another_token(fitted: SequenceBackend, item: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Vectors and knowledge once the token of an item is another."""
     state = fitted.fitted
     with torch.no_grad():
@@ -105,7 +105,7 @@ def test_words_are_those_of_the_template_before_the_history(tmp_path: Path, toke
 
 
 def test_two_hundred_items_are_read_and_no_more(tmp_path: Path) -> None:
-    fitted = backend(alike=False)
+    fitted = backend(graph_similarity=False)
     fitted.fit(chain_task(tmp_path, {"data.history": 200, "training.epochs": 1}))
     long = np.resize(np.arange(ITEMS), 201).tolist()
     scores = fitted.score(Cases.of(Histories.of([long, [13, *long[1:]], [long[0], 13, *long[2:]]])))

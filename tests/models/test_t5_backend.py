@@ -22,20 +22,19 @@ from transformers import (
     UMT5Config,
     UMT5ForConditionalGeneration,
 )
-from worlds.training import learned, losses, train
+from worlds.training import AnyT5, learned, losses, train, untrained
 
 from kptoolkit.config import validate
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.errors import ConfigError, DataError, PromptTooLongError, RunError, TrainingError
-from kptoolkit.models.t5.options import T5Options
-from kptoolkit.models.t5.t5_backend import T5Backend
+from kptoolkit.models.t5.kp4sr.kp4sr_backend import Kp4srBackend
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.prompts import Segment
 from kptoolkit.testing.backend_suite import BackendSuite
 from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
-SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.0, "objective": "cloze"}
+SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.0}
 LONG = {
     "training.epochs": 30,
     "training.eval_every": 15,
@@ -46,35 +45,35 @@ LONG = {
 
 
 class TestT5Phrases(BackendSuite):
-    backend = T5Backend
+    backend = Kp4srBackend
     options = SMALL
     settings = LONG
 
 
 class TestT5Subwords(BackendSuite):
-    backend = T5Backend
+    backend = Kp4srBackend
     options = SMALL | {"tokens": "subword", "vocabulary": 600}
     settings = LONG
 
 
-def backend(**options: Any) -> T5Backend:
-    return T5Backend(validate(T5Options, SMALL | options, "model"))
+def backend(**options: Any) -> AnyT5:
+    return untrained({"backend": "kp4sr"} | SMALL | options)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[T5Backend, Any]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Kp4srBackend, Any]:
     task = chain_task(tmp_path_factory.mktemp("trained"), LONG)
     fitted = backend()
     fitted.fit(task)
     return fitted, task
 
 
-@pytest.mark.parametrize("objective", ["cloze", "sequence"])
-def test_histories_of_one_item_have_no_next_item_to_learn(tmp_path: Path, objective: str) -> None:
+@pytest.mark.parametrize("name", ["kp4sr", "sequence"])
+def test_histories_of_one_item_have_no_next_item_to_learn(tmp_path: Path, name: str) -> None:
     task = chain_task(tmp_path, LONG)
     ones = Histories.of([history[:1] for history in (task.split.train[row] for row in range(len(task.split.train)))])
     with pytest.raises(DataError, match="no user has 2 training events"):
-        backend(objective=objective).fit(replace(task, split=replace(task.split, train=ones)))
+        backend(backend=name).fit(replace(task, split=replace(task.split, train=ones)))
 
 
 FAMILY = {
@@ -102,24 +101,24 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return folder
 
 
-@pytest.mark.parametrize("objective", ["cloze", "sequence"])
-def test_trains_from_a_checkpoint_folder(checkpoint: Path, tmp_path: Path, objective: str) -> None:
-    fitted = backend(objective=objective, checkpoint=str(checkpoint))
+@pytest.mark.parametrize("name", ["kp4sr", "sequence"])
+def test_trains_from_a_checkpoint_folder(checkpoint: Path, tmp_path: Path, name: str) -> None:
+    fitted = backend(backend=name, checkpoint=str(checkpoint))
     result = fitted.fit(chain_task(tmp_path / "run", {"training.epochs": 1, "tree.degree": 1, "tree.hops": 1}))
     assert result.best["NDCG@10"] >= 0
     state: Any = fitted.fitted
-    t5 = (state.model if objective == "cloze" else state.model.tree).t5
+    t5 = (state.model if name == "kp4sr" else state.model.tree).t5
     assert len(t5.get_input_embeddings().weight) >= state.tokenizer.size + ITEMS
     (tmp_path / "saved").mkdir()
     fitted.save(tmp_path / "saved")
-    loaded = T5Backend.load(tmp_path / "saved", validate(T5Options, SMALL | {"objective": objective}, "model"))
+    loaded = type(fitted).load(tmp_path / "saved", validate(fitted.Options, SMALL, "model"))
     cases = chain_task(tmp_path / "again").split.test
     np.testing.assert_allclose(loaded.score(cases), fitted.score(cases), atol=1e-5)
-    if objective == "sequence":
+    if name == "sequence":
         reads_trees_of_subwords(fitted, scaled=checkpoint.name.startswith("t5"))
 
 
-def reads_trees_of_subwords(fitted: T5Backend, *, scaled: bool) -> None:
+def reads_trees_of_subwords(fitted: AnyT5, *, scaled: bool) -> None:
     """The last layer alone, or all of them where each has a bias of its own, gives the scores of training."""
     state: Any = fitted.fitted
     assert state.shape.reads == "tree"
@@ -236,8 +235,8 @@ def test_scores_that_are_no_numbers_name_the_step(tmp_path: Path) -> None:
 
 BF16 = {
     "facts": {},
-    "trees in turns": {"knowledge": "tree", "trees_a_step": 8},
-    "cloze": {"objective": "cloze"},
+    "trees in turns": {"knowledge": "tree", "trees_per_step": 8},
+    "kp4sr": {"backend": "kp4sr"},
 }
 
 
@@ -256,7 +255,7 @@ def test_bf16_trains_as_fp32_does(tmp_path: Path, options: dict[str, Any]) -> No
     assert found["bf16"] != found["fp32"]
 
 
-def test_weights_that_are_no_numbers_are_refused(trained: tuple[T5Backend, Any], tmp_path: Path) -> None:
+def test_weights_that_are_no_numbers_are_refused(trained: tuple[Kp4srBackend, Any], tmp_path: Path) -> None:
     fitted, _ = trained
     table = fitted.fitted.model.whole_word.weight
     kept = table.detach().clone()
@@ -266,10 +265,10 @@ def test_weights_that_are_no_numbers_are_refused(trained: tuple[T5Backend, Any],
     with torch.no_grad():
         table.copy_(kept)
     with pytest.raises(RunError, match="not numbers"):
-        T5Backend.load(tmp_path, validate(T5Options, SMALL, "model"))
+        Kp4srBackend.load(tmp_path, validate(Kp4srBackend.Options, SMALL, "model"))
 
 
-def test_beam_search_finds_the_ranking(trained: tuple[T5Backend, Any]) -> None:
+def test_beam_search_finds_the_ranking(trained: tuple[Kp4srBackend, Any]) -> None:
     fitted, task = trained
     cases = task.split.test.take(np.arange(12))
     found, scores = fitted.beam_search(cases, 10, beams=15)
@@ -285,7 +284,7 @@ def test_beam_search_finds_the_ranking(trained: tuple[T5Backend, Any]) -> None:
     assert (np.diff(scores, axis=1) <= 1e-6).all()
 
 
-def test_beam_search_with_fewer_items_than_beams(trained: tuple[T5Backend, Any]) -> None:
+def test_beam_search_with_fewer_items_than_beams(trained: tuple[Kp4srBackend, Any]) -> None:
     fitted, task = trained
     cases = task.split.test.take(np.arange(2))
     outside = ITEMS - len(cases.histories[0])
@@ -295,7 +294,7 @@ def test_beam_search_with_fewer_items_than_beams(trained: tuple[T5Backend, Any])
     assert np.isinf(scores[0][outside:]).all()
 
 
-def test_beam_search_of_one_who_has_read_nearly_all(trained: tuple[T5Backend, Any]) -> None:
+def test_beam_search_of_one_who_has_read_nearly_all(trained: tuple[Kp4srBackend, Any]) -> None:
     fitted, _ = trained
     cases = Cases.of(Histories.of([list(range(ITEMS - 2)), [0, 1]]))
     found, scores = fitted.beam_search(cases, 10, beams=10)

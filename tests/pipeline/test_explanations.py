@@ -71,7 +71,7 @@ def test_reasons_and_paths(run: Run, graph: Graph) -> None:
         assert 0 < len(entry.triplets) <= 3
         assert [r.drop for r in entry.triplets] == sorted((r.drop for r in entry.triplets), reverse=True)
         assert entry.triplets[-1].drop > 0
-        assert {r.item_id for r in entry.triplets} <= history, "cloze reads the history's facts"
+        assert {r.item_id for r in entry.triplets} <= history, "kp4sr reads the history's facts"
         assert entry.paths is not None
         assert len({path.sentences for path in entry.paths}) == len(entry.paths)
         for path in entry.paths:

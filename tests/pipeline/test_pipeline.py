@@ -24,6 +24,7 @@ from kptoolkit.config import Config, to_toml
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import AmbiguousNameError, ConfigError, DataError, InputError, RunError, UnknownNameError
 from kptoolkit.evaluation.table import Evaluation
+from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.runs.run import Run
 from kptoolkit.testing.small_worlds import ITEMS, USERS
@@ -242,15 +243,28 @@ def by_hand(ranks: Any, k: int) -> tuple[float, float]:
     return sum(hits) / len(ranks), sum(gains) / len(ranks)
 
 
+def test_beam_search_that_a_backend_lacks_is_refused_before_anything_is_ranked(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also before a control is trained, and before a user is looked up."""
+    monkeypatch.setitem(vars(run), "backend", SequenceBackend(SequenceBackend.Options()))
+    monkeypatch.setattr(pipeline, "rank_cases", pytest.fail)
+    monkeypatch.setattr(pipeline, "control", pytest.fail)
+    with pytest.raises(InputError, match=r"'sequence' offers no beam search; .* train with model\.backend = 'kp4sr'"):
+        pipeline.evaluate(run, controls=CONTROL_NAMES, beam=True)
+    with pytest.raises(InputError, match="'sequence' offers no beam search"):
+        run.recommend("nobody", beam=True)
+
+
 def test_rows_agree_with_ranks_by_hand(evaluated: tuple[Run, Evaluation]) -> None:
     run, result = evaluated
-    names = ["t5", "popularity", "item-kNN", "beam search", *CONTROL_NAMES, "reliance"]
+    names = ["kp4sr", "popularity", "item-kNN", "beam search", *CONTROL_NAMES, "reliance"]
     assert [row.name for row in result.rows] == names
     assert (result.cases, result.items, result.split) == (USERS, ITEMS, "test")
     assert result.notes[0] == NOTICE
     frame = pd.read_parquet(run.folder / "per-user-test.parquet")
     assert frame.columns.tolist() == ["user_id", "target", *(f"rank: {name}" for name in names)]
-    assert frame["rank: t5"].tolist() == ranks_by_hand(run, run.backend.score(run.split.test))
+    assert frame["rank: kp4sr"].tolist() == ranks_by_hand(run, run.backend.score(run.split.test))
     counts = np.zeros(ITEMS)
     for user in range(USERS):
         for item in run.interactions.history_of(f"u{user:02d}")[:-2]:
@@ -270,7 +284,7 @@ def test_intervals_differences_and_the_file(evaluated: tuple[Run, Evaluation]) -
     frame = pd.read_parquet(run.folder / "per-user-test.parquet")
     first, *others = result.rows
     assert (first.difference, first.p_value) == (None, None)
-    own = by_hand(frame["rank: t5"], 10)[1]
+    own = by_hand(frame["rank: kp4sr"], 10)[1]
     for row in result.rows:
         low, high = row.interval
         assert low <= by_hand(frame[f"rank: {row.name}"], 10)[1] <= high
@@ -333,7 +347,7 @@ def test_a_control_that_was_damaged_or_does_not_exist(evaluated: tuple[Run, Eval
 def test_validation_cases(run: Run) -> None:
     result = pipeline.evaluate(run, split="valid")
     assert result.split == "valid"
-    assert [row.name for row in result.rows] == ["t5", "popularity", "item-kNN"]
+    assert [row.name for row in result.rows] == ["kp4sr", "popularity", "item-kNN"]
     best = run.manifest.reports["training"]["best"]["NDCG@10"]
     assert result.rows[0].metrics["NDCG@10"] == pytest.approx(best), "the weights kept are those of the best epoch"
     assert (run.folder / "per-user-valid.parquet").is_file()

@@ -30,7 +30,7 @@ def grown(configure: Callable[..., Config], world: Path, tmp_path_factory: pytes
     """A sequence run, its graph with a new item in it, and what `compile --refresh` printed."""
     folder = tmp_path_factory.mktemp("grown")
     shutil.copytree(world.parent / "kg", folder / "kg")
-    changes = {"model__objective": "sequence", "training__epochs": 20, "training__eval_every": 10}
+    changes = {"model__backend": "sequence", "training__epochs": 20, "training__eval_every": 10}
     config = configure(graph__uri=f"embedded:{folder / 'kg'}", graph__cache=folder / "cache", **changes)
     run = pipeline.fit(config, run=folder / "run")
     run.recommend_all(folder / "before.parquet", k=ITEMS)
@@ -92,10 +92,10 @@ def test_refresh_reads_the_graph_of_the_option_even_if_it_is_the_default(grown: 
     assert f"graph: {run.config.graph.uri} (the run's own)" in own.stderr.splitlines()
 
 
-def test_a_cloze_run_knows_its_items_only(trained: Path, configure: Callable[..., Config], tmp_path: Path) -> None:
+def test_a_kp4sr_run_knows_its_items_only(trained: Path, configure: Callable[..., Config], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(trained, tmp_path / "run"))
     run, before = Run.load(folder), (folder / "manifest.json").read_bytes()
-    with pytest.raises(RunError, match="objective = 'cloze'"):
+    with pytest.raises(RunError, match="backend 'kp4sr' ranks only"):
         pipeline.refresh(run, configure().graph)
     assert (folder / "manifest.json").read_bytes() == before
 

@@ -19,7 +19,7 @@ from pathlib import Path
 _LOADED = [
     "kptoolkit.cli.app",
     "kptoolkit.pipeline",
-    "kptoolkit.models.t5.t5_backend",
+    "kptoolkit.models.t5.sequence.sequence_backend",
     "kptoolkit.models.training",
     "kptoolkit.evaluation.table",
     "matplotlib.backends.backend_agg",

@@ -27,7 +27,7 @@ SMALL: dict[str, Any] = {
     "evaluation.beams": 5,
     "evaluation.explained": 10,
     "tree.degree": 2,
-    "model.objective": "cloze",
+    "model.backend": "kp4sr",
     "model.d_model": 16,
     "model.layers": 1,
     "model.heads": 2,

@@ -1,6 +1,6 @@
 """A training as a process of its own: ``python -m worlds.training FOLDER SETTINGS OPTIONS HOW``, the last three JSON.
 
-Trains the shipped backend on the ring of readers and writes ``weights.safetensors`` and ``result.json`` into FOLDER;
+Trains a T5 backend on the ring of readers and writes ``weights.safetensors`` and ``result.json`` into FOLDER;
 behind these words may stand those of further trainings.
 """
 
@@ -20,20 +20,28 @@ from kptoolkit import distributed
 from kptoolkit.config import validate
 from kptoolkit.data.histories import Histories
 from kptoolkit.models import FitTask
-from kptoolkit.models.t5.options import T5Options
-from kptoolkit.models.t5.t5_backend import T5Backend
+from kptoolkit.models.t5.kp4sr.kp4sr_backend import Kp4srBackend
+from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.testing.small_worlds import USERS, chain_task
 
 TINY: dict[str, Any] = {"d_model": 16, "heads": 2, "layers": 1, "dropout": 0.0}
+AnyT5 = Kp4srBackend | SequenceBackend
 
-
-OBJECTIVES: dict[str, dict[str, Any]] = {
-    "cloze": {"objective": "cloze"},
-    "sequence": {"objective": "sequence"},
-    "trees": {"objective": "sequence", "knowledge": "tree", "trees_a_step": 0},
-    "trees in turns": {"objective": "sequence", "knowledge": "tree", "trees_a_step": 6},
+BACKENDS: dict[str, dict[str, Any]] = {
+    "kp4sr": {"backend": "kp4sr"},
+    "sequence": {"backend": "sequence"},
+    "trees": {"backend": "sequence", "knowledge": "tree", "trees_per_step": 0},
+    "trees in turns": {"backend": "sequence", "knowledge": "tree", "trees_per_step": 6},
 }
+
+
+def untrained(options: dict[str, Any]) -> AnyT5:
+    """Create an untrained T5 backend from the options of ``[model]``, ``backend`` among them."""
+    given = {"backend": "sequence"} | options
+    if given.pop("backend") == "kp4sr":
+        return Kp4srBackend(validate(Kp4srBackend.Options, given, "model"))
+    return SequenceBackend(validate(SequenceBackend.Options, given, "model"))
 
 
 def words(folder: Path, settings: dict[str, Any], options: dict[str, Any] | None = None, **how: Any) -> list[str]:
@@ -72,7 +80,7 @@ def train(
         if event.done == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    backend = T5Backend(validate(T5Options, TINY | (options or {}), "model"))
+    backend = untrained(TINY | (options or {}))
     result = backend.fit(_with_readers(chain_task(folder, settings, resume=resume, progress=told), readers))
     if distributed.is_first():
         weights = {name: weight.clone() for name, weight in backend.fitted.model.state_dict().items()}

@@ -1,42 +1,47 @@
-"""What objectives of the T5 backend have in common: their fitted state, and how saved weights are read."""
+"""What both T5 backends share: the fitted state, the start of a training, and how saved weights are read."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from transformers import AutoConfig, AutoModelForSeq2SeqLM, T5ForConditionalGeneration
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, T5ForConditionalGeneration, set_seed
 
 from kptoolkit.errors import DataError, RunError
+from kptoolkit.models.backend import FitResult, FitTask
 from kptoolkit.models.t5.building import attention_name
 from kptoolkit.models.t5.flex import use_flex
 from kptoolkit.models.t5.options import T5Options
 
 WEIGHTS = "model.safetensors"
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, DataError, safetensors.SafetensorError)
-"""What reading a run's files raises where they are missing or damaged."""
-State = TypeVar("State")
+"""Exceptions that reading a run's files raises where they are missing or damaged."""
+OptionsT = TypeVar("OptionsT", bound=T5Options)
+StateT = TypeVar("StateT")
 
 
-class Objective(Generic[State]):
-    """One way to train a T5 and to ask it.
+class T5Backend(ABC, Generic[OptionsT, StateT]):
+    """Base of the backends that train a T5.
 
     Args:
-        options: Options of the backend.
+        options: Options of ``[model]``.
     """
 
-    def __init__(self, options: T5Options) -> None:
+    min_training_events: ClassVar[int] = 2
+
+    def __init__(self, options: OptionsT) -> None:
         self.options = options
-        self._fitted: State | None = None
+        self._fitted: StateT | None = None
 
     @property
-    def fitted(self) -> State:
+    def fitted(self) -> StateT:
         """The fitted state.
 
         Raises:
@@ -46,6 +51,22 @@ class Objective(Generic[State]):
             raise RunError("this backend is not fitted; call fit() or load() first")
         return self._fitted
 
+    def fit(self, task: FitTask) -> FitResult:
+        """Train, and keep the weights that are best on validation.
+
+        Raises:
+            DataError: No user has two training events.
+            TrainingError: The loss is not a number.
+            PromptTooLongError: One item does not fit into ``tree.max_tokens``.
+        """
+        task.split.require(self.min_training_events)
+        set_seed(task.config.training.seed)
+        return self._train(task)
+
+    @abstractmethod
+    def _train(self, task: FitTask) -> FitResult:
+        """Build the state and train it; random numbers are seeded."""
+
 
 def chunks(rows: NDArray[np.int64], device: torch.device) -> Iterator[NDArray[np.int64]]:
     """``rows`` in parts to score at once: few on a CPU, so that their states stay in its cache."""
@@ -54,7 +75,7 @@ def chunks(rows: NDArray[np.int64], device: torch.device) -> Iterator[NDArray[np
 
 
 def saved_t5(folder: Path, options: T5Options) -> T5ForConditionalGeneration:
-    """A T5 of the shape that was saved, with the attention asked for; its weights are yet to be read."""
+    """Create a T5 of the saved shape with the attention of ``options``; its weights are not read yet."""
     config = AutoConfig.from_pretrained(folder / "t5")
     t5: T5ForConditionalGeneration = AutoModelForSeq2SeqLM.from_config(
         config, attn_implementation=attention_name(options)
@@ -65,22 +86,22 @@ def saved_t5(folder: Path, options: T5Options) -> T5ForConditionalGeneration:
 
 
 def unreadable(folder: Path, error: Exception) -> RunError:
-    """The error of a folder that holds no run of this backend."""
+    """The error of a folder that contains no readable run of a T5 backend."""
     return RunError(f"{folder} holds no T5 run that can be read: {error}".replace("\n", " "))
 
 
-def made_ready(model: nn.Module, folder: Path, *beside: torch.Tensor) -> torch.device:
-    """Put a model whose weights were read on its device, ready to be asked.
+def to_device(model: nn.Module, folder: Path, *others: torch.Tensor) -> torch.device:
+    """Move a loaded model to CUDA if there is any, in evaluation mode.
 
     Args:
         model: The model.
-        folder: Where its weights come from, for the message.
-        beside: Further tensors that were read.
+        folder: Where its weights were read from, for the message.
+        others: Further tensors that were read; they are checked and not moved.
 
     Raises:
         RunError: A weight is not a number.
     """
-    if not all(bool(torch.isfinite(weight).all()) for weight in [*model.parameters(), *beside]):
+    if not all(bool(torch.isfinite(weight).all()) for weight in [*model.parameters(), *others]):
         raise RunError(f"{folder / WEIGHTS} holds weights that are not numbers; train again")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device).eval()

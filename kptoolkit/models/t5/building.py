@@ -141,7 +141,7 @@ def _fresh_config(options: T5Options, tokenizer: PhraseTokenizer | SubwordTokeni
         num_layers=options.layers,
         num_decoder_layers=options.decoder_layers,
         num_heads=options.heads,
-        dropout_rate=options.default_dropout,
+        dropout_rate=options.dropout,
         pad_token_id=tokenizer.pad_id,
         eos_token_id=tokenizer.eos_id,
         decoder_start_token_id=tokenizer.pad_id,

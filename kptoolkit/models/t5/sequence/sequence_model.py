@@ -50,7 +50,7 @@ class SequenceT5(nn.Module):
     ) -> None:
         super().__init__()
         self.tree, self.first_item, self.cross_attention = tree, first_item, cross_attention
-        self.knowledge, self.alike = knowledge, alike
+        self.knowledge, self.graph_similarity = knowledge, alike
         self.register_buffer("trained", trained)
         scaled = getattr(tree.config, "scale_decoder_outputs", False)  # as checkpoints with tied output weights are
         self.output_scale = tree.config.d_model**-0.5 if scaled else 1.0
@@ -176,7 +176,7 @@ class SequenceT5(nn.Module):
         states = self.read(vectors, knowledge, items, words)
         if labels is None:
             logits = states @ vectors.T
-            return {"logits": logits if self.alike is None else logits + self.alike(items)}
+            return {"logits": logits if self.graph_similarity is None else logits + self.graph_similarity(items)}
         size = max(1, HELD_LOGITS // (items.shape[1] * self.n_items))
         if size >= len(items):
             logits, targets = self._labelled(states, vectors, items, labels)
@@ -195,8 +195,8 @@ class SequenceT5(nn.Module):
         """Scores ``(M, n)`` behind the M labelled places, and their labels."""
         places = (labels.flatten() != NOTHING).nonzero().squeeze(1)  # (M,)
         logits = states.flatten(0, 1).index_select(0, places) @ vectors.T
-        if self.alike is not None:
-            logits = logits + self.alike(items).flatten(0, 1).index_select(0, places)
+        if self.graph_similarity is not None:
+            logits = logits + self.graph_similarity(items).flatten(0, 1).index_select(0, places)
         return logits, labels.flatten()[places]
 
     def _loss_of_part(

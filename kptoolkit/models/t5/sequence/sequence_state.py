@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import safetensors.torch
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
@@ -20,14 +23,16 @@ from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.knowledge.tree_batches import TreeAssembler
 from kptoolkit.models.backend import FitTask
+from kptoolkit.models.t5.base import UNREADABLE, WEIGHTS, saved_t5, to_device, unreadable
 from kptoolkit.models.t5.building import asking_template, build_t5, build_tokenizer, training_templates
-from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.options import SequenceOptions
 from kptoolkit.models.t5.sequence.item_encoders import AlikeHead, FactBag, TreeTable, TreeTokens
 from kptoolkit.models.t5.sequence.sequence_model import SequenceT5
-from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer, load_tokenizer
 from kptoolkit.models.t5.tree_t5 import TreeT5
 from kptoolkit.prompts import MppTemplate, Segment, Slot
 
+_VECTORS, _DESCRIPTION = "vectors.safetensors", "sequence.json"
 _TREE_BATCH = 256
 _TOKEN_STD = 0.05
 """Of fresh token embeddings; 0.3 made no difference (docs/results.md), other values were not compared."""
@@ -115,8 +120,8 @@ class SequenceState:
         around = facts.around(knowledge.trees)
         if isinstance(self.model.knowledge, FactBag):
             self.model.knowledge.use(around)
-        if self.model.alike is not None:
-            self.model.alike.use(Alikeness.of(around), around.n_items)
+        if self.model.graph_similarity is not None:
+            self.model.graph_similarity.use(Alikeness.of(around), around.n_items)
         self.forget()
 
     def forget(self) -> None:
@@ -139,7 +144,7 @@ class SequenceState:
         Args:
             items: ``(B, L)`` items read, -1 on the right where a row is shorter.
         """
-        head = self.model.alike
+        head = self.model.graph_similarity
         assert head is not None
         if self.alike is None:
             with torch.inference_mode():
@@ -162,8 +167,27 @@ class SequenceState:
             tensors = {k: v.to(self.device) for k, v in tree_tensors(rows, assembler.assemble(rows)).items()}
             table.keep(self.model.tree, TreeTokens(**tensors))
 
+    def save(self, folder: Path) -> None:
+        """Write weights, item vectors, tokenizer and compiled knowledge into ``folder``."""
+        vectors, knowledge = (tensor.cpu().contiguous() for tensor in self.current())
+        safetensors.torch.save_model(self.model, str(folder / WEIGHTS))
+        safetensors.torch.save_file({"items": vectors, "knowledge": knowledge}, str(folder / _VECTORS))
+        self.model.tree.config.save_pretrained(folder / "t5")
+        (folder / "tokenizer").mkdir(exist_ok=True)
+        self.tokenizer.save(folder / "tokenizer")
+        self.knowledge.save(folder / "knowledge")
+        self.facts.save(folder / "facts")
+        self.names.save(folder / "names")
+        described = {
+            "words": self.words,
+            "history": self.history,
+            "max_tokens": self.max_tokens,
+            "shape": asdict(self.shape),
+        }
+        (folder / _DESCRIPTION).write_text(json.dumps(described, indent=1), encoding="utf-8")
 
-def build_state(options: T5Options, task: FitTask) -> SequenceState:
+
+def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
     """A model that has learnt nothing yet, and all it reads.
 
     Raises:
@@ -179,7 +203,7 @@ def build_state(options: T5Options, task: FitTask) -> SequenceState:
     later = [str(entity) for entity in source.neighbourhoods.ids] if source.varies else []
     facts = PromptFacts.of(source.pool, items, n, more=later)
     around = facts.around(trees)
-    pairs = Alikeness.of(around) if options.alike else None
+    pairs = Alikeness.of(around) if options.graph_similarity else None
     alike = pairs is not None and len(pairs.other) > 0
     shape = Shape(reads, tokenizer.size, task.config.tree.hops, alike, options.cross_attention, options.pooling)
     t5, fresh = build_t5(options, tokenizer, task), options.checkpoint is None
@@ -191,6 +215,42 @@ def build_state(options: T5Options, task: FitTask) -> SequenceState:
     names = item_names(task.catalogue, tokenizer)
     history, budget = task.config.data.history or options.default_history, task.config.tree.max_tokens
     return SequenceState(model, tokenizer, knowledge, facts, names, shape, words, history, budget)
+
+
+def load_state(folder: Path, options: SequenceOptions) -> SequenceState:
+    """Read what :meth:`SequenceState.save` wrote.
+
+    Raises:
+        RunError: A file is missing or damaged, or a weight is not a number.
+    """
+    try:
+        described = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+        facts = PromptFacts.load(folder / "facts")
+        knowledge = CompiledKnowledge.load(folder / "knowledge")
+        tokenizer = load_tokenizer(folder / "tokenizer")
+        shape, around = Shape(**described["shape"]), facts.around(knowledge.trees)
+        pairs = Alikeness.of(around) if shape.alike else None
+        trained = torch.zeros(facts.n_items)  # read with the weights
+        model = build_model(saved_t5(folder, options), trained, around, pairs, shape, fresh=True)
+        safetensors.torch.load_model(model, str(folder / WEIGHTS))
+        saved = safetensors.torch.load_file(str(folder / _VECTORS))
+        vectors = (saved["items"], saved["knowledge"])
+    except UNREADABLE as error:
+        raise unreadable(folder, error) from error
+    device = to_device(model, folder, *vectors)
+    state = SequenceState(
+        model,
+        tokenizer,
+        knowledge,
+        facts,
+        TokenPool.load(folder / "names"),
+        shape,
+        words=described["words"],
+        history=described["history"],
+        max_tokens=described["max_tokens"],
+    )
+    state.vectors = (vectors[0].to(device), vectors[1].to(device))
+    return state
 
 
 def build_model(
@@ -274,7 +334,7 @@ def tree_tensors(items: NDArray[np.int64], batch: Batch) -> dict[str, torch.Tens
     }
 
 
-def _reads(options: T5Options) -> Literal["facts", "tree"]:
+def _reads(options: SequenceOptions) -> Literal["facts", "tree"]:
     if options.knowledge == "facts" or (options.knowledge == "auto" and options.checkpoint is None):
         return "facts"
     return "tree"

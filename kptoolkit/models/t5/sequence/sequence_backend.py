@@ -1,0 +1,133 @@
+"""The backend ``sequence``: knowledge once per item, the next item at every position in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.histories import Cases
+from kptoolkit.data.slices import padded
+from kptoolkit.knowledge.compiled import CompiledKnowledge
+from kptoolkit.knowledge.item_facts import PromptFacts
+from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
+from kptoolkit.models.backend import FitResult, FitTask, Triplets
+from kptoolkit.models.t5.base import T5Backend, chunks
+from kptoolkit.models.t5.options import SequenceOptions
+from kptoolkit.models.t5.sequence import vector_variants
+from kptoolkit.models.t5.sequence.item_encoders import TreeTable
+from kptoolkit.models.t5.sequence.sequence_feed import SequenceFeed
+from kptoolkit.models.t5.sequence.sequence_model import ENCODING
+from kptoolkit.models.t5.sequence.sequence_state import (
+    SequenceState,
+    build_state,
+    grow_items,
+    item_names,
+    load_state,
+    prompt_tokens,
+)
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer
+from kptoolkit.models.training import Epochs, train_and_report
+
+
+class SequenceBackend(T5Backend[SequenceOptions, SequenceState]):
+    """Learns the next item after every item of every history; an item's knowledge is read once for all users.
+
+    An epoch trains on every event of every history except the first.
+
+    Args:
+        options: Options of ``[model]``.
+    """
+
+    name: ClassVar[str] = "sequence"
+    Options: ClassVar[type[SequenceOptions]] = SequenceOptions
+
+    def _train(self, task: FitTask) -> FitResult:
+        state = self._fitted = build_state(self.options, task)
+        feed = SequenceFeed(state, task, self.options)
+        data = Epochs(len(feed.slices), feed.start_epoch, feed.order)
+        rates = dict[str, float]()
+        if isinstance(state.model.knowledge, TreeTable):
+            state.encode_all(state.model.knowledge)
+            rates = dict.fromkeys(ENCODING, 1 / feed.turns)
+        result = train_and_report(state.model, data, feed.collate, self.score, task, feed.figures, rates)
+        state.forget()
+        return result
+
+    def score(self, cases: Cases) -> NDArray[np.float32]:
+        """Log-likelihood of every item as the next one, ``(N, n_items)``."""
+        state = self.fitted
+        vectors, knowledge = state.current()
+        words = torch.tensor(state.words[-1:], dtype=torch.long, device=state.device)  # (1, P)
+        out = np.empty((len(cases), state.model.n_items), dtype=np.float32)
+        by_length = np.argsort(cases.histories.lengths, kind="stable")
+        for rows in chunks(by_length, state.device):
+            items = padded(cases.histories.take(rows), state.history)
+            with torch.inference_mode():
+                states = state.model.read_last(vectors, knowledge, torch.from_numpy(items).to(state.device), words)
+                logits = states @ vectors.T  # (B, n)
+                if (alike := state.model.graph_similarity) is not None:
+                    added = np.float32(alike.weight.item()) * np.log1p(state.seen(items))
+                    logits += torch.from_numpy(added).to(state.device)
+                out[rows] = logits.float().log_softmax(-1).cpu().numpy()
+        return out
+
+    def triplets(self, case: Cases, candidates: NDArray[np.int64]) -> Triplets:
+        """The triplets of the items read and of the candidates; see :class:`~kptoolkit.models.backend.Explains`."""
+        return vector_variants.triplets(self.fitted, case, candidates)
+
+    def score_without(
+        self, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, gone: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Log-likelihoods by vectors without some triplets; see :class:`~kptoolkit.models.backend.Explains`."""
+        return vector_variants.score_without(self.fitted, case, candidates, triplets, gone)
+
+    def use_trees(self, change: Callable[[ItemTrees], ItemTrees]) -> None:
+        """Change the knowledge of a fitted model, e.g. remove it to see how far the model relies on it."""
+        state = self.fitted
+        state.read_knowledge(state.knowledge.with_trees(change(state.knowledge.trees)), state.facts)
+
+    def extend(self, catalogue: Catalogue, source: KnowledgeSource) -> None:
+        """Rank a catalogue that extends the trained one; nothing is trained.
+
+        A new item has no token of its own: its vector is its knowledge. Relations and entities that training never saw
+        are ignored.
+
+        Args:
+            catalogue: The trained catalogue's items in their order, then new ones.
+            source: Chooses and renders their triples.
+        """
+        state, items = self.fitted, catalogue.item_of_entity()
+        trees = source.trees(0)
+        new = len(catalogue) - state.model.n_items
+        if isinstance(state.tokenizer, PhraseTokenizer):
+            known = PhraseTokenizer(state.tokenizer.phrases, state.tokenizer.entities, {})
+            named = {entity: row for entity, row in items.items() if not known.knows(entity)}
+            state.tokenizer = PhraseTokenizer(known.phrases, known.entities, named)
+        grow_items(state.model, new)
+        state.names = item_names(catalogue, state.tokenizer)
+        tokens = prompt_tokens(source, state.tokenizer, state.shape.reads)
+        compiled = CompiledKnowledge(trees, tokens, source.pool.sentences)
+        facts = PromptFacts.of(source.pool, items, len(catalogue), known=state.facts)
+        state.read_knowledge(compiled, facts)
+
+    def save(self, folder: Path) -> None:
+        """Write everything :meth:`load` needs into ``folder``."""
+        self.fitted.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path, options: SequenceOptions) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            RunError: A file is missing or damaged, or a weight is not a number.
+        """
+        backend = cls(options)
+        backend._fitted = load_state(folder, options)
+        return backend
