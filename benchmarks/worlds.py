@@ -5,7 +5,7 @@ The neighbourhoods are the arrays a graph store would give: every row of every e
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import Split, make_split
 from kptoolkit.evaluation.controls import unchanged
 from kptoolkit.evaluation.ranking import evaluate
-from kptoolkit.graph.neighbour_rows import Row, deal
+from kptoolkit.graph.neighbour_rows import Row
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models import Backend, FitTask, backend_class
@@ -208,9 +208,8 @@ def neighbourhoods(
         around[tail].append((tail, relation, head, False))
     known = set(around) | {root for root in roots if root is not None}
     nodes = {entity: (str(names.get(entity, entity)), len(around[entity])) for entity in known}
-    rows = [row for entity in known for row in deal(around[entity], cap)]
-    dropped = Counter({entity: max(0, len(around[entity]) - cap) for entity in known})
-    return Neighbourhoods.of_rows(["" if r is None else r for r in roots], nodes, rows, hops=HOPS, dropped=dropped)
+    rows = [row for entity in known for row in around[entity]]
+    return Neighbourhoods.of_rows(["" if r is None else r for r in roots], nodes, rows, hops=HOPS, cap=cap)
 
 
 @dataclass(frozen=True)

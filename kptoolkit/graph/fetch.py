@@ -1,4 +1,4 @@
-"""Asks a graph for neighbourhoods, breadth first, one query a hop for a frontier; and keeps the answer on disk."""
+"""Fetches neighbourhoods breadth first, with one query per hop for a whole frontier, and reads cached ones."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.store import GraphStore, Records
 from kptoolkit.progress import ProgressCallback
 from kptoolkit.storage.arrays import json_hash
-from kptoolkit.storage.batches import Meter, ahead, chunks, uncollected
+from kptoolkit.storage.batches import Meter, chunks, prefetch, without_gc
 
 
 def cache_key(graph: str, queries: QuerySet, roots: Sequence[str], max_degree: int, cap: int) -> str:
-    """Fingerprint of all that decides an answer but the number of hops."""
+    """Return the fingerprint of everything that decides a result, except for the number of hops."""
     texts = [queries[name].text for name in ("neighbours", "entities_by_id")]
     return json_hash([graph, texts, max_degree, cap, list(roots)])
 
 
 def cached(folder: Path, key: str, hops: int) -> Neighbourhoods | None:
-    """What is kept under ``key`` if it was fetched for at least ``hops``; damaged files count as none."""
+    """Return the neighbourhoods cached under ``key``; ``None`` if they are missing, damaged or of fewer hops."""
     try:
-        kept = Neighbourhoods.load(folder / key)
+        found = Neighbourhoods.load(folder / key)
     except DataError:
         return None
-    return kept.limited(hops) if kept.fingerprint == key and kept.hops >= hops else None
+    return found.limited(hops) if found.fingerprint == key and found.hops >= hops else None
 
 
-@uncollected()
+@without_gc()
 def fetch(
     store: GraphStore,
     queries: QuerySet,
@@ -48,18 +48,18 @@ def fetch(
     key: str,
     progress: ProgressCallback,
 ) -> Neighbourhoods:
-    """Ask the graph.
+    """Fetch the triples around entities from the graph.
 
     Args:
         store: The graph database.
         queries: Its queries.
-        roots: Entity ids; ones the graph does not know are kept as -1.
+        roots: Entity ids; those that are not in the graph become -1.
         hops: How far to go.
         max_degree: From the second hop on, nodes with more relationships are not expanded.
-        cap: Rows kept of one node.
-        frontier: Nodes asked about in one query.
-        key: Fingerprint of the answer.
-        progress: Who wants to hear.
+        cap: Most rows kept per node.
+        frontier: Nodes per query.
+        key: Fingerprint of the result.
+        progress: Progress callback.
 
     Raises:
         QueryFileError: A query is refused, its rows lack a column, or the two queries do not agree on ids.
@@ -73,17 +73,17 @@ def fetch(
         reached: list[NDArray[np.int32]] = []
         guard = None if hop == 1 else max_degree
         ask = partial(_ask, store, queries["neighbours"], "frontier", max_degree=guard, cap=cap)
-        for chunk, found in ahead(ask, chunks(asking, frontier)):
+        for chunk, found in prefetch(ask, chunks(asking, frontier)):
             ends, more = rows.add(*(found.column(name) for name in ("id", "relation", "other", "forward")), cap=cap)
             dropped |= more
             reached.append(ends)
             meter.add(len(chunk))
-        known = rows.entities.values
+        known = list(rows.entities)
         asking = sorted({known[number] for number in np.unique(np.concatenate(reached))} - seen) if reached else []
         if not asking:
             break
-    nodes = _nodes(store, queries, sorted({*rows.entities.values, *roots}), frontier, progress)
-    if unknown := sorted(set(rows.entities.values) - nodes.keys()):
+    nodes = _nodes(store, queries, sorted({*rows.entities, *roots}), frontier, progress)
+    if unknown := sorted(set(rows.entities) - nodes.keys()):
         raise QueryFileError(
             f"{queries['entities_by_id'].path}: does not find '{shorten(unknown[0])}', which "
             f"{queries['neighbours'].path} returned ({len(unknown):,} such ids); both must mean the same nodes"
@@ -98,11 +98,11 @@ def _ask(store: GraphStore, query: Query, name: str, chunk: Sequence[str], **par
 def _nodes(
     store: GraphStore, queries: QuerySet, ids: Sequence[str], frontier: int, progress: ProgressCallback
 ) -> dict[str, tuple[str, int]]:
-    """Name and degree of the entities among ``ids`` that the graph has."""
+    """Return name and degree of the entities among ``ids`` that are in the graph."""
     meter = Meter("fetch names", len(ids), "entities", progress)
     nodes = {}
     ask = partial(_ask, store, queries["entities_by_id"], "ids")
-    for chunk, found in ahead(ask, chunks(ids, frontier)):
+    for chunk, found in prefetch(ask, chunks(ids, frontier)):
         columns = (found.column(name) for name in ("id", "name", "degree"))
         nodes.update(
             {node: (name, -1 if degree is None else degree) for node, name, degree in zip(*columns, strict=True)}

@@ -1,4 +1,4 @@
-"""What the graph says around the items: columns of numpy, CSR by node."""
+"""The triples around the items: numpy columns, CSR by node."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ _ARRAYS = ("degrees", "indptr", "relation", "far", "forward", "dropped", "roots"
 class Neighbourhoods(Ragged):
     """The triples around a list of entities, fetched breadth first (KP4SR, section 3.2: the items' knowledge graph).
 
-    Nodes are numbered by entity id in ascending order and relations by relation id, so that equal graphs give equal
-    arrays whatever database holds them. The rows of a node are sorted by relation, far end, direction.
+    Each triple is a row of its near end, the node it was fetched for; the other end is the far end. Nodes are numbered
+    by ascending entity id and relations by ascending relation id, so that equal graphs give equal arrays from any
+    database. The rows of a node are sorted by relation, far end and direction.
 
     Attributes:
-        ids: ``(N,)`` object: entity id of every node that is mentioned, ascending.
-        names: ``(N,)`` object: its name, ``""`` when it has none.
-        degrees: ``(N,)`` int64: relationships it has in the graph, -1 when the graph does not say.
+        ids: ``(N,)`` object: entity id of every node that occurs, ascending.
+        names: ``(N,)`` object: name of each node, ``""`` when it has none.
+        degrees: ``(N,)`` int64: relationships of each node in the graph, -1 when the graph does not say.
         relations: R relation ids, ascending.
-        indptr: ``(N + 1,)`` int64: rows of node i are ``[indptr[i], indptr[i + 1])``; none when it was not fetched.
-        relation: ``(E,)`` int32: relation number of a row.
-        far: ``(E,)`` int32: node number of the far end.
+        indptr: ``(N + 1,)`` int64: rows of node i are ``[indptr[i], indptr[i + 1])``; none if it was not expanded.
+        relation: ``(E,)`` int32: relation number of each row.
+        far: ``(E,)`` int32: node number of the far end of each row.
         forward: ``(E,)`` bool: whether the near end is the head of the stored triple.
-        dropped: ``(N,)`` int64: rows of a node beyond the cap.
-        roots: ``(K,)`` int32: node number of each asked entity in the asked order, -1 when the graph has no such one.
+        dropped: ``(N,)`` int64: rows of each node beyond the cap, which are left out.
+        roots: ``(K,)`` int32: node number of each requested entity, in that order; -1 when it is not in the graph.
         hops: Hops that were fetched.
-        fingerprint: Of graph, query, cap and roots; equal fingerprints mean equal arrays.
+        fingerprint: Hash of graph, query, cap and roots; equal fingerprints mean equal arrays.
     """
 
     columns = ("relation", "far", "forward")
@@ -65,22 +66,22 @@ class Neighbourhoods(Ragged):
         rows: Sequence[Row],
         *,
         hops: int,
-        dropped: Mapping[str, int] | None = None,
+        cap: int | None = None,
         fingerprint: str = "",
     ) -> Neighbourhoods:
-        """Number, sort and deduplicate rows.
+        """Build neighbourhoods from rows in any order, which may repeat.
 
         Args:
-            roots: Asked entity ids.
+            roots: Requested entity ids.
             nodes: Name and degree by entity id, of the far ends and of the roots that exist.
             rows: Rows; every near and far id is in ``nodes``.
             hops: Hops that were fetched.
-            dropped: Rows of a node, by its id, that a cap left out.
-            fingerprint: Of what was asked.
+            cap: Most rows to keep per node, see :meth:`RowColumns.add`; ``None`` keeps all.
+            fingerprint: See the class.
         """
         columns = RowColumns()
         near, relation, far, forward = zip(*rows, strict=True) if rows else ((), (), (), ())
-        columns.add(near, relation, far, forward, cap=len(rows))
+        _, dropped = columns.add(near, relation, far, forward, cap=len(rows) if cap is None else cap)
         return cls.of_columns(roots, nodes, columns, hops=hops, dropped=dropped, fingerprint=fingerprint)
 
     @classmethod
@@ -91,15 +92,24 @@ class Neighbourhoods(Ragged):
         columns: RowColumns,
         *,
         hops: int,
-        dropped: Mapping[str, int] | None = None,
+        dropped: Mapping[str, int],
         fingerprint: str = "",
     ) -> Neighbourhoods:
-        """As :meth:`of_rows`, for rows that were collected as columns."""
+        """Build neighbourhoods from collected columns.
+
+        Args:
+            roots: As for :meth:`of_rows`, and so are ``nodes``, ``hops`` and ``fingerprint``.
+            nodes: See above.
+            columns: The rows.
+            hops: See above.
+            dropped: Rows beyond the cap, by near id.
+            fingerprint: See above.
+        """
         ids = sorted(nodes)
         number = {entity: index for index, entity in enumerate(ids)}
-        node_number = np.array([number[entity] for entity in columns.entities.values], np.int32)
-        relations = sorted(columns.relations.values)
-        relation_number = inverse_permutation(np.argsort(objects(columns.relations.values))).astype(np.int32)
+        node_number = np.array([number[entity] for entity in columns.entities], np.int32)
+        relations = sorted(columns.relations)
+        relation_number = inverse_permutation(np.argsort(objects(list(columns.relations)))).astype(np.int32)
         near, relation, far, forward = columns.joined()
         near, relation, far, forward = _sorted_distinct(
             node_number[near], relation_number[relation], node_number[far], forward
@@ -113,7 +123,7 @@ class Neighbourhoods(Ragged):
             relation=relation,
             far=far,
             forward=forward,
-            dropped=np.array([(dropped or {}).get(entity, 0) for entity in ids], np.int64),
+            dropped=np.array([dropped.get(entity, 0) for entity in ids], np.int64),
             roots=np.array([number.get(entity, -1) for entity in roots], np.int32),
             hops=hops,
             fingerprint=fingerprint,
@@ -121,7 +131,7 @@ class Neighbourhoods(Ragged):
 
     @property
     def truncated(self) -> int:
-        """Rows beyond the cap, over all fetched nodes."""
+        """Number of rows beyond the cap, over all nodes."""
         return int(self.dropped.sum())
 
     @cached_property
@@ -131,7 +141,7 @@ class Neighbourhoods(Ragged):
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of all that stands here, whatever it was fetched for."""
+        """SHA-256 of the contents, without the fingerprint."""
         texts = [self.ids.tolist(), self.names.tolist(), self.relations, self.hops]
         digest = hashlib.sha256(json.dumps(texts).encode())
         for name in _ARRAYS:
@@ -141,23 +151,23 @@ class Neighbourhoods(Ragged):
         return digest.hexdigest()
 
     def ends(self, row: int) -> tuple[int, int]:
-        """Node numbers of the near and the far end of a row."""
+        """Return the node numbers of the near and the far end of a row."""
         return int(np.searchsorted(self.indptr, row, side="right")) - 1, int(self.far[row])
 
     def triple(self, row: int) -> tuple[str, str, str]:
-        """Head id, relation id and tail id of the stored triple behind a row."""
+        """Return head id, relation id and tail id of the stored triple of a row."""
         near, far = self.ends(row)
         head, tail = (near, far) if self.forward[row] else (far, near)
         return str(self.ids[head]), self.relations[self.relation[row]], str(self.ids[tail])
 
     def limited(self, hops: int) -> Neighbourhoods:
-        """What a fetch of fewer ``hops`` would have given.
+        """Return the result of a fetch with fewer ``hops``.
 
         Raises:
-            ValueError: More hops are asked for than were fetched.
+            ValueError: More hops are requested than were fetched.
         """
         if hops > self.hops:
-            raise ValueError(f"{hops} hops asked for, {self.hops} fetched")
+            raise ValueError(f"{hops} hops requested, {self.hops} fetched")
         known = self.roots[self.roots >= 0]
         fetched = np.zeros(len(self.ids), np.bool_)
         frontier = np.unique(known)
@@ -166,10 +176,10 @@ class Neighbourhoods(Ragged):
             ends = np.unique(self.far[np.isin(self.near, frontier)])
             frontier = ends[~fetched[ends]]
         rows = fetched[self.near]
-        mentioned = np.zeros(len(self.ids), np.bool_)
-        mentioned[known] = True
-        mentioned[self.far[rows]] = True
-        return replace(self._only(mentioned, rows), dropped=np.where(fetched, self.dropped, 0)[mentioned], hops=hops)
+        occurs = np.zeros(len(self.ids), np.bool_)
+        occurs[known] = True
+        occurs[self.far[rows]] = True
+        return replace(self._only(occurs, rows), dropped=np.where(fetched, self.dropped, 0)[occurs], hops=hops)
 
     def _only(self, nodes: NDArray[np.bool_], rows: NDArray[np.bool_]) -> Neighbourhoods:
         """Return the selected nodes and rows, with nodes and relations renumbered."""
@@ -185,14 +195,14 @@ class Neighbourhoods(Ragged):
         )
 
     def save(self, folder: Path) -> None:
-        """Write to ``folder``, checksummed, beside and then renamed."""
+        """Write to ``folder``, atomically and with checksums."""
         extra = {"ids": self.ids.tolist(), "names": self.names.tolist(), "relations": list(self.relations)}
         extra |= {"hops": self.hops, "fingerprint": self.fingerprint}
         write_arrays(folder, {name: getattr(self, name) for name in _ARRAYS}, extra)
 
     @classmethod
     def load(cls, folder: Path) -> Neighbourhoods:
-        """Read what :meth:`save` wrote; arrays of numbers are memory-mapped.
+        """Read a folder that :meth:`save` wrote; number arrays are memory-mapped.
 
         Raises:
             DataError: A file is missing or damaged.
@@ -213,5 +223,5 @@ def _sorted_distinct(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
     order = np.lexsort((forward, far, relation, near))
     near, relation, far, forward = near[order], relation[order], far[order], forward[order]
-    fresh = run_starts(near, relation, far, forward)
-    return near[fresh], relation[fresh], far[fresh], forward[fresh]
+    distinct = run_starts(near, relation, far, forward)
+    return near[distinct], relation[distinct], far[distinct], forward[distinct]

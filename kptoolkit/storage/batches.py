@@ -1,4 +1,4 @@
-"""Batches, the progress made through them, and many rows taken in quickly."""
+"""Batches: splitting rows, reporting progress, and fetching the next batches while one is processed."""
 
 from __future__ import annotations
 
@@ -18,61 +18,62 @@ _SECONDS = 1.0
 
 
 class Meter:
-    """Reports the progress of one stage, about once a second, with its rate.
+    """Reports the progress of one stage about once per second, with the rate.
 
     Args:
         stage: Name of the stage.
-        total: Units in all.
-        unit: What is counted.
-        progress: Who wants to hear.
+        total: Number of units in the stage.
+        unit: Name of the unit, plural.
+        progress: Progress callback.
     """
 
     def __init__(self, stage: str, total: int, unit: str, progress: ProgressCallback) -> None:
         self.stage, self.total, self.unit, self.progress = stage, total, unit, progress
-        self.done, self.start, self.said = 0, time.monotonic(), time.monotonic()
+        self.done, self.start, self.reported = 0, time.monotonic(), time.monotonic()
 
     def add(self, count: int) -> None:
-        """``count`` more units are done."""
+        """Count ``count`` more finished units, and report them if the last report is a second old or all are done."""
         self.done += count
         now = time.monotonic()
-        if now - self.said >= _SECONDS or self.done >= self.total:
-            self.said = now
+        if now - self.reported >= _SECONDS or self.done >= self.total:
+            self.reported = now
             rate = f"{self.done / max(now - self.start, 1e-9):,.0f} {self.unit}/s"
             self.progress(ProgressEvent(self.stage, self.done, self.total, self.unit, {"rate": rate}))
 
 
 def chunks(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """``rows`` in parts of ``size``."""
+    """Yield ``rows`` in parts of ``size``."""
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
 
 
-def ahead(work: Callable[[T], R], parts: Iterable[T], threads: int = 2) -> Generator[tuple[T, R]]:
-    """Each part with ``work(part)``, in order, while ``threads`` threads are at work on those that follow.
+def prefetch(work: Callable[[T], R], parts: Iterable[T], threads: int = 2) -> Generator[tuple[T, R]]:
+    """Yield each part with ``work(part)``, in order, while threads work on the next ``threads`` parts.
 
-    A database then looks for the next answers while this one is taken in. Nothing is begun after an error.
+    The database computes the next results while the caller processes this one. After an error no further part is
+    started.
     """
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="kptool-ahead")
-    begun: deque[tuple[T, Future[R]]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="kptool-prefetch")
+    started: deque[tuple[T, Future[R]]] = deque()
     try:
         for part in parts:
-            begun.append((part, pool.submit(work, part)))
-            if len(begun) > threads:
-                yield _taken(begun)
-        while begun:
-            yield _taken(begun)
+            started.append((part, pool.submit(work, part)))
+            if len(started) > threads:
+                yield _next_result(started)
+        while started:
+            yield _next_result(started)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _taken(begun: deque[tuple[T, Future[R]]]) -> tuple[T, R]:
-    part, answer = begun.popleft()
-    return part, answer.result()
+def _next_result(started: deque[tuple[T, Future[R]]]) -> tuple[T, R]:
+    part, result = started.popleft()
+    return part, result.result()
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """Without the search for cycles of objects, which among millions of rows costs more than it frees."""
+def without_gc() -> Iterator[None]:
+    """Switch Python's cyclic garbage collection off, which costs more than it frees while millions of rows are read."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kptoolkit.config import GraphConfig
 from kptoolkit.errors import DataError
 from kptoolkit.graph.database import Graph
-from kptoolkit.graph.neighbour_rows import Row, RowColumns, deal
+from kptoolkit.graph.neighbour_rows import Row, RowColumns
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.sources.readers import MemorySource
@@ -134,25 +134,41 @@ def test_rows_are_sorted_and_the_csr_holds_together(triples: list[Triple]) -> No
         assert found.triple(row) in triples
 
 
+def round_robin(rows: Sequence[Row], cap: int) -> list[Row]:
+    """Return, in plain Python, the first ``cap`` distinct rows of one node, taking turns over its relations.
+
+    Args:
+        rows: Rows of one node.
+        cap: Rows to keep.
+    """
+    turns: dict[str, int] = {}
+    ordered = []
+    for row in sorted(set(rows), key=lambda row: row[1:]):
+        turn = turns[row[1]] = turns.get(row[1], -1) + 1
+        ordered.append((turn, row))
+    ordered.sort(key=lambda pair: (pair[0], pair[1][1]))
+    return [row for _, row in ordered[:cap]]
+
+
 def a_row(relation: str, other: str, forward: bool = True) -> Row:
     return ("n", relation, other, forward)
 
 
-def test_a_cap_deals_round_robin_over_relations() -> None:
+def test_a_cap_takes_turns_over_relations() -> None:
     rows = [a_row("a", str(n)) for n in range(5)] + [
         a_row("b", "x"),
         a_row("c", "y"),
         a_row("c", "z"),
         a_row("c", "y", False),
     ]
-    assert deal(rows[::-1], 5) == [
+    assert round_robin(rows[::-1], 5) == [
         a_row("a", "0"),
         a_row("b", "x"),
         a_row("c", "y", False),
         a_row("a", "1"),
         a_row("c", "y"),
     ]
-    assert len(deal(rows + rows, 100)) == len(rows)
+    assert len(round_robin(rows + rows, 100)) == len(rows)
 
 
 ROWS = st.lists(
@@ -161,20 +177,20 @@ ROWS = st.lists(
 
 
 @given(st.lists(ROWS, max_size=3), st.integers(1, 4))
-def test_columns_keep_what_dealing_row_by_row_keeps(several: list[list[Row]], cap: int) -> None:
+def test_columns_keep_the_rows_that_plain_python_keeps(several: list[list[Row]], cap: int) -> None:
     columns, expected, dropped = RowColumns(), set[Row](), dict[str, int]()
     for number, rows in enumerate(several):  # a node's rows come in one part
         part = [(f"{row[0]}{number}", *row[1:]) for row in rows]
         ends, more = columns.add(*(list(column) for column in zip(*part, strict=True)) if part else [[]] * 4, cap=cap)
         for node in {row[0] for row in part}:
             of_node = [row for row in part if row[0] == node]
-            kept = deal(of_node, cap)
+            kept = round_robin(of_node, cap)
             expected.update(kept)
             if len(set(of_node)) > len(kept):
                 dropped[node] = len(set(of_node)) - len(kept)
-        assert {columns.entities.values[end] for end in ends} == {row[2] for row in expected if row[0] in part_of(part)}
+        assert {list(columns.entities)[end] for end in ends} == {row[2] for row in expected if row[0] in part_of(part)}
         assert more == {node: count for node, count in dropped.items() if node in part_of(part)}
-    entities, relations = columns.entities.values, columns.relations.values
+    entities, relations = list(columns.entities), list(columns.relations)
     near, relation, far, forward = (column.tolist() for column in columns.joined())
     found = list(zip(near, relation, far, forward, strict=True))
     assert len(found) == len(set(found)) == len(expected)

@@ -13,6 +13,8 @@ from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph.sources.readers import TripleSource
 from kptoolkit.names import INDEXED_BYTES, too_long_for_an_index
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
+from kptoolkit.storage.ragged import run_starts
+from kptoolkit.storage.vocabulary import Vocabulary
 
 _MIRRORED_SHARE = 0.5
 
@@ -126,29 +128,17 @@ class Survey:
         return sha.hexdigest()
 
 
-class _Numbers:
-    """Numbers texts in the order they come."""
-
-    def __init__(self) -> None:
-        self.index: dict[str, int] = {}
-
-    def of(self, texts: Sequence[str]) -> NDArray[np.int32]:
-        """``(n,)`` numbers of ``texts``."""
-        index = self.index
-        return np.fromiter((index.setdefault(text, len(index)) for text in texts), np.int32, len(texts))
-
-
 def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
     """Read a source.
 
     Raises:
         DataError: A file is wrong, there is no triple in it, or an id is too long for an index.
     """
-    entities, relations = _Numbers(), _Numbers()
+    entities, relations = Vocabulary(), Vocabulary()
     parts: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]] = []
     count = 0
     for table in source.triples():
-        parts.append((entities.of(table["head"]), relations.of(table["relation"]), entities.of(table["tail"])))
+        parts.append((entities.add(table["head"]), relations.add(table["relation"]), entities.add(table["tail"])))
         count += len(table)
         progress(ProgressEvent("read triples", count, None, "triples"))
     if not count:
@@ -156,12 +146,12 @@ def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
     progress(ProgressEvent("read triples", count, count, "triples"))
     head, relation, tail = _distinct(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     items, repeated = _items(source, entities)
-    _check_lengths(source.label, entities.index)
+    _check_lengths(source.label, entities)
     _check_lengths(source.label, (item.item_id for item in items))
     return Survey(
-        entities=list(entities.index),
-        names=_names(source, entities.index, items),
-        relations=list(relations.index),
+        entities=list(entities),
+        names=_names(source, entities, items),
+        relations=list(relations),
         head=head,
         relation=relation,
         tail=tail,
@@ -185,12 +175,11 @@ def _distinct(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
     order = np.lexsort((tail, relation, head))
     head, relation, tail = head[order], relation[order], tail[order]
-    fresh = np.ones(len(order), np.bool_)
-    fresh[1:] = (head[1:] != head[:-1]) | (relation[1:] != relation[:-1]) | (tail[1:] != tail[:-1])
-    return head[fresh], relation[fresh], tail[fresh]
+    distinct = run_starts(head, relation, tail)
+    return head[distinct], relation[distinct], tail[distinct]
 
 
-def _items(source: TripleSource, entities: _Numbers) -> tuple[list[SourceItem], int]:
+def _items(source: TripleSource, entities: Vocabulary) -> tuple[list[SourceItem], int]:
     titles: dict[str, str] = {}
     for table in source.items():
         blank = [""] * len(table)
@@ -202,23 +191,23 @@ def _items(source: TripleSource, entities: _Numbers) -> tuple[list[SourceItem], 
         for item_id, entity_id in zip(table["item_id"], table["entity_id"], strict=True):
             repeated += links.setdefault(item_id, entity_id) != entity_id
             titles.setdefault(item_id, "")
-    entities.of(list(links.values()))
+    entities.add(links.values())
     taken: set[str] = set()
     items = []
     for item_id, title in titles.items():
         linked = links.get(item_id)
-        number = -1 if linked is None else entities.index[linked]
+        number = -1 if linked is None else entities[linked]
         items.append(SourceItem(item_id, title, number, linked is not None and linked not in taken))
         if linked is not None:
             taken.add(linked)
     return items, repeated
 
 
-def _names(source: TripleSource, index: dict[str, int], items: Sequence[SourceItem]) -> list[str]:
-    names = [""] * len(index)
+def _names(source: TripleSource, entities: Vocabulary, items: Sequence[SourceItem]) -> list[str]:
+    names = [""] * len(entities)
     for table in source.names():
         for entity_id, name in zip(table["entity_id"], table["name"], strict=True):
-            number = index.get(entity_id)
+            number = entities.get(entity_id)
             if number is not None and name.strip():
                 names[number] = name.strip()
     for item in items:

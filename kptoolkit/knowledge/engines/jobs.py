@@ -13,7 +13,7 @@ from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.prompt_pool import PromptPool, Sentences
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.storage.arrays import read_arrays
-from kptoolkit.storage.batches import uncollected
+from kptoolkit.storage.batches import without_gc
 from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
 from kptoolkit.tree.triplet_prompts import TripletRenderer, Variants
 
@@ -39,7 +39,7 @@ class Words:
     wording: TripletRenderer
     epoch: int
 
-    @uncollected()
+    @without_gc()
     def __call__(self, part: Part) -> Answer:
         """The prompts of some rows."""
         found = Sentences.of([prompt.segments for prompt in self.wording.render_rows(part, self.epoch)])
@@ -64,7 +64,7 @@ class Tokens:
     pool: PromptPool
     tokenizer: Tokenizer
 
-    @uncollected()
+    @without_gc()
     def __call__(self, part: Part) -> Answer:
         """The tokens of prompts with consecutive numbers."""
         prompts = self.pool[int(part[0]) : int(part[-1]) + 1]
