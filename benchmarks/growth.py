@@ -23,7 +23,8 @@ from kptoolkit.data.histories import Histories
 from kptoolkit.graph import Graph, MemorySource
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.compiled import CompiledKnowledge
-from kptoolkit.knowledge.knowledge_source import KnowledgeSource, encode_prompts
+from kptoolkit.knowledge.engines.prompt_work import tokenize_prompts
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prompt_batches import PromptAssembler
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.t5.building import build_tokenizer
@@ -76,7 +77,7 @@ def one_size(bench: harness.Bench, items: int) -> Costs:
     begun = time.process_time()
     template = next(template for template in world.pack.mpp if not template.has_user)
     tokenizer = build_tokenizer(SequenceOptions(), source, (template,), world.catalogue.item_of_entity())
-    knowledge = CompiledKnowledge(trees, encode_prompts(source.pool, tokenizer))
+    knowledge = CompiledKnowledge(trees, tokenize_prompts(source.pool, tokenizer))
     seconds["tokenise"] = time.process_time() - begun
     seconds["assemble"] = assembled(world, knowledge, tokenizer, template)
     shown = ", ".join(f"{stage} {seconds[stage]:.2f}" for stage in STAGES)

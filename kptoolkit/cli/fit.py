@@ -84,7 +84,9 @@ def compile_(
         config = config.model_copy(update={"graph": session.graph()})
         with session.progress() as progress:
             prepared = prepare(config, progress=progress)
-        report = pipeline.knowledge_report(prepared.knowledge) | {"cache": str(config.graph.cache)}
+            report = pipeline.knowledge_report(prepared.knowledge)
+            prepared.knowledge.render()
+        report |= {"cache": str(config.graph.cache)}
     if session.json:
         session.emit(report)
     else:

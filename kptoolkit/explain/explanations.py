@@ -127,6 +127,7 @@ def explain(
     case = run.case_of(user, items)
     rows = np.array([run.catalogue.resolve(item) for item in ranked["item_id"]], dtype=np.int64)
     found, fall = drops(backend, case, rows)
+    sentences = run.knowledge_source().sentences(found.prompts)
     connections = None if graph is None else _connections(run, graph, case, rows, paths)
     return [
         Explanation(
@@ -134,7 +135,7 @@ def explain(
             item_id=str(run.catalogue.item_ids[row]),
             title=str(run.catalogue.titles[row]),
             score=float(score),
-            triplets=_named(run, found, fall[:, number], triplets),
+            triplets=_named(run, found, sentences, fall[:, number], triplets),
             paths=None if connections is None else connections[number],
         )
         for number, (row, score) in enumerate(zip(rows, ranked["score"], strict=True))
@@ -196,13 +197,15 @@ def with_faithfulness(result: Evaluation, run: Run, cases: Cases, progress: Prog
     return replace(result, faithfulness=found, notes=(*result.notes, found.note))
 
 
-def _named(run: Run, found: Triplets, fall: NDArray[np.float32], count: int) -> tuple[Reason, ...]:
+def _named(
+    run: Run, found: Triplets, sentences: Sequence[str], fall: NDArray[np.float32], count: int
+) -> tuple[Reason, ...]:
     """The triplets that raised a score most; a sentence that stands under several items is named once."""
     reasons: dict[str, Reason] = {}
     for triplet in np.argsort(-fall, kind="stable"):
         if len(reasons) == count or fall[triplet] <= 0:
             break
-        item, text = found.item[triplet], found.text[triplet]
+        item, text = found.item[triplet], sentences[triplet]
         titles, ids = run.catalogue.titles, run.catalogue.item_ids
         reason = Reason(text, str(ids[item]), str(titles[item]), int(found.hop[triplet]), float(fall[triplet]))
         reasons.setdefault(text, reason)

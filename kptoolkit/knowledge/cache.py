@@ -1,7 +1,7 @@
-"""What is kept on disk of worded prompts and of their tokens, and under which names.
+"""The cache of item trees, rendered prompts and their tokens on disk.
 
-A name is a hash of all that decides the arrays behind it: whatever changes is made anew under another name. Nothing is
-deleted by itself.
+A folder's name is a hash of everything that affects the arrays in it: after a change they are computed again and
+written under another name. Nothing is deleted automatically.
 """
 
 from __future__ import annotations
@@ -20,41 +20,49 @@ from kptoolkit.prompts import TemplatePack, wording_hash
 from kptoolkit.storage.arrays import json_hash, read_arrays, write_arrays
 from kptoolkit.storage.atomic import written_meanwhile
 
-_FORMAT = 1
-"""Counts the changes to how kptoolkit words, chooses or tokenises, and to how the arrays are laid out."""
+_FORMAT = 2
+"""Increase it when the selection, rendering, tokenizing or layout of the arrays changes."""
 
-Kept = tuple[dict[str, NDArray[Any]], dict[str, Any]]
+CachedArrays = tuple[dict[str, NDArray[Any]], dict[str, Any]]
+"""Arrays by name, memory-mapped, and the JSON values written with them."""
 
 
-def prompts_name(
-    found: Neighbourhoods, pack: TemplatePack, tree: TreeConfig, prompts: PromptsConfig, max_degree: int
+def prompts_key(
+    neighbourhoods: Neighbourhoods, pack: TemplatePack, tree: TreeConfig, prompts: PromptsConfig, max_degree: int
 ) -> str | None:
-    """Under what the first epoch's trees and prompts are kept; ``None`` where a filter of the pack has no source."""
-    words = wording_hash(pack)
-    if words is None:
+    """Hash of everything that affects the first epoch's trees and prompts.
+
+    Returns:
+        Hexadecimal hash; ``None`` if a filter of the pack has no source code that could be hashed.
+    """
+    sentences = wording_hash(pack)
+    if sentences is None:
         return None
-    chosen = [tree.hops, tree.degree, tree.ranking, tree.seed, max_degree]
-    worded = [prompts.variants, prompts.name_tokens, prompts.keep_nameless]
-    return "prompts-" + json_hash([_FORMAT, found.content_hash, words, chosen, worded])
+    selection = [tree.hops, tree.degree, tree.ranking, tree.seed, max_degree]
+    rendering = [prompts.variants, prompts.name_tokens, prompts.keep_nameless]
+    return json_hash([_FORMAT, neighbourhoods.content_hash, sentences, selection, rendering])
 
 
-def tokens_name(prompts: str, tokenizer: str) -> str:
-    """Under what the tokens of kept prompts are kept.
+def tokens_key(prompts: str, tokenizer: str) -> str:
+    """Hash of everything that affects the tokens of the first epoch's prompts.
 
     Args:
-        prompts: Name of the prompts.
+        prompts: Key of the prompts, see :func:`prompts_key`.
         tokenizer: Fingerprint of the tokenizer.
     """
-    return "tokens-" + json_hash([_FORMAT, prompts, tokenizer])
+    return json_hash([_FORMAT, prompts, tokenizer])
 
 
-def read_kept(folder: Path, arrays: Sequence[str], progress: ProgressCallback) -> Kept | None:
-    """Arrays, memory-mapped, and what was written beside them; ``None`` where there is nothing that can be trusted.
+def read_cached(folder: Path, arrays: Sequence[str], progress: ProgressCallback) -> CachedArrays | None:
+    """Read arrays that :func:`write_cached` wrote.
 
     Args:
-        folder: Its last part is the name, which what is in it must bear.
+        folder: Folder of the cache; the folder must also contain its own name.
         arrays: Names of the arrays that must be there.
-        progress: Told where a folder is there and cannot be used.
+        progress: Called if the folder exists and is damaged.
+
+    Returns:
+        ``None`` if the folder is missing or damaged.
     """
     if not folder.exists():
         return None
@@ -64,12 +72,14 @@ def read_kept(folder: Path, arrays: Sequence[str], progress: ProgressCallback) -
             return found, extra
     except (DataError, KeyError, TypeError):
         pass
-    progress(ProgressEvent(f"make {folder} anew, which is damaged", 1, 1, "folder"))
+    progress(ProgressEvent(f"rebuild {folder}, which is damaged", 1, 1, "folder"))
     return None
 
 
-def keep(folder: Path, arrays: Mapping[str, NDArray[Any]], extra: Mapping[str, Any]) -> None:
-    """Write what :func:`read_kept` reads; if another process writes the same at the same time, one of the two stays.
+def write_cached(folder: Path, arrays: Mapping[str, NDArray[Any]], extra: Mapping[str, Any]) -> None:
+    """Write arrays and JSON values for :func:`read_cached`.
+
+    If another process writes the same folder at the same time, one of the two stays.
 
     Raises:
         OSError: The folder cannot be written; the error names a path.

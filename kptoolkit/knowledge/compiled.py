@@ -5,43 +5,40 @@ Training and serving read these arrays alone: no graph, no template and no token
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from numpy.typing import NDArray
-
+from kptoolkit.errors import DataError
 from kptoolkit.knowledge.item_trees import ItemTrees
-from kptoolkit.knowledge.prompt_pool import Sentences
+from kptoolkit.knowledge.prompt_pool import PromptKeys
 from kptoolkit.knowledge.token_pool import TokenPool
-from kptoolkit.prompts import Segment
 from kptoolkit.storage.arrays import read_arrays, write_arrays
 
 
 @dataclass(frozen=True)
 class CompiledKnowledge:
-    """Item trees and the tokens of their prompts: all that a sample needs of the graph.
+    """Item trees and the tokens of their prompts: everything that a sample reads from the graph.
 
     Attributes:
         trees: The prompts below every item.
         pool: Tokens of the distinct prompts.
-        texts: The prompts' sentences, for people.
+        prompts: Fact and variant of each distinct prompt, from which its sentence can be rendered; see
+            :meth:`kptoolkit.knowledge.knowledge_source.KnowledgeSource.sentences`.
     """
 
     trees: ItemTrees
     pool: TokenPool
-    texts: Sentences = field(default_factory=lambda: Sentences.of(()))
+    prompts: PromptKeys = field(default_factory=PromptKeys)
 
     def with_trees(self, trees: ItemTrees) -> CompiledKnowledge:
-        """The same tokens under other trees."""
+        """Return the same prompts below other trees."""
         return replace(self, trees=trees)
 
     def save(self, folder: Path) -> None:
-        """Write arrays and sentences to ``folder``, checksummed, beside and then renamed."""
+        """Write the arrays to ``folder``, with checksums; ``folder`` is complete or does not exist."""
         pool = {f"pool_{name}": array for name, array in self.pool.arrays.items()}
-        words = {f"text_{name}": array for name, array in self.texts.arrays.items()}
-        write_arrays(folder, self.trees.arrays | pool | words, {"pieces": self.texts.texts})
+        prompts = {f"prompt_{name}": array for name, array in self.prompts.arrays.items()}
+        write_arrays(folder, self.trees.arrays | pool | prompts, {})
 
     @classmethod
     def load(cls, folder: Path) -> CompiledKnowledge:
@@ -50,14 +47,10 @@ class CompiledKnowledge:
         Raises:
             DataError: A file is missing or damaged.
         """
-        arrays, extra = read_arrays(folder)
-        trees = ItemTrees.of_arrays(arrays)
-        pool = TokenPool(*(arrays[f"pool_{name}"] for name in ("ids", "starts", "indptr")))
-        return cls(trees, pool, _sentences(arrays, extra))
-
-
-def _sentences(arrays: Mapping[str, NDArray[Any]], extra: Mapping[str, Any]) -> Sentences:
-    if "texts" in extra:  # as version 0.1.0 wrote them
-        return Sentences.of([(Segment(text, "text"),) for text in extra["texts"]])
-    words = {name.removeprefix("text_"): array for name, array in arrays.items() if name.startswith("text_")}
-    return Sentences.of_arrays(words, extra["pieces"])
+        arrays, _ = read_arrays(folder)
+        try:
+            pool = TokenPool(**{name: arrays[f"pool_{name}"] for name in ("ids", "starts", "indptr")})
+            prompts = PromptKeys(arrays["prompt_row"], arrays["prompt_variant"])
+            return cls(ItemTrees.of_arrays(arrays), pool, prompts)
+        except KeyError as error:
+            raise DataError(f"has no array {error}; fit the run again", folder) from error

@@ -1,4 +1,4 @@
-"""Chooses the triples of a catalogue and puts them into sentences and tokens."""
+"""Selects the triples of a catalogue, and renders and tokenizes their prompts when these are needed."""
 
 from __future__ import annotations
 
@@ -12,22 +12,31 @@ from numpy.typing import NDArray
 from kptoolkit.config import PromptsConfig, TreeConfig
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.knowledge.cache import keep, prompts_name, read_kept, tokens_name
-from kptoolkit.knowledge.engines.worker_pool import WORTH_WORKERS, Crew, encoded, worded
+from kptoolkit.knowledge.cache import prompts_key, read_cached, tokens_key, write_cached
+from kptoolkit.knowledge.engines.prompt_work import render_sentences, tokenize_prompts
+from kptoolkit.knowledge.engines.worker_pool import MIN_PROMPTS, WorkerPool
 from kptoolkit.knowledge.item_trees import ItemTrees
-from kptoolkit.knowledge.prompt_pool import PromptPool
+from kptoolkit.knowledge.prompt_pool import PromptKeys, PromptPool
+from kptoolkit.knowledge.sentences import Sentences
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
-from kptoolkit.storage.ragged import indptr_of
 from kptoolkit.tree.selection import Selection, select
 from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
 from kptoolkit.tree.triplet_prompts import TripletRenderer
 
+_NO_SENTENCES = Sentences.of(())
+
 
 @dataclass(frozen=True)
-class _Beginning:
-    """The first epoch: its trees, how many prompts they take, and how many facts were left out for want of a name."""
+class _FirstEpoch:
+    """The trees of the first epoch.
+
+    Attributes:
+        trees: Item trees.
+        prompts: Number of prompts in the pool that can be cached, i.e. all of them; 0 if another epoch came before.
+        nameless: Facts that are left out because their far end has no name.
+    """
 
     trees: ItemTrees
     prompts: int
@@ -36,18 +45,18 @@ class _Beginning:
 
 @dataclass
 class KnowledgeSource:
-    """Chooses and words the knowledge of a catalogue.
+    """Selects the triples of a catalogue and numbers the distinct prompts; renders and tokenizes them on demand.
 
     Attributes:
-        neighbourhoods: What the graph says around each item; ``roots[i]`` belongs to catalogue row i.
+        neighbourhoods: Facts around each item; ``roots[i]`` belongs to catalogue row i.
         catalogue: The items.
         pack: Template pack.
-        tree: Which triples.
-        prompts: Which wording.
+        tree: Settings of the selection.
+        prompts: Settings of the rendering.
         max_degree: Nodes with more relationships are not expanded.
-        cache: Folder where the first epoch's trees, prompts and tokens are kept, and looked for first; unset: nowhere.
-        progress: Told where something in ``cache`` cannot be used, and where Ray was asked for and is not.
-        pool: The distinct prompts so far.
+        cache: Folder of cached trees, sentences and tokens of the first epoch; unset: no cache.
+        progress: Called if something in ``cache`` is damaged, or if Ray is set but not used.
+        pool: The distinct prompts of all epochs so far; its sentences are rendered when they are read.
     """
 
     neighbourhoods: Neighbourhoods
@@ -59,23 +68,24 @@ class KnowledgeSource:
     cache: Path | None = None
     progress: ProgressCallback = silent
     pool: PromptPool = field(init=False)
-    _beginning: _Beginning | None = field(init=False, default=None)
+    _first: _FirstEpoch | None = field(init=False, default=None)
+    _sentences: Sentences = field(init=False, default=_NO_SENTENCES)
 
     def __post_init__(self) -> None:
-        self.pool = PromptPool.empty(self.neighbourhoods)
+        self.pool = self._pool_of(PromptKeys())
 
     @property
     def varies(self) -> bool:
-        """Whether another epoch means other triples or other words."""
+        """Whether epochs differ in their triples or sentences."""
         return self.tree.ranking == "random" or self.prompts.variants == "epoch"
 
     @property
     def nameless(self) -> int:
-        """Facts that the first epoch leaves out because their far end has no name."""
-        return self._first().nameless
+        """Number of facts that the first epoch leaves out because their far end has no name."""
+        return self._first_epoch().nameless
 
     def selection(self, epoch: int = 0) -> Selection:
-        """The triples of every item at an epoch."""
+        """Select the triples of every item at an epoch."""
         seed = self.tree.seed + (epoch if self.tree.ranking == "random" else 0)
         return select(
             self.neighbourhoods,
@@ -89,60 +99,63 @@ class KnowledgeSource:
         )
 
     def trees(self, epoch: int = 0) -> ItemTrees:
-        """The item trees of an epoch; prompts not yet worded are appended to ``pool``.
+        """Return the item trees of an epoch; new prompts are appended to ``pool``. Nothing is rendered.
 
         Raises:
             OSError: ``cache`` cannot be written.
         """
-        return self._first().trees if epoch == 0 else self._made(epoch)[0]
+        return self._first_epoch().trees if epoch == 0 else self._build(epoch)[0]
 
     def tokens(self, tokenizer: Tokenizer, first: int = 0) -> TokenPool:
-        """The tokens of the prompts from number ``first`` on.
+        """Return the tokens of the prompts from number ``first`` on; renders them if necessary.
 
         Raises:
             OSError: ``cache`` cannot be written.
         """
-        known = self._beginning.prompts if self._beginning is not None else -1
-        if first == 0 and len(self.pool) == known and isinstance(tokenizer, SavedTokenizer):
-            return self._kept_tokens(tokenizer)
-        return encode_prompts(self.pool[first:], tokenizer, self._crew)
+        cacheable = self._first is not None and len(self.pool) == self._first.prompts > 0
+        if first == 0 and cacheable and self._key is not None and isinstance(tokenizer, SavedTokenizer):
+            return self._cached_tokens(tokenizer, self._key)
+        return tokenize_prompts(self.pool[first:], tokenizer, self._workers)
 
-    def _first(self) -> _Beginning:
-        """The first epoch, from the cache where that has it."""
-        if self._beginning is None:
-            folder = self._folder if len(self.pool) == 0 else None
-            self._beginning = (folder and self._read(folder)) or self._begun(folder)
-        return self._beginning
+    def render(self) -> Sentences:
+        """Render all prompts so far, for example to fill ``cache``; returns their sentences.
 
-    def _begun(self, folder: Path | None) -> _Beginning:
-        trees, nameless = self._made(0)
-        if folder is None:
-            return _Beginning(trees, len(self.pool), nameless)
-        extra = {"texts": self.pool.sentences.texts, "nameless": nameless}
-        keep(folder, trees.arrays | self.pool.arrays, extra)
-        return self._read(folder) or _Beginning(trees, len(self.pool), nameless)
+        Raises:
+            TemplateError: A filter of the pack fails on a name, or cannot be imported by a worker process.
+            OSError: ``cache`` cannot be written.
+        """
+        return self.pool.sentences
 
-    def _read(self, folder: Path) -> _Beginning | None:
-        found = read_kept(folder, (*ItemTrees.none().arrays, *self.pool.arrays), self.progress)
+    def sentences(self, keys: PromptKeys) -> Sentences:
+        """Render some prompts, for example those of an explanation, without the cache."""
+        return render_sentences(self._renderer, keys, WorkerPool())
+
+    def _first_epoch(self) -> _FirstEpoch:
+        """The first epoch, from the cache if possible."""
+        if self._first is None:
+            folder = self._folder("trees") if len(self.pool) == 0 else None
+            self._first = (folder and self._read_trees(folder)) or self._build_first(folder)
+        return self._first
+
+    def _build_first(self, folder: Path | None) -> _FirstEpoch:
+        earlier = len(self.pool)
+        trees, nameless = self._build(0)
+        if folder is not None:
+            write_cached(folder, trees.arrays | self.pool.keys.arrays, {"nameless": nameless})
+            if (written := self._read_trees(folder)) is not None:
+                return written
+        return _FirstEpoch(trees, 0 if earlier else len(self.pool), nameless)
+
+    def _read_trees(self, folder: Path) -> _FirstEpoch | None:
+        found = read_cached(folder, (*ItemTrees.none().arrays, *PromptKeys().arrays), self.progress)
         if found is None:
             return None
         arrays, extra = found
-        self.pool = PromptPool.of_arrays(self.neighbourhoods, arrays, extra["texts"])
-        return _Beginning(ItemTrees.of_arrays(arrays), len(self.pool), extra["nameless"])
+        self.pool = self._pool_of(PromptKeys.of_arrays(arrays))
+        return _FirstEpoch(ItemTrees.of_arrays(arrays), len(self.pool), extra["nameless"])
 
-    def _kept_tokens(self, tokenizer: SavedTokenizer) -> TokenPool:
-        if self._folder is None:
-            return encode_prompts(self.pool, tokenizer, self._crew)
-        folder = self._folder.with_name(tokens_name(self._folder.name, tokenizer.fingerprint))
-        found = read_kept(folder, tuple(TokenPool.of([]).arrays), self.progress)
-        if found is None:
-            tokens = encode_prompts(self.pool, tokenizer, self._crew)
-            keep(folder, tokens.arrays, {})
-            found = read_kept(folder, tuple(tokens.arrays), self.progress)
-        return tokens if found is None else TokenPool(**found[0])
-
-    def _made(self, epoch: int) -> tuple[ItemTrees, int]:
-        """The trees of an epoch, and how many facts were left out for want of a name."""
+    def _build(self, epoch: int) -> tuple[ItemTrees, int]:
+        """The trees of an epoch, and the number of facts left out because their far end has no name."""
         selection = self.selection(epoch)
         rows, inverse = np.unique(selection.row, return_inverse=True)
         prompt = self._numbers(rows, epoch)[inverse]
@@ -156,40 +169,71 @@ class KnowledgeSource:
         return trees, int(selection.nameless.sum())
 
     def _numbers(self, rows: NDArray[np.int64], epoch: int) -> NDArray[np.int32]:
-        """``(n,)`` numbers in ``pool`` of the prompts of distinct rows."""
-        variants = self._wording.variant_numbers(rows, epoch)
-        numbers = self.pool.numbers(rows, variants)
+        """``(n,)`` numbers in ``pool`` of the prompts of distinct rows; new prompts are appended."""
+        keys = PromptKeys(rows, self._renderer.variant_numbers(rows, epoch))
+        numbers = self.pool.keys.find(keys)
         new = np.flatnonzero(numbers < 0)
         numbers[new] = len(self.pool) + np.arange(len(new), dtype=np.int32)
-        if epoch == 0 and self._crew.leaves_ray_out(len(new)):
-            stage = f"word {len(new):,} prompts without Ray, which takes {WORTH_WORKERS:,} and more"
-            self.progress(ProgressEvent(stage, len(new), len(new), "prompts"))
-        self.pool = self.pool.joined(worded(self._wording, rows[new], variants[new], epoch, self._crew))
+        self.pool = self._pool_of(self.pool.keys.concat(keys.take(new)))
         return numbers
 
+    def _pool_of(self, keys: PromptKeys) -> PromptPool:
+        return PromptPool(self.neighbourhoods, keys, lambda: self._rendered(len(keys)))
+
+    def _rendered(self, count: int) -> Sentences:
+        """The sentences of the first ``count`` prompts; renders those that are missing."""
+        if len(self._sentences) == 0 and self._first is not None and 0 < self._first.prompts <= count:
+            self._sentences = self._first_sentences(self.pool.keys.take(slice(self._first.prompts)))
+        if (known := len(self._sentences)) < count:
+            missing = self.pool.keys.take(slice(known, count))
+            more = render_sentences(self._renderer, missing, self._workers)
+            self._sentences = Sentences.concat((self._sentences, more)) if known else more
+        return self._sentences if len(self._sentences) == count else self._sentences[:count]
+
+    def _first_sentences(self, keys: PromptKeys) -> Sentences:
+        """The sentences of the first epoch's prompts, from the cache if possible."""
+        folder = self._folder("sentences")
+        if folder is not None and (found := self._read_sentences(folder)) is not None:
+            return found
+        if self._workers.skips_ray(len(keys)):
+            stage = f"render {len(keys):,} prompts without Ray, which is used for {MIN_PROMPTS:,} or more"
+            self.progress(ProgressEvent(stage, len(keys), len(keys), "prompts"))
+        sentences = render_sentences(self._renderer, keys, self._workers)
+        if folder is None:
+            return sentences
+        write_cached(folder, sentences.arrays, {"texts": sentences.texts})
+        return self._read_sentences(folder) or sentences
+
+    def _read_sentences(self, folder: Path) -> Sentences | None:
+        found = read_cached(folder, tuple(_NO_SENTENCES.arrays), self.progress)
+        return None if found is None else Sentences.of_arrays(found[0], found[1]["texts"])
+
+    def _cached_tokens(self, tokenizer: SavedTokenizer, key: str) -> TokenPool:
+        assert self.cache is not None
+        folder = self.cache / f"tokens-{tokens_key(key, tokenizer.fingerprint)}"
+        names = tuple(TokenPool.of([]).arrays)
+        found = read_cached(folder, names, self.progress)
+        if found is None:
+            tokens = tokenize_prompts(self.pool, tokenizer, self._workers)
+            write_cached(folder, tokens.arrays, {})
+            found = read_cached(folder, names, self.progress)
+        return tokens if found is None else TokenPool(**found[0])
+
+    def _folder(self, kind: str) -> Path | None:
+        """Folder in the cache for the first epoch's trees or sentences; ``None`` without a cache."""
+        return None if self.cache is None or self._key is None else self.cache / f"{kind}-{self._key}"
+
     @cached_property
-    def _folder(self) -> Path | None:
-        """Where the first epoch is kept."""
+    def _key(self) -> str | None:
+        """Key of the first epoch's prompts; ``None`` if nothing can be cached."""
         if self.cache is None:
             return None
-        name = prompts_name(self.neighbourhoods, self.pack, self.tree, self.prompts, self.max_degree)
-        return None if name is None else self.cache / name
+        return prompts_key(self.neighbourhoods, self.pack, self.tree, self.prompts, self.max_degree)
 
     @property
-    def _crew(self) -> Crew:
-        return Crew(self.prompts.workers, self.prompts.engine, self.cache)
+    def _workers(self) -> WorkerPool:
+        return WorkerPool(self.prompts.workers, self.prompts.engine, self.cache)
 
     @cached_property
-    def _wording(self) -> TripletRenderer:
+    def _renderer(self) -> TripletRenderer:
         return TripletRenderer(self.neighbourhoods, self.pack, self.prompts.variants, self.prompts.name_tokens)
-
-
-def encode_prompts(prompts: PromptPool, tokenizer: Tokenizer, crew: Crew | None = None) -> TokenPool:
-    """Tokenise each distinct prompt once, by more processes where ``crew`` has them."""
-    parts = encoded(prompts, tokenizer, crew or Crew())
-    kinds = (np.int32, np.bool_, np.int64)
-    ids, starts, sizes = (
-        np.concatenate([np.zeros(0, kind), *(arrays[column] for arrays, _ in parts)])
-        for column, kind in enumerate(kinds)
-    )
-    return TokenPool(ids, starts, indptr_of(sizes))

@@ -1,11 +1,10 @@
-"""Many triplet prompts as a few arrays; one of them becomes an object when it is asked for."""
+"""Distinct triplet prompts as a few arrays; one prompt becomes an object when it is read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, Self, overload
 
 import numpy as np
@@ -13,181 +12,117 @@ from numpy.typing import NDArray
 
 from kptoolkit.graph.neighbour_rows import objects
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.knowledge.sentences import ROLE_NUMBERS, Sentences, bounds, index_of
 from kptoolkit.prompts import Segment
-from kptoolkit.prompts.render import Role
-from kptoolkit.storage.ragged import indptr_of
 from kptoolkit.tree.triplet_prompts import TripletPrompt
 
-_ROLES: tuple[Role, ...] = ("text", "head", "tail")
-_NUMBERS = {role: number for number, role in enumerate(_ROLES)}
-_AT_ONCE = 4096
-"""Prompts whose columns are turned into Python values together."""
-_MOST_VARIANTS = 2**16
+_CHUNK = 4096
+"""Prompts whose columns are converted to Python values at a time."""
+_MAX_VARIANTS = 2**16
 
 
 @dataclass(frozen=True, eq=False)
-class Sentences(Sequence[str]):
-    """Sentences in pieces; a piece of text, a name or words of a template, is kept once.
+class PromptKeys:
+    """Identifies triplet prompts without their text: which fact each one states, and in which sentence.
 
     Attributes:
-        texts: The distinct pieces in the order in which they first occur.
-        piece: ``(S,)`` int32: number in ``texts`` of every piece of every sentence.
-        role: ``(S,)`` int8: what it is: text, head or tail.
-        indptr: ``(P + 1,)`` int64; the pieces of sentence p are ``[indptr[p], indptr[p + 1])``.
+        row: ``(P,)`` int64: row of the neighbourhoods that a prompt states.
+        variant: ``(P,)`` int32: number of the sentence among those of the relation.
     """
 
-    texts: tuple[str, ...]
-    piece: NDArray[np.int32]
-    role: NDArray[np.int8]
-    indptr: NDArray[np.int64]
+    row: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    variant: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
 
     @classmethod
-    def of(cls, sentences: Iterable[Sequence[Segment]]) -> Self:
-        """Take sentences apart."""
-        numbers: dict[str, int] = {}
-        piece: list[int] = []
-        role: list[int] = []
-        sizes: list[int] = []
-        for segments in sentences:
-            sizes.append(len(segments))
-            piece += [numbers.setdefault(segment.text, len(numbers)) for segment in segments]
-            role += [_NUMBERS[segment.role] for segment in segments]
-        indptr = indptr_of(np.array(sizes, np.int64))
-        return cls(tuple(numbers), np.array(piece, np.int32), np.array(role, np.int8), indptr)
-
-    @classmethod
-    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], texts: Sequence[str]) -> Self:
-        """What :attr:`arrays` gave."""
-        return cls(tuple(texts), arrays["piece"], arrays["role"], arrays["sentence"])
-
-    @classmethod
-    def joined(cls, parts: Sequence[Sentences]) -> Self:
-        """The sentences of one part behind those of the part before it."""
-        numbers: dict[str, int] = {}
-        pieces = [np.zeros(0, np.int32)]
-        for part in parts:
-            number = [numbers.setdefault(text, len(numbers)) for text in part.texts]
-            pieces.append(np.array(number, np.int32)[part.piece])
-        return cls(
-            tuple(numbers),
-            np.concatenate(pieces),
-            np.concatenate([np.zeros(0, np.int8), *(part.role for part in parts)]),
-            indptr_of(np.concatenate([np.zeros(0, np.int64), *(np.diff(part.indptr) for part in parts)])),
-        )
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Create keys from the arrays of :attr:`arrays`."""
+        return cls(arrays["row"], arrays["variant"])
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All but the texts."""
-        return {"piece": self.piece, "role": self.role, "sentence": self.indptr}
+        """The attributes by name."""
+        return {"row": self.row, "variant": self.variant}
 
     def __len__(self) -> int:
-        return len(self.indptr) - 1
+        return len(self.row)
 
-    @overload
-    def __getitem__(self, number: int) -> str: ...
-    @overload
-    def __getitem__(self, number: slice) -> Sentences: ...
-    def __getitem__(self, number: int | slice) -> str | Sentences:
-        if isinstance(number, slice):
-            first, last = _bounds(number, len(self))
-            indptr = self.indptr[first : last + 1]
-            part = slice(indptr[0], indptr[-1])
-            return Sentences(self.texts, self.piece[part], self.role[part], indptr - indptr[0])
-        first, last = self.indptr[_place(number, len(self)) :][:2].tolist()
-        return "".join([self.texts[piece] for piece in self.piece[first:last].tolist()])
+    def take(self, numbers: NDArray[Any] | slice) -> PromptKeys:
+        """Select the prompts with these numbers, in this order."""
+        return PromptKeys(self.row[numbers], self.variant[numbers])
 
-    def segments(self, first: int, last: int) -> Iterator[tuple[Segment, ...]]:
-        """Sentences ``first`` to ``last - 1`` in pieces; equal pieces are one object."""
-        indptr = self.indptr[first : last + 1].tolist()
-        known: dict[tuple[int, int], Segment] = {}
-        part = slice(indptr[0], indptr[-1])
-        keys = list(zip(self.piece[part].tolist(), self.role[part].tolist(), strict=True))
-        for key in set(keys):
-            known[key] = Segment(self.texts[key[0]], _ROLES[key[1]])
-        all_segments = [known[key] for key in keys]
-        for start, stop in pairwise(indptr):
-            yield tuple(all_segments[start - indptr[0] : stop - indptr[0]])
+    def concat(self, other: PromptKeys) -> PromptKeys:
+        """Append other prompts."""
+        return PromptKeys(np.concatenate([self.row, other.row]), np.concatenate([self.variant, other.variant]))
 
-
-@dataclass(frozen=True, eq=False)
-class PromptPool(Sequence[TripletPrompt]):
-    """Distinct triplet prompts.
-
-    Attributes:
-        neighbourhoods: Their rows are what the prompts state.
-        row: ``(P,)`` int64: row that a prompt words.
-        variant: ``(P,)`` int32: number of the wording.
-        sentences: The prompts' words.
-    """
-
-    neighbourhoods: Neighbourhoods
-    row: NDArray[np.int64]
-    variant: NDArray[np.int32]
-    sentences: Sentences
-
-    @classmethod
-    def empty(cls, neighbourhoods: Neighbourhoods) -> Self:
-        """No prompts yet."""
-        return cls(neighbourhoods, np.zeros(0, np.int64), np.zeros(0, np.int32), Sentences.of(()))
-
-    @classmethod
-    def of_arrays(cls, found: Neighbourhoods, arrays: Mapping[str, NDArray[Any]], texts: Sequence[str]) -> Self:
-        """What :attr:`arrays` gave, and the texts of the sentences."""
-        return cls(found, arrays["row"], arrays["variant"], Sentences.of_arrays(arrays, texts))
-
-    @property
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """All but the neighbourhoods and the texts of the sentences."""
-        return {"row": self.row, "variant": self.variant, **self.sentences.arrays}
-
-    def joined(self, other: PromptPool) -> PromptPool:
-        """These prompts, and those of ``other`` behind them."""
-        return PromptPool(
-            self.neighbourhoods,
-            np.concatenate([self.row, other.row]),
-            np.concatenate([self.variant, other.variant]),
-            Sentences.joined((self.sentences, other.sentences)),
-        )
-
-    def numbers(self, rows: NDArray[np.int64], variants: NDArray[np.int32]) -> NDArray[np.int32]:
-        """``(n,)`` numbers of the prompts that word rows in given variants, -1 where there is none."""
-        known, asked = _keys(self.row, self.variant), _keys(rows, variants)
+    def find(self, wanted: PromptKeys) -> NDArray[np.int32]:
+        """``(n,)`` numbers of the wanted prompts in this list, -1 for a prompt that is missing."""
+        known, asked = self._codes, wanted._codes
         order = np.argsort(known, kind="stable")
         if not len(known):
             return np.full(len(asked), -1, np.int32)
         place = np.minimum(np.searchsorted(known, asked, sorter=order), len(known) - 1)
         return np.where(known[order[place]] == asked, order[place], -1).astype(np.int32)
 
+    @property
+    def _codes(self) -> NDArray[np.int64]:
+        return self.row.astype(np.int64) * _MAX_VARIANTS + self.variant
+
+
+@dataclass(frozen=True, eq=False)
+class PromptPool(Sequence[TripletPrompt]):
+    """Distinct triplet prompts; their sentences are rendered when they are read for the first time.
+
+    Attributes:
+        neighbourhoods: Their rows are the facts that the prompts state.
+        keys: Fact and variant of each prompt.
+        render: Returns the sentences of all prompts; called at most once.
+    """
+
+    neighbourhoods: Neighbourhoods
+    keys: PromptKeys
+    render: Callable[[], Sentences]
+
+    @classmethod
+    def of_sentences(cls, neighbourhoods: Neighbourhoods, keys: PromptKeys, sentences: Sentences) -> Self:
+        """Create a pool whose sentences are rendered already."""
+        return cls(neighbourhoods, keys, lambda: sentences)
+
+    @cached_property
+    def sentences(self) -> Sentences:
+        """The sentences of all prompts, P of them."""
+        return self.render()
+
     @cached_property
     def near(self) -> NDArray[np.int64]:
-        """``(P,)`` node number of the end that a prompt is told from."""
-        return np.searchsorted(self.neighbourhoods.indptr, self.row, side="right") - 1
+        """``(P,)`` node number of the near end of each prompt."""
+        return np.searchsorted(self.neighbourhoods.indptr, self.keys.row, side="right") - 1
 
     @property
     def fragments(self) -> list[str]:
-        """The distinct words of templates, in the order in which they first occur."""
-        words = self.sentences.piece[self.sentences.role == _NUMBERS["text"]]
-        return [self.sentences.texts[piece] for piece in _in_order(words)]
+        """The distinct words of templates, in the order of their first occurrence."""
+        words = self.sentences.piece[self.sentences.role == ROLE_NUMBERS["text"]]
+        return [self.sentences.texts[piece] for piece in _distinct_in_order(words)]
 
     @property
     def entities(self) -> list[str]:
-        """The distinct entity ids, in the order in which they first occur, a head before its tail."""
-        return [str(self.neighbourhoods.ids[node]) for node in _in_order(np.stack(self._ends, axis=1).ravel())]
+        """The distinct entity ids, in the order of their first occurrence, a head before its tail."""
+        nodes = _distinct_in_order(np.stack(self._ends, axis=1).ravel())
+        return [str(self.neighbourhoods.ids[node]) for node in nodes]
 
     @property
     def far_ids(self) -> NDArray[Any]:
-        """``(P,)`` object: entity id of the other end."""
-        return self.neighbourhoods.ids[self.neighbourhoods.far[self.row]]
+        """``(P,)`` object: entity id of the far end."""
+        return self.neighbourhoods.ids[self.neighbourhoods.far[self.keys.row]]
 
     @property
     def labels(self) -> NDArray[Any]:
-        """``(P,)`` object: relation id, with ``<`` before it where the prompt is told from the tail."""
-        found = self.neighbourhoods
+        """``(P,)`` object: relation id, with ``<`` before it if the near end is the tail."""
+        found, row = self.neighbourhoods, self.keys.row
         names = objects([text for relation in found.relations for text in (f"<{relation}", relation)])
-        return names[2 * found.relation[self.row] + found.forward[self.row]]
+        return names[2 * found.relation[row] + found.forward[row]]
 
     def __len__(self) -> int:
-        return len(self.row)
+        return len(self.keys)
 
     @overload
     def __getitem__(self, number: int) -> TripletPrompt: ...
@@ -195,25 +130,25 @@ class PromptPool(Sequence[TripletPrompt]):
     def __getitem__(self, number: slice) -> PromptPool: ...
     def __getitem__(self, number: int | slice) -> TripletPrompt | PromptPool:
         if isinstance(number, slice):
-            part = slice(*_bounds(number, len(self)))
-            return PromptPool(self.neighbourhoods, self.row[part], self.variant[part], self.sentences[part])
-        place = _place(number, len(self))
-        return next(self._prompts(place, place + 1))
+            part = slice(*bounds(number, len(self)))
+            return PromptPool(self.neighbourhoods, self.keys.take(part), lambda: self.sentences[part])
+        index = index_of(number, len(self))
+        return next(self._prompts(index, index + 1))
 
     def __iter__(self) -> Iterator[TripletPrompt]:
-        for first in range(0, len(self), _AT_ONCE):
-            yield from self._prompts(first, min(first + _AT_ONCE, len(self)))
+        for first in range(0, len(self), _CHUNK):
+            yield from self._prompts(first, min(first + _CHUNK, len(self)))
 
     def texts(self) -> Iterator[tuple[tuple[Segment, ...], tuple[str, str]]]:
-        """The pieces of every prompt, and the entity ids of its head and tail."""
+        """Yield the segments of every prompt, and the entity ids of its head and tail."""
         ids = self.neighbourhoods.ids
-        for first in range(0, len(self), _AT_ONCE):
-            part = slice(first, min(first + _AT_ONCE, len(self)))
+        for first in range(0, len(self), _CHUNK):
+            part = slice(first, min(first + _CHUNK, len(self)))
             heads, tails = (ids[end[part]] for end in self._ends)
             yield from zip(self.sentences.segments(part.start, part.stop), zip(heads, tails, strict=True), strict=True)
 
     def _prompts(self, first: int, last: int) -> Iterator[TripletPrompt]:
-        found, row = self.neighbourhoods, self.row[first:last]
+        found, row = self.neighbourhoods, self.keys.row[first:last]
         columns = (found.ids[self.near[first:last]], found.ids[found.far[row]], found.relation[row], found.forward[row])
         for segments, near, far, relation, forward in zip(self.sentences.segments(first, last), *columns, strict=True):
             head, tail = (near, far) if forward else (far, near)
@@ -221,32 +156,14 @@ class PromptPool(Sequence[TripletPrompt]):
 
     @cached_property
     def _ends(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """``(P,)`` node numbers of heads and of tails."""
+        """``(P,)`` node numbers of the heads and of the tails."""
         found = self.neighbourhoods
-        forward, far = found.forward[self.row], found.far[self.row]
+        forward, far = found.forward[self.keys.row], found.far[self.keys.row]
         return np.where(forward, self.near, far), np.where(forward, far, self.near)
 
 
-def _in_order(numbers: NDArray[Any]) -> list[int]:
-    """The distinct numbers in the order in which they first occur."""
+def _distinct_in_order(numbers: NDArray[Any]) -> list[int]:
+    """The distinct numbers in the order of their first occurrence."""
     distinct, first = np.unique(numbers, return_index=True)
     ordered: list[int] = distinct[np.argsort(first)].tolist()
     return ordered
-
-
-def _keys(rows: NDArray[np.int64], variants: NDArray[np.int32]) -> NDArray[np.int64]:
-    return rows.astype(np.int64) * _MOST_VARIANTS + variants
-
-
-def _bounds(part: slice, size: int) -> tuple[int, int]:
-    first, last, step = part.indices(size)
-    if step != 1:
-        raise ValueError("a part of a pool is taken in steps of one")
-    return first, max(first, last)
-
-
-def _place(number: int, size: int) -> int:
-    place = number + size if number < 0 else number
-    if not 0 <= place < size:
-        raise IndexError(f"{number} of {size}")
-    return place

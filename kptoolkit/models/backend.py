@@ -22,6 +22,7 @@ from kptoolkit.data.splits import Split
 from kptoolkit.errors import InputError
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
+from kptoolkit.knowledge.prompt_pool import PromptKeys
 from kptoolkit.progress import ProgressCallback, silent
 
 
@@ -80,17 +81,17 @@ class Triplets:
         row: ``(T,)`` number by which the backend finds it again.
         parent: ``(T,)`` index in this list of its parent triplet, always an earlier one; -1 directly under the item.
         hop: ``(T,)`` hops from the item, from 1.
-        text: T sentences.
+        prompts: Fact and variant of each of the T prompts; sentences are rendered from them.
     """
 
     item: NDArray[np.int64]
     row: NDArray[np.int64]
     parent: NDArray[np.int64]
     hop: NDArray[np.int64]
-    text: tuple[str, ...]
+    prompts: PromptKeys
 
     def __len__(self) -> int:
-        return len(self.text)
+        return len(self.item)
 
     def with_below(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """The chosen triplets of V variants together with all their descendants, ``(V, T)``.

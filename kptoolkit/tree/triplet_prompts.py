@@ -77,11 +77,21 @@ class TripletRenderer:
         Raises:
             TemplateError: A filter or an expression fails on the names of the row.
         """
-        return self.render_rows([row], epoch)[0]
+        (triple,) = self._triples([row])
+        return self._render(triple, self._variant(triple, epoch))
 
-    def render_rows(self, rows: Sequence[int] | NDArray[np.int64], epoch: int = 0) -> list[TripletPrompt]:
-        """Render several rows; arguments and errors as in :meth:`render`."""
-        return [self._render(triple, self._variant(triple, epoch)) for triple in self._triples(rows)]
+    def segments(self, rows: NDArray[np.int64], variants: NDArray[np.int64]) -> list[tuple[Segment, ...]]:
+        """Render rows in given variants; returns the segments of each sentence.
+
+        Args:
+            rows: ``(n,)`` rows of the neighbourhoods.
+            variants: ``(n,)`` numbers of the variants, see :meth:`variant_numbers`.
+
+        Raises:
+            TemplateError: A filter or an expression fails on the names of a row.
+        """
+        pairs = zip(self._triples(rows), variants.tolist(), strict=True)
+        return [self._render(triple, variant).segments for triple, variant in pairs]
 
     def variant_numbers(self, rows: NDArray[np.int64], epoch: int = 0) -> NDArray[np.int32]:
         """Return ``(n,)`` numbers of the variant that :meth:`render` takes for each row."""

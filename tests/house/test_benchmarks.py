@@ -152,7 +152,7 @@ def test_both_ways_make_the_same_prompts_of_the_same_draws(monkeypatch: pytest.M
     settings = {"tree.hops": 2, "tree.degree": DEGREE, "tree.ranking": "random"}
     source = world.knowledge(load_config(overrides=settings, environ={}))
     trees, chosen, around = source.trees(0), source.selection(0), world.neighbourhoods
-    prompts = CompiledKnowledge(trees, source.tokens(samples.tokenizer), source.pool.sentences)
+    prompts = CompiledKnowledge(trees, source.tokens(samples.tokenizer), source.pool.keys)
 
     def spelled(texts: NDArray[np.object_]) -> TokenPool:
         encoded = [samples.tokenizer.encode((Segment(str(text), "text"),)) for text in texts]

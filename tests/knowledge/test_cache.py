@@ -46,6 +46,10 @@ def folders(cache: Path) -> list[Path]:
     return sorted(cache.iterdir())
 
 
+def kinds(cache: Path) -> list[str]:
+    return [folder.name.split("-")[0] for folder in folders(cache)]
+
+
 def contents(cache: Path) -> dict[str, bytes]:
     return {str(path.relative_to(cache)): path.read_bytes() for path in cache.rglob("*") if path.is_file()}
 
@@ -67,7 +71,7 @@ def test_what_is_kept_is_what_would_be_made(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("made although it is kept")
 
-    for name in ("worded", "select", "encoded"):
+    for name in ("render_sentences", "select", "tokenize_prompts"):
         monkeypatch.setattr(f"kptoolkit.knowledge.knowledge_source.{name}", never)
     again = keeping(tmp_path, variants=variants)
     assert same(again.trees(0), trees)
@@ -87,7 +91,7 @@ def test_later_epochs_go_on_from_what_is_kept(tmp_path: Path) -> None:
     assert list(alone.pool) == list(kept.pool)
     assert same(kept.tokens(phrases(alone)), alone.tokens(phrases(alone)))
     assert same(kept.tokens(phrases(alone), 6), alone.tokens(phrases(alone), 6))
-    assert len(folders(tmp_path)) == 1, "only what the first epoch needs is kept"
+    assert kinds(tmp_path) == ["sentences", "trees"], "only prompts of the first epoch are cached"
 
 
 def other_pack(knowledge: KnowledgeSource) -> None:
@@ -148,7 +152,7 @@ def test_anything_that_decides_the_prompts_is_in_their_name(
     alone.__post_init__()
     assert same(changed.trees(0), alone.trees(0))
     assert list(changed.pool) == list(alone.pool)
-    assert len(folders(tmp_path)) == 2
+    assert kinds(tmp_path) == ["sentences", "trees", "trees"]
 
 
 @pytest.mark.parametrize("change", [other_setting(workers=7), other_setting(cache=Path("elsewhere"))])
@@ -157,7 +161,7 @@ def test_what_does_not_decide_the_prompts_is_not(tmp_path: Path, change: Callabl
     changed = keeping(tmp_path)
     change(changed)
     changed.trees(0)
-    assert len(folders(tmp_path)) == 1
+    assert kinds(tmp_path) == ["trees"]
 
 
 def test_another_tokenizer_has_tokens_of_its_own(tmp_path: Path) -> None:
@@ -166,7 +170,7 @@ def test_another_tokenizer_has_tokens_of_its_own(tmp_path: Path) -> None:
     for tokenizer in (phrases(knowledge), subwords(knowledge), PhraseTokenizer.build(knowledge.pool, ["more"], {})):
         for _ in range(2):
             assert same(knowledge.tokens(tokenizer), source_tokens(tokenizer))
-    assert len(folders(tmp_path)) == 4
+    assert kinds(tmp_path) == ["sentences", *["tokens"] * 3, "trees"]
 
 
 def source_tokens(tokenizer: Tokenizer) -> TokenPool:
@@ -179,7 +183,7 @@ def test_tokens_of_words_that_are_still_counted_are_not_kept(tmp_path: Path) -> 
     knowledge = keeping(tmp_path)
     knowledge.trees(0)
     assert same(knowledge.tokens(WordTokenizer()), source_tokens(WordTokenizer()))
-    assert len(folders(tmp_path)) == 1
+    assert kinds(tmp_path) == ["sentences", "trees"]
 
 
 def test_a_filter_that_nobody_can_import_keeps_nothing(tmp_path: Path) -> None:
@@ -190,7 +194,7 @@ def test_a_filter_that_nobody_can_import_keeps_nothing(tmp_path: Path) -> None:
     assert not folders(tmp_path)
 
 
-@pytest.mark.parametrize("part", ["prompts", "tokens"])
+@pytest.mark.parametrize("part", ["trees", "sentences", "tokens"])
 @pytest.mark.parametrize("damage", ["cut", "flipped", "gone", "no JSON", "other words", "other name", "a file"])
 def test_a_damaged_folder_is_made_anew_with_one_line(tmp_path: Path, part: str, damage: str) -> None:
     alone = source()
@@ -212,7 +216,8 @@ def test_a_damaged_folder_is_made_anew_with_one_line(tmp_path: Path, part: str, 
 
 
 def spoil(folder: Path, damage: str) -> None:
-    array = folder / ("row.npy" if folder.name.startswith("prompts") else "ids.npy")
+    arrays = {"trees": "row.npy", "sentences": "piece.npy", "tokens": "ids.npy"}
+    array = folder / arrays[folder.name.split("-")[0]]
     index = folder / "index.json"
     text = index.read_text()
     if damage == "cut":

@@ -10,7 +10,7 @@ from test_knowledge_source import source
 
 from kptoolkit.errors import DataError
 from kptoolkit.knowledge.compiled import CompiledKnowledge
-from kptoolkit.knowledge.knowledge_source import encode_prompts
+from kptoolkit.knowledge.engines.prompt_work import tokenize_prompts
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.tree.tokens import WordTokenizer
 
@@ -18,7 +18,7 @@ from kptoolkit.tree.tokens import WordTokenizer
 def compiled() -> CompiledKnowledge:
     knowledge = source()
     trees = knowledge.trees(0)
-    return CompiledKnowledge(trees, encode_prompts(knowledge.pool, WordTokenizer()), knowledge.pool.sentences)
+    return CompiledKnowledge(trees, tokenize_prompts(knowledge.pool, WordTokenizer()), knowledge.pool.keys)
 
 
 def test_compiled_knowledge_comes_back(tmp_path: Path) -> None:
@@ -30,7 +30,9 @@ def test_compiled_knowledge_comes_back(tmp_path: Path) -> None:
         assert getattr(found.trees, name).dtype == getattr(written.trees, name).dtype
     for name in ("ids", "starts", "indptr"):
         assert np.array_equal(getattr(found.pool, name), getattr(written.pool, name))
-    assert list(found.texts) == list(written.texts)
+    for name in ("row", "variant"):
+        assert np.array_equal(getattr(found.prompts, name), getattr(written.prompts, name))
+    assert list(source().sentences(found.prompts)) == list(source().sentences(written.prompts))
     assert isinstance(found.trees.prompt, np.memmap)
     assert [path.name for path in tmp_path.iterdir()] == ["knowledge"]
 

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,13 @@ from kptoolkit.config import PromptsConfig, TreeConfig, load_config
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.errors import TemplateError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.knowledge.engines.prompt_work import render_sentences
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
+from kptoolkit.knowledge.sentences import Sentences
+from kptoolkit.models import backend_class
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import TemplatePack
+from kptoolkit.testing.small_worlds import chain_task
 
 
 def source(**prompts: Any) -> KnowledgeSource:
@@ -83,7 +88,7 @@ def test_names_are_capped() -> None:
 
 @pytest.mark.slow
 def test_worker_processes_word_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kptoolkit.knowledge.engines.worker_pool.WORTH_WORKERS", 2)
+    monkeypatch.setattr("kptoolkit.knowledge.engines.worker_pool.MIN_PROMPTS", 2)
     alone, together = source(variants="epoch"), source(variants="epoch", workers=2)
     for epoch in range(2):
         assert alone.trees(epoch).prompt.tolist() == together.trees(epoch).prompt.tolist()
@@ -101,8 +106,12 @@ def test_worker_processes_give_the_same_tokens(monkeypatch: pytest.MonkeyPatch, 
     sentences = [*alone.pool.sentences, "Bücher von Ålesund"]
     tokenizer = PhraseTokenizer.build(alone.pool, [], items) if kind == "phrase" else None
     tokenizer = tokenizer or SubwordTokenizer.train(sentences, 300)
-    for name, value in {"WORTH_WORKERS": 2, "WORTH_SECONDS": 0, "_AT_ONCE": 2}.items():
-        monkeypatch.setattr(f"kptoolkit.knowledge.engines.worker_pool.{name}", value)
+    for name, value in {
+        "worker_pool.MIN_PROMPTS": 2,
+        "prompt_work.MIN_SECONDS": 0,
+        "prompt_work._PART_SIZE": 2,
+    }.items():
+        monkeypatch.setattr(f"kptoolkit.knowledge.engines.{name}", value)
     one, other = alone.tokens(tokenizer), together.tokens(tokenizer)
     for name, array in one.arrays.items():
         assert array.dtype == other.arrays[name].dtype
@@ -111,11 +120,12 @@ def test_worker_processes_give_the_same_tokens(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_workers_need_filters_that_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kptoolkit.knowledge.engines.worker_pool.WORTH_WORKERS", 2)
+    monkeypatch.setattr("kptoolkit.knowledge.engines.worker_pool.MIN_PROMPTS", 2)
     knowledge = source(workers=2)
     knowledge.pack = knowledge.pack.with_filter(lambda name: name, name="same")
+    knowledge.trees(0)
     with pytest.raises(TemplateError, match="cannot be imported again"):
-        knowledge.trees(0)
+        knowledge.render()
 
 
 def most_objects_of(work: Callable[[], object]) -> int:
@@ -145,3 +155,43 @@ def test_no_triplet_is_a_python_object_at_any_time() -> None:
     assert triplets > 25 * len(source.pool)
     assert objects < triplets / 3
     assert most_objects_of(lambda: (source.trees().prompt + 1000).tolist()) > triplets / 2, "a list would be noticed"
+
+
+def test_trees_render_nothing_and_sentences_are_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered: list[int] = []
+
+    def counted(renderer: Any, keys: Any, workers: Any) -> Sentences:
+        rendered.append(len(keys))
+        return render_sentences(renderer, keys, workers)
+
+    monkeypatch.setattr("kptoolkit.knowledge.knowledge_source.render_sentences", counted)
+    knowledge = source(variants="epoch")
+    first = (knowledge.trees(0), len(knowledge.pool))[1]
+    knowledge.trees(1)
+    assert rendered == []
+    more = len(knowledge.pool) - first
+    assert more > 0
+    pool = knowledge.pool
+    assert list(pool.sentences) == [prompt.text for prompt in pool]
+    assert rendered == [first, more], "the first epoch's prompts are rendered apart, because they can be cached"
+    knowledge.trees(2)
+    grown = len(knowledge.pool)
+    assert list(knowledge.render())[: first + more] == list(pool.sentences)
+    assert rendered == [first, more, grown - first - more]
+    assert list(knowledge.sentences(pool.keys)) == list(pool.sentences), "also without the pool"
+
+
+def test_the_default_backend_is_trained_and_saved_without_rendering(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("rendered although nothing reads it")
+
+    monkeypatch.setattr("kptoolkit.prompts.TemplatePack.render", never)
+    task = chain_task(tmp_path / "task", {"training.epochs": 1, "prompts.cache": tmp_path / "cache"})
+    kind = backend_class(task.config.model.backend)
+    backend = kind(kind.Options())
+    backend.fit(task)
+    (tmp_path / "backend").mkdir()
+    backend.save(tmp_path / "backend")
+    assert len(task.knowledge.pool) > 0

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from kptoolkit.data.histories import Histories
 from kptoolkit.errors import InputError, PromptTooLongError
 from kptoolkit.knowledge.compiled import CompiledKnowledge
+from kptoolkit.knowledge.engines.prompt_work import tokenize_prompts
 from kptoolkit.knowledge.item_trees import ItemTrees
-from kptoolkit.knowledge.knowledge_source import encode_prompts
 from kptoolkit.knowledge.prompt_batches import PromptAssembler
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.prompts import MppTemplate, Segment
@@ -124,7 +124,7 @@ def test_compiled_catalogue_equals_trees_of_its_items(tmp_path: Path) -> None:
     """From the graph's rows to arrays: what the assembler lays out is what a person is shown."""
     source = chain_task(tmp_path).knowledge
     trees, tokenizer = source.trees(), WordTokenizer()
-    knowledge = CompiledKnowledge(trees, encode_prompts(source.pool, tokenizer))
+    knowledge = CompiledKnowledge(trees, tokenize_prompts(source.pool, tokenizer))
     names = [tokenizer.encode((Segment(str(title), "text"),)) for title in source.catalogue.titles]
     pool = TokenPool.of([(name.ids, name.starts) for name in names])
     assembler = PromptAssembler(knowledge, pool, TokenPool.of([]), TEMPLATES[:1], tokenizer, max_tokens=400, history=5)

@@ -21,15 +21,16 @@ from kptoolkit.cli.app import app
 from kptoolkit.config import PromptsConfig
 from kptoolkit.errors import DataError, KptoolError, MissingExtraError
 from kptoolkit.knowledge.engines import ray_engine
-from kptoolkit.knowledge.engines.jobs import SavedWords
+from kptoolkit.knowledge.engines.jobs import SavedRenderJob
 from kptoolkit.progress import ProgressEvent
 
 
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few prompts are many."""
-    for name, value in {"WORTH_WORKERS": 2, "WORTH_SECONDS": 0, "_AT_ONCE": 2}.items():
-        monkeypatch.setattr(f"kptoolkit.knowledge.engines.worker_pool.{name}", value)
+    values = {"worker_pool.MIN_PROMPTS": 2, "prompt_work.MIN_SECONDS": 0, "prompt_work._PART_SIZE": 2}
+    for name, value in values.items():
+        monkeypatch.setattr(f"kptoolkit.knowledge.engines.{name}", value)
 
 
 @pytest.mark.slow
@@ -42,14 +43,15 @@ def test_two_workers_of_ray_give_the_same_bytes(tmp_path: Path, capfd: pytest.Ca
     tokenizer = (alone.trees(0), phrases(alone))[1]
     alone.tokens(tokenizer)
     capfd.readouterr()
-    beside = keeping(tmp_path / "ray", variants="hash", engine="ray", workers=2)
+    other = keeping(tmp_path / "ray", variants="hash", engine="ray", workers=2)
     with ray_engine._cluster(2):
-        trees = beside.trees(0)
+        trees = other.trees(0)
+        other.render()
         assert ray.cluster_resources()["CPU"] == 2
-        beside.tokens(tokenizer)
+        other.tokens(tokenizer)
         alone.pack.save(tmp_path / "pack")
         with pytest.raises(DataError, match=r"^\S*index\.json: is missing or damaged[^\n]*$"):
-            ray_engine.do(SavedWords, (str(tmp_path), "first", 48, 0), [np.arange(2)], 2)
+            ray_engine.run_parts(SavedRenderJob, (str(tmp_path), "first", 48), [np.zeros((2, 2), np.int64)], 2)
     assert same(trees, alone.trees(0))
     assert contents(tmp_path / "ray") == contents(tmp_path / "alone")
     assert not ray.is_initialized(), "what was started is ended"
@@ -64,14 +66,14 @@ def test_two_workers_of_ray_give_the_same_bytes(tmp_path: Path, capfd: pytest.Ca
 def test_the_command_line_keeps_the_same_bytes_by_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
     world = write_world(tmp_path / "data")
-    graph, asked, do = load_graph(world, tmp_path / "kg"), list[str](), ray_engine.do
+    graph, jobs, run_parts = load_graph(world, tmp_path / "kg"), list[str](), ray_engine.run_parts
 
-    def noted(*given: Any) -> Any:
-        asked.append(given[0].__name__)
-        return do(*given)
+    def noted(*arguments: Any) -> Any:
+        jobs.append(arguments[0].__name__)
+        return run_parts(*arguments)
 
-    monkeypatch.setattr(ray_engine, "do", noted)
-    monkeypatch.setattr("kptoolkit.knowledge.engines.worker_pool._AT_ONCE", 64)
+    monkeypatch.setattr(ray_engine, "run_parts", noted)
+    monkeypatch.setattr("kptoolkit.knowledge.engines.prompt_work._PART_SIZE", 64)
     said = {}
     for engine in ("local", "ray"):
         kept = sets(**{"graph.cache": tmp_path / "around", "prompts.cache": tmp_path / engine, "prompts.workers": 2})
@@ -79,7 +81,7 @@ def test_the_command_line_keeps_the_same_bytes_by_ray(tmp_path: Path, monkeypatc
         done = CliRunner().invoke(app, ["compile", *words, "--engine", engine, "--json"])
         assert done.exit_code == 0, done.output
         said[engine] = json.loads(done.stdout)
-        assert asked == ([] if engine == "local" else ["SavedWords"])
+        assert jobs == ([] if engine == "local" else ["SavedRenderJob"])
     assert said["ray"] == said["local"]
     assert said["ray"]["distinct_prompts"] > 50
     assert contents(tmp_path / "ray") == contents(tmp_path / "local") != {}
@@ -96,16 +98,20 @@ def test_without_ray_one_line_says_what_to_install(tmp_path: Path, monkeypatch: 
         ray_engine.check_ray()
 
 
-def test_few_prompts_are_worded_without_ray_and_a_line_says_so(tmp_path: Path) -> None:
+def test_few_prompts_are_rendered_without_ray_and_a_line_says_so(tmp_path: Path) -> None:
     said: list[ProgressEvent] = []
     knowledge = keeping(tmp_path, engine="ray", variants="epoch")
     knowledge.progress = said.append
     for epoch in (0, 1):
         knowledge.trees(epoch)
+        knowledge.render()
     count = len(keeping(tmp_path / "alone").trees(0).prompt)
-    assert [event.stage for event in said] == [f"word {count} prompts without Ray, which takes 50,000 and more"]
-    keeping(tmp_path, engine="ray", variants="epoch").trees(0)
-    assert len(said) == 1, "what is kept is not worded"
+    assert [event.stage for event in said] == [f"render {count} prompts without Ray, which is used for 50,000 or more"]
+    again = keeping(tmp_path, engine="ray", variants="epoch")
+    again.progress = said.append
+    again.trees(0)
+    again.render()
+    assert len(said) == 1, "cached sentences are not rendered again"
 
 
 @pytest.mark.parametrize("form", ["{}:{}", "ray://{}:{}"])
@@ -117,11 +123,11 @@ def test_a_cluster_that_does_not_answer_is_named_at_once(form: str, monkeypatch:
         monkeypatch.setenv("RAY_ADDRESS", form.format(*place))
         line = r"^no Ray cluster answers at 127\.0\.0\.1:{} \(RAY_ADDRESS\): Connection refused; start [^\n]*$"
         with pytest.raises(KptoolError, match=line.format(place[1])):
-            ray_engine.do(SavedWords, ("nowhere", "first", 48, 0), [np.arange(2)], 2)
+            ray_engine.run_parts(SavedRenderJob, ("nowhere", "first", 48), [np.zeros((2, 2), np.int64)], 2)
 
 
 def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kptoolkit.knowledge.engines.ray_engine._PATIENCE", 0.2)
+    monkeypatch.setattr("kptoolkit.knowledge.engines.ray_engine._TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         place = "{}:{}".format(*silent.getsockname())
         with pytest.raises(KptoolError, match=rf"^no Ray cluster answers at {place} \(RAY_ADDRESS\): timed out; "):
@@ -140,7 +146,7 @@ def test_words_for_an_address_are_left_to_ray(word: str) -> None:
 
 
 def test_ray_is_imported_only_where_it_is_asked_for() -> None:
-    code = "import sys, kptoolkit.knowledge.compiled; sys.exit('ray' in sys.modules)"
+    code = "import sys, kptoolkit.knowledge.knowledge_source; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

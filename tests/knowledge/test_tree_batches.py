@@ -10,7 +10,8 @@ import pytest
 from kptoolkit.data.histories import Histories
 from kptoolkit.errors import PromptTooLongError
 from kptoolkit.knowledge.compiled import CompiledKnowledge
-from kptoolkit.knowledge.knowledge_source import KnowledgeSource, encode_prompts
+from kptoolkit.knowledge.engines.prompt_work import tokenize_prompts
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prompt_batches import PromptAssembler
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.knowledge.tree_batches import TreeAssembler
@@ -29,7 +30,7 @@ def test_a_tree_is_the_prompt_cut_at_its_root(source: KnowledgeSource) -> None:
     template = next(t for t in source.pack.mpp if not t.has_user)
     texts = [part for part in template.parts if isinstance(part, str)]
     tokenizer = PhraseTokenizer.build(source.pool, texts, source.catalogue.item_of_entity())
-    knowledge = CompiledKnowledge(trees, encode_prompts(source.pool, tokenizer))
+    knowledge = CompiledKnowledge(trees, tokenize_prompts(source.pool, tokenizer))
     own = np.arange(tokenizer.size, tokenizer.size + n, dtype=np.int32)
     names = TokenPool(own, np.ones(n, dtype=np.bool_), np.arange(n + 1, dtype=np.int64))
     budget = 18

@@ -89,14 +89,14 @@ def case_of(history: list[int] = HISTORY) -> Cases:
 
 
 def places(fitted: AnyT5, found: Triplets) -> list[tuple[int, int]]:
-    """Item and place in its tree of each triplet, found by its sentence; the ring tells no sentence twice an item."""
+    """Item and place in its tree of each triplet, found by its fact; no item of the ring has a fact twice."""
     knowledge = knowledge_of(fitted)
     trees = knowledge.trees
     pairs = []
-    for item, text in zip(found.item.tolist(), found.text, strict=True):
-        own = [knowledge.texts[p] for p in trees.prompt[trees.indptr[item] : trees.indptr[item + 1]]]
-        assert own.count(text) == 1
-        pairs.append((item, own.index(text)))
+    for item, fact in zip(found.item.tolist(), found.prompts.row.tolist(), strict=True):
+        own = knowledge.prompts.row[trees.prompt[trees.indptr[item] : trees.indptr[item + 1]]].tolist()
+        assert own.count(fact) == 1
+        pairs.append((item, own.index(fact)))
     return pairs
 
 

@@ -315,7 +315,7 @@ def test_knowledge_that_varies_by_epoch(tmp_path: Path, settings: dict[str, Any]
     assert task.knowledge.varies
     fitted = backend()
     fitted.fit(task)
-    assert len(task.knowledge.pool) > len(fitted.fitted.assembler.knowledge.texts), "later epochs bring new prompts"
+    assert len(task.knowledge.pool) > len(fitted.fitted.assembler.knowledge.prompts), "later epochs bring new prompts"
 
 
 @pytest.mark.parametrize("kind", ["phrase", "subword"])

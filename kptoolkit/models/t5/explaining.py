@@ -33,8 +33,8 @@ def listed_triplets(
     there = (above >= 0) & (place < len(row))
     there[there] = row[place[there]] == (trees.indptr[item] + above)[there]
     hop = np.asarray(trees.hop)[row].astype(np.int64)
-    text = tuple(knowledge.texts[prompt] for prompt in trees.prompt[row])
-    return Triplets(item, known_by, np.where(there, place, -1), hop, text)
+    prompts = knowledge.prompts.take(trees.prompt[row])
+    return Triplets(item, known_by, np.where(there, place, -1), hop, prompts)
 
 
 def parts(count: int, items: int) -> Iterator[NDArray[np.int64]]:

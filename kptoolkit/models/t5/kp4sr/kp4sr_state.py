@@ -164,7 +164,7 @@ def build_state(options: Kp4srOptions, task: FitTask) -> Kp4srState:
     items = task.catalogue.item_of_entity() if kind == "token" else {}
     tokenizer = build_tokenizer(options, source, templates, items, names=index_names(kind, task))
     index = build_index(kind, task, tokenizer)
-    knowledge = CompiledKnowledge(trees, source.tokens(tokenizer), source.pool.sentences)
+    knowledge = CompiledKnowledge(trees, source.tokens(tokenizer), source.pool.keys)
     users = [tokenizer.encode((Segment(str(user), "text"),)) for user in task.user_ids]
     user_tokens = TokenPool.of([(entry.ids, entry.starts) for entry in users])
     limits = {

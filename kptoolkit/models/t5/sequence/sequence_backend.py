@@ -113,7 +113,7 @@ class SequenceBackend(T5Backend[SequenceOptions, SequenceState]):
         grow_items(state.model, new)
         state.names = item_names(catalogue, state.tokenizer)
         tokens = prompt_tokens(source, state.tokenizer, state.shape.reads)
-        compiled = CompiledKnowledge(trees, tokens, source.pool.sentences)
+        compiled = CompiledKnowledge(trees, tokens, source.pool.keys)
         facts = PromptFacts.of(source.pool, items, len(catalogue), known=state.facts)
         state.read_knowledge(compiled, facts)
 

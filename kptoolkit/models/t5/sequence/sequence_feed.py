@@ -53,7 +53,7 @@ class SequenceFeed:
         trees = self.task.knowledge_change(source.trees(epoch))
         known = state.knowledge
         new = prompt_tokens(source, state.tokenizer, state.shape.reads, len(known.pool))
-        compiled = CompiledKnowledge(trees, known.pool.joined(new), source.pool.sentences)
+        compiled = CompiledKnowledge(trees, known.pool.joined(new), source.pool.keys)
         items = self.task.catalogue.item_of_entity()
         facts = PromptFacts.of(source.pool, items, len(self.task.catalogue), known=state.facts)
         state.read_knowledge(compiled, facts)

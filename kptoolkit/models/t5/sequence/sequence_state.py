@@ -199,7 +199,7 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
     templates = (*training_templates(source.pack, task.config.prompts.mpp), asking_template(task))
     reads = _reads(options)
     tokenizer = build_tokenizer(options, source, templates, items, words_only=reads == "facts")
-    knowledge = CompiledKnowledge(trees, prompt_tokens(source, tokenizer, reads), source.pool.sentences)
+    knowledge = CompiledKnowledge(trees, prompt_tokens(source, tokenizer, reads), source.pool.keys)
     later = [str(entity) for entity in source.neighbourhoods.ids] if source.varies else []
     facts = PromptFacts.of(source.pool, items, n, more=later)
     around = facts.around(trees)
