@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
 from kptool_lines import kptool_lines, parse
+from page_blocks import programs, python, shell
 from source_tree import CHECKOUT
 
 from kptoolkit.config import Config
@@ -96,6 +98,39 @@ def test_the_readme_shows_both_ways_in() -> None:
     assert "make test" in text
     assert any("from kptoolkit import" in block for block in blocks(README, "python"))
     assert any(kptool_lines(block) for block in blocks(README, *SHELL))
+
+
+MARKED_PYTHON = re.compile(
+    r"^<!-- run -->\n```python\n(.*?)^```\n\n(<!-- varies -->\n)?```text\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
+MARKED_SHELL = re.compile(r"^<!-- shell -->\n```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_the_readme_works_as_printed_in_an_empty_folder(tmp_path: Path) -> None:
+    home, folder = programs(tmp_path / "home"), tmp_path / "empty"
+    folder.mkdir()
+    text = README.read_text(encoding="utf-8")
+    shown = MARKED_PYTHON.findall(text)
+    assert len(shown) == len(blocks(README, "python")) == text.count("```text")
+    for printed, (code, varies, expected) in zip(python([code for code, *_ in shown], folder), shown, strict=True):
+        if varies:
+            assert printed.splitlines()[0] == expected.splitlines()[0], code
+            assert len(printed.splitlines()) == len(expected.splitlines()), code
+        else:
+            assert printed == expected, code
+    for code in MARKED_SHELL.findall(text):
+        assert "kptool recommend" in code
+        assert shell(code, folder, home)
+    assert (folder / "tree.html").exists()
+
+
+def test_only_lines_for_a_checkout_are_not_run() -> None:
+    unmarked = MARKED_SHELL.sub("", README.read_text(encoding="utf-8"))
+    lines = [line for block in re.findall(r"```bash\n(.*?)```", unmarked, re.DOTALL) for line in block.splitlines()]
+    assert {line.split()[0] for line in lines} == {"make", "source"}
 
 
 def test_no_page_names_a_machine() -> None:

@@ -5,15 +5,12 @@ A block is marked by ``<!-- shell -->`` on the line before it; a ``text`` block 
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from page_blocks import programs, shell
 from source_tree import CHECKOUT
 
 from kptoolkit.prompts import TemplatePack
@@ -33,37 +30,6 @@ def blocks() -> list[tuple[str, str | None]]:
     return found
 
 
-def shell(code: str, folder: Path, home: Path) -> str:
-    """Run a block as a reader would type it, and give its standard output; the next block starts where it ended."""
-    where = home / "where"
-    at = where.read_text(encoding="utf-8").strip() if where.exists() else str(folder)
-    path = os.pathsep.join([str(home / "bin"), os.environ["PATH"]])
-    script = f"set -eu\ncd {shlex.quote(at)}\n{code}\npwd > {shlex.quote(str(where))}\n"
-    done = subprocess.run(
-        ["bash", "-c", script],
-        env=os.environ | {"PATH": path, "COLUMNS": "100", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A folder with ``kptool`` and ``python`` of this interpreter."""
-    folder = tmp_path / "home"
-    (folder / "bin").mkdir(parents=True)
-    for name, call in (("kptool", "-m kptoolkit"), ("python", "")):
-        program = folder / "bin" / name
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {call} "$@"\n', encoding="utf-8")
-        program.chmod(0o755)
-    return folder
-
-
 def test_no_mark_is_lost() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert len(blocks()) == text.count("<!-- shell -->") > 10
@@ -74,8 +40,8 @@ def test_no_mark_is_lost() -> None:
 @pytest.mark.embedded
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-def test_the_tutorial_runs_and_prints_what_it_shows(home: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "empty"
+def test_the_tutorial_runs_and_prints_what_it_shows(tmp_path: Path) -> None:
+    home, folder = programs(tmp_path / "home"), tmp_path / "empty"
     folder.mkdir()
     printed = ""
     for code, expected in blocks():
