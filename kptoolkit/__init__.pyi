@@ -13,9 +13,9 @@ from .models.registry import register as register
 from .pipeline import evaluate as evaluate
 from .pipeline import fit as fit
 from .pipeline import load as load
-from .prompts.mpp import MppTemplate as MppTemplate
 from .prompts.pack import TemplatePack as TemplatePack
-from .prompts.render import Segment as Segment
+from .prompts.templating.mpp import MppTemplate as MppTemplate
+from .prompts.templating.triplet_sentences import Segment as Segment
 from .runs.run import Run as Run
 from .tree.knowledge_tree import KnowledgeTree as KnowledgeTree
 

@@ -113,7 +113,7 @@ def _read_graph(session: Session, settings: GraphConfig, cypher: Path) -> _Found
     from kptoolkit.graph.foreign.roles import find_roles
     from kptoolkit.graph.foreign.schema import read_schema
     from kptoolkit.graph.queries import QuerySet
-    from kptoolkit.prompts import look_around
+    from kptoolkit.prompts import find_examples
 
     with Graph.open(config=settings, create=False) as graph:
         schema = read_schema(graph.store, graph.queries)
@@ -124,7 +124,7 @@ def _read_graph(session: Session, settings: GraphConfig, cypher: Path) -> _Found
         adapted = Graph(graph.store, QuerySet(cypher, embedded=graph.store.dialect == "embedded"), settings)
         counts = adapted.relation_counts()
         with session.progress() as progress:
-            seen = look_around(adapted, counts, progress=progress)
+            seen = find_examples(adapted, counts, progress=progress)
         item = next((name for name in adapted.items().name if name and '"' not in name), "NAME")
         return _Found(schema, roles, inspect(adapted), counts, seen, item)
 

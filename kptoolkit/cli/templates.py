@@ -15,7 +15,6 @@ from kptoolkit.prompts import (
     Coverage,
     Draft,
     Finding,
-    MppTemplate,
     RelationTemplates,
     TemplatePack,
     check_pack,
@@ -121,10 +120,10 @@ def new(
 ) -> None:
     """Draft a pack for the relations of the graph, with real triples beside each to look at.
 
-    Sentences are those of the pack it is like, or a guess from the words in a relation's id, for you to mend.
+    Sentences are those of the pack it is like, or a guess from the words in a relation's id, for you to correct.
     """
     from kptoolkit.graph import Graph
-    from kptoolkit.prompts import Examples, draft_pack, look_around
+    from kptoolkit.prompts import Examples, draft_pack, find_examples
 
     if folder.exists():
         raise InputError(f"{folder} is there already; nothing was written. Give another folder")
@@ -133,7 +132,7 @@ def new(
         counts = graph.relation_counts()
         model = model or load_auto(counts)
         with session.progress() as progress:
-            seen = look_around(graph, counts, each=examples, progress=progress) if examples else Examples()
+            seen = find_examples(graph, counts, each=examples, progress=progress) if examples else Examples()
         draft = draft_pack(folder.resolve().name, counts, model, examples=seen, language=language or model.language)
     draft.write(folder)
     if session.json:
@@ -147,8 +146,8 @@ def _drafted_values(drafted: DraftedRelation) -> dict[str, Any]:
         "relation": drafted.relation,
         "triples": drafted.count,
         "source": drafted.source,
-        "forward": drafted.templates.wordings(False),
-        "inverse": drafted.templates.wordings(True),
+        "forward": drafted.templates.sentences(False),
+        "inverse": drafted.templates.sentences(True),
         "examples": drafted.examples,
         "notes": drafted.notes,
     }
@@ -159,10 +158,10 @@ def _print_draft(session: Session, folder: Path, like: TemplatePack, draft: Draf
     rows = []
     for drafted in draft.relations:
         head, tail = drafted.examples[0] if drafted.examples else (HEAD, TAIL)
-        sentence = drafted.templates.wordings(False)[0].replace("{{ head }}", head).replace("{{ tail }}", tail)
+        sentence = drafted.templates.sentences(False)[0].replace("{{ head }}", head).replace("{{ tail }}", tail)
         rows.append([drafted.relation, drafted.count, by_source[drafted.source], sentence])
     guessed = sum(drafted.source != "pack" for drafted in draft.relations)
-    caption = f"{guessed} of {len(rows)} relations are guesses, mend them in {folder / 'relations.yaml'}"
+    caption = f"{guessed} of {len(rows)} relations are guesses, correct them in {folder / 'relations.yaml'}"
     session.table(f"Drafted {folder}", ["relation", "triples", "worded by", "example"], rows, caption=caption)
     session.say(
         f"next: kptool templates check {folder}; then --set prompts.pack={folder}, or prompts.pack in kptool.toml"
@@ -171,10 +170,7 @@ def _print_draft(session: Session, folder: Path, like: TemplatePack, draft: Draf
 
 def _pack_values(pack: TemplatePack) -> dict[str, Any]:
     def sides(templates: RelationTemplates) -> dict[str, Any]:
-        return {"forward": templates.wordings(inverse=False), "inverse": templates.wordings(inverse=True)}
-
-    def mpp(template: MppTemplate) -> dict[str, Any]:
-        return {key: getattr(template, key) for key in ("id", "split", "text", "separator", "last_separator")}
+        return {"forward": templates.sentences(inverse=False), "inverse": templates.sentences(inverse=True)}
 
     return {
         **{key: getattr(pack, key) for key in ("name", "domain", "language", "description", "mirrored")},
@@ -183,7 +179,7 @@ def _pack_values(pack: TemplatePack) -> dict[str, Any]:
         "relations": {relation: sides(templates) for relation, templates in pack.relations.items()},
         "fallback": sides(pack.fallback),
         "neutral": sides(pack.neutral),
-        "mpp": [mpp(template) for template in pack.mpp],
+        "mpp": [template.to_dict() for template in pack.mpp],
     }
 
 
@@ -193,8 +189,8 @@ def _pack_lines(pack: TemplatePack) -> list[str]:
     for relation, templates in {**pack.relations, **others}.items():
         also = [alias for alias, target in pack.aliases.items() if target == relation]
         lines.append(f"  {relation}" + (f"   also: {', '.join(also)}" if also else ""))
-        lines += [f"    forward  {text}" for text in templates.wordings(inverse=False)]
-        lines += [f"    inverse  {text}" for text in templates.wordings(inverse=True)]
+        lines += [f"    forward  {text}" for text in templates.sentences(inverse=False)]
+        lines += [f"    inverse  {text}" for text in templates.sentences(inverse=True)]
     lines += ["", "Masked personalised prompts"]
     lines += [f"  {template.id} ({template.split})  {template.text}" for template in pack.mpp]
     return lines
@@ -202,11 +198,11 @@ def _pack_lines(pack: TemplatePack) -> list[str]:
 
 def _print_findings(session: Session, found: dict[str, list[Finding]]) -> None:
     for name, findings in found.items():
-        verdict = f"{len(findings)} to mend" if findings else "no mistakes"
+        verdict = f"{len(findings)} to fix" if findings else "no mistakes"
         session.out.print(f"{name}: {verdict}", markup=False, highlight=False, soft_wrap=True)
         for finding in findings:
             weight = "" if finding.fatal else " (the pack loads all the same)"
-            lines = [f"  {finding}{weight}", *(f"      {line}" for line in finding.shown())]
+            lines = [f"  {finding}{weight}", *(f"      {line}" for line in finding.excerpt())]
             session.out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -228,5 +224,5 @@ def _print_coverage(session: Session, pack: TemplatePack, covered: Coverage) -> 
     cells = [[r["relation"], r["triples"], r["template"] or "fallback", r["example"]] for r in rows]
     caption = f"{covered.share_of_triples:.1%} of {covered.triples:,} triples have sentences of their own"
     if covered.fallbacks:
-        caption += f"; the fallback words {len(covered.fallbacks)} relations, mend: add them to relations.yaml"
+        caption += f"; the fallback words {len(covered.fallbacks)} relations; add them to relations.yaml"
     session.table(f"Pack {pack.name}", ["relation", "triples", "template", "example"], cells, caption=caption)

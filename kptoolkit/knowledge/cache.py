@@ -16,7 +16,7 @@ from kptoolkit.config import PromptsConfig, TreeConfig
 from kptoolkit.errors import DataError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.progress import ProgressCallback, ProgressEvent
-from kptoolkit.prompts import TemplatePack, wording_hash
+from kptoolkit.prompts import TemplatePack, sentence_hash
 from kptoolkit.storage.arrays import json_hash, read_arrays, write_arrays
 from kptoolkit.storage.atomic import written_meanwhile
 
@@ -35,7 +35,7 @@ def prompts_key(
     Returns:
         Hexadecimal hash; ``None`` if a filter of the pack has no source code that could be hashed.
     """
-    sentences = wording_hash(pack)
+    sentences = sentence_hash(pack)
     if sentences is None:
         return None
     selection = [tree.hops, tree.degree, tree.ranking, tree.seed, max_degree]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.prompts import Segment
-from kptoolkit.prompts.render import Role
+from kptoolkit.prompts.templating.triplet_sentences import Role
 from kptoolkit.storage.ragged import indptr_of
 
 _ROLES: tuple[Role, ...] = ("text", "head", "tail")

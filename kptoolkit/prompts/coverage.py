@@ -1,4 +1,4 @@
-"""How much of a graph a template pack words."""
+"""How much of a graph a template pack has sentences for."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class CoverageRow:
 
     Attributes:
         relation: Its id in the graph.
-        count: Triples that bear it.
-        template: Relation id of the pack's templates, ``None`` when the fallback words it.
+        count: Number of its triples.
+        template: Relation id in the pack; ``None`` if the fallback is used.
     """
 
     relation: str
@@ -21,17 +21,17 @@ class CoverageRow:
 
     @property
     def fallback(self) -> bool:
-        """Whether the pack has no wording of its own."""
+        """Whether the pack has no sentences for it."""
         return self.template is None
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a pack words of a graph's relations.
+    """Which relations of a graph a pack has sentences for.
 
     Attributes:
         pack: Name of the pack.
-        rows: One a relation, most frequent first.
+        rows: One row per relation, most frequent first.
     """
 
     pack: str
@@ -39,16 +39,16 @@ class Coverage:
 
     @property
     def triples(self) -> int:
-        """Triples in all."""
+        """Number of triples."""
         return sum(row.count for row in self.rows)
 
     @property
     def share_of_triples(self) -> float:
-        """Share of triples worded by templates, in [0, 1]; 1 for a graph without triples."""
-        worded = sum(row.count for row in self.rows if not row.fallback)
-        return worded / self.triples if self.triples else 1.0
+        """Share of triples with sentences, in [0, 1]; 1 for a graph without triples."""
+        covered = sum(row.count for row in self.rows if not row.fallback)
+        return covered / self.triples if self.triples else 1.0
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
-        """Relations that only the fallback words, most frequent first."""
+        """Relations without sentences, most frequent first."""
         return tuple(row.relation for row in self.rows if row.fallback)

@@ -1,4 +1,4 @@
-"""Template packs: the words for a graph's relations and for a reader's history."""
+"""Template packs: the sentences for a graph's relations and for a user's history."""
 
 from __future__ import annotations
 
@@ -13,37 +13,38 @@ from typing import Any, Literal
 from kptoolkit.errors import UnknownNameError
 from kptoolkit.names import nearest
 from kptoolkit.prompts.coverage import Coverage, CoverageRow
-from kptoolkit.prompts.filters import filter_path
-from kptoolkit.prompts.mpp import FILE as MPP_FILE
-from kptoolkit.prompts.mpp import MppTemplate, mpp_findings
-from kptoolkit.prompts.pack_sources import find_pack
-from kptoolkit.prompts.relations import FALLBACK, NEUTRAL, RelationTemplates
-from kptoolkit.prompts.render import Segment, Sentence
-from kptoolkit.prompts.sandbox import Filter, PromptEnvironment
-from kptoolkit.prompts.texts import relation_words
-from kptoolkit.prompts.validation.findings import Place, raise_first
-from kptoolkit.prompts.validation.pack_reader import PACK_FILE, RELATIONS_FILE, read_parts
-from kptoolkit.prompts.validation.yaml_files import write_yaml
+from kptoolkit.prompts.reading.filters import filter_path
+from kptoolkit.prompts.reading.pack_reader import PACK_FILE, RELATIONS_FILE, read_parts
+from kptoolkit.prompts.reading.pack_sources import find_pack
+from kptoolkit.prompts.reading.yaml_files import write_yaml
+from kptoolkit.prompts.templating.findings import Place, raise_first
+from kptoolkit.prompts.templating.mpp import FILE as MPP_FILE
+from kptoolkit.prompts.templating.mpp import MppTemplate, mpp_parts
+from kptoolkit.prompts.templating.relations import FALLBACK, NEUTRAL, RelationTemplates
+from kptoolkit.prompts.templating.sandbox import Filter, PromptEnvironment
+from kptoolkit.prompts.templating.texts import relation_words
+from kptoolkit.prompts.templating.triplet_sentences import Segment, Sentence
 
 
 @dataclass(frozen=True)
 class TemplatePack:
-    """Words for relations and histories; an immutable value, ``with_…`` methods return new packs.
+    """Sentence templates for relations and histories; an immutable value: ``with_…`` methods return new packs.
 
     Attributes:
         name: Name of the pack.
-        domain: What its items are, e.g. ``movies``.
+        domain: Kind of its items, e.g. ``movies``.
         language: Language code of the sentences.
-        description: One line.
+        description: A description in one line.
         relations: Sentences by relation id.
         mpp: Masked personalised prompts.
         aliases: Other ids of relations in ``relations``.
-        mirrored: Pairs of relations that state one fact from both ends, under every id that aliases give them.
-        fallback: Sentences for other relations; may use ``{{ relation }}``, the words in the relation's id.
-        neutral: Sentences for other relations whose id holds no words.
-        filters: Python functions that templates may use as filters.
-        separator: Between the items of a history, for new MPP templates.
-        last_separator: Before the last item, for new MPP templates.
+        mirrored: Pairs of relations that state the same fact with head and tail swapped, under all their aliases.
+        fallback: Sentences for other relations; they may use ``{{ relation }}``, the words in the relation's id.
+        neutral: Sentences for other relations whose id contains no words.
+        filters: Python functions that templates may use as filters, by name.
+        separator: Text between the items of a history, for new MPP templates.
+        last_separator: Text before the last item, for new MPP templates.
+        environment: Jinja environment with the filters and the templates that are parsed already; made if not given.
 
     Example:
         >>> pack = TemplatePack.load("generic").with_relation("likes", forward="{{ head }} likes {{ tail }}.")
@@ -64,8 +65,11 @@ class TemplatePack:
     filters: Mapping[str, Filter] = field(default_factory=dict)
     separator: str = ", "
     last_separator: str = " and "
+    environment: PromptEnvironment | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self.environment is None:
+            object.__setattr__(self, "environment", PromptEnvironment(self.filters))
         for name in ("relations", "aliases", "filters"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         object.__setattr__(self, "mirrored", self._under_aliases())
@@ -74,20 +78,20 @@ class TemplatePack:
     def load(cls, name_or_path: str | Path) -> TemplatePack:
         """Load and check a pack: a folder, a shipped name, or a name in the entry point group kptoolkit.templates.
 
-        A pack whose ``pack.yaml`` has a ``filters:`` key imports the modules named there, as :meth:`save` wrote them:
-        load such a pack only from people whose code you would run. Nothing else in a pack is executed outside the
-        sandbox.
+        A pack whose ``pack.yaml`` has a ``filters:`` key imports the modules named there: load such a pack only from
+        people whose code you would run. Nothing else in a pack is executed outside the sandbox.
 
         Raises:
             UnknownNameError: There is no such pack.
-            TemplateError: The pack is wrong: pack, file, key, column. ``kptool templates check`` lists all mistakes.
+            TemplateError: The pack has a mistake; the error names pack, file, key and column. The command
+                ``kptool templates check`` lists all mistakes.
         """
         parts, findings = read_parts(find_pack(name_or_path))
         raise_first(findings)
         return cls(**vars(parts))
 
     def save(self, folder: str | Path) -> Path:
-        """Write the pack's three YAML files; filters are recorded as ``module:function``.
+        """Write the pack's three YAML files; filters are written as ``module:function``.
 
         Raises:
             TemplateError: A filter is a lambda, a local function or one of ``__main__``.
@@ -95,7 +99,7 @@ class TemplatePack:
         target = Path(folder)
         filters = {name: filter_path(f, Place(self.name, PACK_FILE, name)) for name, f in self.filters.items()}
         target.mkdir(parents=True, exist_ok=True)
-        write_yaml(target / RELATIONS_FILE, {key: _plain(sides) for key, sides in self.relations.items()})
+        write_yaml(target / RELATIONS_FILE, {key: sides.to_dict() for key, sides in self.relations.items()})
         write_yaml(target / MPP_FILE, self._mpp_values())
         write_yaml(target / PACK_FILE, self._pack_values() | ({"filters": filters} if filters else {}))
         return target
@@ -103,17 +107,17 @@ class TemplatePack:
     def with_relation(
         self, relation: str, forward: str | Sequence[str] | None = None, inverse: str | Sequence[str] | None = None
     ) -> TemplatePack:
-        """The pack with new sentences for a relation; a direction not given keeps its old ones.
+        """Return the pack with new sentences for a relation; a direction that is not given keeps its sentences.
 
-        Where one direction has no sentence at all, those of the other serve for both.
+        If one direction has no sentence at all, the sentences of the other direction are used for both.
 
         Args:
             relation: The relation's id.
             forward: One sentence or several, with ``{{ head }}`` and ``{{ tail }}`` of the stored triple.
-            inverse: The same, told from the tail.
+            inverse: The same from the tail's side.
 
         Raises:
-            TemplateError: A sentence is wrong, or none is given.
+            TemplateError: A sentence has a mistake, or none is given.
         """
         old = self.relations.get(self.canonical(relation), RelationTemplates((), ()))
         given = [None if side is None else _texts(side) for side in (forward, inverse)]
@@ -131,28 +135,29 @@ class TemplatePack:
         separator: str | None = None,
         last_separator: str | None = None,
     ) -> TemplatePack:
-        """The pack with one more MPP template; see :class:`MppTemplate`.
+        """Return the pack with one more MPP template; arguments are those of :class:`MppTemplate`.
 
         Raises:
-            TemplateError: The text is wrong or the id is taken.
+            TemplateError: The text has a mistake, or the id is used already.
         """
         place = Place(self.name, MPP_FILE, id)
         if any(template.id == id for template in self.mpp):
             raise place.finding("duplicate id", "give it another id").error()
-        raise_first(mpp_findings(text, place))
+        parts, findings = mpp_parts(text, place)
+        raise_first(findings)
         between = self.separator if separator is None else separator
         before_last = self.last_separator if last_separator is None else last_separator
-        return replace(self, mpp=(*self.mpp, MppTemplate(id, text, split, between, before_last)))
+        return replace(self, mpp=(*self.mpp, MppTemplate(id, text, split, between, before_last, parts)))
 
     def with_filter(self, function: Filter, name: str | None = None) -> TemplatePack:
-        """The pack with a Python function as a filter in templates: ``{{ head | name }}``.
+        """Return the pack with a Python function as a filter for templates: ``{{ head | name }}``.
 
-        A pack that is saved, also into a run, records the function as ``module:function`` and is loaded only where
-        it can be imported.
+        A saved pack, also the one in a run, contains the function as ``module:function``; loading it needs a place
+        where that can be imported.
 
         Args:
-            function: Takes the name as text and returns a text.
-            name: Name in templates; the function's own when not given.
+            function: Function from text to text.
+            name: Name in templates; by default the function's own.
 
         Raises:
             TemplateError: The name is not an identifier; a lambda needs one.
@@ -160,34 +165,34 @@ class TemplatePack:
         label = name or str(getattr(function, "__name__", ""))
         if not label.isidentifier():
             raise Place(self.name, PACK_FILE).finding(f"'{label}' is not a name for a filter", "give name=").error()
-        return replace(self, filters={**self.filters, label: function})
+        return replace(self, filters={**self.filters, label: function}, environment=None)
 
     def canonical(self, relation: str) -> str:
-        """The id under which the pack knows a relation: itself if it has sentences, else what it is an alias of."""
+        """Return the relation id that an alias refers to; the id itself if it has sentences or is not an alias."""
         return relation if relation in self.relations else self.aliases.get(relation, relation)
 
     def has(self, relation: str) -> bool:
-        """Whether the pack has sentences for a relation, by id or alias."""
+        """Return whether the pack has sentences for a relation id or alias."""
         return self.canonical(relation) in self.relations
 
     def variants(self, relation: str, inverse: bool = False) -> int:
-        """Number of wordings of a relation, at least 1; the fallback's where the pack has none."""
+        """Return the number of sentences of a relation, at least 1; those of the fallback if the pack has none."""
         return len(self._sentences(relation, inverse))
 
     def render(
         self, head: str, relation: str, tail: str, *, inverse: bool = False, variant: int = 0
     ) -> tuple[Segment, ...]:
-        """A triplet prompt (KP4SR, section 3.3) in pieces; their texts joined are the sentence.
+        """Render a triplet prompt (KP4SR, section 3.3) as segments; their texts, joined, are the sentence.
 
         Args:
             head: Name of the stored triple's head.
             relation: Relation id, or an alias.
             tail: Name of the stored triple's tail.
-            inverse: Tell it from the tail.
-            variant: Which wording, below :meth:`variants`.
+            inverse: Use a sentence about the tail.
+            variant: Number of the sentence, below :meth:`variants`.
 
         Raises:
-            IndexError: There is no such variant.
+            IndexError: There is no sentence with this number.
             TemplateError: A filter or an expression fails on these names.
         """
         sentences = self._sentences(relation, inverse)
@@ -196,12 +201,12 @@ class TemplatePack:
         return sentences[variant].render({"head": head, "tail": tail, "relation": relation_words(relation)})
 
     def sentence(self, head: str, relation: str, tail: str, *, inverse: bool = False, variant: int = 0) -> str:
-        """A triplet prompt as text; arguments and errors as in :meth:`render`."""
+        """Render a triplet prompt as text; arguments and errors as in :meth:`render`."""
         segments = self.render(head, relation, tail, inverse=inverse, variant=variant)
         return "".join(segment.text for segment in segments)
 
     def coverage(self, relation_counts: Mapping[str, int]) -> Coverage:
-        """Which relations of a graph the pack has sentences for.
+        """Return which relations of a graph the pack has sentences for.
 
         Args:
             relation_counts: Triples by relation id, see ``Graph.relation_counts``.
@@ -213,10 +218,10 @@ class TemplatePack:
         )
 
     def mpp_template(self, id: str) -> MppTemplate:
-        """The MPP template of this id.
+        """Return the MPP template with an id.
 
         Raises:
-            UnknownNameError: There is none.
+            UnknownNameError: There is no such template.
         """
         for template in self.mpp:
             if template.id == id:
@@ -224,26 +229,27 @@ class TemplatePack:
         known = [template.id for template in self.mpp]
         raise UnknownNameError("MPP template", id, nearest(id, known), f"See kptool templates show {self.name}")
 
-    @cached_property
+    @property
     def _environment(self) -> PromptEnvironment:
-        return PromptEnvironment(self.filters)
+        assert self.environment is not None
+        return self.environment
 
     @cached_property
-    def _compiled(self) -> dict[tuple[str, bool], tuple[Sentence, ...]]:
+    def _cached_sentences(self) -> dict[tuple[str, bool], tuple[Sentence, ...]]:
         return {}
 
     def _sentences(self, relation: str, inverse: bool) -> tuple[Sentence, ...]:
-        """The compiled wordings of one direction, kept."""
+        """The sentences of one direction, ready to render."""
         key = (relation, inverse)
-        if key not in self._compiled:
+        if key not in self._cached_sentences:
             known = self.relations.get(self.canonical(relation))
             other = self.fallback if relation_words(relation) else self.neutral
             templates = other if known is None else known
             place = Place(self.name, PACK_FILE if known is None else RELATIONS_FILE, relation)
-            self._compiled[key] = tuple(
-                Sentence(self._environment, text, place) for text in templates.wordings(inverse)
+            self._cached_sentences[key] = tuple(
+                Sentence(self._environment.template(text), place) for text in templates.sentences(inverse)
             )
-        return self._compiled[key]
+        return self._cached_sentences[key]
 
     def _under_aliases(self) -> tuple[tuple[str, str], ...]:
         names: dict[str, list[str]] = {}
@@ -262,21 +268,15 @@ class TemplatePack:
             **{key: value for key in ("domain", "language", "description") if (value := getattr(self, key))},
             "aliases": dict(self.aliases),
             "mirrored": pairs,
-            "fallback": _plain(self.fallback),
-            "neutral": _plain(self.neutral),
+            "fallback": self.fallback.to_dict(),
+            "neutral": self.neutral.to_dict(),
         }
 
     def _mpp_values(self) -> dict[str, Any]:
-        keys = ("id", "split", "text", "separator", "last_separator")
-        entries = [{key: getattr(template, key) for key in keys} for template in self.mpp]
+        entries = [template.to_dict() for template in self.mpp]
         return {"separator": self.separator, "last_separator": self.last_separator, "templates": entries}
 
 
 def _texts(sentences: str | Iterable[str]) -> tuple[str, ...]:
     listed = [sentences] if isinstance(sentences, str) else sentences
     return tuple(text.strip() for text in listed)
-
-
-def _plain(sides: RelationTemplates) -> dict[str, list[str]]:
-    directions = {"forward": sides.forward, "inverse": sides.inverse}
-    return {direction: list(texts) for direction, texts in directions.items() if texts}

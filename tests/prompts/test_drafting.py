@@ -1,4 +1,4 @@
-"""Packs drafted from a graph's relations are sound, show real triples, and say what is a guess."""
+"""Packs drafted from a graph's relations are sound, show real triples, and say what is a guess_sentences."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from kptoolkit.config import GraphConfig
 from kptoolkit.errors import InputError
 from kptoolkit.graph import Graph, MemorySource
 from kptoolkit.graph.embedded import EmbeddedServer
-from kptoolkit.prompts import Examples, TemplatePack, check_pack, draft_pack, look_around
-from kptoolkit.prompts.drafting.guessing import guess
-from kptoolkit.prompts.render import HOSTILE_NAMES
+from kptoolkit.prompts import Examples, TemplatePack, check_pack, draft_pack, find_examples
+from kptoolkit.prompts.drafting.guessing import guess_sentences
+from kptoolkit.prompts.templating.triplet_sentences import HOSTILE_NAMES
 from kptoolkit.testing.template_pack_suite import TemplatePackSuite
 
 GENERIC = TemplatePack.load("generic")
@@ -84,7 +84,7 @@ SOURCE = MemorySource(
 
 @pytest.mark.parametrize(("words", "forward", "inverse"), GUESSES)
 def test_words_of_an_id_become_a_sentence(words: str, forward: str, inverse: str) -> None:
-    pack = TemplatePack("mine", relations={"r": guess(words)})
+    pack = TemplatePack("mine", relations={"r": guess_sentences(words)})
     assert (pack.sentence("A", "r", "B"), pack.sentence("A", "r", "B", inverse=True)) == (forward, inverse)
 
 
@@ -130,7 +130,7 @@ def test_mirrored_pairs_are_those_of_the_graph_and_those_the_pack_knows() -> Non
     assert len(known) == 1
     assert yaml.safe_load(draft.files["pack.yaml"])["mirrored"] == [["ACTED_IN", "CAST"], list(known[0])]
     notes = {drafted.relation: drafted.notes for drafted in draft.relations}
-    assert notes["sequel"] == ("says from the other end what prequel says",)
+    assert notes["sequel"] == ("states the facts of prequel with head and tail swapped",)
     also = draft_pack("own", counts, movies, examples=Examples(mirrored=[known[0][::-1]]))
     assert yaml.safe_load(also.files["pack.yaml"])["mirrored"] == [list(known[0][::-1])], "once, as the graph has it"
     assert yaml.safe_load(draft_pack("own", {"sequel": 1}, movies).files["pack.yaml"])["mirrored"] == []
@@ -207,8 +207,8 @@ class TestFromAGraph(TemplatePackSuite):
             ("Persuasion", "Jane Austen"),
             ("Ulysses: #1", "J. J."),
         }
-        assert rows["book.author"]["notes"] == ["says from the other end what person.wrote says"]
-        assert rows["book.kind"]["notes"] == ["says what book.form says"]
+        assert rows["book.author"]["notes"] == ["states the facts of person.wrote with head and tail swapped"]
+        assert rows["book.kind"]["notes"] == ["states the same facts as book.form"]
         assert rows["P999"]["source"] == "neutral"
         assert rows["P999"]["examples"] == [["{{ novel }}", "nameless"]]
 
@@ -229,7 +229,7 @@ class TestFromAGraph(TemplatePackSuite):
     def test_the_table_words_an_example(self, server: EmbeddedServer) -> None:
         shown = kptool(server, "new", "other", "--examples", "1")
         assert shown.exit_code == 0, shown.output
-        assert "relations are guesses, mend them in other/relations.yaml" in shown.stdout
+        assert "relations are guesses, correct them in other/relations.yaml" in shown.stdout
         assert "next: kptool templates check other" in " ".join(shown.stderr.split())
         assert not check_pack("other")
 
@@ -237,8 +237,8 @@ class TestFromAGraph(TemplatePackSuite):
         """The item is asked about, what lies around it, and what lies apart only where that is needed."""
         with opened(server) as graph:
             counts, entities = graph.relation_counts(), graph.counts()["entities"]
-            seen = look_around(graph, counts, each=1)
-            near = look_around(
+            seen = find_examples(graph, counts, each=1)
+            near = find_examples(
                 graph, {relation: n for relation, n in counts.items() if relation != "place.lies_in"}, each=1
             )
         assert seen.triples["place.lies_in"] == [("atoll", "ocean")]

@@ -1,4 +1,4 @@
-"""Every mistake in a pack has a message that names pack, file, key, column and a mend."""
+"""Every mistake in a pack has a message that names pack, file, key, column and a fix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kptoolkit.errors import TemplateError
 from kptoolkit.prompts import TemplatePack, check_pack
-from kptoolkit.prompts.validation.findings import Place
+from kptoolkit.prompts.templating.findings import Place
 from kptoolkit.resources import templates_dir
 
 PACK = "name: mine\n"
@@ -55,7 +55,7 @@ SENTENCES = [
     ("{{ head }} {{ tail }} {{ '' | attr('__class__') }}", "unsafe expression '__class__'", 31),
     ("{{ head }} {{ tail }} {{ [head] | map(attribute='__class__') | list }}", "unsafe expression '__class__'", 35),
     ("{{ head }} {{ tail }} {{ cycler(1) }}", "undeclared variable 'cycler'", 26),
-    ("{% include 'x' %}{{ head }} {{ tail }}", "unsafe expression: a template cannot take in", 4),
+    ("{% include 'x' %}{{ head }} {{ tail }}", "unsafe expression: a template cannot include", 4),
     ("{{ head }} {{ tail }} {{ 2 ** 9 }}", "unsafe expression '**'", None),
     ("{{ head }} {{ tail }} {{ 'a' * 9 }}", "rendering failed: SecurityError", None),
     ("{{ head }} {{ tail }} {{ head.nothing }}", "rendering failed: UndefinedError", None),
@@ -180,7 +180,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path) -> None:
         ("pack.yaml", "P1"),
         ("pack.yaml", "mirrored"),
     ]
-    assert all(finding.mend for finding in found)
+    assert all(finding.fix for finding in found)
 
 
 def test_an_id_given_twice_hides_nothing(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_what_a_pack_should_have_does_not_keep_it_from_loading(tmp_path: Path) -
 @given(st.text(max_size=300), st.integers(1, 301))
 def test_a_mistake_is_marked_where_it_stands(text: str, column: int) -> None:
     column = min(column, len(text) + 1)
-    shown, mark = Place().finding("wrong", "mend", column=column, text=text).shown()
+    shown, mark = Place().finding("wrong", "fix", column=column, text=text).excerpt()
     assert len(shown) <= 92
     assert mark.endswith("^")
     assert shown.isprintable()
@@ -236,7 +236,7 @@ def test_a_mistake_is_marked_where_it_stands(text: str, column: int) -> None:
 
 
 def test_a_mistake_without_a_text_shows_none() -> None:
-    assert Place().finding("wrong", "mend").shown() == []
+    assert Place().finding("wrong", "fix").excerpt() == []
 
 
 def test_texts_that_yaml_would_change_stay_texts(tmp_path: Path) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import doctest
 import sys
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment
 
 from kptoolkit.errors import TemplateError, UnknownNameError
 from kptoolkit.prompts import MppTemplate, Slot, TemplatePack, load_auto, pack_names
 from kptoolkit.prompts import pack as pack_module
+from kptoolkit.prompts.templating.relations import FALLBACK, NEUTRAL
 
 
 def loud(name: str) -> str:
@@ -194,3 +198,51 @@ class TestFinding:
         assert not TemplatePack.load("movies").has("likes")
         with pytest.raises(TemplateError, match="pack lost: entry point garden_words:no failed"):
             TemplatePack.load("lost")
+
+
+@pytest.fixture
+def jinja_calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[object]]:
+    """What Jinja parses and compiles during a test."""
+    calls: dict[str, list[object]] = {"_parse": [], "_generate": []}
+
+    def counted(name: str, original: Callable[..., object]) -> Callable[..., object]:
+        def call(self: Environment, source: object, *args: object, **settings: object) -> object:
+            calls[name].append(source)
+            return original(self, source, *args, **settings)
+
+        return call
+
+    for name in calls:
+        monkeypatch.setattr(Environment, name, counted(name, getattr(Environment, name)))
+    return calls
+
+
+@pytest.mark.parametrize("name", ["generic", "movies-de"])
+def test_every_template_is_parsed_once(name: str, jinja_calls: dict[str, list[object]]) -> None:
+    pack = TemplatePack.load(name)
+    sides = [*pack.relations.values(), pack.fallback, pack.neutral]
+    texts = {text for templates in sides for text in (*templates.forward, *templates.inverse)}
+    for relation in (*pack.relations, "some.other_relation", "P57"):
+        for inverse in (False, True):
+            for variant in range(pack.variants(relation, inverse)):
+                pack.sentence("A", relation, "B", inverse=inverse, variant=variant)
+    changed = pack.with_relation("new", forward="{{ head }} to {{ tail }}").with_mpp("more", "{{ history }} {{ mask }}")
+    changed.sentence("A", "new", "B")
+    changed.sentence("A", next(iter(pack.relations)), "B")
+    expected = texts | {template.text for template in changed.mpp} | {"{{ head }} to {{ tail }}"}
+    assert Counter(jinja_calls["_parse"]).most_common(1)[0][1] == 1
+    assert {*jinja_calls["_parse"]} - texts <= expected
+    assert texts - {*FALLBACK.forward, *FALLBACK.inverse, *NEUTRAL.forward, *NEUTRAL.inverse} <= {
+        *jinja_calls["_parse"]
+    }
+    assert jinja_calls["_generate"] == []
+
+
+def test_a_template_with_expressions_is_compiled_once(jinja_calls: dict[str, list[object]]) -> None:
+    text = "{{ head | upper }} is by {{ tail }}."
+    pack = TemplatePack("mine").with_relation("by", forward=text)
+    assert (
+        pack.sentence("Emma", "by", "Jane") == pack.sentence("Emma", "by", "Jane", inverse=True) == "EMMA is by Jane."
+    )
+    assert jinja_calls["_parse"] == [text]
+    assert len(jinja_calls["_generate"]) == 1

@@ -65,15 +65,15 @@ def test_check_lists_every_mistake_with_its_place(broken: Path) -> None:
     lines = said.stdout.splitlines()
     assert lines[0] == "movies: no mistakes"
     place = "  pack generic, relations.yaml, 'bad', column"
-    mend = "did you mean {{ tail }}? There are {{ head }} and {{ tail }}"
-    assert lines[2] == f"{place} 32: forward sentence 1: undeclared variable 'tial'; {mend}"
+    fix = "did you mean {{ tail }}? There are {{ head }} and {{ tail }}"
+    assert lines[2] == f"{place} 32: forward sentence 1: undeclared variable 'tial'; {fix}"
     assert lines[3] == "      {{ head }} [red]likes[/red] {{ tial }}"
     assert lines[4].index("^") == lines[3].index("tial")
     assert lines[5].startswith(f"{place} 6: inverse sentence 1: unsafe expression '__class__'; ")
     assert lines[6:8] == ["      {{ ''.__class__ }}", "           ^"]
     assert lines[8].startswith("  pack generic, pack.yaml, ")
     reported = json.loads(kptool("check", str(broken), "--json").stdout)
-    assert lines[1] == f"broken: {len(reported[0]['findings'])} to mend"
+    assert lines[1] == f"broken: {len(reported[0]['findings'])} to fix"
     assert reported[0]["findings"][0]["text"] == "{{ head }} [red]likes[/red] {{ tial }}"
     assert reported[0]["findings"][0]["column"] == 32
     assert kptool("check", str(broken), "--json").exit_code == 2

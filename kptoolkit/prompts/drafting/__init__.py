@@ -1,1 +1,1 @@
-"""A first version of a template pack for a graph, with real triples as examples."""
+"""Drafts a template pack for a graph, with real triples as examples."""

@@ -1,4 +1,4 @@
-"""A first version of a template pack, drafted from the relations of a graph, for a person to go on with."""
+"""Drafts a template pack from the relations of a graph, for a person to complete."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import yaml
 
 from kptoolkit.errors import InputError, shorten
 from kptoolkit.prompts.drafting.examples import Examples
-from kptoolkit.prompts.drafting.guessing import guess
-from kptoolkit.prompts.filters import filter_path
-from kptoolkit.prompts.mpp import FILE as MPP_FILE
+from kptoolkit.prompts.drafting.guessing import guess_sentences
 from kptoolkit.prompts.pack import TemplatePack
-from kptoolkit.prompts.relations import NEUTRAL, RelationTemplates
-from kptoolkit.prompts.texts import clean_name, relation_words
-from kptoolkit.prompts.validation.findings import Place
-from kptoolkit.prompts.validation.pack_reader import PACK_FILE, RELATIONS_FILE
+from kptoolkit.prompts.reading.filters import filter_path
+from kptoolkit.prompts.reading.pack_reader import PACK_FILE, RELATIONS_FILE
+from kptoolkit.prompts.templating.findings import Place
+from kptoolkit.prompts.templating.mpp import FILE as MPP_FILE
+from kptoolkit.prompts.templating.relations import NEUTRAL, RelationTemplates
+from kptoolkit.prompts.templating.texts import clean_name, relation_words
 from kptoolkit.storage.atomic import atomic_folder
 
 Source = Literal["pack", "words", "neutral"]
@@ -26,7 +26,7 @@ _LONGEST_NAME = 60
 _HEAD = """\
 # Sentences by relation, the most frequent first. Read the examples and write what a person would say.
 # head and tail are those of the stored triple; forward is about the head, inverse about the tail.
-# Several wordings of one direction may stand below each other.
+# One direction may have several sentences.
 """
 _UNTRANSLATED = """\
 # These sentences are in the language of the pack they were taken from: translate them.
@@ -39,12 +39,12 @@ class DraftedRelation:
 
     Attributes:
         relation: Its id.
-        count: Triples that bear it.
-        source: Where the sentences come from: the ``pack`` it is like, the ``words`` in its id, or ``neutral`` ones
-            because the id has no words.
+        count: Number of its triples.
+        source: Where the sentences come from: ``pack`` from the model pack, ``words`` from the words in the id,
+            ``neutral`` if the id has no words.
         templates: The sentences.
         examples: Names of head and tail of some triples.
-        notes: What else is to be said about it.
+        notes: Remarks, e.g. which relation states the same facts.
     """
 
     relation: str
@@ -60,9 +60,9 @@ class Draft:
     """A drafted pack.
 
     Attributes:
-        name: Its name.
+        name: Name of the pack.
         relations: Its relations, most frequent first.
-        files: Text of each of the pack's files, by name.
+        files: Text of each file, by name.
     """
 
     name: str
@@ -70,10 +70,10 @@ class Draft:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Write the files into a folder that is not there yet.
+        """Write the files to a new folder.
 
         Raises:
-            InputError: Something of that name is there.
+            InputError: The folder exists.
         """
         if folder.exists():
             raise InputError(f"{folder} is there already; nothing was written. Give another folder")
@@ -90,17 +90,17 @@ def draft_pack(
     examples: Examples | None = None,
     language: str = "en",
 ) -> Draft:
-    """Draft a pack that words every relation of a graph.
+    """Draft a pack with sentences for every relation of a graph.
 
-    A relation that ``like`` has sentences for keeps them; for another the words in its id are made into a sentence,
-    which is English and a guess. In another language the words stand between the names, for somebody to replace.
-    Relations mirror each other where the examples or ``like`` say so.
+    A relation that ``like`` has sentences for gets those; for another relation an English sentence is guessed from the
+    words in its id. In another language these words are put between the names, for a person to replace. Relations are
+    mirrored if the examples or ``like`` show it.
 
     Args:
         name: Name of the pack.
         counts: Triples by relation, see ``Graph.relation_counts``.
-        like: Gives sentences and MPP templates.
-        examples: Triples to show above each relation, see :func:`~kptoolkit.prompts.drafting.examples.look_around`.
+        like: The model pack, with sentences and MPP templates.
+        examples: Triples to show above each relation, see :func:`~kptoolkit.prompts.drafting.examples.find_examples`.
         language: Language code of the new pack.
     """
     seen = examples or Examples()
@@ -116,7 +116,7 @@ def draft_pack(
 
 
 def _mirrored(counts: Mapping[str, int], like: TemplatePack, seen: Examples) -> list[tuple[str, str]]:
-    """What the graph shows, then what the pack knows of the graph's relations; each pair once."""
+    """Mirrored pairs that the graph shows, then those of the pack; each pair once."""
     known = [pair for pair in like.mirrored if counts.keys() >= set(pair)]
     return list({frozenset(pair): pair for pair in reversed([*seen.mirrored, *known])}.values())[::-1]
 
@@ -131,7 +131,7 @@ def _draft(
     elif not words:
         source, templates = "neutral", NEUTRAL
     elif language == "en":
-        source, templates = "words", guess(words)
+        source, templates = "words", guess_sentences(words)
     else:
         source, templates = (
             "words",
@@ -139,8 +139,9 @@ def _draft(
                 (f"{{{{ head }}}} – {words}: {{{{ tail }}}}.",), (f"{{{{ tail }}}} – {words}: {{{{ head }}}}.",)
             ),
         )
-    notes = [f"says what {_other(pair, relation)} says" for pair in seen.repeated if relation in pair]
-    notes += [f"says from the other end what {_other(pair, relation)} says" for pair in mirrored if relation in pair]
+    notes = [f"states the same facts as {_other(pair, relation)}" for pair in seen.repeated if relation in pair]
+    others = [_other(pair, relation) for pair in mirrored if relation in pair]
+    notes += [f"states the facts of {other} with head and tail swapped" for other in others]
     examples = tuple(seen.triples.get(relation, ()))
     return DraftedRelation(relation, count, source, templates, examples, tuple(notes))
 
@@ -158,10 +159,10 @@ def _block(drafted: DraftedRelation) -> str:
     lines += [f"#   {_comment(head)}  ->  {_comment(tail)}" for head, tail in drafted.examples]
     lines += [f"# {_comment(note, 200)}" for note in drafted.notes]
     if drafted.source == "words":
-        lines.append("# a guess from the words in the id: make it a good sentence")
+        lines.append("# a guess from the words in the id: replace it by a good sentence")
     if drafted.source == "neutral":
         lines.append("# the id has no words: say what it means")
-    sides = {"forward": list(drafted.templates.wordings(False)), "inverse": list(drafted.templates.wordings(True))}
+    sides = {"forward": list(drafted.templates.sentences(False)), "inverse": list(drafted.templates.sentences(True))}
     return "\n".join(lines) + "\n" + _yaml({drafted.relation: sides})
 
 
@@ -175,27 +176,26 @@ def _pack_file(
     values: dict[str, Any] = {"name": name, "domain": like.domain, "language": language}
     values["description"] = f"Drafted from a graph of {len(relations)} relations, after the pack {like.name}."
     values["mirrored"] = [list(pair) for pair in mirrored]
-    sides = {"fallback": like.fallback, "neutral": like.neutral}
-    values |= {key: {"forward": list(s.forward), "inverse": list(s.inverse)} for key, s in sides.items()}
+    values |= {"fallback": like.fallback.to_dict(), "neutral": like.neutral.to_dict()}
     if like.filters:
         values["filters"] = {key: filter_path(f, Place(like.name, PACK_FILE, key)) for key, f in like.filters.items()}
-    note = "# mirrored: pairs of relations that state one fact from both ends; a prompt says it once.\n"
+    note = "# mirrored: pairs of relations that state the same fact, head and tail swapped; prompts state it once.\n"
     note += "# fallback: for relations that relations.yaml lacks; neutral: for those whose id has no words.\n"
     return note + (_UNTRANSLATED if language != like.language else "") + _yaml(values)
 
 
 def _mpp_file(name: str, like: TemplatePack, language: str) -> str:
     note = "# A text has one {{ history }}, one {{ mask }} and at most one {{ user }}.\n"
-    note += "# Those with split: held_out are kept out of training.\n"
+    note += "# Those with split: held_out are not used in training.\n"
     return note + (_UNTRANSLATED if language != like.language else "") + _yaml(_mpp_values(name, like))
 
 
 def _mpp_values(name: str, like: TemplatePack) -> dict[str, Any]:
     templates = []
     for number, template in enumerate(like.mpp, 1):
-        entry = {"id": f"{name}-{number:02d}", "split": template.split, "text": template.text}
-        if (template.separator, template.last_separator) != (like.separator, like.last_separator):
-            entry |= {"separator": template.separator, "last_separator": template.last_separator}
+        entry = template.to_dict() | {"id": f"{name}-{number:02d}"}
+        if (template.separator, template.last_separator) == (like.separator, like.last_separator):
+            del entry["separator"], entry["last_separator"]
         templates.append(entry)
     return {"separator": like.separator, "last_separator": like.last_separator, "templates": templates}
 

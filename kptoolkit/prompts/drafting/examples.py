@@ -1,4 +1,4 @@
-"""Real triples of a graph to look at while one words its relations."""
+"""Finds example triples of each relation of a graph."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from kptoolkit.graph.neighbourhoods import Neighbourhoods
 
 PAGE = 2000
-"""Entities asked about at once."""
+"""Entities per query."""
 MOST_PAGES = 11
-"""Pages asked for, at most."""
-_CAP = 64  # rows of one entity
+"""Most queries for pages of entities."""
+_CAP = 64  # rows per entity
 _SAME_SHARE = 0.9
 
 
 @dataclass
 class Examples:
-    """What a sample of a graph shows about its relations.
+    """Examples of a graph's relations, from a sample of its entities.
 
     Attributes:
-        triples: Names of head and tail of a few triples, by relation.
-        mirrored: Pairs of relations that state one fact from both ends, in most sampled triples.
-        repeated: Pairs of relations that state one fact with the same head and tail, in most sampled triples.
-        entities: How many entities were asked about.
+        triples: Names of head and tail of a few triples per relation.
+        mirrored: Pairs of relations that state the same facts with head and tail swapped, in most sampled triples.
+        repeated: Pairs of relations that state the same facts with the same head and tail, in most sampled triples.
+        entities: Number of sampled entities.
     """
 
     triples: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -38,25 +38,26 @@ class Examples:
     entities: int = 0
 
 
-def look_around(
+def find_examples(
     graph: Graph, counts: Mapping[str, int], *, each: int = 3, progress: ProgressCallback = silent
 ) -> Examples:
-    """Examples of every relation; ends when each has enough.
+    """Find examples of every relation.
 
-    The items' entities are asked about first, then what lies around them, step by step, then other entities by id. A
-    rare relation may have none: at most :data:`MOST_PAGES` pages of :data:`PAGE` entities are asked about.
+    Samples the items' entities first, then their neighbours, step by step, then other entities by id; ends when every
+    relation has enough examples, or after :data:`MOST_PAGES` pages of :data:`PAGE` entities. A rare relation may have
+    no example.
 
     Args:
         graph: The graph.
         counts: Triples by relation, see ``Graph.relation_counts``.
-        each: Triples wanted of each relation, or all where there are fewer.
-        progress: Who wants to hear.
+        each: Examples per relation; all its triples if it has fewer.
+        progress: Progress callback.
 
     Raises:
         GraphError: The graph is only partly loaded or cannot be reached.
     """
     found = Examples()
-    sample = _Sample()
+    pairs = _PairCounts()
     wanted = {relation: min(each, count) for relation, count in counts.items()}
     linked = [entity for entity in graph.items().entity_id if entity is not None]
     met = dict.fromkeys(linked[:PAGE], False)
@@ -65,16 +66,16 @@ def look_around(
         found.entities += len(page)
         for entity in map(str, around.ids):
             met.setdefault(entity, False)
-        sample.add(around)
+        pairs.add(around)
         _choose(around, found.triples, wanted)
         if all(len(found.triples.get(relation, ())) >= least for relation, least in wanted.items()):
             break
-    found.mirrored, found.repeated = sample.pairs(swapped=True), sample.pairs(swapped=False)
+    found.mirrored, found.repeated = pairs.frequent(swapped=True), pairs.frequent(swapped=False)
     return found
 
 
 def _pages(graph: Graph, met: dict[str, bool]) -> Iterator[list[str]]:
-    """Pages of entities: those that were met and not asked about; when there are none, others by id."""
+    """Yield pages of entities: neighbours that are not sampled yet; if there are none, other entities by id."""
     after = ""
     for _ in range(MOST_PAGES):
         page = [entity for entity, asked in met.items() if not asked][:PAGE]
@@ -89,23 +90,23 @@ def _pages(graph: Graph, met: dict[str, bool]) -> Iterator[list[str]]:
 
 
 def _choose(around: Neighbourhoods, chosen: dict[str, list[tuple[str, str]]], wanted: Mapping[str, int]) -> None:
-    """Fill up ``chosen``: first triples whose ends no other example of the relation has, then others; named ones."""
+    """Add named triples to ``chosen``: first those whose ends are in no other example of the relation, then others."""
     for fresh in (True, False):
         for row in range(len(around.far)):
             relation = around.relations[around.relation[row]]
-            told = chosen.setdefault(relation, [])
-            if len(told) >= wanted.get(relation, 0):
+            examples = chosen.setdefault(relation, [])
+            if len(examples) >= wanted.get(relation, 0):
                 continue
             near, far = int(around.near[row]), int(around.far[row])
             names = [str(around.names[node]) or (str(around.ids[node]) if not fresh else "") for node in (near, far)]
             pair = (names[0], names[1]) if around.forward[row] else (names[1], names[0])
-            known = {name for other in told for name in other}
-            if all(names) and pair not in told and not (fresh and known.intersection(pair)):
-                told.append(pair)
+            known = {name for other in examples for name in other}
+            if all(names) and pair not in examples and not (fresh and known.intersection(pair)):
+                examples.append(pair)
 
 
-class _Sample:
-    """Counts how often two relations join the same two entities, seen from one of them."""
+class _PairCounts:
+    """Counts how often two relations connect the same two entities."""
 
     def __init__(self) -> None:
         self.rows: Counter[str] = Counter()
@@ -124,8 +125,8 @@ class _Sample:
                         if relation < other:
                             self.met[its != forward][relation, other] += 1
 
-    def pairs(self, *, swapped: bool) -> list[tuple[str, str]]:
-        """Pairs that meet in most of the rows of both."""
+    def frequent(self, *, swapped: bool) -> list[tuple[str, str]]:
+        """Return the pairs that connect the same entities in most rows of both relations."""
         return sorted(
             pair
             for pair, count in self.met[swapped].items()

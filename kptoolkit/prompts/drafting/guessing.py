@@ -1,10 +1,10 @@
-"""First English sentences of a relation, guessed from the words in its id: something for a person to mend."""
+"""Guesses English sentences of a relation from the words in its id, for a person to correct."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kptoolkit.prompts.relations import RelationTemplates
+from kptoolkit.prompts.templating.relations import RelationTemplates
 
 
 def _words(text: str) -> frozenset[str]:
@@ -34,24 +34,24 @@ _PAST = {
     "won": "won",
     "written": "wrote",
 }
-"""Past of irregular verbs by their participle."""
+"""Past tense of irregular verbs by participle."""
 _PARTICIPLE = {past: participle for participle, past in _PAST.items()}
 _WAS = _words("based born built filmed found held located made named published recorded released")
-"""Participles that say what once happened to the head: "was born in"."""
+"""Participles of past events of the head: "was born in"."""
 _DOES = _words("acted appeared belonged competed lived participated performed played served starred studied worked")
-"""Verbs of which the head is the subject whatever follows: "worked for"."""
+"""Verbs with the head as subject, regardless of the preposition: "worked for"."""
 _DONE = _words("as for from to with")
-"""Behind these a participle says what the head is: "married to"."""
+"""Prepositions after which a participle describes a state of the head: "is married to"."""
 _NOW = _words(
     "belongs consists contains depicts employs follows has includes inspires knows likes makes mentions owns precedes"
     " produces recommends replaces represents requires sells speaks succeeds teaches wants writes"
 )
-"""Verbs that are no plurals."""
+"""Verbs that could be mistaken for plural nouns."""
 _HEAD, _TAIL = "{{ head }}", "{{ tail }}"
 
 
-def guess(words: str) -> RelationTemplates:
-    """English sentences from the words in a relation's id.
+def guess_sentences(words: str) -> RelationTemplates:
+    """Guess English sentences from the words in a relation's id.
 
     Args:
         words: Lower case, such as ``"directed by"``, ``"acted in"``, ``"works at"``, ``"member of"``, ``"genre"``.

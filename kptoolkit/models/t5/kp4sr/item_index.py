@@ -23,7 +23,7 @@ from kptoolkit.models.t5.kp4sr.collaborative_codes import BRANCHING, hierarchica
 from kptoolkit.models.t5.kp4sr.trie import Trie
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import Segment
-from kptoolkit.prompts.texts import clean_name
+from kptoolkit.prompts.templating.texts import clean_name
 from kptoolkit.tree.tokens import cap_name
 
 IndexKind = Literal["token", "name", "random", "sequential", "collaborative"]

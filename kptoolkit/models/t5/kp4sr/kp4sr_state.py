@@ -138,10 +138,7 @@ class Kp4srState:
         self.assembler.knowledge.save(folder / "knowledge")
         self.user_tokens.save(folder / "users")
         self.index.save(folder / "index")
-        templates = [
-            {"id": t.id, "split": t.split, "text": t.text, "separator": t.separator, "last_separator": t.last_separator}
-            for t in self.templates
-        ]
+        templates = [template.to_dict() for template in self.templates]
         described = {
             "n_items": self.n_items,
             "max_tokens": self.assembler.max_tokens,

@@ -1,4 +1,4 @@
-"""Where packs come from: a folder, the shipped ones, other people's packages."""
+"""Finds template packs: folders, shipped packs, packs of installed packages."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ GROUP = "kptoolkit.templates"
 
 
 def pack_names() -> list[str]:
-    """Names of the shipped packs, then of those that installed packages bring."""
+    """Return the names of the shipped packs, then those of installed packages."""
     shipped = [folder.name for folder in resources.shipped_packs()]
     return shipped + sorted(name for name in _installed() if name not in shipped)
 
 
 def find_pack(name_or_path: str | Path) -> Path:
-    """Folder of a pack: a path, a shipped name, or a name in the entry point group ``kptoolkit.templates``.
+    """Return the folder of a pack.
 
-    An entry point names a function that returns the folder, or the path itself.
+    An entry point refers to a function that returns the folder, or to the path itself.
+
+    Args:
+        name_or_path: A folder, a shipped name, or a name in the entry point group ``kptoolkit.templates``.
 
     Raises:
         UnknownNameError: There is no such pack.
@@ -35,9 +38,9 @@ def find_pack(name_or_path: str | Path) -> Path:
     if entry is not None:
         return _folder(entry)
     known = pack_names()
-    hint = f"Packs: {', '.join(known)}; or give a folder that holds a pack.yaml"
+    hint = f"Packs: {', '.join(known)}; or give a folder with a pack.yaml"
     if name == "auto":
-        hint = f"auto is chosen for a graph, so it needs one. {hint}"
+        hint = f"auto chooses a pack for a graph, so it needs one. {hint}"
     raise UnknownNameError("template pack", name, nearest(name, known), hint)
 
 
@@ -49,11 +52,9 @@ def _folder(entry: EntryPoint) -> Path:
     try:
         found = entry.load()
         folder = Path(found() if callable(found) else found)
-    except Exception as error:  # the package is other people's code
+    except Exception as error:  # the package is foreign code
         reason = f"{type(error).__name__}: {shorten(str(error))}"
-        raise TemplateError(
-            f"entry point {entry.value} failed ({reason}); mend its package", pack=entry.name
-        ) from error
+        raise TemplateError(f"entry point {entry.value} failed ({reason}); fix its package", pack=entry.name) from error
     if not (folder / "pack.yaml").is_file():
         raise TemplateError(f"entry point {entry.value} gives {folder}, no pack.yaml there", pack=entry.name)
     return folder

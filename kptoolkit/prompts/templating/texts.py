@@ -1,4 +1,4 @@
-"""Small texts: clean names, words of a relation id, which of several wordings."""
+"""Cleans names, reads the words of a relation id, and chooses among several sentences."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Literal
 MAX_WORDS_LENGTH = 60
 _LONGEST_WORD = 40
 
-# Noncharacters of Unicode: no text holds them, so they can mark where a value begins and ends.
-_SENTINELS = dict.fromkeys(range(0xFDD0, 0xFDF0))
+# Unicode noncharacters: they occur in no text, so they can mark where a value begins and ends.
+_NONCHARACTERS = dict.fromkeys(range(0xFDD0, 0xFDF0))
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _COMPONENT = re.compile(r"[./:#\\]+")
 _PIECE = re.compile(r"[\W_]+")
@@ -19,22 +19,22 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def clean_name(name: str) -> str:
-    """``name`` on one line: control characters, line breaks and runs of spaces become single spaces.
+    """Put a name on one line: control characters, line breaks and repeated spaces become single spaces.
 
-    Half surrogates count as control characters; Unicode noncharacters are dropped.
+    Unpaired surrogates count as control characters; Unicode noncharacters are removed.
     """
     if name.isprintable() and "  " not in name and name == name.strip():
         return name
-    return " ".join(_CONTROLS.sub(" ", name.translate(_SENTINELS)).split())
+    return " ".join(_CONTROLS.sub(" ", name.translate(_NONCHARACTERS)).split())
 
 
 @lru_cache(maxsize=4096)
 def relation_words(relation: str) -> str:
-    """The words in a relation id, ``""`` when it has none.
+    """Return the words in a relation id, ``""`` if it has none.
 
-    They are those of the last dotted or slashed component, split at ``_``, ``-``, spaces and camelCase, lower case:
-    ``film.film.directedBy`` and ``http://example.org/directed_by`` are "directed by"; ``P57`` and a long run of
-    letters have no words.
+    They are the words of the last component after a dot or slash, split at ``_``, ``-``, spaces and camelCase, lower
+    case: ``film.film.directedBy`` and ``http://example.org/directed_by`` give "directed by"; ``P57`` and a very long
+    sequence of letters have no words.
     """
     components = [part for part in _COMPONENT.split(clean_name(relation)) if _PIECE.sub("", part)]
     if not components:
@@ -47,7 +47,7 @@ def relation_words(relation: str) -> str:
 
 
 def _is_word(piece: str) -> bool:
-    """Whether a person would read ``piece`` as a word: letters, then at most a number (isbn13 is one, P57 is none)."""
+    """Whether ``piece`` looks like a word: letters, then at most a number (isbn13 does, P57 does not)."""
     letters = piece.rstrip("0123456789")
     has_case = letters.upper() != letters.lower()
     shortest = 1 if not has_case else 2 if letters == piece else 3
@@ -55,13 +55,16 @@ def _is_word(piece: str) -> bool:
 
 
 def choose_variant(policy: Literal["first", "hash", "epoch"], count: int, triple_key: str, epoch: int = 0) -> int:
-    """Which of ``count`` wordings a triple gets, in ``[0, count)``; the same in every process.
+    """Choose one of ``count`` sentences for a triple; the same in every process.
 
     Args:
-        policy: ``first``: always 0; ``hash``: one by triple; ``epoch``: by triple, and the next one each epoch.
-        count: Number of wordings, at least 1.
-        triple_key: Text that names the triple.
+        policy: ``first``: always 0; ``hash``: by triple; ``epoch``: by triple, and the next one in each epoch.
+        count: Number of sentences, at least 1.
+        triple_key: Text that identifies the triple.
         epoch: Epoch of training, from 0.
+
+    Returns:
+        A number in ``[0, count)``.
     """
     if policy == "first" or count <= 1:
         return 0

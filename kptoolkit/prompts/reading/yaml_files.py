@@ -1,4 +1,4 @@
-"""The three YAML files of a template pack, read safely and strictly, and written."""
+"""Reads the three YAML files of a template pack, safely and strictly, and writes them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import yaml
 
 from kptoolkit.errors import shorten
-from kptoolkit.prompts.validation.findings import Finding, Place
+from kptoolkit.prompts.templating.findings import Finding, Place
 from kptoolkit.storage.atomic import atomic_write
 
 FILES = ("pack.yaml", "relations.yaml", "mpp.yaml")
 
 
 class _Strict(yaml.SafeLoader):
-    """Safe YAML that notes keys given twice, in which every scalar but true, false and null is text."""
+    """Safe YAML that records duplicate keys and reads every scalar except null as text."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -46,22 +46,23 @@ for _kind in ("int", "float", "timestamp", "bool"):
 
 
 def read_yaml(path: Path, pack: str) -> tuple[dict[str, Any] | None, list[Finding]]:
-    """A YAML file that holds a mapping, and what is wrong with it; numbers, dates and ``yes``/``no`` stay text.
+    """Read a YAML file that contains a mapping; numbers, dates and ``yes``/``no`` stay text.
 
-    Of a key given twice the last one is taken. ``None`` where there is no mapping.
+    Returns:
+        The mapping, and all mistakes; ``None`` if the file has no mapping. The last of several equal keys counts.
     """
     place = Place(pack, path.name)
     try:
         values, found = _loaded(path.read_text(encoding="utf-8"), place)
     except FileNotFoundError:
-        mend = f"a pack has {', '.join(FILES)}: copy it from the generic pack"
-        return None, [place.finding("the file is missing", mend)]
+        fix = f"a pack has {', '.join(FILES)}: copy it from the generic pack"
+        return None, [place.finding("the file is missing", fix)]
     except OSError as error:
         return None, [place.finding(f"cannot read the file: {error.strerror}", "check the file")]
     except UnicodeDecodeError:
         return None, [place.finding("not UTF-8", "save the file as UTF-8")]
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        return None, [place.finding(_not_yaml(error), "quote texts that hold braces, colons or quotes")]
+        return None, [place.finding(_not_yaml(error), "quote texts that contain braces, colons or quotes")]
     if values is None:
         return {}, found
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
@@ -70,14 +71,14 @@ def read_yaml(path: Path, pack: str) -> tuple[dict[str, Any] | None, list[Findin
 
 
 def _loaded(text: str, place: Place) -> tuple[Any, list[Finding]]:
-    """What a text says, and its keys given twice."""
-    loader, mend = _Strict(text), "keep one of the two, with all wordings under it"
+    """The value of a YAML text, and its duplicate keys."""
+    loader, fix = _Strict(text), "keep one of the two, with all sentences under it"
     try:
         values = loader.get_single_data()
     finally:
         loader.dispose()
     found = [
-        replace(place, key=shorten(key)).finding(f"duplicate id in line {line}", mend) for key, line in loader.twice
+        replace(place, key=shorten(key)).finding(f"duplicate id in line {line}", fix) for key, line in loader.twice
     ]
     return values, found
 

@@ -1,4 +1,4 @@
-"""Triplet sentences: head and tail in a template, with the places where they stand known."""
+"""Renders triplet sentences as segments, so that the positions of head and tail are known."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Literal
 from jinja2 import nodes
 
 from kptoolkit.errors import shorten
-from kptoolkit.prompts.sandbox import PromptEnvironment, bare_outputs, mistakes_in
-from kptoolkit.prompts.texts import clean_name
-from kptoolkit.prompts.validation.findings import Finding, Place
+from kptoolkit.prompts.templating.findings import Finding, Place
+from kptoolkit.prompts.templating.sandbox import ParsedTemplate, PromptEnvironment, mistakes_in
+from kptoolkit.prompts.templating.texts import clean_name
 
 Role = Literal["text", "head", "tail"]
 VARIABLES = ("head", "tail")
@@ -30,7 +30,7 @@ HOSTILE_NAMES = (
     "\\1 %s {0} $x <b>&amp;</b> 'DROP'",
     "\ufdd0\ufdd1\ufdd2\ufdd3 e\u0301 名前 🎬",
 )
-"""Names that have broken templates: quotes, braces, line breaks, mask tokens, right-to-left text, markup."""
+"""Names that break careless templates: quotes, braces, line breaks, mask tokens, right-to-left text, markup."""
 
 
 class _RenderingFailed(Exception):
@@ -43,11 +43,11 @@ class _RenderingFailed(Exception):
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of a sentence; the pieces' texts joined are the sentence.
+    """A part of a sentence; the texts of its segments, joined, are the sentence.
 
     Attributes:
-        text: The words.
-        role: ``head`` or ``tail`` where the name of that entity stands, else ``text``.
+        text: The text.
+        role: ``head`` or ``tail`` if the text is the name of that entity, else ``text``.
     """
 
     text: str
@@ -55,32 +55,29 @@ class Segment:
 
 
 class Sentence:
-    """One wording of a relation, ready to render.
+    """One sentence template of a relation, ready to render.
 
-    Where a template only prints its variables, rendering is joining strings; filters and conditions go through Jinja.
+    If a template only prints its variables, rendering joins strings; filters and conditions are rendered by Jinja.
 
     Args:
-        environment: Where it runs.
-        source: The template's text; must be free of mistakes.
-        place: Named in errors.
+        template: The parsed template, without mistakes.
+        place: Its place in the pack, for errors.
     """
 
-    def __init__(self, environment: PromptEnvironment, source: str, place: Place) -> None:
-        self.source = source
-        self.place = place
-        self._parts = _plain_parts(environment, source)
-        self._template = None if self._parts is not None else environment.from_string(source)
+    def __init__(self, template: ParsedTemplate, place: Place) -> None:
+        self.template, self.place = template, place
+        self._parts = _plain_parts(template)
 
     @property
     def plain(self) -> bool:
-        """Whether the names enter the sentence as they are: no filter and no condition."""
+        """Whether the names enter the sentence unchanged: no filter and no condition."""
         return self._parts is not None
 
     def render(self, values: Mapping[str, str]) -> tuple[Segment, ...]:
-        """The sentence in pieces.
+        """Render the sentence as segments.
 
         Args:
-            values: The variables; head and tail are cleaned here, see :func:`~kptoolkit.prompts.clean_name`.
+            values: Values of the variables; they are cleaned, see :func:`~kptoolkit.prompts.clean_name`.
 
         Raises:
             TemplateError: A filter or an expression fails on these values.
@@ -91,7 +88,7 @@ class Sentence:
             raise error.finding.error() from error
 
     def hostile_findings(self) -> list[Finding]:
-        """What the template does wrong to names that hold quotes, braces, line breaks, mask tokens, markup."""
+        """Find the first of :data:`HOSTILE_NAMES` that the template loses or fails on."""
         for number, head in enumerate(HOSTILE_NAMES):
             tail = HOSTILE_NAMES[number - 1]
             values = {"head": clean_name(head), "tail": clean_name(tail), "relation": "kind of"}
@@ -101,8 +98,8 @@ class Sentence:
                 return [error.finding]
             changed = any(values[name] not in text for name in VARIABLES)
             if (self.plain and changed) or not text.strip():
-                mend = "print {{ head }} and {{ tail }} outside of conditions"
-                return [self.place.finding(f"the name '{shorten(head)}' is lost", mend, text=self.source)]
+                fix = "print {{ head }} and {{ tail }} outside of conditions"
+                return [self.place.finding(f"the name '{shorten(head)}' is lost", fix, text=self.template.source)]
         return []
 
     def _render(self, cleaned: dict[str, str]) -> tuple[Segment, ...]:
@@ -117,41 +114,40 @@ class Sentence:
         return (Segment(sentence, "text"),)
 
     def _jinja(self, values: Mapping[str, str]) -> str:
-        assert self._template is not None
         try:
-            return self._template.render(values)
-        except Exception as error:  # filters are other people's code: whatever they raise is the template's fault
+            return self.template.compiled.render(values)
+        except Exception as error:  # filters are foreign code and may raise anything
             message = f"rendering failed: {type(error).__name__}: {shorten(str(error))}"
             raise _RenderingFailed(
-                self.place.finding(message, "mend the expression or the filter", text=self.source)
+                self.place.finding(message, "fix the expression or the filter", text=self.template.source)
             ) from error
 
 
 def sentence_findings(
     environment: PromptEnvironment, source: str, place: Place, variables: tuple[str, ...]
 ) -> list[Finding]:
-    """What is wrong with one wording: its text, a name it leaves out, and what it does to :data:`HOSTILE_NAMES`.
+    """Find the mistakes in one sentence template: in its text, missing names, and failures on :data:`HOSTILE_NAMES`.
 
     Args:
-        environment: Where it runs.
+        environment: Environment that it runs in.
         source: The template's text.
-        place: Where it stands.
-        variables: The names it may use; head and tail must be used.
+        place: Its place in the pack.
+        variables: Variables that it may use; it must use head and tail.
     """
     mistakes = mistakes_in(environment, source, variables)
     if mistakes:
-        return [place.finding(m.message, m.mend, column=m.column, text=source) for m in mistakes]
-    used = {node.name for node in environment.parse(source).find_all(nodes.Name)}
-    missing = [name for name in VARIABLES if name not in used]
+        return [place.finding(m.message, m.fix, column=m.column, text=source) for m in mistakes]
+    template = environment.template(source)
+    missing = [name for name in VARIABLES if name not in template.names]
     if missing:
-        mend = "name both ends of the triple"
-        return [place.finding(f"{{{{ {name} }}}} is missing", mend, text=source) for name in missing]
-    return Sentence(environment, source, place).hostile_findings()
+        fix = "name both ends of the triple"
+        return [place.finding(f"{{{{ {name} }}}} is missing", fix, text=source) for name in missing]
+    return Sentence(template, place).hostile_findings()
 
 
-def _plain_parts(environment: PromptEnvironment, source: str) -> tuple[tuple[str, str], ...] | None:
+def _plain_parts(template: ParsedTemplate) -> tuple[tuple[str, str], ...] | None:
     """``(text or variable, role)`` of a template that only prints its variables, else ``None``."""
-    outputs = bare_outputs(environment.parse(source))
+    outputs = template.outputs
     parts: list[tuple[str, str]] = []
     for node in outputs or ():
         if isinstance(node, nodes.TemplateData):
@@ -168,7 +164,7 @@ def _role(role: str) -> Role:
 
 
 def _merged(pieces: list[tuple[str, Role]]) -> tuple[Segment, ...]:
-    """Segments with neighbouring texts joined and empty texts left out."""
+    """Segments with adjacent texts joined and empty texts left out."""
     segments: list[Segment] = []
     for text, role in pieces:
         if role == "text" and not text:
@@ -189,7 +185,7 @@ def _mark(name: str, value: str) -> str:
 
 
 def _split(marked: str) -> tuple[Segment, ...] | None:
-    """Cut a rendered sentence at its marks; ``None`` when a filter has broken them."""
+    """Split a rendered sentence at its marks; ``None`` if a filter has changed them."""
     pieces: list[tuple[str, Role]] = []
     rest = marked
     while rest:

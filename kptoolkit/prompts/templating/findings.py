@@ -1,4 +1,4 @@
-"""A mistake in a template pack, with where it is and how to mend it."""
+"""Mistakes in a template pack: what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class Finding:
 
     Attributes:
         message: What is wrong.
-        mend: What to do about it.
+        fix: How to fix it.
         pack: Name of the pack.
         file: File inside the pack.
         key: Relation id, template id or setting.
         column: Column in the template's text, from 1.
-        fatal: Whether loading the pack refuses it; the others are found by ``kptool templates check`` only.
-        text: The template's text that :attr:`column` counts in.
+        fatal: Whether the pack cannot be loaded; other mistakes are reported by ``kptool templates check`` only.
+        text: The template's text, to which :attr:`column` refers.
     """
 
     message: str
-    mend: str
+    fix: str
     pack: str = ""
     file: str | None = None
     key: str | None = None
@@ -34,15 +34,15 @@ class Finding:
     text: str | None = None
 
     def error(self) -> TemplateError:
-        """The finding as an exception."""
-        text = f"{self.message}; {self.mend}" if self.mend else self.message
+        """Return the mistake as an exception."""
+        text = f"{self.message}; {self.fix}" if self.fix else self.message
         return TemplateError(text, pack=self.pack, file=self.file, key=self.key, column=self.column)
 
     def __str__(self) -> str:
         return str(self.error())
 
-    def shown(self) -> list[str]:
-        """The template's text on one line, cut to what surrounds the mistake, and a mark below its column."""
+    def excerpt(self) -> list[str]:
+        """Return the part of the template around the mistake, on one line, and a line with a mark below its column."""
         if self.text is None:
             return []
         text = "".join(char if char.isprintable() else " " for char in self.text)
@@ -57,13 +57,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a pack something stands.
+    """A place in a pack, for messages.
 
     Attributes:
         pack: Name of the pack.
         file: File inside the pack.
         key: Relation id, template id or setting.
-        part: Which of the key's texts, e.g. ``"forward sentence 2"``; opens the message.
+        part: Which of the key's texts, e.g. ``"forward sentence 2"``; the message begins with it.
     """
 
     pack: str = ""
@@ -72,18 +72,18 @@ class Place:
     part: str = ""
 
     def finding(
-        self, message: str, mend: str, *, column: int | None = None, fatal: bool = True, text: str | None = None
+        self, message: str, fix: str, *, column: int | None = None, fatal: bool = True, text: str | None = None
     ) -> Finding:
-        """A mistake at this place; ``text`` is the template that ``column`` counts in."""
-        said = f"{self.part}: {message}" if self.part else message
-        return Finding(said, mend, self.pack, self.file, self.key, column, fatal, text)
+        """Return a mistake at this place; arguments are the attributes of :class:`Finding`."""
+        full = f"{self.part}: {message}" if self.part else message
+        return Finding(full, fix, self.pack, self.file, self.key, column, fatal, text)
 
 
 def raise_first(findings: list[Finding]) -> None:
-    """Raise the first finding that is fatal.
+    """Raise the first fatal mistake.
 
     Raises:
-        TemplateError: There is one.
+        TemplateError: There is a fatal mistake.
     """
     for finding in findings:
         if finding.fatal:

@@ -1,4 +1,4 @@
-"""From the YAML files of a pack to checked values, with everything that is wrong on the way."""
+"""Reads the YAML files of a pack into checked values and collects all mistakes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 from kptoolkit.errors import TemplateError, shorten
 from kptoolkit.names import LIKELY, nearest
-from kptoolkit.prompts.filters import import_filter
-from kptoolkit.prompts.mpp import FILE as MPP_FILE
-from kptoolkit.prompts.mpp import SPLITS, MppTemplate, Slot, mpp_findings
-from kptoolkit.prompts.relations import FALLBACK, NEUTRAL, RelationTemplates
-from kptoolkit.prompts.render import FALLBACK_VARIABLES, VARIABLES
-from kptoolkit.prompts.sandbox import Filter, PromptEnvironment
-from kptoolkit.prompts.validation.findings import Finding, Place
-from kptoolkit.prompts.validation.yaml_files import read_yaml
+from kptoolkit.prompts.reading.filters import import_filter
+from kptoolkit.prompts.reading.yaml_files import read_yaml
+from kptoolkit.prompts.templating.findings import Finding, Place
+from kptoolkit.prompts.templating.mpp import FILE as MPP_FILE
+from kptoolkit.prompts.templating.mpp import SPLITS, MppTemplate, Slot, mpp_parts
+from kptoolkit.prompts.templating.relations import FALLBACK, NEUTRAL, RelationTemplates
+from kptoolkit.prompts.templating.sandbox import Filter, PromptEnvironment
+from kptoolkit.prompts.templating.triplet_sentences import FALLBACK_VARIABLES, VARIABLES
 
 PACK_FILE, RELATIONS_FILE = "pack.yaml", "relations.yaml"
 _TEXTS = ("name", "domain", "language", "description")
@@ -30,7 +30,7 @@ _MPP_KEYS = ("id", "split", "text", *_SEPARATORS)
 
 @dataclass
 class PackParts:
-    """The values of a pack; the attributes are those of :class:`~kptoolkit.prompts.TemplatePack`."""
+    """The values of a pack; the arguments of :class:`~kptoolkit.prompts.TemplatePack`."""
 
     name: str
     domain: str = ""
@@ -45,13 +45,14 @@ class PackParts:
     filters: dict[str, Filter] = field(default_factory=dict)
     separator: str = ", "
     last_separator: str = " and "
+    environment: PromptEnvironment = field(default_factory=PromptEnvironment)
 
 
 def read_parts(folder: Path) -> tuple[PackParts, list[Finding]]:
-    """Read and check a pack's folder; importing the modules of the filters that its ``pack.yaml`` names.
+    """Read and check a pack's folder; imports the modules of the filters that its ``pack.yaml`` names.
 
     Returns:
-        What is usable, and every finding. The parts are whole only when no finding is fatal.
+        The values, and all mistakes. The values are complete only if no mistake is fatal.
     """
     reader = _Reader(folder)
     reader.read()
@@ -59,13 +60,12 @@ def read_parts(folder: Path) -> tuple[PackParts, list[Finding]]:
 
 
 class _Reader:
-    """Reads one pack, collecting what is wrong instead of stopping at it."""
+    """Reads one pack; collects mistakes instead of stopping at the first."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.parts = PackParts(folder.resolve().name)
         self.findings: list[Finding] = []
-        self.environment = PromptEnvironment()
 
     def read(self) -> None:
         pack = self._yaml(PACK_FILE) or {}
@@ -90,15 +90,15 @@ class _Reader:
     def _place(self, file: str, key: str | None = None, part: str = "") -> Place:
         return Place(self.parts.name, file, None if key is None else shorten(key), part)
 
-    def _note(self, place: Place, message: str, mend: str, *, fatal: bool = True) -> None:
-        self.findings.append(place.finding(message, mend, fatal=fatal))
+    def _note(self, place: Place, message: str, fix: str, *, fatal: bool = True) -> None:
+        self.findings.append(place.finding(message, fix, fatal=fatal))
 
     def _unknown_keys(self, place: Place, values: Iterable[object], known: tuple[str, ...]) -> None:
         for key in values:
             if key not in known:
                 close = nearest(str(key), known, 1, min_score=LIKELY)
-                mend = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-                self._note(place, f"unknown key '{shorten(str(key))}'", mend)
+                fix = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+                self._note(place, f"unknown key '{shorten(str(key))}'", fix)
 
     def _texts(self, pack: Mapping[str, Any]) -> None:
         for key in _TEXTS:
@@ -108,16 +108,16 @@ class _Reader:
             elif value is not None:
                 self._note(self._place(PACK_FILE, key), "not a text", f"write {key}: some words")
         if not _LANGUAGE.fullmatch(self.parts.language):
-            mend = "write one such as en or pt-BR"
-            self._note(self._place(PACK_FILE, "language"), "not a language code", mend, fatal=False)
+            fix = "write one such as en or pt-BR"
+            self._note(self._place(PACK_FILE, "language"), "not a language code", fix, fatal=False)
         self._unknown_keys(self._place(PACK_FILE), pack, _PACK_KEYS)
 
-    def _text_map(self, pack: Mapping[str, Any], key: str, mend: str) -> dict[str, str]:
+    def _text_map(self, pack: Mapping[str, Any], key: str, fix: str) -> dict[str, str]:
         values = pack.get(key)
         if values is None:
             return {}
         if not isinstance(values, dict) or not all(isinstance(text, str) for pair in values.items() for text in pair):
-            self._note(self._place(PACK_FILE, key), "not a mapping of texts to texts", mend)
+            self._note(self._place(PACK_FILE, key), "not a mapping of texts to texts", fix)
             return {}
         return values
 
@@ -130,9 +130,9 @@ class _Reader:
             try:
                 self.parts.filters[name] = import_filter(path, Place())
             except TemplateError as error:
-                message, _, mend = str(error).rpartition("; ")
-                self._note(place, message, mend)
-        self.environment = PromptEnvironment(self.parts.filters)
+                message, _, fix = str(error).rpartition("; ")
+                self._note(place, message, fix)
+        self.parts.environment = PromptEnvironment(self.parts.filters)
 
     def _relations(self, values: Mapping[str, Any]) -> None:
         for relation, sides in values.items():
@@ -162,7 +162,7 @@ class _Reader:
                 return None
             texts[direction] = tuple(text.strip() for text in listed)
         templates = RelationTemplates(texts["forward"], texts["inverse"])
-        self.findings += templates.findings(self.environment, place, variables)
+        self.findings += templates.findings(self.parts.environment, place, variables)
         return templates
 
     def _mpp(self, values: Mapping[str, Any]) -> None:
@@ -170,8 +170,8 @@ class _Reader:
         self.parts.separator, self.parts.last_separator = self._separators(values, self._place(MPP_FILE), self.parts)
         entries = values.get("templates")
         if not isinstance(entries, list) or not entries:
-            mend = "write templates: with a list of id, split and text; see the generic pack"
-            self._note(self._place(MPP_FILE, "templates"), "no list of templates", mend)
+            fix = "write templates: with a list of id, split and text; see the generic pack"
+            self._note(self._place(MPP_FILE, "templates"), "no list of templates", fix)
             return
         read = [self._mpp_entry(entry, number) for number, entry in enumerate(entries, 1)]
         templates: dict[str, MppTemplate] = {}
@@ -198,10 +198,10 @@ class _Reader:
         if not isinstance(text, str):
             self._note(place, "no text", "write text: with {{ history }} and {{ mask }}")
             return None
-        found = mpp_findings(text.strip(), place)
+        parts, found = mpp_parts(text.strip(), place)
         self.findings += found
         separator, last = self._separators(entry, place, self.parts)
-        return None if found else MppTemplate(identifier, text.strip(), split or "train", separator, last)
+        return None if found else MppTemplate(identifier, text.strip(), split or "train", separator, last, parts)
 
     def _separators(self, values: Mapping[str, Any], place: Place, default: PackParts) -> tuple[str, str]:
         given = [values.get(key, getattr(default, key)) for key in _SEPARATORS]
@@ -219,11 +219,11 @@ class _Reader:
             place = self._place(PACK_FILE, alias)
             if relation not in relations:
                 close = nearest(relation, relations, 1, min_score=LIKELY)
-                mend = f"did you mean {close[0]}?" if close else "add its sentences to relations.yaml"
-                self._note(place, f"alias of '{shorten(relation)}', which has no sentences", mend)
+                fix = f"did you mean {close[0]}?" if close else "add its sentences to relations.yaml"
+                self._note(place, f"alias of '{shorten(relation)}', which has no sentences", fix)
             elif alias in relations:
-                mend = "remove the alias or the sentences"
-                self._note(place, "an alias that has sentences of its own, which are used", mend, fatal=False)
+                fix = "remove the alias or the sentences"
+                self._note(place, "an alias that has sentences of its own, which are used", fix, fatal=False)
             self.parts.aliases[alias] = relation
 
     def _mirrored(self, pack: Mapping[str, Any]) -> None:
@@ -241,7 +241,7 @@ def _is_pair(pair: object) -> bool:
 
 
 def _variety(parts: PackParts) -> list[Finding]:
-    """Whether there are MPP templates for every use: training, wordings kept back, histories without a user."""
+    """Check that there are MPP templates for every use: training, held-out texts, histories without a user."""
     if not parts.mpp:
         return []
     place = Place(parts.name, MPP_FILE)
@@ -249,11 +249,11 @@ def _variety(parts: PackParts) -> list[Finding]:
     if not any(template.split == "train" for template in parts.mpp):
         found.append(place.finding("no template with split: train", "add one"))
     if not any(template.split == "held_out" for template in parts.mpp):
-        mend = "add one, so that a model can be tried on words it has not seen"
-        found.append(place.finding("no template with split: held_out", mend, fatal=False))
+        fix = "add one, so that a model can be evaluated on a text it was not trained on"
+        found.append(place.finding("no template with split: held_out", fix, fatal=False))
     without_user = sum(Slot.USER not in template.parts for template in parts.mpp)
     if without_user < 2:
-        mend = "add some, for histories of nobody in particular"
+        fix = "add some, for histories of unknown users"
         message = f"{without_user} templates without {{{{ user }}}}, should be at least 2"
-        found.append(place.finding(message, mend, fatal=False))
+        found.append(place.finding(message, fix, fatal=False))
     return found

@@ -1,4 +1,4 @@
-"""What a pack's triplet sentences depend on, as one hash."""
+"""Hash of everything that a pack's triplet sentences depend on."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import astuple
 from pathlib import Path
 
 from kptoolkit.errors import TemplateError
-from kptoolkit.prompts.filters import filter_path
 from kptoolkit.prompts.pack import TemplatePack
-from kptoolkit.prompts.relations import RelationTemplates
-from kptoolkit.prompts.validation.findings import Place
-from kptoolkit.prompts.validation.pack_reader import PACK_FILE
+from kptoolkit.prompts.reading.filters import filter_path
+from kptoolkit.prompts.reading.pack_reader import PACK_FILE
+from kptoolkit.prompts.templating.findings import Place
+from kptoolkit.prompts.templating.relations import RelationTemplates
 from kptoolkit.storage.arrays import checksum, json_hash
 
 
-def wording_hash(pack: TemplatePack) -> str | None:
-    """SHA-256 of all in a pack that decides a triplet prompt: sentences, aliases, mirrored relations, filters.
+def sentence_hash(pack: TemplatePack) -> str | None:
+    """Return the SHA-256 of a pack's sentences, aliases, mirrored relations and filters.
 
-    A filter counts by its import path and by the source file it stands in, not by what that file imports.
+    A filter is hashed by its import path and its source file; what that file imports is not included.
 
     Returns:
-        Hexadecimal; ``None`` where a filter cannot be imported again, or has no source file.
+        Hexadecimal; ``None`` if a filter cannot be imported or has no source file.
     """
     filters = {}
     for name, function in pack.filters.items():

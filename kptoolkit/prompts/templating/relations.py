@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kptoolkit.prompts.render import VARIABLES, sentence_findings
-from kptoolkit.prompts.sandbox import PromptEnvironment
-from kptoolkit.prompts.validation.findings import Finding, Place
+from kptoolkit.prompts.templating.findings import Finding, Place
+from kptoolkit.prompts.templating.sandbox import PromptEnvironment
+from kptoolkit.prompts.templating.triplet_sentences import VARIABLES, sentence_findings
 
 
 @dataclass(frozen=True)
 class RelationTemplates:
-    """Wordings of one relation. ``head`` and ``tail`` always mean those of the stored triple.
+    """The sentence templates of one relation. ``head`` and ``tail`` always mean those of the stored triple.
 
     Attributes:
         forward: Sentences about the head.
@@ -21,15 +21,26 @@ class RelationTemplates:
     forward: tuple[str, ...]
     inverse: tuple[str, ...]
 
-    def wordings(self, inverse: bool) -> tuple[str, ...]:
-        """The sentences of one direction; those of the other where it has none, for they say the same."""
+    def sentences(self, inverse: bool) -> tuple[str, ...]:
+        """Return the sentences of one direction; those of the other direction if it has none."""
         own, other = (self.inverse, self.forward) if inverse else (self.forward, self.inverse)
         return own or other
+
+    def to_dict(self) -> dict[str, list[str]]:
+        """Return the sentences by direction as in a YAML file, without directions that have none."""
+        directions = {"forward": self.forward, "inverse": self.inverse}
+        return {direction: list(texts) for direction, texts in directions.items() if texts}
 
     def findings(
         self, environment: PromptEnvironment, place: Place, variables: tuple[str, ...] = VARIABLES
     ) -> list[Finding]:
-        """What is wrong with the sentences."""
+        """Find the mistakes in the sentences.
+
+        Args:
+            environment: Environment that they run in.
+            place: Their place in the pack.
+            variables: Variables that they may use.
+        """
         if not self.forward and not self.inverse:
             return [place.finding("no sentence", "write forward: and inverse:")]
         found: list[Finding] = []
@@ -44,10 +55,10 @@ FALLBACK = RelationTemplates(
     ('The entry for {{ head }} lists {{ tail }} under "{{ relation }}".',),
     ('{{ tail }} is listed under "{{ relation }}" in the entry for {{ head }}.',),
 )
-"""Words a relation that a pack does not know, by the words in its id."""
+"""Sentences for a relation that a pack has none for, with the words in the relation's id."""
 
 NEUTRAL = RelationTemplates(
     ("{{ head }} is related to {{ tail }}.",),
     ("{{ tail }} is related to {{ head }}.",),
 )
-"""Words a relation that a pack does not know and whose id holds no words, such as P57."""
+"""Sentences for a relation that a pack has none for and whose id contains no words, such as P57."""

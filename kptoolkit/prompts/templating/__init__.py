@@ -1,0 +1,1 @@
+"""Jinja templates of sentences and masked personalised prompts: checked, parsed once, rendered in a sandbox."""

@@ -1,1 +1,0 @@
-"""Reading the YAML files of a template pack, with every mistake found on the way."""
