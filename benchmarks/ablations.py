@@ -26,8 +26,9 @@ from benchmarks.worlds import Curve, World, fitted, real
 from kptoolkit import metrics
 from kptoolkit.errors import ConfigError
 from kptoolkit.evaluation.ranking import evaluate
+from kptoolkit.models.parts.graph_similarity import GraphSimilarityHead
 from kptoolkit.models.t5.sequence import sequence_state
-from kptoolkit.models.t5.sequence.item_encoders import AlikeHead, FactBag
+from kptoolkit.models.t5.sequence.item_encoders import FactBagEncoder
 
 _ALL: dict[str, Any] = {"data.min_events": 5, "tree.hops": 1, "training.patience": 1000}
 _BUDGET: dict[str, dict[str, Any]] = {
@@ -89,10 +90,10 @@ VARIANTS: dict[str, Variant] = {
     "graph similarity": Variant({"model.graph_similarity": True}),
     "no graph similarity": Variant({"model.graph_similarity": False}),
     "relation gates fixed, no graph similarity": Variant(
-        {"model.graph_similarity": False}, "no graph similarity", partial(_fixed, FactBag, "gate")
+        {"model.graph_similarity": False}, "no graph similarity", partial(_fixed, FactBagEncoder, "gate")
     ),
     "graph similarity, relations weigh the same": Variant(
-        {"model.graph_similarity": True}, "graph similarity", partial(_fixed, AlikeHead, "raw_kinds")
+        {"model.graph_similarity": True}, "graph similarity", partial(_fixed, GraphSimilarityHead, "raw_kinds")
     ),
     "tokens start at 0.3": Variant(patch=_wide_start),
     "two hops": Variant({"tree.hops": 2}),

@@ -31,6 +31,7 @@ class TreeAssembler:
         stand_in: The token that stands for "this item".
 
     Attributes:
+        n_items: Number of trees.
         kept: ``(n,)`` how many triplets of each item fit.
 
     Raises:
@@ -55,7 +56,7 @@ class TreeAssembler:
         self.trees, self.pad_id = knowledge.trees, pad_id
         self._own, self._stand_in = own, stand_in
         self._pool = names.joined(knowledge.pool)
-        self._n = len(names)
+        self._n = self.n_items = len(names)
         self.kept = self._fitting(names, max_tokens)
 
     def _fitting(self, names: TokenPool, max_tokens: int) -> NDArray[np.int64]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
 
 from kptoolkit.knowledge.item_facts import ItemFacts
-from kptoolkit.models.t5.sequence.item_encoders import FactBag
+from kptoolkit.models.t5.sequence.item_encoders import FactBagEncoder
+from kptoolkit.models.t5.tree_t5 import TreeT5
 
 ITEMS, ENTITIES, RELATIONS, HOPS, WIDTH = 6, 4, 3, 2, 5
 
@@ -30,8 +33,8 @@ def random_facts(seed: int) -> ItemFacts:
 
 def summed(facts: ItemFacts, tokens: torch.Tensor, entities: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
     """For every relation and hop the mean of the far ends, times that kind's gate, summed."""
-    found = torch.zeros(facts.n_items, WIDTH)
-    for item in range(facts.n_items):
+    found = torch.zeros(len(facts), WIDTH)
+    for item in range(len(facts)):
         rows = range(facts.indptr[item], facts.indptr[item + 1])
         for relation in range(RELATIONS):
             for hop in range(1, HOPS + 1):
@@ -46,15 +49,15 @@ def summed(facts: ItemFacts, tokens: torch.Tensor, entities: torch.Tensor, gate:
 def test_a_bag_is_the_gated_sum_over_kinds_of_the_mean_far_end(seed: int) -> None:
     torch.manual_seed(seed)
     facts, tokens = random_facts(seed), torch.randn(ITEMS, WIDTH)
-    bag = FactBag(facts, WIDTH, HOPS)
+    bag, no_tree = FactBagEncoder(facts, WIDTH, HOPS), cast(TreeT5, None)
     with torch.no_grad():
         bag.gate.normal_()
         bag.entities.weight.normal_()
         weights = bag.entities.weight, bag.gate
-        vectors = bag(tokens)
+        vectors = bag(no_tree, tokens)
         torch.testing.assert_close(vectors, summed(facts, tokens, *weights))
         assert not vectors[2].any(), "no facts, no knowledge"
         other = random_facts(seed + 10)
-        torch.testing.assert_close(bag.of(other, tokens), summed(other, tokens, *weights))
+        torch.testing.assert_close(bag.variants(no_tree, tokens, other, []), summed(other, tokens, *weights))
         bag.use(other)
-        torch.testing.assert_close(bag(tokens), summed(other, tokens, *weights))
+        torch.testing.assert_close(bag(no_tree, tokens), summed(other, tokens, *weights))

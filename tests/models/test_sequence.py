@@ -22,7 +22,7 @@ from kptoolkit.evaluation.controls import CONTROLS
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models import BeamSearch
 from kptoolkit.models.backend import beam_search_of
-from kptoolkit.models.t5.sequence.item_encoders import TreeTable
+from kptoolkit.models.t5.sequence.item_encoders import TreeEncoder
 from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.models.t5.sequence.sequence_state import build_state
 from kptoolkit.testing.backend_suite import BackendSuite
@@ -149,7 +149,7 @@ def test_the_loss_in_parts_is_the_loss(tmp_path: Path, monkeypatch: pytest.Monke
         out["loss"].backward()
         gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
         found.append((out, gradients))
-        monkeypatch.setattr(sequence_model, "HELD_LOGITS", held)
+        monkeypatch.setattr(sequence_model, "MAX_LOGITS", held)
     (whole, expected), (parts, gradients) = found
     assert "logits" in whole
     assert "logits" not in parts
@@ -159,13 +159,13 @@ def test_the_loss_in_parts_is_the_loss(tmp_path: Path, monkeypatch: pytest.Monke
         torch.testing.assert_close(gradients[name], expected[name], msg=name)
 
 
-def test_trees_are_encoded_once_and_kept(tmp_path: Path) -> None:
+def test_trees_are_encoded_once_and_stored(tmp_path: Path) -> None:
     fitted = backend(knowledge="tree", trees_per_step=4)
     fitted.fit(chain_task(tmp_path, LONG))
     state = fitted.fitted
-    assert isinstance(state.model.knowledge, TreeTable)
+    assert isinstance(state.model.knowledge, TreeEncoder)
     state.current()
-    kept = state.model.knowledge.kept.clone()
+    stored = state.model.knowledge.stored.clone()
     read = []
     state.model.tree.t5.encoder.final_layer_norm.register_forward_pre_hook(lambda *_: read.append(1))
     fitted.score(Cases.of(Histories.of([[1, 2], [3, 4]])))
@@ -173,7 +173,7 @@ def test_trees_are_encoded_once_and_kept(tmp_path: Path) -> None:
     state.forget()
     fitted.score(Cases.of(Histories.of([[1, 2], [3, 4]])))
     assert len(read) == 1, "24 trees, one batch, whoever asks"
-    torch.testing.assert_close(state.model.knowledge.kept, kept)
+    torch.testing.assert_close(state.model.knowledge.stored, stored)
 
 
 def test_a_trees_vector_is_the_mean_of_its_own_tokens_or_of_all(tmp_path: Path) -> None:
@@ -196,15 +196,15 @@ def test_a_trees_vector_is_the_mean_of_its_own_tokens_or_of_all(tmp_path: Path) 
 
 
 def test_over_all_turns_the_encoder_gets_the_gradient_of_the_whole_catalogue(tmp_path: Path) -> None:
-    """Weights stand still here: what the vectors of a cycle are owed is paid in the next."""
+    """The weights do not change here: gradients that one cycle accumulates reach the encoder in the next."""
     from kptoolkit.models.t5.sequence.sequence_state import tree_tensors
 
     fitted = backend(knowledge="tree", trees_per_step=4)
     fitted.fit(chain_task(tmp_path, LONG))
     state = fitted.fitted
     table, weight = state.model.knowledge, state.model.tree.t5.encoder.block[0].layer[0].SelfAttention.q.weight
-    assert isinstance(table, TreeTable)
-    state.encode_all(table)
+    assert isinstance(table, TreeEncoder)
+    state.encode_catalogue()
     items, labels = torch.tensor([[0, 1, 2]]), torch.tensor([[1, 2, 3]])
     words = torch.tensor(state.words[:1], dtype=torch.long)
 
@@ -218,24 +218,24 @@ def test_over_all_turns_the_encoder_gets_the_gradient_of_the_whole_catalogue(tmp
 
     state.model(items, words, labels)["loss"].backward()
     assert weight.grad is None or not weight.grad.any(), "no tree, no gradient"
-    table.owed.zero_()
+    table.accumulated.zero_()
     whole, turns = gradient(np.arange(ITEMS)), np.array_split(np.random.default_rng(3).permutation(ITEMS), 6)
     assert whole.any()
-    assert not table.owed.any()
+    assert not table.accumulated.any()
     assert not torch.allclose(gradient(*turns), 6 * whole, rtol=0.1), "later turns have seen more steps"
     torch.testing.assert_close(gradient(*turns), 6 * whole, rtol=1e-3, atol=1e-5)
 
 
 def test_every_tree_has_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[list[int]] = []
-    forward = TreeTable.forward
+    forward = TreeEncoder.forward
 
-    def noted(self: TreeTable, tree: Any, trees: Any) -> torch.Tensor:
+    def noted(self: TreeEncoder, tree: Any, tokens: Any, trees: Any) -> torch.Tensor:
         if trees is not None:
             taken.append(trees.items.tolist())
-        return forward(self, tree, trees)
+        return forward(self, tree, tokens, trees)
 
-    monkeypatch.setattr(TreeTable, "forward", noted)
+    monkeypatch.setattr(TreeEncoder, "forward", noted)
     fitted = backend(knowledge="tree", trees_per_step=5, buckets=False)
     fitted.fit(chain_task(tmp_path, LONG | {"training.epochs": 5, "training.batch_size": 16}))
     turns = -(-ITEMS // 5)

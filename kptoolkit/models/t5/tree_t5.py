@@ -149,8 +149,8 @@ def freeze_relative_bias(t5: T5ForConditionalGeneration) -> None:
             weight.requires_grad_(False)
 
 
-def still(encoder: nn.Module) -> None:
-    """Take dropout out of an encoder whose states are kept: one draw would be the same noise for many steps."""
+def remove_dropout(encoder: nn.Module) -> None:
+    """Remove dropout from an encoder, that of attention weights too."""
     for module in encoder.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0

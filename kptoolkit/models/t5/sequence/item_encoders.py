@@ -6,28 +6,107 @@ References:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from kptoolkit import distributed
-from kptoolkit.knowledge.item_facts import Alikeness, ItemFacts
-from kptoolkit.models.t5.tree_t5 import TreeT5
+from kptoolkit.knowledge.item_facts import ItemFacts, PromptFacts
+from kptoolkit.models.t5.tree_t5 import TreeT5, remove_dropout
 from kptoolkit.tree.visibility import ROOT
 
-_QUICK = 25.0
-"""Factor of the few weights of :class:`AlikeHead`: Adam's steps do not depend on a gradient's size, so this is a
-learning rate 25 times that of the rest, without a second one in the optimizer."""
+Reads = Literal["facts", "tree"]
+Pooling = Literal["own", "tree"]
 
 
-class FactBag(nn.Module):
+@dataclass(frozen=True)
+class TreeTokens:
+    """Trees of E items as tensors.
+
+    Attributes:
+        items: ``(E,)`` catalogue rows, each once.
+        input_ids: ``(E, L)`` tokens.
+        node: ``(E, L)`` nodes, the item's own is 0; padding -2.
+        parent: ``(E, L)`` parents of the nodes.
+        whole_word: ``(E, L)`` word of each token.
+    """
+
+    items: torch.Tensor
+    input_ids: torch.Tensor
+    node: torch.Tensor
+    parent: torch.Tensor
+    whole_word: torch.Tensor
+
+
+class ItemEncoder(nn.Module, ABC):
+    """Computes the knowledge vectors of the catalogue; :func:`build_item_encoder` creates one."""
+
+    @abstractmethod
+    def forward(self, tree: TreeT5, tokens: torch.Tensor, trees: TreeTokens | None = None) -> torch.Tensor:
+        """Compute the knowledge vectors of the whole catalogue.
+
+        Args:
+            tree: The T5 that reads trees.
+            tokens: ``(n, d)`` token vectors of the items.
+            trees: Trees to encode in this training step, where trees are read.
+
+        Returns:
+            ``(n, d)``; gradients flow to the weights of the encoder.
+        """
+
+    @abstractmethod
+    def variants(
+        self, tree: TreeT5, tokens: torch.Tensor, facts: ItemFacts, trees: Iterable[TreeTokens]
+    ) -> torch.Tensor:
+        """Compute the knowledge vectors ``(E, d)`` of items with other knowledge; nothing is stored.
+
+        Args:
+            tree: The T5 that reads trees.
+            tokens: ``(n, d)`` token vectors of the catalogue's items.
+            facts: The other facts around E items.
+            trees: The other trees of the same E items, batch after batch.
+        """
+
+    @abstractmethod
+    def use(self, facts: ItemFacts) -> None:
+        """Replace the facts around the items, e.g. by those of the next epoch; their numbering stays."""
+
+    @abstractmethod
+    def update(self, tree: TreeT5, trees: Iterable[TreeTokens]) -> None:
+        """Encode the trees of the whole catalogue by the current weights, where trees are read."""
+
+    @abstractmethod
+    def grow(self, new: int) -> None:
+        """Make room for ``new`` more items without knowledge."""
+
+    @abstractmethod
+    def set_trainable(self, tree: TreeT5) -> None:
+        """Freeze the weights of the T5 encoder that are not used, and adapt it to how it is used."""
+
+    @abstractmethod
+    def learning_rate_share(self, turns: int) -> float:
+        """Share of the learning rate for the weights that only knowledge vectors depend on.
+
+        Args:
+            turns: Training steps in which every tree is encoded once.
+        """
+
+    @abstractmethod
+    def reads(self, facts: PromptFacts, prompts: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        """Whether each of these triplet prompts enters the vector of its item."""
+
+
+class FactBagEncoder(ItemEncoder):
     """The sum over an item's relations of the mean of their far ends, each scaled by a learnt gate.
 
-    A far end that is a catalogue item is that item's token, also where the item has no training event: only as a far
-    end is such a token learnt. Other entities have vectors of their own.
+    A far end that is a catalogue item is represented by that item's token, also where the item has no training event:
+    such a token is learnt only as a far end. Other entities have vectors of their own.
 
     Args:
         facts: Facts around every item.
@@ -50,28 +129,42 @@ class FactBag(nn.Module):
         self.use(facts)
 
     def use(self, facts: ItemFacts) -> None:
-        """Read other facts from now on, e.g. those of the next epoch; relations and entities keep their numbers."""
+        """Replace the facts around the items; relations and entities keep their numbers."""
         for name, tensor in self._tensors(facts).items():
             self.register_buffer(name, tensor, persistent=False)
-        self.n_items = facts.n_items
+        self.n_items = len(facts)
 
-    def forward(self, items: torch.Tensor) -> torch.Tensor:
-        """Knowledge vectors of the whole catalogue.
+    def forward(self, tree: TreeT5, tokens: torch.Tensor, trees: TreeTokens | None = None) -> torch.Tensor:
+        """Sum the facts of the whole catalogue, ``(n, d)``; zero for an item without facts."""
+        return self._sums(tokens, self.n_items, self.far, self.offsets, self.share, self.item, self.kind)
 
-        Args:
-            items: ``(n, d)`` tokens of the items, as far ends.
+    def variants(
+        self, tree: TreeT5, tokens: torch.Tensor, facts: ItemFacts, trees: Iterable[TreeTokens]
+    ) -> torch.Tensor:
+        """Sum other facts around E items, ``(E, d)``; ``trees`` are not read."""
+        return self._sums(tokens, len(facts), **self._tensors(facts))
 
-        Returns:
-            ``(n, d)``; zero for an item without facts.
-        """
-        return self._sums(items, self.n_items, self.far, self.offsets, self.share, self.item, self.kind)
+    def update(self, tree: TreeT5, trees: Iterable[TreeTokens]) -> None:
+        """Do nothing: facts are summed each time."""
 
-    def of(self, facts: ItemFacts, items: torch.Tensor) -> torch.Tensor:
-        """Knowledge vectors ``(E, d)`` of other facts around E things; ``items`` as in :meth:`forward`."""
-        return self._sums(items, facts.n_items, **self._tensors(facts))
+    def grow(self, new: int) -> None:
+        """Do nothing: :meth:`use` sets the number of items."""
+
+    def set_trainable(self, tree: TreeT5) -> None:
+        """Freeze the T5 encoder."""
+        tree.t5.encoder.requires_grad_(False)
+        tree.whole_word.requires_grad_(False)
+
+    def learning_rate_share(self, turns: int) -> float:
+        """The whole learning rate: every step trains all facts."""
+        return 1.0
+
+    def reads(self, facts: PromptFacts, prompts: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        """Whether the relation and the far end of each prompt are known."""
+        return facts.known(prompts)
 
     def _tensors(self, facts: ItemFacts) -> dict[str, torch.Tensor]:
-        """One row an item and kind of fact: where its far ends begin, the share of each, its item, its kind."""
+        """One row per item and kind of fact: where its far ends begin, the share of each, its item, its kind."""
         kind = facts.relation.astype(np.int64) * self.hops + facts.hop - 1
         rows = facts.rows
         order = np.lexsort((kind, rows))
@@ -103,165 +196,112 @@ class FactBag(nn.Module):
         return torch.zeros_like(items[:1]).expand(count, -1).index_add(0, item, means * self.gate[kind])
 
 
-class TreeTable(nn.Module):
-    """The T5 encoder's states of the items' trees, pooled and kept for the whole catalogue.
+class TreeEncoder(ItemEncoder):
+    """The T5 encoder's states of the items' trees, pooled and stored for the whole catalogue.
 
-    A training step encodes the trees of a part of the catalogue anew; the others' vectors are those of the last time
-    they were encoded. Every vector's gradients are summed up until its own tree's turn, and go through the encoder
-    then: whether a vector is new tells nothing of the step's targets, and no gradient is lost.
+    A training step encodes the trees of a part of the catalogue; the other vectors are those of the last time their
+    trees were encoded. The gradients of every vector are accumulated until its own tree's turn, and then go through the
+    encoder: whether a vector is new does not depend on the step's targets, and no gradient is lost.
 
     Args:
         n_items: Catalogue size.
         width: Size of a vector.
         pooling: Whether the mean is over the item's own tokens, which by the mask saw their children, or over all
             tokens of its tree.
+
+    Attributes:
+        stored: ``(n, d)`` vectors as last encoded.
+        accumulated: ``(n, d)`` gradients of the vectors since then.
     """
 
-    kept: torch.Tensor
-    owed: torch.Tensor
+    stored: torch.Tensor
+    accumulated: torch.Tensor
 
-    def __init__(self, n_items: int, width: int, pooling: Literal["own", "tree"] = "own") -> None:
+    def __init__(self, n_items: int, width: int, pooling: Pooling = "own") -> None:
         super().__init__()
         self.pooling = pooling
         self.scale = nn.Parameter(torch.tensor(0.1))  # encoder states are many times larger than tokens
-        self.register_buffer("kept", torch.zeros(n_items, width))
-        self.register_buffer("owed", torch.zeros(n_items, width))
+        self.register_buffer("stored", torch.zeros(n_items, width))
+        self.register_buffer("accumulated", torch.zeros(n_items, width))
 
     def encode(self, tree: TreeT5, trees: TreeTokens) -> torch.Tensor:
-        """The mean state of each tree's tokens that count, ``(E, d)``."""
+        """Mean state of each tree's pooled tokens, ``(E, d)``."""
         states = tree.encode(trees.input_ids, trees.node, trees.parent, trees.whole_word)  # (E, L, d)
-        read = (trees.node == ROOT if self.pooling == "own" else trees.node >= ROOT).unsqueeze(-1)
-        return self.scale * (states * read).sum(dim=1) / read.sum(dim=1)
+        pooled = (trees.node == ROOT if self.pooling == "own" else trees.node >= ROOT).unsqueeze(-1)
+        return self.scale * (states * pooled).sum(dim=1) / pooled.sum(dim=1)
+
+    def forward(self, tree: TreeT5, tokens: torch.Tensor, trees: TreeTokens | None = None) -> torch.Tensor:
+        """Return the stored vectors, ``(n, d)``, those of ``trees`` newly encoded."""
+        if trees is None:
+            return self.stored
+        fresh = self.encode(tree, trees).to(self.stored.dtype)
+        self.stored[trees.items] = fresh.detach()
+        vectors: torch.Tensor = _WithAccumulatedGradients.apply(fresh, self.stored, self.accumulated, trees.items)
+        return vectors
+
+    def variants(
+        self, tree: TreeT5, tokens: torch.Tensor, facts: ItemFacts, trees: Iterable[TreeTokens]
+    ) -> torch.Tensor:
+        """Encode other trees of E items, ``(E, d)``; ``facts`` are not read."""
+        return torch.cat([self.stored[:0], *(self.encode(tree, batch).to(self.stored.dtype) for batch in trees)])
+
+    def use(self, facts: ItemFacts) -> None:
+        """Do nothing: trees are encoded from their tokens."""
 
     @torch.no_grad()
-    def keep(self, tree: TreeT5, trees: TreeTokens) -> None:
-        """Encode trees anew and keep their vectors."""
-        self.kept[trees.items] = self.encode(tree, trees).to(self.kept.dtype)
-
-    def forward(self, tree: TreeT5, trees: TreeTokens | None) -> torch.Tensor:
-        """Knowledge vectors of the whole catalogue, ``(n, d)``; those of ``trees`` are new."""
-        if trees is None:
-            return self.kept
-        fresh = self.encode(tree, trees).to(self.kept.dtype)
-        self.kept[trees.items] = fresh.detach()
-        table: torch.Tensor = _Table.apply(fresh, self.kept, self.owed, trees.items)
-        return table
+    def update(self, tree: TreeT5, trees: Iterable[TreeTokens]) -> None:
+        """Encode trees by the current weights and store their vectors."""
+        for batch in trees:
+            self.stored[batch.items] = self.encode(tree, batch).to(self.stored.dtype)
 
     def grow(self, new: int) -> None:
-        """Hold ``new`` more items, of whom nothing is known yet."""
-        self.kept, self.owed = (
-            torch.cat([held, held.new_zeros(new, held.shape[1])]) for held in (self.kept, self.owed)
+        """Make room for ``new`` more items; their vectors are zero until the next :meth:`update`."""
+        self.stored, self.accumulated = (
+            torch.cat([rows, rows.new_zeros(new, rows.shape[1])]) for rows in (self.stored, self.accumulated)
         )
 
+    def set_trainable(self, tree: TreeT5) -> None:
+        """Remove dropout from the T5 encoder: its states are stored, so the same noise would last for many steps."""
+        remove_dropout(tree.t5.encoder)
 
-class _Table(torch.autograd.Function):
-    """Kept vectors as a table. Backward adds its gradients to those owed, and pays out what is owed to new vectors."""
+    def learning_rate_share(self, turns: int) -> float:
+        """``1 / turns``: a tree's turn brings the gradients of as many steps."""
+        return 1 / turns
+
+    def reads(self, facts: PromptFacts, prompts: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        """All of them are read."""
+        return np.ones(len(prompts), dtype=bool)
+
+
+class _WithAccumulatedGradients(torch.autograd.Function):
+    """The stored vectors. Backward accumulates their gradients, and passes those of the new vectors on."""
 
     @staticmethod
     def forward(
-        ctx: Any, fresh: torch.Tensor, kept: torch.Tensor, owed: torch.Tensor, items: torch.Tensor
+        ctx: Any, fresh: torch.Tensor, stored: torch.Tensor, accumulated: torch.Tensor, items: torch.Tensor
     ) -> torch.Tensor:
-        ctx.owed, ctx.items = owed, items
-        return kept.clone()
+        ctx.accumulated, ctx.items = accumulated, items
+        return stored.clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
-        owed, items = ctx.owed, ctx.items
-        owed += distributed.averaged(gradients[0])
-        paid = owed[items]
-        owed[items] = 0
-        return paid, None, None, None
+        accumulated, items = ctx.accumulated, ctx.items
+        accumulated += distributed.averaged(gradients[0])
+        of_fresh = accumulated[items]
+        accumulated[items] = 0
+        return of_fresh, None, None, None
 
 
-@dataclass(frozen=True)
-class TreeTokens:
-    """Trees of E items as tensors.
-
-    Attributes:
-        items: ``(E,)`` catalogue rows, each once.
-        input_ids: ``(E, L)`` tokens.
-        node: ``(E, L)`` nodes, the item's own is 0; padding -2.
-        parent: ``(E, L)`` parents of the nodes.
-        whole_word: ``(E, L)`` word of each token.
-    """
-
-    items: torch.Tensor
-    input_ids: torch.Tensor
-    node: torch.Tensor
-    parent: torch.Tensor
-    whole_word: torch.Tensor
-
-
-class AlikeHead(nn.Module):
-    """Adds to an item's score how alike the graph makes it to the history: ``w log(1 + sum decay^age S[read, item])``.
-
-    ``S`` is the sum over kinds of a learnt weight times :class:`~kptoolkit.knowledge.item_facts.Alikeness`. It uses the
-    graph alone, so no interactions reach a score through it except the history itself.
+def build_item_encoder(reads: Reads, facts: ItemFacts, width: int, hops: int, pooling: Pooling) -> ItemEncoder:
+    """Create an item encoder with fresh weights.
 
     Args:
-        alike: Pairs of items.
-        relations: Number of relations.
-        n_items: Catalogue size.
+        reads: A bag of facts, or trees of triplet prompts.
+        facts: Facts around every item.
+        width: Size of a vector.
+        hops: Hops of the trees.
+        pooling: Whose states make the vector of a tree.
     """
-
-    indptr: torch.Tensor
-    other: torch.Tensor
-    pair_kind: torch.Tensor
-    value: torch.Tensor
-
-    def __init__(self, alike: Alikeness, relations: int, n_items: int) -> None:
-        super().__init__()
-        self.raw_weight = nn.Parameter(torch.tensor(1 / _QUICK))
-        self.raw_kinds = nn.Parameter(torch.zeros(max(1, 2 * relations)))
-        self.raw_decay = nn.Parameter(torch.tensor(1 / _QUICK))
-        self.use(alike, n_items)
-
-    @property
-    def weight(self) -> torch.Tensor:
-        """Scalar weight of the whole."""
-        return _QUICK * self.raw_weight
-
-    @property
-    def kinds(self) -> torch.Tensor:
-        """``(2 R,)`` weight of each kind of pair, positive."""
-        return nn.functional.softplus(_QUICK * self.raw_kinds)
-
-    @property
-    def decay(self) -> torch.Tensor:
-        """Scalar weight of an item read relative to the next later one, between 0 and 1."""
-        return torch.sigmoid(_QUICK * self.raw_decay)
-
-    def use(self, alike: Alikeness, n_items: int) -> None:
-        """Read other pairs from now on."""
-        device = self.raw_weight.device
-        names = {"indptr": alike.indptr, "other": alike.other, "pair_kind": alike.kind, "value": alike.value}
-        for name, array in names.items():
-            tensor = torch.from_numpy(np.ascontiguousarray(array))
-            tensor = tensor if tensor.is_floating_point() else tensor.long()
-            self.register_buffer(name, tensor.to(device), persistent=False)
-        self.n_items = n_items
-
-    def forward(self, items: torch.Tensor) -> torch.Tensor:
-        """What is added to the scores behind every place.
-
-        Args:
-            items: ``(B, L)`` items read, -1 on the right where a row is shorter.
-
-        Returns:
-            ``(B, L, n)``.
-        """
-        read, place = torch.unique(items.clamp(min=0), return_inverse=True)  # (U,), (B, L)
-        first, last = self.indptr[read], self.indptr[read + 1]
-        sizes = last - first
-        row = torch.repeat_interleave(sizes)  # (P,) which of the U items
-        pair = torch.arange(len(row), device=row.device) + (first - sizes.cumsum(0) + sizes)[row]
-        values = self.value[pair] * self.kinds[self.pair_kind[pair]]
-        flat = torch.zeros(len(read) * self.n_items, device=values.device).index_add(
-            0, row * self.n_items + self.other[pair], values
-        )
-        alike = flat.view(len(read), self.n_items)  # (U, n)
-        length = items.shape[1]
-        age = torch.arange(length, device=items.device)[:, None] - torch.arange(length, device=items.device)
-        kept = self.decay ** age.clamp(min=0) * (age >= 0)  # (L, L)
-        seen = torch.bmm(kept.expand(len(items), -1, -1), nn.functional.embedding(place, alike))  # (B, L, n)
-        return self.weight * torch.log1p(seen)
+    if reads == "tree":
+        return TreeEncoder(len(facts), width, pooling)
+    return FactBagEncoder(facts, width, hops)

@@ -21,9 +21,7 @@ from kptoolkit.models.backend import FitResult, FitTask, Triplets
 from kptoolkit.models.t5.base import T5Backend, chunks
 from kptoolkit.models.t5.options import SequenceOptions
 from kptoolkit.models.t5.sequence import vector_variants
-from kptoolkit.models.t5.sequence.item_encoders import TreeTable
 from kptoolkit.models.t5.sequence.sequence_feed import SequenceFeed
-from kptoolkit.models.t5.sequence.sequence_model import ENCODING
 from kptoolkit.models.t5.sequence.sequence_state import (
     SequenceState,
     build_state,
@@ -52,10 +50,8 @@ class SequenceBackend(T5Backend[SequenceOptions, SequenceState]):
         state = self._fitted = build_state(self.options, task)
         feed = SequenceFeed(state, task, self.options)
         data = Epochs(len(feed.slices), feed.start_epoch, feed.order)
-        rates = dict[str, float]()
-        if isinstance(state.model.knowledge, TreeTable):
-            state.encode_all(state.model.knowledge)
-            rates = dict.fromkeys(ENCODING, 1 / feed.turns)
+        rates = state.model.learning_rate_shares(feed.turns)
+        state.encode_catalogue()
         result = train_and_report(state.model, data, feed.collate, self.score, task, feed.figures, rates)
         state.forget()
         return result
@@ -72,8 +68,8 @@ class SequenceBackend(T5Backend[SequenceOptions, SequenceState]):
             with torch.inference_mode():
                 states = state.model.read_last(vectors, knowledge, torch.from_numpy(items).to(state.device), words)
                 logits = states @ vectors.T  # (B, n)
-                if (alike := state.model.graph_similarity) is not None:
-                    added = np.float32(alike.weight.item()) * np.log1p(state.seen(items))
+                if (head := state.model.graph_similarity) is not None:
+                    added = head.added(state.similarity_to(items, head))
                     logits += torch.from_numpy(added).to(state.device)
                 out[rows] = logits.float().log_softmax(-1).cpu().numpy()
         return out

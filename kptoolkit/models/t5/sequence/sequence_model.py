@@ -13,26 +13,26 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from kptoolkit.data.slices import NOTHING
-from kptoolkit.models.t5.sequence.item_encoders import AlikeHead, FactBag, TreeTable, TreeTokens
+from kptoolkit.models.parts.graph_similarity import GraphSimilarityHead
+from kptoolkit.models.t5.sequence.item_encoders import ItemEncoder, TreeTokens
 from kptoolkit.models.t5.tree_mask import additive
-from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, TreeT5, still, token_loss
+from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, TreeT5, token_loss
 
-HELD_LOGITS = 2**26
-"""Scores of a training batch that are held at once: a quarter of a GiB of floats, and a few times as much around it."""
-
-ENCODING = ("tree.t5.encoder.", "tree.whole_word.", "knowledge.")
-"""How the names of the weights begin that only the trees' vectors depend on."""
+MAX_LOGITS = 2**26
+"""Scores of a training batch that are in memory at once: a quarter of a GiB of floats, and gradients on top."""
+_KNOWLEDGE_WEIGHTS = ("tree.t5.encoder.", "tree.whole_word.", "knowledge.")
+"""How the names of the weights begin that only knowledge vectors depend on."""
 
 
 class SequenceT5(nn.Module):
-    """Predicts the next item behind every item of a history; input and output share the items' vectors.
+    """Predicts the next item after every item of a history; input and output share the items' vectors.
 
     Args:
-        tree: T5 with the item tokens behind its vocabulary; its encoder reads trees, if ``knowledge`` has it do so.
+        tree: T5 whose vocabulary ends with the item tokens; its encoder reads trees if ``knowledge`` uses them.
         first_item: Token of catalogue row 0.
         trained: ``(n,)`` 1 for items with training events; the token of another item counts as zero.
-        knowledge: Knowledge vectors of the catalogue.
-        alike: What is added to the scores of items that the graph makes alike, or ``None``.
+        knowledge: Encoder of the catalogue's knowledge.
+        graph_similarity: What is added to the scores of similar items, or ``None``.
         cross_attention: Whether the decoder also attends to the knowledge of the items read so far.
     """
 
@@ -43,27 +43,23 @@ class SequenceT5(nn.Module):
         tree: TreeT5,
         first_item: int,
         trained: torch.Tensor,
-        knowledge: FactBag | TreeTable,
-        alike: AlikeHead | None,
+        knowledge: ItemEncoder,
+        graph_similarity: GraphSimilarityHead | None,
         *,
         cross_attention: bool = False,
     ) -> None:
         super().__init__()
         self.tree, self.first_item, self.cross_attention = tree, first_item, cross_attention
-        self.knowledge, self.graph_similarity = knowledge, alike
+        self.knowledge, self.graph_similarity = knowledge, graph_similarity
         self.register_buffer("trained", trained)
-        scaled = getattr(tree.config, "scale_decoder_outputs", False)  # as checkpoints with tied output weights are
+        scaled = tree.config.to_dict().get("scale_decoder_outputs", False)  # true for tied output weights
         self.output_scale = tree.config.d_model**-0.5 if scaled else 1.0
-        self._settle_parts()
+        self._set_trainable()
 
-    def _settle_parts(self) -> None:
+    def _set_trainable(self) -> None:
         t5 = self.tree.t5
         t5.lm_head = nn.Identity()  # the output is tied to the items' vectors
-        if isinstance(self.knowledge, FactBag):
-            t5.encoder.requires_grad_(False)
-            self.tree.whole_word.requires_grad_(False)
-        else:
-            still(t5.encoder)
+        self.knowledge.set_trainable(self.tree)
         t5.shared.requires_grad_(True)
         if not self.cross_attention:
             for block in t5.decoder.block:
@@ -74,26 +70,33 @@ class SequenceT5(nn.Module):
         """Catalogue size."""
         return len(self.trained)
 
+    def learning_rate_shares(self, turns: int) -> dict[str, float]:
+        """Share of the learning rate by how the names of weights begin; see :class:`ItemEncoder`."""
+        return dict.fromkeys(_KNOWLEDGE_WEIGHTS, self.knowledge.learning_rate_share(turns))
+
+    @property
+    def tokens(self) -> torch.Tensor:
+        """``(n, d)`` token vectors of the items."""
+        tokens: torch.Tensor = self.tree.t5.shared.weight[self.first_item : self.first_item + self.n_items]
+        return tokens
+
     def item_vectors(self, trees: TreeTokens | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Vectors of the catalogue.
 
         Args:
-            trees: Trees to encode anew, where an encoder reads them.
+            trees: Trees to encode, where they are read.
 
         Returns:
             ``(n, d)`` token and knowledge of every item together, and the knowledge alone.
         """
-        tokens = self.tree.t5.shared.weight[self.first_item : self.first_item + self.n_items]
-        if isinstance(self.knowledge, FactBag):
-            knowledge: torch.Tensor = self.knowledge(tokens)
-        else:
-            knowledge = self.knowledge(self.tree, trees)
+        tokens = self.tokens
+        knowledge: torch.Tensor = self.knowledge(self.tree, tokens, trees)
         return tokens * self.trained[:, None] + knowledge, knowledge
 
     def read(
         self, vectors: torch.Tensor, knowledge: torch.Tensor, items: torch.Tensor, words: torch.Tensor
     ) -> torch.Tensor:
-        """Decoder states behind every item.
+        """Decoder states after every item.
 
         Args:
             vectors: ``(n, d)`` of the items.
@@ -105,22 +108,24 @@ class SequenceT5(nn.Module):
             ``(B, L, d)``; state t has seen items up to t.
         """
         embedded = self._embedded(vectors, items, words)
-        told: dict[str, torch.Tensor] = {}
+        attended: dict[str, torch.Tensor] = {}
         if self.cross_attention:
             mask = _causal(embedded).expand(len(items), -1, -1, -1)  # (B, 1, P + L, P + L)
-            told = {
+            attended = {
                 "encoder_hidden_states": self._embedded(knowledge, items, words),
                 "encoder_attention_mask": mask,
             }
-        states: torch.Tensor = self.tree.t5.decoder(inputs_embeds=embedded, use_cache=False, **told).last_hidden_state
+        states: torch.Tensor = self.tree.t5.decoder(
+            inputs_embeds=embedded, use_cache=False, **attended
+        ).last_hidden_state
         return states[:, words.shape[1] :] * self.output_scale
 
     def read_last(
         self, vectors: torch.Tensor, knowledge: torch.Tensor, items: torch.Tensor, words: torch.Tensor
     ) -> torch.Tensor:
-        """Decoder states behind the last item of each row, ``(B, d)``; arguments as in :meth:`read`.
+        """Decoder states after the last item of each row, ``(B, d)``; arguments as in :meth:`read`.
 
-        The last layer computes no more than these states.
+        The last layer computes only these states.
         """
         last = words.shape[1] + (items >= 0).sum(dim=1) - 1  # (B,) place of the last item
         everyone = torch.arange(len(items), device=items.device)
@@ -135,13 +140,13 @@ class SequenceT5(nn.Module):
             hidden = block(hidden, attention_mask=mask, position_bias=bias)[0]
         attention, feed_forward = decoder.block[-1].layer[0], decoder.block[-1].layer[-1]
         normed, own = attention.layer_norm(hidden), hidden[everyone, last].unsqueeze(1)
-        told = attention.SelfAttention(
+        attended = attention.SelfAttention(
             normed[everyone, last].unsqueeze(1),
             mask=mask[0, 0, last][:, None, None],  # (B, 1, 1, T)
             key_value_states=normed,
             position_bias=bias[0, :, last].transpose(0, 1).unsqueeze(2),  # (B, H, 1, T)
         )[0]
-        result: torch.Tensor = decoder.final_layer_norm(feed_forward(own + told))[:, 0] * self.output_scale
+        result: torch.Tensor = decoder.final_layer_norm(feed_forward(own + attended))[:, 0] * self.output_scale
         return result
 
     def _embedded(self, table: torch.Tensor, items: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
@@ -158,7 +163,7 @@ class SequenceT5(nn.Module):
         num_items_in_batch: torch.Tensor | int | None = None,
         trees: dict[str, torch.Tensor] | None = None,
     ) -> dict[str, torch.Tensor]:
-        """Scores of the catalogue behind every place that has a label, or behind all.
+        """Scores of the catalogue after every place that has a label, or after all places.
 
         Args:
             items: ``(B, L)`` catalogue rows, -1 on the right where a row is shorter.
@@ -169,15 +174,15 @@ class SequenceT5(nn.Module):
 
         Returns:
             ``logits`` ``(M, n)`` of the M labelled places, and ``loss``; without labels ``(B, L, n)`` and no loss.
-            Where that is more than :data:`HELD_LOGITS`, the loss alone: it is computed part by part of the batch, and
-            each part anew in the backward pass.
+            With more scores than :data:`MAX_LOGITS` the loss alone: it is computed part by part of the batch, and each
+            part again in the backward pass.
         """
         vectors, knowledge = self.item_vectors(None if trees is None else TreeTokens(**trees))
         states = self.read(vectors, knowledge, items, words)
         if labels is None:
             logits = states @ vectors.T
             return {"logits": logits if self.graph_similarity is None else logits + self.graph_similarity(items)}
-        size = max(1, HELD_LOGITS // (items.shape[1] * self.n_items))
+        size = max(1, MAX_LOGITS // (items.shape[1] * self.n_items))
         if size >= len(items):
             logits, targets = self._labelled(states, vectors, items, labels)
             return {"logits": logits, "loss": token_loss(logits, targets, num_items_in_batch)}
@@ -192,7 +197,7 @@ class SequenceT5(nn.Module):
     def _labelled(
         self, states: torch.Tensor, vectors: torch.Tensor, items: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores ``(M, n)`` behind the M labelled places, and their labels."""
+        """Scores ``(M, n)`` after the M labelled places, and their labels."""
         places = (labels.flatten() != NOTHING).nonzero().squeeze(1)  # (M,)
         logits = states.flatten(0, 1).index_select(0, places) @ vectors.T
         if self.graph_similarity is not None:
@@ -211,6 +216,6 @@ class SequenceT5(nn.Module):
 
 
 def _causal(embedded: torch.Tensor) -> torch.Tensor:
-    """Mask ``(1, 1, T, T)`` under which a place of ``(B, T, d)`` sees itself and what is before it."""
+    """Mask ``(1, 1, T, T)`` under which a place of ``(B, T, d)`` sees itself and the places before it."""
     places = embedded.shape[1]
     return additive(torch.ones(1, places, places, dtype=torch.bool, device=embedded.device).tril(), embedded.dtype)

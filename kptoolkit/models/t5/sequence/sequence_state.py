@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import safetensors.torch
@@ -17,16 +17,17 @@ from transformers import T5ForConditionalGeneration
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.knowledge.batch import Batch
 from kptoolkit.knowledge.compiled import CompiledKnowledge
-from kptoolkit.knowledge.item_facts import Alikeness, Holders, ItemFacts, PromptFacts
+from kptoolkit.knowledge.item_facts import ItemFacts, PromptFacts
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.knowledge.tree_batches import TreeAssembler
 from kptoolkit.models.backend import FitTask
+from kptoolkit.models.parts.graph_similarity import FactHolders, GraphSimilarity, GraphSimilarityHead
 from kptoolkit.models.t5.base import UNREADABLE, WEIGHTS, saved_t5, to_device, unreadable
 from kptoolkit.models.t5.building import asking_template, build_t5, build_tokenizer, training_templates
 from kptoolkit.models.t5.options import SequenceOptions
-from kptoolkit.models.t5.sequence.item_encoders import AlikeHead, FactBag, TreeTable, TreeTokens
+from kptoolkit.models.t5.sequence.item_encoders import Pooling, Reads, TreeTokens, build_item_encoder
 from kptoolkit.models.t5.sequence.sequence_model import SequenceT5
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer, load_tokenizer
 from kptoolkit.models.t5.tree_t5 import TreeT5
@@ -40,23 +41,23 @@ _TOKEN_STD = 0.05
 
 @dataclass(frozen=True)
 class Shape:
-    """What a model is made of beside its T5.
+    """The parts of a model other than its T5.
 
     Attributes:
         reads: A bag of facts, or trees of triplet prompts.
         first_item: Token of catalogue row 0.
         hops: Hops of the trees.
-        alike: Whether scores gain by how alike the graph makes two items; never where it makes none alike.
+        graph_similarity: Whether graph similarity is part of the score; never where no two items are similar.
         cross_attention: Whether the decoder attends to the knowledge of the items read.
         pooling: Which states of a tree make its vector.
     """
 
-    reads: Literal["facts", "tree"]
+    reads: Reads
     first_item: int
     hops: int
-    alike: bool
+    graph_similarity: bool
     cross_attention: bool
-    pooling: Literal["own", "tree"] = "own"
+    pooling: Pooling = "own"
 
 
 @dataclass
@@ -67,15 +68,15 @@ class SequenceState:
         model: The model.
         tokenizer: Of the MPP's words and of the triplet prompts.
         knowledge: Item trees and their tokens.
-        facts: The same prompts as numbers.
+        facts: The facts that the same prompts state.
         names: Tokens of every item's name.
-        shape: What the model is made of.
-        words: Tokens before the history, one row a template, filled up on the left; the last is asked with.
+        shape: Parts of the model.
+        words: Tokens before the history, one row per template, padded on the left; the last is for recommending.
         history: Latest items that are read.
         max_tokens: Budget of an item's tree.
-        vectors: Vectors and knowledge of the catalogue by the weights of the moment, once asked for.
-        alike: Weighted pairs of items that the graph makes alike, ``(n, n)``, once asked for.
-        holders: Items by the facts they hold, once asked for.
+        vectors: Vectors and knowledge of the catalogue by the current weights, once computed.
+        similarity: Similarity of all items by the current weights, ``(n, n)``, once computed.
+        holders: Items by the facts they have, once computed.
     """
 
     model: SequenceT5
@@ -88,19 +89,19 @@ class SequenceState:
     history: int
     max_tokens: int
     vectors: tuple[torch.Tensor, torch.Tensor] | None = None
-    alike: sp.csr_matrix | None = None
-    holders: Holders | None = None
+    similarity: sp.csr_matrix | None = None
+    holders: FactHolders | None = None
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """Device of the model."""
         return self.model.trained.device
 
     def assembler(self, variants: ItemTrees | None = None, items: NDArray[np.int64] | None = None) -> TreeAssembler:
-        """Lays out the trees of the catalogue, or variants of the trees of some items.
+        """Create an assembler of the trees of the catalogue, or of other trees of some items.
 
         Args:
-            variants: Other trees, one a row of ``items``.
+            variants: Other trees, one per row of ``items``.
             items: ``(E,)`` catalogue rows.
         """
         tokenizer = self.tokenizer
@@ -115,57 +116,46 @@ class SequenceState:
         )
 
     def read_knowledge(self, knowledge: CompiledKnowledge, facts: PromptFacts) -> None:
-        """Go on with other item trees or prompts."""
+        """Replace the item trees and prompts."""
         self.knowledge, self.facts = knowledge, facts
         around = facts.around(knowledge.trees)
-        if isinstance(self.model.knowledge, FactBag):
-            self.model.knowledge.use(around)
+        self.model.knowledge.use(around)
         if self.model.graph_similarity is not None:
-            self.model.graph_similarity.use(Alikeness.of(around), around.n_items)
+            self.model.graph_similarity.use(GraphSimilarity.of(around))
         self.forget()
 
     def forget(self) -> None:
-        """Vectors are computed anew when next asked for: weights or knowledge have changed."""
-        self.vectors = self.alike = self.holders = None
+        """Drop what was computed from weights and knowledge: they have changed."""
+        self.vectors = self.similarity = self.holders = None
 
     @torch.inference_mode()
     def current(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Vectors and knowledge of the catalogue, both ``(n, d)``, by the weights of the moment; kept."""
+        """Vectors and knowledge of the catalogue, both ``(n, d)``, by the current weights; computed once."""
         if self.vectors is None:
             self.model.eval()
-            if isinstance(self.model.knowledge, TreeTable):
-                self.encode_all(self.model.knowledge)
+            self.encode_catalogue()
             self.vectors = self.model.item_vectors()
         return self.vectors
 
-    def seen(self, items: NDArray[np.int64]) -> NDArray[np.float32]:
-        """How alike the graph makes every item to what was read, ``(B, n)``, later items weighted more.
+    def encode_catalogue(self) -> None:
+        """Encode the knowledge of every item by the current weights."""
+        self.model.knowledge.update(self.model.tree, self.tree_batches())
 
-        Args:
-            items: ``(B, L)`` items read, -1 on the right where a row is shorter.
-        """
-        head = self.model.graph_similarity
-        assert head is not None
-        if self.alike is None:
-            with torch.inference_mode():
-                values = (head.value * head.kinds[head.pair_kind]).cpu().numpy()
-            shape = (head.n_items, head.n_items)
-            self.alike = sp.csr_matrix((values, head.other.cpu().numpy(), head.indptr.cpu().numpy()), shape=shape)
-        there = items >= 0
-        row, place = np.nonzero(there)
-        age = there.sum(axis=1)[row] - 1 - place
-        weights = (float(head.decay) ** age).astype(np.float32)
-        read = sp.csr_matrix((weights, (row, items[there])), shape=(len(items), head.n_items))
-        summed: NDArray[np.float32] = (read @ self.alike).toarray()
-        return summed
+    def tree_batches(
+        self, variants: ItemTrees | None = None, items: NDArray[np.int64] | None = None
+    ) -> Iterator[TreeTokens]:
+        """Tokens of all trees, some at a time; arguments as in :meth:`assembler`."""
+        assembler = self.assembler(variants, items)
+        for first in range(0, assembler.n_items, _TREE_BATCH):
+            rows = np.arange(first, min(first + _TREE_BATCH, assembler.n_items))
+            tensors = {name: t.to(self.device) for name, t in tree_tensors(rows, assembler.assemble(rows)).items()}
+            yield TreeTokens(**tensors)
 
-    def encode_all(self, table: TreeTable) -> None:
-        """Encode every item's tree once."""
-        assembler, n = self.assembler(), self.model.n_items
-        for first in range(0, n, _TREE_BATCH):
-            rows = np.arange(first, min(first + _TREE_BATCH, n))
-            tensors = {k: v.to(self.device) for k, v in tree_tensors(rows, assembler.assemble(rows)).items()}
-            table.keep(self.model.tree, TreeTokens(**tensors))
+    def similarity_to(self, items: NDArray[np.int64], head: GraphSimilarityHead) -> NDArray[np.float32]:
+        """Similarity of every item to each of B histories, ``(B, n)``; see :meth:`GraphSimilarityHead.to_histories`."""
+        if self.similarity is None:
+            self.similarity = head.matrix()
+        return head.to_histories(self.similarity, items)
 
     def save(self, folder: Path) -> None:
         """Write weights, item vectors, tokenizer and compiled knowledge into ``folder``."""
@@ -188,10 +178,10 @@ class SequenceState:
 
 
 def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
-    """A model that has learnt nothing yet, and all it reads.
+    """Create an untrained model for a task, and all it reads.
 
     Raises:
-        ConfigError: There is no such checkpoint, or options that do not go together.
+        ConfigError: There is no such checkpoint, or some options do not go together.
         PromptTooLongError: An item's name does not fit into ``tree.max_tokens``.
     """
     source, items, n = task.knowledge, task.catalogue.item_of_entity(), len(task.catalogue)
@@ -203,9 +193,9 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
     later = [str(entity) for entity in source.neighbourhoods.ids] if source.varies else []
     facts = PromptFacts.of(source.pool, items, n, more=later)
     around = facts.around(trees)
-    pairs = Alikeness.of(around) if options.graph_similarity else None
-    alike = pairs is not None and len(pairs.other) > 0
-    shape = Shape(reads, tokenizer.size, task.config.tree.hops, alike, options.cross_attention, options.pooling)
+    pairs = GraphSimilarity.of(around) if options.graph_similarity else None
+    similarity = pairs is not None and len(pairs.other) > 0
+    shape = Shape(reads, tokenizer.size, task.config.tree.hops, similarity, options.cross_attention, options.pooling)
     t5, fresh = build_t5(options, tokenizer, task), options.checkpoint is None
     if fresh:
         torch.nn.init.normal_(t5.shared.weight, std=_TOKEN_STD)
@@ -229,7 +219,7 @@ def load_state(folder: Path, options: SequenceOptions) -> SequenceState:
         knowledge = CompiledKnowledge.load(folder / "knowledge")
         tokenizer = load_tokenizer(folder / "tokenizer")
         shape, around = Shape(**described["shape"]), facts.around(knowledge.trees)
-        pairs = Alikeness.of(around) if shape.alike else None
+        pairs = GraphSimilarity.of(around) if shape.graph_similarity else None
         trained = torch.zeros(facts.n_items)  # read with the weights
         model = build_model(saved_t5(folder, options), trained, around, pairs, shape, fresh=True)
         safetensors.torch.load_model(model, str(folder / WEIGHTS))
@@ -257,39 +247,34 @@ def build_model(
     t5: T5ForConditionalGeneration,
     trained: torch.Tensor,
     facts: ItemFacts,
-    pairs: Alikeness | None,
+    pairs: GraphSimilarity | None,
     shape: Shape,
     *,
     fresh: bool,
 ) -> SequenceT5:
-    """The module around a T5.
+    """Create the module around a T5.
 
     Args:
-        t5: Its vocabulary already holds the item tokens.
+        t5: Its vocabulary already contains the item tokens.
         trained: ``(n,)`` 1 for items with training events.
         facts: Facts around every item.
-        pairs: Items that they make alike, where ``shape.alike`` asks for them.
-        shape: What to build.
+        pairs: Pairs of similar items, where ``shape.graph_similarity`` is set.
+        shape: Parts to build.
         fresh: Whether ``t5`` starts from random weights.
     """
-    width = t5.config.d_model
-    knowledge: FactBag | TreeTable
-    if shape.reads == "tree":
-        knowledge = TreeTable(facts.n_items, width, shape.pooling)
-    else:
-        knowledge = FactBag(facts, width, shape.hops)
-    alike = AlikeHead(pairs, facts.n_relations, facts.n_items) if shape.alike and pairs is not None else None
+    knowledge = build_item_encoder(shape.reads, facts, t5.config.d_model, shape.hops, shape.pooling)
+    head = None if pairs is None or not shape.graph_similarity else GraphSimilarityHead(pairs, facts.n_relations)
     tree = TreeT5(t5, fresh=fresh)
-    return SequenceT5(tree, shape.first_item, trained, knowledge, alike, cross_attention=shape.cross_attention)
+    return SequenceT5(tree, shape.first_item, trained, knowledge, head, cross_attention=shape.cross_attention)
 
 
 def prompt_tokens(
     source: KnowledgeSource,
     tokenizer: PhraseTokenizer | SubwordTokenizer,
-    reads: Literal["facts", "tree"],
+    reads: Reads,
     first: int = 0,
 ) -> TokenPool:
-    """Tokens of each prompt from number ``first`` on where trees are read; where facts are, no prompt has any."""
+    """Tokenize each prompt from number ``first`` on where trees are read; else each has no tokens."""
     if reads == "tree":
         return source.tokens(tokenizer, first)
     none = np.zeros(len(source.pool) - first + 1, np.int64)
@@ -297,7 +282,7 @@ def prompt_tokens(
 
 
 def item_names(catalogue: Catalogue, tokenizer: PhraseTokenizer | SubwordTokenizer) -> TokenPool:
-    """Tokens of every item's name at the root of its tree: its own token among phrases, else its title's pieces."""
+    """Tokens of every item's name at the root of its tree: its own token with phrases, else its title's subwords."""
     n = len(catalogue)
     if isinstance(tokenizer, PhraseTokenizer):
         ids = np.arange(tokenizer.size, tokenizer.size + n, dtype=np.int32)
@@ -309,7 +294,7 @@ def item_names(catalogue: Catalogue, tokenizer: PhraseTokenizer | SubwordTokeniz
 
 @torch.no_grad()
 def grow_items(model: SequenceT5, new: int) -> None:
-    """Give a model ``new`` more items: tokens of zero, never trained, no knowledge yet."""
+    """Make room for ``new`` more items: untrained, with token vectors of zero and without knowledge."""
     n, t5 = model.n_items, model.tree.t5
     last = model.first_item + n + new
     old = t5.shared.weight
@@ -319,8 +304,7 @@ def grow_items(model: SequenceT5, new: int) -> None:
     t5.set_input_embeddings(table)
     t5.config.vocab_size = len(table.weight)
     model.trained = torch.cat([model.trained, model.trained.new_zeros(new)])
-    if isinstance(model.knowledge, TreeTable):
-        model.knowledge.grow(new)
+    model.knowledge.grow(new)
 
 
 def tree_tensors(items: NDArray[np.int64], batch: Batch) -> dict[str, torch.Tensor]:
@@ -334,7 +318,7 @@ def tree_tensors(items: NDArray[np.int64], batch: Batch) -> dict[str, torch.Tens
     }
 
 
-def _reads(options: SequenceOptions) -> Literal["facts", "tree"]:
+def _reads(options: SequenceOptions) -> Reads:
     if options.knowledge == "facts" or (options.knowledge == "auto" and options.checkpoint is None):
         return "facts"
     return "tree"
@@ -348,6 +332,6 @@ def _words(template: MppTemplate, tokenizer: PhraseTokenizer | SubwordTokenizer)
 
 
 def _aligned(rows: list[list[int]], pad: int) -> list[list[int]]:
-    """Rows of one length, filled up on the left."""
+    """Pad rows to one length on the left."""
     width = max(map(len, rows))
     return [[pad] * (width - len(row)) + row for row in rows]

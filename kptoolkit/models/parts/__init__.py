@@ -1,0 +1,1 @@
+"""Parts of a score that belong to no backend."""
