@@ -5,7 +5,6 @@ from .data.interactions import Interactions as Interactions
 from .data.interactions import read_interactions as read_interactions
 from .errors import KptoolError as KptoolError
 from .explain.explanations import explain as explain
-from .explain.explanations import write_back as write_back
 from .graph.database import Graph as Graph
 from .graph.neighbourhoods import Neighbourhoods as Neighbourhoods
 from .models.backend import Backend as Backend
@@ -17,6 +16,7 @@ from .prompts.pack import TemplatePack as TemplatePack
 from .prompts.templating.mpp import MppTemplate as MppTemplate
 from .prompts.templating.triplet_sentences import Segment as Segment
 from .runs.run import Run as Run
+from .runs.write_recommendations import write_back as write_back
 from .tree.knowledge_tree import KnowledgeTree as KnowledgeTree
 
 __version__: str

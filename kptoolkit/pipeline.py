@@ -1,8 +1,7 @@
-"""The whole run, one readable function a stage: graph, data, knowledge, training, evaluation."""
+"""The whole run, one function per stage: prepare, train, evaluate, train controls, refresh."""
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kptoolkit import distributed, metrics
-from kptoolkit.config import Config, GraphConfig, difference, load_config, to_toml, validate, which_graph
+from kptoolkit.config import Config, GraphConfig, load_config, validate, which_graph
 from kptoolkit.data.histories import Cases
 from kptoolkit.data.interactions import notice_of
 from kptoolkit.errors import RunError, UnknownNameError
@@ -23,8 +23,8 @@ from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.evaluation.ranking import evaluate as rank_cases
 from kptoolkit.evaluation.significance import compare
 from kptoolkit.evaluation.table import Evaluation, Row
-from kptoolkit.explain.explanations import with_faithfulness
-from kptoolkit.explain.triplet_reasons import explaining
+from kptoolkit.explain.faithfulness import with_faithfulness
+from kptoolkit.explain.triplet_drops import explaining
 from kptoolkit.graph import Graph
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
@@ -34,25 +34,14 @@ from kptoolkit.models.backend import beam_search_of
 from kptoolkit.names import nearest
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.prompts import TemplatePack
-from kptoolkit.runs.manifest import MANIFEST, Manifest, write_json
-from kptoolkit.runs.run import (
-    BACKEND,
-    CATALOGUE,
-    CONFIG,
-    CONTROL_DIR,
-    INTERACTIONS,
-    NEIGHBOURHOODS,
-    PACK,
-    Run,
-    load_backend,
-    replace_parts,
-    seal,
-    write_per_user,
-)
-from kptoolkit.storage.write_errors import write_errors
+from kptoolkit.runs.manifest import Manifest
+from kptoolkit.runs.run import Run
+from kptoolkit.runs.run_folder import RunFolder, plain_settings
 
-TRAINING, CHECKPOINTS = "training.json", "checkpoints"
-BEAM_SEARCH = "beam search"
+BEAM_SEARCH, RELIANCE = "beam search", "reliance"
+
+
+# -- fit --------------------------------------------------------------------------------------------------------------
 
 
 def fit(
@@ -66,75 +55,89 @@ def fit(
 ) -> Run:
     """Train a recommender on a graph and on interactions, and write a run.
 
-    A folder that holds an unfinished run of the same settings is gone on with.
+    If the folder contains an interrupted run of the same settings, its training is resumed.
 
-    Under ``torchrun`` every process calls this: they train one model together, the first asks the graph and writes the
-    run, and every process must see the folder.
+    Under ``torchrun`` every process calls this: they train one model together; the first process reads the graph and
+    writes the run, and every process must see the folder.
 
     Args:
-        config: Settings, or the TOML file that holds them.
-        run: Folder of the run; ``[run] dir`` when not given.
-        resume: Insist on going on with an unfinished run.
-        overwrite: Replace what the folder holds.
+        config: Settings, or a TOML file with settings.
+        run: Folder of the run; ``[run] dir`` if ``None``.
+        resume: Raise an error if there is no unfinished run to resume.
+        overwrite: Replace the run that the folder contains.
         pack: Template pack made in Python, instead of ``[prompts] pack``.
-        progress: Told about every stage.
+        progress: Progress callback.
 
     Raises:
-        RunError: The folder holds a finished run, or an unfinished one of other settings.
-        ConfigError, DataError, GraphError, TrainingError: As their names say.
+        RunError: The folder contains a finished run, or an unfinished one of other settings.
+        ConfigError: A setting is unknown or has a bad value.
+        DataError: The interactions cannot be read or split, or no item is linked to the graph.
+        GraphError: The graph cannot be reached.
+        TrainingError: Training failed.
+
+    Example:
+        >>> run = fit("kptool.toml", run="runs/first")  # doctest: +SKIP
+        >>> run.recommend(items=["Toy Story"], k=10)  # doctest: +SKIP
     """
     settings = config if isinstance(config, Config) else load_config(config)
-    folder = Path(run or settings.run.dir)
-    manifest, going_on = _begin(folder, settings, resume=resume, overwrite=overwrite)
+    folder = RunFolder(run or settings.run.dir)
+    start = folder.begin(settings, resume=resume, overwrite=overwrite)
     data_dir(settings)
-    kind = backend_class(settings.model.backend)
-    backend: Backend = kind(validate(kind.Options, settings.model.options, "model"))
-    distributed.wait()  # all have looked at the folder before the first writes into it
+    backend = new_backend(settings)
+    distributed.wait()  # every process has looked at the folder before the first process writes into it
     if not distributed.is_first():
-        return _fit_beside(backend, settings, folder, resume=going_on)
+        return _fit_with_others(backend, settings, folder, resume=start.resumed)
+    manifest = start.manifest
     with _timed(manifest, "prepare"):
         prepared = prepare(settings, pack=pack, progress=progress)
-        prepared.split.require(kind.min_training_events)
+        prepared.split.require(backend.min_training_events)
         if overwrite:
-            shutil.rmtree(folder, ignore_errors=True)
-        with write_errors(folder):
-            _write_inputs(folder, prepared, manifest)
+            folder.remove()
+        manifest.reports |= _input_reports(prepared)
+        folder.write_inputs(prepared, manifest)
     distributed.wait()
     with _timed(manifest, "fit"):
-        result = train_backend(backend, prepared, folder, resume=going_on, progress=progress)
-    _write_outputs(folder, backend, result, manifest)
+        result = train_backend(backend, prepared, folder, resume=start.resumed, progress=progress)
+    folder.write_outputs(backend, result, manifest)
     distributed.wait()
-    return Run(folder, manifest)
+    return Run(folder.path, manifest)
 
 
-def _fit_beside(backend: Backend, settings: Config, folder: Path, *, resume: bool) -> Run:
-    """What every process but the first does in :func:`fit`: read what the first prepared, and train with it."""
+def _fit_with_others(backend: Backend, settings: Config, folder: RunFolder, *, resume: bool) -> Run:
+    """Do what every process except the first does in :func:`fit`: read the inputs of the run, and train."""
     distributed.wait()
-    train_backend(backend, _prepared_by_first(folder, settings), folder, resume=resume)
+    run = Run(folder.path, folder.read_manifest())
+    train_backend(backend, _prepared_from(run, settings), folder, resume=resume)
     distributed.wait()
-    return Run(folder, Manifest.read(folder))
+    return Run(folder.path, folder.read_manifest())
 
 
-def _prepared_by_first(folder: Path, settings: Config) -> Prepared:
-    run = Run(folder, Manifest.read(folder))
-    return Prepared(settings, run.interactions, run.split, run.catalogue, run.knowledge_source(), "")
-
-
-def load(folder: str | Path) -> Run:
-    """Open a finished run; see :meth:`kptoolkit.runs.run.Run.load`."""
-    return Run.load(folder)
+def new_backend(settings: Config) -> Backend:
+    """Create the untrained backend that the settings name."""
+    kind = backend_class(settings.model.backend)
+    backend: Backend = kind(validate(kind.Options, settings.model.options, "model"))
+    return backend
 
 
 def train_backend(
     backend: Backend,
     prepared: Prepared,
-    folder: Path,
+    folder: RunFolder,
     *,
     change: Callable[[ItemTrees], ItemTrees] = unchanged,
     resume: bool = False,
     progress: ProgressCallback = silent,
 ) -> FitResult:
-    """Fit a backend on prepared data; ``change`` is a control's."""
+    """Train a backend on prepared data.
+
+    Args:
+        backend: An untrained backend.
+        prepared: Its inputs.
+        folder: Gets checkpoints and logs.
+        change: Applied to the item trees: the identity, or the change of a control.
+        resume: Whether to resume from the checkpoints in ``folder``.
+        progress: Progress callback.
+    """
     settings = prepared.config.evaluation
 
     def validate_with(score: Callable[[Cases], NDArray[np.float32]]) -> dict[str, float]:
@@ -149,7 +152,7 @@ def train_backend(
         user_ids=prepared.interactions.user_ids,
         knowledge=prepared.knowledge,
         knowledge_change=change,
-        folder=folder,
+        folder=folder.path,
         validate=validate_with,
         resume=resume,
         progress=progress,
@@ -157,24 +160,57 @@ def train_backend(
     return backend.fit(task)
 
 
-def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCallback = silent) -> Run:
-    """Read the knowledge of a run's items anew, and take in the graph's new items; nothing is trained.
+def _input_reports(prepared: Prepared) -> dict[str, Any]:
+    return {
+        "data": prepared.split.report.to_json(),
+        "notice": notice_of(data_dir(prepared.config)),
+        "knowledge": knowledge_report(prepared.knowledge),
+    }
 
-    A new item is ranked by its knowledge alone. Writes into the run's folder: catalogue, neighbourhoods and backend.
+
+def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:
+    """Count the knowledge of a catalogue: items with triples, triples per item, what was left out."""
+    trees = source.trees(0)
+    sizes = np.diff(trees.indptr)
+    return {
+        "pack": source.pack.name,
+        "items": len(source.catalogue),
+        "linked_items": int(source.catalogue.linked.sum()),
+        "items_with_triples": int((sizes > 0).sum()),
+        "triples_per_item": float(sizes.mean()) if len(sizes) else 0.0,
+        "left_out_nameless": source.nameless,
+        "distinct_prompts": len(source.pool),
+        "entities": len(source.neighbourhoods),
+        "rows_beyond_cap": source.neighbourhoods.truncated,
+    }
+
+
+def load(folder: str | Path) -> Run:
+    """Open a finished run; see :meth:`kptoolkit.runs.run.Run.load`."""
+    return Run.load(folder)
+
+
+# -- refresh ----------------------------------------------------------------------------------------------------------
+
+
+def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCallback = silent) -> Run:
+    """Read the knowledge of a run's items again, and add the graph's new items; nothing is trained.
+
+    A new item is ranked by its knowledge alone. Catalogue, neighbourhoods and backend of the run are replaced.
 
     Args:
-        run: A finished run whose backend can be extended, such as ``sequence``.
+        run: A finished run whose backend accepts new items, such as ``sequence``.
         graph: Where the graph is; ``None`` is the run's own, with user name and password from file and environment.
-        progress: Told about fetching.
+        progress: Progress callback.
 
     Returns:
-        The run over the extended catalogue.
+        The run with the extended catalogue.
 
     Raises:
         RunError: The backend cannot rank items it was not trained on.
         GraphError: The graph cannot be reached.
     """
-    backend = load_backend(run.config, run.folder / BACKEND)
+    backend = run.files.backend(run.config)
     if not isinstance(backend, AcceptsNewItems):
         raise RunError(
             f"backend '{backend.name}' ranks only the items it was trained on; train again, or train with "
@@ -183,29 +219,31 @@ def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCal
     settings = run.config.model_copy(update={"graph": graph or which_graph(load_config().graph, run.config.graph)})
     with Graph.open(config=settings.graph, create=False) as opened:
         catalogue = run.catalogue.extended(opened.items())
-        pack = TemplatePack.load(run.folder / PACK)
-        knowledge = fetch_knowledge(settings, opened, catalogue, pack, progress)
+        knowledge = fetch_knowledge(settings, opened, catalogue, run.pack, progress)
         fingerprint = opened.fingerprint()
     backend.extend(catalogue, knowledge)
     manifest = run.manifest
     manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.fingerprint}
     manifest.reports["knowledge"] = knowledge_report(knowledge)
     manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
-    replace_parts(run.folder, backend, {CATALOGUE: catalogue.save, NEIGHBOURHOODS: knowledge.neighbourhoods.save})
-    seal(run.folder, manifest)
+    run.files.replace(backend, catalogue=catalogue, neighbourhoods=knowledge.neighbourhoods)
+    run.files.seal(manifest)
     return Run.load(run.folder)
 
 
+# -- controls ---------------------------------------------------------------------------------------------------------
+
+
 def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Backend:
-    """A run's control, trained anew with the run's settings, budget and seeds; trained once, then read.
+    """Retrain a run as a control, with the run's settings, budget and seeds; a control that is there is only read.
 
     Args:
         run: A finished run.
         name: A key of :data:`kptoolkit.evaluation.controls.CONTROLS`.
-        progress: Told about training.
+        progress: Progress callback.
 
     Raises:
-        RunError: The run's backend uses no knowledge, so that its controls would be itself.
+        RunError: The run's backend reads no knowledge, so that its controls would equal it.
         UnknownNameError: No control has this name.
     """
     if name not in CONTROLS:
@@ -213,26 +251,35 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Back
     kind = backend_class(run.config.model.backend)
     if not issubclass(kind, ReadsKnowledge):
         raise RunError(f"backend '{kind.name}' uses no knowledge; it has no controls")
-    folder = run.folder / CONTROL_DIR / name
-    finished = (folder / MANIFEST).is_file() and Manifest.read(folder).status == "finished"
-    distributed.wait()  # all have looked at the folder before the first writes into it
+    folder = run.files.control(name)
+    finished = folder.is_finished
+    distributed.wait()  # every process has looked at the folder before the first process writes into it
     if finished:
-        Manifest.read(folder).verify(folder)
-        return load_backend(run.config, folder / BACKEND)
-    manifest = Manifest(settings=_plain_settings(run.config), reports={"control": name})
+        folder.verify(folder.read_manifest())
+        return folder.backend(run.config)
+    return _train_control(run, name, folder, progress)
+
+
+def _train_control(run: Run, name: str, folder: RunFolder, progress: ProgressCallback) -> Backend:
+    manifest = Manifest(settings=plain_settings(run.config), reports={"control": name})
     if distributed.is_first():
-        folder.mkdir(parents=True, exist_ok=True)
-        manifest.write(folder)
+        folder.write_manifest(manifest)
     distributed.wait()
-    knowledge = run.knowledge_source()
-    prepared = Prepared(run.config, run.interactions, run.split, run.catalogue, knowledge, "")
-    backend: Backend = kind(validate(kind.Options, run.config.model.options, "model"))
+    backend, prepared = new_backend(run.config), _prepared_from(run, run.config)
     with _timed(manifest, "fit"):
         result = train_backend(backend, prepared, folder, change=CONTROLS[name], resume=True, progress=progress)
     if distributed.is_first():
-        _write_outputs(folder, backend, result, manifest)
+        folder.write_outputs(backend, result, manifest)
     distributed.wait()
     return backend
+
+
+def _prepared_from(run: Run, settings: Config) -> Prepared:
+    """The inputs of a run, read from its folder."""
+    return Prepared(settings, run.interactions, run.split, run.catalogue, run.knowledge_source(), "")
+
+
+# -- evaluate ---------------------------------------------------------------------------------------------------------
 
 
 def check_abilities(run: Run, *, beam: bool, explain: bool) -> None:
@@ -261,60 +308,77 @@ def evaluate(
     explain: bool = False,
     progress: ProgressCallback = silent,
 ) -> Evaluation:
-    """Rank the full catalogue for every case, beside popularity and item-kNN, and write what was found into the run.
+    """Rank the full catalogue for every case, compare with popularity and item-kNN, and write the results into the run.
 
-    Writes ``metrics-SPLIT.json`` and ``per-user-SPLIT.parquet``. Under ``torchrun`` every process calls this: each
-    ranks its share of the cases, all have the same result, and the first writes it.
+    Under ``torchrun`` every process calls this: each ranks its share of the cases, all return the same result, and the
+    first process writes it.
 
     Args:
         run: A finished run.
         split: ``"test"`` or ``"valid"``.
-        controls: Names from :data:`kptoolkit.evaluation.controls.CONTROLS` to train anew and rank; with any, the
-            trained model with its knowledge taken away (reliance) is ranked too.
-        beam: Rank by beam search too: what it does not find has no rank, so it gives no MRR.
-        explain: Measure too whether the triplets named for a recommendation carry it.
-        progress: Told about every ranking.
+        controls: Names from :data:`kptoolkit.evaluation.controls.CONTROLS` to retrain and rank. With any, the trained
+            model is also ranked without its knowledge (reliance).
+        beam: Also rank by beam search. An item that it does not find has no rank, so there is no MRR.
+        explain: Also measure whether scores depend on the triplets named for a recommendation.
+        progress: Progress callback.
 
     Raises:
         InputError: With ``beam``, the backend offers no beam search; with ``explain``, it cannot say which triplets
             mattered.
     """
     check_abilities(run, beam=beam, explain=explain)
-    config, items = run.config, len(run.catalogue)
     progress = progress if distributed.is_first() else silent
     cases = run.split.test if split == "test" else run.split.valid
-    rankings: dict[str, Ranking] = {}
-
-    def rank(name: str, score: Callable[[Cases], NDArray[np.float32]]) -> None:
-        size, stage = config.evaluation.batch_size, f"rank: {name}"
-        rankings[name] = rank_cases(score, cases, items, batch_size=size, progress=progress, stage=stage, shared=True)
-
-    rank(config.model.backend, run.backend.score)
-    rank("popularity", Popularity().fit(run.split.train, items).score)
-    rank("item-kNN", ItemKNN.tuned(run.split, items).score)
+    rankings = {run.config.model.backend: _rank(run, cases, run.config.model.backend, run.backend.score, progress)}
+    rankings |= _rank_baselines(run, cases, progress)
     notes = [run.notice] if run.notice else []
     if beam:
-        rankings[BEAM_SEARCH] = _beam_ranking(run, cases)
-        notes.append(f"beam search: {config.evaluation.beams} beams; items it does not find count as missed, no MRR")
-    for name in controls:
-        rank(name, control(run, name, progress=progress).score)
+        rankings[BEAM_SEARCH] = _rank_by_beams(run, cases)
+        beams = run.config.evaluation.beams
+        notes.append(f"beam search: {beams} beams; items it does not find count as missed, no MRR")
     if controls:
-        reliance = load_backend(config, run.folder / BACKEND)
-        if isinstance(reliance, ReadsKnowledge):
-            reliance.use_trees(CONTROLS["no-knowledge"])
-            rank("reliance", reliance.score)
-            notes.append("reliance: the trained model with its knowledge taken away, not trained anew")
+        rankings |= _rank_controls(run, cases, controls, progress)
+        if RELIANCE in rankings:
+            notes.append("reliance: the trained model with its knowledge taken away, not retrained")
     result = _compared(run, split, rankings, tuple(notes))
     if explain:
         result = with_faithfulness(result, run, cases, progress)
     if distributed.is_first():
-        write_json(run.folder / f"metrics-{split}.json", result.to_json())
-        write_per_user(run, split, rankings)
+        run.files.write_evaluation(split, result.to_json(), _per_user(run, rankings))
     distributed.wait()
     return result
 
 
-def _beam_ranking(run: Run, cases: Cases) -> Ranking:
+def _rank(
+    run: Run, cases: Cases, name: str, score: Callable[[Cases], NDArray[np.float32]], progress: ProgressCallback
+) -> Ranking:
+    size = run.config.evaluation.batch_size
+    stage = f"rank: {name}"
+    return rank_cases(score, cases, len(run.catalogue), batch_size=size, progress=progress, stage=stage, shared=True)
+
+
+def _rank_baselines(run: Run, cases: Cases, progress: ProgressCallback) -> dict[str, Ranking]:
+    items = len(run.catalogue)
+    baselines = {
+        Popularity.name: Popularity().fit(run.split.train, items).score,
+        ItemKNN.name: ItemKNN.tuned(run.split, items).score,
+    }
+    return {name: _rank(run, cases, name, score, progress) for name, score in baselines.items()}
+
+
+def _rank_controls(
+    run: Run, cases: Cases, controls: Sequence[str], progress: ProgressCallback
+) -> dict[str, Ranking]:
+    """Rank the controls, and the trained model without its knowledge."""
+    found = {name: _rank(run, cases, name, control(run, name, progress=progress).score, progress) for name in controls}
+    trained = run.files.backend(run.config)
+    if isinstance(trained, ReadsKnowledge):
+        trained.use_trees(CONTROLS["no-knowledge"])
+        found[RELIANCE] = _rank(run, cases, RELIANCE, trained.score, progress)
+    return found
+
+
+def _rank_by_beams(run: Run, cases: Cases) -> Ranking:
     beams, own = run.config.evaluation.beams, cases.take(distributed.share(len(cases)))
     found, _ = beam_search_of(run.backend).beam_search(own, beams, beams)
     hit = found == own.targets[:, None]
@@ -322,109 +386,38 @@ def _beam_ranking(run: Run, cases: Cases) -> Ranking:
     return Ranking(cases.user, cases.targets, ranks, cases.histories.lengths)
 
 
-def _known_to_beams(metric: str, beams: int) -> bool:
-    """Whether a metric looks no deeper than beam search does."""
-    _, _, k = metric.partition("@")
-    return k != "" and int(k) <= beams
-
-
 def _compared(run: Run, split: str, rankings: Mapping[str, Ranking], notes: tuple[str, ...]) -> Evaluation:
+    """The table of an evaluation: the run first, the others with the run's lead over each."""
     settings = run.config.evaluation
     name, *others = rankings
     table = compare(name, rankings[name], {o: rankings[o] for o in others}, resamples=settings.resamples)
     rows = []
     for line in table:
-        ranking = rankings[line.name]
-        figures = ranking.summary(sorted({*settings.ks, 5, 10}))
+        figures = rankings[line.name].summary(sorted({*settings.ks, 5, 10}))
         if line.name == BEAM_SEARCH:
-            figures = {metric: value for metric, value in figures.items() if _known_to_beams(metric, settings.beams)}
-        against = line.against
+            figures = {metric: value for metric, value in figures.items() if _within(metric, settings.beams)}
         interval = (line.value.low, line.value.high)
-        difference, p_value = (None, None) if against is None else (against.difference, against.p_value)
-        rows.append(Row(line.name, figures, interval, difference, p_value))
+        lead, p_value = (None, None) if line.against is None else (line.against.difference, line.against.p_value)
+        rows.append(Row(line.name, figures, interval, lead, p_value))
     return Evaluation(str(run.folder), split, len(rankings[name]), len(run.catalogue), tuple(rows), notes)
 
 
-def _begin(folder: Path, config: Config, *, resume: bool, overwrite: bool) -> tuple[Manifest, bool]:
-    """Decide whether a folder is begun, gone on with or refused; nothing is written before the inputs are known.
-
-    An unfinished run without a checkpoint holds nothing that could be lost: it is begun anew, whatever its settings.
-    """
-    settings = _plain_settings(config)
-    if (folder / MANIFEST).is_file():
-        if overwrite:
-            return Manifest(settings=settings), False
-        earlier = Manifest.read(folder)
-        if earlier.status == "finished":
-            raise RunError(f"{folder} holds a finished run; give another --run, or --overwrite to replace it")
-        if not any((folder / CHECKPOINTS).glob("*")):
-            return Manifest(settings=settings), False
-        if (different := difference(earlier.settings, settings)) is not None:
-            raise RunError(
-                f"{folder} holds an unfinished run with another {different}; give the same settings, another --run, "
-                "or --overwrite"
-            )
-        return earlier, True
-    if resume:
-        raise RunError(f"{folder} holds no unfinished run to resume; leave out --resume to begin one")
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise RunError(f"{folder} is not empty and not a run; give another --run")
-    return Manifest(settings=settings), False
+def _within(metric: str, beams: int) -> bool:
+    """Whether a metric looks at no more items than there are beams."""
+    _, _, k = metric.partition("@")
+    return k != "" and int(k) <= beams
 
 
-def _plain_settings(config: Config) -> dict[str, Any]:
-    return config.model_dump(mode="json", exclude={"run"}, exclude_none=True)
-
-
-def _write_inputs(folder: Path, prepared: Prepared, manifest: Manifest) -> None:
-    """Keep what the run was trained on; refuse to go on with other data."""
-    knowledge = prepared.knowledge
-    prints = {
-        "graph": prepared.graph_fingerprint,
-        "neighbourhoods": knowledge.neighbourhoods.fingerprint,
-        "interactions": prepared.interactions.content_hash(),
-    }
-    for part, value in prints.items():
-        if manifest.fingerprints.get(part, value) != value:
-            raise RunError(f"{folder} was begun with other {part}; give another --run, or --overwrite to begin anew")
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest.write(folder)
-    (folder / CONFIG).write_text(to_toml(prepared.config), encoding="utf-8")
-    prepared.catalogue.save(folder / CATALOGUE)
-    prepared.interactions.save(folder / INTERACTIONS)
-    knowledge.pack.save(folder / PACK)
-    knowledge.neighbourhoods.save(folder / NEIGHBOURHOODS)
-    manifest.fingerprints = prints
-    manifest.reports["data"] = prepared.split.report.to_json()
-    manifest.reports["notice"] = notice_of(data_dir(prepared.config))
-    manifest.reports["knowledge"] = knowledge_report(knowledge)
-    manifest.write(folder)
-
-
-def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:
-    """How much knowledge the catalogue has: items with triples, triples an item, what was left out."""
-    trees = source.trees(0)
-    sizes = np.diff(trees.indptr)
-    return {
-        "pack": source.pack.name,
-        "items": len(source.catalogue),
-        "linked_items": int(source.catalogue.linked.sum()),
-        "items_with_triples": int((sizes > 0).sum()),
-        "triples_an_item": float(sizes.mean()) if len(sizes) else 0.0,
-        "left_out_nameless": source.nameless,
-        "distinct_prompts": len(source.pool),
-        "entities": len(source.neighbourhoods),
-        "rows_beyond_cap": source.neighbourhoods.truncated,
-    }
-
-
-def _write_outputs(folder: Path, backend: Backend, result: FitResult, manifest: Manifest) -> None:
-    replace_parts(folder, backend)
-    training = {"epochs": result.epochs, "best": result.best, "history": result.history, "figures": result.figures}
-    with write_errors(folder):
-        write_json(folder / TRAINING, training)
-    manifest.reports["training"] = {"epochs": result.epochs, "best": dict(result.best), **result.figures}
-    seal(folder, manifest)
+def _per_user(run: Run, rankings: Mapping[str, Ranking]) -> pd.DataFrame:
+    """One row per case: user, target, and its rank by each model."""
+    first = next(iter(rankings.values()))
+    return pd.DataFrame(
+        {
+            "user_id": [str(user) for user in run.interactions.user_ids[first.user]],
+            "target": [str(item) for item in run.catalogue.item_ids[first.targets]],
+            **{f"rank: {name}": ranking.ranks for name, ranking in rankings.items()},
+        }
+    )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kptoolkit.cli.app import app
-from kptoolkit.cli.results import show
+from kptoolkit.cli.evaluation_output import show
 from kptoolkit.cli.session import Session, command
 from kptoolkit.config import Config
 from kptoolkit.errors import InputError

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from kptoolkit.cli.app import app
-from kptoolkit.cli.results import show
+from kptoolkit.cli.evaluation_output import show
 from kptoolkit.cli.session import Session, command
 
 

@@ -33,12 +33,12 @@ def fit(
     """Train a recommender; the same command goes on after an interruption."""
     from kptoolkit import distributed, pipeline
     from kptoolkit.knowledge.prepare import data_dir
-    from kptoolkit.runs.run import CONFIG
+    from kptoolkit.runs.run_folder import RunFolder
 
     trained = None
-    if resume and run is not None and session.config_file is None and (run / CONFIG).is_file():
-        session.config_file = run / CONFIG
-        trained = load_config(run / CONFIG, environ={}).graph
+    if resume and run is not None and session.config_file is None and (file := RunFolder(run).config_file).is_file():
+        session.config_file = file
+        trained = load_config(file, environ={}).graph
     config = session.config(data__dir=data, run__dir=run)
     data_dir(config)
     config = config.model_copy(update={"graph": session.graph(trained)})
@@ -114,7 +114,7 @@ def _figures(report: dict[str, Any]) -> list[list[Any]]:
         ["training events", data["train_events"]],
         ["items", knowledge["items"]],
         ["items with triples", knowledge["items_with_triples"]],
-        ["triples an item", round(knowledge["triples_an_item"], 2)],
+        ["triples per item", round(knowledge["triples_per_item"], 2)],
         ["template pack", knowledge["pack"]],
     ]
     named = {

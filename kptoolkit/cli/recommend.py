@@ -1,21 +1,23 @@
-"""``kptool recommend``: items with names and scores."""
+"""``kptool recommend``: items with names and scores, their reasons, and recommendations written into the graph."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kptoolkit.cli import reasons
 from kptoolkit.cli.app import app
+from kptoolkit.cli.explanation_output import show_explanations
 from kptoolkit.cli.session import Session, command
 from kptoolkit.config import GRAPH_DATA
-from kptoolkit.errors import InputError
+from kptoolkit.errors import GraphError, InputError, MissingExtraError
 
 if TYPE_CHECKING:
     from kptoolkit.data.interactions import Interactions
+    from kptoolkit.graph import Graph
     from kptoolkit.runs.run import Run
 
 
@@ -62,7 +64,7 @@ def recommend(
         if not session.json:
             session.say(f"{users:,} users written to {output}")
     if write_back:
-        answer["written"] = reasons.write_back(session, loaded, user, k, with_seen=with_seen)
+        answer["written"] = _write_back(session, loaded, user, k, with_seen=with_seen)
     if all_users:
         if session.json:
             session.emit(answer)
@@ -84,13 +86,68 @@ def _one(
     history = None if items is None else split_names(items, loaded.catalogue.holds)
     title = f"Next for {user}" if user is not None else "Next after " + ", ".join(history or [])
     if explain:
-        reasons.explain(session, loaded, title, user, history, k, with_seen=with_seen)
+        _explain(session, loaded, title, user, history, k, with_seen=with_seen)
         return
     frame = loaded.recommend(user, history, k, with_seen=with_seen, beam=beam)
     if session.json:
         session.emit(frame.to_dict(orient="records"))
         return
     session.table(title, ["rank", "item", "title", "score"], frame.values.tolist(), caption=loaded.notice)
+
+
+def _explain(
+    session: Session,
+    run: Run,
+    title: str,
+    user: str | None,
+    history: Sequence[str] | None,
+    k: int,
+    *,
+    with_seen: bool,
+) -> None:
+    """Print the items for one history with their reasons; without paths if the graph is missing and was not named."""
+    from kptoolkit.explain.explanations import explain
+
+    graph = _open_if_there(session, run)
+    try:
+        found = explain(run, user, history, k, graph=graph, with_seen=with_seen)
+    finally:
+        if graph is not None:
+            graph.close()
+    if session.json:
+        session.emit([entry.to_json() for entry in found])
+    else:
+        show_explanations(session, title, found, run.notice)
+
+
+def _open_if_there(session: Session, run: Run) -> Graph | None:
+    """Open the graph; ``None`` with a message if that fails and the command line names no graph."""
+    from kptoolkit.graph import Graph
+
+    try:
+        return Graph.open(config=session.graph(run.config.graph), create=False)
+    except (GraphError, MissingExtraError) as error:
+        if session.names_graph:
+            raise
+        session.say(f"paths are left out, the graph cannot be opened: {error}")
+        return None
+
+
+def _write_back(session: Session, run: Run, user: str | None, k: int, *, with_seen: bool) -> dict[str, Any]:
+    """Write recommendations into the graph, and return the counts."""
+    from kptoolkit.graph import Graph
+    from kptoolkit.runs.write_recommendations import write_back
+
+    with Graph.open(config=session.graph(run.config.graph), create=False) as graph, session.progress() as progress:
+        written = write_back(run, graph, user, k, with_seen=with_seen, progress=progress)
+        where = graph.uri
+    session.say(
+        f"{written.recommendations:,} recommendations for {written.users:,} users written to {where} as run "
+        f"{written.run}"
+    )
+    if written.left_out:
+        session.warn(f"{written.left_out:,} recommendations left out: the graph does not have these items")
+    return {**asdict(written), "graph": where}
 
 
 def _check_who(user: str | None, items: str | None, all_users: bool, output: Path | None, write_back: bool) -> None:

@@ -1,10 +1,8 @@
-"""A run: the folder that ``fit`` writes, and what can be done with it without a graph."""
+"""A run: a trained recommender with its catalogue and histories; recommends without a graph."""
 
 from __future__ import annotations
 
-import shlex
-import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,98 +17,92 @@ from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import Split
 from kptoolkit.errors import InputError, RunError
-from kptoolkit.evaluation.ranking import Ranking
-from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prepare import split_of
-from kptoolkit.models import Backend, backend_class
+from kptoolkit.models import Backend
 from kptoolkit.models.backend import beam_search_of
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest
-from kptoolkit.storage.atomic import atomic_parts, atomic_write
-from kptoolkit.storage.write_errors import write_errors
-
-CONFIG, CATALOGUE, INTERACTIONS = "config.toml", "catalogue.parquet", "interactions.parquet"
-PACK, NEIGHBOURHOODS, BACKEND, CONTROL_DIR = "pack", "neighbourhoods", "backend", "controls"
+from kptoolkit.runs.run_folder import RunFolder
+from kptoolkit.storage.atomic import atomic_write
 
 
 class Run:
-    """A finished run.
+    """A finished run, opened by :meth:`load`, which checks its folder.
 
     Args:
-        folder: Where ``fit`` wrote it.
+        folder: Folder that ``fit`` wrote.
         manifest: Its manifest.
         evaluation: Settings of ``[evaluation]`` to use in place of the run's own.
-
-    Use :meth:`load`, which checks the folder.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, evaluation: Mapping[str, Any] | None = None) -> None:
         self.folder, self.manifest, self._evaluation = folder, manifest, evaluation or {}
+        self.files = RunFolder(folder)
         self._own_users = True
 
     @classmethod
     def load(cls, folder: str | Path, evaluation: Mapping[str, Any] | None = None) -> Run:
-        """Open a run.
+        """Open a finished run.
 
         Args:
-            folder: Where ``fit`` wrote it.
+            folder: Folder that ``fit`` wrote.
             evaluation: Settings of ``[evaluation]`` to use in place of the run's own, such as ``{"explained": 500}``.
 
         Raises:
             RunError: Not a run, an unfinished one, or a damaged one; the message names the part.
         """
-        folder = Path(folder)
-        manifest = Manifest.read(folder)
-        if manifest.status != "finished":
-            remedy = f"kptool fit --run {shlex.quote(str(folder))} --resume"
-            raise RunError(f"run {folder} is not finished; `{remedy}` goes on with it")
-        manifest.verify(folder)
-        return cls(folder, manifest, evaluation)
+        files = RunFolder(folder)
+        return cls(files.path, files.open(), evaluation)
 
     @cached_property
     def config(self) -> Config:
-        """The settings it was trained with; ``[evaluation]`` as it was opened with.
+        """The settings of the training; ``[evaluation]`` as given when the run was opened.
 
         Raises:
-            ConfigError: A setting that it was opened with is none, or has no such value.
+            ConfigError: A setting given when the run was opened is unknown or has a bad value.
         """
-        settings = tomllib.loads((self.folder / CONFIG).read_text(encoding="utf-8"))
+        settings = self.files.settings()
         return validate(Config, settings | {"evaluation": {**settings.get("evaluation", {}), **self._evaluation}})
 
     @property
     def notice(self) -> str:
-        """What must be said with every result of this data; empty for most."""
+        """Notice that must be shown with every result of this data; empty for most."""
         return str(self.manifest.reports.get("notice", ""))
 
     @cached_property
     def catalogue(self) -> Catalogue:
         """The items."""
-        return Catalogue.load(self.folder / CATALOGUE)
+        return self.files.catalogue()
 
     @cached_property
     def interactions(self) -> Interactions:
-        """The interactions it was trained and is evaluated on."""
-        return Interactions.load(self.folder / INTERACTIONS)
+        """The events that it was trained on and is evaluated on."""
+        return self.files.interactions()
 
     @cached_property
     def split(self) -> Split:
-        """The split it was trained with; validation and test cases."""
+        """The split of the events: training histories, validation and test cases."""
         return split_of(self.interactions, self.config.data)
 
     @cached_property
     def backend(self) -> Backend:
-        """The fitted backend."""
-        return load_backend(self.config, self.folder / BACKEND)
+        """The trained backend."""
+        return self.files.backend(self.config)
+
+    @cached_property
+    def pack(self) -> TemplatePack:
+        """The template pack."""
+        return self.files.pack()
 
     def knowledge_source(self) -> KnowledgeSource:
-        """The knowledge it was trained with, from the run's own files; no graph is asked."""
+        """Create the knowledge that the run was trained with from its own files; no graph is needed."""
         config = self.config
         return KnowledgeSource(
-            Neighbourhoods.load(self.folder / NEIGHBOURHOODS),
+            self.files.neighbourhoods(),
             self.catalogue,
-            TemplatePack.load(self.folder / PACK),
+            self.pack,
             config.tree,
             config.prompts,
             config.graph.max_degree,
@@ -118,10 +110,10 @@ class Run:
         )
 
     def with_interactions(self, interactions: Interactions) -> Run:
-        """This run asked about other histories, e.g. newer ones; its model and catalogue stay.
+        """Return this run with other histories, e.g. newer ones; model and catalogue stay the same.
 
         Raises:
-            RunError: They hold items the run's catalogue lacks.
+            RunError: An item of the interactions is not in the run's catalogue.
         """
         unknown = sorted(set(map(str, interactions.item_ids)) - set(map(str, self.catalogue.item_ids)))
         if unknown:
@@ -143,21 +135,21 @@ class Run:
         with_seen: bool = False,
         beam: bool = False,
     ) -> pd.DataFrame:
-        """The ``k`` best next items for a known user or for a history.
+        """Recommend the ``k`` best next items for a known user or for a history.
 
         Args:
-            user: User id; the history is everything known of the user.
+            user: User id; the history is all events of the user.
             items: A history by item id, entity id or exact name, oldest first; instead of ``user``.
-            k: How many.
+            k: Number of items.
             with_seen: Whether items of the history may be recommended again.
-            beam: Beam search, the paper's way, instead of ranking the catalogue.
+            beam: Whether to search by beams, as the paper does, instead of ranking the catalogue.
 
         Returns:
             Columns ``rank``, ``item_id``, ``title``, ``score`` (log-likelihood, or the backend's own), best first.
 
         Raises:
             UnknownNameError: No such user or item.
-            AmbiguousNameError: A name that several items bear.
+            AmbiguousNameError: Several items have the name.
             InputError: Neither or both of ``user`` and ``items``, no history, ``k`` below 1, or ``beam`` with
                 ``with_seen`` (beam search never offers items of the history) or with a backend without beam search.
         """
@@ -173,7 +165,7 @@ class Run:
         return self._frame(best[0], scores[0])
 
     def case_of(self, user: str | None = None, items: Sequence[str] | None = None) -> Cases:
-        """The one case that :meth:`recommend` asks; arguments and errors as there."""
+        """Create the case that :meth:`recommend` scores; arguments and errors as there."""
         if (user is None) == (items is None):
             raise InputError("give either a user or a list of items")
         history = self.interactions.history_of(user) if user is not None else self.catalogue.rows_of(items or [])
@@ -185,12 +177,21 @@ class Run:
     def recommend_all(
         self, path: str | Path, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = silent
     ) -> int:
-        """Write the ``k`` best items of every user to a Parquet file, chunk by chunk.
+        """Write the ``k`` best items of every user to a Parquet file, chunk by chunk and atomically.
 
-        Columns ``user_id``, ``rank``, ``item_id``, ``title``, ``score``. Written atomically.
+        Columns ``user_id``, ``rank``, ``item_id``, ``title``, ``score``.
+
+        Args:
+            path: The file.
+            k: Number of items per user.
+            with_seen: Whether items of the history may be recommended again.
+            progress: Progress callback.
 
         Returns:
-            How many users.
+            The number of users.
+
+        Raises:
+            InputError: The folder of the file does not exist, or ``k`` is below 1.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -211,7 +212,7 @@ class Run:
     def chunks(
         self, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = silent
     ) -> Iterator[pd.DataFrame]:
-        """The ``k`` best items of every user, some users at a time; columns as in :meth:`recommend_all`."""
+        """Yield the ``k`` best items of every user, some users at a time; columns as in :meth:`recommend_all`."""
         _check_k(k)
         users, size = len(self.interactions.user_ids), self.config.evaluation.batch_size
         for first in range(0, users, size):
@@ -227,7 +228,7 @@ class Run:
         everything = Histories(interactions.indptr, interactions.item)
         cases = self._cases(everything.take(users), users)
         best, scores = top_k(self.backend.score(cases), cases, k, with_seen=with_seen)
-        row, place = np.nonzero(best >= 0)  # what is left out stands behind what is not
+        row, place = np.nonzero(best >= 0)  # left-out items come last
         items = best[row, place]
         return pd.DataFrame(
             {
@@ -261,58 +262,10 @@ def _check_k(k: int) -> None:
         raise InputError(f"k is {k}; ask for at least one item")
 
 
-def load_backend(config: Config, folder: Path) -> Backend:
-    """The fitted backend in ``folder``, by the settings it was trained with."""
-    kind = backend_class(config.model.backend)
-    return kind.load(folder, validate(kind.Options, config.model.options, "model"))
-
-
-def replace_parts(folder: Path, backend: Backend, others: Mapping[str, Callable[[Path], None]] | None = None) -> None:
-    """Replace a run's backend and other parts, after all of them were saved under temporary names.
-
-    Args:
-        folder: The run.
-        backend: Its backend.
-        others: By the file name of a part, such as :data:`CATALOGUE`, what saves it at a path.
-
-    Raises:
-        OSError: A part cannot be written; the run is what it was.
-    """
-    with write_errors(folder), atomic_parts(folder) as temporary:
-        (temporary / BACKEND).mkdir()
-        backend.save(temporary / BACKEND)
-        for name, save in (others or {}).items():
-            save(temporary / name)
-
-
-def seal(folder: Path, manifest: Manifest) -> None:
-    """Record the checksums of all that belongs to a finished run."""
-    parts = [folder / name for name in (BACKEND, CONFIG, CATALOGUE, INTERACTIONS, PACK, NEIGHBOURHOODS)]
-    manifest.seal(folder, [path for path in parts if path.exists()])
-    manifest.status = "finished"
-    with write_errors(folder):
-        manifest.write(folder)
-
-
-def write_per_user(run: Run, split: str, rankings: Mapping[str, Ranking]) -> None:
-    """Write the rank that every model gave every target to ``per-user-SPLIT.parquet``."""
-    first = next(iter(rankings.values()))
-    frame = pd.DataFrame(
-        {
-            "user_id": [str(user) for user in run.interactions.user_ids[first.user]],
-            "target": [str(item) for item in run.catalogue.item_ids[first.targets]],
-            **{f"rank: {name}": ranking.ranks for name, ranking in rankings.items()},
-        }
-    )
-    path = run.folder / f"per-user-{split}.parquet"
-    with atomic_write(path) as temporary:
-        frame.to_parquet(temporary)
-
-
 def top_k(
     scores: NDArray[np.float32], cases: Cases, k: int, *, with_seen: bool = False
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The ``k`` best items of each case; equal scores go by catalogue order.
+    """Return the ``k`` best items of each case; equal scores keep the order of the catalogue.
 
     Args:
         scores: ``(N, n_items)``.

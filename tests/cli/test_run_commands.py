@@ -57,7 +57,7 @@ def test_a_quiet_fit_prints_its_table_alone(inputs: list[str], tmp_path: Path) -
 def test_compile_prints_json_alone(inputs: list[str]) -> None:
     report = result(kptool("compile", *inputs, "--json"))
     assert (report["items"], report["linked_items"], report["rows_beyond_cap"]) == (ITEMS, ITEMS - 1, 0)
-    assert report["triples_an_item"] > 2
+    assert report["triples_per_item"] > 2
     assert report["left_out_nameless"] == 0
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from worlds.training import AnyT5, untrained
 
 from kptoolkit.data.histories import Cases, Histories
-from kptoolkit.explain.triplet_reasons import drops
+from kptoolkit.explain.triplet_drops import drops
 from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.models.backend import Explains, Triplets

@@ -17,8 +17,9 @@ from kptoolkit import evaluate, explain, write_back
 from kptoolkit.config import GraphConfig
 from kptoolkit.data.histories import Cases
 from kptoolkit.errors import InputError, UnknownNameError
-from kptoolkit.explain import triplet_reasons as reasons
-from kptoolkit.explain.triplet_reasons import drops, faithfulness
+from kptoolkit.explain import faithfulness as faithfulness_module
+from kptoolkit.explain.faithfulness import faithfulness
+from kptoolkit.explain.triplet_drops import drops
 from kptoolkit.graph import Graph, open_source
 from kptoolkit.runs.run import Run
 from kptoolkit.testing.small_worlds import ITEMS, USERS
@@ -218,7 +219,7 @@ def test_random_triplets_fare_no_better_than_random_ones(run: Run, monkeypatch: 
         return found, np.random.default_rng(len(found)).random((len(found), 1)).astype(np.float32)
 
     true = faithfulness(run.backend, run.split.test, sample=20, resamples=200)
-    monkeypatch.setattr(reasons, "drops", by_lot)
+    monkeypatch.setattr(faithfulness_module, "drops", by_lot)
     lot = faithfulness(run.backend, run.split.test, sample=20, resamples=200)
     assert abs(lot.difference) < true.difference / 2
 

@@ -17,7 +17,7 @@ from kptoolkit.config import Config, GraphConfig
 from kptoolkit.errors import RunError
 from kptoolkit.graph import Graph
 from kptoolkit.graph.sources.readers import MemorySource
-from kptoolkit.runs.run import CATALOGUE, NEIGHBOURHOODS, Run, replace_parts
+from kptoolkit.runs.run import Run
 from kptoolkit.testing.small_worlds import ITEMS, USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
@@ -105,12 +105,13 @@ def test_a_part_that_finds_no_room_leaves_the_run_as_it_was(trained: Path, tmp_p
     folder = Path(shutil.copytree(trained, tmp_path / "run"))
     run = Run.load(folder)
 
-    def on_a_full_disk(path: Path) -> None:
-        path.symlink_to("/dev/full")
-        path.write_text("no room")
+    class OnFullDisk:
+        def save(self, path: Path) -> None:
+            path.symlink_to("/dev/full")
+            path.write_text("no room")
 
     with pytest.raises(OSError, match=f"No space left on device: '{folder}'"):
-        replace_parts(folder, run.backend, {CATALOGUE: run.catalogue.save, NEIGHBOURHOODS: on_a_full_disk})
+        run.files.replace(run.backend, catalogue=run.catalogue, neighbourhoods=OnFullDisk())
     assert {path.name for path in folder.iterdir()} == {path.name for path in trained.iterdir()}
     assert np.isfinite(Run.load(folder).backend.score(run.split.test)).all()
 

@@ -1,54 +1,40 @@
-"""Which triplet prompts a recommendation came from, and whether those that are named do carry it."""
+"""Whether the scores of recommendations depend on the triplet prompts that are named for them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases
-from kptoolkit.errors import InputError
 from kptoolkit.evaluation.significance import RESAMPLES, SEED, bootstrap_interval, paired_test
-from kptoolkit.evaluation.table import Faithfulness
-from kptoolkit.models import Backend, Explains, Triplets
+from kptoolkit.evaluation.table import Evaluation, Faithfulness
+from kptoolkit.explain.triplet_drops import NAMED, drops, explaining
+from kptoolkit.models import Backend, Triplets
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
+from kptoolkit.runs.run import Run
 
-NAMED = 3
-"""Triplets named for a recommendation."""
 _DRAWS = 5
+"""Random choices per case."""
 
 
-def explaining(backend: Backend) -> Explains:
-    """``backend`` if it can say which triplets mattered.
-
-    Raises:
-        InputError: It cannot.
-    """
-    if not isinstance(backend, Explains):
-        raise InputError(
-            f"backend '{backend.name}' cannot say which triplets mattered; leave out --explain, or give it the methods "
-            "of kptoolkit.models.Explains"
-        )
-    return backend
-
-
-def drops(backend: Explains, case: Cases, candidates: NDArray[np.int64]) -> tuple[Triplets, NDArray[np.float32]]:
-    """How far the scores of some items fall when a triplet is not read, each triplet alone, all asked together.
+def with_faithfulness(result: Evaluation, run: Run, cases: Cases, progress: ProgressCallback = silent) -> Evaluation:
+    """Add to an evaluation whether scores depend on the triplets named for a recommendation.
 
     Args:
-        backend: A fitted backend.
-        case: One case.
-        candidates: ``(C,)`` catalogue rows.
+        result: Evaluation of the run on ``cases``.
+        run: A finished run.
+        cases: A sample of ``evaluation.explained`` of them is explained.
+        progress: Progress callback.
 
-    Returns:
-        The triplets, and ``(T, C)`` falls; 0 for a triplet that stands under another candidate alone.
+    Raises:
+        InputError: The backend cannot say which triplets mattered.
     """
-    found = backend.triplets(case, candidates)
-    alone = np.eye(len(found) + 1, len(found), k=-1, dtype=bool)  # the first variant lacks nothing
-    scores = backend.score_without(case, candidates, found, found.with_below(alone))
-    concerns = np.isin(found.item, case.items)[:, None] | (found.item[:, None] == candidates)
-    return found, np.where(concerns, scores[0] - scores[1:], np.float32(0))
+    settings = run.config.evaluation
+    found = faithfulness(run.backend, cases, sample=settings.explained, resamples=settings.resamples, progress=progress)
+    return replace(result, faithfulness=found, notes=(*result.notes, found.note))
 
 
 def faithfulness(
@@ -61,22 +47,22 @@ def faithfulness(
     seed: int = SEED,
     progress: ProgressCallback = silent,
 ) -> Faithfulness:
-    """Take out the named triplets together, and as many random ones, and compare how far the best item's score falls.
+    """Compare the drop of the best item's score without the named triplets and without as many random ones.
 
-    The random ones are of the same hops as the named, because what hangs under a triplet goes with it. They are drawn
-    among all, the named included, five times a case.
+    The random triplets have the same hops as the named ones, because the triplets below a left-out one are left out
+    too. They are drawn from all triplets, the named ones included, five times per case.
 
     Args:
         backend: A fitted backend.
-        cases: A sample of these is asked.
+        cases: The sample is drawn from these cases.
         triplets: Triplets named for a recommendation.
-        sample: At most this many cases.
+        sample: Size of the sample, at most.
         resamples: Bootstrap resamples and sign flips.
-        seed: Seed of the sample, the random triplets, the resamples and flips.
-        progress: Told about every case.
+        seed: Seed of the sample, the random triplets, the resamples and the sign flips.
+        progress: Progress callback.
 
     Raises:
-        InputError: The backend does not explain.
+        InputError: The backend cannot say which triplets mattered.
     """
     asked = explaining(backend)
     draw = np.random.default_rng([seed, triplets])
@@ -116,7 +102,7 @@ def faithfulness(
 def _variants(
     found: Triplets, fall: NDArray[np.float32], count: int, draw: np.random.Generator
 ) -> Iterator[NDArray[np.bool_]]:
-    """``(T,)`` what is chosen: nothing, the ``count`` that make the score fall most, then the random draws."""
+    """Yield what is left out, ``(T,)`` each: nothing, the ``count`` with the largest drop, then the random choices."""
     named = np.argsort(-fall, kind="stable")[:count]
     yield np.zeros(len(found), dtype=bool)
     yield np.isin(np.arange(len(found)), named)

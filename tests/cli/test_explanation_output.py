@@ -68,7 +68,7 @@ def test_without_a_graph_the_triplets_come_and_one_line_says_so(run: Path) -> No
     (row,) = result(done)
     assert row["triplets"]
     assert row["paths"] is None
-    missing = "paths are left out, the graph cannot be had: there is no graph in"
+    missing = "paths are left out, the graph cannot be opened: there is no graph in"
     assert sum(missing in line for line in done.stderr.splitlines()) == 1
     shown = kptool("recommend", run, "--user", "u01", "-k", 1, "--explain")
     assert "what mattered" in shown.stdout

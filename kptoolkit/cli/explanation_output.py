@@ -1,0 +1,73 @@
+"""Prints recommendations with their reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from kptoolkit.cli.session import Session
+
+if TYPE_CHECKING:
+    from kptoolkit.explain.connections import Connection
+    from kptoolkit.explain.explanations import Explanation
+
+CAPTION = "drop: how far the score falls when the model does not read the sentence and the sentences below it"
+
+
+def show_explanations(session: Session, title: str, explanations: Sequence[Explanation], notice: str) -> None:
+    """Print recommendations with their reasons.
+
+    Args:
+        session: The command.
+        title: First line.
+        explanations: The recommendations, best first.
+        notice: Last line; empty for none.
+    """
+    out = session.out
+    out.print(Text(title, style="italic"))
+    for entry in explanations:
+        out.print()
+        head = Table.grid(padding=(0, 1), expand=True)
+        head.add_column(justify="right", min_width=2)
+        head.add_column(ratio=1, overflow="fold")
+        head.add_column(justify="right")
+        head.add_row(Text(str(entry.rank), "bold"), Text(entry.title, "bold"), Text(f"score {entry.score:.4f}", "dim"))
+        out.print(head)
+        out.print(Padding(_triplets(entry), (0, 0, 0, 3)))
+        if entry.paths is not None:
+            out.print(Padding(_paths(entry.paths), (0, 0, 0, 3)))
+    out.print()
+    out.print(Text(CAPTION, style="dim"), soft_wrap=True)
+    if notice:
+        out.print(notice, style="italic", highlight=False, markup=False, soft_wrap=True)
+
+
+def _triplets(entry: Explanation) -> Table:
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(ratio=1, overflow="fold")
+    table.add_column(justify="right")
+    table.add_row(Text("what mattered", "cyan"), Text("drop", "cyan"))
+    for reason in entry.triplets:
+        said = Text(reason.text)
+        if reason.title and reason.title not in reason.text:
+            said.append(f"  ({'about it' if reason.item_id == entry.item_id else reason.title})", "dim")
+        table.add_row(said, f"{reason.drop:.4f}")
+    if not entry.triplets:
+        table.add_row(Text("no triplet raised its score", "dim"), "")
+    return table
+
+
+def _paths(paths: Sequence[Connection]) -> Table:
+    table = Table.grid(expand=True)
+    table.add_column(overflow="fold")
+    table.add_row(Text("how the graph connects it", "cyan"))
+    for path in paths:
+        said = " ".join(path.sentences)
+        table.add_row(Text(said if path.title in path.sentences[0] else f"{path.title}: {said}"))
+    if not paths:
+        table.add_row(Text("by no path of at most 4 relationships", "dim"))
+    return table

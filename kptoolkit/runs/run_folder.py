@@ -1,0 +1,310 @@
+"""The folder of a run: the only module that knows how its files are named."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from kptoolkit.config import Config, difference, to_toml, validate
+from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.interactions import Interactions
+from kptoolkit.errors import RunError
+from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.knowledge.prepare import Prepared
+from kptoolkit.models import Backend, FitResult, backend_class
+from kptoolkit.prompts import TemplatePack
+from kptoolkit.runs.manifest import Manifest, write_json
+from kptoolkit.storage.arrays import checksum
+from kptoolkit.storage.atomic import atomic_parts, atomic_write
+from kptoolkit.storage.write_errors import write_errors
+
+_MANIFEST, _CONFIG, _TRAINING = "manifest.json", "config.toml", "training.json"
+_CATALOGUE, _INTERACTIONS = "catalogue.parquet", "interactions.parquet"
+_PACK, _NEIGHBOURHOODS, _BACKEND = "pack", "neighbourhoods", "backend"
+_CHECKPOINTS, _CONTROLS = "checkpoints", "controls"
+_WITH_CHECKSUMS = (_BACKEND, _CONFIG, _CATALOGUE, _INTERACTIONS, _PACK, _NEIGHBOURHOODS)
+
+
+class Saveable(Protocol):
+    """A part of a run that writes itself."""
+
+    def save(self, path: Path) -> None:
+        """Write to ``path``."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Decision how a training starts in a folder.
+
+    Attributes:
+        manifest: Manifest of the run, a new one or that of the interrupted training.
+        resumed: Whether an interrupted training is resumed.
+    """
+
+    manifest: Manifest
+    resumed: bool
+
+
+class RunFolder:
+    """The files of a run, or of one of its controls.
+
+    ::
+
+        RUN/
+        ├── manifest.json            status, settings, fingerprints, reports, checksums
+        ├── config.toml              all settings, without the password
+        ├── catalogue.parquet        the items
+        ├── interactions.parquet     all events
+        ├── pack/                    the template pack
+        ├── neighbourhoods/          what was fetched from the graph
+        ├── backend/                 the model: weights, tokenizer, item index
+        ├── training.json            epochs, best metrics, history of the training
+        ├── checkpoints/             for resuming; never read by load
+        ├── tensorboard/             curves of the training
+        ├── metrics-SPLIT.json       written by evaluate
+        ├── per-user-SPLIT.parquet   written by evaluate
+        └── controls/NAME/           manifest.json, backend/, training.json, checkpoints/ of a control
+
+    Args:
+        path: The folder; it need not exist.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    # -- state --------------------------------------------------------------------------------------------------------
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder contains a run, finished or not."""
+        return (self.path / _MANIFEST).is_file()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the folder contains a finished run."""
+        return self.exists and self.read_manifest().status == "finished"
+
+    @property
+    def config_file(self) -> Path:
+        """The TOML file with the settings of the run."""
+        return self.path / _CONFIG
+
+    def begin(self, config: Config, *, resume: bool, overwrite: bool) -> Start:
+        """Decide whether a training starts here, is resumed or is refused; nothing is written.
+
+        An unfinished run without a checkpoint contains nothing that could be lost: it starts again, whatever its
+        settings.
+
+        Args:
+            config: Settings of the training.
+            resume: Whether there must be an unfinished run.
+            overwrite: Whether a run that is there will be replaced.
+
+        Raises:
+            RunError: The folder contains a finished run, an unfinished one of other settings, or other files; or there
+                is nothing to resume.
+        """
+        settings = plain_settings(config)
+        if self.exists:
+            return self._begin_over(settings, overwrite=overwrite)
+        if resume:
+            raise RunError(f"{self} holds no unfinished run to resume; leave out --resume to begin one")
+        if self.path.is_file() or (self.path.is_dir() and any(self.path.iterdir())):
+            raise RunError(f"{self} is not empty and not a run; give another --run")
+        return Start(Manifest(settings=settings), resumed=False)
+
+    def _begin_over(self, settings: dict[str, Any], *, overwrite: bool) -> Start:
+        if overwrite:
+            return Start(Manifest(settings=settings), resumed=False)
+        earlier = self.read_manifest()
+        if earlier.status == "finished":
+            raise RunError(f"{self} holds a finished run; give another --run, or --overwrite to replace it")
+        if not any((self.path / _CHECKPOINTS).glob("*")):
+            return Start(Manifest(settings=settings), resumed=False)
+        if (different := difference(earlier.settings, settings)) is not None:
+            raise RunError(
+                f"{self} holds an unfinished run with another {different}; give the same settings, another --run, "
+                "or --overwrite"
+            )
+        return Start(earlier, resumed=True)
+
+    def open(self) -> Manifest:
+        """Read the manifest of a finished run and verify its files.
+
+        Raises:
+            RunError: Not a run, an unfinished one, or a damaged one; the message names the part.
+        """
+        manifest = self.read_manifest()
+        if manifest.status != "finished":
+            remedy = f"kptool fit --run {shlex.quote(str(self))} --resume"
+            raise RunError(f"run {self} is not finished; `{remedy}` resumes it")
+        self.verify(manifest)
+        return manifest
+
+    def read_manifest(self) -> Manifest:
+        """Read the manifest.
+
+        Raises:
+            RunError: There is none, or it cannot be read.
+        """
+        path = self.path / _MANIFEST
+        if not path.is_file():
+            raise RunError(f"{self} is not a run: it holds no {_MANIFEST}; `kptool fit --run {self}` makes one")
+        try:
+            return Manifest(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError(f"{path} is damaged: {error}; train again into another folder") from error
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write the manifest, atomically; the folder is created if it is missing."""
+        with write_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.path / _MANIFEST, asdict(manifest))
+
+    def seal(self, manifest: Manifest) -> None:
+        """Mark the run as finished, and record the checksums of all files that belong to it."""
+        files = sorted(self._checked_files())
+        manifest.files = {str(file.relative_to(self.path)): checksum(file) for file in files}
+        manifest.status = "finished"
+        self.write_manifest(manifest)
+
+    def verify(self, manifest: Manifest) -> None:
+        """Compare the files with their checksums.
+
+        Raises:
+            RunError: A file is missing or differs; the message names it.
+        """
+        for name, expected in manifest.files.items():
+            path = self.path / name
+            if not path.is_file():
+                raise RunError(f"run {self} is damaged: {name} is missing; train again into another folder")
+            if checksum(path) != expected:
+                raise RunError(f"run {self} is damaged: {name} is not what training wrote; train again")
+
+    def _checked_files(self) -> Iterator[Path]:
+        for part in (self.path / name for name in _WITH_CHECKSUMS):
+            yield from [part] if part.is_file() else (file for file in part.rglob("*") if file.is_file())
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def remove(self) -> None:
+        """Delete the folder, if it exists."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def write_inputs(self, prepared: Prepared, manifest: Manifest) -> None:
+        """Write what a run is trained on: settings, catalogue, interactions, pack and neighbourhoods.
+
+        Args:
+            prepared: The inputs.
+            manifest: Gets their fingerprints.
+
+        Raises:
+            RunError: The interrupted training that is resumed had other inputs.
+        """
+        knowledge = prepared.knowledge
+        fingerprints = {
+            "graph": prepared.graph_fingerprint,
+            "neighbourhoods": knowledge.neighbourhoods.fingerprint,
+            "interactions": prepared.interactions.content_hash(),
+        }
+        for part, value in fingerprints.items():
+            if manifest.fingerprints.get(part, value) != value:
+                raise RunError(f"{self} was begun with other {part}; give another --run, or --overwrite to start again")
+        self.write_manifest(manifest)
+        with write_errors(self.path):
+            self.config_file.write_text(to_toml(prepared.config), encoding="utf-8")
+            prepared.catalogue.save(self.path / _CATALOGUE)
+            prepared.interactions.save(self.path / _INTERACTIONS)
+            knowledge.pack.save(self.path / _PACK)
+            knowledge.neighbourhoods.save(self.path / _NEIGHBOURHOODS)
+        manifest.fingerprints = fingerprints
+        self.write_manifest(manifest)
+
+    def write_outputs(self, backend: Backend, result: FitResult, manifest: Manifest) -> None:
+        """Write the trained backend and the course of its training, and seal the run."""
+        self.replace(backend)
+        training = {"epochs": result.epochs, "best": result.best, "history": result.history, "figures": result.figures}
+        with write_errors(self.path):
+            write_json(self.path / _TRAINING, training)
+        manifest.reports["training"] = {"epochs": result.epochs, "best": dict(result.best), **result.figures}
+        self.seal(manifest)
+
+    def replace(
+        self, backend: Backend, *, catalogue: Saveable | None = None, neighbourhoods: Saveable | None = None
+    ) -> None:
+        """Replace the backend and, if given, other parts, after all of them were written under temporary names.
+
+        Raises:
+            OSError: A part cannot be written; the run is what it was before.
+        """
+        with write_errors(self.path), atomic_parts(self.path) as temporary:
+            (temporary / _BACKEND).mkdir()
+            backend.save(temporary / _BACKEND)
+            if catalogue is not None:
+                catalogue.save(temporary / _CATALOGUE)
+            if neighbourhoods is not None:
+                neighbourhoods.save(temporary / _NEIGHBOURHOODS)
+
+    def write_evaluation(self, split: str, report: Mapping[str, Any], per_user: pd.DataFrame) -> None:
+        """Write the results of an evaluation.
+
+        Args:
+            split: Name of the split that was ranked.
+            report: The table of metrics, JSON-able.
+            per_user: One row per case.
+        """
+        with write_errors(self.path):
+            write_json(self.path / f"metrics-{split}.json", report)
+            with atomic_write(self.path / f"per-user-{split}.parquet") as temporary:
+                per_user.to_parquet(temporary)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def control(self, name: str) -> RunFolder:
+        """The folder of a control."""
+        return RunFolder(self.path / _CONTROLS / name)
+
+    def settings(self) -> dict[str, Any]:
+        """Read the settings of the run, by section."""
+        return tomllib.loads(self.config_file.read_text(encoding="utf-8"))
+
+    def catalogue(self) -> Catalogue:
+        """Read the items."""
+        return Catalogue.load(self.path / _CATALOGUE)
+
+    def interactions(self) -> Interactions:
+        """Read the events."""
+        return Interactions.load(self.path / _INTERACTIONS)
+
+    def pack(self) -> TemplatePack:
+        """Read the template pack."""
+        return TemplatePack.load(self.path / _PACK)
+
+    def neighbourhoods(self) -> Neighbourhoods:
+        """Read what was fetched from the graph."""
+        return Neighbourhoods.load(self.path / _NEIGHBOURHOODS)
+
+    def backend(self, config: Config) -> Backend:
+        """Read the trained backend.
+
+        Args:
+            config: The settings it was trained with.
+        """
+        kind = backend_class(config.model.backend)
+        return kind.load(self.path / _BACKEND, validate(kind.Options, config.model.options, "model"))
+
+
+def plain_settings(config: Config) -> dict[str, Any]:
+    """The settings that decide a training, as JSON-able values without the password."""
+    return config.model_dump(mode="json", exclude={"run"}, exclude_none=True)
