@@ -366,9 +366,7 @@ def _rank_baselines(run: Run, cases: Cases, progress: ProgressCallback) -> dict[
     return {name: _rank(run, cases, name, score, progress) for name, score in baselines.items()}
 
 
-def _rank_controls(
-    run: Run, cases: Cases, controls: Sequence[str], progress: ProgressCallback
-) -> dict[str, Ranking]:
+def _rank_controls(run: Run, cases: Cases, controls: Sequence[str], progress: ProgressCallback) -> dict[str, Ranking]:
     """Rank the controls, and the trained model without its knowledge."""
     found = {name: _rank(run, cases, name, control(run, name, progress=progress).score, progress) for name in controls}
     trained = run.files.backend(run.config)
