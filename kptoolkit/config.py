@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_serializer
 from pydantic.fields import FieldInfo
 
@@ -314,17 +315,45 @@ def describe(model: type[BaseModel] = Config, prefix: str = "") -> list[tuple[st
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             rows += describe(annotation, f"{prefix}{name}.")
         else:
-            rows.append((f"{prefix}{name}", _default(field), " ".join((field.description or "").split())))
+            rows.append((f"{prefix}{name}", _default(field), _description(field)))
     return rows
 
 
 def to_toml(config: Config) -> str:
-    """The configuration as TOML, without the password and without unset values."""
-    values = config.model_dump(mode="json", exclude_none=True)
-    lines: list[str] = []
-    for section, entries in values.items():
-        lines += [f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in entries.items()), ""]
-    return "\n".join(lines)
+    """Write a configuration as TOML, without the password and without unset values.
+
+    :func:`load_config` reads equal settings from it, whatever characters a text contains.
+    """
+    return tomlkit.dumps(config.model_dump(mode="json", exclude_none=True))
+
+
+def commented_toml(values: Mapping[str, str] | None = None) -> str:
+    """Write a settings file to edit: every setting with its description, all but ``values`` commented out.
+
+    A commented line shows the default; without a default nothing follows the ``=``.
+
+    Args:
+        values: Texts to set, by ``section.key``.
+    """
+    document = tomlkit.document()
+    document.add(
+        tomlkit.comment(
+            "Settings of kptool; every commented line shows a default. Remove the # of a line to change it."
+        )
+    )
+    for section, field in Config.model_fields.items():
+        table = tomlkit.table()
+        for key, setting in _model_of(field).model_fields.items():
+            table.add(tomlkit.comment(_description(setting)))
+            given = (values or {}).get(f"{section}.{key}")
+            if given is not None:
+                table.add(key, given)
+            else:
+                table.add(tomlkit.comment(f"{key} = {_toml_default(setting)}".rstrip()))
+        table.add(tomlkit.nl())
+        document.add(tomlkit.nl())
+        document.add(section, table)
+    return tomlkit.dumps(document).rstrip("\n") + "\n"
 
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
@@ -335,6 +364,27 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
             if left.get(key) != right.get(key):
                 return f"{section}.{key}"
     return None
+
+
+def _description(field: FieldInfo) -> str:
+    return " ".join((field.description or "").split())
+
+
+def _model_of(section: FieldInfo) -> type[BaseModel]:
+    """The class of a section of :class:`Config`."""
+    model = section.annotation
+    assert isinstance(model, type)
+    assert issubclass(model, BaseModel)
+    return model
+
+
+def _toml_default(field: FieldInfo) -> str:
+    """The default as TOML, empty if there is none."""
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return ""
+    plain = list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+    return tomlkit.item(plain).as_string()
 
 
 def _default(field: FieldInfo) -> str:
@@ -384,14 +434,3 @@ def _parse(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
-    return repr(value)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
@@ -14,7 +16,7 @@ from typer.testing import CliRunner
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session
-from kptoolkit.config import Config, describe, load_config, parse_assignment, to_toml
+from kptoolkit.config import Config, commented_toml, describe, load_config, parse_assignment, to_toml
 from kptoolkit.errors import ConfigError
 
 SECRET = "s3cret-pw"
@@ -70,20 +72,41 @@ def test_backend_options_pass_through() -> None:
     assert config.model_dump()["model"] == {"backend": "sequence", "layers": 3, "checkpoint": "t5-small"}
 
 
-TEXTS = st.text(max_size=30).filter(lambda text: "\x00" not in text)
+TEXTS = st.text(max_size=30) | st.text("\x00\x1f\x7f\x85\u2028\r\n\t\b\"'\\#=[]{}$\u202e\U0001f409", max_size=30)
+PATHS = TEXTS.filter(lambda text: "\x00" not in text)
 
 
-@given(TEXTS, TEXTS, st.floats(1e-6, 1.0), st.lists(st.integers(1, 50), min_size=1, max_size=4))
-def test_settings_survive_toml(pack: str, option: str, rate: float, ks: list[int]) -> None:
+@given(TEXTS, TEXTS, PATHS, st.floats(1e-6, 1.0), st.lists(st.integers(1, 50), min_size=1, max_size=4))
+def test_settings_survive_toml(pack: str, option: str, folder: str, rate: float, ks: list[int]) -> None:
     values: dict[str, Any] = {
         "prompts": {"pack": pack},
         "model": {"backend": "other", "name": option, "flag": True, "list": ["a", option]},
         "training": {"learning_rate": rate, "max_minutes": 3.0},
         "evaluation": {"ks": ks},
-        "data": {"dir": Path("data here")},
+        "data": {"dir": Path(folder)},
     }
     config = Config.model_validate(values)
-    assert Config.model_validate(tomllib.loads(to_toml(config))) == config
+    with TemporaryDirectory() as place:
+        file = Path(place, "own.toml")
+        file.write_bytes(to_toml(config).encode())
+        assert load_config(file, environ={}) == config
+
+
+@given(TEXTS, TEXTS)
+def test_the_file_to_edit_contains_any_text(pack: str, option: str) -> None:
+    found = tomllib.loads(commented_toml({"prompts.pack": pack, "graph.database": option}))
+    assert found["prompts"] == {"pack": pack}
+    assert found["graph"] == {"database": option}
+    assert found.keys() == Config.model_fields.keys()
+
+
+def test_comments_of_a_settings_file_stay() -> None:
+    document = tomlkit.parse(commented_toml())
+    document["tree"]["hops"] = 3  # type: ignore[index]
+    Path("own.toml").write_text(tomlkit.dumps(document))
+    assert load_config("own.toml", environ={}).tree.hops == 3
+    lines = Path("own.toml").read_text().splitlines()
+    assert [line for line in lines if line != "hops = 3"] == commented_toml().splitlines()
 
 
 def test_no_password_leaves_the_settings() -> None:

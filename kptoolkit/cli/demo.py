@@ -11,7 +11,7 @@ import typer
 from kptoolkit.cli.app import app
 from kptoolkit.cli.evaluation_output import show
 from kptoolkit.cli.session import Session, command
-from kptoolkit.config import Config
+from kptoolkit.config import Config, to_toml
 from kptoolkit.errors import InputError
 from kptoolkit.resources import demo_data_dir
 
@@ -39,7 +39,7 @@ def demo(
     session.config_file = folder / "kptool.toml"
     session.config_file.touch()
     config = session.config(**_settings(folder, data, minutes))
-    (folder / "kptool.toml").write_text(_toml(config), encoding="utf-8")
+    (folder / "kptool.toml").write_text(to_toml(config), encoding="utf-8")
     _graph(session, config, folder)
     run = _train(session, config)
     _recommend(session, run)
@@ -150,9 +150,3 @@ def _title(session: Session, number: int, title: str, text: str) -> None:
     session.out.print(f"\n[bold]{number}. {title}[/bold]", highlight=False)
     if text:
         session.out.print(text, highlight=False, markup=False)
-
-
-def _toml(config: Config) -> str:
-    from kptoolkit.config import to_toml
-
-    return to_toml(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,7 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
-from kptoolkit.config import GRAPH_DATA, Config, GraphConfig, describe
+from kptoolkit.config import GRAPH_DATA, Config, GraphConfig, commented_toml
 from kptoolkit.errors import InputError, shorten
 from kptoolkit.resources import cypher_dir, pack_dir
 
@@ -180,42 +180,3 @@ def _said_of_pack(draft: Draft) -> str:
 def _say_written(session: Session, targets: list[Path]) -> None:
     for target in targets:
         session.say(f"wrote {target}")
-
-
-def commented_toml(values: Mapping[str, str] | None = None) -> str:
-    """Every setting with its default and its description; without a default nothing follows the =.
-
-    Args:
-        values: Texts to set, by ``section.key``; all other settings are commented out.
-    """
-    lines = ["# Settings of kptool; every commented line shows a default. Remove the # of a line to change it.", ""]
-    section = ""
-    for dotted, default, text in describe(Config):
-        if dotted.partition(".")[0] != section:
-            section = dotted.partition(".")[0]
-            lines += ["", f"[{section}]"]
-        lines.append(f"# {text}")
-        if values and dotted in values:
-            lines.append(f"{dotted.partition('.')[2]} = {_text(values[dotted])}")
-        else:
-            lines.append(f"# {dotted.partition('.')[2]} = {_value(default)}".rstrip())
-    return "\n".join(lines) + "\n"
-
-
-def _text(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _value(default: str) -> str:
-    if not default:
-        return ""
-    if default in ("True", "False"):
-        return default.lower()
-    if default.startswith("("):
-        return f"[{default.strip('()')}]"
-    try:
-        float(default)
-    except ValueError:
-        return f'"{default}"'
-    return default
