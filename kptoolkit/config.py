@@ -35,28 +35,28 @@ class Section(BaseModel):
 
 
 class GraphConfig(Section):
-    """Where the knowledge graph lives and how it is asked."""
+    """Where the knowledge graph is, and how it is read."""
 
     uri: str = "embedded:./kg"
-    """``embedded:PATH``, or ``neo4j://``, ``bolt://`` (``+s``, ``+ssc``) of a server, Neo4j 5.26 or newer."""
+    """``embedded:PATH``, or ``neo4j://`` or ``bolt://`` (``+s``, ``+ssc``) of a Neo4j server, 5.26 or newer."""
     username: str | None = None
-    """User of the server."""
+    """User name on the server."""
     password: SecretStr | None = Field(default=None, exclude=True)
-    """Password of the server; better given as KPTOOL_GRAPH__PASSWORD or NEO4J_PASSWORD than in a file."""
+    """Password on the server; set KPTOOL_GRAPH__PASSWORD or NEO4J_PASSWORD rather than writing it into a file."""
     database: str | None = None
-    """Database of the server; its default database when unset."""
+    """Database on the server; unset: its default database."""
     cypher: Path | None = None
-    """Folder with your own Cypher files; each replaces the shipped one of the same name."""
+    """Folder with your own Cypher files; each replaces the shipped file of the same name."""
     cap: int = Field(default=256, ge=1)
-    """Rows kept of one node's neighbourhood, dealt round-robin over its relations."""
+    """Most triples fetched per node, chosen round-robin over its relations."""
     max_degree: int = Field(default=1000, ge=1)
-    """A node with more relationships than this is named at the end of a triple but not expanded."""
+    """A node with more relationships than this can be the end of a triple, but its own triples are not read."""
     batch_size: int = Field(default=5000, ge=1)
-    """Rows sent in one transaction when loading."""
+    """Rows per transaction when loading."""
     frontier: int = Field(default=2000, ge=1)
-    """Nodes asked about in one query when fetching neighbourhoods."""
+    """Nodes per query when fetching neighbourhoods."""
     cache: Path = Path(".kptool/neighbourhoods")
-    """Folder where fetched neighbourhoods are kept."""
+    """Folder of the cache of fetched neighbourhoods."""
 
     @field_validator("uri")
     @classmethod
@@ -70,36 +70,36 @@ class TreeConfig(Section):
     """Which triples become an item's knowledge."""
 
     hops: int = Field(default=2, ge=1, le=6)
-    """How far from the item."""
+    """Most relationships between an item and a fact of its tree."""
     degree: int = Field(default=8, ge=0)
-    """Triples kept of each expanded node; 0 means no knowledge."""
+    """Most triples per expanded node; 0 means no knowledge."""
     ranking: Literal["balanced", "inverse-degree", "random"] = "balanced"
-    """Which of a node's triples come first; ``random`` is the paper's and draws anew each epoch."""
+    """Order in which a node's triples are chosen; ``random``, as in the paper, chooses again each epoch."""
     max_tokens: int = Field(default=512, ge=8)
-    """Token budget of one prompt, the MPP included."""
+    """Most tokens per prompt, the MPP included."""
     seed: int = 2308
-    """Seed of ties and of ``random``."""
+    """Random seed for ties and for the ranking ``random``."""
 
 
 class PromptsConfig(Section):
-    """How triples and histories are worded."""
+    """How triples and histories are rendered as text."""
 
     pack: str = "auto"
-    """Template pack: a shipped name or a folder; ``auto`` takes the one that covers the graph best."""
+    """Template pack: the name of a shipped one, or a folder; ``auto`` is the pack that covers the graph best."""
     mpp: str | None = None
-    """Id of the one MPP template to use; unset: training rotates over the pack's training templates."""
+    """Id of the only MPP template to use; unset: training takes turns over the pack's training templates."""
     variants: Literal["first", "hash", "epoch"] = "first"
-    """Which wording of a relation: always the first, one by triple, or another each epoch."""
+    """Which sentence of a relation is used: the first, one by a hash of the triple, or another one each epoch."""
     keep_nameless: bool = False
-    """Keep triples whose far end has no name."""
+    """Whether triples whose far end has no name are used."""
     name_tokens: int = Field(default=48, ge=1)
-    """Longest name in a prompt, in tokens; longer ones end in an ellipsis."""
+    """Most tokens per name in a prompt; a longer name ends in an ellipsis."""
     cache: Path = Path(".kptool/prompts")
-    """Folder where worded prompts and their tokens are kept."""
+    """Folder of the cache of rendered prompts and their tokens."""
     engine: Literal["local", "ray"] = "local"
-    """What words and tokenises 50,000 distinct prompts and more: this machine, or Ray Data (``kptoolkit[ray]``)."""
+    """What renders and tokenizes 50,000 or more distinct prompts: this machine, or Ray Data (``kptoolkit[ray]``)."""
     workers: int = Field(default=1, ge=1)
-    """Processes that word and tokenise 50,000 distinct prompts and more; the prompts do not depend on it."""
+    """Worker processes that render and tokenize 50,000 or more distinct prompts; the prompts do not depend on it."""
 
 
 class DataConfig(Section):
@@ -107,30 +107,31 @@ class DataConfig(Section):
 
     dir: Path | None = None
     """Folder with ``.inter``, ``.csv`` or ``.parquet`` interactions (and ``.item``), or the file itself; ``graph:``
-    takes interactions and items from the graph."""
+    reads interactions and items from the graph."""
     split: Literal["leave-one-out", "temporal"] = "leave-one-out"
-    """Last event test and last but one validation, or two global points in time."""
+    """``leave-one-out``: each user's last event is the test case and the one before it the validation case.
+    ``temporal``: two points in time separate training, validation and test for all users."""
     valid_fraction: float = Field(default=0.1, gt=0, lt=0.5)
-    """Temporal split: share of all events in the validation period."""
+    """Share of all events in the validation period of a temporal split."""
     test_fraction: float = Field(default=0.1, gt=0, lt=0.5)
-    """Temporal split: share of all events in the test period."""
+    """Share of all events in the test period of a temporal split."""
     min_events: int = Field(default=0, ge=0)
-    """Leave out users with fewer events; under 3 none can be split."""
+    """Users with fewer events are left out; a leave-one-out split leaves out users with fewer than 3 in any case."""
     history: int | None = Field(default=None, ge=1)
     """Latest items of a history that are read; unset: 5 in a prompt, 50 in a sequence."""
 
 
 class ModelConfig(BaseModel):
-    """Which backend; every other key is the backend's own option."""
+    """The model: its backend, and the options of that backend."""
 
     model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
     backend: str = "sequence"
-    """Name of a backend: a shipped one or an entry point in the group kptoolkit.backends."""
+    """Name of a backend: a shipped one, or an entry point in the group kptoolkit.backends."""
 
     @property
     def options(self) -> dict[str, Any]:
-        """The backend's own options as given."""
+        """The options of the backend, as given."""
         return dict(self.model_extra or {})
 
     @model_serializer(mode="plain")
@@ -142,44 +143,44 @@ class TrainingConfig(Section):
     """Training by AdamW."""
 
     epochs: int = Field(default=100, ge=1)
-    """At most this many epochs; early stopping and max_minutes end sooner."""
+    """Most epochs; early stopping and max_minutes can end the training sooner."""
     batch_size: int = Field(default=32, ge=1)
-    """Samples in one step and process."""
+    """Samples per batch and process."""
     learning_rate: float = Field(default=2e-3, gt=0)
-    """Peak learning rate of AdamW."""
+    """Learning rate after the warm-up."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Weight decay of AdamW."""
     warmup_steps: int = Field(default=100, ge=0)
-    """Steps over which the learning rate rises."""
+    """Steps over which the learning rate rises from 0."""
     schedule: Literal["constant", "linear"] = "constant"
-    """Learning rate after the warm-up: constant, or falling to 0 over all epochs."""
+    """Learning rate after the warm-up: constant, or falling linearly to 0 at the last epoch."""
     accumulation: int = Field(default=1, ge=1)
-    """Batches summed into one step."""
+    """Batches whose gradients are accumulated per step."""
     eval_every: int = Field(default=5, ge=1)
-    """Epochs between two evaluations on validation."""
+    """Epochs between two evaluations on the validation cases."""
     patience: int = Field(default=5, ge=1)
-    """Evaluations without a better validation NDCG@10 before training stops."""
+    """Training stops after this many evaluations without a better validation NDCG@10."""
     max_minutes: float | None = Field(default=None, gt=0)
-    """Stop after this many minutes of training."""
+    """Training stops after this many minutes; unset: no limit."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """bf16 on CUDA when auto, else fp32."""
+    """Number format; ``auto``: bf16 on CUDA, fp32 elsewhere."""
     seed: int = 2308
-    """Seed of weights, windows and batches."""
+    """Random seed for weights, windows and batches."""
 
 
 class EvaluationConfig(Section):
-    """Full ranking over the catalogue."""
+    """Ranking of the full catalogue."""
 
     ks: tuple[int, ...] = (1, 5, 10, 20)
     """Cut-offs of HR and NDCG."""
     batch_size: int = Field(default=256, ge=1)
-    """Users scored at once."""
+    """Cases scored at once."""
     beams: int = Field(default=20, ge=1)
-    """Beams of beam search."""
+    """Width of the beam search."""
     resamples: int = Field(default=2000, ge=100)
-    """Bootstrap resamples and sign flips behind intervals and paired tests."""
+    """Bootstrap resamples per interval, and sign flips per paired test."""
     explained: int = Field(default=100, ge=1)
-    """Cases of ``evaluate --explain``, a fixed sample."""
+    """Size of the fixed sample of cases for ``evaluate --explain``."""
 
 
 class RunConfig(Section):
@@ -190,7 +191,7 @@ class RunConfig(Section):
 
 
 class Config(Section):
-    """All settings of a run, one attribute a section."""
+    """All settings, one attribute per section."""
 
     graph: GraphConfig = GraphConfig()
     """``[graph]``"""
@@ -224,11 +225,11 @@ def load_config(
 
     Args:
         file: A TOML file; ``None`` reads ``kptool.toml`` in the working directory if there is one.
-        overrides: ``{"section.key": value}``, strongest; strings are converted as in a ``--set`` option.
+        overrides: ``{"section.key": value}``, the strongest source; texts are converted as those of ``--set``.
         environ: Environment variables; ``None`` is ``os.environ``, ``{}`` ignores the environment.
 
     Raises:
-        ConfigError: The file is missing or no TOML, a section or key is unknown, or a value is not allowed.
+        ConfigError: The file is missing or not valid TOML, a section or key is unknown, or a value is not allowed.
     """
     values = _read_file(file)
     for section, entries in _from_environment(os.environ if environ is None else environ).items():
@@ -254,11 +255,11 @@ def parse_assignment(text: str) -> tuple[str, str]:
 
 
 def validate(model: type[OptionsT], values: Mapping[str, Any], where: str = "") -> OptionsT:
-    """Validate ``values`` and word the first mistake in one line, with the nearest key and the allowed values.
+    """Validate ``values``, and report the first mistake in one line with the nearest key and the allowed values.
 
     Args:
         model: Pydantic class, e.g. :class:`Config` or a backend's options.
-        values: What was given.
+        values: The values to validate.
         where: Prefix of the keys in the message, e.g. ``"model"``.
 
     Raises:
@@ -308,7 +309,7 @@ def which_graph(
 
 
 def describe(model: type[BaseModel] = Config, prefix: str = "") -> list[tuple[str, str, str]]:
-    """Rows ``(section.key, default, description)`` of all settings below ``model``, in order."""
+    """List ``(section.key, default, description)`` of all settings of ``model``, in order."""
     rows: list[tuple[str, str, str]] = []
     for name, field in model.model_fields.items():
         annotation = field.annotation
@@ -336,15 +337,11 @@ def commented_toml(values: Mapping[str, str] | None = None) -> str:
         values: Texts to set, by ``section.key``.
     """
     document = tomlkit.document()
-    document.add(
-        tomlkit.comment(
-            "Settings of kptool; every commented line shows a default. Remove the # of a line to change it."
-        )
-    )
+    document.add(tomlkit.comment("Settings of kptool; each commented line shows a default. Remove its # to change it."))
     for section, field in Config.model_fields.items():
         table = tomlkit.table()
         for key, setting in _model_of(field).model_fields.items():
-            table.add(tomlkit.comment(_description(setting)))
+            table.add(tomlkit.comment(_description(setting).replace("``", "")))
             given = (values or {}).get(f"{section}.{key}")
             if given is not None:
                 table.add(key, given)
@@ -357,7 +354,7 @@ def commented_toml(values: Mapping[str, str] | None = None) -> str:
 
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
-    """The first setting in which two dumps differ, as ``section.key``."""
+    """Find the first setting in which two configurations differ, as ``section.key``."""
     for section in sorted({*one, *other}):
         left, right = one.get(section, {}), other.get(section, {})
         for key in sorted({*left, *right}):
@@ -413,7 +410,7 @@ def _read_file(file: str | Path | None) -> _Values:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     for section, entries in values.items():
         if not isinstance(entries, dict):
-            raise ConfigError(f"{path}: setting {shorten(section)} stands outside a section such as [tree]")
+            raise ConfigError(f"{path}: setting {shorten(section)} is outside a section such as [tree]")
     return values
 
 

@@ -1,7 +1,7 @@
-"""Every error kptoolkit raises on purpose.
+"""All errors that kptoolkit raises on purpose.
 
-The message of each is one line: what is wrong, where, and what to do about it. ``exit_code`` is what the command
-line ends with: 2 for what the user gave, 1 for what failed while running.
+Each message is one line: what is wrong, where, and what to do. ``exit_code`` is the exit code of the command line: 2
+for wrong input, 1 for a failure at run time.
 
 ::
 
@@ -12,15 +12,15 @@ line ends with: 2 for what the user gave, 1 for what failed while running.
     │   ├── TemplateError             a template pack: pack, file, key, column
     │   ├── QueryFileError            a .cypher file: file and column
     │   ├── UnknownNameError          an item, user, template or pack that does not exist, with the nearest
-    │   ├── AmbiguousNameError        a name that several things bear, with their ids
+    │   ├── AmbiguousNameError        a name of several things, with their ids
     │   ├── PromptTooLongError        one item alone does not fit into the budget
-    │   ├── GraphNotEmptyError        the database holds nodes that kptool did not load
+    │   ├── GraphNotEmptyError        the database contains nodes that kptool did not load
     │   └── RunError                  not a run, a damaged run, or a run and data that do not belong together
     ├── GraphError                1   the graph database
     │   ├── GraphUnavailableError     no server, wrong password, unknown database
-    │   ├── GraphLockedError          another process holds an embedded graph
-    │   └── LoadError                 the graph does not hold what was sent
-    ├── TrainingError             1   training cannot go on, e.g. the loss is not a number
+    │   ├── GraphLockedError          another process uses an embedded graph
+    │   └── LoadError                 the graph does not contain what was sent
+    ├── TrainingError             1   training cannot continue, e.g. the loss is not a number
     └── MissingExtraError         1   an optional package is not installed
 """
 
@@ -94,13 +94,13 @@ class QueryFileError(InputError):
 
 
 class UnknownNameError(InputError):
-    """Nothing bears this name.
+    """Nothing has this name.
 
     Args:
         kind: What was looked for, e.g. ``"item"``.
         name: What the user gave.
-        nearest: The names that come nearest, best first.
-        hint: What to do instead, a sentence.
+        nearest: The most similar names, best first.
+        hint: A sentence that says what to do.
     """
 
     def __init__(self, kind: str, name: str, nearest: Sequence[str] = (), hint: str = "") -> None:
@@ -112,12 +112,12 @@ class UnknownNameError(InputError):
 
 
 class AmbiguousNameError(InputError):
-    """Several things bear this name.
+    """Several things have this name.
 
     Args:
         kind: What was looked for, e.g. ``"item"``.
         name: What the user gave.
-        candidates: The ids that bear it.
+        candidates: The ids of these things.
     """
 
     def __init__(self, kind: str, name: str, candidates: Sequence[str]) -> None:
@@ -134,11 +134,11 @@ class PromptTooLongError(InputError):
 
 
 class GraphNotEmptyError(InputError):
-    """The database holds nodes that kptool did not load."""
+    """The database contains nodes that kptool did not load."""
 
 
 class RunError(InputError):
-    """Not a run, a damaged one, or one that does not belong to the data it is asked about."""
+    """Not a run, a damaged run, or a run and data that do not belong together."""
 
 
 class GraphError(KptoolError):
@@ -150,15 +150,15 @@ class GraphUnavailableError(GraphError):
 
 
 class GraphLockedError(GraphError):
-    """Another process holds this embedded graph."""
+    """Another process uses this embedded graph."""
 
 
 class LoadError(GraphError):
-    """After loading, the graph does not hold what was sent."""
+    """After loading, the graph does not contain what was sent."""
 
 
 class TrainingError(KptoolError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class MissingExtraError(KptoolError):
@@ -166,6 +166,6 @@ class MissingExtraError(KptoolError):
 
 
 def shorten(text: str, limit: int = 80) -> str:
-    """``text`` on one line with control characters removed, at most ``limit`` characters, for use in messages."""
+    """Shorten a text for a message: one line of at most ``limit`` characters, control characters become spaces."""
     line = "".join(c if c.isprintable() else " " for c in text)
     return line if len(line) <= limit else line[: limit - 1] + "…"

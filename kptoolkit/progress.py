@@ -1,4 +1,4 @@
-"""How library code reports progress: it calls a function; ``kptoolkit.cli`` draws what it hears."""
+"""Progress reports: library code calls a function with events; ``kptoolkit.cli`` draws them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """One report.
+    """One progress report.
 
     Attributes:
-        stage: What is going on, in words for a person, e.g. ``"load triples"``; one bar is drawn a stage.
-        done: Units finished so far in this stage.
-        total: Units in all, ``None`` when unknown.
-        unit: What is counted, e.g. ``"triples"``.
-        info: Figures worth showing, e.g. ``{"loss": 3.21}``.
+        stage: Name of the stage, e.g. ``"load triples"``; each stage has one progress bar.
+        done: Units finished in this stage.
+        total: All units of this stage, ``None`` if unknown.
+        unit: Name of the units, e.g. ``"triples"``.
+        info: Figures to show next to the bar, e.g. ``{"loss": 3.21}``.
     """
 
     stage: str
@@ -29,4 +29,4 @@ ProgressCallback = Callable[[ProgressEvent], None]
 
 
 def silent(event: ProgressEvent) -> None:
-    """Ignore progress: the default of every function that takes a callback."""
+    """Ignore a progress report; the default progress callback."""

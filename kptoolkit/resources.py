@@ -1,6 +1,6 @@
-"""Finds what is not code: template packs, Cypher files and the demo's data.
+"""Finds the files that are not code: template packs, Cypher files and the data of the demo.
 
-Looked up in the user's folder first, then in the installed package, then in the checkout the package lies in.
+They are searched in the user's folder, then in the installed package, then in the checkout of the package.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def demo_data_dir() -> Path:
 
 
 def query_file(name: str, user_dir: Path | None = None, *, embedded: bool = False) -> Path:
-    """Path of ``NAME.cypher``: the user's folder, then ``cypher/embedded/`` if embedded, then ``cypher/``.
+    """Find ``NAME.cypher`` in the user's folder, then in ``cypher/embedded/`` if embedded, then in ``cypher/``.
 
     In the user's folder too, files under ``embedded/`` come first for an embedded graph.
 
@@ -55,12 +55,12 @@ def query_file(name: str, user_dir: Path | None = None, *, embedded: bool = Fals
 
 
 def shipped_packs() -> Iterator[Path]:
-    """Folders of the shipped template packs, by name."""
+    """Yield the folders of the shipped template packs, sorted by name."""
     yield from sorted(path.parent for path in templates_dir().glob("*/pack.yaml"))
 
 
 def pack_dir(name_or_path: str | Path) -> Path:
-    """Folder of a template pack given by path or by the name of a shipped one.
+    """Find the folder of a template pack by its path or by the name of a shipped pack.
 
     Raises:
         UnknownNameError: Neither a folder with a ``pack.yaml`` nor a shipped pack.
@@ -72,5 +72,5 @@ def pack_dir(name_or_path: str | Path) -> Path:
     if path.name == str(name_or_path) and (shipped / "pack.yaml").is_file():
         return shipped
     known = [folder.name for folder in shipped_packs()]
-    hint = f"Shipped packs: {', '.join(known)}; or give a folder that holds a pack.yaml"
+    hint = f"Shipped packs: {', '.join(known)}; or give a folder that contains a pack.yaml"
     raise UnknownNameError("template pack", str(name_or_path), nearest(str(name_or_path), known), hint)

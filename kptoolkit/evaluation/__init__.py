@@ -1,4 +1,4 @@
-"""Full ranking, baselines, significance, controls and the manifest of a run."""
+"""Ranking of the full catalogue, baselines, controls and significance tests."""
 
 from __future__ import annotations
 

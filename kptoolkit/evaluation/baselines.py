@@ -1,7 +1,8 @@
 """Baselines without knowledge: popularity, and item-kNN with recency.
 
-An item-kNN that weighs a whole history alike is a straw man. This one forgets: the latest items count most, and two
-items are neighbours when users met them *near each other*. Its settings are chosen on validation, never on test.
+An item-kNN that gives all items of a history the same weight is too weak for a fair comparison. Here the latest items
+count most, and two items are neighbours if users had events with them *near each other*. The settings are chosen on the
+validation cases, never on the test cases.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _PAIRS_AT_ONCE = 20_000_000
 
 
 class Popularity:
-    """Every item by its number of training events; the same for everybody."""
+    """Scores every item by its number of training events, the same for all users."""
 
     name: ClassVar[str] = "popularity"
 
@@ -32,7 +33,7 @@ class Popularity:
         self.counts: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
 
     def fit(self, train: Histories, n_items: int) -> Self:
-        """Count.
+        """Count the training events of every item.
 
         Args:
             train: Training histories.
@@ -51,11 +52,11 @@ class KNNSettings:
     """Settings of :class:`ItemKNN`.
 
     Attributes:
-        k: Neighbours kept of an item.
-        shrink: Added to the cosine's denominator; doubts similarities that few users support.
+        k: Neighbours per item.
+        shrink: Added to the denominator of the cosine; lowers similarities that few users support.
         decay: Weight of a history item relative to the next later one.
         window: Latest items of a history that count.
-        span: Two events of a user make their items neighbours when at most this far apart; ``None``: always.
+        span: Most events between two items of a user that count as neighbours; ``None``: no limit.
     """
 
     k: int = 1000
@@ -69,11 +70,11 @@ class ItemKNN:
     """Cosine item-kNN with recency: the score of an item is ``sum over the history of decay^age * similarity``.
 
     Args:
-        settings: Its settings; :meth:`tuned` chooses them.
+        settings: Settings; :meth:`tuned` chooses them.
     """
 
     name: ClassVar[str] = "item-kNN"
-    #: What :meth:`tuned` tries.
+    #: Settings that :meth:`tuned` tries.
     GRID: ClassVar[dict[str, Sequence[Any]]] = {
         "span": (None, 20, 50),
         "shrink": (0.0, 5.0, 20.0),
@@ -88,13 +89,13 @@ class ItemKNN:
     def tuned(
         cls, split: Split, n_items: int, *, progress: ProgressCallback = silent, metric: str = "NDCG@10"
     ) -> ItemKNN:
-        """Fit on the training histories with the settings of :attr:`GRID` that do best on validation.
+        """Fit on the training histories with the settings of :attr:`GRID` that are best on the validation cases.
 
         Args:
             split: Training histories and validation cases.
             n_items: Catalogue size.
-            progress: Told after each setting.
-            metric: What to do best in.
+            progress: Progress callback.
+            metric: Metric to maximize.
         """
         best, best_value = cls(), -1.0
         tried, total = 0, len(list(product(*cls.GRID.values())))
@@ -114,7 +115,7 @@ class ItemKNN:
         return best
 
     def fit(self, train: Histories, n_items: int) -> Self:
-        """Compute similarities.
+        """Compute the similarities of items.
 
         Args:
             train: Training histories.
@@ -125,7 +126,7 @@ class ItemKNN:
         return self
 
     def score(self, cases: Cases) -> NDArray[np.float32]:
-        """``(N, n_items)``; 0 for everything when a history is empty or unknown."""
+        """Scores ``(N, n_items)``; 0 for all items if a history is empty or unknown."""
         histories = cases.histories.latest(self.settings.window)
         weights = np.float32(self.settings.decay) ** histories.ages.astype(np.float32)
         shape = (len(cases), self.similarity.shape[0])
@@ -133,12 +134,12 @@ class ItemKNN:
         return np.asarray(found.toarray(), dtype=np.float32)
 
     def describe(self) -> dict[str, Any]:
-        """The settings as a dictionary."""
+        """Return the settings as a dictionary."""
         return asdict(self.settings)
 
 
 def count_pairs(train: Histories, n_items: int, span: int | None) -> Any:
-    """How often two items were met by one user at most ``span`` events apart: symmetric CSR ``(n, n)``."""
+    """Count how often users had events with two items at most ``span`` events apart: symmetric CSR ``(n, n)``."""
     if span is None:
         shape = (len(train), n_items)
         met = sp.csr_matrix((np.ones(len(train.items), dtype=np.float32), (train.rows, train.items)), shape=shape)
@@ -161,7 +162,7 @@ def count_pairs(train: Histories, n_items: int, span: int | None) -> Any:
 
 
 def cosine(pairs: Any, train: Histories, n_items: int, settings: KNNSettings) -> Any:
-    """Shrunk cosine of the pair counts, the ``k`` most similar of each item kept: CSR ``(n, n)``, no diagonal."""
+    """Compute the shrunk cosine of each item and its ``k`` most similar items: CSR ``(n, n)``, no diagonal."""
     counts = np.bincount(train.items, minlength=n_items).astype(np.float32)
     found = pairs.tocoo()
     apart = found.row != found.col

@@ -1,4 +1,4 @@
-"""Controls: twins trained anew with the same settings, budget and seeds, and other knowledge or none."""
+"""Controls: models retrained with the same settings, budget and seeds, but with other knowledge or none."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Final
 
 from kptoolkit.knowledge.item_trees import ItemTrees
 
-#: Seed of the one derangement that shuffled knowledge means.
+#: Seed of the derangement of shuffled knowledge.
 DERANGEMENT_SEED: Final = 20230817
 
-#: What each control does to the item trees.
+#: The change that each control makes to the item trees.
 CONTROLS: Final[Mapping[str, Callable[[ItemTrees], ItemTrees]]] = {
     "no-knowledge": lambda trees: trees.without_knowledge(),
     "shuffled-knowledge": lambda trees: trees.shuffled(DERANGEMENT_SEED),
@@ -18,5 +18,5 @@ CONTROLS: Final[Mapping[str, Callable[[ItemTrees], ItemTrees]]] = {
 
 
 def unchanged(trees: ItemTrees) -> ItemTrees:
-    """The model itself: no control."""
+    """Return the trees as they are: the model itself, not a control."""
     return trees

@@ -1,7 +1,7 @@
 """Full ranking: every case ranks the whole catalogue, its history excluded.
 
-Equal scores take the mean rank, so that a model which says the same of every item gets what chance gets; a score that
-is not a number is an error and no rank.
+Equal scores get their mean rank, so that a model with one score for all items is as good as chance. A score that is not
+a number is an error.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Ranking:
         return len(self.ranks)
 
     def values(self, metric: str) -> NDArray[np.float64]:
-        """A metric such as ``"NDCG@10"`` or ``"MRR"`` a case, ``(N,)``."""
+        """A metric such as ``"NDCG@10"`` or ``"MRR"`` per case, ``(N,)``."""
         name, _, k = metric.partition("@")
         return metrics.per_case(self.ranks, (int(k),) if k else ())[f"{name}@{int(k)}" if k else name]
 
@@ -64,7 +64,7 @@ class Ranking:
         user_ids: NDArray[Any] | None = None,
         item_ids: NDArray[Any] | None = None,
     ) -> pd.DataFrame:
-        """One row a case: user, target, history, rank and every metric; ids instead of numbers where given."""
+        """Create a table, one row per case: user, target, history, rank, metrics; ids instead of numbers if given."""
         columns: dict[str, Any] = {
             "user": self.user if user_ids is None else user_ids[self.user],
             "target": self.targets if item_ids is None else item_ids[self.targets],
@@ -80,7 +80,7 @@ class Ranking:
 
     @classmethod
     def load(cls, path: Path) -> Ranking:
-        """Read what :meth:`save` wrote.
+        """Read a file of :meth:`save`.
 
         Raises:
             RunError: The file is missing or damaged.
@@ -96,12 +96,12 @@ class Ranking:
 def rank_of(
     scores: NDArray[Any], targets: NDArray[Any], seen: Histories, *, first_case: int = 0
 ) -> NDArray[np.float64]:
-    """Rank of each target among the items that its case has not seen.
+    """Compute the rank of each target among the items that its case has not seen.
 
     Args:
         scores: ``(N, n)``, higher is better; infinities are scores like others.
         targets: ``(N,)`` item numbers.
-        seen: N histories; their items take no part.
+        seen: N histories; their items are not ranked.
         first_case: Number of the first row in error messages.
 
     Returns:
@@ -148,14 +148,14 @@ def evaluate(
     """Rank the full catalogue for every case.
 
     Args:
-        score: Cases to scores ``(B, n_items)``.
+        score: Function from B cases to scores ``(B, n_items)``.
         cases: The cases, with targets.
         n_items: Catalogue size.
         batch_size: Cases scored at once.
-        progress: Told after each batch.
+        progress: Progress callback.
         stage: Name of the stage in progress reports.
         shared: Whether all processes of ``torchrun`` call this together: each scores its share of the cases, and all
-            get the ranks of all.
+            processes get all ranks.
 
     Raises:
         TrainingError: A score is not a number; the message names the case.
@@ -177,6 +177,6 @@ def evaluate(
 
 
 def _distinct(seen: Histories, n_items: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row and item of every history entry, repeats inside a history once."""
+    """Row and item of every history entry, without repeats inside a history."""
     pairs = np.unique(seen.rows * n_items + seen.items)
     return pairs // n_items, pairs % n_items

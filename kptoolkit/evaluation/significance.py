@@ -1,4 +1,4 @@
-"""How sure a difference is: bootstrap intervals over users and paired sign-flip tests."""
+"""Significance of differences: bootstrap intervals over users and paired sign-flip tests."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class PairedTest:
     Attributes:
         difference: Mean of the first minus mean of the second.
         p_value: Two-sided; never 0.
-        cases: Pairs.
+        cases: Number of pairs.
     """
 
     difference: float
@@ -54,10 +54,10 @@ class Comparison:
     """One row of a comparison table.
 
     Attributes:
-        name: Whose row.
-        metric: Which metric, e.g. ``"NDCG@10"``.
-        value: Its mean with an interval.
-        against: Difference of the reference minus this one, and its test; ``None`` in the reference's own row.
+        name: Name of the model.
+        metric: Name of the metric, e.g. ``"NDCG@10"``.
+        value: Mean with interval.
+        against: Reference minus this model, with its test; ``None`` for the reference itself.
     """
 
     name: str
@@ -66,20 +66,20 @@ class Comparison:
     against: PairedTest | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as a dictionary."""
+        """Return the fields as a dictionary."""
         return asdict(self)
 
 
 def bootstrap_interval(
     values: NDArray[np.float64], *, resamples: int = RESAMPLES, level: float = 0.95, seed: int = SEED
 ) -> Interval:
-    """Percentile interval of a mean over users drawn anew with replacement.
+    """Percentile interval of a mean over users resampled with replacement.
 
     Args:
-        values: A metric a user, ``(N,)``.
-        resamples: How many resamples.
-        level: Share of them inside the interval.
-        seed: Seed of the draws.
+        values: A metric per user, ``(N,)``.
+        resamples: Number of resamples.
+        level: Share of the resamples inside the interval.
+        seed: Random seed.
     """
     values = np.asarray(values, dtype=np.float64)
     count = len(values)
@@ -98,13 +98,13 @@ def bootstrap_interval(
 def paired_test(
     first: NDArray[np.float64], second: NDArray[np.float64], *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> PairedTest:
-    """Two-sided test that both have the same mean, by flipping the signs of the users' differences at random.
+    """Test whether two metrics have the same mean, two-sided, by random sign flips of the differences per user.
 
     Args:
-        first: A metric a user, ``(N,)``.
-        second: The same users' under the other model, ``(N,)``.
-        resamples: How many flips; ``p = (1 + flips at least as extreme) / (1 + resamples)``.
-        seed: Seed of the flips.
+        first: A metric per user, ``(N,)``.
+        second: The metric of the same users under the other model, ``(N,)``.
+        resamples: Number of sign flips; ``p = (1 + flips at least as extreme) / (1 + resamples)``.
+        seed: Random seed.
 
     Raises:
         ValueError: The shapes differ.
@@ -135,7 +135,7 @@ def compare(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> list[Comparison]:
-    """A table of rankings of the same cases: the reference first, then each other with the reference's lead over it.
+    """Compare rankings of the same cases: the reference first, then the others with the lead of the reference.
 
     Args:
         name: Name of the reference.
@@ -143,10 +143,10 @@ def compare(
         others: Name to ranking.
         metric: A metric of :meth:`Ranking.values`.
         resamples: Bootstrap resamples and sign flips.
-        seed: Seed of both.
+        seed: Random seed.
 
     Raises:
-        InputError: A ranking is of other cases.
+        InputError: A ranking is of different cases.
     """
     values = reference.values(metric)
     rows = [Comparison(name, metric, bootstrap_interval(values, resamples=resamples, seed=seed))]

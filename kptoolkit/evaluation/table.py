@@ -1,4 +1,4 @@
-"""What an evaluation says: a run beside baselines and controls, a row each."""
+"""The result of an evaluation: one row each for the run, the baselines and the controls."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """How much further a score falls without the triplets named for it than without random ones.
+    """Drop of scores without the triplets named for them, compared with the drop without random triplets.
 
     Attributes:
-        cases: Cases asked.
-        left_out: Cases of the sample with too few triplets to choose among.
-        triplets: Triplets taken out of each.
-        named: Mean fall of the best item's score without the named triplets together.
-        random: Mean fall without as many random ones of the same hops.
+        cases: Number of cases explained.
+        left_out: Cases of the sample that have too few triplets.
+        triplets: Triplets left out per case.
+        named: Mean drop of the best item's score without the named triplets.
+        random: Mean drop without as many random triplets of the same hops.
         difference: ``named - random``.
         interval: 95 % bootstrap interval of the difference over cases.
-        p_value: Of the paired sign-flip test of the difference.
-        gone_named: Mean number of triplets that went with the named ones, those below them included.
-        gone_random: The same of the random ones.
+        p_value: p-value of the paired sign-flip test of the difference.
+        gone_named: Mean number of triplets left out with the named ones, those below them included.
+        gone_random: Mean number of triplets left out with the random ones, those below them included.
     """
 
     cases: int
@@ -37,7 +37,7 @@ class Faithfulness:
 
     @property
     def note(self) -> str:
-        """One line for people."""
+        """The result in one line."""
         low, high = self.interval
         return (
             f"faithfulness: without the {self.triplets} triplets named for it the best item's score falls by "
@@ -51,11 +51,11 @@ class Row:
     """One line of an evaluation: a model, a baseline or a control.
 
     Attributes:
-        name: What ranked.
+        name: Name of the model, baseline or control.
         metrics: Means over the cases.
         interval: 95 % bootstrap interval of NDCG@10 over users.
         difference: NDCG@10 of the run minus this; ``None`` for the run itself.
-        p_value: Of the paired sign-flip test of that difference.
+        p_value: p-value of the paired sign-flip test of that difference.
     """
 
     name: str
@@ -67,16 +67,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A run's full ranking beside baselines and controls.
+    """The full ranking of a run, with baselines and controls.
 
     Attributes:
         run: Folder of the run.
         split: ``"test"`` or ``"valid"``.
         cases: Cases ranked.
         items: Catalogue size.
-        rows: The run first.
-        notes: What a reader must know of the figures.
-        faithfulness: Whether the triplets named for a recommendation carry it, if that was asked.
+        rows: One per model; the run comes first.
+        notes: Sentences to show with the figures.
+        faithfulness: Whether scores depend on the triplets named for them; ``None`` if that was not measured.
     """
 
     run: str
@@ -88,6 +88,6 @@ class Evaluation:
     faithfulness: Faithfulness | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON-able values."""
+        """Return the fields as JSON-able values."""
         fields = asdict(self)
         return fields if self.faithfulness is not None else {k: v for k, v in fields.items() if k != "faithfulness"}

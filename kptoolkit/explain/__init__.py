@@ -1,1 +1,1 @@
-"""Why an item is recommended: the triplets that mattered, and paths that are true in the graph."""
+"""Explanations: the triplet prompts that a score depends on, their faithfulness, and paths of the graph."""

@@ -1,4 +1,4 @@
-"""What is wrong with settings, as a person is told."""
+"""Mistakes in settings, as the command line reports them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_fit_with_wrong_settings(words: list[str], says: list[str]) -> None:
         ("[tree]\nhops = \ndegree = 1\n", ["kptool.toml is not valid TOML", "line 2"]),
         ("[tree]\nhop = 2\n", ["unknown setting tree.hop", "did you mean hops?"]),
         ("[evaluation]\nks = 'ten'\n", ["evaluation.ks", "'ten'"]),
-        ("hops = 2\n", ["kptool.toml: setting hops stands outside a section"]),
+        ("hops = 2\n", ["kptool.toml: setting hops is outside a section"]),
         ("[graph]\nport = 7687\npassword = 's3cret-pw'\n", ["unknown setting graph.port", "known: uri"]),
         ("[graph]\npassword = ['s3cret-pw']\n", ["graph.password"]),
     ],
