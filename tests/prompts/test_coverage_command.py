@@ -42,7 +42,7 @@ def coverage(*words: str) -> Result:
     return CliRunner().invoke(app, ["templates", "coverage", *words])
 
 
-def test_coverage_says_which_relations_the_fallback_words(uri: str) -> None:
+def test_coverage_shows_which_relations_use_the_fallback(uri: str) -> None:
     said = coverage("--graph", uri, "--json")
     assert said.exit_code == 0, said.output
     covered = json.loads(said.stdout)

@@ -1,4 +1,4 @@
-"""Packs drafted from a graph's relations are sound, show real triples, and say what is a guess_sentences."""
+"""Packs drafted from a graph's relations are sound, show real triples, and mark what is a guess."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_words_of_an_id_become_a_sentence(words: str, forward: str, inverse: str
     assert (pack.sentence("A", "r", "B"), pack.sentence("A", "r", "B", inverse=True)) == (forward, inverse)
 
 
-def test_what_the_model_pack_has_is_kept_and_the_rest_is_guessed(tmp_path: Path) -> None:
+def test_sentences_of_the_model_pack_are_copied_and_the_rest_is_guessed(tmp_path: Path) -> None:
     counts = {"author": 3, "shop.sells_to": 9, "P999": 1, "P57": 2}
     draft = draft_pack("mine", counts, GENERIC)
     assert [(r.relation, r.source) for r in draft.relations] == [
@@ -155,7 +155,7 @@ def test_whatever_relations_and_names_are_called_the_draft_is_sound(
 
 
 def writable(text: str) -> bool:
-    """Whether UTF-8 has the text; a database cannot hold what it has not."""
+    """Whether UTF-8 has the text; a database cannot store other text."""
     return text.isascii() or not any(0xD800 <= ord(char) <= 0xDFFF for char in text)
 
 
@@ -197,10 +197,10 @@ class TestFromAGraph(TemplatePackSuite):
         """The suite's own tests check what the command wrote."""
         assert said.exit_code == 0, said.output
 
-    def test_the_command_tells_what_it_drafted(self, said: Result) -> None:
-        told = json.loads(said.stdout)
-        assert told["like"] == "generic"
-        rows = {row["relation"]: row for row in told["relations"]}
+    def test_the_command_reports_its_draft(self, said: Result) -> None:
+        printed = json.loads(said.stdout)
+        assert printed["like"] == "generic"
+        rows = {row["relation"]: row for row in printed["relations"]}
         assert list(rows)[:2] == ["book.author", "person.wrote"]
         assert {tuple(pair) for pair in rows["book.author"]["examples"]} == {
             ("Emma", "Jane Austen"),
@@ -212,7 +212,7 @@ class TestFromAGraph(TemplatePackSuite):
         assert rows["P999"]["source"] == "neutral"
         assert rows["P999"]["examples"] == [["{{ novel }}", "nameless"]]
 
-    def test_triples_stand_above_their_relation(self) -> None:
+    def test_triples_are_above_their_relation(self) -> None:
         text = (Path(self.pack) / "relations.yaml").read_text(encoding="utf-8")
         block = text.partition("# 3 triples, such as\n")[2].partition("book.author:")[0]
         assert "#   Emma  ->  Jane Austen\n" in block
@@ -226,7 +226,7 @@ class TestFromAGraph(TemplatePackSuite):
         assert refused.stderr.startswith("error: there is there already; nothing was written")
         assert not list(Path("there").iterdir())
 
-    def test_the_table_words_an_example(self, server: EmbeddedServer) -> None:
+    def test_the_table_has_an_example_sentence(self, server: EmbeddedServer) -> None:
         shown = kptool(server, "new", "other", "--examples", "1")
         assert shown.exit_code == 0, shown.output
         assert "relations are guesses, correct them in other/relations.yaml" in shown.stdout
@@ -234,7 +234,7 @@ class TestFromAGraph(TemplatePackSuite):
         assert not check_pack("other")
 
     def test_few_triples_are_enough(self, server: EmbeddedServer) -> None:
-        """The item is asked about, what lies around it, and what lies apart only where that is needed."""
+        """The item is sampled, then its neighbours, and other entities only if that is needed."""
         with opened(server) as graph:
             counts, entities = graph.relation_counts(), graph.counts()["entities"]
             seen = find_examples(graph, counts, each=1)

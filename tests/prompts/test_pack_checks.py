@@ -224,7 +224,7 @@ def test_what_a_pack_should_have_does_not_keep_it_from_loading(tmp_path: Path) -
 
 
 @given(st.text(max_size=300), st.integers(1, 301))
-def test_a_mistake_is_marked_where_it_stands(text: str, column: int) -> None:
+def test_a_mistake_is_marked_at_its_column(text: str, column: int) -> None:
     column = min(column, len(text) + 1)
     shown, mark = Place().finding("wrong", "fix", column=column, text=text).excerpt()
     assert len(shown) <= 92

@@ -43,7 +43,7 @@ class TestChanges:
         with pytest.raises(TypeError):
             pack.relations["new"] = pack.fallback  # type: ignore[index]
 
-    def test_a_relation_told_from_one_end_serves_both(self) -> None:
+    def test_sentences_of_one_direction_serve_both(self) -> None:
         pack = TemplatePack("mine").with_relation("likes", forward=["{{ head }} likes {{ tail }}."])
         assert pack.sentence("Ann", "likes", "tea", inverse=True) == "Ann likes tea."
         both = pack.with_relation("likes", inverse="{{ tail }} is liked by {{ head }}.")
@@ -92,7 +92,7 @@ class TestRelationIds:
         assert not pack.has("p1")
         assert pack.canonical("nothing") == "nothing"
 
-    def test_mirrored_pairs_hold_under_every_id(self) -> None:
+    def test_mirrored_pairs_apply_to_every_id(self) -> None:
         pairs = TemplatePack.load("movies").mirrored
         assert ("film.film.prequel", "film.film.sequel") in pairs
         assert ("P155", "P156") in pairs
@@ -136,7 +136,7 @@ class TestFilters:
         with pytest.raises(TemplateError, match=r"pack generic, pack.yaml, 'shout': cannot import the filter"):
             TemplatePack.load(folder)
 
-    def test_a_filter_that_cannot_be_imported_again_is_not_saved(self, tmp_path: Path) -> None:
+    def test_a_filter_that_cannot_be_imported_is_not_saved(self, tmp_path: Path) -> None:
         def local(name: str) -> str:
             return name
 

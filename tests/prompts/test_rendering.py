@@ -1,4 +1,4 @@
-"""Sentences: names stay text, the pieces are the sentence, filters work, the fallback has words."""
+"""Sentences: names stay text, the segments are the sentence, filters work, the fallback has words."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def test_any_name_stays_text(head: str, tail: str, inverse: bool) -> None:
 
 @pytest.mark.parametrize("source", FILTERED)
 @given(head=names, tail=names)
-def test_pieces_are_what_jinja_says(source: str, head: str, tail: str) -> None:
+def test_segments_are_what_jinja_renders(source: str, head: str, tail: str) -> None:
     pack = pack_with(source)
     said = pack._environment.from_string(source).render(head=clean_name(head), tail=clean_name(tail))
     assert "".join(segment.text for segment in pack.render(head, "likes", tail)) == said
 
 
-def test_pieces_know_head_and_tail_below_a_filter() -> None:
+def test_segments_mark_head_and_tail_under_a_filter() -> None:
     pack = pack_with("{{ tail | upper }} pleases {{ head }}, says {{ head }}.")
     assert pack.render("Ann", "likes", "tea") == (
         Segment("TEA", "tail"),
@@ -66,7 +66,7 @@ def test_pieces_know_head_and_tail_below_a_filter() -> None:
     )
 
 
-def test_a_filter_that_breaks_the_marks_gives_one_piece() -> None:
+def test_a_filter_that_breaks_the_marks_gives_one_segment() -> None:
     pack = pack_with("{{ head | truncate(5, True, '...', 0) }} likes {{ tail }}.")
     assert pack.render("Alexandrina", "likes", "tea") == (Segment("Al... likes tea.", "text"),)
 
@@ -101,7 +101,7 @@ BOMBS = ["{{ '%0999999999d' % 1 }}", "{{ '{:999999999}'.format(1) }}", "{{ '%099
 @pytest.mark.parametrize(
     "bomb", [*BOMBS, "{{ 'a' * 9999 * 9999 }}", "{{ 9 ** 9 ** 9 }}", "{{ 'a' | center(999999999) }}"]
 )
-def test_a_template_cannot_fill_the_memory(bomb: str) -> None:
+def test_a_template_cannot_exhaust_the_memory(bomb: str) -> None:
     with pytest.raises(TemplateError):
         pack_with(HEAD_TAIL + bomb)
 

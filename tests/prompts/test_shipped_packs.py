@@ -62,7 +62,7 @@ def relation_counts(domain: str) -> Counter[str]:
 @pytest.mark.parametrize(
     ("domain", "name"), [("movies", "movies"), ("books", "books"), ("music", "music"), ("movies-freebase", "freebase")]
 )
-def test_every_relation_of_the_real_set_is_worded_and_auto_finds_the_pack(domain: str, name: str) -> None:
+def test_every_relation_of_the_real_set_has_sentences_and_auto_finds_the_pack(domain: str, name: str) -> None:
     counts = relation_counts(domain)
     pack = TemplatePack.load(name)
     assert [relation for relation in pack.coverage(counts).fallbacks if counts[relation] > RARE] == []
@@ -73,13 +73,13 @@ def test_every_relation_of_the_real_set_is_worded_and_auto_finds_the_pack(domain
     assert load_auto(counts).name == name
 
 
-def test_the_pairs_that_the_real_set_tells_from_both_ends_are_listed() -> None:
+def test_the_mirrored_pairs_of_the_real_set_are_listed() -> None:
     if "KPTOOL_DATA" not in os.environ:
         pytest.skip("KPTOOL_DATA is not set")
-    told = survey(
+    pairs = survey(
         open_source([Path(os.environ["KPTOOL_DATA"]) / "movies-freebase" / FILES["movies-freebase"]])
     ).mirrored()
-    found = {frozenset((pair.relation, pair.inverse)) for pair in told}
+    found = {frozenset((pair.relation, pair.inverse)) for pair in pairs}
     assert len(found) == 9
     assert found <= {frozenset(pair) for pair in TemplatePack.load("freebase").mirrored}
 
@@ -93,8 +93,8 @@ def test_a_language_is_data() -> None:
     assert [(t.split, t.has_user) for t in english.mpp] == [(t.split, t.has_user) for t in german.mpp]
     for relation in (*english.relations, "unheard.of", "P9"):
         for inverse in (False, True):
-            told = [pack.sentence("A", relation, "B", inverse=inverse) for pack in (english, german)]
-            assert told[0] != told[1]
+            sentences = [pack.sentence("A", relation, "B", inverse=inverse) for pack in (english, german)]
+            assert sentences[0] != sentences[1]
     assert german.sentence("Alien", "director", "Ridley Scott") == "Regie bei Alien führte Ridley Scott."
     assert german.mpp_template("movies-de-08").render(["Alien", "Fargo"]) == (
         "Wer Alien und Fargo gesehen hat, wählt danach wohl ___."

@@ -1,4 +1,4 @@
-"""Selection once more, in plain Python and one item at a time: what the vectorised one is held against."""
+"""The selection in plain Python, one item at a time; the vectorized one is compared with it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fact(neighbourhoods: Neighbourhoods, row: int, mirrored: list[tuple[str, str
 def candidates(
     neighbourhoods: Neighbourhoods, node: int, mirrored: list[tuple[str, str]], keep_nameless: bool
 ) -> tuple[list[int], int]:
-    """The rows of a node, one a fact and with names; and how many facts have no name at the far end."""
+    """The named rows of a node, one per fact, and the number of facts whose far end has no name."""
     rows = range(neighbourhoods.indptr[node], neighbourhoods.indptr[node + 1])
     seen: dict[Triple, int] = {}
     for row in sorted(rows, key=lambda row: (not neighbourhoods.forward[row], row)):
@@ -110,5 +110,5 @@ def depth_first(chosen: list[Chosen]) -> list[int]:
 
 
 def ranks(order: list[int]) -> list[int]:
-    """The place of each index in ``order``."""
+    """The position of each index in ``order``."""
     return np.argsort(order).tolist() if order else []

@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from kptoolkit.errors import InputError
 from kptoolkit.prompts import MppTemplate, Segment
 from kptoolkit.tree import HistoryItem, KnowledgeTree, Triplet, WordTokenizer
-from kptoolkit.tree.draw.boxes import MOST_ROWS, lay_out, printable
+from kptoolkit.tree.draw.boxes import MOST_ROWS, arrange, printable
 from kptoolkit.tree.draw.colours import colours
 from kptoolkit.tree.draw.dot import to_dot
 from kptoolkit.tree.draw.fonts import FIRST, Fonts, fonts_for
@@ -56,7 +56,7 @@ def inches(text: str) -> float:
 
 
 def tree_of(names: list[str], below: int, max_tokens: int = 4000, hops: int = 2) -> KnowledgeTree:
-    """One item a name, with ``below`` facts, each of which has ``below`` facts."""
+    """One item per name, with ``below`` facts, each of which has ``below`` facts."""
     tokenizer = WordTokenizer()
     history = []
     for number, name in enumerate(names):
@@ -94,7 +94,7 @@ class TestPng:
 
     def test_three_hops_are_drawn_whole_in_the_space_of_a_page(self) -> None:
         tree = tree_of(["Emma", "Persuasion"], 2, hops=3)
-        layout = lay_out(tree, inches)
+        layout = arrange(tree, inches)
         assert layout.outline
         assert len(layout.boxes) == len(tree.linear.nodes) == 31
         assert layout.width < 8
@@ -117,7 +117,7 @@ class TestPng:
         ]
         assert len(boxes) == len(labels) > 15
         for box, label in zip(boxes, labels, strict=True):
-            assert box.x0 + 8 <= label.x0 < label.x1 <= box.x1 - 8, "0.05 inches beside the words"
+            assert box.x0 + 8 <= label.x0 < label.x1 <= box.x1 - 8, "0.05 inches next to the text"
             assert box.y0 <= label.y0 < label.y1 <= box.y1
         assert min(text.get_fontsize() for text in figure.axes[0].texts) >= 6.5
 
@@ -127,16 +127,16 @@ class TestPng:
         st.integers(1, 3),
         st.integers(60, 4000),
     )
-    def test_boxes_do_not_overlap_and_hang_together(
+    def test_boxes_do_not_overlap_and_children_follow_their_parents(
         self, names: list[str], below: int, hops: int, max_tokens: int
     ) -> None:
         tree = tree_of(["x" + name for name in names], below, max_tokens, hops)
-        layout = lay_out(tree, inches)
+        layout = arrange(tree, inches)
         boxes = layout.boxes
         for one, other in combinations(boxes.values(), 2):
             apart = abs(one.y - other.y) >= (one.height + other.height) / 2
-            beside = one.x + one.width <= other.x or other.x + other.width <= one.x
-            assert apart or beside
+            side_by_side = one.x + one.width <= other.x or other.x + other.width <= one.x
+            assert apart or side_by_side
         assert set(boxes) >= {0, len(tree.linear.history)}
         for number in boxes:
             assert all(parent in boxes for parent in tree.graph.predecessors(number))
@@ -144,9 +144,9 @@ class TestPng:
             assert layout.hidden.get(number, 0) == hidden
         assert len(boxes) <= MOST_ROWS + 1
 
-    def test_the_first_of_every_family_comes_before_the_second(self) -> None:
+    def test_the_first_child_of_every_parent_comes_before_the_second_of_any(self) -> None:
         tree = tree_of(["One", "Two"], 6, hops=3)
-        boxes = lay_out(tree, inches).boxes
+        boxes = arrange(tree, inches).boxes
         assert len(boxes) == MOST_ROWS + 1
         first = 1
         while children := list(tree.graph.successors(first)):
@@ -158,15 +158,15 @@ class TestPng:
 
     def test_what_is_not_drawn_is_counted(self) -> None:
         tree = tree_of(["One", "Two", "Three"], 5, max_tokens=300)
-        hidden = len(tree.linear.nodes) - len(lay_out(tree, inches).boxes)
+        hidden = len(tree.linear.nodes) - len(arrange(tree, inches).boxes)
         assert hidden > 0
-        assert sum(lay_out(tree, inches).hidden.values()) <= hidden
+        assert sum(arrange(tree, inches).hidden.values()) <= hidden
         assert note(tree, hidden, Fonts()).startswith(
             f"{hidden} of {len(tree.linear.nodes)} nodes not drawn; budget of 300"
         )
         assert f"left out {tree.left_out.triplets} triplets" in note(tree, hidden, Fonts())
 
-    def test_words_are_as_wide_as_they_are_drawn(self) -> None:
+    def test_measured_texts_are_as_wide_as_drawn(self) -> None:
         fonts = fonts_for(["WWWW", "iiii"])
         assert fonts == Fonts()
         assert fonts.width("WWWW", 10) > 3 * fonts.width("iiii", 10) > 0
@@ -174,7 +174,7 @@ class TestPng:
         assert fonts.width("WWWW", 20) == pytest.approx(2 * fonts.width("WWWW", 10), rel=0.05)
         assert fonts.width("", 10) == 0
 
-    def test_a_font_is_found_for_what_the_first_lacks_and_what_none_has_is_told(self) -> None:
+    def test_fonts_are_found_for_missing_characters_and_the_rest_is_reported(self) -> None:
         lacking = fonts_for([f"Emma {NOBODYS}{NOBODYS}\n"])
         assert lacking.missing == {NOBODYS}
         assert "no font here has 1 of the characters, drawn as boxes" in note(tree_of(["Emma"], 1), 0, lacking)
@@ -226,18 +226,18 @@ class TestDot:
         assert max(len(text.encode()) for text in strings) < 16_384
         assert sum(text.endswith("…") for text in strings) >= 4, "tooltips of item and facts, a comment"
 
-    def test_what_turns_the_direction_of_writing_is_left_out(self) -> None:
+    def test_characters_that_change_the_writing_direction_are_left_out(self) -> None:
         assert "\u202e" not in to_dot(tree_of(["\u202eright to left"], 1))
         assert "שלום" in to_dot(tree_of(["שלום"], 1))
 
 
 def said(quoted: str) -> str:
-    """What Graphviz makes of a quoted string."""
+    """The text that Graphviz reads from a quoted string."""
     return re.sub(r"\\(.)", r"\1", quoted).replace("&amp;", "&")
 
 
 class Page(HTMLParser):
-    """Reads a page as a browser does, and notes what is in it."""
+    """Reads a page as a browser does, and records what is in it."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -279,7 +279,7 @@ class Page(HTMLParser):
 
 class TestHtml:
     @pytest.mark.parametrize("names", [["Emma", "Persuasion"], HOSTILE], ids=["plain", "hostile"])
-    def test_every_text_stands_where_it_belongs(self, names: list[str]) -> None:
+    def test_every_text_is_where_it_belongs(self, names: list[str]) -> None:
         tree = tree_of(names, 2)
         page = Page(to_html(tree))
         assert not page.open
@@ -325,7 +325,7 @@ class TestHtml:
         assert Page(to_html(tree)).words.keys() == set(range(1502))
 
 
-def test_the_ending_says_what_is_written(tmp_path: Path) -> None:
+def test_the_suffix_decides_the_format(tmp_path: Path) -> None:
     tree = tree_of(HOSTILE, 1)
     opens = {".png": b"\x89PNG", ".html": b"<!DOCTYPE html>", ".DOT": b"digraph", ".json": b"{"}
     for ending, begin in opens.items():

@@ -25,7 +25,7 @@ USERS = MppTemplate("user", "{{ mask }} is what {{ user }} reads after {{ histor
 
 
 def tokens(count: int, start: int) -> Encoded:
-    """Distinct ids, so that a sequence tells which text every token came from."""
+    """Distinct ids, so that a sequence shows which text every token comes from."""
     starts = np.zeros(count, dtype=np.bool_)
     starts[:1] = True
     return Encoded(np.arange(start, start + count, dtype=np.int32), starts)
@@ -67,7 +67,7 @@ def build(history: list[HistoryItem], max_tokens: int = 60) -> KnowledgeTree:
 
 
 @given(histories(), st.integers(12, 90))
-def test_two_integers_a_token_say_what_the_tree_says(history: list[HistoryItem], max_tokens: int) -> None:
+def test_two_integers_per_token_give_the_visibility_of_the_tree(history: list[HistoryItem], max_tokens: int) -> None:
     tree = build(history, max_tokens)
     seen = tree.visibility()
     assert (matrix(tree.node, tree.parent) == seen).all()
@@ -96,8 +96,8 @@ def test_padding_sees_padding_only(history: list[HistoryItem], padding: int) -> 
     assert (seen[: len(tree), : len(tree)] == tree.visibility()).all()
 
 
-def kept_by_the_rules(history: list[HistoryItem], max_tokens: int) -> tuple[list[int], list[set[int]]]:
-    """Places of the kept items, and the indices of each one's kept triplets, by the rules one after the other."""
+def fitting_by_the_rules(history: list[HistoryItem], max_tokens: int) -> tuple[list[int], list[set[int]]]:
+    """Places of the items that fit, and the indices of each one's triplets that fit, rule by rule."""
     places = list(range(len(history)))
 
     def items_take(places: list[int]) -> int:
@@ -107,7 +107,7 @@ def kept_by_the_rules(history: list[HistoryItem], max_tokens: int) -> tuple[list
     while items_take(places) > max_tokens:
         places.pop(0)
     used = items_take(places)
-    kept: list[set[int]] = [set() for _ in places]
+    fitting: list[set[int]] = [set() for _ in places]
     offers = [
         (turn, -place, slot, triplet)
         for slot, place in enumerate(places)
@@ -118,17 +118,17 @@ def kept_by_the_rules(history: list[HistoryItem], max_tokens: int) -> tuple[list
         used += len(triplet.encoded)
         if used > max_tokens:
             break
-        kept[slot].add(turn)
-    return places, kept
+        fitting[slot].add(turn)
+    return places, fitting
 
 
 @given(histories(), st.integers(12, 90))
-def test_whole_triplets_are_dealt_within_the_budget(history: list[HistoryItem], max_tokens: int) -> None:
+def test_whole_triplets_are_taken_in_turns_within_the_budget(history: list[HistoryItem], max_tokens: int) -> None:
     tree = build(history, max_tokens)
-    places, kept = kept_by_the_rules(history, max_tokens)
+    places, fitting = fitting_by_the_rules(history, max_tokens)
     assert len(tree) <= max_tokens
     expected = []
-    for place, indices in zip(places, kept, strict=True):
+    for place, indices in zip(places, fitting, strict=True):
         triplets = history[place].triplets
         order = [index for index in depth_first([triplet.parent for triplet in triplets]) if index in indices]
         expected += [triplets[index].encoded.ids.tolist() for index in order]
@@ -166,7 +166,7 @@ def test_words_are_counted_from_one(history: list[HistoryItem]) -> None:
     assert (steps == starts[1:]).all()
 
 
-def test_the_layout_of_a_small_prompt() -> None:
+def test_the_sequence_of_a_small_prompt() -> None:
     facts = [Triplet(tokens(2, 100 + 10 * n), f"fact {n}", p, h) for n, (p, h) in enumerate(chain([0, 0], [1, 0]))]
     history = [
         HistoryItem("a", "A", tokens(2, 50), tuple(facts)),
@@ -203,7 +203,7 @@ def test_the_user_is_part_of_the_root() -> None:
     assert tree.node.tolist() == [0] * 7 + [1, 0]
 
 
-def test_a_wording_with_a_user_needs_one() -> None:
+def test_a_template_with_a_user_needs_one() -> None:
     with pytest.raises(InputError, match="'user' names the user"):
         KnowledgeTree.build(USERS, [HistoryItem("a", "A", tokens(1, 9))])
 
@@ -272,7 +272,7 @@ def test_a_single_name_is_a_history_of_one() -> None:
     assert KnowledgeTree.of_items(SHELF, "Two", PACK).mpp_text == "After Two : ___"  # type: ignore[arg-type]
 
 
-def test_no_knowledge_is_asked_for_with_degree_nought() -> None:
+def test_no_knowledge_is_asked_for_with_degree_zero() -> None:
     assert of_items(["One"], degree=0).graph.number_of_nodes() == 2
 
 
@@ -337,7 +337,7 @@ def test_every_import_of_the_tree_shows_pictures(name: str) -> None:
     assert done.stdout.split() == ["kptoolkit.tree.draw"]
 
 
-def test_the_default_wording_goes_with_the_user() -> None:
+def test_the_default_template_depends_on_the_user() -> None:
     assert of_items(["One"], user="Ada").mpp.id == "with-user"
     assert of_items(["One"], mpp="held").mpp.id == "held"
     with pytest.raises(InputError, match="no MPP template"):

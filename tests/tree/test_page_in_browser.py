@@ -46,7 +46,7 @@ for (const [row, column] of PAIRS) {
 }
 point(document.querySelectorAll(".node")[2], "click");
 point(document.querySelectorAll(".node")[0], "pointerenter");
-found.kept = said().which;
+found.pinned = said().which;
 document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
 found.let_go = said().which;
 document.body.innerHTML = "";
@@ -55,7 +55,7 @@ document.body.append(JSON.stringify(found));
 
 
 def opened(page: Path, where: str = "") -> str:
-    """The document as it stands once the page's script has run."""
+    """The document after the page's script has run."""
     words = ("--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000", "--dump-dom")
     profile = f"--user-data-dir={page.parent / 'profile'}"
     done = subprocess.run(
@@ -90,7 +90,7 @@ def test_the_address_names_the_node_that_is_shown(tree: KnowledgeTree, tmp_path:
 
 
 def test_pointing_shows_sentence_node_and_what_it_sees(tree: KnowledgeTree, tmp_path: Path) -> None:
-    """At every node, every token, and some places of the matrix; a script beside the page's own does the pointing."""
+    """At every node, every token, and some places of the matrix; a script next to the page's own does the pointing."""
     page, visible = tmp_path / "tree.html", tree.visibility()
     pairs = [*product(range(0, len(tree), 17), range(0, len(tree), 13)), (0, len(tree) - 1)]
     script = f"<script>{POINT.replace('PAIRS', json.dumps(pairs))}</script></body>"
@@ -115,6 +115,6 @@ def test_pointing_shows_sentence_node_and_what_it_sees(tree: KnowledgeTree, tmp_
         assert re.sub("“.*?” (?=\\()", "", one["pair"], flags=re.DOTALL) == f"{ends[0]} {verb} {ends[1]}"
     assert {visible[pair] for pair in pairs} == {True, False}
     assert (
-        found["left"] == found["let_go"] == "Point at a node, a token or the matrix. A click keeps it; Escape lets go."
+        found["left"] == found["let_go"] == "Point at a node, a token or the matrix. A click pins it; Escape unpins it."
     )
-    assert found["kept"].startswith(f"Node {order[2]}: "), "pointing elsewhere changes nothing"
+    assert found["pinned"].startswith(f"Node {order[2]}: "), "pointing elsewhere changes nothing"

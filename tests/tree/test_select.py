@@ -51,7 +51,7 @@ def graphs(draw: st.DrawFn) -> Neighbourhoods:
 
 
 def by_hash(neighbourhoods: Neighbourhoods, seed: int) -> dict[int, int]:
-    """The seeded tie of each row, read off a selection that is ordered by nothing else."""
+    """The seeded tie of each row, from a selection that is ordered by nothing else."""
     everything = replace(neighbourhoods, roots=np.arange(len(neighbourhoods), dtype=np.int32))
     settings = {"hops": 1, "degree": 10**6, "max_degree": 10**6, "keep_nameless": True}
     rows = select(everything, ranking="random", seed=seed, **settings).row  # type: ignore[arg-type]
@@ -108,7 +108,7 @@ def test_select_equals_the_plain_definition(
 
 
 @given(graphs(), st.integers(1, 3))
-def test_roots_chosen_in_parts_get_what_they_get_together(neighbourhoods: Neighbourhoods, size: int) -> None:
+def test_roots_selected_in_chunks_get_the_same_triples(neighbourhoods: Neighbourhoods, size: int) -> None:
     together = select(neighbourhoods, **SETTINGS)  # type: ignore[arg-type]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kptoolkit.tree.selection._CHUNK", size)
@@ -120,7 +120,7 @@ def test_roots_chosen_in_parts_get_what_they_get_together(neighbourhoods: Neighb
 
 
 @given(graphs())
-def test_a_fact_is_told_once_an_item(neighbourhoods: Neighbourhoods) -> None:
+def test_a_fact_is_selected_once_per_item(neighbourhoods: Neighbourhoods) -> None:
     selection = select(neighbourhoods, **SETTINGS)  # type: ignore[arg-type]
     for item in range(len(selection)):
         rows = selection.row[selection.indptr[item] : selection.indptr[item + 1]]
@@ -129,7 +129,9 @@ def test_a_fact_is_told_once_an_item(neighbourhoods: Neighbourhoods) -> None:
 
 
 @given(graphs(), st.integers(0, 3), st.sampled_from(["balanced", "inverse-degree", "random"]))
-def test_an_item_gets_alone_what_it_gets_among_many(neighbourhoods: Neighbourhoods, seed: int, ranking: str) -> None:
+def test_an_item_gets_the_same_triples_alone_and_among_many(
+    neighbourhoods: Neighbourhoods, seed: int, ranking: str
+) -> None:
     settings = {**SETTINGS, "seed": seed, "ranking": ranking}
     together = select(neighbourhoods, **settings)  # type: ignore[arg-type]
     for item, root in enumerate(neighbourhoods.roots):
@@ -160,7 +162,7 @@ def test_an_item_gets_alone_what_it_gets_among_many(neighbourhoods: Neighbourhoo
 
 
 @given(graphs(), st.lists(st.integers(0, 9), min_size=4, max_size=4))
-def test_a_prefix_holds_the_parents_of_all_it_holds(neighbourhoods: Neighbourhoods, counts: list[int]) -> None:
+def test_a_prefix_contains_the_parents_of_its_triples(neighbourhoods: Neighbourhoods, counts: list[int]) -> None:
     selection = select(neighbourhoods, **SETTINGS)  # type: ignore[arg-type]
     kept = selection.keep(np.array(counts[: len(selection)], dtype=np.int64))
     assert kept.lengths.tolist() == [min(a, b) for a, b in zip(selection.lengths, counts, strict=False)]
@@ -174,18 +176,18 @@ STAR = [("film", "genre", f"g{number}") for number in range(4)] + [("film", "by"
 STAR += [(f"other{number}", "genre", f"g{n}") for n in range(4) for number in range(n + 1)] + [("more", "by", "ann")]
 
 
-def told(neighbourhoods: Neighbourhoods, **settings: object) -> list[tuple[str, str, str]]:
+def triples(neighbourhoods: Neighbourhoods, **settings: object) -> list[tuple[str, str, str]]:
     selection = select(neighbourhoods, **{**SETTINGS, **settings})  # type: ignore[arg-type]
     return [neighbourhoods.triple(int(row)) for row in selection.row]
 
 
-def test_balanced_deals_relations_in_turn_and_puts_dead_ends_last() -> None:
-    tails = [tail for _, _, tail in told(graph(STAR, ["film"]), hops=1, degree=6)]
+def test_balanced_takes_turns_over_relations_and_puts_dead_ends_last() -> None:
+    tails = [tail for _, _, tail in triples(graph(STAR, ["film"]), hops=1, degree=6)]
     assert tails == ["ann", "g0", "g1", "bob", "g2", "g3"]
 
 
 def test_inverse_degree_takes_the_rarest_ends_first() -> None:
-    tails = [tail for _, _, tail in told(graph(STAR, ["film"]), hops=1, degree=6, ranking="inverse-degree")]
+    tails = [tail for _, _, tail in triples(graph(STAR, ["film"]), hops=1, degree=6, ranking="inverse-degree")]
     assert tails[0] == "bob"
     assert tails[3:] == ["g1", "g2", "g3"]
 
@@ -194,33 +196,33 @@ def test_a_function_ranks_rows() -> None:
     def last_first(neighbourhoods: Neighbourhoods, rows: np.ndarray) -> np.ndarray:
         return -neighbourhoods.far[rows]
 
-    tails = [tail for _, _, tail in told(graph(STAR, ["film"]), hops=1, degree=2, ranking=last_first)]
+    tails = [tail for _, _, tail in triples(graph(STAR, ["film"]), hops=1, degree=2, ranking=last_first)]
     assert tails == ["g3", "g2"]
 
 
 def test_a_ranking_function_of_the_wrong_shape_is_an_error() -> None:
     with pytest.raises(ValueError, match="shape"):
-        told(graph(STAR, ["film"]), ranking=lambda neighbourhoods, rows: np.zeros(1))
+        triples(graph(STAR, ["film"]), ranking=lambda neighbourhoods, rows: np.zeros(1))
 
 
 def test_an_unknown_ranking_is_an_error_that_lists_the_known() -> None:
     with pytest.raises(ConfigError, match="balanced, inverse-degree, random"):
-        told(graph(STAR, ["film"]), ranking="best")
+        triples(graph(STAR, ["film"]), ranking="best")
 
 
 def test_more_hops_than_were_fetched_are_an_error() -> None:
     with pytest.raises(ValueError, match="3 hops asked for, 1 fetched"):
-        told(graph(STAR, ["film"], hops=1), hops=3)
+        triples(graph(STAR, ["film"], hops=1), hops=3)
 
 
 def test_seeds_draw_other_orders_and_equal_seeds_equal_ones() -> None:
     wide = graph([("film", "by", f"p{number}") for number in range(30)], ["film"])
-    draws = [told(wide, ranking="random", seed=seed, degree=30, hops=1) for seed in (1, 1, 2)]
+    draws = [triples(wide, ranking="random", seed=seed, degree=30, hops=1) for seed in (1, 1, 2)]
     assert draws[0] == draws[1] != draws[2]
     assert sorted(draws[0]) == sorted(draws[2])
 
 
-def test_of_a_mirrored_pair_the_row_that_starts_at_the_node_is_told() -> None:
+def test_of_a_mirrored_pair_the_row_that_starts_at_the_node_is_selected() -> None:
     pair = graph([("one", "before", "two"), ("two", "after", "one")], ["one", "two"])
     selection = select(pair, **SETTINGS)  # type: ignore[arg-type]
     assert [pair.triple(int(row)) for row in selection.row] == [("one", "before", "two"), ("two", "after", "one")]
@@ -229,8 +231,8 @@ def test_of_a_mirrored_pair_the_row_that_starts_at_the_node_is_told() -> None:
 
 def test_mirrored_pairs_that_share_a_relation_are_one_fact() -> None:
     names = graph([("a", "r1", "b"), ("b", "r2", "a"), ("a", "r3", "b")], ["a"])
-    assert told(names, mirrored=[("r1", "r2"), ("r2", "r3")]) == [("a", "r1", "b")]
-    assert len(told(names, mirrored=[("r1", "r2")])) == 2
+    assert triples(names, mirrored=[("r1", "r2"), ("r2", "r3")]) == [("a", "r1", "b")]
+    assert len(triples(names, mirrored=[("r1", "r2")])) == 2
 
 
 def test_hubs_are_named_but_not_expanded() -> None:
@@ -244,8 +246,8 @@ def test_nameless_ends_are_left_out_and_counted() -> None:
     selection = select(odd, **SETTINGS)  # type: ignore[arg-type]
     assert [odd.triple(int(row))[2] for row in selection.row] == ["ann"]
     assert selection.nameless.tolist() == [1]
-    assert len(told(odd, keep_nameless=True)) == 2
+    assert len(triples(odd, keep_nameless=True)) == 2
 
 
-def test_a_self_loop_is_told_and_not_expanded() -> None:
-    assert told(graph([("a", "by", "a")], ["a"])) == [("a", "by", "a")]
+def test_a_self_loop_is_selected_and_not_expanded() -> None:
+    assert triples(graph([("a", "by", "a")], ["a"])) == [("a", "by", "a")]

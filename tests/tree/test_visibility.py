@@ -32,7 +32,7 @@ def test_padding_sees_padding_only() -> None:
     assert (seen[:-2, :-2] == matrix(NODES, PARENTS)).all()
 
 
-def test_a_batch_has_one_matrix_a_sequence() -> None:
+def test_a_batch_has_one_matrix_per_sequence() -> None:
     batch = matrix(np.stack([NODES, NODES[::-1]]), np.stack([PARENTS, PARENTS[::-1]]))
     assert batch.shape == (2, 7, 7)
     assert (batch[0] == batch[1][::-1, ::-1]).all()

@@ -1,4 +1,4 @@
-"""Where the nodes of a knowledge tree stand in a picture: in columns when it is small, as an outline when it is not."""
+"""Arranges the nodes of a knowledge tree in a picture: small trees in columns, larger ones as an outline."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from kptoolkit.tree.knowledge_tree import KnowledgeTree
 
 MOST_LEAVES = 24
-"""Leaves of a tree that is drawn in columns."""
+"""Most leaves of a tree that is drawn in columns."""
 MOST_DEPTH = 3
-"""Depth of a tree that is drawn in columns: root, item, two hops."""
+"""Greatest depth of a tree that is drawn in columns: root, item, two hops."""
 MOST_ROWS = 56
-"""Items and triplets of an outline; nodes beyond these are counted beside their parent, not drawn."""
+"""Most items and triplets of an outline; other nodes are counted next to their parent, not drawn."""
 LINE, GAP = 0.165, 0.13  # inches
-_EDGES = 0.16  # inches beside the words of a box, both sides together
+_EDGES = 0.16  # inches next to the text of a box, both sides together
 _COLUMN, _INDENT = 0.4, 0.3  # inches between columns, and of one level of an outline
 _WRAP = {"root": 26, "item": 20, "triplet": 38}
 _OUTLINE_WRAP = {"root": 80, "item": 72, "triplet": 76}
@@ -34,14 +34,14 @@ _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 @dataclass(frozen=True)
 class Box:
-    """Where a node is drawn; inches from the left and from the top.
+    """The box of a node, in inches from the left and from the top.
 
     Attributes:
-        x: Left edge.
-        y: Middle.
-        width: From left to right.
-        height: From top to bottom.
-        text: The node's number and words, wrapped.
+        x: Position of its left edge.
+        y: Position of its vertical middle.
+        width: Width of the box.
+        height: Height of the box.
+        text: The node's number and text, wrapped.
     """
 
     x: float
@@ -56,9 +56,9 @@ class Layout:
     """The boxes of a picture.
 
     Attributes:
-        boxes: By node number; a node's parent is always among them.
-        outline: Whether a node stands below its parent, indented, rather than in the column to the right of it.
-        hidden: How many children of a node are not drawn, where there are any.
+        boxes: Boxes by node number; the parent of every node has one too.
+        outline: Whether children are below their parent, indented, and not in the column to its right.
+        hidden: Number of children that are not drawn, by node number; only nodes with such children.
     """
 
     boxes: Mapping[int, Box]
@@ -67,24 +67,24 @@ class Layout:
 
     @property
     def width(self) -> float:
-        """Inches from the left to the right edge of the widest box."""
+        """Width in inches, to the rightmost edge of a box."""
         return max(box.x + box.width for box in self.boxes.values())
 
     @property
     def height(self) -> float:
-        """Inches from the top to the lowest edge of a box."""
+        """Height in inches, to the lowest edge of a box."""
         return max(box.y + box.height / 2 for box in self.boxes.values())
 
 
-def lay_out(tree: KnowledgeTree, width: Callable[[str], float]) -> Layout:
-    """Boxes that do not overlap.
+def arrange(tree: KnowledgeTree, width: Callable[[str], float]) -> Layout:
+    """Arrange the nodes in boxes that do not overlap.
 
-    Two hops and few leaves are drawn in columns, whole. Anything larger is an outline of at most :data:`MOST_ROWS`
-    rows below the root: the latest items, and of the triplets the first of every family, near the item before far.
+    A tree of two hops and few leaves is drawn whole, in columns. A larger one is an outline of the root and at most
+    :data:`MOST_ROWS` rows: the latest items, and the first triplets of each parent, those near their item first.
 
     Args:
         tree: The tree.
-        width: Inches of the longest line of a text, as it is drawn.
+        width: Returns the drawn width of a text's longest line, in inches.
     """
     leaves = sum(not family for _, family in tree.graph.out_degree())
     deepest = max(nx.single_source_shortest_path_length(tree.graph, 0).values())
@@ -96,12 +96,12 @@ def lay_out(tree: KnowledgeTree, width: Callable[[str], float]) -> Layout:
 
 
 def printable(text: str) -> str:
-    """``text`` on one line without control characters, those that turn the direction of writing included."""
+    """Return ``text`` on one line without control characters, including those that change the writing direction."""
     return _BIDI.sub("", clean_name(text))
 
 
 def label(tree: KnowledgeTree, number: int, wrap: Mapping[str, int] = _WRAP) -> str:
-    """A node's number and words, shortened and broken into lines; the root has no number."""
+    """Return a node's number and text, shortened and wrapped; the root has no number."""
     node = tree.linear.nodes[number]
     text = shorten(printable(node.text), _LONGEST[node.kind])
     text = f"{number}  {text}" if number else text
@@ -109,7 +109,7 @@ def label(tree: KnowledgeTree, number: int, wrap: Mapping[str, int] = _WRAP) -> 
 
 
 def _columns(tree: KnowledgeTree, width: Callable[[str], float]) -> dict[int, Box]:
-    """A column a depth, leaves below each other, parents in the middle of their children."""
+    """Boxes in one column per depth: leaves below each other, parents at the middle of their children."""
     depth = nx.single_source_shortest_path_length(tree.graph, 0)
     texts = {number: label(tree, number) for number in tree.graph}
     widths = [0.0] * (max(depth.values()) + 1)
@@ -136,7 +136,7 @@ def _columns(tree: KnowledgeTree, width: Callable[[str], float]) -> dict[int, Bo
 
 
 def _outline(tree: KnowledgeTree, drawn: set[int], width: Callable[[str], float]) -> dict[int, Box]:
-    """A row a node, depth first, each level indented."""
+    """Boxes in one row per node, depth first, each level indented."""
     boxes: dict[int, Box] = {}
     depth = nx.single_source_shortest_path_length(tree.graph, 0)
     top = 0.0
@@ -150,10 +150,10 @@ def _outline(tree: KnowledgeTree, drawn: set[int], width: Callable[[str], float]
 
 
 def _first_rows(graph: nx.DiGraph[int]) -> set[int]:
-    """Root, latest items, and the triplets that come first.
+    """The nodes that an outline draws: root, latest items, first triplets.
 
-    A triplet comes after its parent by its place among its siblings, and the more the farther it is from the item: the
-    first triplet of every family is drawn before the second of any, and a near one before a far one.
+    The rank of a triplet is its parent's rank plus its position among its siblings times its depth: the first child of
+    every parent comes before the second child of any, and a near triplet before a far one.
     """
     items = sorted(graph.successors(0))[-MOST_ROWS // 2 :]
     order: list[tuple[int, int, int]] = []  # (rank, depth, number)

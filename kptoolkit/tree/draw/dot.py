@@ -1,4 +1,4 @@
-"""A knowledge tree in the language of Graphviz: ``dot -Tsvg tree.dot``."""
+"""Renders a knowledge tree in the DOT language of Graphviz: ``dot -Tsvg tree.dot``."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _HEAD = (
 
 
 _LONGEST = 3000
-"""Characters of a text: Graphviz reads quoted strings of at most 16,384 bytes, and ``&amp;`` has five."""
+"""Most characters per text: Graphviz reads quoted strings of at most 16,384 bytes, and ``&amp;`` has five."""
 
 
 def to_dot(tree: KnowledgeTree) -> str:
-    """The tree as a ``digraph``: every node with its number and words, filled where it is the root or an item.
+    """Return the tree as a ``digraph``: a box per node with number and text, filled for the root and items.
 
-    Whatever a name holds, it stays a label: it is on one line, and quotes, backslashes and what Graphviz would take for
-    an entity such as ``&lt;`` are escaped. The whole sentence is the node's tooltip; its triple is in ``comment``.
-    Both end in an ellipsis where Graphviz could not read them.
+    Labels are one line of plain text: quotes, backslashes and entities of Graphviz such as ``&lt;`` are escaped. The
+    tooltip of a node is its whole text, ``comment`` its triple; both are shortened, with an ellipsis, to what Graphviz
+    can read.
     """
     colour = colours(tree)
     lines = [*_HEAD]
@@ -49,13 +49,13 @@ def to_dot(tree: KnowledgeTree) -> str:
 
 
 def _quoted(text: Any) -> str:
-    words = printable(str(text))
-    words = words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
-    return f'"{_escaped(words)}"'
+    line = printable(str(text))
+    line = line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+    return f'"{_escaped(line)}"'
 
 
 def _breaks(text: str) -> str:
-    """A label of several lines, each to the left."""
+    """A quoted label of left-aligned lines."""
     return '"' + "".join(f"{_escaped(line)}\\l" for line in text.splitlines()) + '"'
 
 

@@ -1,4 +1,4 @@
-"""The fonts of a picture: how wide its words are, and an installed font for the characters that the first lacks."""
+"""The fonts of a picture: the width of a text, and installed fonts for characters that the first font lacks."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from unicodedata import category
 FIRST = "DejaVu Sans"
 """The font of pictures; it comes with matplotlib."""
 DPI = 160
-"""Dots an inch of pictures."""
-_NO_WORDS = ("Last Resort", "cm")  # a box for every character; TeX's own fonts, with characters in places of their own
-_UNSEEN = ("Cc", "Cf", "Mn", "Zl", "Zp", "Zs")  # what draws nothing by itself
+"""Dots per inch of pictures."""
+_NO_TEXT_FONTS = ("Last Resort", "cm")  # has a box for every character; TeX's fonts, which map characters differently
+_INVISIBLE = ("Cc", "Cf", "Mn", "Zl", "Zp", "Zs")  # character categories that draw nothing
 
 
 @dataclass(frozen=True)
 class Fonts:
-    """The font families of a picture, in the order in which a character is looked for.
+    """The font families of a picture; a character is taken from the first family that has it.
 
     Attributes:
         families: Names of installed families; the first is :data:`FIRST`.
-        missing: Characters that none of them has; they are drawn as boxes.
+        missing: Characters that no family has; they are drawn as boxes.
     """
 
     families: tuple[str, ...] = (FIRST,)
     missing: frozenset[str] = frozenset()
 
     def width(self, text: str, points: float) -> float:
-        """Inches from the left to the right end of the longest line, at a font size in points."""
+        """Return the width of the longest line in inches, at a font size in points."""
         from matplotlib.backends.backend_agg import RendererAgg
         from matplotlib.font_manager import FontProperties
 
@@ -40,10 +40,10 @@ class Fonts:
 
 
 def fonts_for(texts: Iterable[str]) -> Fonts:
-    """Fonts for these texts: beside :data:`FIRST` those that are needed and installed."""
+    """Choose fonts for texts: :data:`FIRST`, and those installed fonts that have its missing characters."""
     from matplotlib.font_manager import findfont
 
-    missing = {char for text in texts for char in text if category(char) not in _UNSEEN}
+    missing = {char for text in texts for char in text if category(char) not in _INVISIBLE}
     missing -= _characters(findfont(FIRST))
     families = [FIRST]
     if missing:
@@ -56,18 +56,18 @@ def fonts_for(texts: Iterable[str]) -> Fonts:
 
 
 def _installed() -> dict[str, str]:
-    """A font file of each upright family that may hold words."""
+    """A font file of each upright family for text."""
     from matplotlib.font_manager import fontManager
 
     fonts: list[Any] = [
         font for font in fontManager.ttflist if font.style == "normal" and font.weight in (400, "normal")
     ]
-    return {font.name: font.fname for font in fonts if not font.name.startswith(_NO_WORDS)}
+    return {font.name: font.fname for font in fonts if not font.name.startswith(_NO_TEXT_FONTS)}
 
 
 @cache
 def _characters(path: str) -> frozenset[str]:
-    """The characters of a font file; none where it cannot be read."""
+    """The characters of a font file; none if it cannot be read."""
     from matplotlib.font_manager import get_font
 
     try:

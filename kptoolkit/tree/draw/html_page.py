@@ -1,8 +1,8 @@
-"""A knowledge tree as one HTML page that loads nothing: the tree beside its matrix, and what each node sees.
+"""Renders a knowledge tree as one self-contained HTML page: the tree, its visibility matrix, and what each node sees.
 
-Everything that comes from the graph is text: it is escaped where it stands in the page, and the vectors the script
-reads are JSON in which no tag can open or close. The page's content policy lets its own script and style run, by their
-hashes, and nothing else: no other script, no request.
+All text from the graph is escaped, and the vectors that the script reads are JSON in which no tag can open or close.
+The page's content security policy allows its own script and style, by their hashes, and nothing else: no other script,
+no request.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PAGE = """<!DOCTYPE html>
 <header>
 <h1>Knowledge tree</h1>
 <p class="soft">{summary}</p>
-<noscript><p class="soft">Without JavaScript the page shows tree and tokens, but not who sees whom.</p></noscript>
+<noscript><p class="soft">Without JavaScript the page shows tree and tokens, but not what tokens see.</p></noscript>
 </header>
 <main>
 <section><h2>Tree</h2>
@@ -68,7 +68,7 @@ _PAGE = """<!DOCTYPE html>
 
 
 def to_html(tree: KnowledgeTree) -> str:
-    """The page of a tree: pointing at a node shows its sentence, its triple and what it sees, in tree and matrix."""
+    """Return the page of a tree; pointing at a node shows its sentence, its triple and what it sees."""
     style, script = _file("page.css") + _tones(), _file("page.js")
     return _PAGE.format(
         title=escape(shorten(printable(tree.mpp_text), 120)),
@@ -84,7 +84,7 @@ def to_html(tree: KnowledgeTree) -> str:
 
 
 def _branch(tree: KnowledgeTree, root: int) -> Iterator[str]:
-    """Lists within lists, without recursion: a tree may be deeper than Python's stack."""
+    """Nested lists, made without recursion because a tree may be deeper than Python's stack."""
     tone = colour_numbers(tree)
     stack: list[int | str] = [root]
     yield "<ul>"
@@ -113,7 +113,7 @@ def _tokens(tree: KnowledgeTree) -> Iterator[str]:
 
 
 def _data(tree: KnowledgeTree) -> dict[str, Any]:
-    """What the script needs: the node of each token; parent, colour and facts of each node."""
+    """Data for the script: the node of each token; parent, colour and facts of each node."""
     nodes = tree.linear.nodes
     return {
         "node": tree.node.tolist(),

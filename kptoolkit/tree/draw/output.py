@@ -1,4 +1,4 @@
-"""A knowledge tree as a file to look at: PNG, HTML, DOT, or JSON."""
+"""Writes a knowledge tree to a PNG, HTML, DOT or JSON file."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ SUFFIXES = (".png", ".html", ".dot", ".json")
 
 
 def draw(tree: KnowledgeTree, path: str | Path) -> None:
-    """Write a tree to a file; the name's ending says as what.
+    """Write a tree to a file; the suffix decides the format.
 
-    ``.png``: the tree beside its visibility matrix. ``.html``: the same as a page that needs nothing else; pointing at
-    a node shows what it sees. ``.dot``: the tree for Graphviz. ``.json``: nodes and tokens.
+    ``.png``: the tree next to its visibility matrix. ``.html``: the same as a self-contained page that shows what a
+    node sees. ``.dot``: the tree for Graphviz. ``.json``: nodes and tokens.
 
     Args:
         tree: The tree.
         path: File to write; written atomically; missing folders are created.
 
     Raises:
-        InputError: The name ends in none of these.
+        InputError: The suffix is unknown.
     """
     target = Path(path)
     content = _content(tree, check_name(target))
@@ -35,10 +35,10 @@ def draw(tree: KnowledgeTree, path: str | Path) -> None:
 
 
 def check_name(path: Path) -> str:
-    """The ending of a file's name, lower case.
+    """Return the suffix of a file name, lower case.
 
     Raises:
-        InputError: It is none that a tree is written as.
+        InputError: The suffix is unknown.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:

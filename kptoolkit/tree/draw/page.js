@@ -1,5 +1,5 @@
 "use strict";
-// Pointing at a node, a token or the matrix picks a node; a click keeps it picked; Escape lets go.
+// Pointing at a node, a token or the matrix picks a node; a click pins it; Escape unpins it.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const { node: nodeOf, parent: parentOf, colours, facts } = data;
@@ -50,7 +50,7 @@
   }
 
   const put = (id, text) => { document.getElementById(id).textContent = text; };
-  let kept = null;
+  let pinned = null;
 
   function pick(number, across = null, pair = "") {
     document.body.classList.toggle("picked", number !== null);
@@ -64,7 +64,7 @@
     document.querySelector("dl").hidden = number === null;
     if (number === null) {
       for (const id of ["which", "words", "triple", "sight", "pair"]) put(id, "");
-      put("which", "Point at a node, a token or the matrix. A click keeps it; Escape lets go.");
+      put("which", "Point at a node, a token or the matrix. A click pins it; Escape unpins it.");
       return;
     }
     const seen = [...byNumber.keys()].filter((other) => sees(number, other)).sort((a, b) => a - b);
@@ -76,8 +76,8 @@
     put("pair", pair);
   }
 
-  const show = (number, across, pair) => { if (kept === null) pick(number, across, pair); };
-  const keep = (number) => { kept = kept === number ? null : number; pick(number); };
+  const show = (number, across, pair) => { if (pinned === null) pick(number, across, pair); };
+  const pin = (number) => { pinned = pinned === number ? null : number; pick(number); };
 
   for (const element of [...nodes, ...tokens]) {
     const number = Number(element.dataset.node);
@@ -85,7 +85,7 @@
     element.addEventListener("pointerleave", () => show(null));
     element.addEventListener("focus", () => show(number));
     element.addEventListener("blur", () => show(null));
-    element.addEventListener("click", () => keep(number));
+    element.addEventListener("click", () => pin(number));
   }
 
   function under(event) {
@@ -104,10 +104,10 @@
     show(nodeOf[row], nodeOf[column], `${words(row)} ${verb} ${words(column)}`);
   });
   canvas.addEventListener("pointerleave", () => show(null));
-  canvas.addEventListener("click", (event) => { const found = under(event); if (found) keep(nodeOf[found[0]]); });
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape") { kept = null; pick(null); } });
+  canvas.addEventListener("click", (event) => { const found = under(event); if (found) pin(nodeOf[found[0]]); });
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") { pinned = null; pick(null); } });
 
   const asked = Number(location.hash.slice(1));
   pick(null);
-  if (location.hash && byNumber.has(asked)) keep(asked);
+  if (location.hash && byNumber.has(asked)) pin(asked);
 })();

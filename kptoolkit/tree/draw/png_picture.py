@@ -1,4 +1,4 @@
-"""A knowledge tree beside its visibility matrix, as a PNG."""
+"""Draws a knowledge tree next to its visibility matrix, as a PNG."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kptoolkit.errors import shorten
-from kptoolkit.tree.draw.boxes import Box, Layout, lay_out, printable
+from kptoolkit.tree.draw.boxes import Box, Layout, arrange, printable
 from kptoolkit.tree.draw.colours import colours
 from kptoolkit.tree.draw.fonts import DPI, Fonts, fonts_for
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from kptoolkit.tree.knowledge_tree import KnowledgeTree
 
 MOST_LABELS = 60
-"""Tokens whose words still stand beside the matrix."""
+"""Most tokens of a matrix that is labelled with the token texts."""
 _FONT = 7.5
 _GRID = "#b9bec6"
 _SMALLEST, _LARGEST = 4.6, 9.5  # inches of a side of the matrix
 
 
 def to_png(tree: KnowledgeTree) -> bytes:
-    """The picture of a tree and its visibility matrix, see :func:`drawn`."""
+    """Return the picture of a tree and its visibility matrix, see :func:`drawn`."""
     written = BytesIO()
     with _quiet_about_glyphs():
         drawn(tree).savefig(written, format="png", dpi=DPI)
@@ -38,22 +38,22 @@ def to_png(tree: KnowledgeTree) -> bytes:
 
 
 def drawn(tree: KnowledgeTree) -> Figure:
-    """A tree and its visibility matrix as matplotlib's figure.
+    """Draw a tree and its visibility matrix as a matplotlib figure.
 
-    On the left the tree, each item's subtree in one colour; on the right the matrix, filled where a token (row) sees
-    another (column), in the colour of the subtree that the row belongs to. Numbers name the same nodes on both sides.
-    What would not be legible is left out and counted: ``+3`` beside a node with three children that are not drawn.
-    Characters that no installed font has are boxes, and a line says how many they are.
+    The tree is on the left, each item and its triplets in one colour; the matrix on the right, filled where a token
+    (row) sees another (column), in the colour of the row's node. Numbers refer to the same nodes on both sides. What
+    would not be legible is left out and counted: ``+3`` next to a node means three children that are not drawn.
+    Characters that no installed font has are boxes, and a line reports their number.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
     fonts = fonts_for(printable(text) for text in [*(node.text for node in tree.linear.nodes), *tree.token_texts])
-    layout = lay_out(tree, lambda text: fonts.width(text, _FONT))
+    layout = arrange(tree, lambda text: fonts.width(text, _FONT))
     width, height = layout.width + 0.3, layout.height + 0.3
     side = min(max(height, 0.13 * min(len(tree), MOST_LABELS), _SMALLEST), _LARGEST)
-    margin = 1.3 if len(tree) <= MOST_LABELS else 0.45  # words and node strips beside the matrix
+    margin = 1.3 if len(tree) <= MOST_LABELS else 0.45  # token texts and node strips next to the matrix
     body = max(height, side + margin + 0.25)
     size = (0.15 + width + margin + side + 0.3, body + 0.85)
     figure = Figure(figsize=size, dpi=DPI, facecolor="white")
@@ -68,12 +68,12 @@ def drawn(tree: KnowledgeTree) -> Figure:
 
 
 def note(tree: KnowledgeTree, hidden: int, fonts: Fonts) -> str:
-    """What is not in the picture and what is not in the tree, in a line.
+    """Return one line about what is not in the picture and what is not in the tree.
 
     Args:
         tree: The tree.
-        hidden: How many of its nodes are not drawn.
-        fonts: What its words are drawn with.
+        hidden: Number of its nodes that are not drawn.
+        fonts: The fonts of the picture.
     """
     left = tree.left_out
     parts = [f"{hidden} of {len(tree.linear.nodes)} nodes not drawn"] if hidden else []
@@ -106,7 +106,7 @@ def _draw_tree(
 
 
 def _connector(parent: Box, child: Box, outline: bool) -> tuple[list[float], list[float]]:
-    """Horizontal and vertical places of the line from parent to child."""
+    """x and y coordinates of the line from parent to child."""
     if outline:
         return [parent.x + 0.12, parent.x + 0.12, child.x], [parent.y + parent.height / 2, child.y, child.y]
     right = parent.x + parent.width
@@ -159,7 +159,7 @@ def _draw_matrix(figure: Figure, tree: KnowledgeTree, corner: tuple[float, float
 
 
 def _bands(axes: Axes, tree: KnowledgeTree, starts: Sequence[int], side: float) -> None:
-    """Strips along the matrix that show each token's node, with the node's number where there is room."""
+    """Draw strips along the matrix with each token's node, and the node's number where it fits."""
     from matplotlib.patches import Rectangle
 
     inch = len(tree) / side
@@ -187,7 +187,7 @@ def _token_labels(axes: Axes, tree: KnowledgeTree, side: float) -> None:
 
 
 def _axes(figure: Figure, corner: tuple[float, float], size: tuple[float, float]) -> Axes:
-    """Axes at a place given in inches from the lower left corner."""
+    """Add axes at a position in inches from the lower left corner."""
     width, height = figure.get_size_inches()
     return figure.add_axes((corner[0] / width, corner[1] / height, size[0] / width, size[1] / height))
 
@@ -211,7 +211,7 @@ def _pale(colour: str) -> tuple[float, ...]:
 
 @contextmanager
 def _quiet_about_glyphs() -> Iterator[None]:
-    """Characters that no font has are told by :func:`note`, not by matplotlib."""
+    """Silence matplotlib's warnings about missing characters; :func:`note` reports them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+", category=UserWarning)
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support", category=UserWarning)
