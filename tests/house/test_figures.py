@@ -1,0 +1,74 @@
+"""The tables of figures in the documentation are those of ``docs/figures/*.json``."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from source_tree import CHECKOUT
+
+DOCS = CHECKOUT / "docs"
+
+
+def script() -> ModuleType:
+    """``docs/tables.py`` as a module."""
+    spec = importlib.util.spec_from_file_location("docs_tables", DOCS / "tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tables = script()
+PAGES = [file.stem for file in sorted((DOCS / "figures").glob("*.json"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_shows_the_figures_as_they_are(page: str) -> None:
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    assert tables.written(page, text) == text, "run: python docs/tables.py"
+    assert {name for _, name, *_ in tables.MARKED.findall(text)} == tables.figures(page).keys()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_table_says_what_produced_it(page: str) -> None:
+    for name, entry in tables.figures(page).items():
+        assert tuple(entry) == tables.KEYS, name
+        assert entry["command"], name
+        assert {len(row) for row in entry["rows"]} == {len(entry["columns"])}, name
+
+
+@pytest.mark.parametrize("page", ["benchmarks", "results"])
+def test_no_table_of_these_pages_is_written_by_hand(page: str) -> None:
+    text = tables.MARKED.sub("", (DOCS / f"{page}.md").read_text(encoding="utf-8"))
+    assert not [line for line in text.splitlines() if line.startswith("|")]
+
+
+def test_a_benchmark_becomes_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "FIGURES", tmp_path)
+    tables.save("page", {})
+    row = {
+        "name": "load",
+        "unit": "triples per s",
+        "baseline": 2,
+        "ours": 4.0,
+        "ratio": 2.0,
+        "goal": ">= 1",
+        "holds": True,
+    }
+    result = tmp_path / "result.txt"
+    manifest = {"command": "python -m benchmarks.ingest", "commit": "abc"}
+    result.write_text(json.dumps({"rows": [row, {"name": "memory"}], "manifest": manifest}), encoding="utf-8")
+    tables.take(result, "page", "load")
+    entry = tables.figures("page")["load"]
+    assert (entry["command"], entry["conditions"]) == ("python -m benchmarks.ingest", "commit abc")
+    assert tables.table(entry).splitlines()[2:] == [
+        "| load | triples per s | 2 | 4 | 2 | >= 1 | yes |",
+        "| memory | | | | | | |",
+    ]
+    text = "<!-- table: load -->\nold\n<!-- end of table -->\n"
+    assert "\nold\n" not in tables.written("page", text)
