@@ -22,10 +22,10 @@ from kptoolkit.config import GraphConfig, load_config
 from kptoolkit.data.histories import Histories
 from kptoolkit.graph import Graph, MemorySource
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.knowledge.batches.prompt_batches import PromptAssembler
 from kptoolkit.knowledge.compiled import CompiledKnowledge
-from kptoolkit.knowledge.engines.prompt_work import tokenize_prompts
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
-from kptoolkit.knowledge.prompt_batches import PromptAssembler
+from kptoolkit.knowledge.prompt_jobs import tokenize_prompts
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.t5.building import build_tokenizer
 from kptoolkit.models.t5.options import SequenceOptions

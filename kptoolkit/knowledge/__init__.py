@@ -1,1 +1,1 @@
-"""Compiled knowledge: distinct triplet prompts, item trees, item facts, caches and batches."""
+"""Compiled knowledge: distinct triplet prompts, item trees, item facts and their cache."""

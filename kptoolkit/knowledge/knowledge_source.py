@@ -13,9 +13,9 @@ from kptoolkit.config import PromptsConfig, TreeConfig
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.cache import prompts_key, read_cached, tokens_key, write_cached
-from kptoolkit.knowledge.engines.prompt_work import render_sentences, tokenize_prompts
 from kptoolkit.knowledge.engines.worker_pool import MIN_PROMPTS, WorkerPool
 from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.knowledge.prompt_jobs import render_sentences, tokenize_prompts
 from kptoolkit.knowledge.prompt_pool import PromptKeys, PromptPool
 from kptoolkit.knowledge.sentences import Sentences
 from kptoolkit.knowledge.token_pool import TokenPool

@@ -17,8 +17,8 @@ from kptoolkit.config import load_config
 from kptoolkit.data.histories import Histories
 from kptoolkit.graph import open_source
 from kptoolkit.graph.loading.survey import survey
+from kptoolkit.knowledge.batches.prompt_batches import PromptAssembler
 from kptoolkit.knowledge.compiled import CompiledKnowledge
-from kptoolkit.knowledge.prompt_batches import PromptAssembler
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.t5.tree_mask import visible
 from kptoolkit.prompts import Segment

@@ -34,12 +34,13 @@ TOP = {"__init__": len(ROWS), "__main__": len(ROWS), "testing": RANK["cli"] - 1}
 
 #: Sub-packages of a package in the same order; "" is the package's own modules. Its ``__init__`` may import them all.
 SUB_ROWS: dict[str, tuple[str, ...]] = {
+    "knowledge": ("engines", "", "batches"),
     "prompts": ("templating", "reading", "", "drafting"),
     "tree": ("", "draw"),
 }
 
 #: Packages that still import a sub-package which imports them.
-TWO_WAY = {("graph", "", "loading"), ("knowledge", "", "engines")}
+TWO_WAY = {("graph", "", "loading")}
 
 GRAPH_EMBEDDED = "kptoolkit/graph/embedded"
 HOMES = {

@@ -10,7 +10,7 @@ from test_knowledge_source import source
 
 from kptoolkit.errors import DataError
 from kptoolkit.knowledge.compiled import CompiledKnowledge
-from kptoolkit.knowledge.engines.prompt_work import tokenize_prompts
+from kptoolkit.knowledge.prompt_jobs import tokenize_prompts
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.tree.tokens import WordTokenizer
 

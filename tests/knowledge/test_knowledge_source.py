@@ -17,8 +17,8 @@ from kptoolkit.config import PromptsConfig, TreeConfig, load_config
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.errors import TemplateError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.knowledge.engines.prompt_work import render_sentences
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
+from kptoolkit.knowledge.prompt_jobs import render_sentences
 from kptoolkit.knowledge.sentences import Sentences
 from kptoolkit.models import backend_class
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
@@ -107,11 +107,11 @@ def test_worker_processes_give_the_same_tokens(monkeypatch: pytest.MonkeyPatch, 
     tokenizer = PhraseTokenizer.build(alone.pool, [], items) if kind == "phrase" else None
     tokenizer = tokenizer or SubwordTokenizer.train(sentences, 300)
     for name, value in {
-        "worker_pool.MIN_PROMPTS": 2,
-        "prompt_work.MIN_SECONDS": 0,
-        "prompt_work._PART_SIZE": 2,
+        "engines.worker_pool.MIN_PROMPTS": 2,
+        "prompt_jobs.MIN_SECONDS": 0,
+        "prompt_jobs._PART_SIZE": 2,
     }.items():
-        monkeypatch.setattr(f"kptoolkit.knowledge.engines.{name}", value)
+        monkeypatch.setattr(f"kptoolkit.knowledge.{name}", value)
     one, other = alone.tokens(tokenizer), together.tokens(tokenizer)
     for name, array in one.arrays.items():
         assert array.dtype == other.arrays[name].dtype

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from kptoolkit.data.histories import Histories
 from kptoolkit.errors import InputError, PromptTooLongError
+from kptoolkit.knowledge.batches.prompt_batches import PromptAssembler
 from kptoolkit.knowledge.compiled import CompiledKnowledge
-from kptoolkit.knowledge.engines.prompt_work import tokenize_prompts
 from kptoolkit.knowledge.item_trees import ItemTrees
-from kptoolkit.knowledge.prompt_batches import PromptAssembler
+from kptoolkit.knowledge.prompt_jobs import tokenize_prompts
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.prompts import MppTemplate, Segment
 from kptoolkit.testing.small_worlds import chain_task

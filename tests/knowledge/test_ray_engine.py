@@ -21,16 +21,16 @@ from kptoolkit.cli.app import app
 from kptoolkit.config import PromptsConfig
 from kptoolkit.errors import DataError, KptoolError, MissingExtraError
 from kptoolkit.knowledge.engines import ray_engine
-from kptoolkit.knowledge.engines.jobs import SavedRenderJob
+from kptoolkit.knowledge.prompt_jobs import SavedRenderJob
 from kptoolkit.progress import ProgressEvent
 
 
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few prompts are many."""
-    values = {"worker_pool.MIN_PROMPTS": 2, "prompt_work.MIN_SECONDS": 0, "prompt_work._PART_SIZE": 2}
+    values = {"engines.worker_pool.MIN_PROMPTS": 2, "prompt_jobs.MIN_SECONDS": 0, "prompt_jobs._PART_SIZE": 2}
     for name, value in values.items():
-        monkeypatch.setattr(f"kptoolkit.knowledge.engines.{name}", value)
+        monkeypatch.setattr(f"kptoolkit.knowledge.{name}", value)
 
 
 @pytest.mark.slow
@@ -73,7 +73,7 @@ def test_the_command_line_keeps_the_same_bytes_by_ray(tmp_path: Path, monkeypatc
         return run_parts(*arguments)
 
     monkeypatch.setattr(ray_engine, "run_parts", noted)
-    monkeypatch.setattr("kptoolkit.knowledge.engines.prompt_work._PART_SIZE", 64)
+    monkeypatch.setattr("kptoolkit.knowledge.prompt_jobs._PART_SIZE", 64)
     said = {}
     for engine in ("local", "ray"):
         kept = sets(**{"graph.cache": tmp_path / "around", "prompts.cache": tmp_path / engine, "prompts.workers": 2})

@@ -9,12 +9,12 @@ import pytest
 
 from kptoolkit.data.histories import Histories
 from kptoolkit.errors import PromptTooLongError
+from kptoolkit.knowledge.batches.prompt_batches import PromptAssembler
+from kptoolkit.knowledge.batches.tree_batches import TreeAssembler
 from kptoolkit.knowledge.compiled import CompiledKnowledge
-from kptoolkit.knowledge.engines.prompt_work import tokenize_prompts
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
-from kptoolkit.knowledge.prompt_batches import PromptAssembler
+from kptoolkit.knowledge.prompt_jobs import tokenize_prompts
 from kptoolkit.knowledge.token_pool import TokenPool
-from kptoolkit.knowledge.tree_batches import TreeAssembler
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer
 from kptoolkit.testing.small_worlds import chain_task
 

@@ -1,1 +1,1 @@
-"""Where prompts are rendered and tokenized: this process, worker processes, or Ray Data."""
+"""Run a job part by part: in worker processes or with Ray Data."""

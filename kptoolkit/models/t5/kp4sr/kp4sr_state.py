@@ -16,9 +16,9 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from kptoolkit.data.histories import Cases
 from kptoolkit.errors import RunError
-from kptoolkit.knowledge.batch import Batch
+from kptoolkit.knowledge.batches.batch import Batch
+from kptoolkit.knowledge.batches.prompt_batches import PromptAssembler
 from kptoolkit.knowledge.compiled import CompiledKnowledge
-from kptoolkit.knowledge.prompt_batches import PromptAssembler
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.t5.base import UNREADABLE, WEIGHTS, chunks, saved_t5, to_device, unreadable

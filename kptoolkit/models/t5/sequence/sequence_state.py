@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from transformers import T5ForConditionalGeneration
 
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.knowledge.batch import Batch
+from kptoolkit.knowledge.batches.batch import Batch
+from kptoolkit.knowledge.batches.tree_batches import TreeAssembler
 from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.item_facts import ItemFacts, PromptFacts
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.token_pool import TokenPool
-from kptoolkit.knowledge.tree_batches import TreeAssembler
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.parts.graph_similarity import FactHolders, GraphSimilarity, GraphSimilarityHead
 from kptoolkit.models.t5.base import UNREADABLE, WEIGHTS, saved_t5, to_device, unreadable

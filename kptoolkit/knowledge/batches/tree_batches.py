@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.errors import PromptTooLongError
-from kptoolkit.knowledge.batch import Batch
+from kptoolkit.knowledge.batches.batch import Batch
 from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.storage.ragged import offsets

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Histories
 from kptoolkit.errors import InputError, PromptTooLongError
-from kptoolkit.knowledge.batch import Batch
+from kptoolkit.knowledge.batches.batch import Batch
 from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.token_pool import TokenPool

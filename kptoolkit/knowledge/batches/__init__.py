@@ -1,0 +1,1 @@
+"""Batches of prompts and of item trees as padded arrays."""
