@@ -108,7 +108,7 @@ def assembled(
 ) -> float:
     """CPU seconds of one prompt for every user, in batches of 64."""
     ids = np.arange(tokenizer.size, tokenizer.size + len(world.catalogue), dtype=np.int32)
-    items = TokenPool(ids, np.ones(len(ids), np.bool_), np.arange(len(ids) + 1))
+    items = TokenPool(np.arange(len(ids) + 1), ids, np.ones(len(ids), np.bool_))
     limits = {"max_tokens": 256, "history": HISTORY}
     assembler = PromptAssembler(knowledge, items, TokenPool.of([]), (template,), tokenizer, **limits)
     histories: Histories = world.split().test.histories

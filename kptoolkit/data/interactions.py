@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kptoolkit.config import GRAPH_DATA
+from kptoolkit.data.histories import Histories
 from kptoolkit.data.tables import columns_of, read_table, tables_in
 from kptoolkit.errors import DataError, RunError, UnknownNameError
 from kptoolkit.names import nearest
@@ -120,9 +121,10 @@ class Interactions:
     def _user_numbers(self) -> dict[str, int]:
         return {user_id: number for number, user_id in enumerate(self.user_ids)}
 
-    @cached_property
-    def _item_numbers(self) -> dict[str, int]:
-        return {item_id: number for number, item_id in enumerate(self.item_ids)}
+    @property
+    def histories(self) -> Histories:
+        """The items of each user, oldest first, U histories."""
+        return Histories(self.indptr, self.item)
 
     def user_number(self, user_id: str) -> int:
         """Number of a user.
@@ -132,22 +134,13 @@ class Interactions:
         """
         return _look_up(self._user_numbers, "user", user_id)
 
-    def item_number(self, item_id: str) -> int:
-        """Number of an item.
-
-        Raises:
-            UnknownNameError: No such item; the three nearest ids are named.
-        """
-        return _look_up(self._item_numbers, "item", item_id)
-
     def history_of(self, user_id: str) -> NDArray[np.int32]:
         """Numbers of the items a user met, oldest first, ``(H,)``.
 
         Raises:
             UnknownNameError: No such user; the three nearest ids are named.
         """
-        user = self.user_number(user_id)
-        return self.item[self.indptr[user] : self.indptr[user + 1]]
+        return self.histories[self.user_number(user_id)]
 
     def restrict_to(self, item_ids: Sequence[str] | NDArray[Any]) -> tuple[Interactions, int]:
         """The events on these items, numbered by their place in ``item_ids``, and how many events were left out.

@@ -121,7 +121,7 @@ def leave_one_out(interactions: Interactions, *, min_events: int = 0) -> Split:
         DataError: No user has enough events.
     """
     fewest = max(FEWEST_EVENTS, min_events)
-    everything = Histories(interactions.indptr, interactions.item)
+    everything = interactions.histories
     lengths = everything.lengths
     users = np.flatnonzero(lengths >= fewest)
     if not len(users):
@@ -157,7 +157,7 @@ def temporal(
     kept = enough[interactions.user]
     valid_from, test_from = _boundaries(interactions.time[kept], valid_fraction, test_fraction)
     lengths = np.where(enough, np.diff(interactions.indptr), 0)
-    everything = Histories(interactions.indptr, interactions.item)
+    everything = interactions.histories
     before = [_events_before(interactions, point) for point in (valid_from, test_from)]
     train = everything.before(np.where(enough, before[0], 0), np.arange(len(lengths)))
     in_valid = np.flatnonzero(enough & (before[0] >= 1) & (before[1] > before[0]))

@@ -56,7 +56,6 @@ class KnowledgeSource:
         max_degree: Nodes with more relationships are not expanded.
         cache: Folder of cached trees, sentences and tokens of the first epoch; unset: no cache.
         progress: Called if something in ``cache`` is damaged, or if Ray is set but not used.
-        pool: The distinct prompts of all epochs so far; its sentences are rendered when they are read.
     """
 
     neighbourhoods: Neighbourhoods
@@ -67,12 +66,15 @@ class KnowledgeSource:
     max_degree: int
     cache: Path | None = None
     progress: ProgressCallback = silent
-    pool: PromptPool = field(init=False)
+    _keys: PromptKeys = field(init=False, default_factory=PromptKeys)
     _first: _FirstEpoch | None = field(init=False, default=None)
     _sentences: Sentences = field(init=False, default=_NO_SENTENCES)
 
-    def __post_init__(self) -> None:
-        self.pool = self._pool_of(PromptKeys())
+    @property
+    def pool(self) -> PromptPool:
+        """The distinct prompts of all epochs so far; their sentences are rendered when they are read."""
+        keys = self._keys
+        return PromptPool(self.neighbourhoods, keys, lambda: self._rendered(len(keys)))
 
     @property
     def varies(self) -> bool:
@@ -99,7 +101,7 @@ class KnowledgeSource:
         )
 
     def trees(self, epoch: int = 0) -> ItemTrees:
-        """Return the item trees of an epoch; new prompts are appended to ``pool``. Nothing is rendered.
+        """Return the item trees of an epoch; new prompts are appended to :attr:`pool`. Nothing is rendered.
 
         Raises:
             OSError: ``cache`` cannot be written.
@@ -112,7 +114,7 @@ class KnowledgeSource:
         Raises:
             OSError: ``cache`` cannot be written.
         """
-        cacheable = self._first is not None and len(self.pool) == self._first.prompts > 0
+        cacheable = self._first is not None and len(self._keys) == self._first.prompts > 0
         if first == 0 and cacheable and self._key is not None and isinstance(tokenizer, SavedTokenizer):
             return self._cached_tokens(tokenizer, self._key)
         return tokenize_prompts(self.pool[first:], tokenizer, self._workers)
@@ -133,26 +135,26 @@ class KnowledgeSource:
     def _first_epoch(self) -> _FirstEpoch:
         """The first epoch, from the cache if possible."""
         if self._first is None:
-            folder = self._folder("trees") if len(self.pool) == 0 else None
+            folder = self._folder("trees") if len(self._keys) == 0 else None
             self._first = (folder and self._read_trees(folder)) or self._build_first(folder)
         return self._first
 
     def _build_first(self, folder: Path | None) -> _FirstEpoch:
-        earlier = len(self.pool)
+        earlier = len(self._keys)
         trees, nameless = self._build(0)
         if folder is not None:
-            write_cached(folder, trees.arrays | self.pool.keys.arrays, {"nameless": nameless})
+            write_cached(folder, trees.arrays | self._keys.arrays, {"nameless": nameless})
             if (written := self._read_trees(folder)) is not None:
                 return written
-        return _FirstEpoch(trees, 0 if earlier else len(self.pool), nameless)
+        return _FirstEpoch(trees, 0 if earlier else len(self._keys), nameless)
 
     def _read_trees(self, folder: Path) -> _FirstEpoch | None:
-        found = read_cached(folder, (*ItemTrees.none().arrays, *PromptKeys().arrays), self.progress)
+        found = read_cached(folder, (*ItemTrees.empty().arrays, *PromptKeys().arrays), self.progress)
         if found is None:
             return None
         arrays, extra = found
-        self.pool = self._pool_of(PromptKeys.of_arrays(arrays))
-        return _FirstEpoch(ItemTrees.of_arrays(arrays), len(self.pool), extra["nameless"])
+        self._keys = PromptKeys.of_arrays(arrays)
+        return _FirstEpoch(ItemTrees.of_arrays(arrays), len(self._keys), extra["nameless"])
 
     def _build(self, epoch: int) -> tuple[ItemTrees, int]:
         """The trees of an epoch, and the number of facts left out because their far end has no name."""
@@ -160,7 +162,7 @@ class KnowledgeSource:
         rows, inverse = np.unique(selection.row, return_inverse=True)
         prompt = self._numbers(rows, epoch)[inverse]
         trees = ItemTrees(
-            selection.indptr.astype(np.int64),
+            selection.indptr,
             prompt,
             selection.parent.astype(np.int32),
             selection.hop.astype(np.int8),
@@ -171,21 +173,18 @@ class KnowledgeSource:
     def _numbers(self, rows: NDArray[np.int64], epoch: int) -> NDArray[np.int32]:
         """``(n,)`` numbers in ``pool`` of the prompts of distinct rows; new prompts are appended."""
         keys = PromptKeys(rows, self._renderer.variant_numbers(rows, epoch))
-        numbers = self.pool.keys.find(keys)
+        numbers = self._keys.find(keys)
         new = np.flatnonzero(numbers < 0)
-        numbers[new] = len(self.pool) + np.arange(len(new), dtype=np.int32)
-        self.pool = self._pool_of(self.pool.keys.concat(keys.take(new)))
+        numbers[new] = len(self._keys) + np.arange(len(new), dtype=np.int32)
+        self._keys = self._keys.concat(keys.take(new))
         return numbers
-
-    def _pool_of(self, keys: PromptKeys) -> PromptPool:
-        return PromptPool(self.neighbourhoods, keys, lambda: self._rendered(len(keys)))
 
     def _rendered(self, count: int) -> Sentences:
         """The sentences of the first ``count`` prompts; renders those that are missing."""
         if len(self._sentences) == 0 and self._first is not None and 0 < self._first.prompts <= count:
-            self._sentences = self._first_sentences(self.pool.keys.take(slice(self._first.prompts)))
+            self._sentences = self._first_sentences(self._keys.take(slice(self._first.prompts)))
         if (known := len(self._sentences)) < count:
-            missing = self.pool.keys.take(slice(known, count))
+            missing = self._keys.take(slice(known, count))
             more = render_sentences(self._renderer, missing, self._workers)
             self._sentences = Sentences.concat((self._sentences, more)) if known else more
         return self._sentences if len(self._sentences) == count else self._sentences[:count]

@@ -45,7 +45,7 @@ class RenderJob:
     def __call__(self, part: Part) -> PartResult:
         """Render the prompts whose rows are ``part[0]`` and whose variants are ``part[1]``."""
         sentences = Sentences.of(self.renderer.segments(part[0], part[1]))
-        return tuple(sentences.arrays.values()), sentences.texts
+        return (sentences.indptr, sentences.piece, sentences.role), sentences.texts
 
 
 class SavedRenderJob(RenderJob):
@@ -110,7 +110,7 @@ def render_sentences(renderer: TripletRenderer, keys: PromptKeys, workers: Worke
             results = workers.run(SavedRenderJob, arguments, _parts(columns, workers.processes))
     else:
         results = [RenderJob(renderer)(part) for part in _parts(columns, 1)]
-    return Sentences.concat([Sentences(texts, *arrays) for arrays, texts in results])
+    return Sentences.concat([Sentences(indptr, piece, role, texts) for (indptr, piece, role), texts in results])
 
 
 def tokenize_prompts(pool: PromptPool, tokenizer: Tokenizer, workers: WorkerPool | None = None) -> TokenPool:
@@ -130,7 +130,7 @@ def tokenize_prompts(pool: PromptPool, tokenizer: Tokenizer, workers: WorkerPool
         np.concatenate([np.zeros(0, kind), *(arrays[column] for arrays, _ in results)])
         for column, kind in enumerate(kinds)
     )
-    return TokenPool(ids, starts, indptr_of(sizes))
+    return TokenPool(indptr_of(sizes), ids, starts)
 
 
 def _tokenized_parts(pool: PromptPool, tokenizer: Tokenizer, workers: WorkerPool) -> list[PartResult]:

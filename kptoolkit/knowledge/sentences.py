@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.prompts import Segment
 from kptoolkit.prompts.templating.triplet_sentences import Role
-from kptoolkit.storage.ragged import indptr_of
+from kptoolkit.storage.ragged import Ragged, indptr_of
 
 _ROLES: tuple[Role, ...] = ("text", "head", "tail")
 ROLE_NUMBERS = {role: number for number, role in enumerate(_ROLES)}
@@ -20,20 +20,19 @@ ROLE_NUMBERS = {role: number for number, role in enumerate(_ROLES)}
 
 
 @dataclass(frozen=True, eq=False)
-class Sentences(Sequence[str]):
+class Sentences(Ragged, Sequence[str]):
     """Sentences as pieces; each distinct piece, a name or words of a template, is stored once.
 
     Attributes:
-        texts: The distinct pieces in the order of their first occurrence.
         piece: ``(S,)`` int32: number in ``texts`` of every piece of every sentence.
         role: ``(S,)`` int8: role of every piece: text, head or tail.
-        indptr: ``(P + 1,)`` int64; the pieces of sentence p are ``[indptr[p], indptr[p + 1])``.
+        texts: The distinct pieces in the order of their first occurrence.
     """
 
-    texts: tuple[str, ...]
+    columns = ("piece", "role")
     piece: NDArray[np.int32]
     role: NDArray[np.int8]
-    indptr: NDArray[np.int64]
+    texts: tuple[str, ...]
 
     @classmethod
     def of(cls, sentences: Iterable[Sequence[Segment]]) -> Self:
@@ -46,36 +45,29 @@ class Sentences(Sequence[str]):
             sizes.append(len(segments))
             piece += [numbers.setdefault(segment.text, len(numbers)) for segment in segments]
             role += [ROLE_NUMBERS[segment.role] for segment in segments]
-        indptr = indptr_of(np.array(sizes, np.int64))
-        return cls(tuple(numbers), np.array(piece, np.int32), np.array(role, np.int8), indptr)
+        return cls(indptr_of(sizes), np.array(piece, np.int32), np.array(role, np.int8), tuple(numbers))
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], texts: Sequence[str]) -> Self:
         """Create sentences from the arrays of :attr:`arrays` and from :attr:`texts`."""
-        return cls(tuple(texts), arrays["piece"], arrays["role"], arrays["sentence"])
+        return cls(arrays["sentence"], arrays["piece"], arrays["role"], tuple(texts))
 
     @classmethod
-    def concat(cls, parts: Sequence[Sentences]) -> Self:
+    def concat(cls, parts: Sequence[Self]) -> Self:
         """Concatenate sentences; equal pieces of different parts become one."""
         numbers: dict[str, int] = {}
         pieces = [np.zeros(0, np.int32)]
         for part in parts:
             number = [numbers.setdefault(text, len(numbers)) for text in part.texts]
             pieces.append(np.array(number, np.int32)[part.piece])
-        return cls(
-            tuple(numbers),
-            np.concatenate(pieces),
-            np.concatenate([np.zeros(0, np.int8), *(part.role for part in parts)]),
-            indptr_of(np.concatenate([np.zeros(0, np.int64), *(np.diff(part.indptr) for part in parts)])),
-        )
+        lengths = np.concatenate([np.zeros(0, np.int64), *(part.lengths for part in parts)])
+        role = np.concatenate([np.zeros(0, np.int8), *(part.role for part in parts)])
+        return cls(indptr_of(lengths), np.concatenate(pieces), role, tuple(numbers))
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Arrays by name: everything except the texts."""
         return {"piece": self.piece, "role": self.role, "sentence": self.indptr}
-
-    def __len__(self) -> int:
-        return len(self.indptr) - 1
 
     @overload
     def __getitem__(self, number: int) -> str: ...
@@ -83,12 +75,9 @@ class Sentences(Sequence[str]):
     def __getitem__(self, number: slice) -> Sentences: ...
     def __getitem__(self, number: int | slice) -> str | Sentences:
         if isinstance(number, slice):
-            first, last = bounds(number, len(self))
-            indptr = self.indptr[first : last + 1]
-            part = slice(indptr[0], indptr[-1])
-            return Sentences(self.texts, self.piece[part], self.role[part], indptr - indptr[0])
-        first, last = self.indptr[index_of(number, len(self)) :][:2].tolist()
-        return "".join([self.texts[piece] for piece in self.piece[first:last].tolist()])
+            return self.take(slice(*bounds(number, len(self))))
+        row = self.span(index_of(number, len(self)))
+        return "".join([self.texts[piece] for piece in self.piece[row].tolist()])
 
     def segments(self, first: int, last: int) -> Iterator[tuple[Segment, ...]]:
         """Yield the segments of sentences ``first`` to ``last - 1``; equal segments are one object."""

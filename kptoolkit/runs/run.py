@@ -225,8 +225,7 @@ class Run:
 
     def _chunk(self, numbers: list[int], k: int, *, with_seen: bool) -> pd.DataFrame:
         interactions, users = self.interactions, np.array(numbers)
-        everything = Histories(interactions.indptr, interactions.item)
-        cases = self._cases(everything.take(users), users)
+        cases = self._cases(interactions.histories.take(users), users)
         best, scores = top_k(self.backend.score(cases), cases, k, with_seen=with_seen)
         row, place = np.nonzero(best >= 0)  # left-out items come last
         items = best[row, place]

@@ -89,8 +89,6 @@ def test_unknown_names_get_the_nearest_three() -> None:
     with pytest.raises(UnknownNameError, match="no user 'user1'; nearest: ") as caught:
         found.history_of("user1")
     assert sorted(caught.value.nearest) == ["user10", "user11", "user12"]
-    with pytest.raises(UnknownNameError, match="no item"):
-        found.item_number("user10")
 
 
 def test_damaged_or_foreign_run_files(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_pool_joins_behind_itself() -> None:
     def pool(*texts: list[int]) -> TokenPool:
         return TokenPool.of([(np.array(t, dtype=np.int32), np.array([True] * len(t), dtype=bool)) for t in texts])
 
-    joined = pool([1, 2], []).joined(pool([3]))
+    joined = TokenPool.concat([pool([1, 2], []), pool([3])])
     assert len(joined) == 3
     assert joined.lengths.tolist() == [2, 0, 1]
     assert joined.ids.tolist() == [1, 2, 3]

@@ -42,7 +42,7 @@ def test_shuffled_is_a_derangement_of_the_items_that_have_triplets(sizes: list[i
         assert not any(before[item] == after[item] for item in having)
     for item in set(range(len(sizes))) - set(having):
         assert rows(shuffled, item) == []
-    assert shuffled.n_items == len(sizes)
+    assert len(shuffled) == len(sizes)
 
 
 def test_shuffled_is_fixed_by_its_seed() -> None:
@@ -54,7 +54,7 @@ def test_shuffled_is_fixed_by_its_seed() -> None:
 @given(SIZES)
 def test_without_knowledge_keeps_the_catalogue_alone(sizes: list[int]) -> None:
     bare = trees_of(sizes).without_knowledge()
-    assert bare.n_items == len(sizes)
+    assert len(bare) == len(sizes)
     assert bare.indptr.tolist() == [0] * (len(sizes) + 1)
     assert len(bare.prompt) == len(bare.parent) == len(bare.hop) == len(bare.dfs) == 0
     assert bare.prompt.dtype == np.int32

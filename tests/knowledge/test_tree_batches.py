@@ -32,7 +32,7 @@ def test_a_tree_is_the_prompt_cut_at_its_root(source: KnowledgeSource) -> None:
     tokenizer = PhraseTokenizer.build(source.pool, texts, source.catalogue.item_of_entity())
     knowledge = CompiledKnowledge(trees, tokenize_prompts(source.pool, tokenizer))
     own = np.arange(tokenizer.size, tokenizer.size + n, dtype=np.int32)
-    names = TokenPool(own, np.ones(n, dtype=np.bool_), np.arange(n + 1, dtype=np.int64))
+    names = TokenPool(np.arange(n + 1, dtype=np.int64), own, np.ones(n, dtype=np.bool_))
     budget = 18
     fixed = 2 + sum(len(text.split()) and 1 for text in texts)  # mask, end, and one phrase token a text
     prompts = PromptAssembler(knowledge, names, TokenPool.of([]), [template], tokenizer, max_tokens=budget, history=1)

@@ -60,7 +60,7 @@ def knowledge_of(fitted: AnyT5) -> CompiledKnowledge:
 def without(trees: ItemTrees, lost: set[tuple[int, int]]) -> ItemTrees:
     """The trees without ``(item, place in its tree)`` and what hangs below, put together item by item."""
     indptr, rows, parents = [0], [], []
-    for item in range(trees.n_items):
+    for item in range(len(trees)):
         first, number = int(trees.indptr[item]), {-1: -1}
         for local in range(int(trees.indptr[item + 1]) - first):
             above = int(trees.parent[first + local])

@@ -71,7 +71,7 @@ class PromptAssembler:
         self.knowledge, self.max_tokens, self.history = knowledge, max_tokens, history
         self.pad_id = tokenizer.pad_id
         literals, self.mpp = _compile_mpp(templates, tokenizer)
-        self._fixed = literals.joined(item_tokens).joined(user_tokens)
+        self._fixed = TokenPool.concat([literals, item_tokens, user_tokens])
         self._first_item, self._first_user = len(literals), len(literals) + len(item_tokens)
         self._n_users = len(user_tokens)
         self._eos = len(literals) - 1
@@ -79,7 +79,7 @@ class PromptAssembler:
 
     def _attach(self, knowledge: CompiledKnowledge) -> None:
         self.knowledge = knowledge
-        self._pool = self._fixed.joined(knowledge.pool)
+        self._pool = TokenPool.concat([self._fixed, knowledge.pool])
         self._first_prompt = len(self._fixed)
         self._lengths = self._pool.lengths
         costs = self._lengths[self._first_prompt + knowledge.trees.prompt]

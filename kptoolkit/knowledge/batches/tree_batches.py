@@ -55,7 +55,7 @@ class TreeAssembler:
             )
         self.trees, self.pad_id = knowledge.trees, pad_id
         self._own, self._stand_in = own, stand_in
-        self._pool = names.joined(knowledge.pool)
+        self._pool = TokenPool.concat([names, knowledge.pool])
         self._n = self.n_items = len(names)
         self.kept = self._fitting(names, max_tokens)
 
@@ -63,14 +63,14 @@ class TreeAssembler:
         """``(n,)`` how many triplets of each item fit."""
         trees = self.trees
         running = np.concatenate([[0], np.cumsum(self._pool.lengths[self._n + trees.prompt])])
-        owner = np.repeat(np.arange(self._n), np.diff(trees.indptr))
+        owner = trees.rows
         used = running[1:] - running[trees.indptr[owner]] + names.lengths[owner]
         return np.bincount(owner[used <= max_tokens], minlength=self._n).astype(np.int64)
 
     @property
     def left_out(self) -> int:
         """Triplets that the budget leaves out, over the whole catalogue."""
-        return int(np.diff(self.trees.indptr).sum() - self.kept.sum())
+        return int(len(self.trees.prompt) - self.kept.sum())
 
     def assemble(self, items: NDArray[np.int64]) -> Batch:
         """Tokens of the trees of B items, ``(B, L)`` each."""

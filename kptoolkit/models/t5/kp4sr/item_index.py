@@ -51,7 +51,7 @@ class ItemIndex:
     def of_tokens(cls, first: int, n_items: int) -> Self:
         """One token an item, numbered from ``first``."""
         ids = np.arange(first, first + n_items, dtype=np.int32)
-        pool = TokenPool(ids, np.ones(n_items, dtype=np.bool_), np.arange(n_items + 1, dtype=np.int64))
+        pool = TokenPool(np.arange(n_items + 1, dtype=np.int64), ids, np.ones(n_items, dtype=np.bool_))
         return cls("token", pool, n_items)
 
     @classmethod

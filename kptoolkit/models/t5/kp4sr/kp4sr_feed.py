@@ -10,6 +10,7 @@ from kptoolkit.data.buckets import bucketed
 from kptoolkit.data.histories import Histories
 from kptoolkit.data.windows import Windows
 from kptoolkit.knowledge.compiled import CompiledKnowledge
+from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.t5.kp4sr.item_index import IGNORED
 from kptoolkit.models.t5.kp4sr.kp4sr_state import Kp4srState, prompt_tensors
@@ -57,7 +58,7 @@ class Kp4srFeed:
         new = source.tokens(self.state.tokenizer, known)
         if self.assembler is self.state.assembler:
             self.assembler = self.state.new_assembler(knowledge)
-        self.assembler.use(CompiledKnowledge(trees, knowledge.pool.joined(new)))
+        self.assembler.use(CompiledKnowledge(trees, TokenPool.concat([knowledge.pool, new])))
 
     def order(self, epoch: int, together: int) -> NDArray[np.int64]:
         """The epoch's samples, those of similar prompt length next to each other; see :func:`bucketed`."""

@@ -12,6 +12,7 @@ from kptoolkit.data.buckets import bucketed
 from kptoolkit.data.slices import Slices
 from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.item_facts import PromptFacts
+from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.t5.options import SequenceOptions
 from kptoolkit.models.t5.sequence.sequence_state import SequenceState, prompt_tokens, tree_tensors
@@ -53,7 +54,7 @@ class SequenceFeed:
         trees = self.task.knowledge_change(source.trees(epoch))
         known = state.knowledge
         new = prompt_tokens(source, state.tokenizer, state.shape.reads, len(known.pool))
-        compiled = CompiledKnowledge(trees, known.pool.joined(new), source.pool.keys)
+        compiled = CompiledKnowledge(trees, TokenPool.concat([known.pool, new]), source.pool.keys)
         items = self.task.catalogue.item_of_entity()
         facts = PromptFacts.of(source.pool, items, len(self.task.catalogue), known=state.facts)
         state.read_knowledge(compiled, facts)

@@ -105,7 +105,7 @@ class SequenceState:
             items: ``(E,)`` catalogue rows.
         """
         tokenizer = self.tokenizer
-        names = self.names if items is None else self.names.taken(items)
+        names = self.names if items is None else self.names.take(items)
         return TreeAssembler(
             self.knowledge if variants is None else self.knowledge.with_trees(variants),
             names,
@@ -278,7 +278,7 @@ def prompt_tokens(
     if reads == "tree":
         return source.tokens(tokenizer, first)
     none = np.zeros(len(source.pool) - first + 1, np.int64)
-    return TokenPool(np.zeros(0, np.int32), np.zeros(0, np.bool_), none)
+    return TokenPool(none, np.zeros(0, np.int32), np.zeros(0, np.bool_))
 
 
 def item_names(catalogue: Catalogue, tokenizer: PhraseTokenizer | SubwordTokenizer) -> TokenPool:
@@ -286,7 +286,7 @@ def item_names(catalogue: Catalogue, tokenizer: PhraseTokenizer | SubwordTokeniz
     n = len(catalogue)
     if isinstance(tokenizer, PhraseTokenizer):
         ids = np.arange(tokenizer.size, tokenizer.size + n, dtype=np.int32)
-        return TokenPool(ids, np.ones(n, dtype=np.bool_), np.arange(n + 1, dtype=np.int64))
+        return TokenPool(np.arange(n + 1, dtype=np.int64), ids, np.ones(n, dtype=np.bool_))
     encoded = [tokenizer.encode((Segment(str(name), "text"),)) for name in catalogue.names]
     unknown = np.array([tokenizer.eos_id], dtype=np.int32)  # a name without a single piece
     return TokenPool.of([(e.ids, e.starts) if len(e.ids) else (unknown, np.array([True])) for e in encoded])
