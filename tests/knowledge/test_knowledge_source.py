@@ -124,7 +124,7 @@ def test_workers_need_filters_that_can_be_imported(monkeypatch: pytest.MonkeyPat
     knowledge = source(workers=2)
     knowledge.pack = knowledge.pack.with_filter(lambda name: name, name="same")
     knowledge.trees(0)
-    with pytest.raises(TemplateError, match="cannot be imported again"):
+    with pytest.raises(TemplateError, match="the filter cannot be imported"):
         knowledge.render()
 
 
