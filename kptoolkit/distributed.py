@@ -1,7 +1,7 @@
-"""Several processes that train one model together, as ``torchrun`` starts them: who am I, what is mine, wait, gather.
+"""Several processes that train one model together, as ``torchrun`` starts them: number, share, wait, gather.
 
-With one process every function answers at once and imports no torch. With several the first call that needs the others
-opens the process group: gloo on CPU, NCCL for tensors on CUDA. Only numbers travel.
+With one process every function returns at once and imports no torch. With several the first call that needs the others
+opens the process group: gloo on CPU, NCCL for tensors on CUDA. Only numbers are exchanged.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
     import torch
 
 _PATIENCE = timedelta(hours=12)
-"""How long a process waits for another; torchrun ends all of them as soon as one fails."""
+"""Longest time that a process waits for another; torchrun ends all of them as soon as one fails."""
 
 
 def count() -> int:
-    """Number of processes; 1 when ``torchrun`` did not start this one."""
+    """Number of processes; 1 if ``torchrun`` did not start this one."""
     return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
 def number() -> int:
-    """This process's number, from 0."""
+    """Number of this process, from 0."""
     return int(os.environ["RANK"]) if count() > 1 else 0
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes files and reports progress."""
+    """Whether this is the process that writes files and reports progress."""
     return number() == 0
 
 
 def share(size: int) -> slice:
-    """This process's part of ``size`` rows; parts follow each other and differ by one row at most."""
+    """Rows of ``size`` that belong to this process; consecutive, and as many as others have, plus or minus one."""
     return slice(size * number() // count(), size * (number() + 1) // count())
 
 
 def start() -> None:
-    """Open the process group, if there are several processes and it is not open."""
+    """Open the process group if there are several processes and it is not open."""
     if count() == 1:
         return
     import torch
@@ -55,11 +55,11 @@ def start() -> None:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         backend = "cpu:gloo,cuda:nccl"
     distributed.init_process_group(backend, timeout=_PATIENCE)
-    atexit.register(end)  # gloo's threads, left running, now and then abort a process that is at its end
+    atexit.register(end)  # running gloo threads sometimes abort a process at its exit
 
 
 def end() -> None:
-    """Close the process group, if it is open; needed once, at the end of a process."""
+    """Close the process group if it is open; called once, at the end of a process."""
     from torch import distributed
 
     if distributed.is_initialized():
@@ -67,12 +67,12 @@ def end() -> None:
 
 
 def wait() -> None:
-    """Wait until every process is here."""
+    """Wait until every process calls this."""
     any_of(False)
 
 
 def any_of(flag: bool) -> bool:
-    """Whether ``flag`` is true in any process; every process has the same answer."""
+    """Whether ``flag`` is true in any process; the same result in every process."""
     if count() == 1:
         return flag
     import torch
@@ -85,7 +85,7 @@ def any_of(flag: bool) -> bool:
 
 
 def averaged(tensor: torch.Tensor) -> torch.Tensor:
-    """The mean of the tensors of all processes, of one shape, in every process."""
+    """Mean of the tensors of all processes, which have one shape; the same result in every process."""
     if count() == 1:
         return tensor
     from torch import distributed
@@ -97,7 +97,7 @@ def averaged(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def gather(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The ``(n,)`` values of all processes behind each other, in every process; each may bring another n."""
+    """Concatenate the ``(n,)`` values of all processes, n differing between them; the same result in every process."""
     if count() == 1:
         return values
     import torch

@@ -1,4 +1,4 @@
-"""A backend of one's own: how often did one item follow another?
+"""A custom backend: how often did one item follow another?
 
 Run it:  python examples/custom_backend/markov.py INTERACTIONS GRAPH_URI RUN
 """
@@ -50,7 +50,7 @@ class MarkovBackend:
         return FitResult(epochs=1, best=task.validate(self.score))
 
     def score(self, cases: Cases) -> NDArray[np.float32]:
-        """Row of the last item of each history, ``(N, n_items)``."""
+        """Scores of all items after the last item of each history, ``(N, n_items)``."""
         if self.scores is None:
             raise RunError("this backend is not fitted; call fit() or load() first")
         return self.scores[cases.items[cases.indptr[1:] - 1]]

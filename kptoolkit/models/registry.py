@@ -15,18 +15,18 @@ BackendT = TypeVar("BackendT", bound=type[Backend])
 
 
 def register(backend: BackendT) -> BackendT:
-    """Make a backend class known by its ``name``; usable as a decorator."""
+    """Register a backend class under its ``name``; usable as a decorator."""
     _registered[backend.name] = backend
     return backend
 
 
 def backend_names() -> list[str]:
-    """Names of all backends that can be asked for."""
+    """Names of all registered and installed backends."""
     return sorted({*_registered, *(point.name for point in entry_points(group=GROUP))})
 
 
 def backend_class(name: str) -> type[Backend]:
-    """The backend of this name.
+    """Return the backend class of this name.
 
     Raises:
         UnknownNameError: No backend has this name.

@@ -49,12 +49,12 @@ Order = Callable[[int, int], NDArray[np.int64]]
 
 
 class Epochs(Dataset[int]):
-    """Sample numbers of an epoch; the collator looks the samples up, knowing the epoch from here.
+    """The sample numbers of an epoch; the collator looks the samples up.
 
     Args:
-        size: Samples an epoch.
+        size: Samples per epoch.
         on_epoch: Called with the number of an epoch before its first batch.
-        order: Gives all sample numbers of an epoch in the order of training, the same in every process, from the
+        order: Returns all sample numbers of an epoch in the order of training, the same in every process, for the
             number of the epoch and the samples of all processes in one step; unset: shuffled.
     """
 
@@ -68,20 +68,20 @@ class Epochs(Dataset[int]):
         return index
 
     def set_epoch(self, epoch: int) -> None:
-        """Told once before every epoch, also when training resumes."""
+        """Start an epoch; called once before each, also when training resumes."""
         self.on_epoch(epoch)
 
 
-class Shares(Sampler[list[int]]):
-    """This process's share of every batch of an epoch; all processes together see every sample once.
+class ProcessBatches(Sampler[list[int]]):
+    """This process's part of every batch of an epoch; all processes together get every sample once.
 
-    A batch is ``batch_size`` samples for each process. The last one may be smaller and is shared evenly; a process
-    that gets nothing of it is given the batch ``[~sample]`` of the first sample.
+    A batch has ``batch_size`` samples for each process. The last one may be smaller and is divided evenly; a process
+    that gets none of its samples gets the batch ``[~sample]`` of the first sample.
 
     Args:
-        data: What to draw from.
-        batch_size: Samples in one step and process.
-        seed: Decides, with the epoch, the order of the samples; the number of processes does not.
+        data: The sample numbers.
+        batch_size: Samples per step and process.
+        seed: Determines, with the epoch, the order of the samples, whatever the number of processes.
     """
 
     def __init__(self, data: Epochs, batch_size: int, seed: int) -> None:
@@ -92,7 +92,7 @@ class Shares(Sampler[list[int]]):
         return math.ceil(len(self.data) / self.total)
 
     def set_epoch(self, epoch: int) -> None:
-        """Told once before every epoch."""
+        """Start an epoch; called once before each."""
         self.epoch = epoch
         self.data.set_epoch(epoch)
 
@@ -107,14 +107,14 @@ class Shares(Sampler[list[int]]):
 
 
 class _Loader(DataLoader[int]):
-    """Batches of a process's shares; passes the number of an epoch on."""
+    """Loads this process's batches, and passes the number of an epoch on to them."""
 
-    def __init__(self, shares: Shares, collate: Collate, *, pin: bool) -> None:
-        super().__init__(shares.data, batch_sampler=shares, collate_fn=collate, pin_memory=pin)
-        self.shares = shares
+    def __init__(self, batches: ProcessBatches, collate: Collate, *, pin: bool) -> None:
+        super().__init__(batches.data, batch_sampler=batches, collate_fn=collate, pin_memory=pin)
+        self.batches = batches
 
     def set_epoch(self, epoch: int) -> None:
-        self.shares.set_epoch(epoch)
+        self.batches.set_epoch(epoch)
 
 
 def train(
@@ -129,21 +129,21 @@ def train(
     progress: ProgressCallback,
     rates: Mapping[str, float] = MappingProxyType({}),
 ) -> _Trainer:
-    """Train ``model`` in place; it ends with the weights that were best on validation.
+    """Train ``model`` in place; at the end it has the weights that were best on validation.
 
     Under ``torchrun`` every process calls this with the same arguments.
 
     Args:
-        model: Its ``forward`` takes what ``collate`` gives and ``num_items_in_batch``, the number of targets of the
-            step in all processes, and returns a dict with ``loss``: the sum over its targets by that number.
+        model: Its ``forward`` takes the tensors of ``collate`` and ``num_items_in_batch``, the number of targets of the
+            step in all processes, and returns a dict with ``loss``: the sum over its targets, divided by that number.
         data: Sample numbers.
-        collate: Turns sample numbers into tensors; in ``labels`` -100 stands for no target.
-        validate: Full ranking on the validation cases; the same figures in every process.
+        collate: Turns sample numbers into tensors; in ``labels`` -100 means no target.
+        validate: Ranks the validation cases; the same figures in every process.
         settings: ``[training]``.
-        folder: Takes ``checkpoints/`` and ``tensorboard/``.
-        resume: Go on from the last whole checkpoint, if there is one. Else checkpoints in ``folder`` are removed.
-        progress: Told about steps, loss and validation; in the first process alone.
-        rates: Share of the learning rate that weights learn at, by how their names begin.
+        folder: Folder for ``checkpoints/`` and ``tensorboard/``.
+        resume: Resume from the last complete checkpoint, if there is one. Else checkpoints in ``folder`` are removed.
+        progress: Progress callback for steps, loss and validation; called in the first process only.
+        rates: Share of the learning rate of weights, by how their names begin.
 
     Raises:
         TrainingError: The loss is not a number; the message names the step.
@@ -153,16 +153,16 @@ def train(
     distributed.start()
     checkpoints = folder.absolute() / "checkpoints"
     if distributed.is_first():
-        _remove_checkpoints(checkpoints, whole=not resume)
+        _remove_checkpoints(checkpoints, complete=not resume)
         if (newest := last_checkpoint(checkpoints)) is not None:
-            _settle(Path(newest))
+            _fix_best_path(Path(newest))
     distributed.wait()
     last = last_checkpoint(checkpoints)
     trainer = _Trainer(
         model=model,
         args=_arguments(settings, checkpoints, len(data)),
         train_dataset=data,
-        eval_dataset=data,  # asked for by Trainer; evaluate() ranks the validation cases instead
+        eval_dataset=data,  # required by Trainer; evaluate() ranks the validation cases instead
         data_collator=_with_idle(collate),
         callbacks=[EarlyStoppingCallback(settings.patience)],
     )
@@ -170,10 +170,10 @@ def train(
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_Watch(settings.max_minutes, progress if distributed.is_first() else silent))
     if distributed.count() > 1:
-        torch.manual_seed(settings.seed + distributed.number())  # each process its own dropout
+        torch.manual_seed(settings.seed + distributed.number())  # different dropout in each process
     model.train()
     if last is not None and _has_stopped(last):
-        trainer.take(last)
+        trainer.load_finished(last)
     else:
         trainer.train(resume_from_checkpoint=last)
     return trainer
@@ -188,21 +188,21 @@ def train_and_report(
     figures: Callable[[], dict[str, float]],
     rates: Mapping[str, float] = MappingProxyType({}),
 ) -> FitResult:
-    """:func:`train` by the settings of a task, and what is to be said of it.
+    """Call :func:`train` with the settings of a task, and report the result.
 
     Args:
         model: As in :func:`train`.
         data: As in :func:`train`.
         collate: As in :func:`train`.
-        score: Scores of the catalogue by the weights of the moment; ranks the validation cases.
+        score: Scores the catalogue by the current weights; used to rank the validation cases.
         task: Settings, validation, folder.
-        figures: Further figures of the objective, asked at the end.
+        figures: Returns further figures of the backend; called at the end.
         rates: As in :func:`train`.
 
     Raises:
         TrainingError: The loss is not a number; the message names the step.
     """
-    torch.set_flush_denormal(True)  # on CPU, numbers next to zero are many times slower than zero
+    torch.set_flush_denormal(True)  # denormal numbers are many times slower on CPU
     started = time.monotonic()
     trainer = train(
         model,
@@ -219,30 +219,30 @@ def train_and_report(
     history = [row for row in trainer.state.log_history if f"eval_{METRIC}" in row]
     best: dict[str, float] = max(history, key=lambda row: float(row[f"eval_{METRIC}"]), default={})
     metrics = {key.removeprefix("eval_"): float(value) for key, value in best.items() if key.startswith("eval_")}
-    told = {
+    reported = {
         "parameters": float(sum(p.numel() for p in model.parameters())),
         "training_seconds": time.monotonic() - started,
         **figures(),
     }
-    return FitResult(float(trainer.state.epoch or 0), metrics, [dict(row) for row in history], told)
+    return FitResult(float(trainer.state.epoch or 0), metrics, [dict(row) for row in history], reported)
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that was written to its end."""
-    whole = [path.parent for path in folder.glob(f"checkpoint-*/{_COMPLETE}")]
-    newest = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    """The newest complete checkpoint."""
+    complete = [path.parent for path in folder.glob(f"checkpoint-*/{_COMPLETE}")]
+    newest = max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
     return None if newest is None else str(newest)
 
 
-def _remove_checkpoints(folder: Path, *, whole: bool) -> None:
-    """Remove checkpoints that were cut off, which would stand in the way of new ones; whole ones too if asked."""
+def _remove_checkpoints(folder: Path, *, complete: bool) -> None:
+    """Remove incomplete checkpoints, whose names new ones may need; complete ones too if ``complete``."""
     for path in folder.glob("checkpoint-*"):
-        if whole or not (path / _COMPLETE).exists():
+        if complete or not (path / _COMPLETE).exists():
             shutil.rmtree(path)
 
 
-def _settle(checkpoint: Path) -> None:
-    """Let a checkpoint find the best one beside it: the run may have been moved since."""
+def _fix_best_path(checkpoint: Path) -> None:
+    """Correct the path of the best checkpoint in ``checkpoint``: the run may have been moved."""
     path = checkpoint / TRAINER_STATE_NAME
     state = json.loads(path.read_text(encoding="utf-8"))
     if state["best_model_checkpoint"] is not None:
@@ -252,13 +252,13 @@ def _settle(checkpoint: Path) -> None:
 
 
 def _has_stopped(checkpoint: str) -> bool:
-    """Whether training was over when a checkpoint was written: no more patience, or no more time."""
+    """Whether training had ended when a checkpoint was written, by early stopping or the time limit."""
     state = json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
     return bool(state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"])
 
 
 def _with_idle(collate: Collate) -> Collate:
-    """``collate`` that makes of a batch ``[~sample]`` one that has no targets, for a process left without samples."""
+    """``collate`` with support for a batch ``[~sample]``, which gets no targets: that of a process without samples."""
 
     def collated(samples: list[int]) -> dict[str, torch.Tensor]:
         if samples[0] >= 0:
@@ -270,7 +270,7 @@ def _with_idle(collate: Collate) -> Collate:
 
 
 class _Trainer(Trainer):  # type: ignore[misc]
-    """Trainer whose evaluation is full ranking, and whose checkpoints hold no pickled arguments."""
+    """Trainer whose evaluation is full ranking, and whose checkpoints contain no pickled arguments."""
 
     validate: Validate
     rates: Mapping[str, float]
@@ -283,12 +283,12 @@ class _Trainer(Trainer):  # type: ignore[misc]
         """The first step whose loss was not a number, 0 while there is none."""
 
     def get_train_dataloader(self) -> _Loader:
-        """This process's shares."""
-        shares = Shares(self.train_dataset, self.args.per_device_train_batch_size, self.args.data_seed)
-        return _Loader(shares, self.data_collator, pin=self.args.dataloader_pin_memory)
+        """Create the loader of this process's batches."""
+        batches = ProcessBatches(self.train_dataset, self.args.per_device_train_batch_size, self.args.data_seed)
+        return _Loader(batches, self.data_collator, pin=self.args.dataloader_pin_memory)
 
     def create_optimizer(self, *given: Any) -> torch.optim.Optimizer:
-        """The Trainer's own, with weights that ``rates`` names in groups of their own."""
+        """Create the Trainer's optimizer, with separate groups for the weights in ``rates``."""
         optimizer: torch.optim.Optimizer = super().create_optimizer(*given)
         rate_of = {
             weight: rate
@@ -296,8 +296,8 @@ class _Trainer(Trainer):  # type: ignore[misc]
             for begin, rate in self.rates.items()
             if name.startswith(begin)
         }
-        whole, optimizer.param_groups = optimizer.param_groups, []
-        for group in whole:
+        groups, optimizer.param_groups = optimizer.param_groups, []
+        for group in groups:
             for rate in sorted({rate_of.get(weight, 1.0) for weight in group["params"]}, reverse=True):
                 weights = [weight for weight in group["params"] if rate_of.get(weight, 1.0) == rate]
                 optimizer.add_param_group({**group, "params": weights, "lr": rate * group["lr"]})
@@ -306,9 +306,9 @@ class _Trainer(Trainer):  # type: ignore[misc]
     def training_step(
         self, model: nn.Module, inputs: dict[str, torch.Tensor], num_items_in_batch: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Forward and backward; remembers the first step whose loss is not a number.
+        """Compute loss and gradients, and remember the first step whose loss is not a number.
 
-        The Trainer's own walks over all modules to switch each to training; here the model is in training already.
+        The Trainer's own method sets every module to training mode each time; here the model is in that mode already.
         """
         loss: torch.Tensor = self.compute_loss(
             model, self._prepare_inputs(inputs), num_items_in_batch=num_items_in_batch
@@ -316,12 +316,12 @@ class _Trainer(Trainer):  # type: ignore[misc]
         self.accelerator.backward(loss)
         bad = (self.first_bad == 0) & ~torch.isfinite(loss.detach())
         self.first_bad = torch.where(bad, self.state.global_step + 1, self.first_bad)
-        if not loss.is_cuda:  # on a GPU, asking waits for the step: log() and evaluate() ask
+        if not loss.is_cuda:  # on a GPU this would wait for the step: log() and evaluate() check
             self.stop_at_no_number()
         return loss.detach()
 
     def stop_at_no_number(self) -> None:
-        """End training in every process when a loss was not a number in any.
+        """End training in every process if a loss was not a number in any of them.
 
         Raises:
             TrainingError: It was; the message names the step.
@@ -358,8 +358,8 @@ class _Trainer(Trainer):  # type: ignore[misc]
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def take(self, checkpoint: str) -> None:
-        """Take over what a training that was over has left: its history and its best weights."""
+    def load_finished(self, checkpoint: str) -> None:
+        """Load the history and the best weights of a training that had ended."""
         self.state = TrainerState.load_from_json(str(Path(checkpoint) / TRAINER_STATE_NAME))
         self._load_best_model()
 
@@ -379,13 +379,13 @@ class _Trainer(Trainer):  # type: ignore[misc]
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         with write_errors(Path(self.args.output_dir)):
             super()._save_checkpoint(model, trial)
-        distributed.wait()  # each writes the state of its own random numbers
+        distributed.wait()  # each process writes the state of its random numbers
         if self.args.should_save:
             (Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / _COMPLETE).touch()
 
 
 class _Watch(TrainerCallback):  # type: ignore[misc]
-    """Reports progress and keeps the time limit."""
+    """Reports progress and enforces the time limit."""
 
     def __init__(self, max_minutes: float | None, progress: ProgressCallback) -> None:
         self.deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
@@ -393,7 +393,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
         self.info: dict[str, float | str] = {}
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        """Keep the latest loss."""
+        """Remember the latest loss."""
         if (loss := (logs or {}).get("loss")) is not None:
             self.info["loss"] = round(float(loss), 4)
 
@@ -403,7 +403,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
         self.progress(ProgressEvent(_STAGE, state.global_step, state.max_steps, "steps", dict(self.info)))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        """Report the step; ask for a last evaluation when time is up."""
+        """Report the step; start a last evaluation when time is up."""
         self.progress(ProgressEvent(_STAGE, state.global_step, state.max_steps, "steps"))
         if self.deadline < math.inf and distributed.any_of(time.monotonic() > self.deadline):
             control.should_evaluate = control.should_save = control.should_training_stop = True

@@ -24,13 +24,13 @@ from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
 
 class BackendSuite:
-    """What any backend must do.
+    """Tests that every backend must pass.
 
     Attributes:
         backend: The class under test.
         options: Its options.
         settings: Settings of the training, ``{"section.key": value}``.
-        learns: Whether it is to rank the next item of a certain ring of items far above chance.
+        learns: Whether it must rank the next item far above chance where the next item is certain.
     """
 
     backend: ClassVar[type[Backend]]
@@ -40,13 +40,13 @@ class BackendSuite:
 
     @classmethod
     def make(cls) -> Backend:
-        """A backend that is not fitted."""
+        """Create an untrained backend from its options."""
         return cls.backend(validate(cls.backend.Options, cls.options, "model"))
 
     @pytest.fixture(scope="class")
     @classmethod
     def fitted(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Backend, FitResult, Any]:
-        """A fitted backend, what fit said, and the task."""
+        """A fitted backend, the result of its training, and the task."""
         task = chain_task(tmp_path_factory.mktemp("fit"), cls.settings)
         backend = cls.make()
         return backend, backend.fit(task), task
@@ -66,7 +66,7 @@ class BackendSuite:
         assert scores.dtype == np.float32
         assert not np.isnan(scores).any()
 
-    def test_scores_do_not_depend_on_company(self, fitted: tuple[Backend, FitResult, Any]) -> None:
+    def test_scores_do_not_depend_on_the_other_cases(self, fitted: tuple[Backend, FitResult, Any]) -> None:
         backend, _, task = fitted
         together = backend.score(task.split.test)
         for row in (0, len(task.split.test) - 1):
@@ -79,11 +79,11 @@ class BackendSuite:
         chance = float(np.mean([1 / np.log2(rank + 1) if rank <= 10 else 0 for rank in range(1, ITEMS + 1)]))
         assert quality > (2 * chance if self.learns else 0)
 
-    def test_it_knows_what_it_read(self, fitted: tuple[Backend, FitResult, Any]) -> None:
-        """Of a backend that explains: lacking nothing changes nothing, and lacking all changes something."""
+    def test_it_knows_which_triplets_it_read(self, fitted: tuple[Backend, FitResult, Any]) -> None:
+        """Without no triplet the scores stay, and without all triplets they change."""
         backend, _, task = fitted
         if not isinstance(backend, Explains):
-            pytest.skip("it does not explain")
+            pytest.skip("the backend does not explain")
         case, candidates = task.split.test.take(np.array([0])), np.array([0, ITEMS - 1])
         found = backend.triplets(case, candidates)
         assert len(found) > 0
@@ -103,7 +103,7 @@ class BackendSuite:
         assert not np.isnan(scores).any()
 
     def test_a_history_of_thousands(self, fitted: tuple[Backend, FitResult, Any]) -> None:
-        """5,000 items are scored like any others, within seconds."""
+        """A history of 5,000 items is scored within seconds."""
         backend, _, _ = fitted
         started = time.process_time()
         scores = backend.score(Cases.of(Histories.of([np.resize(np.arange(ITEMS), 5000).tolist(), [0, 1]])))
@@ -117,14 +117,14 @@ class BackendSuite:
         again.fit(chain_task(tmp_path, self.settings))
         np.testing.assert_allclose(again.score(task.split.test), backend.score(task.split.test), rtol=1e-4, atol=1e-5)
 
-    def test_saved_and_loaded_scores_alike(self, fitted: tuple[Backend, FitResult, Any], tmp_path: Path) -> None:
+    def test_a_loaded_backend_has_the_same_scores(self, fitted: tuple[Backend, FitResult, Any], tmp_path: Path) -> None:
         backend, _, task = fitted
         backend.save(tmp_path)
         options = validate(self.backend.Options, self.options, "model")
         loaded = self.backend.load(tmp_path, options)
         np.testing.assert_allclose(loaded.score(task.split.test), backend.score(task.split.test), rtol=1e-5, atol=1e-6)
         pickled = [p for p in tmp_path.rglob("*") if p.suffix in {".pkl", ".pickle", ".pt", ".bin", ".pth"}]
-        assert not pickled, f"a run holds no pickle: {pickled}"
+        assert not pickled, f"a run must contain no pickle: {pickled}"
 
     def test_empty_folder_is_no_run(self, tmp_path: Path) -> None:
         with pytest.raises(RunError):

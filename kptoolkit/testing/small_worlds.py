@@ -1,4 +1,4 @@
-"""Small worlds to test with: a catalogue, its graph and its readers, made by rule and the same every time."""
+"""Small data sets for tests: a catalogue, its graph and its readers, built by fixed rules."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _AUTHOR, _NEXT = "book.written_work.author", "book.written_work.next_in_series"
 
 
 def chain_interactions() -> Interactions:
-    """Users who read the items in a ring, each from a place of their own: the next item is certain."""
+    """Users who read the items in a ring, each from a different start: the next item is certain."""
     users, items = [], []
     for user in range(USERS):
         for step in range(EVENTS):
@@ -55,11 +55,11 @@ def chain_neighbourhoods(catalogue: Catalogue) -> Neighbourhoods:
 
 
 def chain_task(folder: Path, settings: dict[str, Any] | None = None, **changes: Any) -> FitTask:
-    """A whole training task on the ring of readers, seconds to learn.
+    """Create a training task on the ring of items that is learnt within seconds.
 
     Args:
         folder: For checkpoints and logs.
-        settings: ``{"section.key": value}`` beside the small defaults.
+        settings: ``{"section.key": value}`` in addition to the small defaults.
         changes: Fields of the task to set, e.g. ``resume=True``.
     """
     small = {"training.epochs": 2, "training.batch_size": 16, "training.eval_every": 1, "prompts.pack": "books"}

@@ -36,13 +36,13 @@ def main(folders: list[str]) -> None:
         run = Run.load(Path(folder))
         backend: Any = run.backend
         cases, state = run.split.test.take(np.arange(CASES)), backend.fitted
-        said = state.index.spoken(state.tokenizer.sentinels)
-        tokens = len(said) if said is not None else state.model.config.vocab_size
+        outputs = state.index.output_tokens(state.tokenizer.sentinels)
+        tokens = len(outputs) if outputs is not None else state.model.config.vocab_size
         score, beams = middle(backend.score, cases), middle(backend.beam_search, cases, BEAMS, BEAMS)
         sys.stdout.write(
-            f"{state.index.kind:14s} {np.diff(state.index.tokens.indptr).mean():4.1f} tokens an item, "
-            f"{len(state.trie) - state.n_items:6d} prefixes, {tokens:6d} tokens spoken: "
-            f"score {score:6.1f} ms, {BEAMS} beams {beams:6.1f} ms a case\n"
+            f"{state.index.kind:14s} {np.diff(state.index.tokens.indptr).mean():4.1f} tokens per item, "
+            f"{len(state.trie) - state.n_items:6d} prefixes, {tokens:6d} output tokens: "
+            f"score {score:6.1f} ms, {BEAMS} beams {beams:6.1f} ms per case\n"
         )
 
 

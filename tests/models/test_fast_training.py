@@ -20,8 +20,8 @@ from kptoolkit.models.t5.flex import tree_block_mask, use_flex
 from kptoolkit.models.t5.kp4sr.kp4sr_backend import Kp4srBackend
 from kptoolkit.models.t5.sequence.sequence_state import build_state, tree_tensors
 from kptoolkit.models.t5.tree_mask import visible
-from kptoolkit.models.t5.tree_t5 import TreeT5, freeze_relative_bias, still
-from kptoolkit.models.training import Epochs, Shares, train
+from kptoolkit.models.t5.tree_t5 import TreeT5, freeze_relative_bias, remove_dropout
+from kptoolkit.models.training import Epochs, ProcessBatches, train
 from kptoolkit.progress import silent
 from kptoolkit.testing.small_worlds import chain_task
 
@@ -145,7 +145,7 @@ def test_an_encoder_whose_states_are_kept_drops_nothing(kind: str) -> None:
     net.train()
     read = [tensors[name] for name in ("input_ids", "node", "parent", "whole_word")]
     assert not torch.equal(net.encode(*read), net.encode(*read))
-    still(net.t5.encoder)
+    remove_dropout(net.t5.encoder)
     assert torch.equal(net.encode(*read), net.encode(*read))
 
 
@@ -231,9 +231,9 @@ def test_processes_share_the_batches_of_an_epoch(monkeypatch: pytest.MonkeyPatch
     for process in range(2):
         monkeypatch.setenv("WORLD_SIZE", "2")
         monkeypatch.setenv("RANK", str(process))
-        shares = Shares(Epochs(len(LENGTHS), lambda epoch: None, by_length), 8, 0)
-        shares.set_epoch(3)
-        shards.append(list(shares))
+        batches = ProcessBatches(Epochs(len(LENGTHS), lambda epoch: None, by_length), 8, 0)
+        batches.set_epoch(3)
+        shards.append(list(batches))
     assert len(shards[0]) == len(shards[1]) == 5
     order = by_length(3, 16).tolist()
     for step, (first, second) in enumerate(zip(*shards, strict=True)):

@@ -234,7 +234,7 @@ def test_scores_are_those_the_model_is_trained_by(fitted: Kp4srBackend, task: Fi
         sentinel = out["logits"][0, 0].log_softmax(-1)[state.start[1]]
         assert float(-out["loss"] - sentinel) == pytest.approx(scores[item], abs=1e-4)
         assert set(torch.nonzero(out["logits"][0, 0] > -torch.inf).flatten().tolist()) == set(
-            state.index.spoken(state.tokenizer.sentinels).tolist()
+            state.index.output_tokens(state.tokenizer.sentinels).tolist()
         )
 
 

@@ -16,7 +16,7 @@ from worlds.training import BACKENDS, learned, losses, one_training, train
 
 from kptoolkit import distributed
 from kptoolkit.models.t5.tree_t5 import token_loss
-from kptoolkit.models.training import Epochs, Shares
+from kptoolkit.models.training import Epochs, ProcessBatches
 
 
 def succeed(done: Done) -> None:
@@ -37,19 +37,19 @@ def test_one_process_is_first_and_has_everything() -> None:
     assert not torch.distributed.is_initialized()
 
 
-# -- shares -------------------------------------------------------------------------------------------------------
+# -- batches of a process -------------------------------------------------------------------------------------------
 
 
-def shares_of(monkeypatch: pytest.MonkeyPatch, count: int, size: int, batch: int, epoch: int = 0) -> list[list[Any]]:
+def batches_of(monkeypatch: pytest.MonkeyPatch, count: int, size: int, batch: int, epoch: int = 0) -> list[list[Any]]:
     """The batches of every process."""
     found = []
     for number in range(count):
         monkeypatch.setenv("WORLD_SIZE", str(count))
         monkeypatch.setenv("RANK", str(number))
-        shares = Shares(Epochs(size, lambda epoch: None), batch, seed=5)
-        shares.set_epoch(epoch)
-        assert len(shares) == len(list(shares))
-        found.append(list(shares))
+        batches = ProcessBatches(Epochs(size, lambda epoch: None), batch, seed=5)
+        batches.set_epoch(epoch)
+        assert len(batches) == len(list(batches))
+        found.append(list(batches))
     return found
 
 
@@ -59,8 +59,8 @@ def shares_of(monkeypatch: pytest.MonkeyPatch, count: int, size: int, batch: int
 def test_all_processes_together_see_the_batches_of_one(
     monkeypatch: pytest.MonkeyPatch, count: int, size: int, batch: int
 ) -> None:
-    whole = shares_of(monkeypatch, 1, size, batch * count)[0]
-    parts = shares_of(monkeypatch, count, size, batch)
+    whole = batches_of(monkeypatch, 1, size, batch * count)[0]
+    parts = batches_of(monkeypatch, count, size, batch)
     assert len({len(part) for part in parts}) == 1, "every process takes as many steps"
     joined = [[sample for share in step for sample in share if sample >= 0] for step in zip(*parts, strict=True)]
     assert joined == whole
@@ -72,12 +72,12 @@ def test_all_processes_together_see_the_batches_of_one(
 
 
 def test_every_epoch_has_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = (shares_of(monkeypatch, 1, 30, 30, epoch)[0][0] for epoch in (0, 1))
+    first, second = (batches_of(monkeypatch, 1, 30, 30, epoch)[0][0] for epoch in (0, 1))
     assert first != second
-    assert shares_of(monkeypatch, 1, 30, 30, 1)[0][0] == second
+    assert batches_of(monkeypatch, 1, 30, 30, 1)[0][0] == second
 
 
-def test_losses_of_shares_sum_to_the_loss_of_the_batch() -> None:
+def test_losses_of_parts_sum_to_the_loss_of_the_batch() -> None:
     labels = collate(list(range(8)))["labels"]
     logits = torch.randn(8, labels.shape[1], SAMPLES, generator=torch.Generator().manual_seed(0))
     targets = (labels != -100).sum()

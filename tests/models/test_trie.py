@@ -30,7 +30,7 @@ def trie_of(words: Strings) -> Trie:
     return Trie.of(np.array([token for word in words for token in word], dtype=np.int32), indptr, END)
 
 
-def spoken(words: Strings) -> np.ndarray:
+def output_tokens(words: Strings) -> np.ndarray:
     return np.unique([token for word in words for token in word] + [FIRST, END])
 
 
@@ -45,10 +45,10 @@ def prompts(cases: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 @torch.inference_mode()
 def forced(t5: Any, states: torch.Tensor, real: torch.Tensor, words: Strings, allowed: Any = None) -> np.ndarray:
     """Log-likelihood of every word by teacher forcing, one word at a time, ``(B, n)``."""
-    silent = torch.zeros(VOCABULARY, dtype=torch.bool)
+    unused = torch.zeros(VOCABULARY, dtype=torch.bool)
     if allowed is not None:
-        silent[:] = True
-        silent[torch.from_numpy(allowed)] = False
+        unused[:] = True
+        unused[torch.from_numpy(allowed)] = False
     found = np.empty((len(states), len(words)))
     for row, word in enumerate(words):
         logits = t5(
@@ -56,7 +56,7 @@ def forced(t5: Any, states: torch.Tensor, real: torch.Tensor, words: Strings, al
             attention_mask=real,
             decoder_input_ids=torch.tensor([*START, *word]).expand(len(states), -1),
         ).logits
-        likely = logits.masked_fill(silent, -torch.inf).log_softmax(-1)
+        likely = logits.masked_fill(unused, -torch.inf).log_softmax(-1)
         found[:, row] = sum(likely[:, 1 + at, token] for at, token in enumerate((*word, END)))
     return found
 
@@ -132,7 +132,7 @@ def test_scores_are_those_of_teacher_forcing(
     generator = np.random.default_rng(part)
     words = list({tuple(generator.integers(6, 14, generator.integers(0, 6)).tolist()) for _ in range(40)})
     (net, _), (states, real) = built(kind, attention), prompts(3)
-    for allowed in (None, spoken(words)):
+    for allowed in (None, output_tokens(words)):
         decoder = StringDecoder(net.t5, trie_of(words), START, allowed)
         expected = forced(net.t5, states, real, words, allowed)
         np.testing.assert_allclose(decoder.scores(states, real).numpy(), expected, atol=1e-4)
@@ -147,7 +147,7 @@ def test_beams_find_as_many_items_as_there_are(words: Strings, width: int, seed:
     items = st.lists(st.integers(0, len(words) - 1), max_size=len(words))
     nearly_all = [item for item in range(len(words)) if item != seed % len(words)]
     histories = Histories.of([data.draw(items), nearly_all, range(len(words))])
-    decoder, (states, real) = StringDecoder(NET.t5, trie_of(words), START, spoken(words)), prompts(3, seed)
+    decoder, (states, real) = StringDecoder(NET.t5, trie_of(words), START, output_tokens(words)), prompts(3, seed)
     found, scores = (tensor.numpy() for tensor in decoder.beam_search(states, real, histories, width))
     exact = decoder.scores(states, real).numpy()
     for case in range(3):

@@ -1,8 +1,8 @@
-"""What every objective is built from: tokenizer, T5, templates."""
+"""What both backends are built from: tokenizer, T5, templates."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
@@ -11,14 +11,13 @@ from kptoolkit.errors import ConfigError
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.t5.flex import MIN_HEAD_WIDTH, attentions, use_flex
-from kptoolkit.models.t5.kp4sr.item_index import ItemIndex
 from kptoolkit.models.t5.options import T5Options
-from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.models.t5.tokenizers import ModelTokenizer, PhraseTokenizer, SubwordTokenizer
 from kptoolkit.models.t5.tree_t5 import freeze_relative_bias, grow, start_items_from_names
 from kptoolkit.prompts import MppTemplate, Segment, TemplatePack
 
 _EMBEDDING_STD = 0.3
-"""Of fresh token embeddings, with unscaled outputs; docs/results.md has what was measured against T5's own 1.0."""
+"""Standard deviation of fresh token embeddings, with unscaled outputs; docs/results.md compares it with T5's 1.0."""
 
 
 def build_tokenizer(
@@ -29,16 +28,16 @@ def build_tokenizer(
     *,
     words_only: bool = False,
     names: Sequence[str] = (),
-) -> PhraseTokenizer | SubwordTokenizer:
-    """The tokenizer of a training: whole phrases, subwords trained on the prompts, or the checkpoint's own.
+) -> ModelTokenizer:
+    """Create the tokenizer of a training: whole phrases, subwords trained on the prompts, or the checkpoint's own.
 
     Args:
         options: Options of the backend.
-        source: Its pool holds the prompts to be read.
+        source: Its pool contains the prompts that will be read.
         templates: MPP templates whose words are needed.
         items: Catalogue row of each entity that is one item.
         words_only: Whether the prompts themselves are not read, so that their entities need no tokens.
-        names: Item names whose words phrase tokens must know.
+        names: Item names whose words a phrase tokenizer needs.
 
     Raises:
         ConfigError: There is no such checkpoint, or one with phrase tokens.
@@ -65,21 +64,26 @@ def _fragments(templates: tuple[MppTemplate, ...]) -> list[str]:
 
 
 def build_t5(
-    options: T5Options, tokenizer: PhraseTokenizer | SubwordTokenizer, task: FitTask, index: ItemIndex | None = None
+    options: T5Options,
+    tokenizer: ModelTokenizer,
+    task: FitTask,
+    new_tokens: int,
+    pieces: Callable[[list[list[int]]], list[list[int]]] = list,
 ) -> T5ForConditionalGeneration:
-    """A T5 with the index's tokens behind the tokenizer's: the named checkpoint, grown, or a small one from a config.
+    """Create a T5 with item tokens after the tokenizer's: the named checkpoint, grown, or a small one from a config.
 
     Args:
         options: Options of the backend.
         tokenizer: Its tokens come first.
-        task: Its catalogue's titles start the new tokens of a checkpoint.
-        index: What items are called; unset: one token an item.
+        task: The titles of its catalogue initialize the item tokens of a checkpoint.
+        new_tokens: Number of item tokens.
+        pieces: Turns the tokens of all items' titles into those that each item token is initialized from; unset: there
+            is one item token per item.
 
     Raises:
         ConfigError: There is no such checkpoint, ``d_model`` is no multiple of ``heads``, or ``flex`` cannot be had.
     """
-    index = index or ItemIndex.of_tokens(tokenizer.size, len(task.catalogue))
-    vocabulary = tokenizer.size + index.symbols
+    vocabulary = tokenizer.size + new_tokens
     if options.checkpoint is None:
         config = _fresh_config(options, tokenizer, vocabulary)
         t5 = T5ForConditionalGeneration._from_config(config, attn_implementation=attention_name(options))
@@ -95,19 +99,19 @@ def build_t5(
     except (OSError, ValueError) as error:
         raise ConfigError(_no_checkpoint(options.checkpoint, error)) from error
     grow(t5, vocabulary)
-    if isinstance(tokenizer, SubwordTokenizer) and index.symbols:
+    if new_tokens and not tokenizer.has_item_tokens:
         names = [tokenizer.encode((Segment(str(title), "text"),)).ids.tolist() for title in task.catalogue.titles]
-        start_items_from_names(t5, tokenizer.size, index.pieces(names, tokenizer.size))
+        start_items_from_names(t5, tokenizer.size, pieces(names))
     return _adapted(t5, options)
 
 
 def attention_name(options: T5Options) -> str:
-    """What transformers calls the attention a T5 is built with; ``flex`` is put on later, by ``use_flex``."""
+    """Name in transformers of the attention that a T5 is built with; ``use_flex`` sets ``flex`` later."""
     return "sdpa" if options.attention == "flex" else options.attention
 
 
 def _adapted(t5: T5ForConditionalGeneration, options: T5Options) -> T5ForConditionalGeneration:
-    """``t5`` with the attention, the trainable weights and the checkpointing that the options ask for."""
+    """Set the attention, the trainable weights and the checkpointing of the options."""
     if options.attention == "flex":
         _check_flex(t5.config, options)
         use_flex(t5)
@@ -130,7 +134,7 @@ def _check_flex(config: T5Config, options: T5Options) -> None:
         raise ConfigError("setting model.attention: flex needs CUDA, and torch sees no such device; use sdpa")
 
 
-def _fresh_config(options: T5Options, tokenizer: PhraseTokenizer | SubwordTokenizer, vocabulary: int) -> T5Config:
+def _fresh_config(options: T5Options, tokenizer: ModelTokenizer, vocabulary: int) -> T5Config:
     if options.d_model % options.heads:
         raise ConfigError(f"setting model.d_model: {options.d_model} is no multiple of model.heads={options.heads}")
     return T5Config(
@@ -145,19 +149,19 @@ def _fresh_config(options: T5Options, tokenizer: PhraseTokenizer | SubwordTokeni
         pad_token_id=tokenizer.pad_id,
         eos_token_id=tokenizer.eos_id,
         decoder_start_token_id=tokenizer.pad_id,
-        tie_word_embeddings=False,  # T5's word for: do not scale the decoder's output; the weights are tied anyway
+        tie_word_embeddings=False,  # no scaling of the decoder's output; the weights are tied all the same
     )
 
 
 def training_templates(pack: TemplatePack, chosen: str | None) -> tuple[MppTemplate, ...]:
-    """The templates training draws from: the chosen one, or all of the pack that are for training."""
+    """MPP templates for training: the chosen one, or all of the pack that are marked for training."""
     if chosen is not None:
         return (pack.mpp_template(chosen),)
     return tuple(template for template in pack.mpp if template.split == "train")
 
 
 def asking_template(task: FitTask) -> MppTemplate:
-    """The template recommendations are asked with: the chosen one, else the first for training that names no user."""
+    """MPP template for recommending: the chosen one, else the first for training that names no user."""
     pack, chosen = task.knowledge.pack, task.config.prompts.mpp
     if chosen is not None:
         return pack.mpp_template(chosen)

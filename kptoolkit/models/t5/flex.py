@@ -1,7 +1,7 @@
 """FlexAttention for the encoder of a T5: tree mask and relative positions as functions, no mask of ``(B, L, L)``.
 
-transformers looks the attention of T5 up by name; here one more name is registered and given to the encoder. The
-decoder, whose targets are three tokens, keeps ``sdpa``.
+transformers looks the attention of T5 up by name; this module registers one more name and sets it in the encoder. The
+decoder, whose targets have three tokens, keeps ``sdpa``.
 
 References:
     Flex Attention: A Programming Model for Generating Optimized Attention Kernels, arXiv 2412.05496.
@@ -26,12 +26,12 @@ MIN_HEAD_WIDTH = 16
 
 
 def use_flex(t5: T5ForConditionalGeneration) -> None:
-    """Let the encoder of ``t5`` attend by FlexAttention; its attention weights are not dropped any more.
+    """Set FlexAttention in the encoder of ``t5``, without dropout of attention weights.
 
-    The position bias becomes one number a distance and head, ``(1, H, 1, 2 L - 1)``; T5's own is ``(1, H, L, L)``.
+    The position bias has one number per distance and head, ``(1, H, 1, 2 L - 1)``; T5's own is ``(1, H, L, L)``.
 
     Args:
-        t5: Any model of the T5 family; changed in place. Gradients need CUDA, as FlexAttention has none on CPU.
+        t5: Any model of the T5 family; changed in place. Gradients need CUDA, since FlexAttention has none on CPU.
     """
     AttentionInterface.register(FLEX, _attend)
     t5.encoder.config._attn_implementation = FLEX
@@ -41,7 +41,7 @@ def use_flex(t5: T5ForConditionalGeneration) -> None:
 
 
 def attentions(module: nn.Module) -> Iterator[Any]:
-    """The attention layers in a model of the T5 family, each family having a class of its own."""
+    """The attention layers of a model of the T5 family; each of its architectures has its own class for them."""
     return (layer for layer in module.modules() if hasattr(layer, "compute_bias"))
 
 
@@ -51,14 +51,14 @@ def uses_flex(t5: T5ForConditionalGeneration) -> bool:
 
 
 def tree_block_mask(node: torch.Tensor, parent: torch.Tensor) -> BlockMask:
-    """The tree mask as blocks of 128 by 128 that hold a visible pair, and a function for the pairs inside them.
+    """The tree mask as the blocks of 128 by 128 that contain a visible pair, and a function for the pairs inside.
 
     Args:
         node: ``(B, L)`` integer node of each token, padding -2.
         parent: ``(B, L)`` parent of that node, the root's -1, padding's -3.
 
     Returns:
-        A block mask of shape ``(B, 1, L, L)`` that means what :func:`kptoolkit.models.t5.tree_mask.visible` means.
+        A block mask of shape ``(B, 1, L, L)``, equal to :func:`kptoolkit.models.t5.tree_mask.visible`.
     """
     node, parent = node.int(), parent.int()
 
@@ -83,7 +83,7 @@ def _attend(
     scaling: float,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of ``(B, H, L, D)`` under a block mask, as transformers asks for it: ``(B, L, H, D)``, no weights."""
+    """Attention of ``(B, H, L, D)`` under a block mask in the form of transformers: ``(B, L, H, D)``, no weights."""
     by_distance, last = position_bias[0, :, 0], key.shape[2] - 1  # (H, 2 L - 1)
 
     def biased(
@@ -100,7 +100,7 @@ def _attend(
 def _by_distance(
     layer: Any, query_length: int, key_length: int, device: torch.device | None = None, **_: Any
 ) -> torch.Tensor:
-    """T5's ``compute_bias`` for one query with ``L - 1`` keys before it and as many behind it: every distance once."""
+    """T5's ``compute_bias`` for one query with ``L - 1`` keys before it and as many after it: every distance once."""
     bias: torch.Tensor = type(layer).compute_bias(
         layer, 1, query_length + key_length - 1, device=device, past_seen_tokens=query_length - 1
     )
@@ -109,5 +109,5 @@ def _by_distance(
 
 @cache
 def _fused(function: Callable[..., Any], cuda: bool) -> Callable[..., Any]:
-    """``function`` compiled into one kernel on CUDA; without that it makes every pair of tokens."""
+    """``function`` compiled into one kernel on CUDA; uncompiled it computes every pair of tokens."""
     return torch.compile(function) if cuda else function

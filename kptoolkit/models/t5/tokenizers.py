@@ -1,4 +1,4 @@
-"""Tokenizers of the T5 backend: whole phrases for training from scratch, subwords for checkpoints or by wish."""
+"""Tokenizers of the T5 backends: whole phrases for training from scratch, subwords for checkpoints or by choice."""
 
 from __future__ import annotations
 
@@ -29,31 +29,45 @@ _WORD = re.compile(r"\S+")
 
 
 class ModelTokenizer(SavedTokenizer, Protocol):
-    """A tokenizer with the sentinels of T5's cloze, saved with a run.
+    """A tokenizer with T5's sentinels that is saved with a run.
 
     Attributes:
         sentinels: Ids of the two sentinels around the target; the first is the mask in the prompt.
-        size: Size of the vocabulary; item tokens follow from here.
+        size: Size of the vocabulary; the item tokens follow.
+        has_item_tokens: Whether an item that a prompt names is encoded as its item token.
     """
 
     sentinels: tuple[int, int]
     size: int
+    has_item_tokens: bool
+
+    def with_items(self, items: Mapping[str, int]) -> Self:
+        """Return this tokenizer for an extended catalogue.
+
+        Args:
+            items: Catalogue row of each entity that is one item.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer into ``folder``."""
 
 
 class PhraseTokenizer:
-    """One token an entity and one a template fragment: the shortest prompts, for training from scratch.
+    """One token per entity and one per template fragment: the shortest prompts, for training from scratch.
 
-    An entity that is a catalogue item bears that item's token, so that a sequel named in a fact and the sequel as a
-    recommendation are one thing. Words and characters stand in for what the vocabulary does not know, such as an
+    An entity that is a catalogue item has that item's token, so that a sequel named in a fact and the sequel as a
+    recommendation are the same token. Words and characters spell what the vocabulary does not contain, such as an
     entity that enters the graph later.
 
     Args:
-        phrases: Template fragments, words and characters, in order of their ids.
-        entities: Entity ids, in order of their ids behind the phrases.
+        phrases: Template fragments, words and characters, in order of their token ids.
+        entities: Entity ids, in order of their token ids, which follow those of the phrases.
         items: Catalogue row of each entity that is one item.
     """
 
     name = "phrase"
+    has_item_tokens = True
     pad_id, eos_id, unknown_id = (_SPECIAL.index(token) for token in (PAD, EOS, UNKNOWN))
     sentinels = (_SPECIAL.index(SENTINELS[0]), _SPECIAL.index(SENTINELS[1]))
     mask_id = sentinels[0]
@@ -68,7 +82,7 @@ class PhraseTokenizer:
 
     @classmethod
     def build(cls, prompts: PromptPool | None, texts: Iterable[str], items: Mapping[str, int]) -> Self:
-        """A vocabulary of what ``prompts`` and ``texts`` hold.
+        """Create a tokenizer whose vocabulary covers prompts and texts.
 
         Args:
             prompts: Triplet prompts, if any are read; their fragments and entities get tokens.
@@ -82,12 +96,13 @@ class PhraseTokenizer:
         phrases = [text for text in fragments | words | characters if text]
         return cls(phrases, entities, items)
 
-    def knows(self, entity: str) -> bool:
-        """Whether an entity has a token."""
-        return entity in self._entity
+    def with_items(self, items: Mapping[str, int]) -> Self:
+        """Return this tokenizer for an extended catalogue; entities keep the tokens they were trained with."""
+        known = set(self.entities)
+        return type(self)(self.phrases, self.entities, {name: row for name, row in items.items() if name not in known})
 
     def encode(self, segments: Sequence[Segment], entities: tuple[str | None, str | None] = (None, None)) -> Encoded:
-        """Token ids of a text; ``entities`` are the ids of its head and tail."""
+        """Encode a text; ``entities`` are the ids of its head and tail."""
         ids: list[int] = []
         starts: list[bool] = []
         for segment in segments:
@@ -134,6 +149,7 @@ class SubwordTokenizer:
     """
 
     name = "subword"
+    has_item_tokens = False
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         missing = [token for token in SENTINELS if token not in tokenizer.get_vocab()]
@@ -149,9 +165,9 @@ class SubwordTokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int) -> Self:
-        """A byte-pair tokenizer trained on ``texts`` with at most ``vocabulary`` tokens.
+        """Train a byte-pair tokenizer on ``texts`` with at most ``vocabulary`` tokens.
 
-        Byte pairs, because equal texts give equal ids; the unigram trainer numbers ties anew each time.
+        With byte pairs equal texts give equal ids; the unigram trainer numbers ties differently each time.
         """
         from tokenizers import Tokenizer as RustTokenizer
         from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
@@ -179,12 +195,16 @@ class SubwordTokenizer:
             )
         )
 
+    def with_items(self, items: Mapping[str, int]) -> Self:
+        """Return the same tokenizer: prompts contain no item tokens."""
+        return self
+
     def encode(self, segments: Sequence[Segment], entities: tuple[str | None, str | None] = (None, None)) -> Encoded:
-        """Token ids of a text; a special token spelled out in it, say in a name, stays text."""
+        """Encode a text; a special token spelled out in it, e.g. in a name, stays text."""
         text = "".join(segment.text for segment in segments).strip()
         for token in self._special:
             text = text.replace(token, f"{token[0]} {token[1:]}")
-        backend = self.tokenizer.backend_tokenizer  # without what the wrapper looks up and converts at each call
+        backend = self.tokenizer.backend_tokenizer  # faster than the wrapper, which converts its arguments each time
         backend.no_truncation()
         backend.no_padding()
         out = backend.encode(text, add_special_tokens=False)
@@ -196,7 +216,7 @@ class SubwordTokenizer:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the whole pipeline, and of the library that carries it out."""
+        """Hash of the whole pipeline and of the library's version."""
         pipeline = self.tokenizer.backend_tokenizer.to_str()
         return json_hash([self.name, _WORD.pattern, version("tokenizers"), self._special, pipeline])
 
@@ -212,11 +232,11 @@ class SubwordTokenizer:
         return cls(AutoTokenizer.from_pretrained(str(folder)))
 
 
-def load_tokenizer(folder: Path) -> PhraseTokenizer | SubwordTokenizer:
-    """The tokenizer a run was trained with.
+def load_tokenizer(folder: Path) -> ModelTokenizer:
+    """Read the tokenizer that a run was trained with.
 
     Raises:
-        RunError: The folder holds none.
+        RunError: The folder contains none that can be read.
     """
     try:
         return PhraseTokenizer.load(folder) if (folder / _FILE).is_file() else SubwordTokenizer.load(folder)

@@ -1,4 +1,4 @@
-"""The visibility matrix on the device, made once a batch from two integers a token."""
+"""The visibility matrix on the device, computed once per batch from two integers per token."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 def visible(node: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
-    """The tree mask of a batch (KP4SR, knowledge tree mask).
+    """Compute the tree mask of a batch (KP4SR, knowledge tree mask).
 
     A token sees its own node, its node's parent, children and siblings.
 
@@ -23,7 +23,7 @@ def visible(node: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
 
 
 def _compared(node: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
-    """Every token with every other."""
+    """Compare every token with every other."""
     node_q, node_k = node.unsqueeze(-1), node.unsqueeze(-2)  # (B, L, 1), (B, 1, L)
     parent_q, parent_k = parent.unsqueeze(-1), parent.unsqueeze(-2)
     same, above, below = node_q == node_k, parent_q == node_k, node_q == parent_k
@@ -31,11 +31,11 @@ def _compared(node: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
 
 
 def _looked_up(node: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
-    """Every node with every other, then whole rows copied to the tokens: on CPU several times as fast."""
+    """Compare every node with every other and copy whole rows to the tokens: several times as fast on CPU."""
     size, length = node.shape
-    place = torch.where(node < 0, node.max().clamp(min=-1) + 1, node)  # padding behind the last node
+    place = torch.where(node < 0, node.max().clamp(min=-1) + 1, node)  # padding after the last node
     count = int(place.max()) + 1 if length else 1
-    nodes, parents = (torch.full((size, count), -3 - kind, dtype=node.dtype) for kind in (1, 2))  # nodes of no token
+    nodes, parents = (torch.full((size, count), -3 - kind, dtype=node.dtype) for kind in (1, 2))  # nodes without tokens
     nodes.scatter_(1, place, node)
     parents.scatter_(1, place, parent.to(node.dtype))
     table = _compared(nodes, parents)  # (B, N, N), symmetric
@@ -46,10 +46,10 @@ def _looked_up(node: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
 
 
 def additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """A float mask to add to attention scores: 0 where ``mask`` is True, half the least number elsewhere.
+    """Convert a mask to a float mask for attention scores: 0 where it is True, half the lowest number elsewhere.
 
-    T5's eager attention *adds* whatever mask it is given, so that a boolean one lets every token through; a float mask
-    means the same to every implementation. Half the least number, because a relative position bias is added to it.
+    T5's eager attention *adds* the mask, so that a boolean one would hide nothing; a float mask has the same meaning in
+    every implementation. It is half the lowest number because a relative position bias is added to it.
 
     Args:
         mask: ``(B, L, L)`` bool.
@@ -62,5 +62,5 @@ def additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def masked(bias: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """``bias`` where ``mask`` is True, half the least number elsewhere; both broadcast."""
+    """``bias`` where ``mask`` is True, half the lowest number elsewhere; both broadcast."""
     return torch.where(mask, bias, torch.finfo(bias.dtype).min / 2)

@@ -25,24 +25,26 @@ SHARED_BIAS = ("t5", "mt5")
 
 
 class TreeT5(nn.Module):
-    """A T5 whose encoder sees through the tree mask and knows which word a token belongs to.
+    """A T5 whose encoder attends under the tree mask and adds whole-word embeddings.
 
     Args:
-        t5: Any T5 for conditional generation, its vocabulary already grown by the item tokens.
-        fresh: Whether ``t5`` starts from random weights; whole-word embeddings start random then, else from zero, so
-            that a checkpoint starts as it was trained.
-        spoken: ``(S,)`` the tokens that targets are made of, among which probabilities are shared; unset: all.
+        t5: Any T5 for conditional generation whose vocabulary contains the item tokens.
+        fresh: Whether ``t5`` has random weights; whole-word embeddings are random then, else zero, so that a checkpoint
+            starts as it was trained.
+        output_tokens: ``(S,)`` the tokens that targets consist of, among which probabilities sum to 1; unset: all.
     """
 
-    silent: torch.Tensor | None
+    unused: torch.Tensor | None
 
-    def __init__(self, t5: T5ForConditionalGeneration, *, fresh: bool, spoken: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self, t5: T5ForConditionalGeneration, *, fresh: bool, output_tokens: NDArray[np.int64] | None = None
+    ) -> None:
         super().__init__()
         self.t5 = t5
-        silent = None if spoken is None else torch.ones(t5.config.vocab_size, dtype=torch.bool)
-        if silent is not None:
-            silent[torch.from_numpy(spoken)] = False
-        self.register_buffer("silent", silent, persistent=False)
+        unused = None if output_tokens is None else torch.ones(t5.config.vocab_size, dtype=torch.bool)
+        if unused is not None:
+            unused[torch.from_numpy(output_tokens)] = False
+        self.register_buffer("unused", unused, persistent=False)
         self.whole_word = nn.Embedding(MAX_WORDS, t5.config.d_model, padding_idx=0)
         nn.init.normal_(self.whole_word.weight, std=0.1 if fresh else 0.0)
 
@@ -63,12 +65,12 @@ class TreeT5(nn.Module):
         return self._stack(embedded, additive(visible(node, parent), embedded.dtype))
 
     def _stack(self, embedded: torch.Tensor, mask: torch.Tensor | BlockMask) -> torch.Tensor:
-        """The encoder as transformers runs it, ``(B, L, D)``: every layer adds its bias to the mask."""
+        """Run the encoder of transformers, ``(B, L, D)``: every layer adds its bias to the mask."""
         states: torch.Tensor = self.t5.encoder(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
         return states
 
     def _blocks(self, embedded: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """The same layer by layer, ``(B, L, D)``: where all layers share one bias, it meets the mask but once."""
+        """Run the encoder layer by layer, ``(B, L, D)``: the bias that all layers share is added to the mask once."""
         encoder, length = self.t5.encoder, embedded.shape[1]
         bias = encoder.block[0].layer[0].SelfAttention.compute_bias(length, length).to(embedded.dtype)  # (1, H, L, L)
         biased = masked(bias.contiguous(), mask.unsqueeze(1))  # (B, H, L, L)
@@ -97,11 +99,11 @@ class TreeT5(nn.Module):
             whole_word: ``(B, L)`` word of each token, padding 0.
             decoder_input_ids: ``(B, T)`` targets shifted right.
             labels: ``(B, T)`` targets, -100 for none.
-            num_items_in_batch: Number of targets the loss is to be divided by; that of ``labels`` when not given.
+            num_items_in_batch: Number of targets that the loss is divided by; unset: that of ``labels``.
 
         Returns:
-            ``logits`` ``(B, T, V)``, ``-inf`` for what is never spoken, and, given labels, the mean cross entropy
-            ``loss``.
+            ``logits`` ``(B, T, V)``, ``-inf`` for tokens outside ``output_tokens``, and, given labels, the mean
+            cross entropy ``loss``.
         """
         states = self.encode(input_ids, node, parent, whole_word)
         out = self.t5(
@@ -110,7 +112,7 @@ class TreeT5(nn.Module):
             decoder_input_ids=decoder_input_ids,
             use_cache=False,
         )
-        logits = out.logits if self.silent is None else out.logits.masked_fill(self.silent, -torch.inf)
+        logits = out.logits if self.unused is None else out.logits.masked_fill(self.unused, -torch.inf)
         result = {"logits": logits}
         if labels is not None:
             result["loss"] = token_loss(logits, labels, num_items_in_batch)
@@ -125,8 +127,8 @@ def token_loss(
     Args:
         logits: ``(..., V)``.
         labels: ``(...)`` targets, -100 for none.
-        num_items_in_batch: The number to divide by, e.g. the targets of a whole step, of which this is a part; the
-            targets of ``labels`` when not given.
+        num_items_in_batch: The divisor, e.g. the targets of a whole step of which this is a part; unset: the targets
+            of ``labels``.
     """
     targets = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
     summed = nn.functional.cross_entropy(logits.flatten(0, -2).float(), labels.flatten(), reduction="sum")
@@ -134,15 +136,15 @@ def token_loss(
 
 
 def grow(t5: T5ForConditionalGeneration, vocabulary: int) -> None:
-    """Give ``t5`` at least ``vocabulary`` tokens; a vocabulary never shrinks."""
+    """Resize the vocabulary of ``t5`` to at least ``vocabulary`` tokens; it never shrinks."""
     if vocabulary > t5.config.vocab_size:
         t5.resize_token_embeddings(vocabulary, mean_resizing=False)
 
 
 def freeze_relative_bias(t5: T5ForConditionalGeneration) -> None:
-    """Keep the encoder's relative position bias as it is.
+    """Freeze the encoder's relative position bias.
 
-    The additive mask, of which the bias is a part, then asks for no gradient, and SDPA may take a fused kernel on CPU.
+    The additive mask, which contains the bias, then needs no gradient, and SDPA can use a fused kernel on CPU.
     """
     for name, weight in t5.encoder.named_parameters():
         if "relative_attention_bias" in name:
@@ -160,12 +162,13 @@ def remove_dropout(encoder: nn.Module) -> None:
 
 @torch.no_grad()
 def start_items_from_names(t5: T5ForConditionalGeneration, first: int, pieces: list[list[int]]) -> None:
-    """Set each new token of the item index to the mean of the embeddings of its items' names' pieces.
+    """Initialize each new token as the mean embedding of the tokens of its items' names.
 
     Args:
-        t5: The model; an untied output layer is set alike.
+        t5: The model; an untied output layer is initialized in the same way.
         first: Id of the first new token.
-        pieces: Token ids of the names of the items that bear each new token; an empty list leaves it as it is.
+        pieces: Token ids of the names of the items whose strings contain each new token; an empty list leaves the token
+            unchanged.
     """
     tables = [t5.get_input_embeddings().weight]
     if t5.get_output_embeddings().weight is not tables[0]:

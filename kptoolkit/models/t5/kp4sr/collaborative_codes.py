@@ -1,4 +1,4 @@
-"""Hierarchical codes of items that the same people read: a spectral embedding, split again and again by k-means.
+"""Hierarchical codes of items by who read them: a spectral embedding, split repeatedly by k-means.
 
 References:
     Spectral co-clustering of a bipartite graph: Dhillon, KDD 2001.
@@ -18,19 +18,19 @@ from scipy.cluster.vq import kmeans2
 from kptoolkit.data.histories import Histories
 
 BRANCHING = 16
-"""Most codes at a level."""
+"""Codes per level, at most."""
 _RANK, _SPARE, _ITERATIONS = 32, 8, 10
 _CLUSTERED_LEVELS = 6
-"""Below this level groups are split by number, so that a code cannot grow long."""
+"""Below this level groups are split evenly by item number, so that codes stay short."""
 
 
 def hierarchical_codes(histories: Histories, n_items: int, seed: int) -> list[tuple[int, ...]]:
-    """A code of each item; items of the same histories share its first numbers. No code begins another.
+    """Compute a code for each item; items of the same histories share first numbers. No code is a prefix of another.
 
     Args:
         histories: Lists of item numbers.
-        n_items: Number of items; those of no history get codes too.
-        seed: Of the k-means.
+        n_items: Number of items; those in no history get codes too.
+        seed: Seed of the k-means.
     """
     generator = np.random.default_rng(seed)
     points = spectral_embedding(histories, n_items, generator)
@@ -52,11 +52,11 @@ def hierarchical_codes(histories: Histories, n_items: int, seed: int) -> list[tu
 
 
 def spectral_embedding(histories: Histories, n_items: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Items as points, near where the same histories hold them, ``(n_items, at most 32)``.
+    """Compute a point for each item, near those of items in the same histories, ``(n_items, at most 32)``.
 
-    They are the rows of the normalised co-occurrence of items, in its strongest directions, all at length 1. The matrix
-    is never made: the singular vectors of histories by items, divided by the square roots of row and column sums, are
-    its eigenvectors. An item of no history is all zeros.
+    The points are the rows of the normalized co-occurrence of items in its strongest directions, scaled to length 1.
+    The co-occurrence matrix is not formed: its eigenvectors are the singular vectors of histories by items, divided by
+    the square roots of row and column sums. An item in no history is all zeros.
     """
     if not len(histories.items):
         return np.zeros((n_items, 1))
@@ -85,16 +85,16 @@ def _strongest(
 
 
 def _clusters(points: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.int64]:
-    """Labels 0, 1, … of at most :data:`BRANCHING` clusters, at least two."""
+    """Labels 0, 1, … of two to :data:`BRANCHING` clusters."""
     chosen = [int(generator.integers(len(points)))]
     nearest = np.full(len(points), np.inf)
-    for _ in range(BRANCHING - 1):  # k-means++: the next centre is likely far from those there are
+    for _ in range(BRANCHING - 1):  # k-means++: the next centre is probably far from the others
         nearest = np.minimum(nearest, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
         if not nearest.any():
             break
         chosen.append(int(generator.choice(len(points), p=nearest / nearest.sum())))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that a cluster is empty
+        warnings.simplefilter("ignore", UserWarning)  # a cluster is empty
         _, labels = kmeans2(points, points[chosen], iter=20, minit="matrix")
     used, dense = np.unique(labels, return_inverse=True)
     return _evenly(len(points)) if len(used) < 2 else dense.astype(np.int64)

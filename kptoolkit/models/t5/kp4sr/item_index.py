@@ -1,4 +1,4 @@
-"""Item indexes: what the decoder calls each item, one token or a string of several.
+"""Item indexes: the string of tokens that the decoder generates for each item, one token or several.
 
 References:
     Sequential and collaborative indexing: How to Index Item IDs for Recommendation Foundation Models, arXiv 2305.06569.
@@ -21,7 +21,7 @@ from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.t5.kp4sr.collaborative_codes import BRANCHING, hierarchical_codes
 from kptoolkit.models.t5.kp4sr.trie import Trie
-from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.models.t5.tokenizers import ModelTokenizer
 from kptoolkit.prompts import Segment
 from kptoolkit.prompts.templating.texts import clean_name
 from kptoolkit.tree.tokens import cap_name
@@ -33,13 +33,13 @@ _FILE = "strings.json"
 
 @dataclass(frozen=True)
 class ItemIndex:
-    """A string of tokens for each of n items, no two alike.
+    """A different string of tokens for each of n items.
 
     Attributes:
-        kind: How the strings were made.
+        kind: How the strings are formed.
         tokens: The strings; each counts as one word.
-        symbols: Tokens they need behind the tokenizer's own.
-        texts: The strings as people read them; none for ``token``.
+        symbols: Number of tokens that they need in addition to the tokenizer's.
+        texts: The strings as readable text; none for ``token``.
     """
 
     kind: IndexKind
@@ -49,7 +49,7 @@ class ItemIndex:
 
     @classmethod
     def of_tokens(cls, first: int, n_items: int) -> Self:
-        """One token an item, numbered from ``first``."""
+        """Create an index with one token per item, numbered from ``first``."""
         ids = np.arange(first, first + n_items, dtype=np.int32)
         pool = TokenPool(np.arange(n_items + 1, dtype=np.int64), ids, np.ones(n_items, dtype=np.bool_))
         return cls("token", pool, n_items)
@@ -58,7 +58,7 @@ class ItemIndex:
     def of_strings(
         cls, kind: IndexKind, strings: Sequence[NDArray[np.int32]], texts: Sequence[str], symbols: int = 0
     ) -> Self:
-        """One string an item."""
+        """Create an index with one string per item."""
         pool = TokenPool.of([(ids, np.arange(len(ids)) == 0) for ids in strings])
         return cls(kind, pool, symbols, tuple(texts))
 
@@ -66,7 +66,7 @@ class ItemIndex:
         return len(self.tokens)
 
     def labels(self, items: NDArray[np.int32], sentinels: tuple[int, int]) -> NDArray[np.int64]:
-        """What the decoder is to say, ``(B, T)``: a string between the sentinels, padded with -100."""
+        """Decoder targets, ``(B, T)``: each string between the sentinels, padded with -100."""
         longest = int(self.tokens.lengths[items].max(initial=0))
         padded = np.full((len(items), longest + 2), IGNORED, dtype=np.int64)
         padded[:, 0] = sentinels[0]
@@ -81,22 +81,22 @@ class ItemIndex:
         padded[np.arange(padded.shape[1]) < lengths[:, None]] = self.tokens.ids
         return padded
 
-    def spoken(self, sentinels: tuple[int, int]) -> NDArray[np.int64] | None:
-        """The tokens that strings and their ends are made of; ``None``, all there are, for one token an item."""
+    def output_tokens(self, sentinels: tuple[int, int]) -> NDArray[np.int64] | None:
+        """The tokens that occur in strings and at their ends; ``None``, for all tokens, with one token per item."""
         if self.kind == "token":
             return None
         return np.unique(np.concatenate([self.tokens.ids, sentinels])).astype(np.int64)
 
     def trie(self, end: int) -> Trie:
-        """The strings, each closed by ``end``.
+        """Create the trie of the strings, each followed by ``end``.
 
         Raises:
-            ValueError: Two strings are equal, or one holds ``end``.
+            ValueError: Two strings are equal, or one contains ``end``.
         """
         return Trie.of(self.tokens.ids, self.tokens.indptr, end)
 
     def pieces(self, names: Sequence[list[int]], first: int) -> list[list[int]]:
-        """For each symbol, the tokens of the names of all items that bear it.
+        """For each symbol, the tokens of the names of all items whose strings contain it.
 
         Args:
             names: Tokens of each item's name.
@@ -110,7 +110,7 @@ class ItemIndex:
         return found
 
     def save(self, folder: Path) -> None:
-        """Write the strings; one token an item needs no writing."""
+        """Write the strings; with one token per item nothing is written."""
         if self.kind != "token":
             self.tokens.save(folder)
             about = {"kind": self.kind, "symbols": self.symbols, "strings": self.texts}
@@ -118,11 +118,11 @@ class ItemIndex:
 
     @classmethod
     def load(cls, folder: Path, first: int, n_items: int) -> Self:
-        """Read what :meth:`save` wrote; with nothing there, one token an item.
+        """Read what :meth:`save` wrote; without a folder, one token per item.
 
         Args:
             folder: The folder.
-            first: Id of the first token behind the tokenizer's.
+            first: Id of the first token after the tokenizer's.
             n_items: Catalogue size.
 
         Raises:
@@ -139,20 +139,20 @@ class ItemIndex:
 
 
 def index_names(kind: IndexKind, task: FitTask) -> list[str]:
-    """The names whose words a tokenizer of whole phrases must know: none unless items are called by them."""
+    """The item names whose words a phrase tokenizer needs: none unless the index is ``name``."""
     return _names(task) if kind == "name" else []
 
 
-def build_index(kind: IndexKind, task: FitTask, tokenizer: PhraseTokenizer | SubwordTokenizer) -> ItemIndex:
-    """The index of a training; it learns from the training histories alone.
+def build_index(kind: IndexKind, task: FitTask, tokenizer: ModelTokenizer) -> ItemIndex:
+    """Create the index of a training from the catalogue and the training histories.
 
-    Where the order of items counts, it is that of their ids.
+    Where the order of items matters, it is that of their ids.
 
     Args:
-        kind: ``token``: a token an item; ``name``: the item's name in the tokenizer's tokens, equal ones told apart by
-            a number; ``random``: numbers drawn by ``training.seed``; ``sequential``: numbers by first appearance in the
-            training histories, user by user; ``collaborative``: codes of tokens of their own, alike for items that the
-            same people read.
+        kind: ``token``: one token per item; ``name``: the item's name in the tokenizer's tokens, with a number where
+            names are equal; ``random``: numbers drawn by ``training.seed``; ``sequential``: numbers by first appearance
+            in the training histories, user by user; ``collaborative``: codes of new tokens, similar for items that the
+            same users read.
         task: Catalogue, training histories, seed.
         tokenizer: Encodes the strings.
     """
@@ -170,10 +170,10 @@ def build_index(kind: IndexKind, task: FitTask, tokenizer: PhraseTokenizer | Sub
         strings, texts = _spelled(codes, tokenizer.size)
     elif kind == "name":
         names = _names(task)
-        strings, texts = _told_apart([names[row] for row in by_id], tokenizer, task.config.prompts.name_tokens)
+        strings, texts = _distinct_strings([names[row] for row in by_id], tokenizer, task.config.prompts.name_tokens)
     else:
         drawn = _drawn(n, seed) if kind == "random" else _by_appearance(histories, n)
-        strings, texts = _told_apart(_numerals(drawn), tokenizer, task.config.prompts.name_tokens)
+        strings, texts = _distinct_strings(_numerals(drawn), tokenizer, task.config.prompts.name_tokens)
     return ItemIndex.of_strings(kind, [strings[at] for at in place], [texts[at] for at in place], symbols)
 
 
@@ -182,12 +182,12 @@ def _names(task: FitTask) -> list[str]:
     return [cap_name(clean_name(str(name)), limit) for name in task.catalogue.names]
 
 
-def _told_apart(
-    texts: Sequence[str], tokenizer: PhraseTokenizer | SubwordTokenizer, limit: int
+def _distinct_strings(
+    texts: Sequence[str], tokenizer: ModelTokenizer, limit: int
 ) -> tuple[list[NDArray[np.int32]], list[str]]:
-    """Tokens of texts, at most ``limit`` and a number behind those that say what another says already, or nothing."""
+    """Tokens of texts, at most ``limit``, with a number after those that are empty or equal to an earlier one."""
     strings = [_encoded(text, tokenizer)[:limit] for text in texts]
-    told, taken, again = list(texts), {b""}, []
+    distinct, taken, again = list(texts), {b""}, []
     for row, ids in enumerate(strings):
         if ids.tobytes() in taken:
             again.append(row)
@@ -200,21 +200,21 @@ def _told_apart(
             strings[row] = np.concatenate([plain, _encoded(f"({number})", tokenizer)])
         counts[plain.tobytes()] = number
         taken.add(strings[row].tobytes())
-        told[row] = f"{texts[row]} ({number})".strip()
-    return strings, told
+        distinct[row] = f"{texts[row]} ({number})".strip()
+    return strings, distinct
 
 
-def _encoded(text: str, tokenizer: PhraseTokenizer | SubwordTokenizer) -> NDArray[np.int32]:
+def _encoded(text: str, tokenizer: ModelTokenizer) -> NDArray[np.int32]:
     return tokenizer.encode((Segment(text, "text"),)).ids
 
 
 def _numerals(numbers: NDArray[np.int64]) -> list[str]:
-    """Distinct numbers below 9, 90, 900, … as numerals of equally many digits, none beginning with a zero."""
+    """Distinct numbers below 9, 90, 900, … as numerals with the same number of digits, none with a leading zero."""
     return [str(_base(len(numbers)) + int(number)) for number in numbers]
 
 
 def _base(count: int) -> int:
-    """The least power of ten with at least ``count`` numerals of as many digits."""
+    """The smallest power of ten such that at least ``count`` numerals have as many digits."""
     base = 1
     while 9 * base < count:
         base *= 10
@@ -227,7 +227,7 @@ def _drawn(count: int, seed: int) -> NDArray[np.int64]:
 
 
 def _by_appearance(histories: Histories, n_items: int) -> NDArray[np.int64]:
-    """The number of each item in the order in which the histories first hold them; items of none come last."""
+    """The number of each item in the order of first appearance in the histories; items without one come last."""
     met, first = np.unique(histories.items, return_index=True)
     order = np.concatenate([met[np.argsort(first)], np.setdiff1d(np.arange(n_items), met)])
     numbers = np.empty(n_items, dtype=np.int64)
@@ -236,7 +236,7 @@ def _by_appearance(histories: Histories, n_items: int) -> NDArray[np.int64]:
 
 
 def _spelled(codes: Sequence[tuple[int, ...]], first: int) -> tuple[list[NDArray[np.int32]], list[str]]:
-    """Tokens and texts of codes: a token for each level and number."""
+    """Tokens and texts of codes: one token per level and number."""
     strings = [first + BRANCHING * np.arange(len(code), dtype=np.int32) + np.array(code, np.int32) for code in codes]
     letters = "abcdefghijklmnopqrstuvwxyz"
     texts = ["".join(f"<{letters[level % 26]}{number}>" for level, number in enumerate(code)) for code in codes]

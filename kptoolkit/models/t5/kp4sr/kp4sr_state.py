@@ -27,7 +27,7 @@ from kptoolkit.models.t5.kp4sr.item_index import ItemIndex, build_index, index_n
 from kptoolkit.models.t5.kp4sr.string_decoder import StringDecoder
 from kptoolkit.models.t5.kp4sr.trie import Trie
 from kptoolkit.models.t5.options import Kp4srOptions
-from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer, load_tokenizer
+from kptoolkit.models.t5.tokenizers import ModelTokenizer, load_tokenizer
 from kptoolkit.models.t5.tree_t5 import TreeT5
 from kptoolkit.prompts import MppTemplate, Segment
 
@@ -49,7 +49,7 @@ class Kp4srState:
     """
 
     model: TreeT5
-    tokenizer: PhraseTokenizer | SubwordTokenizer
+    tokenizer: ModelTokenizer
     assembler: PromptAssembler
     templates: tuple[MppTemplate, ...]
     user_tokens: TokenPool
@@ -72,7 +72,7 @@ class Kp4srState:
 
     def decoder(self) -> StringDecoder:
         """Create a decoder of the items' strings that uses the current weights."""
-        return StringDecoder(self.model.t5, self.trie, self.start, self.index.spoken(self.tokenizer.sentinels))
+        return StringDecoder(self.model.t5, self.trie, self.start, self.index.output_tokens(self.tokenizer.sentinels))
 
     def new_assembler(self, knowledge: CompiledKnowledge) -> PromptAssembler:
         """Create an assembler with the limits of this one's for other knowledge."""
@@ -169,8 +169,8 @@ def build_state(options: Kp4srOptions, task: FitTask) -> Kp4srState:
         "history": task.config.data.history or options.default_history,
     }
     assembler = PromptAssembler(knowledge, index.tokens, user_tokens, templates, tokenizer, **limits)
-    t5, spoken = build_t5(options, tokenizer, task, index), index.spoken(tokenizer.sentinels)
-    model = TreeT5(t5, fresh=options.checkpoint is None, spoken=spoken)
+    t5 = build_t5(options, tokenizer, task, index.symbols, lambda names: index.pieces(names, tokenizer.size))
+    model = TreeT5(t5, fresh=options.checkpoint is None, output_tokens=index.output_tokens(tokenizer.sentinels))
     return Kp4srState(model, tokenizer, assembler, templates, user_tokens, index)
 
 
@@ -184,7 +184,7 @@ def load_state(folder: Path, options: Kp4srOptions) -> Kp4srState:
         described = json.loads((folder / "prompts.json").read_text(encoding="utf-8"))
         tokenizer = load_tokenizer(folder / "tokenizer")
         index = ItemIndex.load(folder / "index", tokenizer.size, described["n_items"])
-        model = TreeT5(saved_t5(folder, options), fresh=True, spoken=index.spoken(tokenizer.sentinels))
+        model = TreeT5(saved_t5(folder, options), fresh=True, output_tokens=index.output_tokens(tokenizer.sentinels))
         safetensors.torch.load_model(model, str(folder / WEIGHTS))
     except UNREADABLE as error:
         raise unreadable(folder, error) from error

@@ -1,9 +1,9 @@
 """Decoding over a trie of strings: the exact log-likelihood of every string, and beam search.
 
-Both lay many prefixes out in one decoder sequence. A token sees its own prefix alone, and its position is its depth, so
-that prefixes are shared and the prompt's encoder states are read where they are, not copied for every prefix. T5's
-decoder adds a bias by the distance of places in the sequence; the mask handed over takes that away again and adds the
-one by the distance of depths. The vocabulary is asked only for tokens that strings are made of.
+Both arrange many prefixes in one decoder sequence. A token sees only its own prefix, and its position is its depth, so
+that prefixes are shared and the prompt's encoder states are not copied for every prefix. T5's decoder adds a bias by
+the distance of places in the sequence; the mask subtracts it and adds the bias by the distance of depths. Logits are
+computed only for tokens that occur in strings.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from kptoolkit.models.t5.tree_t5 import SHARED_BIAS
 from kptoolkit.storage.ragged import offsets
 
 _PART = 96
-"""Nodes of a trie decoded together: attention grows with its square, what parts repeat falls with it."""
+"""Nodes of a trie decoded together: attention grows with the square, the work repeated between parts falls."""
 _LOGITS = 2**19
-"""Most logits held at once, few enough for a CPU's cache; a GPU holds 64 times as many."""
+"""Logits in memory at once, few enough for a CPU's cache; on a GPU 64 times as many."""
 
 
 @dataclass(frozen=True)
 class Prefixes:
-    """Prefixes of strings, laid out as a tree in one decoder sequence.
+    """Prefixes of strings, arranged as a tree in one decoder sequence.
 
     Attributes:
         tokens: ``(C,)`` tokens, or ``(B, C)`` where cases differ.
         depth: ``(C,)`` position of each token in its prefix.
-        sees: ``(C, C)`` whether a token is part of another's prefix, or it itself.
-        ask: ``(A,)`` the last tokens of the prefixes that are asked how they go on.
+        sees: ``(C, C)`` whether the second token is in the prefix that ends with the first.
+        last: ``(A,)`` places of the last tokens of the prefixes whose next token is wanted.
     """
 
     tokens: torch.Tensor
     depth: torch.Tensor
     sees: torch.Tensor
-    ask: torch.Tensor
+    last: torch.Tensor
 
     @classmethod
     def beams(cls, prefixes: torch.Tensor) -> Prefixes:
-        """W prefixes of equal length a case, ``(B, W, t)``, one behind the other."""
+        """Arrange W prefixes of equal length per case, ``(B, W, t)``, one after the other."""
         width, length = prefixes.shape[1:]
         depth = torch.arange(length, device=prefixes.device).repeat(width)
         owner = torch.arange(width, device=prefixes.device).repeat_interleave(length)
@@ -56,24 +56,24 @@ class Prefixes:
 
     @classmethod
     def nodes(cls, trie: Trie, nodes: NDArray[np.int64], start: tuple[int, int], device: torch.device) -> Prefixes:
-        """Nodes of a trie that follow each other, behind the path that leads to the first of them.
+        """Arrange consecutive nodes of a trie after the path to the first of them.
 
-        Whatever precedes these nodes and leads to one of them leads to the first of them.
+        Every node before them that leads to one of them is on this path.
         """
         path, above = [], int(trie.parent[nodes[0]])
         while above >= 0:
             path.append(above)
             above = int(trie.parent[above])
-        laid = np.concatenate([np.array(path[::-1], dtype=np.int64), nodes])
+        arranged = np.concatenate([np.array(path[::-1], dtype=np.int64), nodes])
         local = np.full(len(trie), -1, dtype=np.int64)
-        local[laid] = 1 + np.arange(len(laid))  # behind the start token
-        parent = np.concatenate([[0], np.where(laid > 0, local[trie.parent[laid]], 0)])
+        local[arranged] = 1 + np.arange(len(arranged))  # after the start token
+        parent = np.concatenate([[0], np.where(arranged > 0, local[trie.parent[arranged]], 0)])
         sees, reach = np.eye(len(parent), dtype=bool), np.arange(len(parent))
-        for _ in range(int(trie.depth[laid].max()) + 1):
+        for _ in range(int(trie.depth[arranged].max()) + 1):
             reach = parent[reach]
             sees[np.arange(len(parent)), reach] = True
-        tokens = np.concatenate([[start[0]], np.where(laid > 0, trie.token[laid], start[1])])
-        depth = np.concatenate([[0], 1 + trie.depth[laid]])
+        tokens = np.concatenate([[start[0]], np.where(arranged > 0, trie.token[arranged], start[1])])
+        depth = np.concatenate([[0], 1 + trie.depth[arranged]])
         return cls(*(torch.from_numpy(array).to(device) for array in (tokens, depth, sees, local[nodes])))
 
 
@@ -83,21 +83,25 @@ class StringDecoder:
     Args:
         t5: The model.
         trie: The catalogue's strings.
-        start: The two tokens before every string; the second stands at the trie's root.
-        spoken: ``(S,)`` the tokens that probabilities are shared among; unset: the whole vocabulary.
+        start: The two tokens before every string; the second belongs to the trie's root.
+        output_tokens: ``(S,)`` the tokens whose probabilities sum to 1; unset: the whole vocabulary.
     """
 
     def __init__(
-        self, t5: T5ForConditionalGeneration, trie: Trie, start: tuple[int, int], spoken: NDArray[np.int64] | None
+        self,
+        t5: T5ForConditionalGeneration,
+        trie: Trie,
+        start: tuple[int, int],
+        output_tokens: NDArray[np.int64] | None,
     ) -> None:
         self.t5, self.trie, self.start = t5, trie, start
         self.device, self.vocabulary = t5.device, t5.config.vocab_size
-        ids = np.arange(self.vocabulary) if spoken is None else spoken
+        ids = np.arange(self.vocabulary) if output_tokens is None else output_tokens
         place = np.full(self.vocabulary, -1, dtype=np.int64)
         place[ids] = np.arange(len(ids))
-        self.spoken, self.place = (torch.from_numpy(array).to(self.device) for array in (ids, place))
+        self.output_tokens, self.place = (torch.from_numpy(array).to(self.device) for array in (ids, place))
         weight = t5.lm_head.weight
-        self.output = weight if spoken is None else weight[self.spoken]  # (S, D)
+        self.output = weight if output_tokens is None else weight[self.output_tokens]  # (S, D)
 
     @torch.inference_mode()
     def scores(self, states: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
@@ -105,7 +109,7 @@ class StringDecoder:
 
         Args:
             states: ``(B, L, D)`` encoder states.
-            real: ``(B, L)`` which of them are no padding.
+            real: ``(B, L)`` which of them are not padding.
         """
         trie = self.trie
         steps = torch.zeros(len(states), len(trie), device=self.device)  # (B, M) log-probability of entering a node
@@ -118,8 +122,8 @@ class StringDecoder:
                 torch.from_numpy(array).to(self.device)
                 for array in (np.repeat(np.arange(len(nodes)), edges), child, trie.token[child])
             )
-            asked = self._asked(states, real, Prefixes.nodes(trie, nodes, self.start, self.device))  # (B, A, D)
-            for rows, logits in self._logits(asked):
+            last = self._last_states(states, real, Prefixes.nodes(trie, nodes, self.start, self.device))  # (B, A, D)
+            for rows, logits in self._logits(last):
                 steps[rows, target] = logits.log_softmax(-1)[:, place, self.place[token]]
         parent = torch.from_numpy(trie.parent).to(self.device)
         for level in range(1, int(trie.depth.max()) + 1):
@@ -131,21 +135,20 @@ class StringDecoder:
     def beam_search(
         self, states: torch.Tensor, real: torch.Tensor, excluded: Histories, width: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The best strings that a search with ``width`` beams finds, best first.
+        """Find the best strings with ``width`` beams, best first.
 
-        Finished strings stay among the beams. No beam is the beginning of another, each leads to an item of its own,
-        and a beam is given up for better ones only; so at the end there are ``width`` different items, or all there
-        are.
+        Finished strings stay among the beams. No beam is a prefix of another, each leads to an item of its own, and a
+        beam is dropped only for better ones; so the result has ``width`` different items, or all that are allowed.
 
         Args:
             states: ``(B, L, D)`` encoder states.
-            real: ``(B, L)`` which of them are no padding.
-            excluded: Items of each case that are not to be found.
+            real: ``(B, L)`` which of them are not padding.
+            excluded: Items of each case that must not be found.
             width: Beams.
 
         Returns:
             Items and log-likelihoods of their strings, both ``(B, W)``, W at most ``width``; -1 and ``-inf`` for beams
-            that found none.
+            without an item.
         """
         size, pad = len(states), self.t5.config.pad_token_id
         constraint = TrieConstraint(self.trie, excluded, pad, len(self.start), self.device)
@@ -158,49 +161,49 @@ class StringDecoder:
             if bool(over.all()):
                 return found, torch.where(found >= 0, total, -torch.inf)
             steps = self._next(states, real, prefixes)  # (B, W, V)
-            held = constraint(prefixes.flatten(0, 1), steps.flatten(0, 1)).view(steps.shape)
-            held[over] = -torch.inf
-            held[..., pad] = torch.where(found >= 0, 0.0, held[..., pad])
-            joined = (total.unsqueeze(-1) + held).flatten(1)
+            allowed = constraint(prefixes.flatten(0, 1), steps.flatten(0, 1)).view(steps.shape)
+            allowed[over] = -torch.inf
+            allowed[..., pad] = torch.where(found >= 0, 0.0, allowed[..., pad])
+            joined = (total.unsqueeze(-1) + allowed).flatten(1)
             total, choice = joined.topk(min(width, joined.shape[1]))
             beam, token = choice // self.vocabulary, choice % self.vocabulary
-            kept = prefixes.gather(1, beam.unsqueeze(-1).expand(-1, -1, prefixes.shape[-1]))
-            prefixes = torch.cat([kept, token.unsqueeze(-1)], dim=-1)
+            chosen = prefixes.gather(1, beam.unsqueeze(-1).expand(-1, -1, prefixes.shape[-1]))
+            prefixes = torch.cat([chosen, token.unsqueeze(-1)], dim=-1)
 
     def _next(self, states: torch.Tensor, real: torch.Tensor, prefixes: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities behind W prefixes a case, ``(B, W, V)``, ``-inf`` for what is never spoken."""
-        asked = self._asked(states, real, Prefixes.beams(prefixes))
-        likely = torch.full((*asked.shape[:2], self.vocabulary), -torch.inf, device=self.device)
-        for rows, logits in self._logits(asked):
-            likely[rows, :, self.spoken] = logits.log_softmax(-1)
+        """Log-probabilities after W prefixes per case, ``(B, W, V)``, ``-inf`` outside the output tokens."""
+        last = self._last_states(states, real, Prefixes.beams(prefixes))
+        likely = torch.full((*last.shape[:2], self.vocabulary), -torch.inf, device=self.device)
+        for rows, logits in self._logits(last):
+            likely[rows, :, self.output_tokens] = logits.log_softmax(-1)
         return likely
 
-    def _logits(self, asked: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
+    def _logits(self, states: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
         """Logits ``(b, A, S)`` for ``(B, A, D)``, a few cases at a time."""
         most = _LOGITS * (64 if self.device.type == "cuda" else 1)
-        rows = max(1, most // (asked.shape[1] * len(self.output)))
-        for first in range(0, len(asked), rows):
+        rows = max(1, most // (states.shape[1] * len(self.output)))
+        for first in range(0, len(states), rows):
             some = slice(first, first + rows)
-            yield some, torch.nn.functional.linear(asked[some], self.output).float()
+            yield some, torch.nn.functional.linear(states[some], self.output).float()
 
-    def _asked(self, states: torch.Tensor, real: torch.Tensor, prefixes: Prefixes) -> torch.Tensor:
-        """What the decoder gives the vocabulary behind the prefixes asked, ``(B, A, D)``."""
+    def _last_states(self, states: torch.Tensor, real: torch.Tensor, prefixes: Prefixes) -> torch.Tensor:
+        """Decoder states at the last tokens of prefixes, before the output layer, ``(B, A, D)``."""
         if self.t5.config.model_type not in SHARED_BIAS:
-            return self._asked_each(states, real, prefixes)
+            return self._last_states_each(states, real, prefixes)
         depth, length = prefixes.depth, len(prefixes.depth)
         attention, deepest = self.t5.decoder.block[0].layer[0].SelfAttention, int(depth.max()) + 1
         by_depth = attention.compute_bias(deepest, deepest)[:, :, depth[:, None], depth]  # (1, H, C, C)
         moved = by_depth - attention.compute_bias(length, length)
         mask = masked(moved, prefixes.sees)
         tokens = prefixes.tokens.expand(len(states), -1)
-        return self._decoded(states, real, tokens, mask.expand(len(states), -1, -1, -1))[:, prefixes.ask]
+        return self._decoded(states, real, tokens, mask.expand(len(states), -1, -1, -1))[:, prefixes.last]
 
-    def _asked_each(self, states: torch.Tensor, real: torch.Tensor, prefixes: Prefixes) -> torch.Tensor:
-        """The same with a sequence for each prefix, for models whose layers differ in their bias: slower."""
-        sees, tokens = prefixes.sees[prefixes.ask], prefixes.tokens.expand(len(states), -1)  # (A, C), (B, C)
+    def _last_states_each(self, states: torch.Tensor, real: torch.Tensor, prefixes: Prefixes) -> torch.Tensor:
+        """The same with one sequence per prefix, for models whose layers differ in their bias; slower."""
+        sees, tokens = prefixes.sees[prefixes.last], prefixes.tokens.expand(len(states), -1)  # (A, C), (B, C)
         lengths = sees.sum(1)
         order = torch.where(sees, prefixes.depth, len(prefixes.depth)).argsort(dim=1)[:, : int(lengths.max())]
-        given = tokens[:, order]  # (B, A, T); what stands behind a prefix is not seen from it
+        given = tokens[:, order]  # (B, A, T); tokens after a prefix are not seen from it
         return torch.stack(
             [
                 self._decoded(state.expand(len(order), -1, -1), seen.expand(len(order), -1), own, None)[
@@ -213,14 +216,17 @@ class StringDecoder:
     def _decoded(
         self, states: torch.Tensor, real: torch.Tensor, tokens: torch.Tensor, mask: torch.Tensor | None
     ) -> torch.Tensor:
-        """What the model hands to its output layer, ``(B, C, D)``, scaled as its kind scales it."""
-        handed: list[torch.Tensor] = []
+        """Decoder states before the output layer, ``(B, C, D)``.
 
-        def take(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
-            handed.append(inputs[0])
+        They are multiplied by ``d_model ** -0.5`` for tied embeddings.
+        """
+        captured: list[torch.Tensor] = []
+
+        def capture(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
+            captured.append(inputs[0])
             return (inputs[0][:, :0],)
 
-        hook = self.t5.lm_head.register_forward_pre_hook(take)
+        hook = self.t5.lm_head.register_forward_pre_hook(capture)
         try:
             self.t5(
                 encoder_outputs=BaseModelOutput(last_hidden_state=states),
@@ -231,4 +237,4 @@ class StringDecoder:
             )
         finally:
             hook.remove()
-        return handed[0]
+        return captured[0]

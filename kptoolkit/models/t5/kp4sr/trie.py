@@ -1,4 +1,4 @@
-"""The catalogue's token strings as a trie in CSR arrays, and the constraint that holds beams to it.
+"""The catalogue's token strings as a trie in CSR arrays, and the constraint that keeps beams inside it.
 
 References:
     Constrained decoding over a trie of names: Autoregressive Entity Retrieval, arXiv 2010.00904.
@@ -16,28 +16,29 @@ from numpy.typing import NDArray
 from transformers import LogitsProcessor
 
 from kptoolkit.data.histories import Histories
+from kptoolkit.storage.ragged import indptr_of
 
 OFF = -1
-"""Node of a beam that has left the trie."""
+"""Node of a beam outside the trie."""
 
 
 @dataclass(frozen=True)
 class Trie:
-    """Strings of tokens, every one closed by the same end token, so that none is the beginning of another.
+    """Strings of tokens that all end with the same end token, so that none is a prefix of another.
 
-    Nodes are numbered depth first, children by token; node 0 is the root. The leaves are the strings, and those below a
-    node stand next to each other in ``order``.
+    Nodes are numbered depth first, children by token; node 0 is the root. The leaves are the strings, and the leaves
+    below a node are neighbours in ``order``.
 
     Attributes:
-        end: The token that closes every string.
-        token: ``(M,)`` token by which a node is entered; -1 for the root.
+        end: The last token of every string.
+        token: ``(M,)`` token on the edge to a node; -1 for the root.
         parent: ``(M,)`` its parent; -1 for the root.
-        depth: ``(M,)`` tokens read up to it.
+        depth: ``(M,)`` number of tokens from the root.
         children: ``(M + 1,)``: the edges of node v are ``[children[v], children[v + 1])``.
-        target: ``(M - 1,)`` node an edge leads to, sorted by parent and token.
+        target: ``(M - 1,)`` node at the end of an edge, sorted by parent and token.
         first: ``(M,)`` place in ``order`` of the first leaf below a node.
-        leaves: ``(M,)`` leaves below a node, itself included.
-        order: ``(n,)`` items, one a leaf, depth first.
+        leaves: ``(M,)`` number of leaves below a node, itself included.
+        order: ``(n,)`` items, one per leaf, depth first.
         leaf: ``(n,)`` leaf of each item.
     """
 
@@ -54,14 +55,14 @@ class Trie:
 
     @classmethod
     def of(cls, ids: NDArray[np.int32], indptr: NDArray[np.int64], end: int) -> Self:
-        """The trie of n strings; string i is ``ids[indptr[i]:indptr[i + 1]]``.
+        """Create the trie of n strings; string i is ``ids[indptr[i]:indptr[i + 1]]``.
 
         Raises:
-            ValueError: There is no string, two are equal, or one holds ``end``.
+            ValueError: There is no string, two are equal, or one contains ``end``.
         """
         lengths = np.diff(indptr)
         if len(lengths) == 0 or bool((ids == end).any()):
-            raise ValueError("a trie needs strings that do not hold their own end")
+            raise ValueError("a trie needs strings that do not contain their own end")
         padded = np.full((len(lengths), int(lengths.max()) + 1), -1, dtype=np.int64)
         padded[np.arange(padded.shape[1]) < lengths[:, None]] = ids
         padded[np.arange(len(lengths)), lengths] = end
@@ -85,7 +86,7 @@ class Trie:
             np.concatenate([[-1], padded[row, column]]),
             np.concatenate([[-1], above]),
             np.concatenate([[0], column + 1]),
-            np.concatenate([[0], np.cumsum(np.bincount(above, minlength=size))]),
+            indptr_of(np.bincount(above, minlength=size)),
             1 + np.argsort(above, kind="stable"),
             np.concatenate([[0], row]),
             np.concatenate([[len(order)], np.bincount(node[padded >= 0], minlength=size)[1:]]),
@@ -108,8 +109,8 @@ class Trie:
         items[self.leaf] = np.arange(self.n_items)
         return items
 
-    def taken(self, excluded: Histories) -> NDArray[np.int32]:
-        """For B lists of items, how many of the leaves before each place in ``order`` are theirs, ``(B, n + 1)``."""
+    def excluded_before(self, excluded: Histories) -> NDArray[np.int32]:
+        """Number of leaves before each place in ``order`` whose items are excluded, ``(B, n + 1)`` for B cases."""
         place = np.empty(self.n_items, dtype=np.int64)
         place[self.order] = np.arange(self.n_items)
         flags = np.zeros((len(excluded), self.n_items + 1), dtype=np.int32)
@@ -119,17 +120,17 @@ class Trie:
 
 
 class TrieConstraint(LogitsProcessor):  # type: ignore[misc]
-    """Holds beams to items outside a history: whatever does not begin or go on such an item gets ``-inf``.
+    """Restricts beams to items outside a history: a token that does not lead to such an item gets ``-inf``.
 
-    A beam whose string is complete, or has left the trie, may only go on with padding. No node without an item left
-    below it is entered, so that every beam ends in an item, and beams that differ end in different ones.
+    A beam whose string is complete, or that is outside the trie, continues with padding only. No node without an
+    allowed item below it is entered, so that every beam ends in an item, and different beams in different items.
 
     Args:
         trie: The catalogue.
-        excluded: Items of each case that are not to be found.
+        excluded: Items of each case that must not be found.
         pad: The padding token.
-        prefix: Tokens that stand before the string in every beam.
-        device: Where the beams are.
+        prefix: Number of tokens before the string in every beam.
+        device: Device of the beams.
     """
 
     def __init__(self, trie: Trie, excluded: Histories, pad: int, prefix: int, device: torch.device) -> None:
@@ -138,13 +139,13 @@ class TrieConstraint(LogitsProcessor):  # type: ignore[misc]
             torch.from_numpy(array).to(device)
             for array in (trie.children, trie.target, trie.token, trie.first, trie.leaves, trie.item)
         )
-        self.taken = torch.from_numpy(trie.taken(excluded)).to(device)
+        self.excluded_before = torch.from_numpy(trie.excluded_before(excluded)).to(device)
         self.stride = 2 + int(trie.token.max())
         parents = torch.from_numpy(trie.parent[trie.target]).to(device)
         self.keys = parents * self.stride + self.token[self.target]  # (M - 1,) increasing
 
     def nodes(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """Where beams stand, ``(R,)``: a node, or -1 off the trie; at a leaf, whatever comes behind it."""
+        """Node of each beam, ``(R,)``: -1 outside the trie; a leaf whatever tokens follow it."""
         at = torch.zeros(len(input_ids), dtype=torch.long, device=input_ids.device)
         for token in input_ids[:, self.prefix :].unbind(1):
             key = at * self.stride + token.clamp(max=self.stride - 1)
@@ -154,11 +155,11 @@ class TrieConstraint(LogitsProcessor):  # type: ignore[misc]
         return at
 
     def items(self, nodes: torch.Tensor) -> torch.Tensor:
-        """The item whose string ends at each node; -1 for none."""
+        """Item whose string ends at each node; -1 for none."""
         return torch.where(nodes >= 0, self.item[nodes.clamp(min=0)], -1)
 
     def allowed(self, nodes: torch.Tensor, case: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows of ``nodes`` and the tokens that may follow there, both ``(E,)``, for nodes of given cases ``(R,)``."""
+        """Rows of ``nodes`` ``(R,)`` and the tokens that may follow them in their cases, both ``(E,)``."""
         safe = nodes.clamp(min=0)
         begin = self.children[safe]
         counts = torch.where(nodes >= 0, self.children[safe + 1] - begin, 0)
@@ -167,17 +168,17 @@ class TrieConstraint(LogitsProcessor):  # type: ignore[misc]
         edge = torch.arange(len(row), device=nodes.device) - before[row] + begin[row]
         child = self.target[edge]
         first, last = self.first[child], self.first[child] + self.leaves[child]
-        left = self.leaves[child] - (self.taken[case[row], last] - self.taken[case[row], first])
-        kept = left > 0
-        return row[kept], self.token[child[kept]]
+        excluded = self.excluded_before[case[row], last] - self.excluded_before[case[row], first]
+        allowed = self.leaves[child] > excluded
+        return row[allowed], self.token[child[allowed]]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """``scores`` ``(R, V)`` with ``-inf`` wherever no item goes on; the R beams are B cases of R / B each."""
+        """Set scores ``(R, V)`` of tokens that are not allowed to ``-inf``; each of B cases has R / B beams."""
         case = torch.arange(len(input_ids), device=scores.device) // (len(input_ids) // self.cases)
         row, token = self.allowed(self.nodes(input_ids), case)
-        held = torch.full_like(scores, -torch.inf)
-        held[row, token] = scores[row, token]
-        stuck = torch.ones(len(scores), dtype=torch.bool, device=scores.device)
-        stuck[row] = False
-        held[stuck, self.pad] = scores[stuck, self.pad]
-        return held
+        constrained = torch.full_like(scores, -torch.inf)
+        constrained[row, token] = scores[row, token]
+        complete = torch.ones(len(scores), dtype=torch.bool, device=scores.device)
+        complete[row] = False
+        constrained[complete, self.pad] = scores[complete, self.pad]
+        return constrained

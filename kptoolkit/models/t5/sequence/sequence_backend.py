@@ -30,7 +30,6 @@ from kptoolkit.models.t5.sequence.sequence_state import (
     load_state,
     prompt_tokens,
 )
-from kptoolkit.models.t5.tokenizers import PhraseTokenizer
 from kptoolkit.models.training import Epochs, train_and_report
 
 
@@ -102,10 +101,7 @@ class SequenceBackend(T5Backend[SequenceOptions, SequenceState]):
         state, items = self.fitted, catalogue.item_of_entity()
         trees = source.trees(0)
         new = len(catalogue) - state.model.n_items
-        if isinstance(state.tokenizer, PhraseTokenizer):
-            known = PhraseTokenizer(state.tokenizer.phrases, state.tokenizer.entities, {})
-            named = {entity: row for entity, row in items.items() if not known.knows(entity)}
-            state.tokenizer = PhraseTokenizer(known.phrases, known.entities, named)
+        state.tokenizer = state.tokenizer.with_items(items)
         grow_items(state.model, new)
         state.names = item_names(catalogue, state.tokenizer)
         tokens = prompt_tokens(source, state.tokenizer, state.shape.reads)

@@ -29,7 +29,7 @@ from kptoolkit.models.t5.building import asking_template, build_t5, build_tokeni
 from kptoolkit.models.t5.options import SequenceOptions
 from kptoolkit.models.t5.sequence.item_encoders import Pooling, Reads, TreeTokens, build_item_encoder
 from kptoolkit.models.t5.sequence.sequence_model import SequenceT5
-from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer, load_tokenizer
+from kptoolkit.models.t5.tokenizers import ModelTokenizer, load_tokenizer
 from kptoolkit.models.t5.tree_t5 import TreeT5
 from kptoolkit.prompts import MppTemplate, Segment, Slot
 
@@ -80,7 +80,7 @@ class SequenceState:
     """
 
     model: SequenceT5
-    tokenizer: PhraseTokenizer | SubwordTokenizer
+    tokenizer: ModelTokenizer
     knowledge: CompiledKnowledge
     facts: PromptFacts
     names: TokenPool
@@ -111,7 +111,7 @@ class SequenceState:
             names,
             max_tokens=self.max_tokens,
             pad_id=tokenizer.pad_id,
-            own=names.ids if isinstance(tokenizer, PhraseTokenizer) else None,
+            own=names.ids if tokenizer.has_item_tokens else None,
             stand_in=tokenizer.mask_id,
         )
 
@@ -196,7 +196,7 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
     pairs = GraphSimilarity.of(around) if options.graph_similarity else None
     similarity = pairs is not None and len(pairs.other) > 0
     shape = Shape(reads, tokenizer.size, task.config.tree.hops, similarity, options.cross_attention, options.pooling)
-    t5, fresh = build_t5(options, tokenizer, task), options.checkpoint is None
+    t5, fresh = build_t5(options, tokenizer, task, n), options.checkpoint is None
     if fresh:
         torch.nn.init.normal_(t5.shared.weight, std=_TOKEN_STD)
     trained = torch.from_numpy(np.bincount(task.split.train.items, minlength=n) > 0).float()
@@ -270,7 +270,7 @@ def build_model(
 
 def prompt_tokens(
     source: KnowledgeSource,
-    tokenizer: PhraseTokenizer | SubwordTokenizer,
+    tokenizer: ModelTokenizer,
     reads: Reads,
     first: int = 0,
 ) -> TokenPool:
@@ -281,10 +281,10 @@ def prompt_tokens(
     return TokenPool(none, np.zeros(0, np.int32), np.zeros(0, np.bool_))
 
 
-def item_names(catalogue: Catalogue, tokenizer: PhraseTokenizer | SubwordTokenizer) -> TokenPool:
+def item_names(catalogue: Catalogue, tokenizer: ModelTokenizer) -> TokenPool:
     """Tokens of every item's name at the root of its tree: its own token with phrases, else its title's subwords."""
     n = len(catalogue)
-    if isinstance(tokenizer, PhraseTokenizer):
+    if tokenizer.has_item_tokens:
         ids = np.arange(tokenizer.size, tokenizer.size + n, dtype=np.int32)
         return TokenPool(np.arange(n + 1, dtype=np.int64), ids, np.ones(n, dtype=np.bool_))
     encoded = [tokenizer.encode((Segment(str(name), "text"),)) for name in catalogue.names]
@@ -324,7 +324,7 @@ def _reads(options: SequenceOptions) -> Reads:
     return "tree"
 
 
-def _words(template: MppTemplate, tokenizer: PhraseTokenizer | SubwordTokenizer) -> list[int]:
+def _words(template: MppTemplate, tokenizer: ModelTokenizer) -> list[int]:
     """Tokens of an MPP's own words before the history; the user is not named."""
     before = template.parts[: template.parts.index(Slot.HISTORY)]
     encoded = [tokenizer.encode((Segment(part, "text"),)).ids for part in before if isinstance(part, str)]
