@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from kptoolkit.prompts.choose_pack import choose_pack, load_auto
 from kptoolkit.prompts.coverage import Coverage, CoverageRow
 from kptoolkit.prompts.drafting.draft_pack import Draft, draft_pack
 from kptoolkit.prompts.drafting.examples import Examples, find_examples
 from kptoolkit.prompts.pack import TemplatePack
+from kptoolkit.prompts.pack_choice import choose_pack, load_auto
+from kptoolkit.prompts.pack_hash import sentence_hash
 from kptoolkit.prompts.reading.check import check_pack
 from kptoolkit.prompts.reading.pack_sources import pack_names
-from kptoolkit.prompts.sentence_hash import sentence_hash
 from kptoolkit.prompts.templating.findings import Finding
 from kptoolkit.prompts.templating.mpp import MppTemplate, Slot
 from kptoolkit.prompts.templating.relations import RelationTemplates
