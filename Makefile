@@ -53,8 +53,8 @@ docs: setup
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs build/docs
 	@echo "open build/docs/index.html"
 
-BENCHMARKS := samples mask growth compiling training inference time_to_quality growth_model backends ingest neighbourhoods
-ON_CPU := ingest neighbourhoods
+BENCHMARKS := samples mask growth compiling training inference time_to_quality growth_model backends ingest neighbourhoods rdf
+ON_CPU := ingest neighbourhoods rdf
 RECTOOLS := .venv-rectools
 
 bench bench-cuda: setup

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from kptoolkit.cli.app import app
 from kptoolkit.errors import DataError
 from kptoolkit.graph.loading.survey import survey
+from kptoolkit.graph.sources import rdf
 from kptoolkit.graph.sources.readers import FileSource, open_source
 
 LABEL = "<http://www.w3.org/2000/01/rdf-schema#label>"
@@ -126,9 +127,18 @@ def test_lines_of_ntriples(tmp_path: Path) -> None:
         ("<a> <p> <\\uD800> .", "no character"),
         ("<a> <p> <\\u0000> .", "NUL"),
         (b"<a> <p> <M\xfcller> .", "not UTF-8"),
+        ('<a> <p> "\\u0000" .', "NUL"),
+        ('<a> <p> "\x00" .', "NUL"),
+        ("<a> <p> <> .", "no statement of N-Triples"),
+        ("<a> <p> <b c> .", "no statement of N-Triples"),
+        ("<a> <p> <b<c> .", "no statement of N-Triples"),
+        ("<a> <p> <b> . <a> <p> <c> .", "no statement of N-Triples"),
+        ("<a> <p> <b> .\r<a> <p> <c> .", "no statement of N-Triples"),
+        ("<a> <p> <<( <a> <p> <b> )>> .", "no statement of N-Triples"),
+        ('<a> <p> "not closed .', "no statement of N-Triples"),
     ],
 )
-def test_bad_lines_are_told_or_skipped(tmp_path: Path, line: str | bytes, said: str) -> None:
+def test_bad_lines_are_reported_or_skipped(tmp_path: Path, line: str | bytes, said: str) -> None:
     bad = line if isinstance(line, bytes) else line.encode()
     path = write(tmp_path, b"<a> <p> <b> .\n" + bad + b"\n<c> <p> <d> .\n", "x.nt")
     with pytest.raises(DataError, match=said) as caught:
@@ -148,9 +158,11 @@ def test_bad_lines_are_told_or_skipped(tmp_path: Path, line: str | bytes, said: 
         (b"<a> <p>\n  foo:b .\n", 2, "no Turtle"),
         (b"<a> <p> <b> .\n<a> <p> '\xff' .\n", 2, "not UTF-8"),
         (b"<a> <p> <b> .\n\x00", 2, "NUL"),
-        (b"<a> <p> " + b"(" * 5000 + b")" * 5000 + b" .", None, "nested too deep"),
+        (b"<a> <p> '\\u0000' .", None, "NUL"),
+        (b"<a> <p> <<( <a> <p> <b> )>> .", None, "no Turtle"),
         (b"{ <a> <p> <b> } => { <b> <p> <a> } .", 1, "no Turtle"),
         (gzip.compress(TURTLE.encode(), mtime=0)[:-20], None, "ends early"),
+        (TURTLE.encode("utf-16"), 1, "not UTF-8"),
     ],
 )
 def test_what_is_no_turtle(tmp_path: Path, data: bytes, line: int | None, said: str) -> None:
@@ -160,6 +172,40 @@ def test_what_is_no_turtle(tmp_path: Path, data: bytes, line: int | None, said: 
     assert str(path) in str(caught.value)
     assert line is None or f"line {line}:" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_turtle_with_deep_brackets_and_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    text = "\ufeff<a> <p> " + "(" * 5000 + ")" * 5000 + " ."
+    found = triples(open_source([write(tmp_path, text, "x.ttl")]))
+    assert len(found) == 2 * 4999 + 1
+    assert found[0] == ("a", "p", "_:x.ttl#1")
+
+
+def test_two_lines_with_an_open_literal_are_two_bad_rows(tmp_path: Path) -> None:
+    """Together they would be one literal with a line break in it."""
+    source = open_source([write(tmp_path, '<a> <p> "b .\n<c> <p> " .\n<d> <p> <e> .\n', "x.nt")], skip_bad_rows=True)
+    assert triples(source) == [("d", "p", "e")]
+    assert [row.line for row in source.bad_rows.rows] == [1, 2]
+
+
+def test_a_truncated_gzip_names_the_line(tmp_path: Path) -> None:
+    lines = "".join(f"<a> <p> <{number}> .\n" for number in range(5000))
+    path = write(tmp_path, gzip.compress(lines.encode(), mtime=0)[:-2000], "x.nt.gz")
+    with pytest.raises(DataError, match=r"x\.nt\.gz, line \d+: the gzip data ends early"):
+        triples(open_source([path], skip_bad_rows=True))
+
+
+def test_bad_lines_keep_their_numbers_in_every_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rdf, "_BLOCK", 4)
+    lines = [f"<a> <p> <{number}> ." for number in range(1, 12)]
+    lines[2] = lines[8] = "bad"
+    lines[5], lines[6] = "# a comment", ""
+    path = write(tmp_path, "\n".join(lines), "x.nt")
+    source = open_source([path], skip_bad_rows=True)
+    tables = list(source.triples())
+    assert [line for table in tables for line in table.lines] == [1, 2, 4, 5, 8, 10, 11]
+    assert [tail for table in tables for tail in table["tail"]] == ["1", "2", "4", "5", "8", "10", "11"]
+    assert [row.line for row in source.bad_rows.rows] == [3, 9]
 
 
 def test_a_format_can_be_given_and_folders_keep_theirs(tmp_path: Path) -> None:
@@ -226,6 +272,6 @@ def plain(term: rdflib.term.Node) -> str:
     if isinstance(term, rdflib.BNode):
         return "_:"
     if isinstance(term, rdflib.Literal):
-        tail = f"@{term.language}" if term.language else f"^^<{term.datatype}>" if term.datatype else ""
+        tail = f"@{term.language.lower()}" if term.language else f"^^<{term.datatype}>" if term.datatype else ""
         return f'"{term}"{tail}'
     return str(term)

@@ -36,6 +36,7 @@ PROGRAMS = (
     "compiling",
     "ingest",
     "neighbourhoods",
+    "rdf",
 )
 COLUMNS = ["name", "unit", "baseline", "ours", "ratio", "goal", "holds"]
 

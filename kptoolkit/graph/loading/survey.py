@@ -13,6 +13,7 @@ from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph.sources.readers import TripleSource
 from kptoolkit.names import INDEXED_BYTES, too_long_for_an_index
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
+from kptoolkit.storage.batches import without_gc
 from kptoolkit.storage.ragged import run_starts
 from kptoolkit.storage.vocabulary import Vocabulary
 
@@ -128,6 +129,7 @@ class Survey:
         return sha.hexdigest()
 
 
+@without_gc()
 def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
     """Read a source.
 

@@ -1,26 +1,30 @@
-"""Reads RDF: N-Triples line by line, Turtle by rdflib; gzip of either.
+"""Reads RDF: N-Triples line by line, Turtle with pyoxigraph; gzip of either.
 
-An IRI becomes an id as it stands. A blank node is ``_:FILE#LABEL``, because its label means something in its own file
-only. A literal of a naming predicate names its subject; any other literal is counted and left out, or becomes an
-entity ``"text"@language`` or ``"text"^^<type>``.
+The id of an IRI is its text. The id of a blank node is ``_:FILE#LABEL``, because labels are local to a file. A literal
+of a naming predicate is a name of its subject; any other literal is counted and left out, or becomes an entity with the
+id ``"text"@language`` or ``"text"^^<type>``.
 """
 
 from __future__ import annotations
 
+import gzip
+import io
 import itertools
-import logging
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import IO, Any, cast
+from typing import Literal as Choice
+
+from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, parse
 
 from kptoolkit.errors import DataError, shorten
-from kptoolkit.storage.text_tables import BATCH_ROWS, BadRows, Table, file_failures, open_bytes
+from kptoolkit.storage.text_tables import BadRows, Table, file_failures, open_bytes
 
-RdfFormat = Literal["ntriples", "turtle"]
-Literals = Literal["drop", "entities"]
+RdfFileFormat = Choice["ntriples", "turtle"]
+Literals = Choice["drop", "entities"]
 
 #: Predicates whose literals are names, the preferred ones first.
 NAMING = (
@@ -33,10 +37,20 @@ NAMING = (
     "http://purl.org/dc/terms/title",
     "http://purl.org/dc/elements/1.1/title",
 )
+_NAMING_RANK = {predicate: rank for rank, predicate in enumerate(NAMING)}
 #: Letters of a literal that may be an entity: its text is its id, and ids are indexed.
 LONGEST_ENTITY = 1000
 _STRING = "http://www.w3.org/2001/XMLSchema#string"
 _RELATIVE = "relative:///"
+_NOT_UTF8 = "not UTF-8 text"
+_NUL = "not UTF-8 text (it holds NUL characters)"
+_Kind = tuple[str, str]
+"""Language in lower case and datatype of a literal, ``""`` for none and for plain text."""
+_Statement = tuple[str, str, str, int, _Kind | None]
+"""Ids of subject and predicate, id of the object or text of a literal, line (number of the statement in Turtle), and
+what kind of literal the object is. A plain tuple, since a class would double the time of reading."""
+_BLOCK = 20_000
+"""Most statements in a table."""
 _ID = r'<([^<>"\x00-\x20]+)>'
 _BLANK = r"_:([\w\-.·]*[\w\-·])"
 _STATEMENT = re.compile(
@@ -45,28 +59,7 @@ _STATEMENT = re.compile(
 )
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL)
 _PLAIN_ESCAPES = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f", '"': '"', "'": "'", "\\": "\\"}
-
-
-class Statement(NamedTuple):
-    """One RDF statement.
-
-    Attributes:
-        subject: Id of the subject.
-        predicate: Id of the predicate.
-        object: Id of the object, or the text of a literal.
-        literal: Whether the object is a literal.
-        language: Language tag of a literal, ``""`` when it has none.
-        datatype: Type of a literal, ``""`` when it has none or is a plain text.
-        line: Line in the file; in Turtle the number of the statement.
-    """
-
-    subject: str
-    predicate: str
-    object: str
-    literal: bool
-    language: str
-    datatype: str
-    line: int
+_PLACE = re.compile(r"^Parser error at line \d+ [^:]*: ")
 
 
 @dataclass
@@ -75,15 +68,15 @@ class RdfFile:
 
     Attributes:
         path: The file.
-        format: What it is written in.
-        bad_rows: What to do with lines of N-Triples that cannot be read; Turtle cannot go on behind a mistake.
-        language: Names in this language go before names without one, and these before the others.
-        literals: What becomes of literals that are no names.
-        left_out: Literals left out by the latest :meth:`triples`.
+        format: Its format.
+        bad_rows: What to do with lines of N-Triples that cannot be read; the first mistake ends a Turtle file.
+        language: Names in this language come before names without a language, and these before all others.
+        literals: What to do with literals that are not names.
+        left_out: Number of literals left out by the last :meth:`triples`.
     """
 
     path: Path
-    format: RdfFormat
+    format: RdfFileFormat
     bad_rows: BadRows = field(default_factory=BadRows)
     language: str = "en"
     literals: Literals = "drop"
@@ -91,21 +84,25 @@ class RdfFile:
     _names: dict[str, tuple[int, int, str]] | None = field(default=None, init=False)
 
     def triples(self) -> Iterator[Table]:
-        """Columns ``head``, ``relation``, ``tail``; names are gathered on the way.
+        """Yield the columns ``head``, ``relation``, ``tail``, and collect names.
 
         Raises:
             DataError: The file cannot be read, with its line.
         """
         names: dict[str, tuple[int, int, str]] = {}
         self.left_out = 0
-        rows = self._rows(names)
-        while batch := list(itertools.islice(rows, BATCH_ROWS)):
-            heads, relations, tails, lines = (list(column) for column in zip(*batch, strict=True))
-            yield Table({"head": heads, "relation": relations, "tail": tails}, lines, str(self.path))
+        for block in _ntriples(self.path, self.bad_rows) if self.format == "ntriples" else _turtle(self.path):
+            rows = [found for found in block if found[4] is None or self._keeps(found, names)]
+            if rows:
+                heads, relations, tails, lines, kinds = zip(*rows, strict=True)
+                if any(kinds):
+                    tails = tuple(text if kind is None else _literal_id(text, kind) for _, _, text, _, kind in rows)
+                columns = {"head": list(heads), "relation": list(relations), "tail": list(tails)}
+                yield Table(columns, lines, str(self.path))
         self._names = names
 
     def names(self) -> Iterator[Table]:
-        """Columns ``entity_id``, ``name``; the file is read when :meth:`triples` did not come to its end before."""
+        """Yield the columns ``entity_id``, ``name``; reads the file unless :meth:`triples` was read to its end."""
         if self._names is None:
             for _ in self.triples():
                 pass
@@ -113,63 +110,66 @@ class RdfFile:
         known = {subject: name for subject, (_, _, name) in self._names.items()}
         yield Table({"entity_id": list(known), "name": list(known.values())}, range(1, len(known) + 1), str(self.path))
 
-    def _rows(self, names: dict[str, tuple[int, int, str]]) -> Iterator[tuple[str, str, str, int]]:
-        ranks = {predicate: rank for rank, predicate in enumerate(NAMING)}
-        for found in _ntriples(self.path, self.bad_rows) if self.format == "ntriples" else _turtle(self.path):
-            if not found.literal:
-                yield found.subject, found.predicate, found.object, found.line
-                continue
-            rank = ranks.get(found.predicate)
-            if rank is not None and not found.datatype and found.object.strip():
-                name = (self._strangeness(found.language), rank, found.object)
-                if found.subject not in names or name[:2] < names[found.subject][:2]:
-                    names[found.subject] = name
-            elif self.literals == "drop" or len(found.object) > LONGEST_ENTITY:
-                self.left_out += 1
-            else:
-                tail = _literal_id(found)
-                names.setdefault(tail, (0, 0, found.object))
-                yield found.subject, found.predicate, tail, found.line
+    def _keeps(self, found: _Statement, names: dict[str, tuple[int, int, str]]) -> bool:
+        """Return whether the literal of a statement becomes an entity; otherwise it is a name, or is counted."""
+        subject, predicate, text, _, kind = found
+        assert kind is not None
+        language, datatype = kind
+        rank = _NAMING_RANK.get(predicate)
+        if rank is not None and not datatype and text.strip():
+            name = (self._language_rank(language), rank, text)
+            if subject not in names or name[:2] < names[subject][:2]:
+                names[subject] = name
+            return False
+        if self.literals == "drop" or len(text) > LONGEST_ENTITY:
+            self.left_out += 1
+            return False
+        names.setdefault(_literal_id(text, kind), (0, 0, text))
+        return True
 
-    def _strangeness(self, language: str) -> int:
+    def _language_rank(self, language: str) -> int:
         wanted, given = self.language.casefold(), language.casefold()
         if given == wanted or given.startswith(f"{wanted}-"):
             return 0
         return 2 if given else 1
 
 
-def _literal_id(found: Statement) -> str:
-    if found.language:
-        return f'"{found.object}"@{found.language}'
-    return f'"{found.object}"^^<{found.datatype}>' if found.datatype else f'"{found.object}"'
+def _literal_id(text: str, kind: _Kind) -> str:
+    language, datatype = kind
+    if language:
+        return f'"{text}"@{language}'
+    return f'"{text}"^^<{datatype}>' if datatype else f'"{text}"'
 
 
-def _ntriples(path: Path, bad_rows: BadRows) -> Iterator[Statement]:
-    line = 1
-    with file_failures(path, lambda: line), open_bytes(path) as file:
-        for raw in file:
+def _ntriples(path: Path, bad_rows: BadRows) -> Iterator[list[_Statement]]:
+    """Yield the statements of an N-Triples file in blocks."""
+    line, block = 0, list[_Statement]()
+    with file_failures(path, lambda: line + 1), open_bytes(path) as file:
+        for line, raw in enumerate(file, 1):
             if line == 1:
                 raw = raw.removeprefix(BOM_UTF8)
-            if not raw.isspace() and not raw.lstrip().startswith(b"#"):
-                try:
-                    found = _statement(raw, path.name, line)
-                except ValueError as error:
-                    bad_rows.add(path, line, str(error))
-                else:
-                    yield found
-            line += 1
+            if raw.isspace() or raw.lstrip().startswith(b"#"):
+                continue
+            try:
+                block.append(_statement(raw, path.name, line))
+            except ValueError as error:
+                bad_rows.add(path, line, str(error))
+            if len(block) == _BLOCK:
+                yield block
+                block = []
+    yield block
 
 
-def _statement(raw: bytes, file: str, line: int) -> Statement:
-    """One line as a statement.
+def _statement(raw: bytes, file: str, line: int) -> _Statement:
+    """Parse one line of N-Triples.
 
     Raises:
-        ValueError: It is none; the message says why.
+        ValueError: It is not a statement; the message gives the reason.
     """
     try:
         text = raw.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
-        raise ValueError("not UTF-8 text") from None
+        raise ValueError(_NOT_UTF8) from None
     match = _STATEMENT.fullmatch(text)
     if match is None:
         raise ValueError(f"no statement of N-Triples (<subject> <predicate> <object> .): {shorten(text, 60)}")
@@ -177,18 +177,16 @@ def _statement(raw: bytes, file: str, line: int) -> Statement:
     if "\\" in text or "\x00" in text:
         parts = tuple(part and _unescaped(part) for part in parts)
     subject, blank, predicate, thing, other_blank, lexical, language, datatype = parts
-    head = subject if subject is not None else f"_:{file}#{blank}"
+    head = f"_:{file}#{blank}" if subject is None else subject
     if lexical is not None:
-        kind = "" if datatype == _STRING else datatype or ""
-        return Statement(head, predicate, lexical, True, language or "", kind, line)
-    tail = thing if thing is not None else f"_:{file}#{other_blank}"
-    return Statement(head, predicate, tail, False, "", "", line)
+        return head, predicate, lexical, line, ((language or "").lower(), "" if datatype == _STRING else datatype or "")
+    return head, predicate, f"_:{file}#{other_blank}" if thing is None else thing, line, None
 
 
 def _unescaped(text: str) -> str:
     plain = _ESCAPE.sub(_character, text)
     if "\x00" in plain:
-        raise ValueError("not UTF-8 text (it holds NUL characters)")
+        raise ValueError(_NUL)
     return plain
 
 
@@ -204,79 +202,77 @@ def _character(match: re.Match[str]) -> str:
     return chr(code)
 
 
-def _turtle(path: Path) -> Iterator[Statement]:
-    """The statements of a Turtle file; rdflib reads it whole, so that it costs memory by its size."""
-    logging.getLogger("rdflib").addHandler(logging.NullHandler())
-    with file_failures(path, lambda: None), open_bytes(path) as file:
-        data = file.read()
-    terms = _parsed(path, data)
-    blank_numbers: dict[str, int] = {}
-    for number, (subject, predicate, thing) in enumerate(terms, 1):
-        head, relation = (_turtle_id(term, path.name, blank_numbers) for term in (subject, predicate))
-        if hasattr(thing, "language"):
-            kind = str(thing.datatype or "")
-            language = str(thing.language or "")
-            yield Statement(head, relation, str(thing), True, language, "" if kind == _STRING else kind, number)
-        else:
-            yield Statement(head, relation, _turtle_id(thing, path.name, blank_numbers), False, "", "", number)
-
-
-def _turtle_id(term: Any, file: str, blank_numbers: dict[str, int]) -> str:
-    """Blank nodes are numbered as they come, since rdflib draws new labels at each reading."""
-    from rdflib import BNode
-
-    if isinstance(term, BNode):
-        return f"_:{file}#{blank_numbers.setdefault(str(term), len(blank_numbers) + 1)}"
-    return str(term).removeprefix(_RELATIVE)
-
-
-def _parsed(path: Path, data: bytes) -> list[tuple[Any, Any, Any]]:
-    """The statements in the order of the file.
+def _turtle(path: Path) -> Iterator[list[_Statement]]:
+    """Yield the statements of a Turtle file in blocks, as they are parsed.
 
     Raises:
-        DataError: It is no Turtle.
+        DataError: It is not Turtle, with its line.
     """
-    from rdflib import Graph
-    from rdflib.plugins.parsers.notation3 import BadSyntax
-    from rdflib.store import Store
+    numbers: dict[str, int] = {}
+    with file_failures(path, lambda: None), open_bytes(path) as file:
+        text = cast("IO[bytes]", _TurtleText(file, path))
+        quads = enumerate(parse(input=text, format=RdfFormat.TURTLE, base_iri=_RELATIVE, lenient=True), 1)
+        try:
+            while block := list(itertools.islice(quads, _BLOCK)):
+                yield [_of_quad(quad, path, number, numbers) for number, quad in block]
+        except SyntaxError as error:
+            reason = shorten(_PLACE.sub("", error.msg), 200)
+            message = f"no Turtle: {reason}; correct it"
+            if reason.startswith("Invalid UTF-8"):
+                message = f"{_NOT_UTF8}; save the file as UTF-8"
+            raise DataError(message, path, error.lineno) from error
 
-    class InOrder(Store):
-        """Takes statements as they come and looks none of them up."""
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.found: list[tuple[Any, Any, Any]] = []
+class _TurtleText:
+    """Bytes of a file without a byte order mark, checked for NUL."""
 
-        def add(self, triple: Any, context: Any, quoted: bool = False) -> None:
-            self.found.append(triple)
+    def __init__(self, file: io.BufferedReader | gzip.GzipFile, path: Path) -> None:
+        self.file, self.path, self.lines = file, path, 0
+        self.start = file.read(len(BOM_UTF8)).removeprefix(BOM_UTF8)
 
-        def bind(self, *args: Any, **kwargs: Any) -> None:
-            """Prefixes are the parser's own business."""
+    def read(self, size: int = -1) -> bytes:
+        """Read up to ``size`` bytes.
 
-        def namespace(self, prefix: str) -> None:
-            return None
+        Raises:
+            DataError: There is a NUL byte, with its line.
+        """
+        data, self.start = self.start or self.file.read(size), b""
+        if b"\x00" in data:
+            line = self.lines + data.count(b"\n", 0, data.index(b"\x00")) + 1
+            raise DataError("not UTF-8 text (it holds NUL bytes)", self.path, line)
+        self.lines += data.count(b"\n")
+        return data
 
-        def prefix(self, namespace: Any) -> None:
-            return None
 
-        def namespaces(self) -> Iterator[tuple[str, Any]]:
-            return iter(())
+def _of_quad(quad: Quad, path: Path, number: int, numbers: dict[str, int]) -> _Statement:
+    """Return a parsed statement with ids in place of terms.
 
-    store = InOrder()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError("not UTF-8 text; save the file as UTF-8", path, line) from error
-    if "\x00" in text:
-        raise DataError("not UTF-8 text (it holds NUL bytes)", path, text.count("\n", 0, text.index("\x00")) + 1)
-    try:
-        Graph(store=store, bind_namespaces="none").parse(data=text, format="turtle", publicID=_RELATIVE)
-    except BadSyntax as error:
-        why = shorten(str(error._why), 200)
-        raise DataError(f"no Turtle: {why}; correct it", path, error.lines + 1) from error
-    except RecursionError as error:
-        raise DataError("no Turtle that can be read: brackets are nested too deep", path) from error
-    except Exception as error:  # rdflib lets through whatever its parser stumbles over
-        raise DataError(f"no Turtle: {shorten(f'{type(error).__name__}: {error}', 200)}", path) from error
-    return store.found
+    Args:
+        quad: The statement.
+        path: The file, whose name is part of the ids of blank nodes.
+        number: Number of the statement.
+        numbers: Numbers of blank nodes by label, in the order of their first occurrence; new ones are added. A node
+            without a label gets a random one each time the file is parsed.
+
+    Raises:
+        DataError: A term contains NUL, or the object is itself a statement (RDF 1.2).
+    """
+    subject, predicate, thing, _ = quad
+    head, relation = _turtle_id(subject, path, numbers), _turtle_id(predicate, path, numbers)
+    literal = None
+    if isinstance(thing, Literal):
+        tail, datatype = thing.value, thing.datatype.value
+        literal = (thing.language or "", "" if thing.language or datatype == _STRING else datatype)
+    else:
+        tail = _turtle_id(thing, path, numbers)
+    if "\x00" in head or "\x00" in relation or "\x00" in tail:
+        raise DataError(_NUL, path)
+    return head, relation, tail, number, literal
+
+
+def _turtle_id(term: Any, path: Path, numbers: dict[str, int]) -> str:
+    if isinstance(term, NamedNode):
+        return term.value.removeprefix(_RELATIVE)
+    if not isinstance(term, BlankNode):
+        raise DataError("no Turtle that can be loaded: a statement about a statement (RDF 1.2)", path)
+    return f"_:{path.name}#{numbers.setdefault(term.value, len(numbers) + 1)}"
