@@ -1,4 +1,4 @@
-"""Interactions, splits, the catalogue, compiled knowledge and training samples; numpy and pandas only."""
+"""Interactions, histories, splits, the catalogue and data checks; numpy and pandas only."""
 
 from __future__ import annotations
 

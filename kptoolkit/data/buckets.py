@@ -1,4 +1,4 @@
-"""Batches of prompts of similar length, so that little of a batch is padding."""
+"""Orders samples so that a batch contains samples of similar length, which saves padding."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 POOL = 50
-"""Batches that are sorted by length together. More make batches more alike and the order less random."""
+"""Batches that are sorted by length together. With more, lengths in a batch are closer and the order is less random."""
 
 
 def bucketed(lengths: NDArray[np.int64], together: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """An order of all samples in which every ``together`` successive ones are of similar length.
+    """Return an order of all samples in which each ``together`` successive ones have similar lengths.
 
-    The samples are shuffled and sorted by length in pools of :data:`POOL` batches; then the batches are shuffled. Those
-    that fill no batch stand at the end and are a random draw of all, so that no length is seen less than another.
+    The samples are shuffled and sorted by length in pools of :data:`POOL` batches; then the batches are shuffled. The
+    samples that do not fill a batch come last; they are drawn at random from all samples, so that no length is rarer.
 
     Args:
         lengths: ``(N,)`` length of each sample.
-        together: Samples of one step, of all processes.
-        generator: Source of the draws.
+        together: Samples per step, over all processes.
+        generator: Random generator.
 
     Returns:
         A permutation of ``0 .. N-1``.

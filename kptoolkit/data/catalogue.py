@@ -1,4 +1,4 @@
-"""The items that can be recommended: those of the item file and those of the interactions, linked or not."""
+"""The items that can be recommended: those of the item file and of the interactions, linked to the graph or not."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ class Catalogue:
         items_file: str | Path | None = None,
         graph_items: ItemRows | None = None,
     ) -> Catalogue:
-        """The union of the interactions' items and of the item file's.
+        """Build the union of the items of the interactions and of the item file.
 
         The first rows are ``interactions.item_ids`` in their order, so that item numbers of interactions and splits are
-        catalogue rows. The graph adds titles and links, but no items: it may hold other catalogues too.
+        catalogue rows. The graph adds titles and links, but no items, because it may contain other catalogues as well.
 
         Args:
             interactions: Events, or ``None``.
@@ -97,9 +97,9 @@ class Catalogue:
         )
 
     def extended(self, graph_items: ItemRows) -> Catalogue:
-        """This catalogue, its rows where they were, with the graph's other items behind it, by item id.
+        """Append the other items of the graph, sorted by item id; the rows of this catalogue stay.
 
-        A row that had no title or no entity takes the graph's.
+        A row without a title or an entity gets that of the graph.
 
         Args:
             graph_items: Items of the graph.
@@ -123,7 +123,7 @@ class Catalogue:
 
     @property
     def names(self) -> NDArray[Any]:
-        """``(n,)`` what to call each item: its title, or its id when it has none."""
+        """``(n,)`` name of each item: its title, or its id if it has no title."""
         return np.where(self.titles == "", self.item_ids, self.titles)
 
     @property
@@ -148,21 +148,21 @@ class Catalogue:
         return by_entity, by_title
 
     def holds(self, name: str) -> bool:
-        """Whether :meth:`resolve` would find something under this name, perhaps several items."""
+        """Whether one or several items have this name, as :meth:`resolve` understands names."""
         by_entity, by_title = self._others
         return name in self._rows or name in by_entity or name.strip().casefold() in by_title
 
     def item_of_entity(self) -> dict[str, int]:
-        """Catalogue row by entity id, for the entities that are exactly one item."""
+        """Return the catalogue row of each entity that is linked to exactly one item."""
         by_entity, _ = self._others
         return {entity: rows[0] for entity, rows in by_entity.items() if len(rows) == 1}
 
     def resolve(self, name: str) -> int:
-        """Catalogue row of an item given by item id, entity id or exact title (case does not matter).
+        """Return the catalogue row of an item by item id, entity id or exact title; case does not matter.
 
         Raises:
-            AmbiguousNameError: Several items bear the name.
-            UnknownNameError: None does; the three nearest titles and ids are named.
+            AmbiguousNameError: Several items have this name.
+            UnknownNameError: No item has it; the message has the three nearest titles or ids.
         """
         if name in self._rows:
             return self._rows[name]
@@ -175,11 +175,11 @@ class Catalogue:
         return rows[0]
 
     def rows_of(self, names: Iterable[str]) -> NDArray[np.int32]:
-        """Rows of several items, as :meth:`resolve` finds them, ``(k,)``."""
+        """Return the rows of several items, ``(k,)``, as :meth:`resolve` does."""
         return np.array([self.resolve(name) for name in names], dtype=np.int32)
 
     def save(self, path: Path) -> None:
-        """Write the catalogue to a Parquet file with columns item_id, title and entity_id."""
+        """Write a Parquet file with the columns item_id, title and entity_id."""
         columns = {"item_id": self.item_ids, "title": self.titles, "entity_id": self.entity_ids}
         write_parquet(pa.table({name: pa.array(column, pa.string()) for name, column in columns.items()}), path)
 
@@ -199,7 +199,7 @@ class Catalogue:
 
 
 def read_items(path: Path) -> Table:
-    """Columns ``item_id`` and, where there is one, ``title`` of an item file.
+    """Read the columns ``item_id`` and, if there is one, ``title`` of an item file.
 
     Raises:
         DataError: The file is wrong; with file and line.
@@ -208,10 +208,13 @@ def read_items(path: Path) -> Table:
 
 
 def find_items(path: Path) -> Path | None:
-    """The item file beside the interactions: the folder's ``.item``, or its ``items.csv`` (``.tsv``, ``.parquet``).
+    """Find the item file next to the interactions: ``.item``, or ``items.csv`` (``.tsv``, ``.parquet``).
+
+    Returns:
+        ``None`` if there is none.
 
     Raises:
-        DataError: The folder holds several ``.item`` files.
+        DataError: The folder contains several ``.item`` files.
     """
     if path == GRAPH_DATA:
         return None
@@ -224,7 +227,7 @@ def find_items(path: Path) -> Path | None:
 
 
 def _add_names(names: dict[str, str], ids: Iterable[str | None], values: Iterable[str | None]) -> None:
-    """Take the first value that is not empty for each id."""
+    """Add the first value of each id that is not empty."""
     for item_id, value in zip(ids, values, strict=True):
         if item_id is not None and value and value.strip():
             names.setdefault(str(item_id), value)

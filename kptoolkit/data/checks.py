@@ -1,4 +1,4 @@
-"""What a data folder holds, and what in it is suspicious before a model is trained on it."""
+"""Checks a data folder for problems before a model is trained on it, and counts its contents."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Finding:
-    """Something worth knowing about the data.
+    """A problem or a notable property of the data.
 
     Attributes:
         level: ``error``: cannot be trained on; ``warning``: figures will mislead or knowledge is lost; ``note``.
-        what: What was found, in words.
-        count: How often.
-        advice: What to do about it.
-        share: ``count`` as a share of all that could be; ``None`` where that says nothing.
+        what: Description.
+        count: Number of occurrences.
+        advice: Consequence, or what to do.
+        share: ``count`` as a share of all candidates; ``None`` if there is no meaningful share.
         examples: A few ids.
     """
 
@@ -50,10 +50,10 @@ class Finding:
 
 
 def check(data: str | Path | DataFolder) -> list[Finding]:
-    """Everything suspicious about a data folder, worst first; an empty list is good news.
+    """Check a data folder; returns findings, the most severe first.
 
     Args:
-        data: Folder, an interactions file in its folder, or what was read of them.
+        data: Folder, an interactions file in its folder, or a folder that is already read.
 
     Raises:
         DataError: There is nothing to read, or a file is wrong; with file and line.
@@ -67,10 +67,10 @@ def check(data: str | Path | DataFolder) -> list[Finding]:
 
 
 def stats(data: str | Path | DataFolder) -> dict[str, int | float]:
-    """Sizes of what a data folder holds, by name in reading order.
+    """Count users, items, events and triples of a data folder, by name in the order of display.
 
     Args:
-        data: Folder, an interactions file in its folder, or what was read of them.
+        data: Folder, an interactions file in its folder, or a folder that is already read.
 
     Raises:
         DataError: There is nothing to read, or a file is wrong; with file and line.
@@ -80,8 +80,8 @@ def stats(data: str | Path | DataFolder) -> dict[str, int | float]:
     if (found := folder.interactions) is not None:
         values |= {"users": found.n_users, "items with events": found.n_items, "events": len(found)}
         values["density"] = len(found) / (found.n_users * found.n_items)
-        values |= _quantiles("events a user", np.bincount(found.user, minlength=found.n_users))
-        values |= _quantiles("events an item", np.bincount(found.item, minlength=found.n_items))
+        values |= _quantiles("events per user", np.bincount(found.user, minlength=found.n_users))
+        values |= _quantiles("events per item", np.bincount(found.item, minlength=found.n_items))
     if len(folder.catalogue):
         values["catalogue items"] = len(folder.catalogue)
     if folder.links is not None and len(folder.catalogue):
@@ -93,7 +93,7 @@ def stats(data: str | Path | DataFolder) -> dict[str, int | float]:
         if folder.names is not None:
             values["named entities"] = int(_within(triples.entities, _named(folder.names)).sum())
         if folder.links is not None and len(folder.catalogue):
-            values |= _quantiles("triples an item", _triples_an_item(folder, triples))
+            values |= _quantiles("triples per item", _triples_per_item(folder, triples))
     return values
 
 
@@ -314,7 +314,7 @@ def _check_triples(triples: Triples) -> list[Finding]:
     rows = len(triples.head)
     duplicates = rows - int(triples.sizes.sum())
     loops = triples.head == triples.tail
-    repeated, mirrored, symmetric = _alike(triples)
+    repeated, mirrored, symmetric = _related(triples)
     return [
         Finding("note", "triples given more than once", duplicates, "loaded once", duplicates / max(rows, 1)),
         Finding(
@@ -352,8 +352,8 @@ def _check_triples(triples: Triples) -> list[Finding]:
     ]
 
 
-def _alike(triples: Triples) -> tuple[list[str], list[str], list[str]]:
-    """Relations that repeat, mirror, or read the same backwards, each with its share of pairs."""
+def _related(triples: Triples) -> tuple[list[str], list[str], list[str]]:
+    """Relations that repeat another one, mirror another one, or mirror themselves, each with its share of pairs."""
     n_relations = len(triples.relations)
     codes, numbers = np.unique(np.concatenate([triples.pairs, triples.reversed_pairs]), return_inverse=True)
     rows = len(triples.pairs)
@@ -378,7 +378,7 @@ def _alike(triples: Triples) -> tuple[list[str], list[str], list[str]]:
 
 
 def _overlaps(shared: Any, sizes: NDArray[np.int64]) -> Iterable[tuple[int, int, float]]:
-    """Relations a whose pairs are mostly those of b, with the share."""
+    """Yield relations ``a`` and ``b`` where ``b`` has most pairs of ``a``, and the share."""
     found = shared.tocoo()
     for a, b, count in zip(found.row.tolist(), found.col.tolist(), found.data.tolist(), strict=True):
         if sizes[a] >= _FEWEST_PAIRS and count >= REPEATS * sizes[a]:
@@ -393,8 +393,8 @@ def _once(found: Sequence[tuple[int, int, float]]) -> list[tuple[int, int, float
     return sorted(best.values())
 
 
-def _triples_an_item(folder: DataFolder, triples: Triples) -> NDArray[np.int64]:
-    """Triples that touch each catalogue item's entity; 0 for an unlinked item."""
+def _triples_per_item(folder: DataFolder, triples: Triples) -> NDArray[np.int64]:
+    """Number of triples with each catalogue item's entity; 0 for an unlinked item."""
     degrees = np.bincount(triples.head, minlength=len(triples.entities))
     degrees += np.bincount(triples.tail, minlength=len(triples.entities))
     assert folder.links is not None
@@ -404,7 +404,7 @@ def _triples_an_item(folder: DataFolder, triples: Triples) -> NDArray[np.int64]:
 
 
 def _within(ids: NDArray[Any], known: Iterable[Any]) -> NDArray[np.bool_]:
-    """``(N,)`` whether each id is known; hashed, where ``numpy.isin`` compares objects pair by pair."""
+    """``(N,)`` whether each id is known. It hashes, because ``numpy.isin`` compares objects pair by pair."""
     return np.asarray(pd.Index(ids, dtype=object).isin(list(known)), dtype=bool)
 
 

@@ -1,4 +1,4 @@
-"""The files of a data folder, read as far as they are there."""
+"""Reads the files of a data folder that exist."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Triples:
 
     Attributes:
         relations: ``(R,)`` relation ids.
-        entities: ``(N,)`` entity ids that stand in a triple.
+        entities: ``(N,)`` entity ids that occur in a triple.
         head: ``(T,)`` numbers into ``entities``.
         relation: ``(T,)`` numbers into ``relations``.
         tail: ``(T,)`` numbers into ``entities``.
@@ -52,7 +52,7 @@ class Triples:
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
-        """``(R,)`` distinct pairs of each relation."""
+        """``(R,)`` number of distinct pairs of each relation."""
         frame = pd.DataFrame({"relation": self.relation, "pair": self.pairs}).drop_duplicates()
         return np.bincount(frame["relation"].to_numpy(), minlength=len(self.relations)).astype(np.int64)
 
@@ -62,9 +62,9 @@ class DataFolder:
     """The files of a folder that kptoolkit understands.
 
     Attributes:
-        path: What was given.
+        path: The folder or file, as given.
         interactions: Events, if there are any.
-        report: What was read of them.
+        report: Counts of the reading, if there are events.
         items: Item file, if there is one.
         links: Columns ``item_id`` and ``entity_id`` of all ``.link`` files.
         names: Columns ``entity_id`` and ``name`` of all ``.ent`` files.
@@ -81,7 +81,7 @@ class DataFolder:
 
     @classmethod
     def read(cls, path: str | Path) -> DataFolder:
-        """Read a folder, or an interactions file and what lies beside it.
+        """Read a folder, or an interactions file and the other files of its folder.
 
         Raises:
             DataError: There is nothing to read, or a file is wrong; with file and line.
@@ -105,10 +105,10 @@ class DataFolder:
 
     @classmethod
     def of_graph(cls, graph: Graph) -> DataFolder:
-        """The interactions, items and links that a graph holds; its triples stay there.
+        """Read the interactions, items and links of a graph, without its triples.
 
         Raises:
-            DataError: It holds no interactions.
+            DataError: The graph contains no interactions.
             GraphError: It cannot be reached.
         """
         interactions, report = graph_interactions(graph)

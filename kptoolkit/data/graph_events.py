@@ -1,4 +1,4 @@
-"""Interactions that a graph holds: ``data.dir = "graph:"``."""
+"""Reads the interactions of a graph: ``data.dir = "graph:"``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from kptoolkit.graph import Graph
 def graph_interactions(graph: Graph) -> tuple[Interactions, ReadReport]:
     """Read the interactions of a graph with its query ``interactions``.
 
-    A graph keeps no order, so each needs a time; events of a user at the same time are ordered by item id.
+    A graph has no order, so each interaction needs a time; events of a user at the same time are sorted by item id.
 
     Raises:
-        DataError: There are none.
-        QueryFileError: The query is refused, an id is no text, or a time is missing or no time.
+        DataError: There are no interactions.
+        QueryFileError: The query fails, an id is not a text, or a time is missing or not a time.
         GraphError: The graph is only partly loaded or cannot be reached.
     """
     graph.check_complete()
@@ -52,12 +52,12 @@ def graph_interactions(graph: Graph) -> tuple[Interactions, ReadReport]:
 
 
 def _seconds(values: Sequence[Any]) -> NDArray[np.float64]:
-    """``(E,)`` numbers as they are, dates and ISO 8601 texts in seconds since 1970, NaN for what is neither."""
+    """``(E,)`` seconds: numbers as they are, dates and ISO 8601 texts since 1970, NaN for other values."""
     return seconds_of(np.array([_plain(value) for value in values], dtype=object))
 
 
 def _plain(value: Any) -> Any:
-    """A driver's date as seconds since 1970, UTC where it names no zone; anything else as it is."""
+    """Convert a date of a driver to seconds since 1970, in UTC if it has no zone; other values stay as they are."""
     native = value.to_native() if hasattr(value, "to_native") else value
     if isinstance(native, datetime.datetime):
         zone = native.tzinfo or datetime.UTC

@@ -1,6 +1,6 @@
-"""Who met which item, and when: the events a recommender learns from.
+"""Interactions of users with items: the events that a recommender learns from.
 
-Every event counts whatever its rating; of an exact repeat of (user, item) the first stays. Events are sorted by
+Ratings are ignored. If a pair of user and item occurs several times, the first event stays. Events are sorted by
 (user, time, row in the file).
 """
 
@@ -35,7 +35,7 @@ _METADATA = b"kptool"
 
 @dataclass(frozen=True)
 class ReadReport:
-    """What was read.
+    """Counts of reading interactions.
 
     Attributes:
         path: The file.
@@ -43,8 +43,8 @@ class ReadReport:
         repeats: Rows left out because the same user met the same item in an earlier event.
         users: Distinct users.
         items: Distinct items.
-        events: Events kept.
-        timed: Whether the file has a time column; else the order of its rows counts.
+        events: Events after leaving out repeats.
+        timed: Whether the file has a time column; without one, the order of its rows is used.
     """
 
     path: Path
@@ -65,9 +65,9 @@ class Interactions:
         item_ids: ``(I,)`` ids as strings; sorted as read, in the catalogue's order after :meth:`restrict_to`.
         user: ``(E,)`` numbers into ``user_ids``, ascending.
         item: ``(E,)`` numbers into ``item_ids``.
-        time: ``(E,)`` seconds or whatever the file counts in; 0 without a time column.
+        time: ``(E,)`` seconds, or the unit of the file; 0 without a time column.
         row: ``(E,)`` row in the file, from 0.
-        timed: Whether ``time`` means anything.
+        timed: Whether ``time`` was given.
     """
 
     user_ids: NDArray[Any]
@@ -82,7 +82,7 @@ class Interactions:
     def of(
         cls, users: Sequence[str] | NDArray[Any], items: Sequence[str] | NDArray[Any], times: Any = None
     ) -> Interactions:
-        """Number, sort and deduplicate events given as columns of ids; without ``times`` their order counts.
+        """Create interactions from columns of ids: numbers, sorts and deduplicates them; without ``times`` by their order.
 
         Args:
             users: ``(E,)`` user ids.
@@ -127,23 +127,26 @@ class Interactions:
         return Histories(self.indptr, self.item)
 
     def user_number(self, user_id: str) -> int:
-        """Number of a user.
+        """Return the number of a user.
 
         Raises:
-            UnknownNameError: No such user; the three nearest ids are named.
+            UnknownNameError: No such user; the message has the three nearest ids.
         """
         return _look_up(self._user_numbers, "user", user_id)
 
     def history_of(self, user_id: str) -> NDArray[np.int32]:
-        """Numbers of the items a user met, oldest first, ``(H,)``.
+        """Return the item numbers of a user's history, oldest first, ``(H,)``.
 
         Raises:
-            UnknownNameError: No such user; the three nearest ids are named.
+            UnknownNameError: No such user; the message has the three nearest ids.
         """
         return self.histories[self.user_number(user_id)]
 
     def restrict_to(self, item_ids: Sequence[str] | NDArray[Any]) -> tuple[Interactions, int]:
-        """The events on these items, numbered by their place in ``item_ids``, and how many events were left out.
+        """Keep the events of some items, and number the items by their position in ``item_ids``.
+
+        Returns:
+            The events, and the number of events left out.
 
         Raises:
             DataError: No event is left.
@@ -151,8 +154,8 @@ class Interactions:
         place = {str(item_id): number for number, item_id in enumerate(item_ids)}
         number = np.array([place.get(item_id, -1) for item_id in self.item_ids], dtype=np.int32)
         item = number[self.item]
-        kept = item >= 0
-        if not kept.any():
+        known = item >= 0
+        if not known.any():
             raise DataError(
                 f"none of the {len(self)} interactions names an item of the catalogue; compare the item ids"
             )
@@ -160,15 +163,15 @@ class Interactions:
         restricted = replace(
             self,
             item_ids=chosen,
-            user=self.user[kept],
-            item=item[kept],
-            time=self.time[kept],
-            row=self.row[kept],
+            user=self.user[known],
+            item=item[known],
+            time=self.time[known],
+            row=self.row[known],
         )
-        return restricted, int((~kept).sum())
+        return restricted, int((~known).sum())
 
     def content_hash(self) -> str:
-        """SHA-256 over the ids of every user's items in order; times and items without events do not enter."""
+        """Return a SHA-256 of every user's item ids in order; times and items without events do not matter."""
         used, item = np.unique(self.item, return_inverse=True)
         ids = self.item_ids[used]
         order = np.argsort(ids, kind="stable")
@@ -181,7 +184,7 @@ class Interactions:
         return digest.hexdigest()
 
     def save(self, path: Path) -> None:
-        """Write everything to a Parquet file with columns user_id, item_id, time and row."""
+        """Write a Parquet file with the columns user_id, item_id, time and row."""
         columns = {
             "user_id": pa.array(self.user_ids[self.user], pa.string()),
             "item_id": pa.array(self.item_ids[self.item], pa.string()),
@@ -202,7 +205,7 @@ class Interactions:
         """Read what :meth:`save` wrote.
 
         Raises:
-            RunError: The file is missing, damaged, or holds other events than were saved.
+            RunError: The file is missing or damaged, or contains other events than were saved.
         """
         try:
             table = pq.read_table(path)
@@ -236,7 +239,7 @@ def read_interactions(path: str | Path) -> tuple[Interactions, ReadReport]:
 
     Args:
         path: ``.inter``, ``.csv``, ``.tsv`` (each also gzipped) or ``.parquet``, or a folder. Columns are found by
-            their usual names; ratings are ignored; without a time column the order of the rows counts.
+            their usual names; ratings are ignored; without a time column the order of the rows is used.
 
     Raises:
         DataError: No or several such files in the folder, or the file is wrong; with file and line.
@@ -250,7 +253,7 @@ def read_interactions(path: str | Path) -> tuple[Interactions, ReadReport]:
 
 
 def notice_of(path: Path) -> str:
-    """First line of the ``NOTICE`` file beside interactions; every output made of them repeats it."""
+    """Return the first line of the ``NOTICE`` file next to interactions, which every output repeats; else ``""``."""
     if path == GRAPH_DATA:
         return ""
     file = (path if path.is_dir() else path.parent) / "NOTICE"
@@ -259,10 +262,13 @@ def notice_of(path: Path) -> str:
 
 
 def find_interactions(path: Path) -> Path:
-    """The interactions file that ``path`` is or holds: its ``.inter``, else its one table with users and items.
+    """Find the interactions file of a folder: its ``.inter``, else its only table with users and items.
+
+    Args:
+        path: A folder; a file is returned as it is.
 
     Raises:
-        DataError: There is none, or more than one; all candidates are named.
+        DataError: There is none or more than one; the message has all candidates.
     """
     if not path.exists():
         raise DataError("no such file or folder", path)
@@ -278,7 +284,7 @@ def find_interactions(path: Path) -> Path:
 
 
 def interactions_in(folder: Path) -> list[Path]:
-    """The files of a folder that may be its interactions: every ``.inter``, else every table with users and items."""
+    """List the candidates for a folder's interactions: every ``.inter``, else every table with users and items."""
     tables = tables_in(folder, (".csv", ".tsv", ".parquet"))
     return tables_in(folder, (".inter",)) or [table for table in tables if _has_events(table)]
 

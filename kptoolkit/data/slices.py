@@ -1,4 +1,4 @@
-"""Whole histories as padded rows, for models that predict the next item at every position in one pass."""
+"""Pads histories into rows, for models that predict the next item at every position in one pass."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from kptoolkit.data.histories import Histories
 
 NOTHING = -100
-"""Label of a place where nothing is to be predicted."""
+"""Label of a position where nothing is predicted."""
 
 
 def padded(histories: Histories, length: int) -> NDArray[np.int64]:
-    """The latest ``length`` items of each history, ``(N, L)``, oldest first, filled up with -1 on the right.
+    """Return the latest ``length`` items of each history, ``(N, L)``, oldest first, padded with -1 on the right.
 
-    ``L`` is the longest of them, at least 1.
+    ``L`` is the longest length after the cut, at least 1.
     """
     latest = histories.latest(length)
     sizes = latest.lengths
@@ -27,14 +27,14 @@ def padded(histories: Histories, length: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Slices:
-    """Training histories cut into slices, so that an epoch predicts every event but each history's first.
+    """Training histories cut into slices; an epoch predicts every event except the first one of each history.
 
     Attributes:
         histories: Training histories, by user.
-        length: Most items a slice reads.
+        length: Maximum number of items that a slice reads.
         seed: Seed of the cuts.
         user: ``(N,)`` user of each slice.
-        number: ``(N,)`` number of the slice in its history, the latest is 0.
+        number: ``(N,)`` number of the slice in its history; 0 is the latest.
     """
 
     histories: Histories
@@ -45,7 +45,7 @@ class Slices:
 
     @classmethod
     def of(cls, histories: Histories, *, length: int, seed: int) -> Slices:
-        """Slices of every history with something to predict."""
+        """Cut every history that has at least two events."""
         count = -(-np.maximum(histories.lengths - 1, 0) // length)
         user = np.repeat(np.arange(len(histories)), count)
         number = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)
@@ -56,37 +56,37 @@ class Slices:
 
     @property
     def positions(self) -> int:
-        """Events of the histories that have one before them."""
+        """Number of events that have an earlier event in their history."""
         return int(np.maximum(self.histories.lengths - 1, 0).sum())
 
     def draw(self, epoch: int) -> NDArray[np.int64]:
-        """The place behind the last event of each slice at an epoch, ``(N,)``.
+        """Return the end of each slice at an epoch, ``(N,)``, exclusive.
 
-        The latest slice of a history ends with it; the others are shifted back together by a number drawn anew each
-        epoch, at most to where the first begins with the history, so that no event is always read without context.
+        The latest slice ends at the end of the history. The others are moved together by a number that is drawn in
+        each epoch, at most until the first slice starts with the history, so that no event is always without context.
         """
         sizes = self.histories.lengths
         count = -(-np.maximum(sizes - 1, 0) // self.length)
-        spare = np.maximum(count * self.length - (sizes - 1), 0)  # places by which slices may overlap
+        spare = np.maximum(count * self.length - (sizes - 1), 0)  # positions by which slices may overlap
         shift = np.floor(np.random.default_rng([self.seed, epoch]).random(len(sizes)) * (spare + 1)).astype(np.int64)
         ends = sizes[self.user] - self.number * self.length + np.where(self.number > 0, shift[self.user], 0)
         last: NDArray[np.int64] = np.maximum(ends, 2)
         return last
 
     def lengths(self, ends: NDArray[np.int64]) -> NDArray[np.int64]:
-        """``(N,)`` items that each slice reads."""
+        """Return the number of items that each slice reads, ``(N,)``."""
         sizes: NDArray[np.int64] = np.minimum(ends - 1, self.length)
         return sizes
 
     def batch(self, slices: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Items read and items that follow them.
+        """Return the items of some slices and the items that follow them.
 
         Args:
             slices: ``(B,)`` numbers of slices.
-            ends: ``(N,)`` as :meth:`draw` gives them.
+            ends: ``(N,)`` ends from :meth:`draw`.
 
         Returns:
-            ``(B, L)`` items, -1 on the right where a row is shorter, and ``(B, L)`` labels, there ``NOTHING``.
+            ``(B, L)`` items, padded with -1 on the right, and ``(B, L)`` labels, padded with ``NOTHING``.
         """
         history = self.histories.before(ends[slices], self.user[slices])
         rows = padded(history, self.length + 1)

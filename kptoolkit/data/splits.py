@@ -1,4 +1,4 @@
-"""Training, validation and test: leave-one-out, or two global points in time."""
+"""Splits interactions into training, validation and test: leave-one-out, or at two global points in time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FEWEST_EVENTS = 3
 
 @dataclass(frozen=True)
 class SplitReport:
-    """What a split uses.
+    """Counts of a split.
 
     Attributes:
         users: Users in the data.
@@ -25,10 +25,10 @@ class SplitReport:
         events: Events in the data.
         events_left_out: Events of the users left out.
         train_users: Users with at least one training event.
-        train_events: Events models may learn from.
+        train_events: Training events.
         valid_cases: Validation cases.
         test_cases: Test cases.
-        min_events: Fewest events of a user that was kept.
+        min_events: Users with fewer events are left out.
         valid_from: First moment of the validation period; ``None`` for leave-one-out.
         test_from: First moment of the test period; ``None`` for leave-one-out.
     """
@@ -56,10 +56,10 @@ class Split:
 
     Attributes:
         name: ``"leave-one-out"`` or ``"temporal"``.
-        train: One history a user number, ``(U,)``; empty for users left out.
+        train: One history per user number, ``(U,)``; empty for users left out.
         valid: Validation cases.
         test: Test cases.
-        report: What was used.
+        report: Counts.
     """
 
     name: str
@@ -69,13 +69,13 @@ class Split:
     report: SplitReport
 
     def require(self, events: int) -> None:
-        """Check that there is something to learn from.
+        """Check that at least one user has enough training events.
 
         Args:
-            events: Training events that at least one user must have.
+            events: Training events that this user must have.
 
         Raises:
-            DataError: Nobody has as many.
+            DataError: No user has as many.
         """
         most = int(self.train.lengths.max(initial=0))
         if most >= events:
@@ -95,11 +95,11 @@ def make_split(
     valid_fraction: float = 0.1,
     test_fraction: float = 0.1,
 ) -> Split:
-    """Split as the settings of ``[data]`` say.
+    """Split interactions by the settings of ``[data]``.
 
     Raises:
-        DataError: Nothing is left to validate or test on.
-        ValueError: ``name`` is no split.
+        DataError: No validation or test case is left.
+        ValueError: ``name`` is not a split.
     """
     if name == "leave-one-out":
         return leave_one_out(interactions, min_events=min_events)
@@ -109,9 +109,9 @@ def make_split(
 
 
 def leave_one_out(interactions: Interactions, *, min_events: int = 0) -> Split:
-    """Each user's last event is test, the last but one validation, the ones before are training.
+    """Use each user's last event for test, the last but one for validation, and the earlier ones for training.
 
-    The input at test is everything before the last event, the validation event included (KP4SR, section on data).
+    The input at test is every event before the last one, including the validation event (KP4SR, section on data).
 
     Args:
         interactions: The events.
@@ -137,10 +137,10 @@ def leave_one_out(interactions: Interactions, *, min_events: int = 0) -> Split:
 def temporal(
     interactions: Interactions, *, valid_fraction: float = 0.1, test_fraction: float = 0.1, min_events: int = 0
 ) -> Split:
-    """Two global points in time: training before the first, validation between them, test from the second on.
+    """Split at two global points in time: training before the first, validation between them, test from the second on.
 
-    A user gives one validation case, the first event in that period, if there is an event before it; test likewise,
-    with everything before it as input. Events at the same moment fall on the same side.
+    A user has one validation case: the first event in that period, if there is an earlier event. The same holds for
+    test, with all earlier events as input. Events at the same time are on the same side.
 
     Args:
         interactions: The events.
@@ -149,7 +149,7 @@ def temporal(
         min_events: Leave out users with fewer events.
 
     Raises:
-        DataError: The data has no times, or too few moments, or nobody with events on both sides of a point.
+        DataError: The data has no times or too few different times, or no user has events on both sides of a point.
     """
     if not interactions.timed:
         raise DataError("a temporal split needs a time column and the interactions have none; use leave-one-out")
@@ -172,7 +172,7 @@ def temporal(
 
 
 def _boundaries(time: NDArray[np.float64], valid_fraction: float, test_fraction: float) -> tuple[float, float]:
-    """First moments of the validation and of the test period."""
+    """First time of the validation period and of the test period."""
     moments, counts = np.unique(time, return_counts=True)
     if len(moments) < 3:
         raise DataError(f"a temporal split needs 3 different times, there are {len(moments)}; use leave-one-out")
@@ -185,13 +185,13 @@ def _boundaries(time: NDArray[np.float64], valid_fraction: float, test_fraction:
 
 
 def _events_before(interactions: Interactions, moment: float) -> NDArray[np.int64]:
-    """``(U,)`` number of each user's events before a moment."""
+    """``(U,)`` number of each user's events before a time."""
     earlier = interactions.time < moment
     return np.bincount(interactions.user[earlier], minlength=interactions.n_users).astype(np.int64)
 
 
 def _case(everything: Histories, users: NDArray[np.int64], position: NDArray[np.int64]) -> Cases:
-    """The event at ``position`` of each user is the target, those before it the history."""
+    """Cases whose target is the event at ``position`` of each user, and whose history is all earlier events."""
     targets = everything.items[everything.indptr[users] + position]
     return Cases.of(everything.before(position, users), targets, users.astype(np.int32))
 

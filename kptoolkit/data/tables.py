@@ -31,8 +31,8 @@ class Table:
 
     Attributes:
         path: The file.
-        columns: Wanted name to values, ``(E,)``; strings, or what Parquet holds for a column read as it is.
-            An optional column that the file lacks is missing here.
+        columns: Values by column name, ``(E,)``: strings, or the type of the Parquet column. An optional column that the file lacks
+            is missing.
         lines: ``(E,)`` line of each row, from 1; the row number for Parquet.
     """
 
@@ -44,7 +44,7 @@ class Table:
         return len(self.lines)
 
     def strings(self, name: str) -> NDArray[Any]:
-        """A column as strings, none of them empty.
+        """Return a column as strings, none of them empty.
 
         Raises:
             DataError: A value is empty; the message names the line.
@@ -57,7 +57,7 @@ class Table:
         return values
 
     def times(self, name: str) -> NDArray[np.float64]:
-        """A column as seconds: numbers as they are, ISO 8601 dates since 1970.
+        """Return a column as seconds: numbers as they are, ISO 8601 dates since 1970.
 
         Raises:
             DataError: A value is neither; the message names the line.
@@ -77,7 +77,7 @@ class Table:
 
 
 def seconds_of(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Numbers as they are; when the first is none, ISO 8601 dates in seconds since 1970; NaN for others, ``(E,)``."""
+    """Convert values to seconds, ``(E,)``: numbers, or ISO 8601 dates if the first value is not a number; else NaN."""
     seconds = _numbers(values)
     return _dates(values) if len(seconds) and np.isnan(seconds[0]) else seconds
 
@@ -93,7 +93,7 @@ def _dates(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def tables_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    """Files of a folder with one of these formats, by name."""
+    """List the files of a folder with one of these suffixes, sorted by name."""
     return sorted(path for path in folder.iterdir() if path.is_file() and suffix_of(path) in suffixes)
 
 
@@ -103,9 +103,9 @@ def read_table(
     """Read the wanted columns of a file.
 
     Args:
-        path: The file; the format follows its suffix, gzip its first bytes.
-        required: Name to accepted spellings of columns that must be there.
-        optional: The same for columns that may be missing.
+        path: The file; its suffix decides the format, its first bytes whether it is gzip.
+        required: Accepted spellings by name, of columns that must exist.
+        optional: Accepted spellings by name, of columns that may be missing.
 
     Raises:
         DataError: No such file, an unknown format, a damaged or empty file, wrong encoding, a missing column or a bad
@@ -125,7 +125,7 @@ def read_table(
 
 
 def columns_of(path: Path) -> list[str]:
-    """Names of a file's columns, without RecBole's types.
+    """Read the names of a file's columns, without RecBole's types.
 
     Raises:
         DataError: The file is empty or cannot be read.
@@ -141,7 +141,7 @@ def columns_of(path: Path) -> list[str]:
 def _read_regular(
     path: Path, required: Mapping[str, Sequence[str]], optional: Mapping[str, Sequence[str]]
 ) -> Table | None:
-    """A file of tabs that can be split by blocks to its end; ``None`` for any other."""
+    """Read a regular tab-separated file in blocks; ``None`` if it is not regular."""
     reader = _reader(path, required, optional)
     table = _joined(path, reader.blocks(_BLOCK), required)
     return table if reader.ended else None
@@ -160,7 +160,7 @@ def _reader(path: Path, required: Mapping[str, Sequence[str]], optional: Mapping
 
 
 def _joined(path: Path, batches: Iterable[text.Table], shared: Collection[str]) -> Table | None:
-    """One table of all batches, ``None`` without rows; equal texts of the ``shared`` columns are one object."""
+    """Concatenate batches; ``None`` without rows. Equal texts of the ``shared`` columns become one object."""
     memo, values, lines = dict[str, str](), dict[str, list[str]](), list[NDArray[np.int64]]()
     for batch in batches:
         lines.append(np.asarray(batch.lines, dtype=np.int64))
@@ -191,7 +191,7 @@ def _read_parquet(path: Path, required: Mapping[str, Sequence[str]], optional: M
 
 
 def _from_arrow(column: Any) -> NDArray[Any]:
-    """Dates as ``datetime64``, everything else as strings; whole floats without ``.0``, null as ``""``."""
+    """Convert dates to ``datetime64`` and other values to strings; whole floats without ``.0``, null as ``""``."""
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return np.asarray(column.cast(pa.timestamp("ns")).to_numpy())

@@ -12,13 +12,13 @@ from kptoolkit.data.histories import Histories
 
 @dataclass(frozen=True)
 class Windows:
-    """One random window of every user's history an epoch: the paper's training regime (KP4SR, training details).
+    """One random window per user and epoch, as in the paper's training (KP4SR, training details).
 
     Attributes:
         histories: Training histories, by user.
         users: ``(N,)`` numbers of the users with at least two training events.
         seed: Seed of the draws.
-        templates: How many MPP templates to choose from.
+        templates: Number of MPP templates to choose from.
     """
 
     histories: Histories
@@ -28,16 +28,16 @@ class Windows:
 
     @classmethod
     def of(cls, histories: Histories, *, seed: int, templates: int) -> Windows:
-        """Windows over every history with something to predict."""
+        """Create windows over every history that has at least two events."""
         return cls(histories, np.flatnonzero(histories.lengths >= 2).astype(np.int32), seed, templates)
 
     def __len__(self) -> int:
         return len(self.users)
 
     def draw(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The epoch's target position in each user's history and the template number, each ``(N,)``.
+        """Draw the target position in each user's history and a template number, each ``(N,)``.
 
-        Positions run from 1, so that every window has at least one item before its target.
+        Positions start at 1, so that every window has at least one item before its target.
         """
         generator = np.random.default_rng([self.seed, epoch])
         lengths = self.histories.lengths[self.users]

@@ -1,4 +1,4 @@
-"""Reads what training needs, once: interactions, split, catalogue, and the catalogue's knowledge."""
+"""Reads the inputs of a training: interactions, split, catalogue, and the knowledge of the catalogue."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from kptoolkit.prompts import TemplatePack, choose_pack
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything training needs, read once.
+    """The inputs of a training.
 
     Attributes:
         config: Settings.
         interactions: All events.
         split: Training histories, validation and test cases.
         catalogue: The items; its first rows are the items of the interactions.
-        knowledge: Chooses and words triples.
-        graph_fingerprint: Of the graph at the time.
+        knowledge: Selects triples and renders their prompts on demand.
+        graph_fingerprint: Fingerprint of the graph at the time of reading.
     """
 
     config: Config
@@ -46,16 +46,16 @@ class Prepared:
 def prepare(
     config: Config, *, pack: TemplatePack | None = None, graph: Graph | None = None, progress: ProgressCallback = silent
 ) -> Prepared:
-    """Read interactions and graph: data, split, catalogue, neighbourhoods, pack.
+    """Read the interactions and the graph, and prepare the inputs of a training.
 
     Args:
         config: Settings.
-        pack: Template pack made in Python, instead of ``[prompts] pack``.
+        pack: Template pack to use instead of ``[prompts] pack``.
         graph: An open graph, instead of ``[graph]``; it stays open.
-        progress: Told about every stage.
+        progress: Progress callback.
 
     Raises:
-        MissingExtraError: ``prompts.engine`` is ``ray``, which is not installed.
+        MissingExtraError: ``prompts.engine`` is ``ray``, and Ray is not installed.
     """
     data = data_dir(config)
     if config.prompts.engine == "ray":
@@ -71,7 +71,7 @@ def prepare(
 
 
 def data_dir(config: Config) -> Path:
-    """``[data] dir``.
+    """Return ``[data] dir``.
 
     Raises:
         ConfigError: It is not set.
@@ -82,22 +82,22 @@ def data_dir(config: Config) -> Path:
 
 
 def read_events(data: Path, graph: Graph) -> Interactions:
-    """The interactions of a folder or a file, or of ``graph`` when ``data`` is ``graph:``.
+    """Read the interactions of a folder or a file, or of ``graph`` if ``data`` is ``graph:``.
 
     Raises:
-        DataError: No usable interactions there.
+        DataError: There are no usable interactions.
     """
     return (graph_interactions(graph) if data == GRAPH_DATA else read_interactions(data))[0]
 
 
 def read_catalogue(interactions: Interactions, data: Path, items: ItemRows) -> Catalogue:
-    """The items of the interactions, and those of the item file beside them or, for ``graph:``, of the graph."""
+    """Build the catalogue: the items of the interactions, and those of the item file or, for ``graph:``, of the graph."""
     catalogue = Catalogue.build(interactions, find_items(data), items)
     return catalogue.extended(items) if data == GRAPH_DATA else catalogue
 
 
 def split_of(interactions: Interactions, settings: DataConfig) -> Split:
-    """Split interactions as ``[data]`` says."""
+    """Split interactions by the settings of ``[data]``."""
     return make_split(
         interactions,
         settings.split,
@@ -110,7 +110,7 @@ def split_of(interactions: Interactions, settings: DataConfig) -> Split:
 def fetch_knowledge(
     config: Config, graph: Graph, catalogue: Catalogue, pack: TemplatePack, progress: ProgressCallback = silent
 ) -> KnowledgeSource:
-    """Ask the graph once a hop for the whole catalogue, or the cache when it knows.
+    """Read the neighbourhoods of the whole catalogue, with one query per hop or from the cache.
 
     Raises:
         DataError: No item of the catalogue is linked to the graph.

@@ -118,14 +118,14 @@ def test_stats(tmp_path: Path) -> None:
         "items with events": 6,
         "events": 20,
         "density": 20 / 24,
-        "events a user, median": 5.0,
+        "events per user, median": 5.0,
         "catalogue items": 6,
         "linked items": 6,
         "triples": 6,
         "relations": 1,
         "entities": 7,
         "named entities": 7,
-        "triples an item, mean": 1.0,
+        "triples per item, mean": 1.0,
     }
     assert {name: values[name] for name in expected} == expected
 

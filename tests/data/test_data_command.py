@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 def test_stats_and_check_as_tables_and_json(folder: Path) -> None:
     table = kptool("data", "stats", folder)
     assert table.returncode == 0
-    assert "events a user, median" in table.stdout
+    assert "events per user, median" in table.stdout
     values = json.loads(kptool("data", "stats", folder, "--json").stdout)
     assert (values["users"], values["events"]) == (3, 12)
     shown = kptool("data", "check", folder)

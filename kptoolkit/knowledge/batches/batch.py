@@ -1,7 +1,7 @@
-"""A batch of prompts as arrays.
+"""A batch of prompts as padded arrays.
 
-Two integers a token, its node and its node's parent, stand for the visibility matrix (KP4SR, section on knowledge tree
-masks); the matrix itself is made on the device.
+Two integers per token, its node and that node's parent, encode the visibility matrix (KP4SR, section on knowledge tree
+masks); the matrix itself is computed on the device.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT
 
 @dataclass(frozen=True)
 class Batch:
-    """Prompts of one batch, padded on the right.
+    """The prompts of one batch, padded on the right.
 
     Attributes:
         input_ids: ``(B, L)`` token ids.
         node: ``(B, L)`` tree node of each token.
         parent: ``(B, L)`` parent of that node.
         whole_word: ``(B, L)`` number of the word a token belongs to, from 1; 0 for padding.
-        left_out: Triplets the budget left out, all samples together.
-        dropped_items: History items the budget left out, all samples together.
-        triplets: ``(3, S)`` sample, node and row in the item trees of every triplet prompt that stands in it.
+        left_out: Number of triplets that the budget leaves out, summed over the samples.
+        dropped_items: Number of history items that the budget leaves out, summed over the samples.
+        triplets: ``(3, S)`` sample, node and index in the item trees of every triplet prompt in the batch.
     """
 
     input_ids: NDArray[np.int32]
@@ -42,19 +42,19 @@ class Batch:
         return Batch(self.input_ids[rows], self.node[rows], self.parent[rows], self.whole_word[rows])
 
     def without(self, gone: NDArray[np.bool_], pad_id: int) -> Batch:
-        """Variants of the first prompt, each as it would be had it never held some of its nodes.
+        """Return variants of the first prompt, each assembled without some of its nodes.
 
         Args:
-            gone: ``(V, N)`` whether a variant lacks a node, for all its nodes from 0.
+            gone: ``(V, N)`` whether a variant lacks a node, for nodes 0 to N - 1.
             pad_id: Padding token.
 
         Returns:
-            V prompts: the tokens behind a gap move up, and words are counted anew.
+            V prompts; later tokens move up, and words are numbered again.
         """
         node, starts = self.node[0], np.diff(self.whole_word[0], prepend=0)
-        kept = (node != PAD_NODE) & ~gone[:, np.maximum(node, 0)]  # (V, L)
-        order = np.argsort(~kept, axis=1, kind="stable")
-        lengths = kept.sum(axis=1)
+        remains = (node != PAD_NODE) & ~gone[:, np.maximum(node, 0)]  # (V, L)
+        order = np.argsort(~remains, axis=1, kind="stable")
+        lengths = remains.sum(axis=1)
         there = np.arange(int(lengths.max(initial=0))) < lengths[:, None]  # (V, L')
         order = order[:, : there.shape[1]]
         words = np.where(there, np.cumsum(np.where(there, starts[order], 0), axis=1), 0)
@@ -77,23 +77,23 @@ class Batch:
         count: int,
         pad_id: int,
     ) -> Batch:
-        """Texts laid out one behind the other, each in the row that owns it.
+        """Concatenate texts inside each row.
 
         Args:
             pool: Tokens of every text.
-            owner: ``(P,)`` row of each text, ascending.
+            owner: ``(P,)`` row that each text belongs to, ascending.
             text: ``(P,)`` numbers in ``pool``.
             node: ``(P,)`` tree node of each text.
             parent: ``(P,)`` parent of that node.
             count: Number of rows, B.
-            pad_id: Token behind the shorter rows.
+            pad_id: Padding token.
         """
         lengths = pool.lengths[text]
         totals = np.bincount(owner, weights=lengths, minlength=count).astype(np.int64)
-        piece = np.repeat(np.arange(len(text)), lengths)  # (T,) which text
+        piece = np.repeat(np.arange(len(text)), lengths)  # (T,) index in ``text``
         source = (pool.indptr[text] - np.cumsum(lengths) + lengths)[piece] + np.arange(len(piece))
-        running = np.cumsum(pool.starts[source])  # words, of all rows together
-        before = np.concatenate([[0], running])[np.cumsum(totals) - totals]  # (B,) of the rows above
+        running = np.cumsum(pool.starts[source])  # (T,) words up to each token, over all rows
+        before = np.concatenate([[0], running])[np.cumsum(totals) - totals]  # (B,) words of all earlier rows
         there = np.arange(int(totals.max(initial=0))) < totals[:, None]  # (B, L)
         ids = np.full(there.shape, pad_id, dtype=np.int32)
         nodes = np.full(there.shape, PAD_NODE, dtype=np.int16)

@@ -1,6 +1,7 @@
-"""Prompts as arrays: windows of histories become padded batches by vectorised numpy.
+"""Assembles the prompts of histories as padded batches with vectorized numpy.
 
-The layout is the one :mod:`kptoolkit.tree.linearization` defines sample by sample; a property test holds the two equal.
+The order of the tokens is defined, sample by sample, by :mod:`kptoolkit.tree.linearization`; a property test compares
+the two.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ _USER, _NONE = -1, -2
 
 @dataclass(frozen=True)
 class MppTokens:
-    """MPP templates as numbers of texts in a pool.
+    """MPP templates as text numbers in a token pool.
 
     Attributes:
-        before: ``(M, P)`` texts before the history; -1 stands for the user, -2 for nothing.
-        after: ``(M, Q)`` texts behind it.
+        before: ``(M, P)`` texts before the history; -1 for the user, -2 for padding.
+        after: ``(M, Q)`` texts after the history.
         separator: ``(M,)`` text between items.
         last_separator: ``(M,)`` text before the last of several items.
         ids: Template ids.
@@ -45,7 +46,7 @@ class MppTokens:
 
 
 class PromptAssembler:
-    """Turns (user, history) pairs into batches.
+    """Assembles the prompts of (user, history) pairs as batches.
 
     Args:
         knowledge: Compiled item trees.
@@ -54,7 +55,7 @@ class PromptAssembler:
         templates: MPP templates.
         tokenizer: Encodes the MPP's words; gives end-of-sequence, mask and padding ids.
         max_tokens: Budget of a prompt.
-        history: Latest items of a history that enter.
+        history: Number of latest history items to use.
     """
 
     def __init__(
@@ -83,10 +84,10 @@ class PromptAssembler:
         self._first_prompt = len(self._fixed)
         self._lengths = self._pool.lengths
         costs = self._lengths[self._first_prompt + knowledge.trees.prompt]
-        self._before = np.concatenate([[0], np.cumsum(costs)])  # tokens of all rows of the trees above a row
+        self._before = np.concatenate([[0], np.cumsum(costs)])  # tokens of all triplets before each in the trees
 
     def use(self, knowledge: CompiledKnowledge) -> None:
-        """Go on with other item trees or prompts, e.g. those of the next epoch."""
+        """Use other item trees or prompts from now on, e.g. those of the next epoch."""
         self._attach(knowledge)
 
     @property
@@ -95,7 +96,7 @@ class PromptAssembler:
         return self.knowledge.trees
 
     def assemble(self, users: NDArray[np.int32], histories: Histories, mpp: NDArray[np.int64]) -> Batch:
-        """Lay out one prompt a history.
+        """Assemble one prompt per history.
 
         Args:
             users: ``(B,)`` user numbers; -1 for a user without tokens, whose template must not name the user.
@@ -110,18 +111,18 @@ class PromptAssembler:
         after = self._with_user(self.mpp.after[mpp], users)
         base = self._length_of(before) + self._length_of(after) + self._lengths[self._eos]
         items, counts, used = self._fit_items(histories.latest(self.history), mpp, base)
-        kept = self._deal(items, counts, base + used)
-        pieces = _Pieces(len(users))
+        triplets = self._fit_triplets(items, counts, base + used)
+        pieces = _PieceList()
         width = before.shape[1] + 2 * int(counts.max(initial=0)) + after.shape[1]
         self._place_mpp(pieces, before, after, items, counts, mpp)
-        pieces.add(kept.owner, width + kept.rank, self._first_prompt + kept.prompt, kept.node, kept.parent)
-        everyone = np.arange(len(users))
-        last = np.full(len(users), width + int(kept.rank.max(initial=0)) + 1)
-        pieces.add(everyone, last, np.full(len(users), self._eos), ROOT, ROOT_PARENT)
+        text = self._first_prompt + triplets.prompt
+        pieces.add(triplets.owner, width + triplets.rank, text, triplets.node, triplets.parent)
+        last = np.full(len(users), width + int(triplets.rank.max(initial=0)) + 1)
+        pieces.add(np.arange(len(users)), last, np.full(len(users), self._eos), ROOT, ROOT_PARENT)
         dropped = int(np.minimum(histories.lengths, self.history).sum() - counts.sum())
         batch = Batch.of_texts(self._pool, *pieces.ordered(), count=len(users), pad_id=self.pad_id)
-        triplets = np.stack([kept.owner, kept.node, kept.row])
-        return replace(batch, left_out=kept.left_out, dropped_items=dropped, triplets=triplets)
+        where = np.stack([triplets.owner, triplets.node, triplets.row])
+        return replace(batch, left_out=triplets.left_out, dropped_items=dropped, triplets=where)
 
     def lengths_at_most(
         self,
@@ -130,14 +131,14 @@ class PromptAssembler:
         position: NDArray[np.int64],
         mpp: NDArray[np.int64],
     ) -> NDArray[np.int64]:
-        """Tokens of each prompt before it is assembled, ``(B,)``; the prompt may have fewer, never more.
+        """Return an upper bound of the tokens of each prompt, ``(B,)``, without assembling it.
 
-        It has fewer where an item is repeated, whose facts stand once, and where the budget leaves triplets out.
+        A prompt is shorter if an item is repeated, because its facts occur once, or if the budget leaves triplets out.
 
         Args:
             users: ``(B,)`` rows of ``histories``.
             histories: Whole histories, by user.
-            position: ``(B,)`` places in the histories before which the prompts' items end.
+            position: ``(B,)`` positions in the histories; a prompt uses the items before its position.
             mpp: ``(B,)`` template numbers.
         """
         costs = np.diff(self._before[self.trees.indptr])  # (n_items,)
@@ -169,7 +170,7 @@ class PromptAssembler:
     def _fit_items(
         self, histories: Histories, mpp: NDArray[np.int64], base: NDArray[np.int64]
     ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
-        """Latest items that fit: flat items, how many a sample, and the tokens they and their separators take."""
+        """The latest items that fit: ``(H,)`` items, ``(B,)`` items per sample, ``(B,)`` tokens with separators."""
         sizes = histories.lengths
         if not sizes.all():
             raise InputError("a history is empty; a prompt needs at least one item")
@@ -193,20 +194,22 @@ class PromptAssembler:
         kept = np.take_along_axis(items, np.maximum(counts[:, None] - 1 - age[None, :], 0), axis=1)
         return kept[age[None, :] < counts[:, None]].astype(np.int32), counts, used
 
-    def _deal(self, items: NDArray[np.int32], counts: NDArray[np.int64], used: NDArray[np.int64]) -> _Kept:
-        """Choose the triplets that fit, breadth first over a history's items, latest first; number their nodes."""
+    def _fit_triplets(
+        self, items: NDArray[np.int32], counts: NDArray[np.int64], used: NDArray[np.int64]
+    ) -> _FittedTriplets:
+        """Select the triplets that fit, round-robin over a history's items, latest item first; number their nodes."""
         owner = np.repeat(np.arange(len(counts)), counts)
         position = offsets(counts)
         latest = _last_occurrence(owner, items)
-        start = self.trees.indptr[items]  # (H,) rows of the history's items in the trees
+        start = self.trees.indptr[items]  # (H,) first triplet of each history item in the trees
         sizes = np.where(latest, self.trees.indptr[items + 1] - start, 0)
-        taken = self._taken(start, sizes, owner, counts, self.max_tokens - used)
+        taken = self._triplets_per_item(start, sizes, owner, counts, self.max_tokens - used)
         slot, index = np.repeat(np.arange(len(items)), taken), offsets(taken)
         row = start[slot] + index
         left_out = int(sizes.sum() - taken.sum())
         return _number_nodes(slot, index, row, self.trees.prompt[row], self.trees, owner, position, counts, left_out)
 
-    def _taken(
+    def _triplets_per_item(
         self,
         start: NDArray[np.int64],
         sizes: NDArray[np.int64],
@@ -214,22 +217,23 @@ class PromptAssembler:
         counts: NDArray[np.int64],
         room: NDArray[np.int64],
     ) -> NDArray[np.int64]:
-        """How many of its first triplets each history item keeps, ``(H,)``.
+        """Number of triplets of each history item that fit, ``(H,)``.
 
-        Turns go round the items of a sample, the latest first, and end at the first triplet without room: all rounds
-        before some round are whole, and of that one the latest items have their turn. No triplet is looked at.
+        The items of a sample take turns, the latest first, until a triplet does not fit. All rounds before the last one
+        are complete, and in the last one the latest items have their turn; so a binary search over complete rounds
+        is enough.
 
         Args:
-            start: ``(H,)`` each item's first row in the trees.
-            sizes: ``(H,)`` its triplets.
-            owner: ``(H,)`` its sample.
-            counts: ``(B,)`` history items of each sample.
-            room: ``(B,)`` tokens that triplets may take.
+            start: ``(H,)`` first triplet of each item in the trees.
+            sizes: ``(H,)`` triplets of each item.
+            owner: ``(H,)`` sample of each item.
+            counts: ``(B,)`` history items per sample.
+            room: ``(B,)`` tokens available for triplets.
         """
         ends = np.cumsum(counts)
 
         def spent(rounds: NDArray[np.int64]) -> NDArray[np.int64]:
-            """Tokens of each sample's triplets after so many whole rounds, ``(B,)``."""
+            """``(B,)`` tokens of each sample's triplets after a number of complete rounds."""
             taken = np.minimum(sizes, rounds[owner])
             total: NDArray[np.int64] = np.add.reduceat(self._before[start + taken] - self._before[start], ends - counts)
             return total
@@ -243,13 +247,15 @@ class PromptAssembler:
         more = sizes > whole
         costs = self._before[start + whole + more] - self._before[start + whole]
         upto = np.cumsum(costs)
-        from_here = upto[ends - 1][owner] - upto + costs  # of this item and the later ones, which go before it
+        from_here = (
+            upto[ends - 1][owner] - upto + costs
+        )  # tokens of this item and of later ones, whose turn comes first
         result: NDArray[np.int64] = whole + (more & (spent(low)[owner] + from_here <= room[owner]))
         return result
 
     def _place_mpp(
         self,
-        pieces: _Pieces,
+        pieces: _PieceList,
         before: NDArray[np.int32],
         after: NDArray[np.int32],
         items: NDArray[np.int32],
@@ -270,8 +276,8 @@ class PromptAssembler:
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """Triplets that fit, with their owner, their rank in the linear order, their node numbers and their tree rows."""
+class _FittedTriplets:
+    """The triplets that fit: sample, index in the trees, rank in the linear order, prompt, node and parent of each."""
 
     owner: NDArray[np.int64]
     row: NDArray[np.int64]
@@ -282,11 +288,10 @@ class _Kept:
     left_out: int
 
 
-class _Pieces:
-    """Texts of all samples of a batch, collected in any order."""
+class _PieceList:
+    """The texts of all samples of a batch, added in any order."""
 
-    def __init__(self, samples: int) -> None:
-        self.samples = samples
+    def __init__(self) -> None:
         self._rows: list[NDArray[np.int64]] = []
 
     def add(
@@ -297,13 +302,13 @@ class _Pieces:
         node: NDArray[np.int64] | int,
         parent: NDArray[np.int64] | int,
     ) -> None:
-        """Add texts; ``order`` is their place inside their sample."""
+        """Add texts; ``order`` is their position inside their sample."""
         self._rows.append(np.empty((5, len(owner)), dtype=np.int64))
         for row, column in zip(self._rows[-1], (owner, order, text, node, parent), strict=True):
             row[:] = column
 
     def ordered(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Owner, text, node and parent of every piece, sample by sample in linear order."""
+        """Return sample, text, node and parent of every piece, sample by sample in linear order."""
         rows = np.concatenate(self._rows, axis=1)
         owner, _, text, node, parent = rows.take(_order(rows[0], rows[1]), axis=1)
         return owner, text, node, parent
@@ -319,8 +324,8 @@ def _number_nodes(
     position: NDArray[np.int64],
     counts: NDArray[np.int64],
     left_out: int,
-) -> _Kept:
-    """Number kept triplets depth first; ``slot`` ascends and ``index`` is a breadth-first prefix inside each slot."""
+) -> _FittedTriplets:
+    """Number triplets depth first; ``slot`` ascends and ``index`` is a breadth-first prefix inside each slot."""
     linear = _order(slot, trees.dfs[row].astype(np.int64))
     per_sample = np.bincount(owner[slot], minlength=len(counts))
     rank = np.empty(len(slot), dtype=np.int64)
@@ -330,13 +335,13 @@ def _number_nodes(
     local = trees.parent[row]
     above = block[slot] + np.maximum(local, 0)
     parent = np.where(local < 0, position[slot] + 1, node[above] if len(node) else 0)
-    return _Kept(owner[slot], row, rank, prompt, node, parent, left_out)
+    return _FittedTriplets(owner[slot], row, rank, prompt, node, parent, left_out)
 
 
 def _order(*columns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Order by the first column, then the second, ...; none is negative, and no two rows are equal.
+    """Order rows by the first column, then the second, and so on; no value is negative and no two rows are equal.
 
-    One sort of one number a row; ``np.lexsort`` sorts once a column and takes several times as long.
+    It sorts one number per row; ``np.lexsort`` sorts once per column and takes several times as long.
     """
     key = columns[0]
     for column in columns[1:]:
@@ -346,7 +351,7 @@ def _order(*columns: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _last_occurrence(owner: NDArray[np.int64], items: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Whether no later entry of the same owner holds the same item."""
+    """``(H,)`` whether an entry is the last one of its item in its sample."""
     last = np.zeros(len(items), dtype=bool)
     if len(items):
         key = owner * (int(items.max()) + 1) + items
@@ -356,7 +361,7 @@ def _last_occurrence(owner: NDArray[np.int64], items: NDArray[np.int32]) -> NDAr
 
 
 def _compile_mpp(templates: Sequence[MppTemplate], tokenizer: Tokenizer) -> tuple[TokenPool, MppTokens]:
-    """Encode the templates' words; the pool ends with the mask token and the end-of-sequence token."""
+    """Encode the words of the templates; the last two texts of the pool are the mask and the end of sequence."""
     numbers: dict[str, int] = {}
     encoded: list[tuple[NDArray[np.int32], NDArray[np.bool_]]] = []
 
@@ -386,7 +391,7 @@ def _compile_mpp(templates: Sequence[MppTemplate], tokenizer: Tokenizer) -> tupl
 
 
 def _code(part: str | Slot, number: object) -> int | None:
-    """Number of a text, -1 for the user, ``None`` for the mask."""
+    """Number of a text; -1 for the user, ``None`` for the mask."""
     if isinstance(part, Slot):
         return _USER if part is Slot.USER else None
     return int(number(part))  # type: ignore[operator]

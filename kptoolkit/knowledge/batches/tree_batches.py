@@ -1,8 +1,8 @@
-"""An item's tree as tokens, once per item: the prompt's tree (KP4SR, knowledge tree) cut at its root.
+"""Assembles the trees of items as batches of tokens: subtrees of a prompt's tree (KP4SR, knowledge tree).
 
-The item is the root of its own tree, its name the tokens of node 0; its triplet prompts follow depth first. Below the
-item all is as in :mod:`kptoolkit.tree.linearization`, so that under the mask a token sees what it sees in a prompt,
-except the MPP and the other items of a history.
+The item is the root of its own tree. The tokens of node 0 are its name; its triplet prompts follow depth first. Below
+the item, nodes are as in :mod:`kptoolkit.tree.linearization`: under the mask, a token sees the same tokens as in a
+prompt, except the MPP and the other items of the history.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from kptoolkit.tree.visibility import ROOT, ROOT_PARENT
 
 
 class TreeAssembler:
-    """Lays out the trees of items.
+    """Assembles the trees of items as batches.
 
     Args:
         knowledge: Compiled item trees.
         names: Tokens of every item's name, by catalogue row; none is empty.
-        max_tokens: Budget of one tree; the triplets beyond it are left out, the last in breadth-first order first.
+        max_tokens: Budget of one tree; triplets beyond it are left out, the last ones in breadth-first order.
         pad_id: Padding token.
-        own: ``(n,)`` token of each item, which ``stand_in`` replaces in the item's own tree, so that an item never
-            trained reads like the others; ``None`` where items have no tokens of their own in prompts.
-        stand_in: The token that stands for "this item".
+        own: ``(n,)`` token of each item. In the item's own tree it is replaced by ``stand_in``, so that an item that was
+            never trained is read like the others; ``None`` if items have no tokens of their own in prompts.
+        stand_in: Token for "this item".
 
     Attributes:
         n_items: Number of trees.
-        kept: ``(n,)`` how many triplets of each item fit.
+        fitting: ``(n,)`` number of triplets of each item that fit.
 
     Raises:
         PromptTooLongError: An item's name alone exceeds the budget.
@@ -57,10 +57,10 @@ class TreeAssembler:
         self._own, self._stand_in = own, stand_in
         self._pool = TokenPool.concat([names, knowledge.pool])
         self._n = self.n_items = len(names)
-        self.kept = self._fitting(names, max_tokens)
+        self.fitting = self._count_fitting(names, max_tokens)
 
-    def _fitting(self, names: TokenPool, max_tokens: int) -> NDArray[np.int64]:
-        """``(n,)`` how many triplets of each item fit."""
+    def _count_fitting(self, names: TokenPool, max_tokens: int) -> NDArray[np.int64]:
+        """``(n,)`` number of triplets of each item that fit."""
         trees = self.trees
         running = np.concatenate([[0], np.cumsum(self._pool.lengths[self._n + trees.prompt])])
         owner = trees.rows
@@ -69,12 +69,12 @@ class TreeAssembler:
 
     @property
     def left_out(self) -> int:
-        """Triplets that the budget leaves out, over the whole catalogue."""
-        return int(len(self.trees.prompt) - self.kept.sum())
+        """Number of triplets that the budget leaves out, over the whole catalogue."""
+        return int(len(self.trees.prompt) - self.fitting.sum())
 
     def assemble(self, items: NDArray[np.int64]) -> Batch:
-        """Tokens of the trees of B items, ``(B, L)`` each."""
-        trees, sizes = self.trees, self.kept[items]
+        """Assemble the trees of B items, ``(B, L)``."""
+        trees, sizes = self.trees, self.fitting[items]
         owner = np.repeat(np.arange(len(items)), sizes)
         row = np.repeat(trees.indptr[items], sizes) + offsets(sizes)
         linear = np.lexsort((trees.dfs[row], owner))

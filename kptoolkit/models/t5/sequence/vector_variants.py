@@ -94,7 +94,7 @@ def _read(state: SequenceState, case: Cases) -> NDArray[np.int64]:
 
 def _rows_read(state: SequenceState, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Tree rows that the vectors of ``items`` are made of, and the item of each."""
-    trees, fitting = state.knowledge.trees, state.assembler().kept
+    trees, fitting = state.knowledge.trees, state.assembler().fitting
     rows = [trees.indptr[item] + np.arange(fitting[item]) for item in items]
     rows = [r[state.model.knowledge.reads(state.facts, trees.prompt[r])] for r in rows]
     return np.concatenate(rows), np.repeat(items, [len(r) for r in rows])
@@ -112,7 +112,7 @@ def _changed(state: SequenceState, triplets: Triplets, gone: NDArray[np.bool_]) 
             if number == len(lost):
                 lost.append(own)
     item = np.array([item for item, _ in numbers], dtype=np.int64)
-    fitting = state.assembler().kept  # what the budget left out stays out
+    fitting = state.assembler().fitting  # what the budget left out stays out
     lost = [
         np.concatenate([rows, np.arange(trees.indptr[i] + fitting[i], trees.indptr[i + 1])])
         for i, rows in zip(item, lost, strict=True)
