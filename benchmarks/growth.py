@@ -1,7 +1,7 @@
 """How the way from triples to samples grows: seconds of each stage at 1, 3 and 10 times the work, and exponents.
 
-A seeded world is loaded into an embedded graph and asked for over two hops; its triples are chosen, worded and
-tokenised, and batches are assembled. Load and fetch are wall seconds, because the database is another process; the
+A seeded world is loaded into an embedded graph and asked for over two hops; its triples are selected, rendered and
+tokenized, and batches are assembled. Load and fetch are wall seconds, because the database is another process; the
 other stages are CPU seconds of this one. The exponent is the slope of log seconds over log items.
 
     python -m benchmarks.growth --quick
@@ -34,7 +34,7 @@ from kptoolkit.prompts import MppTemplate
 
 TIMES = (1, 3, 10)
 TRIPLES, HISTORY, DEGREE, HOPS = 10, 5, 8, 2
-STAGES = ("load", "fetch", "choose", "word", "tokenise", "assemble")
+STAGES = ("load", "fetch", "select", "render", "tokenize", "assemble")
 
 
 @dataclass
@@ -70,15 +70,16 @@ def one_size(bench: harness.Bench, items: int) -> Costs:
     source = KnowledgeSource(around, world.catalogue, world.pack, config.tree, config.prompts, config.graph.max_degree)
     begun = time.process_time()
     source.selection()
-    seconds["choose"] = time.process_time() - begun
+    seconds["select"] = time.process_time() - begun
     begun = time.process_time()
     trees = source.trees()
-    seconds["word"] = time.process_time() - begun - seconds["choose"]
+    source.render()
+    seconds["render"] = time.process_time() - begun - seconds["select"]
     begun = time.process_time()
     template = next(template for template in world.pack.mpp if not template.has_user)
     tokenizer = build_tokenizer(SequenceOptions(), source, (template,), world.catalogue.item_of_entity())
     knowledge = CompiledKnowledge(trees, tokenize_prompts(source.pool, tokenizer))
-    seconds["tokenise"] = time.process_time() - begun
+    seconds["tokenize"] = time.process_time() - begun
     seconds["assemble"] = assembled(world, knowledge, tokenizer, template)
     shown = ", ".join(f"{stage} {seconds[stage]:.2f}" for stage in STAGES)
     bench.say(f"{items:,} items, {len(source.pool):,} distinct prompts: {shown}")

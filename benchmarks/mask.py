@@ -1,7 +1,7 @@
 """The tree mask of a batch, 64 prompts of 512 tokens: bytes moved to the device, and the time until it is there.
 
-The published procedure makes an int64 matrix for every sample and moves it. kptoolkit moves two integers a token and
-makes the matrix on the device. Prompts are of real shape: items with triplet prompts over two hops below them.
+The published procedure computes an int64 matrix for every sample and moves it. kptoolkit moves two integers per token
+and computes the matrix on the device. Prompts have a real shape: items with triplet prompts over two hops below them.
 
     python -m benchmarks.mask --quick
 """
@@ -30,7 +30,7 @@ def measure(bench: harness.Bench) -> None:
     if not torch.equal(matrices.bool(), visible(*pair)):
         raise AssertionError("the two masks differ")
     moved, ours = matrices.nbytes / 1e6, sum(column.nbytes for column in pair) / 1e6
-    bench.add("moved a batch", "MB", moved, ours, f"<= {MOST_MEGABYTES / moved:.6f}")
+    bench.add("moved per batch", "MB", moved, ours, f"<= {MOST_MEGABYTES / moved:.6f}")
     bench.add("the matrix of a batch on the device", "MB", moved, visible(*pair).nbytes / 1e6)
 
     def theirs() -> torch.Tensor:

@@ -1,9 +1,9 @@
-"""Samples a CPU second: the published procedure against batches assembled from compiled prompts.
+"""Samples per CPU second: the published procedure against batches assembled from compiled prompts.
 
-The published procedure draws neighbours, renders every triple, tokenises word by word, and makes an int64 matrix of
-L x L for each sample. kptoolkit renders and tokenises each distinct triplet once, which is told apart, and assembles
-batches by numpy; the mask travels as two integers a token. Both have the same templates, tokenizer size, history of 5,
-2 hops, degree 8 and 440 tokens at most. Data: $KPTOOL_DATA/movies, triples in both directions.
+The published procedure draws neighbours, renders every triple, tokenizes word by word, and makes an int64 matrix of
+L x L for each sample. kptoolkit renders and tokenizes each distinct triplet once, which is reported apart, and
+assembles batches with numpy; the mask is moved as two integers per token. Both have the same templates, tokenizer size,
+history of 5, 2 hops, degree 8 and 440 tokens at most. Data: $KPTOOL_DATA/movies, triples in both directions.
 
     python -m benchmarks.samples --quick
 """
@@ -52,13 +52,13 @@ def published(bench: harness.Bench, world: World) -> float:
 
     cost = bench.timed("published: a batch of 16", batch, 12 if bench.quick else 50)
     bench.notes["published: samples made"] = closeness("samples made", TINY.batch / cost)
-    bench.notes["published: tokens a prompt"] = float(np.mean(lengths))
+    bench.notes["published: tokens per prompt"] = float(np.mean(lengths))
     return TINY.batch / cost
 
 
 def compiled(bench: harness.Bench, world: World, base: float, folder: Path) -> None:
-    """Samples a second from compiled prompts: without and with the boolean matrix, and with triples drawn anew."""
-    unit, repeats = f"samples a {bench.second}", 3 if bench.quick else 9
+    """Samples per second from compiled prompts: without and with the boolean matrix, and with new triples per epoch."""
+    unit, repeats = f"samples per {bench.second}", 3 if bench.quick else 9
     for ranking in ("balanced", "random"):
         task = world.task(kp_settings(TINY, bench.options.seed) | {"tree.ranking": ranking}, folder)
         begun = bench.now()
@@ -70,19 +70,19 @@ def compiled(bench: harness.Bench, world: World, base: float, folder: Path) -> N
             bench.add("batches of 64", unit, base, epoch.size / cost, GOAL)
             cost = bench.timed("an epoch of batches and matrices", epoch.with_matrices, repeats)
             bench.add("batches of 64, and the boolean matrix on CPU", unit, base, epoch.size / cost, WITH_MATRIX_GOAL)
-            bench.notes["tokens a prompt"] = epoch.tokens
+            bench.notes["tokens per prompt"] = epoch.tokens
         else:
-            cost = bench.timed("an epoch of batches, triples drawn anew", epoch.drawn_anew, repeats)
-            bench.add("batches of 64, triples drawn anew for each epoch of 943", unit, base, epoch.size / cost)
+            cost = bench.timed("an epoch of batches, triples drawn again", epoch.redrawn, repeats)
+            bench.add("batches of 64, triples drawn again for each epoch of 943", unit, base, epoch.size / cost)
 
 
 def state(task: FitTask) -> Kp4srState:
-    """What training prepares before its first batch, model left out of use."""
+    """Build what training prepares before its first batch; the model is not used."""
     return build_state(validate(Kp4srOptions, task.config.model.options, "model"), task)
 
 
 class Epoch:
-    """Makes all batches of an epoch, one random window a user."""
+    """Assembles all batches of an epoch, one random window per user."""
 
     def __init__(self, task: FitTask) -> None:
         self.feed = Kp4srFeed(state(task), task)
@@ -90,20 +90,20 @@ class Epoch:
         self.tokens = 0.0
 
     def assemble(self) -> None:
-        """Batches as the Trainer gets them: tokens, nodes, parents, words, targets."""
+        """Assemble batches as the Trainer gets them: tokens, nodes, parents, words, targets."""
         for chosen in self._order():
             self.feed.collate(chosen.tolist())
         self.tokens = self.feed.figures()["tokens_per_prompt"]
 
     def with_matrices(self) -> None:
-        """The same, and the boolean matrix of each batch made on the CPU."""
+        """Assemble batches, and compute the boolean matrix of each on the CPU."""
         for chosen in self._order():
             batch = self.feed.collate(chosen.tolist())
             with torch.inference_mode():
                 visible(batch["node"], batch["parent"])
 
-    def drawn_anew(self) -> None:
-        """The next epoch: triples of the whole catalogue are drawn, new ones worded and tokenised."""
+    def redrawn(self) -> None:
+        """Start the next epoch: draw triples, render and tokenize the new ones, and assemble batches."""
         self.number += 1
         self.feed.start_epoch(self.number)
         self.assemble()

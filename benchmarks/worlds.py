@@ -1,4 +1,4 @@
-"""What is trained on: data sets of ``$KPTOOL_DATA``, and seeded worlds of any size; neither needs a graph database.
+"""Training data: data sets of ``$KPTOOL_DATA``, and seeded worlds of any size; neither needs a graph database.
 
 The neighbourhoods are the arrays a graph store would give: every row of every entity, up to ``graph.cap``.
 """
@@ -44,8 +44,8 @@ class World:
     Attributes:
         interactions: Events.
         catalogue: Items; its first rows are those of the interactions.
-        neighbourhoods: What the graph says, ``roots[i]`` belonging to catalogue row i.
-        pack: Words for the triples.
+        neighbourhoods: Facts around each item; ``roots[i]`` belongs to catalogue row i.
+        pack: Template pack.
     """
 
     interactions: Interactions
@@ -66,8 +66,8 @@ class World:
         Args:
             settings: ``{"section.key": value}``.
             folder: For checkpoints and logs.
-            progress: Told about training.
-            watch: Told each validation NDCG@10, and the seconds that ranking for it took.
+            progress: Progress callback.
+            watch: Called with each validation NDCG@10 and the seconds of its ranking.
         """
         config = load_config(overrides=settings, environ={})
         split = make_split(self.interactions, config.data.split, min_events=config.data.min_events)
@@ -93,7 +93,7 @@ class World:
         )
 
     def knowledge(self, config: Config) -> KnowledgeSource:
-        """Chooses and words triples by ``config``."""
+        """Create the knowledge of the world by the settings of ``config``."""
         parts = (config.tree, config.prompts, config.graph.max_degree)
         return KnowledgeSource(self.neighbourhoods, self.catalogue, self.pack, *parts)
 
@@ -136,7 +136,7 @@ class Stopwatch:
 class Curve:
     """Notes the validation NDCG@10 of a training and the seconds trained until then; the ``watch`` of :func:`fitted`.
 
-    The clock runs from now on, and stands while validation is ranked.
+    The clock starts now, and stops while validation is ranked.
 
     Args:
         bench: Whose clock it is.
@@ -201,7 +201,7 @@ def real(name: str) -> World:
 def neighbourhoods(
     roots: NDArray[Any], triples: list[tuple[str, str, str]], names: Mapping[str, str], cap: int = 256
 ) -> Neighbourhoods:
-    """What a graph with these triples says around ``roots``; an entity without a name bears its id."""
+    """Create the neighbourhoods of ``roots`` in a graph of triples; an entity without a name has its id as name."""
     around: dict[str, list[Row]] = defaultdict(list)
     for head, relation, tail in dict.fromkeys(triples):
         around[head].append((head, relation, tail, True))
@@ -229,14 +229,14 @@ class Size:
     triples: int = 20
 
     def __str__(self) -> str:
-        return f"{self.items} items, {self.users} users, histories of {self.history}, {self.triples} triples an item"
+        return f"{self.items} items, {self.users} users, histories of {self.history}, {self.triples} triples per item"
 
 
 def synthetic(size: Size, seed: int) -> World:
-    """A seeded world: every user goes through the catalogue from a place of their own, in small steps.
+    """Create a seeded world: every user goes through the catalogue from a start of their own, in small steps.
 
-    An item's triples name people and genres, each known to about twenty items. Users that together do not meet every
-    item leave the rest of the catalogue unread.
+    An item's triples name people and genres, each of which about twenty items share. Items that no user meets have no
+    events.
     """
     draw = np.random.default_rng(seed)
     events = size.history + 2

@@ -82,7 +82,9 @@ class Interactions:
     def of(
         cls, users: Sequence[str] | NDArray[Any], items: Sequence[str] | NDArray[Any], times: Any = None
     ) -> Interactions:
-        """Create interactions from columns of ids: numbers, sorts and deduplicates them; without ``times`` by their order.
+        """Create interactions from columns of ids: numbers, sorts and deduplicates them.
+
+        Without ``times``, the order of the events is used.
 
         Args:
             users: ``(E,)`` user ids.

@@ -154,8 +154,8 @@ def temporal(
     if not interactions.timed:
         raise DataError("a temporal split needs a time column and the interactions have none; use leave-one-out")
     enough = np.diff(interactions.indptr) >= min_events
-    kept = enough[interactions.user]
-    valid_from, test_from = _boundaries(interactions.time[kept], valid_fraction, test_fraction)
+    chosen = enough[interactions.user]
+    valid_from, test_from = _boundaries(interactions.time[chosen], valid_fraction, test_fraction)
     lengths = np.where(enough, np.diff(interactions.indptr), 0)
     everything = interactions.histories
     before = [_events_before(interactions, point) for point in (valid_from, test_from)]
@@ -198,7 +198,7 @@ def _case(everything: Histories, users: NDArray[np.int64], position: NDArray[np.
 
 def _report(
     interactions: Interactions,
-    kept: NDArray[np.bool_],
+    used: NDArray[np.bool_],
     train: Histories,
     valid: Cases,
     test: Cases,
@@ -209,9 +209,9 @@ def _report(
     lengths = np.diff(interactions.indptr)
     return SplitReport(
         users=interactions.n_users,
-        users_left_out=int((~kept).sum()),
+        users_left_out=int((~used).sum()),
         events=len(interactions),
-        events_left_out=int(lengths[~kept].sum()),
+        events_left_out=int(lengths[~used].sum()),
         train_users=int((train.lengths > 0).sum()),
         train_events=len(train.items),
         valid_cases=len(valid),

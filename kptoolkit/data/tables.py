@@ -31,8 +31,8 @@ class Table:
 
     Attributes:
         path: The file.
-        columns: Values by column name, ``(E,)``: strings, or the type of the Parquet column. An optional column that the file lacks
-            is missing.
+        columns: Values by column name, ``(E,)``: strings, or the type of the Parquet column. An optional column that
+            the file lacks is missing.
         lines: ``(E,)`` line of each row, from 1; the row number for Parquet.
     """
 

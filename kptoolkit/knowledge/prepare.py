@@ -91,7 +91,7 @@ def read_events(data: Path, graph: Graph) -> Interactions:
 
 
 def read_catalogue(interactions: Interactions, data: Path, items: ItemRows) -> Catalogue:
-    """Build the catalogue: the items of the interactions, and those of the item file or, for ``graph:``, of the graph."""
+    """Build the catalogue: items of the interactions, and of the item file, or of the graph for ``graph:``."""
     catalogue = Catalogue.build(interactions, find_items(data), items)
     return catalogue.extended(items) if data == GRAPH_DATA else catalogue
 

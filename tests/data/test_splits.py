@@ -29,18 +29,18 @@ def by_user(found: Interactions) -> list[list[tuple[int, float]]]:
 @given(EVENTS, st.integers(0, 5))
 def test_leave_one_out_is_its_definition(found: Interactions, min_events: int) -> None:
     users = [[item for item, _ in events] for events in by_user(found)]
-    kept = {u: items for u, items in enumerate(users) if len(items) >= max(3, min_events)}
-    if not kept:
+    used = {u: items for u, items in enumerate(users) if len(items) >= max(3, min_events)}
+    if not used:
         with pytest.raises(DataError, match="nothing can be split"):
             leave_one_out(found, min_events=min_events)
         return
     split = leave_one_out(found, min_events=min_events)
-    assert cases(split.test) == {u: (items[:-1], items[-1]) for u, items in kept.items()}
-    assert cases(split.valid) == {u: (items[:-2], items[-2]) for u, items in kept.items()}
-    assert [h.tolist() for h in split.train] == [items[:-2] if u in kept else [] for u, items in enumerate(users)]
+    assert cases(split.test) == {u: (items[:-1], items[-1]) for u, items in used.items()}
+    assert cases(split.valid) == {u: (items[:-2], items[-2]) for u, items in used.items()}
+    assert [h.tolist() for h in split.train] == [items[:-2] if u in used else [] for u, items in enumerate(users)]
     report = split.report
     assert report.train_events + report.valid_cases + report.test_cases + report.events_left_out == len(found)
-    assert report.users_left_out == found.n_users - len(kept)
+    assert report.users_left_out == found.n_users - len(used)
 
 
 @given(EVENTS, st.floats(0.05, 0.45), st.floats(0.05, 0.45), st.integers(0, 4))

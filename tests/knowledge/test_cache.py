@@ -1,4 +1,4 @@
-"""Prompts and tokens kept on disk: used again silently, made anew when anything differs, never trusted when damaged."""
+"""Trees, sentences and tokens on disk: reused silently, made again if anything differs, rebuilt if damaged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kptoolkit.progress import ProgressEvent
 from kptoolkit.tree.tokens import Tokenizer, WordTokenizer
 
 
-def keeping(folder: Path, **prompts: Any) -> KnowledgeSource:
+def caching(folder: Path, **prompts: Any) -> KnowledgeSource:
     knowledge = source(**prompts)
     knowledge.cache = folder
     return knowledge
@@ -56,24 +56,24 @@ def contents(cache: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("variants", ["first", "hash", "epoch"])
 @pytest.mark.parametrize("build", [phrases, subwords])
-def test_what_is_kept_is_what_would_be_made(
+def test_cached_arrays_equal_computed_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variants: str, build: Callable[[KnowledgeSource], Tokenizer]
 ) -> None:
     made = source(variants=variants)
     trees = made.trees(0)
     tokenizer = build(made)
     tokens = made.tokens(tokenizer)
-    first = keeping(tmp_path, variants=variants)
+    first = caching(tmp_path, variants=variants)
     assert same(first.trees(0), trees)
     assert same(first.tokens(tokenizer), tokens)
     before = contents(tmp_path)
 
     def never(*_: Any, **__: Any) -> None:
-        raise AssertionError("made although it is kept")
+        raise AssertionError("computed although it is cached")
 
     for name in ("render_sentences", "select", "tokenize_prompts"):
         monkeypatch.setattr(f"kptoolkit.knowledge.knowledge_source.{name}", never)
-    again = keeping(tmp_path, variants=variants)
+    again = caching(tmp_path, variants=variants)
     assert same(again.trees(0), trees)
     assert list(again.pool) == list(made.pool)
     assert list(again.pool.sentences) == [prompt.text for prompt in made.pool]
@@ -83,14 +83,14 @@ def test_what_is_kept_is_what_would_be_made(
     assert contents(tmp_path) == before
 
 
-def test_later_epochs_go_on_from_what_is_kept(tmp_path: Path) -> None:
-    alone, kept = source(variants="epoch"), keeping(tmp_path, variants="epoch")
-    keeping(tmp_path, variants="epoch").trees(0)
+def test_later_epochs_continue_from_the_cache(tmp_path: Path) -> None:
+    alone, cached = source(variants="epoch"), caching(tmp_path, variants="epoch")
+    caching(tmp_path, variants="epoch").trees(0)
     for epoch in (0, 1, 2, 0):
-        assert same(alone.trees(epoch), kept.trees(epoch))
-    assert list(alone.pool) == list(kept.pool)
-    assert same(kept.tokens(phrases(alone)), alone.tokens(phrases(alone)))
-    assert same(kept.tokens(phrases(alone), 6), alone.tokens(phrases(alone), 6))
+        assert same(alone.trees(epoch), cached.trees(epoch))
+    assert list(alone.pool) == list(cached.pool)
+    assert same(cached.tokens(phrases(alone)), alone.tokens(phrases(alone)))
+    assert same(cached.tokens(phrases(alone), 6), alone.tokens(phrases(alone), 6))
     assert kinds(tmp_path) == ["sentences", "trees"], "only prompts of the first epoch are cached"
 
 
@@ -143,8 +143,8 @@ def other_roots(knowledge: KnowledgeSource) -> None:
 def test_anything_that_decides_the_prompts_is_in_their_name(
     tmp_path: Path, change: Callable[[KnowledgeSource], None]
 ) -> None:
-    keeping(tmp_path).trees(0)
-    changed = keeping(tmp_path)
+    caching(tmp_path).trees(0)
+    changed = caching(tmp_path)
     change(changed)
     alone = source()
     change(alone)
@@ -155,15 +155,15 @@ def test_anything_that_decides_the_prompts_is_in_their_name(
 
 @pytest.mark.parametrize("change", [other_setting(workers=7), other_setting(cache=Path("elsewhere"))])
 def test_what_does_not_decide_the_prompts_is_not(tmp_path: Path, change: Callable[[KnowledgeSource], None]) -> None:
-    keeping(tmp_path).trees(0)
-    changed = keeping(tmp_path)
+    caching(tmp_path).trees(0)
+    changed = caching(tmp_path)
     change(changed)
     changed.trees(0)
     assert kinds(tmp_path) == ["trees"]
 
 
 def test_another_tokenizer_has_tokens_of_its_own(tmp_path: Path) -> None:
-    knowledge = keeping(tmp_path)
+    knowledge = caching(tmp_path)
     knowledge.trees(0)
     for tokenizer in (phrases(knowledge), subwords(knowledge), PhraseTokenizer.build(knowledge.pool, ["more"], {})):
         for _ in range(2):
@@ -177,15 +177,15 @@ def source_tokens(tokenizer: Tokenizer) -> TokenPool:
     return knowledge.tokens(tokenizer)
 
 
-def test_tokens_of_words_that_are_still_counted_are_not_kept(tmp_path: Path) -> None:
-    knowledge = keeping(tmp_path)
+def test_tokens_of_a_growing_vocabulary_are_not_cached(tmp_path: Path) -> None:
+    knowledge = caching(tmp_path)
     knowledge.trees(0)
     assert same(knowledge.tokens(WordTokenizer()), source_tokens(WordTokenizer()))
     assert kinds(tmp_path) == ["sentences", "trees"]
 
 
-def test_a_filter_that_nobody_can_import_keeps_nothing(tmp_path: Path) -> None:
-    knowledge = keeping(tmp_path)
+def test_nothing_is_cached_with_a_filter_that_cannot_be_imported(tmp_path: Path) -> None:
+    knowledge = caching(tmp_path)
     knowledge.pack = knowledge.pack.with_filter(lambda name: name, "same")
     knowledge.tokens(phrases(knowledge))
     knowledge.trees(0)
@@ -194,17 +194,17 @@ def test_a_filter_that_nobody_can_import_keeps_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", ["trees", "sentences", "tokens"])
 @pytest.mark.parametrize("damage", ["cut", "flipped", "gone", "no JSON", "other words", "other name", "a file"])
-def test_a_damaged_folder_is_made_anew_with_one_line(tmp_path: Path, part: str, damage: str) -> None:
+def test_a_damaged_folder_is_rebuilt_with_one_line(tmp_path: Path, part: str, damage: str) -> None:
     alone = source()
     trees, tokenizer = alone.trees(0), phrases(alone)
     tokens = alone.tokens(tokenizer)
-    first = keeping(tmp_path / "cache")
+    first = caching(tmp_path / "cache")
     first.trees(0)
     first.tokens(tokenizer)
     before = contents(tmp_path / "cache")
     spoil(next(folder for folder in folders(tmp_path / "cache") if folder.name.startswith(part)), damage)
     said: list[ProgressEvent] = []
-    again = keeping(tmp_path / "cache")
+    again = caching(tmp_path / "cache")
     again.progress = said.append
     assert same(again.trees(0), trees)
     assert same(again.tokens(tokenizer), tokens)

@@ -37,7 +37,7 @@ def test_shuffled_is_a_derangement_of_the_items_that_have_triplets(sizes: list[i
     having = [item for item, size in enumerate(sizes) if size]
     before = {item: rows(trees, item) for item in having}
     after = {item: rows(shuffled, item) for item in having}
-    assert sorted(before.values()) == sorted(after.values()), "every tree is kept whole and given once"
+    assert sorted(before.values()) == sorted(after.values()), "every tree stays complete and is given once"
     if len(having) > 1:
         assert not any(before[item] == after[item] for item in having)
     for item in set(range(len(sizes))) - set(having):

@@ -1,4 +1,4 @@
-"""Item trees and their controls, wording by epoch, and compiled knowledge on disk."""
+"""Selection, numbering and rendering of a catalogue's prompts, by epoch and by worker processes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_first_wording_and_an_item_without_knowledge() -> None:
     assert wordings(knowledge) == [f"A: Book {n} by Author {n}" for n in range(6)]
     assert np.diff(knowledge.trees(0).indptr).tolist() == [1] * 6 + [0]
     assert not knowledge.varies
-    assert len(knowledge.pool) == 6, "asked twice, worded once"
+    assert len(knowledge.pool) == 6, "asked twice, stored once"
     assert (knowledge.pool[2].head, knowledge.pool[2].relation, knowledge.pool[2].tail) == ("b2", "wrote", "a2")
 
 
@@ -87,7 +87,7 @@ def test_names_are_capped() -> None:
 
 
 @pytest.mark.slow
-def test_worker_processes_word_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_processes_render_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kptoolkit.knowledge.engines.worker_pool.MIN_PROMPTS", 2)
     alone, together = source(variants="epoch"), source(variants="epoch", workers=2)
     for epoch in range(2):

@@ -1,4 +1,4 @@
-"""The vectorised assembly of prompts against the definition, and the windows it is fed with."""
+"""The vectorized assembly of prompts, compared with the definition; bounds of their lengths."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_assembly_equals_the_definition(items: list, data: st.DataObject) -> Non
 
 
 def test_compiled_catalogue_equals_trees_of_its_items(tmp_path: Path) -> None:
-    """From the graph's rows to arrays: what the assembler lays out is what a person is shown."""
+    """From the graph's rows to arrays: the assembled prompt is the prompt that a person sees."""
     source = chain_task(tmp_path).knowledge
     trees, tokenizer = source.trees(), WordTokenizer()
     knowledge = CompiledKnowledge(trees, tokenize_prompts(source.pool, tokenizer))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_cache import contents, keeping, phrases, same
+from test_cache import caching, contents, phrases, same
 from typer.testing import CliRunner
 from worlds.command import python, refused, sets
 from worlds.ring import load_graph, write_world
@@ -39,11 +39,11 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_workers_of_ray_give_the_same_bytes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     ray = pytest.importorskip("ray")
     before = dict(os.environ)
-    alone = keeping(tmp_path / "alone", variants="hash")
+    alone = caching(tmp_path / "alone", variants="hash")
     tokenizer = (alone.trees(0), phrases(alone))[1]
     alone.tokens(tokenizer)
     capfd.readouterr()
-    other = keeping(tmp_path / "ray", variants="hash", engine="ray", workers=2)
+    other = caching(tmp_path / "ray", variants="hash", engine="ray", workers=2)
     with ray_engine._cluster(2):
         trees = other.trees(0)
         other.render()
@@ -63,7 +63,7 @@ def test_two_workers_of_ray_give_the_same_bytes(tmp_path: Path, capfd: pytest.Ca
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 @pytest.mark.usefixtures("eager")
-def test_the_command_line_keeps_the_same_bytes_by_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_caches_the_same_bytes_with_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
     world = write_world(tmp_path / "data")
     graph, jobs, run_parts = load_graph(world, tmp_path / "kg"), list[str](), ray_engine.run_parts
@@ -76,8 +76,8 @@ def test_the_command_line_keeps_the_same_bytes_by_ray(tmp_path: Path, monkeypatc
     monkeypatch.setattr("kptoolkit.knowledge.prompt_jobs._PART_SIZE", 64)
     said = {}
     for engine in ("local", "ray"):
-        kept = sets(**{"graph.cache": tmp_path / "around", "prompts.cache": tmp_path / engine, "prompts.workers": 2})
-        words = ["--data", str(world), "--graph", graph, *(kept if engine == "ray" else kept[:-2])]
+        options = sets(**{"graph.cache": tmp_path / "around", "prompts.cache": tmp_path / engine, "prompts.workers": 2})
+        words = ["--data", str(world), "--graph", graph, *(options if engine == "ray" else options[:-2])]
         done = CliRunner().invoke(app, ["compile", *words, "--engine", engine, "--json"])
         assert done.exit_code == 0, done.output
         said[engine] = json.loads(done.stdout)
@@ -100,14 +100,14 @@ def test_without_ray_one_line_says_what_to_install(tmp_path: Path, monkeypatch: 
 
 def test_few_prompts_are_rendered_without_ray_and_a_line_says_so(tmp_path: Path) -> None:
     said: list[ProgressEvent] = []
-    knowledge = keeping(tmp_path, engine="ray", variants="epoch")
+    knowledge = caching(tmp_path, engine="ray", variants="epoch")
     knowledge.progress = said.append
     for epoch in (0, 1):
         knowledge.trees(epoch)
         knowledge.render()
-    count = len(keeping(tmp_path / "alone").trees(0).prompt)
+    count = len(caching(tmp_path / "alone").trees(0).prompt)
     assert [event.stage for event in said] == [f"render {count} prompts without Ray, which is used for 50,000 or more"]
-    again = keeping(tmp_path, engine="ray", variants="epoch")
+    again = caching(tmp_path, engine="ray", variants="epoch")
     again.progress = said.append
     again.trees(0)
     again.render()

@@ -191,8 +191,8 @@ class PromptAssembler:
                 f"a prompt with one history item needs more than tree.max_tokens={self.max_tokens} tokens; raise it"
             )
         used = total[np.arange(len(counts)), counts - 1]
-        kept = np.take_along_axis(items, np.maximum(counts[:, None] - 1 - age[None, :], 0), axis=1)
-        return kept[age[None, :] < counts[:, None]].astype(np.int32), counts, used
+        fitted = np.take_along_axis(items, np.maximum(counts[:, None] - 1 - age[None, :], 0), axis=1)
+        return fitted[age[None, :] < counts[:, None]].astype(np.int32), counts, used
 
     def _fit_triplets(
         self, items: NDArray[np.int32], counts: NDArray[np.int64], used: NDArray[np.int64]
@@ -247,9 +247,7 @@ class PromptAssembler:
         more = sizes > whole
         costs = self._before[start + whole + more] - self._before[start + whole]
         upto = np.cumsum(costs)
-        from_here = (
-            upto[ends - 1][owner] - upto + costs
-        )  # tokens of this item and of later ones, whose turn comes first
+        from_here = upto[ends - 1][owner] - upto + costs  # tokens of this item and of later ones, which go first
         result: NDArray[np.int64] = whole + (more & (spent(low)[owner] + from_here <= room[owner]))
         return result
 

@@ -26,7 +26,7 @@ class TreeAssembler:
         names: Tokens of every item's name, by catalogue row; none is empty.
         max_tokens: Budget of one tree; triplets beyond it are left out, the last ones in breadth-first order.
         pad_id: Padding token.
-        own: ``(n,)`` token of each item. In the item's own tree it is replaced by ``stand_in``, so that an item that was
+        own: ``(n,)`` token of each item. In the item's own tree ``stand_in`` replaces it, so that an item that was
             never trained is read like the others; ``None`` if items have no tokens of their own in prompts.
         stand_in: Token for "this item".
 
