@@ -1,10 +1,11 @@
-# make demo   makes the environment and runs the whole thing on a small bundled set
-# make test   lint, types and all tests, with a real Neo4j from docker or Maven
+# make demo    set up the environment and run everything on a small bundled set
+# make quick   lint and the fast tests: no server, no process, no training
+# make test    lint, types and all tests, with a real Neo4j from docker or Maven
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check constraints bench bench-cuda bench-large bench-env docs
+.PHONY: help setup demo quick changed test check constraints bench bench-cuda bench-large bench-env docs
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -14,7 +15,9 @@ export TOKENIZERS_PARALLELISM := false
 help:
 	@echo "make setup        make .venv with everything in it"
 	@echo "make demo         run kptool demo: graph, prompts, tree, training, recommendations"
-	@echo "make test         lint, types and all tests"
+	@echo "make quick        lint and the fast tests: no server, no process, no training"
+	@echo "make changed      the tests of what changed since BASE (default HEAD) and of the layers above it"
+	@echo "make test         lint, types and all tests, with their coverage"
 	@echo "make check        lint and types only"
 	@echo "make bench        the benchmarks, quick; make bench-env first adds RecTools for one baseline"
 	@echo "make bench-cuda   those with a model, on a GPU"
@@ -45,8 +48,24 @@ check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
+FAST := not cuda and not graph and not embedded and not process and not train and not slow
+BASE ?= HEAD
+
+quick: setup
+	$(BIN)/ruff check
+	$(PYTEST) -m "$(FAST)" --hypothesis-profile=quick $(PYTEST_OPTIONS)
+
+changed: setup
+	@tests=$$($(BIN)/python tests/house/changed.py $(BASE)) || exit 1; \
+	if [ -n "$$tests" ]; then \
+	  $(PYTEST) -m "not cuda" --hypothesis-profile=quick $(PYTEST_OPTIONS) $$tests; \
+	else \
+	  echo "nothing changed since $(BASE)"; \
+	fi
+
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not cuda" -n 2 --dist loadgroup $(PYTEST_OPTIONS)
+	$(PYTEST) -m "not cuda" --cov --cov-report=term:skip-covered $(PYTEST_OPTIONS)
 
 # Warnings are errors, broken links inside the site too. Needs no network.
 docs: setup

@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 from servers.neo4j_server import Installation, Neo4jServer, NoServer, running_server
 from worlds.examples import FULL
+from worlds.marks import SharedFixtures, add_marks, needs, watched
 
 NO_SERVER = "no Neo4j for the tests"
 KEPT = ("KPTOOL_TEST_", "KPTOOL_DATA")
@@ -37,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.startswith(("NEO4J_", "KPTOOL_")) and not name.startswith(KEPT):
             del os.environ[name]
+    config.pluginmanager.register(SharedFixtures())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -48,6 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "neo4j_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.graph)
+        add_marks(item)
         group = "neo4j" if item.get_closest_marker("graph") else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))
 
@@ -65,6 +68,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _marks_are_true(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that starts a process or trains a model has the mark for it."""
+    with watched(request.node.nodeid, lambda: {mark.name for mark in request.node.iter_markers()}):
+        yield
+
+
+@pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test works in an empty folder, without settings from the environment."""
     for name in list(os.environ):
@@ -74,6 +84,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
+@needs("graph")
 def _neo4j(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neo4jServer | str]:
     """The session's server, or why there is none."""
     with ExitStack() as stack:

@@ -9,6 +9,26 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGE = CHECKOUT / "kptoolkit"
+#: The layers: a module may import what is in an earlier row; modules of one row do not import each other.
+ROWS = (
+    ("errors", "names"),
+    ("config",),
+    ("resources",),
+    ("metrics", "progress", "distributed"),
+    ("storage",),
+    ("graph",),
+    ("prompts",),
+    ("tree",),
+    ("data",),
+    ("knowledge",),
+    ("models",),
+    ("evaluation",),
+    ("runs",),
+    ("explain",),
+    ("pipeline",),
+    ("studies", "report", "serve"),
+    ("cli",),
+)
 
 
 @dataclass(frozen=True)

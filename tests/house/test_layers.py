@@ -6,28 +6,8 @@ import ast
 import tokenize
 
 import pytest
-from source_tree import CHECKOUT, PACKAGE, Import, imports, layer, sources
+from source_tree import CHECKOUT, PACKAGE, ROWS, Import, imports, layer, sources
 
-#: A module may import what stands in an earlier row; modules of one row do not import each other.
-ROWS = (
-    ("errors", "names"),
-    ("config",),
-    ("resources",),
-    ("metrics", "progress", "distributed"),
-    ("storage",),
-    ("graph",),
-    ("prompts",),
-    ("tree",),
-    ("data",),
-    ("knowledge",),
-    ("models",),
-    ("evaluation",),
-    ("runs",),
-    ("explain",),
-    ("pipeline",),
-    ("studies", "report", "serve"),
-    ("cli",),
-)
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 #: Above all layers: the public API, and the shipped conformance suites.
 TOP = {"__init__": len(ROWS), "__main__": len(ROWS), "testing": RANK["cli"] - 1}

@@ -16,6 +16,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from worlds.marks import PROCESS_STARTED
+
 _LOADED = [
     "kptoolkit.cli.app",
     "kptoolkit.pipeline",
@@ -34,6 +36,7 @@ def kptoolkit(words: Sequence[str], environment: Mapping[str, str], timeout: flo
     Raises:
         subprocess.TimeoutExpired: It took longer than ``timeout`` seconds.
     """
+    sys.audit(PROCESS_STARTED)
     forks = multiprocessing.get_context("forkserver")
     forks.set_forkserver_preload(_LOADED)
     with tempfile.TemporaryDirectory() as folder:

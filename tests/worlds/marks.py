@@ -1,0 +1,104 @@
+"""Marks for what a test costs: ``process`` and ``train``, checked while the tests run.
+
+A test that starts a process or trains a model without the mark fails, so ``make quick`` can rely on the marks. A
+fixture states its costs with :func:`needs`, and every test that uses it gets these marks.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from unittest import mock
+
+import pytest
+
+PROCESS, TRAIN = "process", "train"
+PROCESS_STARTED = "kptoolkit.tests.process"
+"""Audit event of what starts a process in a way that Python does not report."""
+_IMPLIED = {PROCESS: {PROCESS, "embedded", "graph"}, TRAIN: {TRAIN}}
+_EVENTS = {"subprocess.Popen": PROCESS, "os.fork": PROCESS, "os.posix_spawn": PROCESS, PROCESS_STARTED: PROCESS}
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_found: set[str] = set()
+
+
+def needs(*marks: str) -> Callable[[_Function], _Function]:
+    """State what a fixture costs; put it below ``@pytest.fixture``."""
+
+    def noted(function: _Function) -> _Function:
+        function.needs = marks  # type: ignore[attr-defined]
+        return function
+
+    return noted
+
+
+def add_marks(item: pytest.Item) -> None:
+    """Give a test the marks of its fixtures."""
+    known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    for definitions in known.values():
+        for definition in definitions:
+            for name in getattr(definition.func, "needs", ()):
+                item.add_marker(name)
+
+
+@contextmanager
+def watched(owner: str, marks: Callable[[], set[str]]) -> Iterator[None]:
+    """Fail what starts a process or trains a model without the mark.
+
+    Args:
+        owner: Id of the test, or name of the fixture.
+        marks: Returns its marks.
+    """
+    outside = set(_found)
+    _found.clear()
+    try:
+        with _watched_training():
+            yield
+        missing = [kind for kind in sorted(_found) if not _IMPLIED[kind] & marks()]
+    finally:
+        _found.clear()
+        _found.update(outside)
+    if missing and (record := os.environ.get("KPTOOL_TEST_MARKS")):
+        with open(record, "a", encoding="utf-8") as file:
+            file.writelines(f"{kind}\t{owner}\n" for kind in missing)
+    elif missing:
+        pytest.fail(f"{owner} needs the mark {', '.join(missing)}", pytrace=False)
+
+
+@contextmanager
+def _watched_training() -> Iterator[None]:
+    training = sys.modules.get("kptoolkit.models.training")
+    if training is None:
+        yield
+        return
+    real = training.train
+
+    def train(*given: Any, **named: Any) -> Any:
+        _found.add(TRAIN)
+        return real(*given, **named)
+
+    with mock.patch.object(training, "train", train):
+        yield
+
+
+class SharedFixtures:
+    """A plugin: a fixture that several tests share states its costs; one of a single test counts for that test."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+        """Watch the setup of a fixture."""
+        if fixturedef.scope == "function":
+            return (yield)
+        name = f"fixture {fixturedef.baseid}::{fixturedef.argname}"
+        with watched(name, lambda: set(getattr(fixturedef.func, "needs", ()))):
+            return (yield)
+
+
+def _notice(event: str, _: tuple[Any, ...]) -> None:
+    if event in _EVENTS:
+        _found.add(_EVENTS[event])
+
+
+sys.addaudithook(_notice)
