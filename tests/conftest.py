@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "neo4j_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.graph)
         add_marks(item)
-        group = "neo4j" if item.get_closest_marker("graph") else item.path.stem
+        group = "neo4j" if "neo4j_server" in getattr(item, "fixturenames", ()) else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))
 
 
