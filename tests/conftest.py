@@ -21,6 +21,8 @@ KEPT = ("KPTOOL_TEST_", "KPTOOL_DATA")
 # Nothing reaches out to a model hub; measured in the tests, not on machines that do other work.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Sums of several threads differ in their last bits, and tests compare a training with its resumed run exactly.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The embedded graph starts in half the time when its JVM compiles quickly rather than well.
 os.environ.setdefault("ARCADEDB_JVM_ARGS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 hypothesis.settings.register_profile("full", max_examples=FULL, deadline=None, derandomize=bool(os.environ.get("CI")))

@@ -83,6 +83,7 @@ def generator() -> ModuleType:
     return module
 
 
+@pytest.mark.process
 def test_the_generator_writes_what_is_on_disk():
     done = subprocess.run([sys.executable, str(DEMO / "generate.py"), "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

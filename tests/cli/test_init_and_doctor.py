@@ -19,6 +19,7 @@ from kptoolkit.prompts import TemplatePack
 _LINE = re.compile(r"# (\w+) =( ?)(.*)")
 
 
+@pytest.mark.process
 def test_init_writes_a_folder_to_start_from() -> None:
     done = kptool("init", "mine", "--pack", "books")
     assert done.returncode == 0
@@ -33,6 +34,7 @@ def test_init_writes_a_folder_to_start_from() -> None:
     assert load_config("mine/kptool.toml", copies, {}).graph.cypher == Path("mine/cypher")
 
 
+@pytest.mark.process
 def test_copied_cypher_files_serve_the_embedded_graph() -> None:
     assert kptool("init", "mine", "-q").returncode == 0
     Path("facts.csv").write_text("head,relation,tail\na,knows,b\n")
@@ -41,6 +43,7 @@ def test_copied_cypher_files_serve_the_embedded_graph() -> None:
     assert json.loads(loaded.stdout)["graph"]["relationships"] == 1
 
 
+@pytest.mark.process
 def test_every_line_of_the_settings_can_be_uncommented() -> None:
     assert kptool("init", "mine", "-q").stderr == ""
     lines = Path("mine/kptool.toml").read_text().splitlines()
@@ -62,6 +65,7 @@ def test_every_line_of_the_settings_can_be_uncommented() -> None:
     assert load_config("all.toml", environ={}) == Config()
 
 
+@pytest.mark.process
 def test_init_overwrites_nothing() -> None:
     Path("kptool.toml").write_text("mine")
     refused(kptool("init"), "kptool.toml is there already; nothing was written")
@@ -69,6 +73,7 @@ def test_init_overwrites_nothing() -> None:
     assert Path("kptool.toml").read_text() == "mine"
 
 
+@pytest.mark.process
 def test_init_with_an_unknown_pack() -> None:
     refused(kptool("init", "mine", "--pack", "bocks"), "no template pack 'bocks'; nearest: books", "Shipped packs:")
     assert not Path("mine").exists()
@@ -80,6 +85,7 @@ def lines(done: Done) -> dict[str, dict[str, Any]]:
     return found
 
 
+@pytest.mark.process
 def test_doctor_without_a_graph() -> None:
     found = lines(kptool("doctor", "--json"))
     assert found["graph embedded:./kg"]["ok"]
@@ -96,6 +102,7 @@ def test_doctor_on_a_graph(graph: str) -> None:
     assert "24 items" in found[f"graph {graph}"]["seen"]
 
 
+@pytest.mark.process
 def test_doctor_on_a_dead_server_says_no_password() -> None:
     secret = {"KPTOOL_GRAPH__PASSWORD": "s3cret-pw", "KPTOOL_GRAPH__URI": "bolt://127.0.0.1:9"}
     start = time.monotonic()

@@ -8,6 +8,7 @@ import pytest
 from worlds.command import kptool, refused
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -32,6 +33,7 @@ def test_fit_with_wrong_settings(words: list[str], says: list[str]) -> None:
     assert not Path("runs").exists(), "nothing is written"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -48,12 +50,14 @@ def test_mistakes_in_the_file(text: str, says: list[str]) -> None:
     assert "s3cret" not in refused(kptool("fit", "--data", "."), *says)
 
 
+@pytest.mark.process
 def test_mistakes_in_the_environment() -> None:
     refused(kptool("fit", KPTOOL_TREE__HOP="2"), "unknown setting tree.hop", "did you mean hops?")
     refused(kptool("fit", KPTOOL_TREE__DEGREE="many"), "tree.degree", "'many'")
     refused(kptool("fit", KPTOOL_TREES__DEGREE="1"), "unknown setting trees", "did you mean tree?")
 
 
+@pytest.mark.process
 def test_debug_shows_the_traceback_and_keeps_the_exit_code() -> None:
     done = kptool("fit", "--debug")
     assert done.returncode == 2

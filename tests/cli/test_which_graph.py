@@ -77,6 +77,7 @@ READING = [
 ]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("words", READING, ids=" ".join)
 def test_every_command_without_a_run_says_which_graph_it_reads(words: list[str]) -> None:
     events = "".join(f"u{n // 4}\ti{n % 4:02d}\t{n}\n" for n in range(16))

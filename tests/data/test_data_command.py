@@ -20,6 +20,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.process
 def test_stats_and_check_as_tables_and_json(folder: Path) -> None:
     table = kptool("data", "stats", folder)
     assert table.returncode == 0
@@ -35,6 +36,7 @@ def test_stats_and_check_as_tables_and_json(folder: Path) -> None:
     assert said.stderr == ""
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
@@ -58,6 +60,7 @@ def test_bad_files_end_with_2_and_one_line(tmp_path: Path, verb: str, name: str,
     assert said.stderr.count("\n") == 1
 
 
+@pytest.mark.process
 def test_no_folder_and_several_files(folder: Path) -> None:
     said = kptool("data", "check", folder / "nothing")
     assert said.returncode == 2

@@ -118,6 +118,7 @@ def test_the_files_the_command_and_their_repetition(tmp_path: Path) -> None:
     assert "cypher-shell -d neo4j -f schema.cypher" in shown.output
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
 def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "x.tsv"

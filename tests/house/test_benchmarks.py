@@ -61,6 +61,7 @@ def test_goals_are_judged_by_the_ratio_or_by_the_figure_alone() -> None:
     assert harness.Row.of("a", "CPU s", 4.0, 2.0).holds is None
 
 
+@pytest.mark.process
 def test_json_holds_rows_and_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def measure(bench: harness.Bench) -> None:
         seconds = bench.timed("sums", lambda: sum(range(1000)), 3)

@@ -37,5 +37,6 @@ def test_nothing_changed() -> None:
     assert folders_to_test([]) == []
 
 
+@pytest.mark.process
 def test_git_is_asked() -> None:
     assert isinstance(changed_files("HEAD"), list)

@@ -78,6 +78,7 @@ def test_the_parser_refuses_what_the_command_line_refuses(words: list[str]) -> N
     assert getattr(refused.value, "exit_code", None) == 2
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("words", CHEAP, ids=" ".join)
 def test_cheap_commands_import_nothing_heavy(words: list[str]) -> None:
     script = (
@@ -90,6 +91,7 @@ def test_cheap_commands_import_nothing_heavy(words: list[str]) -> None:
     assert done.stdout
 
 
+@pytest.mark.process
 def test_module_is_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "kptoolkit", "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0

@@ -43,6 +43,7 @@ def test_public_api() -> None:
         _ = kptoolkit.no_such_name
 
 
+@pytest.mark.process
 def test_importing_the_package_is_cheap() -> None:
     script = "import sys, kptoolkit; print(sorted({'torch', 'pandas', 'neo4j', 'typer', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

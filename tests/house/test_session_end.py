@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 ASKS_FOR_NEO4J = f"{HERE / 'test_neo4j_server.py'}::test_server_is_real_and_guarded"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("ci", "code"), [("", 0), ("true", 1)])
 def test_without_a_server_tests_are_skipped_loudly_or_fail(ci: str, code: int, tmp_path: Path) -> None:
     bare = {"CI": ci, "PATH": str(tmp_path), "HOME": str(tmp_path)}

@@ -87,6 +87,7 @@ def test_the_command_line_caches_the_same_bytes_with_ray(tmp_path: Path, monkeyp
     assert contents(tmp_path / "ray") == contents(tmp_path / "local") != {}
 
 
+@pytest.mark.process
 def test_without_ray_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['ray'] = None\n")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
@@ -145,6 +146,7 @@ def test_words_for_an_address_are_left_to_ray(word: str) -> None:
     ray_engine.check_address(word)
 
 
+@pytest.mark.process
 def test_ray_is_imported_only_where_it_is_asked_for() -> None:
     code = "import sys, kptoolkit.knowledge.knowledge_source; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from worlds.marks import needs
 from worlds.training import AnyT5, untrained
 
 from kptoolkit.data.histories import Cases, Histories
@@ -45,6 +46,7 @@ CANDIDATES = np.array([7, 2, ITEMS - 1, 19])
 
 
 @pytest.fixture(scope="module", params=list(READERS))
+@needs("train")
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AnyT5:
     fitted = untrained(SMALL | READERS[request.param])
     fitted.fit(chain_task(tmp_path_factory.mktemp("trained"), SETTINGS))
@@ -176,6 +178,7 @@ def test_a_history_without_knowledge(trained: AnyT5) -> None:
     np.testing.assert_allclose(scores, np.repeat(trained.score(case)[:, candidates], 2, axis=0), atol=1e-5)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("name", ["kp4sr", "trees"])
 def test_what_the_budget_left_out_stays_out(tmp_path: Path, name: str) -> None:
     fitted = untrained(SMALL | READERS[name])

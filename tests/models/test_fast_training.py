@@ -93,6 +93,7 @@ def test_checkpointing_changes_nothing_for_sequence_but_memory(tmp_path: Path, k
     assert kept_less < 0.9 * kept
 
 
+@pytest.mark.train
 def test_checkpointing_is_an_option(tmp_path: Path) -> None:
     fitted = backend(gradient_checkpointing=True)
     fitted.fit(chain_task(tmp_path / "with"))
@@ -149,6 +150,7 @@ def test_an_encoder_whose_states_are_kept_drops_nothing(kind: str) -> None:
     assert torch.equal(net.encode(*read), net.encode(*read))
 
 
+@pytest.mark.train
 def test_frozen_bias_stays_as_it_starts(tmp_path: Path) -> None:
     biases = {}
     for kind in ("learnt", "frozen"):
@@ -257,6 +259,7 @@ def test_flex_refuses_narrow_heads(tmp_path: Path) -> None:
         backend(attention="flex", heads=4).fit(chain_task(tmp_path))
 
 
+@pytest.mark.train
 def test_a_run_trained_with_flex_is_read_anywhere(tmp_path: Path) -> None:
     fitted = backend()
     fitted.fit(chain_task(tmp_path / "run"))

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import T5Config, T5ForConditionalGeneration
 from worlds.examples import examples
+from worlds.marks import needs
 
 from kptoolkit.config import validate
 from kptoolkit.data.catalogue import Catalogue
@@ -43,12 +44,14 @@ STRINGS: tuple[Any, ...] = ("name", "random", "sequential", "collaborative")
 Tokenizers = PhraseTokenizer | SubwordTokenizer
 
 
+@pytest.mark.train
 class TestNamesOfPhrases(BackendSuite):
     backend = Kp4srBackend
     options = SMALL | {"index": "name"}
     settings = LONG
 
 
+@pytest.mark.train
 class TestCodesOfSubwords(BackendSuite):
     backend = Kp4srBackend
     options = SMALL | {"index": "collaborative", "tokens": "subword", "vocabulary": 600}
@@ -208,6 +211,7 @@ TRAINED = [("name", "subword"), ("random", "phrase"), ("sequential", "phrase"), 
 
 
 @pytest.fixture(scope="module", params=TRAINED, ids="-".join)
+@needs("train")
 def fitted(request: pytest.FixtureRequest, task: FitTask) -> Kp4srBackend:
     kind, tokens = request.param
     found = backend(index=kind, tokens=tokens, vocabulary=600)

@@ -11,6 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 from worlds.command import python
+from worlds.marks import needs
 from worlds.training import BACKENDS, learned, train, words
 
 SETTINGS = {"training.epochs": 5, "training.eval_every": 1, "training.learning_rate": 0.01, "tree.degree": 1}
@@ -49,6 +50,7 @@ def cut_off(folder: Path, step: int, settings: dict[str, Any], options: dict[str
 
 
 @pytest.fixture(scope="module")
+@needs("train")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
@@ -102,6 +104,7 @@ def test_patience_counts_on(tmp_path: Path) -> None:
     same(tmp_path / "cut", tmp_path / "whole")
 
 
+@pytest.mark.train
 def test_killed_after_the_last_step(tmp_path: Path) -> None:
     """Patience was at its end, the run was not written, its folder was moved: going on trains nothing more."""
     train(tmp_path / "whole", IDLE)
@@ -113,6 +116,7 @@ def test_killed_after_the_last_step(tmp_path: Path) -> None:
     same(tmp_path / "cut", tmp_path / "whole")
 
 
+@pytest.mark.train
 def test_begun_anew_where_another_training_was(whole: Path, tmp_path: Path) -> None:
     """Checkpoints of the earlier training, further on than the new one, do not push out the new ones."""
     folder = tmp_path / "run"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from transformers import set_seed
+from worlds.marks import needs
 from worlds.training import losses, untrained
 
 from kptoolkit.config import validate
@@ -38,24 +39,28 @@ LONG = {
 }
 
 
+@pytest.mark.train
 class TestFacts(BackendSuite):
     backend = SequenceBackend
     options = SMALL
     settings = LONG
 
 
+@pytest.mark.train
 class TestFactsAlone(BackendSuite):
     backend = SequenceBackend
     options = SMALL | {"graph_similarity": False, "cross_attention": True}
     settings = LONG
 
 
+@pytest.mark.train
 class TestTreesOfPhrases(BackendSuite):
     backend = SequenceBackend
     options = SMALL | {"knowledge": "tree", "trees_per_step": 8}
     settings = LONG
 
 
+@pytest.mark.train
 class TestTreesOfSubwords(BackendSuite):
     backend = SequenceBackend
     options = SMALL | {"knowledge": "tree", "tokens": "subword", "vocabulary": 600, "trees_per_step": 0}
@@ -78,6 +83,7 @@ def backend(**options: Any) -> SequenceBackend:
 
 
 @pytest.fixture(scope="module", params=list(VARIANTS))
+@needs("train")
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[SequenceBackend, Any]:
     task = chain_task(tmp_path_factory.mktemp("trained"), LONG)
     fitted = backend(**VARIANTS[request.param])
@@ -129,6 +135,7 @@ def test_an_item_without_triples_is_ranked_by_its_token(trained: tuple[SequenceB
     assert scores[0, unlinked] > np.median(scores[0])
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("held", [1, 8 * ITEMS * 3])
 def test_the_loss_in_parts_is_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int) -> None:
     from kptoolkit.models.t5.sequence import sequence_model
@@ -159,6 +166,7 @@ def test_the_loss_in_parts_is_the_loss(tmp_path: Path, monkeypatch: pytest.Monke
         torch.testing.assert_close(gradients[name], expected[name], msg=name)
 
 
+@pytest.mark.train
 def test_trees_are_encoded_once_and_stored(tmp_path: Path) -> None:
     fitted = backend(knowledge="tree", trees_per_step=4)
     fitted.fit(chain_task(tmp_path, LONG))
@@ -176,6 +184,7 @@ def test_trees_are_encoded_once_and_stored(tmp_path: Path) -> None:
     torch.testing.assert_close(state.model.knowledge.stored, stored)
 
 
+@pytest.mark.train
 def test_a_trees_vector_is_the_mean_of_its_own_tokens_or_of_all(tmp_path: Path) -> None:
     from kptoolkit.models.t5.sequence.item_encoders import TreeTokens
     from kptoolkit.models.t5.sequence.sequence_state import tree_tensors
@@ -195,6 +204,7 @@ def test_a_trees_vector_is_the_mean_of_its_own_tokens_or_of_all(tmp_path: Path) 
         assert type(fitted).load(tmp_path / pooling / "saved", fitted.options).fitted.shape.pooling == pooling
 
 
+@pytest.mark.train
 def test_over_all_turns_the_encoder_gets_the_gradient_of_the_whole_catalogue(tmp_path: Path) -> None:
     """The weights do not change here: gradients that one cycle accumulates reach the encoder in the next."""
     from kptoolkit.models.t5.sequence.sequence_state import tree_tensors
@@ -226,6 +236,7 @@ def test_over_all_turns_the_encoder_gets_the_gradient_of_the_whole_catalogue(tmp
     torch.testing.assert_close(gradient(*turns), 6 * whole, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.train
 def test_every_tree_has_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[list[int]] = []
     forward = TreeEncoder.forward
@@ -246,6 +257,7 @@ def test_every_tree_has_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert first != second
 
 
+@pytest.mark.train
 def test_the_encoder_learns_as_much_slower_as_its_gradients_wait(tmp_path: Path) -> None:
     """Adam's first step is the learning rate itself, whatever the gradient."""
     settings = {"training.epochs": 1, "training.batch_size": 1000, "training.warmup_steps": 0}
@@ -264,6 +276,7 @@ def test_the_encoder_learns_as_much_slower_as_its_gradients_wait(tmp_path: Path)
     assert moved[6, "encoder"] == pytest.approx(0.01 * 6 / ITEMS, rel=1e-2)
 
 
+@pytest.mark.train
 def test_no_knowledge_leaves_tokens_alone(tmp_path: Path) -> None:
     fitted = backend()
     fitted.fit(chain_task(tmp_path, LONG, knowledge_change=CONTROLS["no-knowledge"]))
@@ -273,6 +286,7 @@ def test_no_knowledge_leaves_tokens_alone(tmp_path: Path) -> None:
     assert vectors.abs().sum() > 0
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("options", [{}, {"knowledge": "tree"}])
 @pytest.mark.parametrize("settings", [{"tree.ranking": "random"}, {"prompts.variants": "epoch"}])
 def test_knowledge_that_varies_by_epoch(tmp_path: Path, settings: dict[str, Any], options: dict[str, Any]) -> None:
@@ -315,12 +329,14 @@ def test_a_name_alone_must_fit(tmp_path: Path) -> None:
         backend(**options).fit(task)
 
 
+@pytest.mark.train
 def test_loss_that_is_no_number_names_the_step(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="step") as caught:
         backend().fit(chain_task(tmp_path, {"training.learning_rate": 1e30, "training.epochs": 50}))
     assert "best weights so far" in str(caught.value) or "no weights had been evaluated" in str(caught.value)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(
     "options",
     [{}, {"knowledge": "tree"}, *({"backend": "kp4sr", "index": index} for index in INDEXES)],

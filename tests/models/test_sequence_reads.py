@@ -21,6 +21,7 @@ from kptoolkit.testing.small_worlds import ITEMS, chain_task
 SHORT = LONG | {"training.epochs": 4, "training.eval_every": 4}
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("variant", ["cross", "deep", "tree"])
 def test_scores_up_to_t_do_not_know_the_knowledge_of_what_follows(tmp_path: Path, variant: str) -> None:
     """Item 9 follows item 5. With its facts taken away, nothing changes before it but the score of item 9 itself.
@@ -39,6 +40,7 @@ def test_scores_up_to_t_do_not_know_the_knowledge_of_what_follows(tmp_path: Path
     assert (before[3:, others] - after[3:, others]).abs().max() > 1e-3
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("options", [{}, {"knowledge": "tree"}], ids=["facts", "tree"])
 def test_an_item_never_trained_has_no_token_of_its_own(tmp_path: Path, options: dict[str, Any]) -> None:
     task = chain_task(tmp_path)
@@ -67,6 +69,7 @@ def with_another_token(fitted: SequenceBackend, item: int) -> tuple[torch.Tensor
     return vectors, knowledge
 
 
+@pytest.mark.train
 def test_a_token_tells_of_its_item_in_the_facts_that_lead_to_it(tmp_path: Path) -> None:
     """Over one hop book 5 is followed by book 6, and no other fact leads there."""
     fitted = backend()
@@ -77,6 +80,7 @@ def test_a_token_tells_of_its_item_in_the_facts_that_lead_to_it(tmp_path: Path) 
     assert (vectors != after_vectors).any(dim=1).nonzero().flatten().tolist() == [5, 6]
 
 
+@pytest.mark.train
 def test_words_before_the_history_are_read(tmp_path: Path) -> None:
     fitted, task = backend(), chain_task(tmp_path, SHORT)
     fitted.fit(task)
@@ -104,6 +108,7 @@ def test_words_are_those_of_the_template_before_the_history(tmp_path: Path, toke
         assert read.split() == text.split()
 
 
+@pytest.mark.train
 def test_two_hundred_items_are_read_and_no_more(tmp_path: Path) -> None:
     fitted = backend(graph_similarity=False)
     fitted.fit(chain_task(tmp_path, {"data.history": 200, "training.epochs": 1}))

@@ -22,6 +22,7 @@ from transformers import (
     UMT5Config,
     UMT5ForConditionalGeneration,
 )
+from worlds.marks import needs
 from worlds.training import AnyT5, learned, losses, train, untrained
 
 from kptoolkit.config import validate
@@ -44,12 +45,14 @@ LONG = {
 }
 
 
+@pytest.mark.train
 class TestT5Phrases(BackendSuite):
     backend = Kp4srBackend
     options = SMALL
     settings = LONG
 
 
+@pytest.mark.train
 class TestT5Subwords(BackendSuite):
     backend = Kp4srBackend
     options = SMALL | {"tokens": "subword", "vocabulary": 600}
@@ -61,6 +64,7 @@ def backend(**options: Any) -> AnyT5:
 
 
 @pytest.fixture(scope="module")
+@needs("train")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Kp4srBackend, Any]:
     task = chain_task(tmp_path_factory.mktemp("trained"), LONG)
     fitted = backend()
@@ -101,6 +105,7 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return folder
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("name", ["kp4sr", "sequence"])
 def test_trains_from_a_checkpoint_folder(checkpoint: Path, tmp_path: Path, name: str) -> None:
     fitted = backend(backend=name, checkpoint=str(checkpoint))
@@ -147,6 +152,7 @@ def test_width_must_divide_by_heads(tmp_path: Path) -> None:
         backend(d_model=30, heads=4).fit(chain_task(tmp_path))
 
 
+@pytest.mark.train
 def test_progress_tensorboard_and_early_stopping(tmp_path: Path) -> None:
     events: list[ProgressEvent] = []
     settings = {"training.epochs": 200, "training.patience": 2, "training.learning_rate": 1e-9}
@@ -156,6 +162,7 @@ def test_progress_tensorboard_and_early_stopping(tmp_path: Path) -> None:
     assert list((tmp_path / "tensorboard").rglob("events.*"))
 
 
+@pytest.mark.train
 def test_time_limit(tmp_path: Path) -> None:
     result = backend().fit(chain_task(tmp_path, {"training.epochs": 10_000, "training.max_minutes": 0.02}))
     assert 0 < result.epochs < 10_000
@@ -166,6 +173,7 @@ class Stop(Exception):
     """Raised in mid-epoch, as Ctrl-C would be."""
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("buckets", [True, False])
 def test_resume_in_mid_epoch_equals_the_uninterrupted_run(tmp_path: Path, buckets: bool) -> None:
     settings = {"training.epochs": 6, "training.eval_every": 2}
@@ -184,11 +192,13 @@ def test_resume_in_mid_epoch_equals_the_uninterrupted_run(tmp_path: Path, bucket
         torch.testing.assert_close(resumed.fitted.model.state_dict()[name], weight, msg=name)
 
 
+@pytest.mark.train
 def test_checkpoints_hold_no_pickled_arguments(tmp_path: Path) -> None:
     backend().fit(chain_task(tmp_path))
     assert not list(tmp_path.rglob("training_args.bin"))
 
 
+@pytest.mark.train
 def test_loss_that_is_no_number_names_the_step(tmp_path: Path) -> None:
     steps: list[int] = []
     task = chain_task(
@@ -202,6 +212,7 @@ def test_loss_that_is_no_number_names_the_step(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("checkpoints/*"))
 
 
+@pytest.mark.train
 def test_loss_that_is_no_number_keeps_the_best_weights(tmp_path: Path) -> None:
     """Four steps an epoch; behind the sixth a weight breaks."""
     fitted = backend()
@@ -220,6 +231,7 @@ def test_loss_that_is_no_number_keeps_the_best_weights(tmp_path: Path) -> None:
     assert all(bool(weight.isfinite().all()) for weight in weights.values())
 
 
+@pytest.mark.train
 def test_scores_that_are_no_numbers_name_the_step(tmp_path: Path) -> None:
     """The weights break in the last step before an evaluation."""
     fitted = backend()
@@ -240,6 +252,7 @@ BF16 = {
 }
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("options", list(BF16.values()), ids=list(BF16))
 def test_bf16_trains_as_fp32_does(tmp_path: Path, options: dict[str, Any]) -> None:
     found: dict[str, list[float]] = {}
@@ -304,11 +317,13 @@ def test_beam_search_of_one_who_has_read_nearly_all(trained: tuple[Kp4srBackend,
     assert np.isfinite(scores[1]).all()
 
 
+@pytest.mark.train
 def test_one_item_alone_must_fit(tmp_path: Path) -> None:
     with pytest.raises(PromptTooLongError, match=r"tree\.max_tokens=8"):
         backend(tokens="subword", vocabulary=600).fit(chain_task(tmp_path, {"tree.max_tokens": 8}))
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("settings", [{"tree.ranking": "random"}, {"prompts.variants": "epoch"}])
 def test_knowledge_that_varies_by_epoch(tmp_path: Path, settings: dict[str, Any]) -> None:
     task = chain_task(tmp_path, settings | {"training.epochs": 4, "tree.degree": 1})

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from kptoolkit.testing.template_pack_suite import TemplatePackSuite
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "custom_pack"
@@ -16,6 +18,7 @@ class TestBuecher(TemplatePackSuite):
     mpp_templates = 4
 
 
+@pytest.mark.process
 def test_the_script_runs() -> None:
     done = subprocess.run(
         [sys.executable, "-X", "utf8", EXAMPLE / "buecher.py"],

@@ -329,6 +329,7 @@ def test_a_notebook_shows_the_picture() -> None:
     assert (of_items(["One"])._repr_png_() or b"").startswith(b"\x89PNG")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["kptoolkit", "kptoolkit.tree", "kptoolkit.tree.knowledge_tree"])
 def test_every_import_of_the_tree_shows_pictures(name: str) -> None:
     code = f"import sys; from {name} import KnowledgeTree as T; assert 'matplotlib' not in sys.modules; "

@@ -76,6 +76,7 @@ def tree() -> KnowledgeTree:
     return tree_of(["Emma", HOSTILE[7], HOSTILE[11]], 2, hops=3)
 
 
+@pytest.mark.process
 def test_the_address_names_the_node_that_is_shown(tree: KnowledgeTree, tmp_path: Path) -> None:
     """Under the page's own content policy."""
     page = tmp_path / "tree.html"
@@ -89,6 +90,7 @@ def test_the_address_names_the_node_that_is_shown(tree: KnowledgeTree, tmp_path:
         assert said["sight"] == sight(tree, number)
 
 
+@pytest.mark.process
 def test_pointing_shows_sentence_node_and_what_it_sees(tree: KnowledgeTree, tmp_path: Path) -> None:
     """At every node, every token, and some places of the matrix; a script next to the page's own does the pointing."""
     page, visible = tmp_path / "tree.html", tree.visibility()

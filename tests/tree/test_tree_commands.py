@@ -44,6 +44,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     server.close()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("arguments", "message"), BARE)
 def test_wrong_calls_are_answered_in_a_line(arguments: list[str], message: str) -> None:
     done = kptool(*arguments)

@@ -88,12 +88,16 @@ class SharedFixtures:
     """A plugin: a fixture that several tests share states its costs; one of a single test counts for that test."""
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
         """Watch the setup of a fixture."""
         if fixturedef.scope == "function":
             return (yield)
         name = f"fixture {fixturedef.baseid}::{fixturedef.argname}"
-        with watched(name, lambda: set(getattr(fixturedef.func, "needs", ()))):
+        test = request._pyfuncitem
+        stated = {*getattr(fixturedef.func, "needs", ()), *(mark.name for mark in test.iter_markers())}
+        with watched(name, lambda: stated):
             return (yield)
 
 
