@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
@@ -20,7 +21,8 @@ PROCESS_STARTED = "kptoolkit.tests.process"
 """Audit event of what starts a process in a way that Python does not report."""
 _SLOW = {"embedded", "graph", "slow"}
 """Marks that keep a test out of quick runs already."""
-_EVENTS = {"subprocess.Popen": PROCESS, "os.fork": PROCESS, "os.posix_spawn": PROCESS, PROCESS_STARTED: PROCESS}
+_LOOKUPS = {"cc", "gcc", "ld", "ldconfig", "lscpu", "objdump", "uname"}
+"""What Python and torch start while they are imported, to look around."""
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _found: set[str] = set()
 
@@ -101,9 +103,13 @@ class SharedFixtures:
             return (yield)
 
 
-def _notice(event: str, _: tuple[Any, ...]) -> None:
-    if event in _EVENTS:
-        _found.add(_EVENTS[event])
+def _notice(event: str, given: tuple[Any, ...]) -> None:
+    if (
+        event == PROCESS_STARTED
+        or event == "os.fork"
+        or (event == "subprocess.Popen" and Path(os.fsdecode(given[0])).name not in _LOOKUPS)
+    ):
+        _found.add(PROCESS)
 
 
 sys.addaudithook(_notice)
