@@ -19,8 +19,8 @@ from kptoolkit.resources import cypher_dir, pack_dir
 
 if TYPE_CHECKING:
     from kptoolkit.graph import Graph
-    from kptoolkit.graph.foreign.inspection import Look
-    from kptoolkit.graph.foreign.roles import Known, Roles
+    from kptoolkit.graph.foreign.inspection import Check
+    from kptoolkit.graph.foreign.roles import NodeKey, Roles
     from kptoolkit.graph.foreign.schema import GraphSchema
     from kptoolkit.prompts import Draft, Examples
 
@@ -72,7 +72,7 @@ class _Found:
 
     schema: GraphSchema
     roles: Roles
-    looks: list[Look]
+    looks: list[Check]
     counts: dict[str, int]
     examples: Examples
     item: str
@@ -149,7 +149,7 @@ def _values(config: Config, folder: Path, pack: Path, roles: Roles) -> dict[str,
 def _decisions(schema: GraphSchema, roles: Roles) -> Iterator[str]:
     """What was decided, a line each, for the user to check."""
 
-    def told(known: Known) -> str:
+    def told(known: NodeKey) -> str:
         named = f", called by {shorten(known.name)}" if known.name else ""
         key = "element id" if known.key is None else shorten(known.key)
         return f"{shorten(known.label)} ({schema.labels[known.label]:,} nodes, known by {key}{named})"

@@ -4,8 +4,8 @@ from .database import ItemRef as ItemRef
 from .loading.load_report import LoadReport as LoadReport
 from .neighbourhoods import Neighbourhoods as Neighbourhoods
 from .paths import GraphPath as GraphPath
-from .sources.readers import FileSource as FileSource
-from .sources.readers import MemorySource as MemorySource
-from .sources.readers import TripleSource as TripleSource
-from .sources.readers import open_source as open_source
+from .sources.file_source import FileSource as FileSource
+from .sources.file_source import open_source as open_source
+from .sources.memory_source import MemorySource as MemorySource
+from .sources.triple_source import TripleSource as TripleSource
 from .store import GraphStore as GraphStore

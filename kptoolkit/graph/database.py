@@ -18,7 +18,7 @@ from kptoolkit.graph.loading.survey import Survey
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.paths import LONGEST, GraphPath, PathFinder
 from kptoolkit.graph.queries import QuerySet
-from kptoolkit.graph.sources.readers import TripleSource
+from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.graph.store import EMBEDDED, GraphStore, checked_uri
 from kptoolkit.graph.write_back import Recommendation, Written, write_recommendations
 from kptoolkit.names import lowered, nearest

@@ -24,9 +24,9 @@ import pytest
 
 from kptoolkit.errors import AmbiguousNameError, DataError, GraphError, GraphNotEmptyError, LoadError, UnknownNameError
 from kptoolkit.graph.database import Graph
-from kptoolkit.graph.loading.checkpoint import Acknowledged
+from kptoolkit.graph.loading.load_checkpoint import LoadCheckpoint
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.graph.sources.readers import MemorySource
+from kptoolkit.graph.sources.memory_source import MemorySource
 from kptoolkit.graph.store import GraphStore, GraphTransaction, Records, StatementError, WriteCounters
 from kptoolkit.storage.arrays import json_hash
 from kptoolkit.testing.interrupted_store import Interrupted, InterruptedStore
@@ -271,7 +271,7 @@ class GraphStoreSuite:
         broken = Graph(InterruptedStore(graph.store, 13), graph.queries, graph.config)
         with pytest.raises(Interrupted):
             broken.load(small_world(), batch_size=30)
-        known = Acknowledged.read(graph.store, graph.queries)
+        known = LoadCheckpoint.read(graph.store, graph.queries)
         assert known is not None
         assert known.triples >= 30
         report = graph.load(small_world(), batch_size=17)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kptoolkit.graph.sources.readers import MemorySource
+from kptoolkit.graph.sources.memory_source import MemorySource
 
 #: Relation ids that are awkward as names of types, labels or parts of a query.
 ODD_RELATIONS = (

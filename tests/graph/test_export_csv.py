@@ -19,7 +19,7 @@ from kptoolkit.config import GraphConfig
 from kptoolkit.graph.database import Graph
 from kptoolkit.graph.loading.export import Export, export_csv
 from kptoolkit.graph.loading.survey import survey
-from kptoolkit.graph.sources.readers import MemorySource
+from kptoolkit.graph.sources.memory_source import MemorySource
 from kptoolkit.testing.graph_store_suite import expected_rows, rows_of, small_world
 
 LONG_NAME = "long " * 500_000

@@ -19,7 +19,7 @@ from worlds.command import kptool, line
 from kptoolkit.config import GraphConfig
 from kptoolkit.errors import GraphUnavailableError
 from kptoolkit.graph.database import Graph
-from kptoolkit.graph.sources.readers import MemorySource
+from kptoolkit.graph.sources.memory_source import MemorySource
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.testing.graph_store_suite import expected_rows, rows_of
 

@@ -10,7 +10,7 @@ import pytest
 from kptoolkit.config import GraphConfig
 from kptoolkit.errors import GraphNotEmptyError, QueryFileError
 from kptoolkit.graph.database import Graph
-from kptoolkit.graph.sources.readers import MemorySource
+from kptoolkit.graph.sources.memory_source import MemorySource
 from kptoolkit.testing.graph_store_suite import rows_of
 
 MADE_BY_OTHERS = """

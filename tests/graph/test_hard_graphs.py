@@ -18,7 +18,7 @@ from kptoolkit.graph.database import Graph
 from kptoolkit.graph.embedded import EmbeddedStore
 from kptoolkit.graph.loading.load import LoadReport
 from kptoolkit.graph.loading.survey import survey
-from kptoolkit.graph.sources.readers import MemorySource
+from kptoolkit.graph.sources.memory_source import MemorySource
 from kptoolkit.testing.graph_store_suite import expected_rows, rows_of
 
 RELATIONS, HUB = 2000, 100_000
@@ -37,6 +37,7 @@ def world() -> MemorySource:
     triples += [("self", "next", "self"), ("a", "next", "b"), ("b", "next", "c"), ("c", "next", "a")]
     triples += [("a", "next", "b")] * 3 + [(1, "next", "a"), ("1", "next", "b"), ("leaf 0", "next", "a")]
     names = {"a": LONG_NAME, "1": "one", "b": "Emma", "c": "EMMA", "hub": "Everything"}
+    names |= {"many": "Große Straße", "self": "Οδυσσεύς"}
     return MemorySource(triples, names, [("i1", "b"), ("i2", "c"), ("i3", "a")], label="hard world")
 
 
@@ -124,6 +125,12 @@ class TestHardGraph:
     def test_one_and_the_text_one_are_one_entity(self, loaded: Loaded) -> None:
         found = loaded[0].neighbourhoods(["1"], 1)
         assert {row[2] for row in rows_of(found)} == {"a", "b"}
+
+    @pytest.mark.parametrize(
+        ("name", "entity"), [("GROSSE STRASSE", "many"), ("große straße", "many"), ("ΟΔΥΣΣΕΎΣ", "self")]
+    )
+    def test_names_are_found_by_unicode_case_folding(self, loaded: Loaded, name: str, entity: str) -> None:
+        assert loaded[0].resolve(name).entity_id == entity
 
     def test_names_that_differ_in_case_alone_are_ambiguous(self, loaded: Loaded) -> None:
         with pytest.raises(AmbiguousNameError, match="i1, i2"):

@@ -18,7 +18,7 @@ from kptoolkit.graph.database import Graph
 from kptoolkit.graph.neighbour_rows import Row, RowColumns
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.queries import QuerySet
-from kptoolkit.graph.sources.readers import MemorySource
+from kptoolkit.graph.sources.memory_source import MemorySource
 from kptoolkit.graph.store import GraphTransaction, Records, WriteCounters
 from kptoolkit.testing.graph_store_suite import expected_rows, fingerprint_of_rows, rows_of
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from kptoolkit.config import GraphConfig
-from kptoolkit.errors import DataError, InputError, LoadError
+from kptoolkit.errors import DataError, InputError, LoadError, UnknownNameError
 from kptoolkit.graph.clauses import writing_clause
 from kptoolkit.graph.database import Graph
 from kptoolkit.graph.foreign.cypher_draft import draft_cypher, quoted
 from kptoolkit.graph.foreign.inspection import inspect
 from kptoolkit.graph.foreign.roles import Roles, find_roles
-from kptoolkit.graph.foreign.schema import Ends, GraphSchema, Property, read_schema
+from kptoolkit.graph.foreign.schema import GraphSchema, Property, RelationshipKind, read_schema
 from kptoolkit.graph.queries import Query, QuerySet
-from kptoolkit.graph.sources.readers import MemorySource
+from kptoolkit.graph.sources.memory_source import MemorySource
 from kptoolkit.graph.write_back import Recommendation, write_recommendations
 from kptoolkit.testing.graph_store_suite import rows_of
 
@@ -131,6 +131,16 @@ def test_a_shop_is_read_through_drafted_files(make: Callable[[str], Graph], tmp_
     assert [look.what for look in inspect(graph) if not look.ok] == ["items"], "one of three products has no title"
 
 
+@pytest.mark.embedded
+def test_names_are_compared_by_case_folding(make: Callable[[str], Graph], tmp_path: Path) -> None:
+    created = "CREATE (a:Road {id: 1, name: 'Große Straße'}), (b:Road {id: 2, name: 'Οδυσσεύς'}), (a)-[:NEXT_TO]->(b)"
+    _, graph = adapt(make(created), tmp_path / "cypher")
+    for name, item in (("GROSSE STRASSE", "1"), ("große straße", "1"), ("ΟΔΥΣΣΕΎΣ", "2")):
+        assert graph.resolve(name).item_id == item
+    with pytest.raises(UnknownNameError, match="Große Straße"):
+        graph.resolve("GROSSE STRASE")
+
+
 @pytest.mark.parametrize("make", [pytest.param("neo4j", marks=pytest.mark.graph)], indirect=True)
 def test_names_that_look_like_cypher_stay_names(make: Callable[[str], Graph], tmp_path: Path) -> None:
     graph = make(ODD)
@@ -180,7 +190,7 @@ def test_a_text_that_no_index_takes_is_not_chosen_as_an_id() -> None:
         return [Property("id", frozenset({"str"}), 2, plots), Property("row", frozenset({"int"}), 2, (1, 2))]
 
     film = frozenset({"Film"})
-    ends = (Ends("SEQUEL_OF", film, film, 1),)
+    ends = (RelationshipKind("SEQUEL_OF", film, film, 1),)
     schemas = [GraphSchema({film: 2}, ends, {"Film": properties(length)}, {}, {"Film": 2}) for length in (8000, 8001)]
     assert [find_roles(schema, lambda label, key: (2, 2, 2)).item.key for schema in schemas] == ["id", "row"]
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from kptoolkit.errors import DataError
 from kptoolkit.graph.loading.survey import survey
-from kptoolkit.graph.sources.readers import MemorySource, open_source
+from kptoolkit.graph.sources.file_source import open_source
+from kptoolkit.graph.sources.memory_source import MemorySource
 from kptoolkit.storage.text_tables import TRIPLE_COLUMNS, BadRows, read_table
 
 GOOD = "head_id:token\trelation_id:token\ttail_id:token\na\tr\tb\nb\tr\tc\n"

@@ -16,7 +16,7 @@ from kptoolkit import pipeline
 from kptoolkit.config import Config, GraphConfig
 from kptoolkit.errors import RunError
 from kptoolkit.graph import Graph
-from kptoolkit.graph.sources.readers import MemorySource
+from kptoolkit.graph.sources.memory_source import MemorySource
 from kptoolkit.runs.run import Run
 from kptoolkit.testing.small_worlds import ITEMS, USERS
 

@@ -2,9 +2,9 @@
 // parameters: name_lower
 // columns: id, name
 MATCH (n:Person)
-WHERE toLower(coalesce(n.name, '')) = $name_lower
+WHERE replace(replace(toLower(coalesce(n.name, '')), 'ß', 'ss'), 'ς', 'σ') = $name_lower
 RETURN 'Person:' + toString(n.id) AS id, coalesce(n.name, '') AS name
 UNION ALL
 MATCH (n:Movie)
-WHERE toLower(coalesce(n.title, '')) = $name_lower
+WHERE replace(replace(toLower(coalesce(n.title, '')), 'ß', 'ss'), 'ς', 'σ') = $name_lower
 RETURN 'Movie:' + toString(n.id) AS id, coalesce(n.title, '') AS name

@@ -2,11 +2,11 @@
 // parameters: prefix, limit
 // columns: name
 MATCH (n:Person)
-WHERE toLower(coalesce(n.name, '')) STARTS WITH $prefix
+WHERE replace(replace(toLower(coalesce(n.name, '')), 'ß', 'ss'), 'ς', 'σ') STARTS WITH $prefix
 RETURN coalesce(n.name, '') AS name
 LIMIT $limit
 UNION ALL
 MATCH (n:Movie)
-WHERE toLower(coalesce(n.title, '')) STARTS WITH $prefix
+WHERE replace(replace(toLower(coalesce(n.title, '')), 'ß', 'ss'), 'ς', 'σ') STARTS WITH $prefix
 RETURN coalesce(n.title, '') AS name
 LIMIT $limit

@@ -2,5 +2,5 @@
 // parameters: name_lower
 // columns: item_id, entity_id, name
 MATCH (i:Movie)
-WHERE toLower(coalesce(i.title, '')) = $name_lower
+WHERE replace(replace(toLower(coalesce(i.title, '')), 'ß', 'ss'), 'ς', 'σ') = $name_lower
 RETURN toString(i.id) AS item_id, 'Movie:' + toString(i.id) AS entity_id, coalesce(i.title, '') AS name

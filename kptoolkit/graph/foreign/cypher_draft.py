@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from kptoolkit.errors import InputError
-from kptoolkit.graph.foreign.roles import RECOMMENDED, Known, Roles, usable
+from kptoolkit.graph.foreign.roles import RECOMMENDED, NodeKey, Roles, usable
 from kptoolkit.graph.foreign.schema import GraphSchema
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -23,7 +23,7 @@ _KEYWORDS = frozenset(
         WHEN WHERE WITH XOR""",
     )
 )
-_OWN_USERS = Known("User", "id", "text")
+_OWN_USERS = NodeKey("User", "id", "text")
 """Users that the shipped ``merge_users`` adds: where the graph has none."""
 _SIDE = re.compile(r"[^A-Za-z0-9]")
 
@@ -74,7 +74,7 @@ class _Draft:
 
     # -- pieces
 
-    def id_of(self, variable: str, entity: Known) -> str:
+    def id_of(self, variable: str, entity: NodeKey) -> str:
         """The entity id of a node of a label."""
         return f"'{self.prefixes[entity.label]}' + {_own_id(variable, entity)}"
 
@@ -88,25 +88,25 @@ class _Draft:
     def is_entity(self, variable: str) -> str:
         return " OR ".join(f"{variable}:{quoted(entity.label)}" for entity in self.roles.entities)
 
-    def wanted(self, ids: str, entity: Known) -> str:
+    def wanted(self, ids: str, entity: NodeKey) -> str:
         """A line that turns entity ids into the values of a label's own property."""
         prefix = self.prefixes[entity.label]
         rest = f"substring(id, {len(prefix)})"
         value = f"toInteger({rest})" if entity.kind == "integer" else rest
         return f"WITH [id IN {ids} WHERE id STARTS WITH '{prefix}' | {value}] AS wanted"
 
-    def only(self, variable: str, entity: Known) -> str:
+    def only(self, variable: str, entity: NodeKey) -> str:
         """What keeps a node with several of the labels from being counted under each."""
         earlier = [one for one, other in sorted(self.roles.shared) if other == entity.label]
         return "".join(f" AND NOT {variable}:{quoted(label)}" for label in earlier)
 
-    def matched(self, variable: str, entity: Known, label: str | None = None) -> str:
+    def matched(self, variable: str, entity: NodeKey, label: str | None = None) -> str:
         return (
             f"MATCH ({variable}:{quoted(label or entity.label)})\n"
             f"WHERE {_property(variable, entity)} IN wanted{self.only(variable, entity)}"
         )
 
-    def each(self, branch: Callable[[Known], str]) -> str:
+    def each(self, branch: Callable[[NodeKey], str]) -> str:
         return "\nUNION ALL\n".join(branch(entity) for entity in self.roles.entities)
 
     # -- files
@@ -114,7 +114,7 @@ class _Draft:
     def neighbours(self) -> str:
         degree = f"COUNT {{ (n)-[:{self.types}]-() }}"
 
-        def branch(entity: Known) -> str:
+        def branch(entity: NodeKey) -> str:
             return f"""{self.wanted("$frontier", entity)}
 {self.matched("n", entity)}
   AND ($max_degree IS NULL OR {degree} <= $max_degree)
@@ -141,7 +141,7 @@ RETURN {self.id_of("n", entity)} AS id, relation, other, forward"""
         )
 
     def entities_by_id(self) -> str:
-        def branch(entity: Known) -> str:
+        def branch(entity: NodeKey) -> str:
             return f"""{self.wanted("$ids", entity)}
 {self.matched("n", entity)}
 RETURN {self.id_of("n", entity)} AS id, {_name("n", entity)} AS name,
@@ -155,9 +155,9 @@ RETURN {self.id_of("n", entity)} AS id, {_name("n", entity)} AS name,
         )
 
     def entities_by_name(self) -> str:
-        def branch(entity: Known) -> str:
+        def branch(entity: NodeKey) -> str:
             return f"""MATCH (n:{quoted(entity.label)})
-WHERE toLower({_name("n", entity)}) = $name_lower{self.only("n", entity)}
+WHERE {_folded("n", entity)} = $name_lower{self.only("n", entity)}
 RETURN {self.id_of("n", entity)} AS id, {_name("n", entity)} AS name"""
 
         return _file(
@@ -168,9 +168,9 @@ RETURN {self.id_of("n", entity)} AS id, {_name("n", entity)} AS name"""
         )
 
     def entity_names(self) -> str:
-        def branch(entity: Known) -> str:
+        def branch(entity: NodeKey) -> str:
             return f"""MATCH (n:{quoted(entity.label)})
-WHERE toLower({_name("n", entity)}) STARTS WITH $prefix{self.only("n", entity)}
+WHERE {_folded("n", entity)} STARTS WITH $prefix{self.only("n", entity)}
 RETURN {_name("n", entity)} AS name
 LIMIT $limit"""
 
@@ -200,7 +200,7 @@ RETURN {self._item_columns()}, true AS is_entity"""
 
     def items_by_name(self) -> str:
         text = f"""MATCH (i:{quoted(self.item.label)})
-WHERE toLower({_name("i", self.item)}) = $name_lower
+WHERE {_folded("i", self.item)} = $name_lower
 RETURN {self._item_columns()}"""
         about = ["The items with a name, compared without case; looks at every name."]
         return _file(about, "name_lower", "item_id, entity_id, name", text)
@@ -281,24 +281,29 @@ def _prefixes(labels: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _matched(variable: str, known: Known, given: str) -> str:
+def _matched(variable: str, known: NodeKey, given: str) -> str:
     """Lines that find the node whose own id, as text, is ``given``."""
     value = f"toInteger({given})" if known.kind == "integer" else given
     return f"MATCH ({variable}:{quoted(known.label)})\nWHERE {_property(variable, known)} = {value}"
 
 
-def _property(variable: str, known: Known) -> str:
+def _property(variable: str, known: NodeKey) -> str:
     return f"elementId({variable})" if known.key is None else f"{variable}.{quoted(known.key)}"
 
 
-def _own_id(variable: str, known: Known) -> str:
+def _own_id(variable: str, known: NodeKey) -> str:
     """The id of a node as text, without the prefix of its label."""
     value = _property(variable, known)
     return f"toString({value})" if known.kind == "integer" else value
 
 
-def _name(variable: str, known: Known) -> str:
+def _name(variable: str, known: NodeKey) -> str:
     if known.name is None:
         return _own_id(variable, known)
     value = f"{variable}.{quoted(known.name)}"
     return f"coalesce({value}, '')" if known.name_is_text else f"toString({value})"
+
+
+def _folded(variable: str, key: NodeKey) -> str:
+    """Return the name of a node without case; Cypher has no case folding, so the letters that differ are replaced."""
+    return f"replace(replace(toLower({_name(variable, key)}), 'ß', 'ss'), 'ς', 'σ')"

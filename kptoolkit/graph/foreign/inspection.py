@@ -15,7 +15,7 @@ _NAMELESS = 0.1
 
 
 @dataclass(frozen=True)
-class Look:
+class Check:
     """One finding.
 
     Attributes:
@@ -31,28 +31,28 @@ class Look:
     advice: str = ""
 
 
-def inspect(graph: Graph) -> list[Look]:
+def inspect(graph: Graph) -> list[Check]:
     """Sizes, ids, neighbourhoods, names and interactions; stops where going on would say nothing."""
     try:
-        return list(_looks(graph))
+        return list(_checks(graph))
     except KptoolError as error:
-        return [Look("graph", False, str(error), "mend the file that the message names, then run this again")]
+        return [Check("graph", False, str(error), "mend the file that the message names, then run this again")]
 
 
-def _looks(graph: Graph) -> Iterator[Look]:
+def _checks(graph: Graph) -> Iterator[Check]:
     counts = graph.counts()
     seen = ", ".join(f"{value:,} {name}" for name, value in counts.items())
     if not counts["entities"]:
-        yield _look_at_none(graph, seen)
+        yield _check_empty(graph, seen)
         return
-    yield Look("graph", True, seen)
+    yield Check("graph", True, seen)
     items = graph.items()
-    yield _look_at_items(graph, items)
+    yield _check_items(graph, items)
     linked = [entity for entity in items.entity_id if entity is not None]
     roots = linked[:: max(len(linked) // _SAMPLE, 1)][:_SAMPLE]
     if roots:
-        yield from _look_at_sample(graph, roots)
-    yield _look_at_events(graph, items)
+        yield from _check_sample(graph, roots)
+    yield _check_events(graph, items)
 
 
 def _file(queries: QuerySet, name: str) -> str:
@@ -60,37 +60,37 @@ def _file(queries: QuerySet, name: str) -> str:
     return str(queries[name].path)
 
 
-def _look_at_none(graph: Graph, seen: str) -> Look:
+def _check_empty(graph: Graph, seen: str) -> Check:
     """No entities: an empty database, or one that the files in use do not read."""
     foreign = graph.queries["foreign_nodes"].read(graph.store)
     if not len(foreign):
-        return Look("graph", True, seen, "the database is empty: kptool load-kg SOURCE fills it")
+        return Check("graph", True, seen, "the database is empty: kptool load-kg SOURCE fills it")
     labels = ", ".join(shorten(label) for label in foreign.column("labels")[0])
     advice = (
         f"the database holds nodes that kptool did not load (e.g. {labels or 'without a label'}): kptool init DIR "
         "--from-graph drafts the Cypher files that read them; set graph.cypher to their folder"
     )
-    return Look("graph", False, seen, advice)
+    return Check("graph", False, seen, advice)
 
 
-def _look_at_items(graph: Graph, items: GraphItems) -> Look:
+def _check_items(graph: Graph, items: GraphItems) -> Check:
     file = _file(graph.queries, "items")
     if not len(items):
-        return Look("items", False, "none", f"{file} must return what can be recommended")
+        return Check("items", False, "none", f"{file} must return what can be recommended")
     twice = [item for item, count in Counter(items.item_id).items() if count > 1]
     linked = sum(entity is not None for entity in items.entity_id)
     nameless = sum(not name for name in items.name)
     seen = f"{len(items):,}, {linked:,} linked to an entity, e.g. {shorten(items.item_id[0])}: {shorten(items.name[0])}"
     if twice:
-        return Look("items", False, f"{len(twice):,} ids twice, e.g. {shorten(twice[0])}", f"{file}: one row an item")
+        return Check("items", False, f"{len(twice):,} ids twice, e.g. {shorten(twice[0])}", f"{file}: one row an item")
     if not linked:
-        return Look("items", False, seen, f"{file}: return entity_id, the id that neighbours.cypher knows")
+        return Check("items", False, seen, f"{file}: return entity_id, the id that neighbours.cypher knows")
     if nameless > _NAMELESS * len(items):
-        return Look("items", False, f"{nameless:,} of {len(items):,} have no name", f"{file}: return a name")
-    return Look("items", True, seen)
+        return Check("items", False, f"{nameless:,} of {len(items):,} have no name", f"{file}: return a name")
+    return Check("items", True, seen)
 
 
-def _look_at_sample(graph: Graph, roots: Sequence[str]) -> Iterator[Look]:
+def _check_sample(graph: Graph, roots: Sequence[str]) -> Iterator[Check]:
     """Follow some items: are they entities, do they have triples, are the far ends entities with names?"""
     found = graph.neighbourhoods(roots, 1)
     of_ids, of_rows = _file(graph.queries, "entities_by_id"), _file(graph.queries, "neighbours")
@@ -99,24 +99,24 @@ def _look_at_sample(graph: Graph, roots: Sequence[str]) -> Iterator[Look]:
     what = f"triples of {len(roots)} items"
     if unknown:
         advice = f"{of_ids} must find the entity_id of items.cypher"
-        yield Look("entities", False, f"{len(unknown)} of {len(roots)} unknown, e.g. {shorten(unknown[0])}", advice)
+        yield Check("entities", False, f"{len(unknown)} of {len(roots)} unknown, e.g. {shorten(unknown[0])}", advice)
         return
     if not len(found.far):
-        yield Look(what, False, "none", f"{of_rows} must find the ids that items.cypher returns as entity_id")
+        yield Check(what, False, "none", f"{of_rows} must find the ids that items.cypher returns as entity_id")
         return
-    yield Look(what, True, f"{len(found.far):,} of {len(found.relations)} relations")
+    yield Check(what, True, f"{len(found.far):,} of {len(found.relations)} relations")
     far = sorted({str(found.ids[number]) for number in found.far})
     rows = graph.queries["entities_by_id"].read(graph.store, ids=far).dicts()
     nameless = sorted(row["id"] for row in rows if not row["name"])
     few = len(nameless) <= _NAMELESS * len(far)
     seen = f"{len(far) - len(nameless):,} of {len(far):,} have a name"
     advice = "" if few else f"{of_ids}: return a name for e.g. {shorten(nameless[0])}; nameless ends are left out"
-    yield Look("far ends", few, seen, advice)
+    yield Check("far ends", few, seen, advice)
     counted = graph.relation_counts()
     strange = sorted(set(found.relations) - counted.keys())
     file = _file(graph.queries, "relation_counts")
     advice = f"{file} must count every relation of neighbours.cypher, else packs are chosen and checked without it"
-    yield Look(
+    yield Check(
         "relations",
         not strange,
         f"{len(counted)} counted" + (f"; not counted: {', '.join(map(shorten, strange[:3]))}" if strange else ""),
@@ -124,19 +124,19 @@ def _look_at_sample(graph: Graph, roots: Sequence[str]) -> Iterator[Look]:
     )
 
 
-def _look_at_events(graph: Graph, items: GraphItems) -> Look:
+def _check_events(graph: Graph, items: GraphItems) -> Check:
     file = _file(graph.queries, "interactions")
     found = graph.queries["interactions"].read(graph.store)
     if not len(found):
         advice = f"for --data graph: {file} must return them; or keep them in files: --data DIR"
-        return Look("interactions in the graph", True, "none", advice)
+        return Check("interactions in the graph", True, "none", advice)
     events = found.column("item")
     strange = sorted(set(events) - set(items.item_id))
     seen = f"{len(found):,} of {len(set(found.column('user'))):,} users on {len(set(events)):,} items"
     if strange:
         advice = f"{file} and items.cypher must return the same item ids"
         seen += f"; {len(strange):,} are not among the items, e.g. {shorten(strange[0])}"
-        return Look("interactions in the graph", False, seen, advice)
+        return Check("interactions in the graph", False, seen, advice)
     if any(time is None for time in found.column("time")):
-        return Look("interactions in the graph", False, f"{seen}; some without a time", f"{file}: return a time")
-    return Look("interactions in the graph", True, seen)
+        return Check("interactions in the graph", False, f"{seen}; some without a time", f"{file}: return a time")
+    return Check("interactions in the graph", True, seen)

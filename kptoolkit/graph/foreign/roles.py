@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kptoolkit.errors import DataError, InputError, shorten
-from kptoolkit.graph.foreign.schema import Ends, GraphSchema, Property
+from kptoolkit.graph.foreign.schema import GraphSchema, Property, RelationshipKind
 from kptoolkit.names import too_long_for_an_index
 
 IdKind = Literal["integer", "text", "element"]
@@ -44,7 +44,7 @@ _OUR_PROPERTIES = frozenset({"run", "rank", "score", "source"})
 
 
 @dataclass(frozen=True)
-class Known:
+class NodeKey:
     """How the nodes of a label are told apart and named.
 
     Attributes:
@@ -74,7 +74,7 @@ class Events:
     """
 
     type: str
-    user: Known
+    user: NodeKey
     time: str | None
     to_item: bool
 
@@ -92,14 +92,14 @@ class Roles:
         notes: What was left out or could not be told, a line each.
     """
 
-    entities: tuple[Known, ...]
+    entities: tuple[NodeKey, ...]
     shared: frozenset[tuple[str, str]]
-    item: Known
+    item: NodeKey
     relations: tuple[str, ...]
     events: Events | None
     notes: tuple[str, ...]
 
-    def entity_of(self, schema: GraphSchema) -> Known:
+    def entity_of(self, schema: GraphSchema) -> NodeKey:
         """The entry of ``entities`` that an item's node belongs to."""
         for entity in self.entities:
             if any({self.item.label, entity.label} <= labels for labels in schema.nodes):
@@ -143,7 +143,7 @@ def find_roles(schema: GraphSchema, distinct: Distinct) -> Roles:
         raise DataError("no relationships that could be knowledge were found; write the Cypher files by hand")
     relations = _relations(ends, entities, events)
     item = _item_label(schema, labels, entities, ends) if events is None else _item_of(events, ends, labels)
-    known = {label: _known(schema, label, distinct, notes) for label in dict.fromkeys([*entities, item])}
+    known = {label: _node_key(schema, label, distinct, notes) for label in dict.fromkeys([*entities, item])}
     shared = _borne_together(schema, entities)
     return Roles(tuple(known[e] for e in entities), shared, known[item], relations, events, tuple(notes))
 
@@ -186,7 +186,9 @@ def _cover(schema: GraphSchema, labels: Iterable[str]) -> list[str]:
     return chosen
 
 
-def _find_events(schema: GraphSchema, ends: Sequence[Ends], labels: Sequence[str], distinct: Distinct) -> Events | None:
+def _find_events(
+    schema: GraphSchema, ends: Sequence[RelationshipKind], labels: Sequence[str], distinct: Distinct
+) -> Events | None:
     """The relationships that look most like interactions, if any look enough like it."""
     best: tuple[float, int, str, str, str, bool] | None = None
     for entry in ends:
@@ -201,7 +203,7 @@ def _find_events(schema: GraphSchema, ends: Sequence[Ends], labels: Sequence[str
     if best is None or best[0] < _ENOUGH:
         return None
     _, _, kind, user, _, to_item = best
-    return Events(kind, _known(schema, user, distinct, []), _time_key(schema.relationship_properties[kind]), to_item)
+    return Events(kind, _node_key(schema, user, distinct, []), _time_key(schema.relationship_properties[kind]), to_item)
 
 
 def _event_score(schema: GraphSchema, kind: str, user: str, item: str) -> float:
@@ -221,7 +223,7 @@ def _time_key(properties: Iterable[Property]) -> str | None:
     return next(iter(by_kind + by_name), None)
 
 
-def _without_users(events: Events, ends: Iterable[Ends], primary: Sequence[str]) -> list[str]:
+def _without_users(events: Events, ends: Iterable[RelationshipKind], primary: Sequence[str]) -> list[str]:
     """The labels without the users', unless users are knowledge too: connected otherwise than by events."""
     user = events.user.label
     for entry in ends:
@@ -233,7 +235,7 @@ def _without_users(events: Events, ends: Iterable[Ends], primary: Sequence[str])
     return [label for label in primary if label != user]
 
 
-def _connected(primary: Sequence[str], ends: Iterable[Ends], events: Events | None) -> list[str]:
+def _connected(primary: Sequence[str], ends: Iterable[RelationshipKind], events: Events | None) -> list[str]:
     """The labels that a relationship of knowledge, or an event, touches."""
     chosen = set(primary)
     touched: set[str] = set()
@@ -245,7 +247,7 @@ def _connected(primary: Sequence[str], ends: Iterable[Ends], events: Events | No
     return [label for label in primary if label in touched]
 
 
-def _relations(ends: Iterable[Ends], entities: Iterable[str], events: Events | None) -> tuple[str, ...]:
+def _relations(ends: Iterable[RelationshipKind], entities: Iterable[str], events: Events | None) -> tuple[str, ...]:
     chosen = set(entities)
     found = [e.type for e in ends if e.head & chosen and e.tail & chosen and (events is None or e.type != events.type)]
     if not found:
@@ -253,13 +255,15 @@ def _relations(ends: Iterable[Ends], entities: Iterable[str], events: Events | N
     return tuple(dict.fromkeys(found))
 
 
-def _item_of(events: Events, ends: Iterable[Ends], labels: Sequence[str]) -> str:
+def _item_of(events: Events, ends: Iterable[RelationshipKind], labels: Sequence[str]) -> str:
     sides = [entry.tail if events.to_item else entry.head for entry in ends if entry.type == events.type]
     found = [label for label in labels if any(label in side for side in sides) and label != events.user.label]
     return next((label for label in found if _words(label) & _ITEMS), found[0])
 
 
-def _item_label(schema: GraphSchema, labels: Sequence[str], entities: Sequence[str], ends: Sequence[Ends]) -> str:
+def _item_label(
+    schema: GraphSchema, labels: Sequence[str], entities: Sequence[str], ends: Sequence[RelationshipKind]
+) -> str:
     """Without events: a label that is called like an item, else the entities with most relationships a node."""
     linked = [label for label in labels if any(label in c and c & set(entities) for c in schema.nodes)]
     called = [label for label in linked if _words(label) & _ITEMS]
@@ -269,7 +273,7 @@ def _item_label(schema: GraphSchema, labels: Sequence[str], entities: Sequence[s
     return max(entities, key=lambda label: touching[label] / schema.labels[label])
 
 
-def _known(schema: GraphSchema, label: str, distinct: Distinct, notes: list[str]) -> Known:
+def _node_key(schema: GraphSchema, label: str, distinct: Distinct, notes: list[str]) -> NodeKey:
     properties = [p for p in schema.node_properties[label] if usable(p.name)]
     key = _id_key(properties, label, schema.sampled[label], distinct)
     name = _name_of(properties)
@@ -279,9 +283,9 @@ def _known(schema: GraphSchema, label: str, distinct: Distinct, notes: list[str]
             f"no property of {shorten(label)} is a text or whole number that is always there and never twice: its ids "
             "are the database's element ids, which a restore may change; add such a property"
         )
-        return Known(label, None, "element", None if name is None else name.name, name_is_text)
+        return NodeKey(label, None, "element", None if name is None else name.name, name_is_text)
     kind: IdKind = "integer" if key.is_integer else "text"
-    return Known(label, key.name, kind, None if name is None else name.name, name_is_text)
+    return NodeKey(label, key.name, kind, None if name is None else name.name, name_is_text)
 
 
 def _id_key(properties: Iterable[Property], label: str, sampled: int, distinct: Distinct) -> Property | None:

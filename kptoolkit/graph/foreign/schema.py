@@ -42,7 +42,7 @@ class Property:
 
 
 @dataclass(frozen=True)
-class Ends:
+class RelationshipKind:
     """Relationships of one type between nodes of the same labels.
 
     Attributes:
@@ -71,7 +71,7 @@ class GraphSchema:
     """
 
     nodes: Mapping[frozenset[str], int]
-    relationships: tuple[Ends, ...]
+    relationships: tuple[RelationshipKind, ...]
     node_properties: Mapping[str, Sequence[Property]] = field(default_factory=dict)
     relationship_properties: Mapping[str, Sequence[Property]] = field(default_factory=dict)
     sampled: Mapping[str, int] = field(default_factory=dict)
@@ -103,7 +103,9 @@ def read_schema(store: GraphStore, queries: QuerySet, sample: int = SAMPLE) -> G
     nodes = {frozenset(row["labels"]): int(row["nodes"]) for row in queries["survey_nodes"].read(store).dicts()}
     found = queries["survey_relationships"].read(store).dicts()
     ends = [
-        Ends(row["type"], frozenset(row["head_labels"]), frozenset(row["tail_labels"]), int(row["relationships"]))
+        RelationshipKind(
+            row["type"], frozenset(row["head_labels"]), frozenset(row["tail_labels"]), int(row["relationships"])
+        )
         for row in found
     ]
     ends.sort(key=lambda entry: (-entry.count, entry.type, sorted(entry.head), sorted(entry.tail)))

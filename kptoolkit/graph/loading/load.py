@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from kptoolkit.errors import DataError, GraphError, GraphNotEmptyError, LoadError, shorten
-from kptoolkit.graph.loading.checkpoint import Acknowledged
+from kptoolkit.graph.loading.load_checkpoint import LoadCheckpoint
 from kptoolkit.graph.loading.load_interactions import existing_items, load_interactions, read_events
 from kptoolkit.graph.loading.load_report import LoadReport, Mode, RelationCounts
 from kptoolkit.graph.loading.node_rows import entity_row, item_row
 from kptoolkit.graph.loading.survey import SourceItem, Survey, survey
 from kptoolkit.graph.queries import Query, QuerySet
-from kptoolkit.graph.sources.readers import TripleSource
+from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.storage.batches import Meter, chunks
@@ -92,7 +92,7 @@ class _Loader:
     ) -> None:
         self.store, self.queries, self.found, self.mode = store, queries, found, mode
         self.batch_size, self.progress = batch_size, progress
-        self.done = Acknowledged(False, 0, 0)
+        self.done = LoadCheckpoint(False, 0, 0)
         self.written, self.deleted = WriteCounters(), WriteCounters()
         self.existing: dict[str, dict[str, Any]] = {}
         self.items_before = self.items_created = self.triples_skipped = 0
@@ -129,8 +129,8 @@ class _Loader:
             self._note(DELETING, digest)
             self._delete()
         counts = self._counts()
-        known = Acknowledged.read(self.store, self.queries) if goes_on else None
-        self.done = known if known is not None and known.agrees(counts) else Acknowledged.before(counts)
+        known = LoadCheckpoint.read(self.store, self.queries) if goes_on else None
+        self.done = known if known is not None and known.agrees(counts) else LoadCheckpoint.before(counts)
         self.triples_skipped, self.items_before = self.done.triples, counts["items"]
         self._note(LOADING, digest, self.done)
         if counts["items"]:
@@ -219,7 +219,7 @@ class _Loader:
         self.meta["revision"] = uuid.uuid4().hex if changed else self.meta["revision"]
         self._note(COMPLETE, self.found.digest())
 
-    def _note(self, state: str, digest: str, done: Acknowledged | None = None) -> None:
+    def _note(self, state: str, digest: str, done: LoadCheckpoint | None = None) -> None:
         note = {"revision": self.meta["revision"], "state": state, "mode": self.mode, "source": digest}
 
         def work(transaction: GraphTransaction) -> None:
@@ -280,7 +280,7 @@ class _Loader:
 
     def _add_entities(
         self, transaction: GraphTransaction, *, rows: list[dict[str, Any]]
-    ) -> tuple[Acknowledged, WriteCounters]:
+    ) -> tuple[LoadCheckpoint, WriteCounters]:
         """Write a batch and that it is there."""
         query = self.queries["create_entities" if self.done.fresh else "merge_entities"]
         counters = query.write(transaction, rows=rows)
@@ -290,7 +290,7 @@ class _Loader:
 
     def _add_missing(
         self, transaction: GraphTransaction, *, codes: Sequence[_Codes]
-    ) -> tuple[Acknowledged, Sequence[_Codes], WriteCounters]:
+    ) -> tuple[LoadCheckpoint, Sequence[_Codes], WriteCounters]:
         """Write those of a batch that are not there, and that it is there; which these are comes back."""
         entities, relations = self.found.entities, self.found.relations
         missing, counters = codes, WriteCounters()

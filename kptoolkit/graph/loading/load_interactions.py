@@ -8,7 +8,7 @@ from typing import Any
 
 from kptoolkit.errors import LoadError
 from kptoolkit.graph.queries import QuerySet
-from kptoolkit.graph.sources.readers import TripleSource
+from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
 from kptoolkit.progress import ProgressCallback
 from kptoolkit.storage.batches import Meter, chunks

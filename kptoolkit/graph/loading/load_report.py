@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from kptoolkit.graph.loading.survey import Mirrored, Survey
-from kptoolkit.graph.sources.readers import TripleSource
+from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.graph.store import WriteCounters
 from kptoolkit.storage.text_tables import BadRow
 

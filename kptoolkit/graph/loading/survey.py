@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
-from kptoolkit.graph.sources.readers import TripleSource
+from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.names import INDEXED_BYTES, too_long_for_an_index
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.storage.batches import without_gc

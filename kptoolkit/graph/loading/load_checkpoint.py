@@ -10,7 +10,7 @@ from kptoolkit.graph.store import GraphStore, GraphTransaction
 
 
 @dataclass(frozen=True)
-class Acknowledged:
+class LoadCheckpoint:
     """What the database has acknowledged of a load, and what it held before.
 
     Attributes:
@@ -32,18 +32,18 @@ class Acknowledged:
     triples_created: int = 0
 
     @classmethod
-    def before(cls, counts: Mapping[str, int]) -> Acknowledged:
+    def before(cls, counts: Mapping[str, int]) -> LoadCheckpoint:
         """Nothing yet, for a database that holds ``counts``."""
         fresh = not (counts["entities"] or counts["items"])
         return cls(fresh, counts["entities"], counts["relationships"])
 
     @classmethod
-    def read(cls, store: GraphStore, queries: QuerySet) -> Acknowledged | None:
+    def read(cls, store: GraphStore, queries: QuerySet) -> LoadCheckpoint | None:
         """What was noted last, if anything was."""
         rows = queries["load_progress"].read(store).dicts()
         return cls(**rows[0]) if rows and all(value is not None for value in rows[0].values()) else None
 
-    def plus(self, **more: int) -> Acknowledged:
+    def plus(self, **more: int) -> LoadCheckpoint:
         """With one more batch; ``more`` is added to the attributes of these names."""
         return replace(self, **{name: getattr(self, name) + count for name, count in more.items()})
 

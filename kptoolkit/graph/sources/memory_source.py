@@ -1,0 +1,80 @@
+"""Triples in memory as a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kptoolkit.errors import DataError
+from kptoolkit.storage.text_tables import BadRows, Table
+
+
+@dataclass
+class MemorySource:
+    """Triples in memory.
+
+    Attributes:
+        triples_: ``(head, relation, tail)``; whole numbers become texts, so that 1 and ``"1"`` are one entity.
+        names_: Name by entity id.
+        links_: ``(item_id, entity_id)``.
+        items_: ``(item_id, title)``, the title may be ``""``.
+        interactions_: ``(user_id, item_id, time, rating)``; time and rating may be ``None``.
+        label: Name in messages.
+        bad_rows: Unused: a wrong value raises.
+        literals_left_out: Always 0.
+
+    Raises:
+        DataError: From the methods: an id is ``None``, empty or neither text nor whole number.
+    """
+
+    triples_: Sequence[tuple[object, object, object]]
+    names_: Mapping[str, str] = field(default_factory=dict)
+    links_: Sequence[tuple[object, object]] = ()
+    items_: Sequence[tuple[object, str]] = ()
+    interactions_: Sequence[tuple[object, object, object, object]] = ()
+    label: str = "memory"
+    bad_rows: BadRows = field(default_factory=BadRows)
+    literals_left_out: int = 0
+
+    def triples(self) -> Iterator[Table]:
+        """Columns ``head``, ``relation``, ``tail``."""
+        yield self._table(("head", "relation", "tail"), self.triples_)
+
+    def names(self) -> Iterator[Table]:
+        """Columns ``entity_id``, ``name``."""
+        yield Table({"entity_id": list(self.names_), "name": list(self.names_.values())}, _lines(self.names_))
+
+    def links(self) -> Iterator[Table]:
+        """Columns ``item_id``, ``entity_id``."""
+        yield self._table(("item_id", "entity_id"), self.links_)
+
+    def items(self) -> Iterator[Table]:
+        """Columns ``item_id``, ``title``."""
+        ids = self._table(("item_id",), [row[:1] for row in self.items_])
+        yield Table({**ids.columns, "title": [title for _, title in self.items_]}, ids.lines)
+
+    def interactions(self) -> Iterator[Table]:
+        """Columns ``user_id``, ``item_id``, ``time``, ``rating``."""
+        ids = self._table(("user_id", "item_id"), [row[:2] for row in self.interactions_])
+        numbers = {
+            name: ["" if row[at] is None else str(row[at]) for row in self.interactions_]
+            for name, at in (("time", 2), ("rating", 3))
+        }
+        yield Table({**ids.columns, **numbers}, ids.lines)
+
+    def _table(self, columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> Table:
+        values = {
+            name: [self._id(row[at], name, n) for n, row in enumerate(rows, 1)] for at, name in enumerate(columns)
+        }
+        return Table(values, _lines(rows))
+
+    def _id(self, value: object, column: str, row: int) -> str:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        if not isinstance(value, str) or not value.strip():
+            raise DataError(f"row {row}: {column} is {value!r}; ids are texts that are not empty", self.label)
+        return value
+
+
+def _lines(rows: Iterable[object]) -> list[int]:
+    return [number for number, _ in enumerate(rows, 1)]
