@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import sys
@@ -20,19 +21,15 @@ release = version = installed("kptoolkit")
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinx_design",
 ]
-templates_path = ["_templates"]
-exclude_patterns = ["_templates", "figures"]
+exclude_patterns = ["figures", "api/modules/list.rst"]
 myst_heading_anchors = 4
 #: Public names are aliases: a type such as ``Graph`` has two places to link to. Pygments does not know all of Cypher.
 suppress_warnings = ["ref.python", "misc.highlighting_failure"]
 
-autosummary_generate = True
-autosummary_imported_members = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
@@ -85,13 +82,45 @@ def drop_object(_app: object, _name: str, _obj: object, _options: object, bases:
         bases.clear()
 
 
-def remove_old_modules(*_: object) -> None:
-    """Delete the generated pages of modules, so that a module that was renamed leaves none behind."""
-    shutil.rmtree(CHECKOUT / "docs" / "api" / "modules", ignore_errors=True)
+def write_modules(*_: object) -> None:
+    """Write one page per module and a list of them into ``docs/api/modules``, which is not part of the repository.
+
+    ``sphinx.ext.autosummary`` would take the function ``kptoolkit.explain`` for the package of the same name.
+    """
+    folder = CHECKOUT / "docs" / "api" / "modules"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    package = CHECKOUT / "kptoolkit"
+    files = sorted(file for file in package.rglob("*.py") if file.stem != "__main__" and "cli" not in file.parts)
+    modules = {
+        ".".join(file.relative_to(CHECKOUT).with_suffix("").parts).removesuffix(".__init__"): file for file in files
+    }
+    del modules["kptoolkit"]
+    for name in modules:
+        below = [other for other in modules if other.rpartition(".")[0] == name]
+        options = "   :no-members:\n" if below else ""  # the modules document what their package exports
+        page = f"{name}\n{'=' * len(name)}\n\n.. automodule:: {name}\n{options}\n{_listed(below, modules, '')}"
+        (folder / f"{name}.rst").write_text(page, encoding="utf-8")
+    top = [name for name in modules if name.count(".") == 1]
+    (folder / "list.rst").write_text(f"{_listed(top, modules, 'modules/')}", encoding="utf-8")
+
+
+def _listed(names: list[str], modules: dict[str, Path], folder: str) -> str:
+    """A table of modules with their first sentences, and the hidden entries of the navigation."""
+    if not names:
+        return ""
+    rows = "".join(f"   * - :doc:`{folder}{name}`\n     - {_first_sentence(modules[name])}\n" for name in names)
+    entries = "".join(f"   {folder}{name}\n" for name in names)
+    return f".. list-table::\n   :widths: auto\n\n{rows}\n.. toctree::\n   :hidden:\n\n{entries}\n"
+
+
+def _first_sentence(file: Path) -> str:
+    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return " ".join(text.partition("\n\n")[0].split())
 
 
 def setup(app: Any) -> None:
     """Register the functions above."""
     app.connect("autodoc-process-bases", drop_object)
-    app.connect("config-inited", remove_old_modules)
+    app.connect("config-inited", write_modules)
     app.connect("source-read", link_pages)
