@@ -1,4 +1,4 @@
-"""Settings: where they come from, which wins, how mistakes are worded, and that no password leaves them."""
+"""Settings: where they come from, which wins, how mistakes are reported, and that no password leaves them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_password_that_looks_like_something_else_stays_text(password: str) -> 
         assert found.get_secret_value() == password
 
 
-def test_other_variables_are_nobodys_business() -> None:
+def test_other_variables_are_ignored() -> None:
     environ = {"KPTOOL_TEST_NEO4J_URI": "x", "KPTOOL_DATA": "x", "KPTOOL_TEST_A__B": "x", "TREE__HOPS": "x"}
     assert load_config(environ=environ) == Config()
 
@@ -149,7 +149,7 @@ def test_every_setting_is_listed_and_described() -> None:
         ("zzz.qqq", "1", "unknown setting zzz: known: graph, tree"),
     ],
 )
-def test_mistakes_are_worded_in_one_line(dotted: str, value: str, says: str) -> None:
+def test_mistakes_are_reported_in_one_line(dotted: str, value: str, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(overrides={dotted: value}, environ={})
     assert says in str(caught.value)

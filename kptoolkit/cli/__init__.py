@@ -1,10 +1,10 @@
-"""The command line: one file a command, and the only place that prints."""
+"""The command line: one file per command, and the only place that prints."""
 
 from __future__ import annotations
 
 
 def run() -> None:
-    """Entry point of ``kptool``."""
+    """Run ``kptool``; the entry point of the command."""
     from kptoolkit.cli.app import main
 
     main()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Annotated
 
 import typer
 
+from kptoolkit import __version__
+
 app = typer.Typer(
     name="kptool",
-    help="Turns a knowledge graph in Neo4j into prompts that train, run and explain a recommender.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
 )
 
-#: Modules that register commands, in the order of ``kptool --help``. None of them imports torch at the top.
+#: Modules that register commands, in the order of ``kptool --help``. None of them imports torch at module level.
 COMMANDS: tuple[str, ...] = (
     "init",
     "demo",
@@ -33,12 +35,28 @@ COMMANDS: tuple[str, ...] = (
     "doctor",
 )
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kptool {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Turns a knowledge graph in Neo4j into prompts that train, run and explain a recommender."""
+
+
 for _name in COMMANDS:
     importlib.import_module(f"kptoolkit.cli.{_name}")
 
 
 def main() -> None:
-    """Run the command line; end with the exit codes of ``kptoolkit.errors``."""
+    """Run the command line; the exit codes are those of ``kptoolkit.errors``."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

@@ -1,4 +1,4 @@
-"""``kptool data``: what a data folder holds, and what in it is suspicious."""
+"""``kptool data``: the contents of a data folder, and its suspicious parts."""
 
 from __future__ import annotations
 
@@ -15,24 +15,22 @@ if TYPE_CHECKING:
     from kptoolkit.data.checks import Finding
     from kptoolkit.data.data_folder import DataFolder
 
-data_app = typer.Typer(help="Data folders: what is there, what is suspicious.", no_args_is_help=True)
+data_app = typer.Typer(help="Look at a data folder: counts, and suspicious parts.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 _Folder = Annotated[
     Path,
-    typer.Argument(
-        metavar="DIR", help="Folder with the data, its interactions file, or graph: for those in the graph."
-    ),
+    typer.Argument(metavar="DIR", help="Folder with the data, or its interactions file; graph: reads the graph."),
 ]
 
 
 @command(data_app, "check", example="kptool data check examples/demo", graph=True, results=True)
 def check_data(session: Session, path: _Folder) -> None:
-    """Look for what misleads a model or a measurement: ties in time, missing links, repeated relations and more."""
+    """Check data for what misleads a model or a measurement, such as equal times, missing links, repeated relations."""
     from kptoolkit.data.checks import check
 
     findings = check(_in_graph(session)[0] if path == GRAPH_DATA else path)
-    _repeat_notice(session, path)
+    session.say_notice(path)
     if session.json:
         session.emit([finding.to_json() for finding in findings])
         return
@@ -44,7 +42,7 @@ def check_data(session: Session, path: _Folder) -> None:
 
 @command(data_app, "stats", example="kptool data stats examples/demo", graph=True, results=True)
 def show_stats(session: Session, path: _Folder) -> None:
-    """Count users, items, events, triples, and what a user and an item have of them."""
+    """Count users, items, events and triples, and show how they are distributed over users and items."""
     from kptoolkit.data.checks import stats
 
     if path == GRAPH_DATA:
@@ -52,7 +50,7 @@ def show_stats(session: Session, path: _Folder) -> None:
         values = stats(folder) | sizes
     else:
         values = stats(path)
-    _repeat_notice(session, path)
+    session.say_notice(path)
     if session.json:
         session.emit(values)
         return
@@ -60,7 +58,7 @@ def show_stats(session: Session, path: _Folder) -> None:
 
 
 def _in_graph(session: Session) -> tuple[DataFolder, dict[str, int]]:
-    """What the graph holds of interactions and items, and the size of its knowledge."""
+    """Read the interactions and items of the graph, and count its entities, triples and relations."""
     from kptoolkit.data.data_folder import DataFolder
     from kptoolkit.graph import Graph
 
@@ -68,13 +66,6 @@ def _in_graph(session: Session) -> tuple[DataFolder, dict[str, int]]:
         counts = graph.counts()
         sizes = {"triples": counts["relationships"], "relations": len(graph.relation_counts())}
         return DataFolder.of_graph(graph), sizes | {"entities": counts["entities"]}
-
-
-def _repeat_notice(session: Session, path: Path) -> None:
-    from kptoolkit.data.interactions import notice_of
-
-    if notice := notice_of(path):
-        session.say(notice)
 
 
 def _row(finding: Finding) -> list[Any]:

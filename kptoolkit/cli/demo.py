@@ -1,4 +1,4 @@
-"""``kptool demo``: the whole run on the bundled set, explained as it goes."""
+"""``kptool demo``: the whole run on the bundled data, explained step by step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kptoolkit.cli.app import app
-from kptoolkit.cli.evaluation_output import show
+from kptoolkit.cli.evaluation_output import show_evaluation
 from kptoolkit.cli.session import Session, command
 from kptoolkit.config import Config, to_toml
 from kptoolkit.errors import InputError
@@ -26,12 +26,12 @@ _MARK = "kptool-demo"
 @command(app, "demo", example="kptool demo ./kptool-demo")
 def demo(
     session: Session,
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where everything is written.")] = Path("kptool-demo"),
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder to write into.")] = Path("kptool-demo"),
     minutes: Annotated[
-        float, typer.Option("--minutes", min=0.05, help="At most these minutes for each of the two trainings.")
+        float, typer.Option("--minutes", min=0.05, help="Most minutes for each of the two trainings.")
     ] = 0.9,
 ) -> None:
-    """Load, render, draw, train, evaluate and recommend on the bundled set; no server, no network, three minutes."""
+    """Load, render, draw, train, evaluate and recommend on the bundled data, in three minutes, without a server."""
     _fresh(folder)
     data = folder / "data"
     shutil.copytree(demo_data_dir(), data, ignore=shutil.ignore_patterns("facts", "__pycache__", "*.py"))
@@ -62,7 +62,7 @@ def _settings(folder: Path, data: Path, minutes: float) -> dict[str, object]:
 
 
 def _fresh(folder: Path) -> None:
-    """Begin in an empty folder, or in that of an earlier demo."""
+    """Make an empty folder; the folder of an earlier demo is emptied."""
     if folder.is_dir() and any(folder.iterdir()):
         if not (folder / _MARK).is_file():
             raise InputError(f"{folder} is not empty and not of an earlier demo; give another folder: kptool demo DIR")
@@ -88,7 +88,9 @@ def _prompts(session: Session, config: Config, graph: Graph, folder: Path) -> No
     from kptoolkit.tree import KnowledgeTree
     from kptoolkit.tree.draw.output import draw
 
-    _title(session, 2, f"What the graph says of “{BOOK}”", "Templates turn triples into triplet prompts, hop by hop.")
+    _title(
+        session, 2, f"What the graph says about “{BOOK}”", "Templates turn triples into triplet prompts, hop by hop."
+    )
     pack = TemplatePack.load(config.prompts.pack)
     tree = KnowledgeTree.of_items(graph, [BOOK], pack, config.tree, degree=3)
     session.out.print(f"MPP: {tree.mpp_text}", highlight=False, markup=False)
@@ -105,13 +107,15 @@ def _prompts(session: Session, config: Config, graph: Graph, folder: Path) -> No
 def _train(session: Session, config: Config) -> Run:
     from kptoolkit import pipeline
 
-    _title(session, 4, "Training", "A tiny T5 learns every reader's next book; then its twin, without knowledge.")
+    _title(
+        session, 4, "Training", "A tiny T5 learns every reader's next book; then a control does so without knowledge."
+    )
     with session.progress() as progress:
         run = pipeline.fit(config, progress=progress)
     with session.progress() as progress:
         result = pipeline.evaluate(run, controls=("no-knowledge",), progress=progress)
     _title(session, 5, "Evaluation", "Each reader's last book, ranked among all books not yet read.")
-    show(session, str(run.folder), result)
+    show_evaluation(session, str(run.folder), result)
     return run
 
 
@@ -125,7 +129,7 @@ def _recommend(session: Session, run: Run) -> None:
 
 
 def _farewell(session: Session, folder: Path) -> None:
-    _title(session, 7, "Where everything lies", "")
+    _title(session, 7, "The files", "")
     for name, what in (
         ("kptool.toml", "settings of this run"),
         ("tree.png", "the drawing"),

@@ -1,4 +1,4 @@
-"""``kptool doctor``: what works here, and one line of advice for what does not."""
+"""``kptool doctor``: checks of the installation, with one line of advice per problem."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COVERED = 0.9
 
 @dataclass(frozen=True)
 class Line:
-    """One finding: what was looked at, whether it is well, what was seen, what to do."""
+    """One finding: what was checked, whether it is well, what was seen, what to do."""
 
     what: str
     ok: bool
@@ -39,7 +39,7 @@ class Line:
 
 @command(app, "doctor", example="kptool doctor --graph embedded:./kg", graph=True, results=True)
 def doctor(session: Session) -> None:
-    """Check versions, graph, GPU, disk and template packs."""
+    """Check versions, graph, GPU, disk and template packs; give one line of advice per problem."""
     config = session.config()
     session.graph()
     lines = [_python(), *map(_package, _PACKAGES), _gpu(), _disk(), *_packs(), *_graph(config)]
@@ -79,7 +79,7 @@ def _gpu() -> Line:
 def _disk() -> Line:
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     ok = free >= _FREE_GB
-    return Line("disk", ok, f"{free:.0f} GB free", "" if ok else f"runs want {_FREE_GB} GB; set run.dir elsewhere")
+    return Line("disk", ok, f"{free:.0f} GB free", "" if ok else f"runs need {_FREE_GB} GB; set run.dir elsewhere")
 
 
 def _packs() -> list[Line]:
@@ -98,7 +98,7 @@ def _packs() -> list[Line]:
 
 
 def _graph(config: Config) -> list[Line]:
-    """The graph as the Cypher files in use read it, and whether the pack in use words it."""
+    """Check the graph through the Cypher files in use, and whether the pack in use covers it."""
     from kptoolkit.graph import Graph
     from kptoolkit.graph.foreign.inspection import inspect
 
@@ -121,7 +121,7 @@ def _coverage(config: Config, graph: Graph) -> Line:
     counts = graph.relation_counts()
     pack = choose_pack(config.prompts.pack, lambda: counts)
     covered = pack.coverage(counts)
-    seen = f"{pack.name} words {covered.share_of_triples:.0%} of the triples"
+    seen = f"{pack.name} has sentences for {covered.share_of_triples:.0%} of the triples"
     missing = ", ".join(map(shorten, covered.fallbacks[:3]))
     advice = f"add sentences, first for {missing}; see kptool templates coverage" if missing else ""
     return Line("pack for this graph", covered.share_of_triples >= _COVERED, seen, advice)

@@ -1,4 +1,4 @@
-"""``kptool evaluate``: full ranking beside baselines and controls."""
+"""``kptool evaluate``: full ranking, with baselines and controls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from kptoolkit.cli.app import app
-from kptoolkit.cli.evaluation_output import show
+from kptoolkit.cli.evaluation_output import show_evaluation
 from kptoolkit.cli.session import Session, command
 
 
@@ -16,14 +16,14 @@ from kptoolkit.cli.session import Session, command
 def evaluate(
     session: Session,
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of finished runs.")],
-    split: Annotated[Literal["test", "valid"], typer.Option("--split", help="Which cases.")] = "test",
-    controls: Annotated[bool, typer.Option("--controls", help="Train and rank the controls too.")] = False,
-    beam: Annotated[bool, typer.Option("--beam", help="Rank by beam search too; gives no MRR.")] = False,
+    split: Annotated[Literal["test", "valid"], typer.Option("--split", help="Cases to rank.")] = "test",
+    controls: Annotated[bool, typer.Option("--controls", help="Retrain and rank the controls too.")] = False,
+    beam: Annotated[bool, typer.Option("--beam", help="Rank by beam search too; there is no MRR for it.")] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Measure whether the triplets named for a recommendation carry it.")
+        bool, typer.Option("--explain", help="Measure whether scores depend on the triplets named for them.")
     ] = False,
 ) -> None:
-    """Rank the full catalogue for every case, beside popularity and item-kNN, with intervals and paired tests."""
+    """Rank the full catalogue for every case; compare with popularity and item-kNN by intervals and paired tests."""
     from kptoolkit import distributed, pipeline
     from kptoolkit.evaluation.controls import CONTROLS
     from kptoolkit.runs.run import Run
@@ -45,4 +45,4 @@ def evaluate(
         session.emit([result.to_json() for result in results])
         return
     for folder, result in zip(runs, results, strict=True):
-        show(session, str(folder), result)
+        show_evaluation(session, str(folder), result)

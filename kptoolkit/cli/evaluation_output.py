@@ -1,4 +1,4 @@
-"""Tables that several commands print."""
+"""Prints evaluations."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ if TYPE_CHECKING:
     from kptoolkit.evaluation.table import Evaluation
 
 
-def show(session: Session, name: str, result: Evaluation) -> None:
-    """Print an evaluation as tables."""
+def show_evaluation(session: Session, name: str, result: Evaluation) -> None:
+    """Print an evaluation as a table.
+
+    Args:
+        session: The command.
+        name: Title of the table.
+        result: The evaluation.
+    """
     shown = [f"{metric}@{k}" for k in (5, 10) for metric in ("NDCG", "HR")] + ["MRR"]
     rows = []
     for row in result.rows:

@@ -1,4 +1,4 @@
-"""``kptool export-csv``: a source as files for the bulk import of a Neo4j server."""
+"""``kptool export-csv``: files for the bulk import of a Neo4j server."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def export_csv(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")] = Path("import"),
     database: Annotated[str | None, typer.Option("--database", help="Database to import into.")] = None,
 ) -> None:
-    """Write CSV files for `neo4j-admin database import full`, and print the exact command.
+    """Write CSV files for `neo4j-admin database import full`, and print the command to run.
 
-    For millions of triples: the import is many times as fast as load-kg. It fills a new database of a stopped server.
+    The import is many times as fast as load-kg, for millions of triples. It fills a new database of a stopped server.
     """
     from kptoolkit.graph.loading import export as exporting
     from kptoolkit.graph.loading.survey import survey

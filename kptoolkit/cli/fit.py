@@ -1,4 +1,4 @@
-"""``kptool fit`` and ``kptool compile``: from graph and interactions to a trained run."""
+"""``kptool fit`` and ``kptool compile``: train a run; fetch and render its knowledge."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from kptoolkit.cli.session import Session, command
 from kptoolkit.config import load_config
 from kptoolkit.errors import InputError
 
-Data = Annotated[
-    Path | None, typer.Option("--data", help="Interactions: a folder, a file, or graph: for those in the graph.")
-]
+Data = Annotated[Path | None, typer.Option("--data", help="Interactions: a folder or a file; graph: reads the graph.")]
 
 Engine = Literal["local", "ray"]
 
@@ -26,11 +24,11 @@ def fit(
     run: Annotated[Path | None, typer.Option("--run", help="Folder of the run.")] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Insist on going on with an unfinished run; with --run, by the run's settings."),
+        typer.Option("--resume", help="Resume an unfinished run, or fail; with --run, by the settings of the run."),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
 ) -> None:
-    """Train a recommender; the same command goes on after an interruption."""
+    """Train a recommender. After an interruption, the same command resumes the training."""
     from kptoolkit import distributed, pipeline
     from kptoolkit.knowledge.prepare import data_dir
     from kptoolkit.runs.run_folder import RunFolder
@@ -60,17 +58,20 @@ def compile_(
     run: Annotated[Path | None, typer.Argument(help="A finished run, with --refresh.")] = None,
     data: Data = None,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Take the graph's new facts and new items into RUN, without training.")
+        bool, typer.Option("--refresh", help="Add new facts and new items of the graph to RUN, without training.")
     ] = False,
     engine: Annotated[
         Engine | None,
         typer.Option(
             "--engine",
-            help=r"What words and tokenises 50,000 distinct prompts and more; ray needs kptoolkit\[ray].",
+            help=r"What renders and tokenizes 50,000 or more distinct prompts; ray needs kptoolkit\[ray].",
         ),
     ] = None,
 ) -> None:
-    """Fetch the catalogue's neighbourhoods, word the triplet prompts and say how much knowledge there is."""
+    """Fetch the neighbourhoods of the catalogue, render the triplet prompts, and count the knowledge.
+
+    `fit` does the same when it is needed. With RUN and --refresh, a finished run gets the knowledge.
+    """
     if refresh != (run is not None):
         raise InputError("RUN and --refresh belong together: kptool compile runs/first --refresh")
     from kptoolkit import pipeline

@@ -1,4 +1,4 @@
-"""``kptool graph``: the embedded graph as a server for several clients."""
+"""``kptool graph``: runs the embedded graph as a server for several clients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CREDENTIAL_FILE = "password"
 
-graph_app = typer.Typer(help="The embedded graph as a server.", no_args_is_help=True)
+graph_app = typer.Typer(help="Run the embedded graph as a server.", no_args_is_help=True)
 app.add_typer(graph_app, name="graph")
 
 
@@ -28,12 +28,12 @@ app.add_typer(graph_app, name="graph")
 def serve(
     session: Session,
     path: Annotated[Path, typer.Argument(help="Folder of the embedded graph.")],
-    port: Annotated[int | None, typer.Option(help="Port on the loopback interface; a free one by default.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port on the loopback interface; by default a free one.")] = None,
 ) -> None:
-    """Hold an embedded graph in the foreground, so that several processes can use it over Bolt; Ctrl-C ends it.
+    """Run an embedded graph as a server in the foreground; several processes can use it over Bolt. Ctrl-C stops it.
 
-    The password is that of NEO4J_PASSWORD (KPTOOL_GRAPH__PASSWORD); without one a new one is written to the file
-    PATH/password, which only you can read, and deleted at the end.
+    The password is NEO4J_PASSWORD (or KPTOOL_GRAPH__PASSWORD). Without it, a new password is written to the file
+    PATH/password, which only you can read; the file is deleted when the server stops.
     """
     from kptoolkit.graph.embedded import EmbeddedServer
 
@@ -70,16 +70,16 @@ def _announce(session: Session, uri: str, username: str, database: str, file: Pa
     ]
     session.out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
     session.out.file.flush()
-    session.say("Ctrl-C ends it")
+    session.say("Ctrl-C stops it")
 
 
 def _wait(server: EmbeddedServer) -> None:
-    """Until Ctrl-C, which is the way to end it and no failure."""
+    """Wait until Ctrl-C, which is not an error."""
     try:
         while server.alive:
             time.sleep(0.2)
     except KeyboardInterrupt:
         return
     raise GraphUnavailableError(
-        f"the server of {server.path} ended by itself; see its log folder {server.path / 'log'}"
+        f"the server of {server.path} ended unexpectedly; see its log folder {server.path / 'log'}"
     )

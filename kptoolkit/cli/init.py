@@ -1,4 +1,4 @@
-"""``kptool init``: a folder to start from, for a graph to be loaded or for one that is there already."""
+"""``kptool init``: settings, a template pack and Cypher files to start from, also for an existing graph."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _EMBEDDED = "embedded:"
 @command(app, "init", example="kptool init my-recommender --from-graph --graph neo4j://localhost:7687", graph=True)
 def init(
     session: Session,
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write.")] = Path("."),
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder to write into.")] = Path("."),
     pack: Annotated[
         str | None,
-        typer.Option("--pack", help="Pack to start from; generic, or with --from-graph the one that covers most."),
+        typer.Option("--pack", help="Pack to start from; default: generic, or with --from-graph the best one."),
     ] = None,
     from_graph: Annotated[
         bool, typer.Option("--from-graph", help="Draft Cypher files and a pack for a graph that kptool did not load.")
     ] = False,
 ) -> None:
-    """Write a commented kptool.toml, a template pack and Cypher files, all to be edited.
+    """Write a commented kptool.toml, a template pack and Cypher files, for you to edit.
 
-    With --from-graph they are drafted from the labels, relationships and properties of a graph that is there; the
-    graph is only read.
+    With --from-graph they are drafted from the labels, relationships and properties of an existing graph, which is only
+    read.
     """
     source = None if pack is None and from_graph else pack_dir(pack or "generic")
     name = DRAFTED if from_graph else source.name if source is not None else ""
@@ -68,7 +68,7 @@ def init(
 
 @dataclass(frozen=True)
 class _Found:
-    """What a graph that kptool did not load looks like through the drafted files."""
+    """A graph that kptool did not load, read through the drafted files."""
 
     schema: GraphSchema
     roles: Roles
@@ -106,7 +106,7 @@ def _init_from_graph(session: Session, folder: Path, source: Path | None, target
 
 
 def _read_graph(session: Session, settings: GraphConfig, cypher: Path) -> _Found:
-    """Draft Cypher files into a folder, and read the graph through them."""
+    """Draft Cypher files into a folder, and read the graph with them."""
     from kptoolkit.graph import Graph
     from kptoolkit.graph.foreign.cypher_draft import draft_cypher
     from kptoolkit.graph.foreign.inspection import inspect
@@ -135,7 +135,7 @@ def _distinct(graph: Graph, label: str, key: str) -> tuple[int, int, int]:
 
 
 def _values(config: Config, folder: Path, pack: Path, roles: Roles) -> dict[str, str]:
-    """The settings that the drafted file sets; paths are seen from its folder."""
+    """The settings in the drafted file; paths are relative to its folder."""
     uri = config.graph.uri
     path = Path(uri.removeprefix(_EMBEDDED))
     if uri.startswith(_EMBEDDED) and not path.is_absolute():
@@ -147,21 +147,21 @@ def _values(config: Config, folder: Path, pack: Path, roles: Roles) -> dict[str,
 
 
 def _decisions(schema: GraphSchema, roles: Roles) -> Iterator[str]:
-    """What was decided, a line each, for the user to check."""
+    """Yield the decisions, one line each, for the user to check."""
 
-    def told(known: NodeKey) -> str:
+    def described(known: NodeKey) -> str:
         named = f", called by {shorten(known.name)}" if known.name else ""
         key = "element id" if known.key is None else shorten(known.key)
         return f"{shorten(known.label)} ({schema.labels[known.label]:,} nodes, known by {key}{named})"
 
-    yield f"items: {told(roles.item)}"
-    yield f"entities: {'; '.join(map(told, roles.entities))}"
+    yield f"items: {described(roles.item)}"
+    yield f"entities: {'; '.join(map(described, roles.entities))}"
     yield f"relations: {', '.join(map(shorten, roles.relations))}"
     if roles.events is None:
         yield "interactions: none found; write cypher/interactions.cypher, or keep them in files"
     else:
         when = f"time: {shorten(roles.events.time)}" if roles.events.time else "without a time, which must be added"
-        yield f"interactions: {shorten(roles.events.type)}, users: {told(roles.events.user)}, {when}"
+        yield f"interactions: {shorten(roles.events.type)}, users: {described(roles.events.user)}, {when}"
     chosen = {entity.label for entity in roles.entities} | {roles.item.label}
     left = [label for label in schema.labels if label not in chosen]
     if left:

@@ -1,4 +1,4 @@
-"""``kptool load-kg``: a knowledge graph from files into the graph database, verified."""
+"""``kptool load-kg``: loads a knowledge graph from files into the graph database, and verifies it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def load_kg(
     session: Session,
     options: SourceOptions,
     interactions: Annotated[
-        bool, typer.Option("--interactions", help="Load the folder's interactions beside the knowledge.")
+        bool, typer.Option("--interactions", help="Also load the interactions of the folder.")
     ] = False,
-    upsert: Annotated[bool, typer.Option("--upsert", help="Add what is not there; the default.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="First delete what kptool loaded before.")] = False,
+    upsert: Annotated[bool, typer.Option("--upsert", help="Add what is missing; the default.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="First delete what kptool loaded earlier.")] = False,
     into_existing: Annotated[
-        bool, typer.Option("--into-existing", help="Write into a database that holds other nodes.")
+        bool, typer.Option("--into-existing", help="Write into a database that contains other nodes.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report; write nothing.")] = False,
 ) -> None:
-    """Load a knowledge graph and verify it: counts in the graph are compared with what was sent.
+    """Load a knowledge graph, and compare the counts in the graph with what was sent.
 
-    Interrupted, the same command goes on at the first batch that the database had not acknowledged. Files may be
-    gzipped.
+    After an interruption, the same command resumes at the first batch that the database did not acknowledge. Files may
+    be gzipped.
     """
     if upsert and replace:
         raise ConfigError("--upsert and --replace exclude each other; give one of them")
@@ -102,7 +102,7 @@ def _show(session: Session, config: Config, report: LoadReport) -> None:
         _show_relations(session, report)
     if report.resumed:
         known = f": {report.acknowledged_before:,} triples were known to be there" * bool(report.acknowledged_before)
-        session.say(f"an earlier load had been interrupted; this one went on from there{known}")
+        session.say(f"an earlier load was interrupted; this one resumed it{known}")
     for pair in report.mirrored[:SHOWN]:
         share = f"{pair.share:.0%} of the triples"
         same = pair.relation == pair.inverse

@@ -25,28 +25,31 @@ if TYPE_CHECKING:
 def recommend(
     session: Session,
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    user: Annotated[str | None, typer.Option("--user", help="A user of the data.")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="Id of a user of the data.")] = None,
     items: Annotated[
         str | None,
-        typer.Option("--items", help="A history: item ids or exact names with commas between, oldest first."),
+        typer.Option("--items", help="A history: item ids or exact names, separated by commas, oldest first."),
     ] = None,
-    all_users: Annotated[bool, typer.Option("--all-users", help="Every user; needs --output or --write-back.")] = False,
+    all_users: Annotated[bool, typer.Option("--all-users", help="All users; needs --output or --write-back.")] = False,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Histories to use instead of those of the run; graph: for the graph's."),
+        typer.Option("--data", help="Other histories than those of the run; graph: reads the graph."),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", help="Parquet file for --all-users.")] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
-    with_seen: Annotated[bool, typer.Option("--with-seen", help="Items of the history may return.")] = False,
-    beam: Annotated[bool, typer.Option("--beam", help="Beam search instead of ranking the catalogue.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", help="Parquet file to write, with --all-users.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of items.")] = 10,
+    with_seen: Annotated[
+        bool, typer.Option("--with-seen", help="Items of the history may be recommended again.")
+    ] = False,
+    beam: Annotated[bool, typer.Option("--beam", help="Search by beams instead of ranking the catalogue.")] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Say which triplets mattered, and show paths of the graph.")
+        bool, typer.Option("--explain", help="Show which triplets mattered, and paths of the graph.")
     ] = False,
     write_back: Annotated[
-        bool, typer.Option("--write-back", help="Write what is recommended into the graph, in the place of what was.")
+        bool,
+        typer.Option("--write-back", help="Write into the graph; earlier ones of this run are replaced."),
     ] = False,
 ) -> None:
-    """Recommend the next items for a user, for a history, or for all users; say why; write it into the graph."""
+    """Recommend the next items for a user, a history or all users; explain them, or write them into the graph."""
     _check_who(user, items, all_users, output, write_back)
     _check_together(items, all_users, with_seen, beam, explain, write_back)
     from kptoolkit.runs.run import Run
@@ -151,7 +154,7 @@ def _write_back(session: Session, run: Run, user: str | None, k: int, *, with_se
 
 
 def _check_who(user: str | None, items: str | None, all_users: bool, output: Path | None, write_back: bool) -> None:
-    """Refuse a command that names nobody or several, or nowhere to put everybody's items."""
+    """Refuse a command that names no user and no history, or several, or that has no output for all users."""
     if sum((user is not None, items is not None, all_users)) != 1:
         raise InputError("give one of --user, --items and --all-users")
     if (output is not None and not all_users) or (all_users and output is None and not write_back):
@@ -159,7 +162,7 @@ def _check_who(user: str | None, items: str | None, all_users: bool, output: Pat
 
 
 def _check_together(items: str | None, all_users: bool, with_seen: bool, beam: bool, explain: bool, back: bool) -> None:
-    """Refuse options that do not go together."""
+    """Refuse options that exclude each other."""
     others = {"--all-users": all_users, "--with-seen": with_seen, "--explain": explain, "--write-back": back}
     clash = [name for name, given in others.items() if given]
     if beam and clash:
@@ -182,11 +185,11 @@ def _read(session: Session, run: Run, data: Path) -> Interactions:
 
 
 def split_names(text: str, known: Callable[[str], bool]) -> list[str]:
-    """Split at commas, longest known names first, so that a name with a comma in it stays whole.
+    """Split at commas, longest known names first, so that a name that contains a comma stays whole.
 
     Args:
-        text: Names with commas between.
-        known: Tells whether a text is a name or id.
+        text: Names, separated by commas.
+        known: Whether a text is a name or an id.
     """
     parts = text.split(",")
     names: list[str] = []

@@ -1,4 +1,4 @@
-"""``kptool render-prompts``: what the model will read about a history."""
+"""``kptool render-prompts``: the prompts of a history."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def render_prompts(
     pack: Pack = None,
     mpp: Mpp = None,
 ) -> None:
-    """Print the masked personalised prompt of a history, its triplet prompts by hop, and what the budget left out."""
+    """Print the masked personalised prompt of a history, its triplet prompts by hop, and what did not fit."""
     config = settings(session, data=data, hops=hops, degree=degree, pack=pack, mpp=mpp)
     chosen, tree = make_tree(session, config, items or [], user)
     if session.json:

@@ -1,4 +1,4 @@
-"""What every command shares: its common options, its settings, its two consoles and its way to fail."""
+"""What all commands share: common options, settings, the two consoles, and how errors end a command."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Session:
 
     Attributes:
         config_file: Value of ``--config``.
-        overrides: ``--set`` and ``--graph`` as ``{"section.key": value}``; a command adds its own flags.
-        json: Whether standard output is to hold JSON alone.
+        overrides: ``--set`` and ``--graph`` as ``{"section.key": value}``.
+        json: Whether the result is printed as JSON.
         verbosity: -1 quiet, 0 normal, 1 verbose.
-        debug: Whether errors keep their traceback.
+        debug: Whether the traceback of an error is printed.
         out: Console on standard output, for results.
         err: Console on standard error, for progress and messages.
     """
@@ -54,15 +54,15 @@ class Session:
     err: Console = field(default_factory=lambda: _console(stderr=True))
 
     def config(self, **flags: Any) -> Config:
-        """The settings of this call; ``flags`` such as ``tree__hops=2`` beat ``--set``, ``None`` is left out."""
+        """Load the settings; ``flags`` such as ``tree__hops=2`` are stronger than ``--set``, ``None`` is left out."""
         given = {key.replace("__", "."): value for key, value in flags.items() if value is not None}
         return load_config(self.config_file, {**self.overrides, **given}, self.environ)
 
     def evaluation(self) -> dict[str, Any]:
-        """``--set evaluation.…`` of this call, for a finished run.
+        """Return the values of ``--set evaluation.…``, for a finished run.
 
         Raises:
-            InputError: ``--set`` names what a run was trained with, which stays as it was.
+            InputError: ``--set`` names a setting of the training, which cannot change any more.
         """
         for key in self.overrides:
             if key.partition(".")[0] not in ("evaluation", "graph"):
@@ -101,12 +101,19 @@ class Session:
         """Print a warning on standard error, also with ``-q``."""
         self.err.print(f"warning: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
+    def say_notice(self, data: Path) -> None:
+        """Print the notice of a data folder on standard error, if it has one."""
+        from kptoolkit.data.interactions import notice_of
+
+        if notice := notice_of(data):
+            self.say(notice)
+
     def emit(self, result: Any) -> None:
         """Print ``result`` as JSON on standard output."""
         self.out.file.write(json.dumps(result, ensure_ascii=False, indent=2, default=_jsonable) + "\n")
 
     def table(self, title: str, columns: list[str], rows: list[list[Any]], *, caption: str | None = None) -> None:
-        """Print a table on standard output, cells as text, numbers to the right; the caption on one line below."""
+        """Print a table on standard output, numbers aligned right, with the caption on one line below it."""
         table = Table(title=Text(title), title_justify="left")
         for index, column in enumerate(columns):
             numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
@@ -119,7 +126,7 @@ class Session:
 
     @contextmanager
     def progress(self) -> Iterator[ProgressCallback]:
-        """A progress callback drawn on standard error: bars on a terminal, a line a stage elsewhere, none with -q."""
+        """Yield a progress callback for standard error: bars on a terminal, else a line per stage; nothing with -q."""
         if self.verbosity < 0:
             yield silent
         elif self.err.is_terminal:
@@ -130,7 +137,7 @@ class Session:
 
 
 class _Bars:
-    """Draws progress events as one bar a stage."""
+    """Draws progress events, one bar per stage."""
 
     def __init__(self, bars: Progress) -> None:
         self.bars = bars
@@ -146,7 +153,7 @@ class _Bars:
 
 
 class _Lines:
-    """Writes a line when a stage ends, and every few seconds for events that carry figures."""
+    """Prints a line when a stage ends, and every few seconds for events with figures."""
 
     EVERY = 5.0
     """Seconds between two lines of a stage."""
@@ -180,13 +187,13 @@ def _bars(console: Console) -> Progress:
 
 
 class _CountColumn(TextColumn):
-    """``done/total unit``, with an unknown total left out."""
+    """Shows ``done/total unit``; an unknown total is left out."""
 
     def __init__(self) -> None:
         super().__init__("")
 
     def render(self, task: Any) -> Any:
-        """The column's text for one task."""
+        """Return the text of the column for a task."""
         total = "" if task.total is None else f"/{task.total:,.0f}"
         return Text(f"{task.completed:,.0f}{total} {task.fields['unit']}")
 
@@ -197,14 +204,14 @@ _Register = Callable[[Callable[..., None]], Callable[..., None]]
 def command(app: typer.Typer, name: str, *, example: str, graph: bool = False, results: bool = False) -> _Register:
     """Register a function ``f(session, ...)`` as a command with the common options.
 
-    A parameter that is annotated with a dataclass stands for the options that are its fields.
+    A parameter that is annotated with a dataclass is replaced by options, one per field.
 
     Args:
-        app: Where to register.
+        app: The application or group of commands.
         name: Name of the command.
-        example: A call to show under ``--help``.
-        graph: Whether ``--graph`` is offered.
-        results: Whether ``--json`` is offered.
+        example: A call shown by ``--help``.
+        graph: Whether the command has ``--graph``.
+        results: Whether the command has ``--json``.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -236,9 +243,13 @@ def command(app: typer.Typer, name: str, *, example: str, graph: bool = False, r
 
 
 def fail(console: Console, error: BaseException) -> NoReturn:
-    """End the process with one line that says what is wrong."""
+    """Print one line that says what is wrong, and exit.
+
+    Raises:
+        typer.Exit: Always, with the exit code of the error.
+    """
     if _interrupted(error):
-        console.print("interrupted; the same command goes on from here", style="yellow", highlight=False)
+        console.print("interrupted; the same command continues from here", style="yellow", highlight=False)
         raise typer.Exit(INTERRUPTED)
     if isinstance(error, KptoolError):
         text, code = str(error), error.exit_code
@@ -251,7 +262,7 @@ def fail(console: Console, error: BaseException) -> NoReturn:
 
 
 def _interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind an error: what was cleaned up after it may have failed in turn."""
+    """Whether Ctrl-C caused an error; the clean-up after it may have failed with another one."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
             return True
@@ -275,7 +286,7 @@ def _session(kwargs: dict[str, Any]) -> Session:
 
 
 def _options(parameter: inspect.Parameter) -> list[inspect.Parameter]:
-    """The parameter itself, or the fields of the dataclass that it stands for."""
+    """The parameter itself, or the options of its dataclass."""
     if not _is_group(parameter.annotation):
         return [parameter]
     return list(inspect.signature(parameter.annotation, eval_str=True).parameters.values())
@@ -292,22 +303,27 @@ def _common(graph: bool, results: bool) -> list[inspect.Parameter]:
     options = [
         option(
             "config_file",
-            Annotated[Path | None, typer.Option("--config", help="Settings file.", rich_help_panel=COMMON)],
+            Annotated[
+                Path | None,
+                typer.Option("--config", help="Settings file; default: kptool.toml.", rich_help_panel=COMMON),
+            ],
             None,
         ),
         option(
             "assignments",
             Annotated[
-                list[str] | None, typer.Option("--set", help="A setting, section.key=value.", rich_help_panel=COMMON)
+                list[str] | None, typer.Option("--set", help="A setting: section.key=value.", rich_help_panel=COMMON)
             ],
             None,
         ),
         option(
-            "verbose", Annotated[bool, typer.Option("--verbose", "-v", help="Say more.", rich_help_panel=COMMON)], False
+            "verbose",
+            Annotated[bool, typer.Option("--verbose", "-v", help="Print more messages.", rich_help_panel=COMMON)],
+            False,
         ),
         option(
             "quiet",
-            Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results.", rich_help_panel=COMMON)],
+            Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.", rich_help_panel=COMMON)],
             False,
         ),
         option(
@@ -317,12 +333,12 @@ def _common(graph: bool, results: bool) -> list[inspect.Parameter]:
         ),
     ]
     if graph:
-        text = "embedded:PATH, neo4j://… or bolt://…"
+        text = "The graph: embedded:PATH, neo4j://… or bolt://…"
         options.append(
             option("graph_uri", Annotated[str | None, typer.Option("--graph", help=text, rich_help_panel=COMMON)], None)
         )
     if results:
-        text = "Print the result as JSON and nothing else."
+        text = "Print the result as JSON."
         options.append(
             option("as_json", Annotated[bool, typer.Option("--json", help=text, rich_help_panel=COMMON)], False)
         )

@@ -1,4 +1,4 @@
-"""What is to be read, as options shared by the commands that read a source."""
+"""Options of the commands that read a knowledge graph from files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RDF = "RDF"
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """Files and how they are read; the fields are those of :func:`kptoolkit.graph.open_source`."""
+    """Files and their formats; the fields are the arguments of :func:`kptoolkit.graph.open_source`."""
 
     paths: Annotated[
         list[Path],
@@ -28,31 +28,31 @@ class SourceOptions:
     ]
     format: Annotated[
         Literal["recbole", "csv", "tsv", "ntriples", "turtle"] | None,
-        typer.Option("--format", help="Format of the files; by default their names say it."),
+        typer.Option("--format", help="Format of the files; by default known from their names."),
     ] = None
     link: Annotated[Path | None, typer.Option("--link", help="File that links items to entities.")] = None
     names: Annotated[Path | None, typer.Option("--names", help="File with the names of entities.")] = None
     items: Annotated[Path | None, typer.Option("--items", help="File that lists items and their titles.")] = None
     language: Annotated[
-        str, typer.Option("--language", help="Names in this language go before others, e.g. de.", rich_help_panel=_RDF)
+        str, typer.Option("--language", help="Preferred language of names, e.g. de.", rich_help_panel=_RDF)
     ] = "en"
     literals: Annotated[
         Literal["drop", "entities"],
-        typer.Option("--literals", help="Literals that are no names: left out, or entities.", rich_help_panel=_RDF),
+        typer.Option("--literals", help="What to do with literals that are not names.", rich_help_panel=_RDF),
     ] = "drop"
     skip_bad_rows: Annotated[
-        bool, typer.Option("--skip-bad-rows", help="Skip, count and list rows that cannot be read.")
+        bool, typer.Option("--skip-bad-rows", help="Skip rows that cannot be read; they are counted and listed.")
     ] = False
 
     def open(self, *, interactions: bool = False) -> FileSource:
-        """The source; arguments and errors as of :func:`kptoolkit.graph.open_source`."""
+        """Open the source; arguments and errors as in :func:`kptoolkit.graph.open_source`."""
         from kptoolkit.graph import open_source
 
         return open_source(interactions=interactions, **vars(self))
 
 
 def warn_of_bad_rows(session: Session, bad_rows: BadRows) -> None:
-    """Name the first skipped rows and count the others."""
+    """Print the first skipped rows, and count the others."""
     for row in bad_rows.rows[:SHOWN]:
         session.warn(f"skipped {row.path}, line {row.line}: {row.reason}")
     if bad_rows.count > SHOWN:

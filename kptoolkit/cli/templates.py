@@ -1,4 +1,4 @@
-"""``kptool templates``: packs listed, shown, checked, and held against a graph."""
+"""``kptool templates``: list, show, check and draft template packs, and compare them with a graph."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from kptoolkit.prompts.drafting.draft_pack import DraftedRelation
 MISTAKES_FOUND = 2
 HEAD, TAIL = "Alpha", "Beta"
 
-templates_app = typer.Typer(help="Template packs: the words of prompts.", no_args_is_help=True)
+templates_app = typer.Typer(help="Template packs: the sentences of prompts.", no_args_is_help=True)
 app.add_typer(templates_app, name="templates")
 
 
 @command(templates_app, "list", example="kptool templates list", results=True)
 def list_packs(session: Session) -> None:
-    """List the packs that are shipped or installed."""
+    """List the shipped and the installed packs."""
     packs: list[TemplatePack] = []
     for name in pack_names():
         try:
@@ -63,11 +63,11 @@ def show(
 @command(templates_app, "check", example="kptool templates check templates/movies", results=True)
 def check(
     session: Session,
-    packs: Annotated[list[str] | None, typer.Argument(help="Names or folders; all packs when none is given.")] = None,
+    packs: Annotated[list[str] | None, typer.Argument(help="Names or folders; by default all packs.")] = None,
 ) -> None:
-    """Check packs: syntax, variables, slots, ids, hostile names, unsafe expressions. Ends with 2 on any mistake.
+    """Check packs: syntax, variables, slots, ids, hostile names, unsafe expressions. The exit code is 2 on any mistake.
 
-    A pack whose pack.yaml has filters: has the Python modules named there imported.
+    The Python modules that a pack.yaml names under filters: are imported.
     """
     found = {name: check_pack(name) for name in packs or pack_names()}
     if session.json:
@@ -88,10 +88,10 @@ def check(
 def coverage(
     session: Session,
     pack: Annotated[
-        str | None, typer.Option("--pack", help="Name or folder; the one that covers most if unset.")
+        str | None, typer.Option("--pack", help="Name or folder; by default the pack that covers most.")
     ] = None,
 ) -> None:
-    """Show which relations of the graph a pack words, each with an example, and which the fallback words."""
+    """Show which relations of the graph have sentences in a pack, with examples, and which use the fallback."""
     from kptoolkit.graph import Graph
     from kptoolkit.graph.foreign.inspection import inspect
 
@@ -111,16 +111,17 @@ def coverage(
 )
 def new(
     session: Session,
-    folder: Annotated[Path, typer.Argument(help="Folder to write; its name is the pack's.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write; its name becomes the name of the pack.")],
     like: Annotated[
-        str | None, typer.Option("--like", help="Pack whose sentences are used where it has some; the best if unset.")
+        str | None,
+        typer.Option("--like", help="Pack whose sentences are used; default: the one that covers most."),
     ] = None,
     language: Annotated[str | None, typer.Option("--language", help="Language code of the new pack.")] = None,
     examples: Annotated[int, typer.Option("--examples", min=0, help="Triples shown above each relation.")] = 3,
 ) -> None:
-    """Draft a pack for the relations of the graph, with real triples beside each to look at.
+    """Draft a pack for the relations of the graph, with real triples as examples.
 
-    Sentences are those of the pack it is like, or a guess from the words in a relation's id, for you to correct.
+    A sentence comes from the pack of --like, or is a guess from the words in the relation's id, for you to correct.
     """
     from kptoolkit.graph import Graph
     from kptoolkit.prompts import Examples, draft_pack, find_examples

@@ -1,4 +1,4 @@
-"""``kptool tree``: a knowledge tree beside its visibility matrix, as text, picture, page, DOT or JSON."""
+"""``kptool tree``: a knowledge tree and its visibility matrix, as text, PNG, HTML, DOT or JSON."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 Items = Annotated[
     list[str] | None,
-    typer.Option("--item", help="Item of the history: item id, entity id or exact name; repeat, oldest first."),
+    typer.Option("--item", help="Item of the history: item id, entity id or exact name. Repeat it, oldest first."),
 ]
-User = Annotated[str | None, typer.Option("--user", help="Names the user; without --item, takes the user's history.")]
+User = Annotated[str | None, typer.Option("--user", help="The user; without --item, the history is this user's.")]
 Data = Annotated[
-    Path | None, typer.Option("--data", help="Folder or file with the interactions, or graph:, for --user.")
+    Path | None, typer.Option("--data", help="Interactions for --user: a folder or a file; graph: reads the graph.")
 ]
-Hops = Annotated[int | None, typer.Option("--hops", help="How far from the items.")]
-Degree = Annotated[int | None, typer.Option("--degree", help="Triples kept of each expanded node.")]
+Hops = Annotated[int | None, typer.Option("--hops", help="Most relationships between an item and a fact.")]
+Degree = Annotated[int | None, typer.Option("--degree", help="Most triples per expanded node.")]
 Pack = Annotated[str | None, typer.Option("--pack", help="Template pack: name, folder, or auto.")]
-Mpp = Annotated[str | None, typer.Option("--mpp", help="Id of the MPP template.")]
+Mpp = Annotated[str | None, typer.Option("--mpp", help="Id of an MPP template.")]
 
 
 @command(app, "tree", example="kptool tree --item 'Oliver Twist' --output tree.png --hops 2", graph=True, results=True)
@@ -46,7 +46,7 @@ def tree(
     pack: Pack = None,
     mpp: Mpp = None,
 ) -> None:
-    """Show the knowledge tree of a history, and draw it beside its visibility matrix."""
+    """Show the knowledge tree of a history; with --output, draw it with its visibility matrix."""
     from kptoolkit.tree.draw.output import check_name, draw
 
     if output is not None:
@@ -68,23 +68,26 @@ def tree(
 def settings(
     session: Session, *, data: Path | None, hops: int | None, degree: int | None, pack: str | None, mpp: str | None
 ) -> Config:
-    """The settings of a command that makes a tree."""
+    """The settings of a command that builds a tree."""
     return session.config(data__dir=data, tree__hops=hops, tree__degree=degree, prompts__pack=pack, prompts__mpp=mpp)
 
 
 def make_tree(
     session: Session, config: Config, items: Sequence[str], user: str | None
 ) -> tuple[TemplatePack, KnowledgeTree]:
-    """The pack and the tree that the options ask for.
+    """Build the tree that the options name.
 
     Args:
-        session: Where to say what is missing.
+        session: The command.
         config: The settings.
-        items: The history; empty to take the user's.
+        items: The history; empty for the history of the user.
         user: The user's id.
 
+    Returns:
+        The template pack and the tree.
+
     Raises:
-        InputError: Neither items nor a user with data, or one of them is unknown.
+        InputError: Neither items nor a user with data are given, or one of them is unknown.
         PromptTooLongError: The latest item alone exceeds ``tree.max_tokens``.
     """
     if not items and user is None:
@@ -106,7 +109,7 @@ def make_tree(
 
 
 def counted(tree: KnowledgeTree) -> str:
-    """How long a prompt is and what it left out, in a line."""
+    """Describe in one line how long a prompt is and what was left out."""
     left = tree.left_out
     used = f"{len(tree)} of {tree.max_tokens} tokens, counted by {tree.tokenizer_name}"
     dropped = f"{left.triplets} triplets and {left.items} items did not fit"
@@ -114,7 +117,7 @@ def counted(tree: KnowledgeTree) -> str:
 
 
 def outline(tree: KnowledgeTree) -> list[tuple[int, str]]:
-    """Depth and words of every node, in the order of the sequence."""
+    """List depth and text of every node, in the order of the token sequence."""
     depths: dict[int, int] = {}
     lines: dict[int, list[tuple[int, str]]] = {}
     for node in tree.linear.nodes:
@@ -125,14 +128,12 @@ def outline(tree: KnowledgeTree) -> list[tuple[int, str]]:
 
 def _history(session: Session, graph: Graph, config: Config, user: str) -> list[ItemRef]:
     """The latest ``data.history`` items of a user, oldest first."""
-    from kptoolkit.data.interactions import notice_of
     from kptoolkit.graph.database import ItemRef
     from kptoolkit.knowledge.prepare import data_dir, read_catalogue, read_events
 
     data = data_dir(config)
     interactions = read_events(data, graph)
-    if notice := notice_of(data):
-        session.say(notice)
+    session.say_notice(data)
     catalogue = read_catalogue(interactions, data, graph.items())
     rows = interactions.history_of(user)[-(config.data.history or PROMPT_HISTORY) :]
     return [ItemRef(catalogue.item_ids[row], catalogue.entity_ids[row], catalogue.names[row]) for row in rows]

@@ -1,4 +1,4 @@
-"""``recommend --explain``, ``recommend --write-back`` and ``evaluate --explain`` as a person runs them."""
+"""``recommend --explain``, ``recommend --write-back`` and ``evaluate --explain`` on the command line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_reasons_as_json_by_the_graph_of_the_run(run: Path) -> None:
     assert any(row["paths"] for row in rows)
 
 
-def test_reasons_as_a_person_reads_them(run: Path, graph: str) -> None:
+def test_reasons_as_text(run: Path, graph: str) -> None:
     words = ["recommend", run, "--items", "i01,i02", "-k", "2", "--explain", "-q"]
     done = kptool(*words, "--graph", graph, COLUMNS="100")
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""No room for what ``compile`` and ``fit`` keep: one line names the path, and nothing half-written is used later."""
+"""A full disk: one line names the path, and nothing half-written is used later."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.embedded
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a file system, or limits the size of files")
-def test_no_room_names_the_path_and_the_same_commands_go_on_with_room(tmp_path: Path) -> None:
+def test_no_room_names_the_path_and_the_same_commands_continue_with_room(tmp_path: Path) -> None:
     data = write_world(tmp_path / "data")
     load_graph(data, tmp_path / "kg")
     way, started_by = way_to_no_room(tmp_path)
@@ -58,16 +58,16 @@ def test_no_room_names_the_path_and_the_same_commands_go_on_with_room(tmp_path: 
     finally:
         server.close()
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert [each["code"] for each in told] == [0, 0, 1, 1, 1, 0, 0], told
+    reports = json.loads(done.stdout.splitlines()[-1])
+    assert [each["code"] for each in reports] == [0, 0, 1, 1, 1, 0, 0], reports
     reason = "No space left on device" if way == "disk" else "File too large"
-    for each, part in zip(told[2:5], ("cache", "prompts", "run"), strict=True):
+    for each, part in zip(reports[2:5], ("cache", "prompts", "run"), strict=True):
         errors = [line for line in each["said"].splitlines() if line.startswith("error: ")]
         assert len(errors) == 1
         assert errors[0].startswith(f"error: {tmp_path / 'place' / part}")
         assert errors[0].endswith(reason)
         assert "Traceback" not in each["said"]
-    assert told[2]["files"] == told[3]["files"] == [], "nothing is left half-written"
+    assert reports[2]["files"] == reports[3]["files"] == [], "nothing is left half-written"
     kept = tmp_path / "kept"
     for part in ("cache", "prompts"):
         assert contents(kept / part) == contents(tmp_path / part)

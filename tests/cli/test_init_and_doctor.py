@@ -1,4 +1,4 @@
-"""``init`` writes what loads; ``doctor`` says what is wrong and how to mend it."""
+"""``init`` writes files that load; ``doctor`` says what is wrong and how to fix it."""
 
 from __future__ import annotations
 

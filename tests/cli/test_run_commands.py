@@ -1,4 +1,4 @@
-"""``fit``, ``compile``, ``evaluate`` and ``recommend`` as a person runs them: output, mistakes, Ctrl-C."""
+"""``fit``, ``compile``, ``evaluate`` and ``recommend`` on the command line: output, mistakes, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def result(done: Done) -> Any:
 # -- fit and compile ----------------------------------------------------------------------------------------------
 
 
-def test_fit_prints_json_alone_and_its_progress_beside(fitted: tuple[Path, Done]) -> None:
+def test_fit_prints_json_on_standard_output_and_progress_on_standard_error(fitted: tuple[Path, Done]) -> None:
     folder, done = fitted
     report = result(done)
     assert report["run"] == str(folder)
@@ -105,13 +105,13 @@ def test_ctrl_c_in_fit_and_the_same_command_again(inputs: list[str], tmp_path: P
     words = ["fit", *inputs, "--run", str(folder), *sets(training__epochs=30, training__patience=100)]
     code, said = interrupt(words, lambda: any(folder.glob("checkpoints/*/complete")), tmp_path)
     assert code == 130, said
-    assert "interrupted; the same command goes on" in said
+    assert "interrupted; the same command continues" in said
     assert "Traceback" not in said
     refused(kptool("recommend", folder, "--user", "u01"), "is not finished", "--resume")
     done = kptool(*words, "--json")
     assert result(done)["training"]["epochs"] == 30
     steps = [int(text.split()[1].split("/")[0]) for text in done.stderr.splitlines() if text.startswith("train: ")]
-    assert steps[0] > 4, "it goes on behind the first checkpoint"
+    assert steps[0] > 4, "it resumes after the first checkpoint"
     assert len(result(kptool("recommend", folder, "--user", "u01", "-k", 3, "--json"))) == 3
 
 
@@ -125,10 +125,10 @@ def test_kill_9_in_fit_and_resume(inputs: list[str], tmp_path: Path) -> None:
     assert code == -signal.SIGKILL, said
     assert json.loads((killed / "manifest.json").read_text())["status"] == "training"
     remedy = refused(kptool("recommend", killed, "--user", "u01"), "is not finished").split("`")[1]
-    told = shlex.split(remedy)
-    assert told == ["kptool", "fit", "--run", str(killed), "--resume"]
-    refused(kptool(*told[1:], "--set", "tree.hops=1"), "unfinished run with another tree.hops")
-    assert result(kptool(*told[1:], "--json"))["training"]["epochs"] == 12
+    words_of_remedy = shlex.split(remedy)
+    assert words_of_remedy == ["kptool", "fit", "--run", str(killed), "--resume"]
+    refused(kptool(*words_of_remedy[1:], "--set", "tree.hops=1"), "unfinished run with another tree.hops")
+    assert result(kptool(*words_of_remedy[1:], "--json"))["training"]["epochs"] == 12
     one, other = (Run.load(folder) for folder in (whole, killed))
     assert np.array_equal(one.backend.score(one.split.test), other.backend.score(other.split.test))
     weights, others = (run.backend.fitted.model.state_dict() for run in (one, other))  # type: ignore[attr-defined]

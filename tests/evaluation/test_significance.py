@@ -78,8 +78,8 @@ def ranking(ranks: list[float], targets: list[int] | None = None) -> Ranking:
 
 
 def test_comparison_table() -> None:
-    rows = compare("model", ranking([1, 1, 2]), {"popularity": ranking([20, 20, 20]), "twin": ranking([1, 1, 2])})
-    assert [row.name for row in rows] == ["model", "popularity", "twin"]
+    rows = compare("model", ranking([1, 1, 2]), {"popularity": ranking([20, 20, 20]), "equal": ranking([1, 1, 2])})
+    assert [row.name for row in rows] == ["model", "popularity", "equal"]
     assert rows[0].against is None
     assert rows[1].against is not None
     assert rows[1].against.difference == pytest.approx(rows[0].value.mean)

@@ -215,7 +215,7 @@ def test_ctrl_c_and_the_same_command_again(tmp_path: Path, kind: str, request: p
     environment = request.getfixturevalue("neo4j_environment") if kind == "neo4j" else {}
     path = triples(tmp_path, LONG)
     command = [sys.executable, "-m", "kptoolkit", "load-kg", str(path), "--set", "graph.batch_size=8"]
-    assert "the same command goes on" in interrupted(command, environment, "load triples")  # of 1,125 batches
+    assert "the same command continues" in interrupted(command, environment, "load triples")  # of 1,125 batches
     result = kptool("load-kg", path, *SMALL_BATCHES, "--json", **environment)
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)

@@ -11,6 +11,7 @@ import pytest
 from kptool_lines import commands, kptool_lines, parse
 from typer.testing import CliRunner
 
+import kptoolkit
 from kptoolkit.cli.app import app
 from kptoolkit.graph import open_source
 
@@ -89,6 +90,11 @@ def test_cheap_commands_import_nothing_heavy(words: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", script, "kptool", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"kptool {' '.join(words)}: {done.stderr}"
     assert done.stdout
+
+
+def test_version() -> None:
+    said = CliRunner().invoke(app, ["--version"])
+    assert (said.exit_code, said.output) == (0, f"kptool {kptoolkit.__version__}\n")
 
 
 @pytest.mark.process

@@ -1,4 +1,4 @@
-"""Why an item is recommended, what is written back, and whether the named triplets carry the score."""
+"""Why an item is recommended, what is written back, and whether scores depend on the named triplets."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_reasons_and_paths(run: Run, graph: Graph) -> None:
     assert any(entry.paths for entry in found)
 
 
-def test_every_step_of_every_path_is_worded_by_the_way_it_is_walked(run: Run, graph: Graph) -> None:
+def test_every_step_of_every_path_is_rendered_by_the_way_it_is_walked(run: Run, graph: Graph) -> None:
     names = dict(graph.store.read("MATCH (n:Entity) RETURN n.id AS id, n.name AS name", {}).rows)
     triples = {(head, relation, tail) for head, relation, tail in stored(graph)}
     entities = dict(zip(map(str, run.catalogue.item_ids), run.catalogue.entity_ids, strict=True))
@@ -199,7 +199,7 @@ def test_replacing_the_graph_takes_recommendations_away(run: Run, world: Path, t
         assert graph.counts()["items"] == len(run.catalogue)
 
 
-def test_named_triplets_carry_more_than_random_ones(run: Run) -> None:
+def test_scores_depend_on_named_triplets_more_than_on_random_ones(run: Run) -> None:
     found = faithfulness(run.backend, run.split.test, sample=20, resamples=200)
     assert found.cases + found.left_out == 20
     assert found.difference == pytest.approx(found.named - found.random)

@@ -119,7 +119,7 @@ def test_load_names_the_file_that_is_missing_or_changed(own_run: Path, name: str
 
 
 class Stop(KeyboardInterrupt):
-    """What a person does."""
+    """Ctrl-C."""
 
 
 def stop_after(steps: int) -> Callable[[ProgressEvent], None]:
@@ -141,7 +141,7 @@ def unfinished(configure: Configure, tmp_path: Path) -> Path:
     return folder
 
 
-def test_an_interrupted_fit_goes_on_and_ends_as_if_it_had_not_been(
+def test_an_interrupted_fit_is_resumed_and_ends_as_if_it_had_not_been(
     unfinished: Path, run: Run, configure: Configure
 ) -> None:
     assert "is not finished" in refusal(unfinished)
@@ -315,7 +315,7 @@ def test_beam_search_is_labelled_and_gives_nothing_beyond_its_beams(evaluated: t
     assert frame["rank: beam search"][found].between(1, 5).all()
 
 
-def test_controls_are_twins_trained_once(evaluated: tuple[Run, Evaluation]) -> None:
+def test_controls_are_trained_once_with_the_same_settings(evaluated: tuple[Run, Evaluation]) -> None:
     run, result = evaluated
     stages: list[str] = []
     before = {name: (run.folder / "controls" / name / "manifest.json").stat().st_mtime_ns for name in CONTROL_NAMES}

@@ -21,8 +21,8 @@ from kptoolkit.runs.run import Run
 from kptoolkit.testing.small_worlds import ITEMS, USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
-TWIN = 12
-"""The new book stands in the graph where this one stands."""
+SIMILAR = 12
+"""The new book has the same neighbours in the graph as this one."""
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,9 @@ def grown(configure: Callable[..., Config], world: Path, tmp_path_factory: pytes
     run = pipeline.fit(config, run=folder / "run")
     run.recommend_all(folder / "before.parquet", k=ITEMS)
     facts = [
-        ("e-new", "book.written_work.author", f"a{TWIN % 4}"),
-        ("e-new", "book.written_work.next_in_series", f"e{TWIN + 1}"),
-        (f"e{TWIN - 1}", "book.written_work.next_in_series", "e-new"),
+        ("e-new", "book.written_work.author", f"a{SIMILAR % 4}"),
+        ("e-new", "book.written_work.next_in_series", f"e{SIMILAR + 1}"),
+        (f"e{SIMILAR - 1}", "book.written_work.next_in_series", "e-new"),
     ]
     source = MemorySource(facts, {"e-new": "The New Book"}, [("new", "e-new")], [("new", "New Book")])
     with Graph.open(config.graph.uri, config=GraphConfig()) as graph:
@@ -51,7 +51,7 @@ def test_a_new_item_is_ranked_above_the_median_for_its_neighbours_readers(grown:
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["new_items"], report["items"]) == (1, ITEMS + 1)
-    for history in ([TWIN - 3, TWIN - 2, TWIN - 1], [TWIN - 1], [TWIN - 2, TWIN - 1]):
+    for history in ([SIMILAR - 3, SIMILAR - 2, SIMILAR - 1], [SIMILAR - 1], [SIMILAR - 2, SIMILAR - 1]):
         items = [f"i{item:02d}" for item in history]
         frame = run.recommend(items=items, k=ITEMS + 1, with_seen=True)
         rank = int(frame.loc[frame["item_id"] == "new", "rank"].iloc[0])
