@@ -30,7 +30,6 @@ def fit(
 ) -> None:
     """Train a recommender. After an interruption, the same command resumes the training."""
     from kptoolkit import distributed, pipeline
-    from kptoolkit.knowledge.prepare import data_dir
     from kptoolkit.runs.run_folder import RunFolder
 
     trained = None
@@ -38,7 +37,6 @@ def fit(
         session.config_file = file
         trained = load_config(file, environ={}).graph
     config = session.config(data__dir=data, run__dir=run)
-    data_dir(config)
     config = config.model_copy(update={"graph": session.graph(trained)})
     with session.progress() as progress:
         fitted = pipeline.fit(config, resume=resume, overwrite=overwrite, progress=progress)
@@ -75,13 +73,12 @@ def compile_(
     if refresh != (run is not None):
         raise InputError("RUN and --refresh belong together: kptool compile runs/first --refresh")
     from kptoolkit import pipeline
-    from kptoolkit.knowledge.prepare import data_dir, prepare
+    from kptoolkit.knowledge.prepare import prepare
 
     if run is not None:
         report = _refresh(session, run)
     else:
         config = session.config(data__dir=data, prompts__engine=engine)
-        data_dir(config)
         config = config.model_copy(update={"graph": session.graph()})
         with session.progress() as progress:
             prepared = prepare(config, progress=progress)

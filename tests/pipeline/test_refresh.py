@@ -92,6 +92,16 @@ def test_refresh_reads_the_graph_of_the_option_even_if_it_is_the_default(grown: 
     assert f"graph: {run.config.graph.uri} (the run's own)" in own.stderr.splitlines()
 
 
+def test_beam_search_that_the_backend_lacks_is_refused_on_the_command_line(grown: tuple[Run, Done]) -> None:
+    run, _ = grown
+    says = "backend 'sequence' offers no beam search; leave out --beam"
+    for words in (["evaluate", run.folder, "--controls"], ["recommend", run.folder, "--user", "u01"]):
+        done = kptool(*words, "--beam")
+        refused(done, says)
+        assert "rank: " not in done.stderr, "nothing was ranked"
+    assert not (run.folder / "controls").exists()
+
+
 def test_a_kp4sr_run_knows_its_items_only(trained: Path, configure: Callable[..., Config], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(trained, tmp_path / "run"))
     run, before = Run.load(folder), (folder / "manifest.json").read_bytes()
