@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kptoolkit.errors import DataError
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.prompt_pool import PromptKeys
 from kptoolkit.knowledge.token_pool import TokenPool
@@ -48,9 +47,6 @@ class CompiledKnowledge:
             DataError: A file is missing or damaged.
         """
         arrays, _ = read_arrays(folder)
-        try:
-            pool = TokenPool(**{name: arrays[f"pool_{name}"] for name in ("ids", "starts", "indptr")})
-            prompts = PromptKeys(arrays["prompt_row"], arrays["prompt_variant"])
-            return cls(ItemTrees.of_arrays(arrays), pool, prompts)
-        except KeyError as error:
-            raise DataError(f"has no array {error}; fit the run again", folder) from error
+        pool = TokenPool(**{name: arrays[f"pool_{name}"] for name in ("ids", "starts", "indptr")})
+        prompts = PromptKeys(arrays["prompt_row"], arrays["prompt_variant"])
+        return cls(ItemTrees.of_arrays(arrays), pool, prompts)
