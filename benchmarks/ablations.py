@@ -1,7 +1,7 @@
-"""What `sequence` is made of: one part changed at a time, trained anew, NDCG@10 and training CPU seconds beside it.
+"""Ablations of `sequence`: one part changed at a time and retrained, with NDCG@10 and training CPU seconds.
 
-Validation chooses the epoch, test is only read. Baseline of every row is the unchanged model of the same seeds; for
-what concerns trees it is the model that reads trees. Data: $KPTOOL_DATA.
+Validation chooses the epoch; test is only reported. The baseline of every row is the unchanged model of the same seeds;
+for variants of trees it is the model that reads trees. Data: $KPTOOL_DATA.
 
     python -m benchmarks.ablations --data books --seeds 2
     python -m benchmarks.ablations --data movies --only "no knowledge" --only "two hops"
@@ -45,22 +45,22 @@ class Variant:
 
     Attributes:
         change: Settings that differ.
-        beside: Name of the variant it is compared with; ``None``: the unchanged model.
-        patch: What else differs while it trains.
+        baseline: Name of the variant it is compared with; ``None``: the unchanged model.
+        patch: Context in which it is trained.
     """
 
     change: Mapping[str, Any] = field(default_factory=dict)
-    beside: str | None = None
+    baseline: str | None = None
     patch: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def changes_nothing(self, usual: Mapping[str, Any]) -> bool:
-        """Whether these settings are the usual ones anyway."""
+        """Whether these settings equal the usual ones."""
         return self.patch is nullcontext and {**usual, **self.change} == usual
 
 
 @contextmanager
 def _fixed(part: type[Module], weight: str) -> Iterator[None]:
-    """A weight of a part of the model stays as it starts."""
+    """Freeze one weight of a part of the model."""
     start = part.__init__
 
     def fixed(self: Module, *args: Any) -> None:
@@ -76,7 +76,7 @@ def _fixed(part: type[Module], weight: str) -> Iterator[None]:
 
 @contextmanager
 def _wide_start() -> Iterator[None]:
-    """Tokens start with the standard deviation that `kp4sr` starts with."""
+    """Initialize tokens with the standard deviation of `kp4sr`."""
     before, sequence_state._TOKEN_STD = sequence_state._TOKEN_STD, 0.3
     try:
         yield
@@ -103,9 +103,9 @@ VARIANTS: dict[str, Variant] = {
     "trees and graph similarity": Variant(_TREES | {"model.graph_similarity": True}),
     "trees, all states pooled": Variant(_TREES | {"model.pooling": "tree"}, "trees"),
     "trees, two encoder layers": Variant(_TREES | {"model.layers": 2}, "trees"),
-    "trees, 64 a step": Variant(_TREES | {"model.trees_per_step": 64}, "trees"),
-    "trees, 1024 a step": Variant(_TREES | {"model.trees_per_step": 1024}, "trees"),
-    "trees, whole catalogue a step": Variant(_TREES | {"model.trees_per_step": 0}, "trees"),
+    "trees, 64 per step": Variant(_TREES | {"model.trees_per_step": 64}, "trees"),
+    "trees, 1024 per step": Variant(_TREES | {"model.trees_per_step": 1024}, "trees"),
+    "trees, whole catalogue per step": Variant(_TREES | {"model.trees_per_step": 0}, "trees"),
     "trees, subwords": Variant(_TREES | {"model.tokens": "subword", "model.vocabulary": 4000}, "trees"),
     "trees, cross-attention": Variant(_TREES | {"model.cross_attention": True}, "trees"),
 }
@@ -121,7 +121,7 @@ class Trained:
 
 
 def measure(bench: harness.Bench) -> None:
-    """Fill the bench.
+    """Train and compare the variants.
 
     Raises:
         ConfigError: ``--only`` names no variant.
@@ -135,19 +135,19 @@ def measure(bench: harness.Bench) -> None:
         world, found = real(data), dict[str, list[Trained]]()
         usual = _ALL | _BUDGET[data]
         for name in chosen:
-            beside = VARIANTS[name].beside or "unchanged"
+            baseline = VARIANTS[name].baseline or "unchanged"
             if name != "unchanged" and VARIANTS[name].changes_nothing(usual):
                 continue
-            for needed in dict.fromkeys((beside, name)):
+            for needed in dict.fromkeys((baseline, name)):
                 if needed not in found:
                     found[needed] = [train(bench, world, data, needed, seed) for seed in seeds]
-            if name != beside:
-                report(bench, f"{data}, {name}", found[beside], found[name])
+            if name != baseline:
+                report(bench, f"{data}, {name}", found[baseline], found[name])
         bench.notes[f"{data}: trainings"] = {name: [vars(one) for one in each] for name, each in found.items()}
 
 
 def train(bench: harness.Bench, world: World, data: str, name: str, seed: int) -> Trained:
-    """Train one variant with one seed; evaluations are not in the seconds."""
+    """Train one variant with one seed; the seconds exclude evaluations."""
     settings = {**_ALL, **_BUDGET[data], "training.seed": seed, "tree.seed": seed, **VARIANTS[name].change}
     settings |= _QUICK if bench.quick else {}
     curve = Curve(bench)

@@ -1,8 +1,8 @@
 """Both backends for the same training seconds: the best validation NDCG@10 each has reached by then.
 
-This is what the default backend of `fit` was chosen by. `sequence` has its defaults, `kp4sr` the best of the short
-trials behind docs/results.md. The clock is as in `time_to_quality`: training from the call of `fit`, batches and
-knowledge included, evaluations not. Test is not read.
+The default backend of `fit` was chosen by it. `sequence` has its defaults, `kp4sr` the best settings of the short
+trials in docs/results.md. The clock is as in `time_to_quality`: training from the call of `fit`, batches and
+knowledge included, evaluations not. Test cases are not used.
 
     python -m benchmarks.backends --quick
     python -m benchmarks.backends --data books --seconds 600
@@ -71,7 +71,7 @@ def curve(
 
 
 def best_within(found: list[tuple[float, float]], seconds: float) -> float:
-    """The best quality by then; 0 before the first evaluation."""
+    """The best quality within ``limit`` seconds; 0 before the first evaluation."""
     return max((quality for at, quality in found if at <= seconds), default=0.0)
 
 

@@ -1,8 +1,8 @@
 """How training and scoring grow with the catalogue, the history and the knowledge: seconds, memory, fitted exponents.
 
-Each point is a seeded world and runs in a process of its own, so that its peak memory is its own. From a middle point
+Each point is a seeded world and runs in its own process, so that its peak memory can be measured. From a middle point
 one size varies at a time; the exponent is the slope of log cost over log size. `sequence` reads all sizes; `kp4sr`
-reads a few items and a budget of tokens whatever there is, so that it is measured with its budget grown along.
+reads a few items within a budget of tokens, so that it is measured with a budget that grows with them.
 
     python -m benchmarks.growth_model --quick
 """
@@ -40,7 +40,7 @@ USERS_SCORED = 128
 
 
 def measure(bench: harness.Bench) -> None:
-    """Measure one point, or all of them in processes of their own."""
+    """Measure one point, or all of them, each in its own process."""
     if bench.options.point is not None:
         print(json.dumps(point(bench, json.loads(bench.options.point))))
         raise SystemExit(0)
@@ -55,7 +55,7 @@ def measure(bench: harness.Bench) -> None:
 
 
 def in_process(bench: harness.Bench, backend: str, size: Size) -> dict[str, Any]:
-    """One point in a process of its own.
+    """Measure one point in its own process.
 
     Raises:
         TrainingError: The process fails.
@@ -89,7 +89,7 @@ def point(bench: harness.Bench, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def settings_of(backend: str, size: Size, seed: int) -> dict[str, Any]:
-    """Settings under which nothing of a world is left out."""
+    """Settings with which nothing of a world is left out."""
     more: dict[str, Any] = {"tree.degree": size.triples, "tree.hops": 1, "data.history": size.history}
     more |= {"training.epochs": 1000, "training.eval_every": 1000}
     if backend == "sequence":
@@ -100,7 +100,7 @@ def settings_of(backend: str, size: Size, seed: int) -> dict[str, Any]:
 
 
 def rows(bench: harness.Bench, backend: str, dimension: str, found: list[dict[str, Any]]) -> None:
-    """Exponents of one dimension; costs at the least and the largest size stand beside them as baseline and ours."""
+    """Add the exponents of one dimension, with the costs at the smallest and the largest size as baseline and ours."""
     first, last = found[0], found[-1]
     for cost, name in COSTS.items():
         span = f"{backend}, {dimension} {first[dimension]} to {last[dimension]}: {name}"
@@ -111,8 +111,8 @@ def rows(bench: harness.Bench, backend: str, dimension: str, found: list[dict[st
 
 def exponent(found: list[dict[str, Any]], dimension: str, cost: str) -> float:
     """Slope of log cost over log size by least squares; a size of 0 is left out."""
-    kept = [entry for entry in found if entry[dimension]]
-    size, costs = (np.log([entry[key] for entry in kept]) for key in (dimension, cost))
+    positive = [entry for entry in found if entry[dimension]]
+    size, costs = (np.log([entry[key] for entry in positive]) for key in (dimension, cost))
     return float(np.polyfit(size, costs, 1)[0])
 
 

@@ -1,7 +1,7 @@
 """What every benchmark shares: options, clocks, rows with goals, the table and the JSON.
 
-On a CPU costs are the process's own CPU seconds, which other work on the machine disturbs little; wall seconds stand
-beside them. On CUDA they are wall seconds, taken once the device has finished.
+On a CPU costs are the process's CPU seconds, which other work on the machine disturbs little; wall seconds are recorded
+too. On CUDA costs are wall seconds, taken once the device has finished.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Bench:
     Attributes:
         options: Parsed command line.
         rows: Comparisons so far.
-        notes: Further figures for the manifest, and for people beside the table.
+        notes: Further figures for the manifest, also printed with the table.
         repeats: Seconds of each repeat, by what was timed.
     """
 
@@ -137,7 +137,7 @@ class Bench:
         return spent.cpu if self.device == "cpu" else spent.wall
 
     def timed(self, name: str, work: Callable[[], Any], repeats: int) -> float:
-        """Median cost of ``work`` in seconds; every repeat is kept for the manifest."""
+        """Median cost of ``work`` in seconds; every repeat is recorded for the manifest."""
         for _ in range(repeats):
             begun = self.now()
             work()
@@ -145,21 +145,21 @@ class Bench:
         return median(self.cost(Spent(**entry)) for entry in self.repeats[name][-repeats:])
 
     def record(self, name: str, spent: Spent) -> None:
-        """Keep seconds for the manifest."""
+        """Record seconds for the manifest."""
         self.repeats.setdefault(name, []).append({key: round(value, 4) for key, value in asdict(spent).items()})
 
     def add(self, name: str, unit: str, baseline: float | None, ours: float | None, goal: str | None = None) -> None:
-        """Add a comparison, and tell it at once."""
+        """Add a comparison and print it at once."""
         self.rows.append(Row.of(name, unit, baseline, ours, goal))
         self.say(" | ".join(_cells(self.rows[-1])))
 
     def say(self, text: str) -> None:
-        """Tell people how far it is."""
+        """Print progress."""
         print(f"[{time.process_time():6.0f} CPU s] {text}", file=sys.stderr, flush=True)
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """The options all benchmarks have."""
+    """Create a parser with the options of all benchmarks."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--quick", action="store_true", help="fewer repeats and shorter training: within five minutes")
     made.add_argument("--json", type=Path, metavar="FILE", help="write rows and manifest there")
@@ -177,7 +177,7 @@ def run(made: argparse.ArgumentParser, measure: Callable[[Bench], None], words: 
         words: Command line; ``None`` is ``sys.argv``.
 
     Raises:
-        SystemExit: With the exit code of the error, which is told in one line.
+        SystemExit: With the exit code of the error, which is printed in one line.
     """
     bench = Bench(made.parse_args(words))
     begun = clocks()

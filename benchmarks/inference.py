@@ -1,8 +1,8 @@
-"""Users a CPU second, from histories to 20 items: free beam search of the published procedure against full ranking.
+"""Users per CPU second, from histories to 20 items: free beam search of the published procedure against full ranking.
 
-The published procedure makes a prompt, decodes 20 beams without constraint and looks their strings up among the titles;
-what is no title, or is found twice, is lost. kptoolkit scores the whole catalogue and takes the best outside the
-history. All models but the small ones are briefly trained first, which is not timed. Data: $KPTOOL_DATA/movies.
+The published procedure renders a prompt, decodes 20 unconstrained beams and looks their strings up among the titles;
+strings that are not titles or repeat others are lost. kptoolkit scores the whole catalogue and takes the best outside
+the history. All models but the small ones are briefly trained first, which is not timed. Data: $KPTOOL_DATA/movies.
 
     python -m benchmarks.inference --quick
 """
@@ -28,12 +28,12 @@ from kptoolkit.runs.run import top_k
 
 K = 20
 UNTRAINED_TOKENS = 8  # an untrained model never ends a string; a title is three tokens on average, with its marks six
-TRAINED = 300  # steps after which it is worth telling what the beams' strings are
+TRAINED = 300  # steps after which the share of valid strings is reported
 KP4SR_GOAL, SEQUENCE_GOAL, VALID_GOAL = ">= 8", ">= 300", ">= 1"
 
 
 def measure(bench: harness.Bench) -> None:
-    """Fill the bench."""
+    """Compare both backends with the published procedure."""
     world = real("movies")
     cases = world.split().test
     steps = bench.options.steps or (20 if bench.quick else 600)
@@ -46,7 +46,7 @@ def measure(bench: harness.Bench) -> None:
 
 
 def published(bench: harness.Bench, world: World, shape: Shape, cases: Cases, steps: int) -> float:
-    """Users a second; adds what the beams' strings were worth if the model was trained at all."""
+    """Users per second; adds the share of valid strings if the model was trained."""
     procedure = Procedure(world, shape, bench.options.seed, bench.device)
     for batch in islice(procedure.batches(), steps):
         procedure.step(batch)
@@ -83,14 +83,14 @@ def sequence(bench: harness.Bench, world: World, cases: Cases, base: float) -> N
 
 
 def trained(world: World, settings: Mapping[str, Any], steps: int) -> Backend:
-    """A backend trained for a few steps: what it scores costs the same as after many."""
+    """A backend trained for a few steps: scoring costs the same as after many."""
     with tempfile.TemporaryDirectory() as folder:
         watch = Stopwatch(lambda: harness.Spent(0, 0), skip=0, steps=steps)
         return fitted(world, {**settings, "training.epochs": 1}, Path(folder), watch)
 
 
 def compare(bench: harness.Bench, name: str, backend: Backend, cases: Cases, base: float, goal: str) -> None:
-    """Add users a second, and the share of the k that are distinct items outside the history."""
+    """Add users per second, and the share of the k that are distinct items outside the history."""
     size = 256
     parts = [cases.take(slice(first, first + size)) for first in range(0, len(cases), size)]
     found: list[np.ndarray[Any, Any]] = []
@@ -100,7 +100,7 @@ def compare(bench: harness.Bench, name: str, backend: Backend, cases: Cases, bas
 
     work()
     cost = bench.timed(name, work, 1 if bench.quick else 3)
-    bench.add(f"{name}, users", f"users a {bench.second}", base, len(cases) / cost, goal)
+    bench.add(f"{name}, users", f"users per {bench.second}", base, len(cases) / cost, goal)
     items = np.concatenate(found)
     new = [len(set(row) - {-1} - set(cases.histories[number])) / K for number, row in enumerate(items.tolist())]
     shape = name.rpartition(", ")[2]

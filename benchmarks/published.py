@@ -1,11 +1,12 @@
 """The published procedure of KP4SR (arXiv 2308.08459), written from its description: the baseline of the benchmarks.
 
-An epoch is one random window a user. A sample draws neighbours hop by hop, renders each triple, tokenises word by word,
-and builds an integer matrix of L x L for the tree mask; T5 learns the item's name between two sentinels. Word numbers
-are embedded in training only. To recommend, 20 beams decode freely, and their strings are looked up among the titles.
+An epoch is one random window per user. A sample draws neighbours hop by hop, renders each triple, tokenizes word by
+word, and builds an integer matrix of L x L for the tree mask; T5 learns the item's name between two sentinels. Word
+numbers are embedded in training only. To recommend, 20 unconstrained beams are decoded, and their strings are looked up
+among the titles.
 
-It does no more than that asks for: drawing stops once the prompt is full, the matrix is made by broadcasting, and words
-go to the tokenizer's compiled core. :data:`PUBLISHED` has what the published code itself was measured at.
+It does no unnecessary work: drawing stops once the prompt is full, the matrix is built by broadcasting, and words go to
+the tokenizer's compiled core. :data:`PUBLISHED` has the figures measured with the published code itself.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ BEAMS = 20
 HISTORY = 5
 WORDS = 512
 Triple = tuple[int, int, int, bool, int]
-"""Near node, relation, far node, whether the near end is the head, and the number of the node it hangs under."""
+"""Near node, relation, far node, whether the near end is the head, and the number of its parent node."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Shape:
         d_model: Width; the feed-forward layers have four times as much.
         layers: Encoder layers, and decoder layers.
         heads: Attention heads.
-        batch: Samples a step.
+        batch: Samples per step.
     """
 
     name: str
@@ -88,12 +89,12 @@ class Sample:
 
 
 class Samples:
-    """Makes samples one by one.
+    """Assembles samples one by one.
 
     Args:
         world: Events and knowledge.
         histories: Training histories, by user number.
-        seed: Of windows and draws.
+        seed: Seed of windows and draws.
         max_tokens: Longest prompt.
     """
 
@@ -124,7 +125,7 @@ class Samples:
         return self.sample(user, history[max(0, position - HISTORY) : position].tolist(), int(history[position]))
 
     def sample(self, user: int, items: Sequence[int], target: int | None = None) -> Sample:
-        """Prompt, mask and target of one history; ``target`` is unknown when items are asked for."""
+        """Prompt, mask and target of one history; ``target`` is unknown when recommending."""
         ids, words, node, parent = self._mpp(user, items)
         for number, triple in enumerate(self._draw(items), 1 + len(items)):
             pieces = self._tokenise(self._sentence(triple))
@@ -164,7 +165,7 @@ class Samples:
         return columns
 
     def _draw(self, items: Sequence[int]) -> Iterator[Triple]:
-        """Triples hop by hop, latest item first; each is numbered by its place and says what it hangs under."""
+        """Triples hop by hop, latest item first; each is numbered by its place and has the number of its parent."""
         roots = np.asarray(self.world.neighbourhoods.roots)
         frontier = [(int(roots[item]), place, -1) for place, item in enumerate(items, 1) if roots[item] >= 0]
         frontier.reverse()
@@ -286,13 +287,13 @@ class PublishedT5(nn.Module):
 
 
 class Procedure:
-    """Samples, model and optimiser together.
+    """Samples, model and optimizer together.
 
     Args:
         world: Events and knowledge.
         shape: Size of the model.
-        seed: Of weights, windows and draws.
-        device: Where the model runs.
+        seed: Seed of weights, windows and draws.
+        device: Device of the model.
         min_events: Users with fewer events are left out.
     """
 
@@ -307,7 +308,7 @@ class Procedure:
             self.by_title.setdefault(_plain(str(title)), row)
 
     def step(self, batch: dict[str, torch.Tensor]) -> float:
-        """One step of AdamW; gives the loss."""
+        """Take one step of AdamW and return the loss."""
         self.model.train()
         loss = self.model(self.to_device(batch))
         loss.backward()
@@ -322,16 +323,16 @@ class Procedure:
             yield from self.samples.epoch(self.shape.batch)
 
     def to_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """A batch where the model is."""
+        """Move a batch to the device of the model."""
         return {name: tensor.to(self.device) for name, tensor in batch.items()}
 
     def recommend(self, cases: Cases, k: int, tokens: int = 24) -> list[list[int | None]]:
-        """The strings of the beams as items, best first; ``None`` is a string that is no item's title.
+        """The strings of the beams as items, best first; ``None`` for a string that is not a title.
 
         Args:
             cases: Histories.
-            k: Strings of each case.
-            tokens: Most tokens to decode; beams of a trained model end sooner.
+            k: Strings per case.
+            tokens: Tokens to decode, at most; beams of a trained model end sooner.
         """
         found: list[list[int | None]] = []
         for first in range(0, len(cases), self.shape.batch):
@@ -363,11 +364,11 @@ def _plain(text: str) -> str:
 
 
 def closeness(name: str, measured: float) -> str:
-    """How a figure of this baseline compares with that of the published code."""
+    """Compare a figure of this baseline with that of the published code, in one line."""
     low, high = PUBLISHED[name]
     shown = f"{low:g}" if low == high else f"{low:g}-{high:g}"
     middle = (low + high) / 2
-    return f"baseline {measured:.3g} a CPU s; the published code {shown}: {measured / middle:.2f} times"
+    return f"baseline {measured:.3g} per CPU s; the published code {shown}: {measured / middle:.2f} times"
 
 
 def kp_settings(shape: Shape, seed: int, **more: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """CPU seconds until kptoolkit's `sequence` has the best validation NDCG@10 of a tuned SASRec, against SASRec's own.
 
-SASRec is RecTools', with full softmax, in an environment of its own (`make bench-env`); it runs in the same call, on
-the same histories. Both clocks count training from the call of `fit`, batches and knowledge included, evaluations not;
+SASRec is that of RecTools with full softmax, in its own environment (`make bench-env`); it runs in the same call on the
+same histories. Both clocks count training from the call of `fit`, batches and knowledge included, evaluations not;
 reading files and graph is left out. kptoolkit ranks both: the full catalogue, history excluded.
 
 Settings of SASRec were tuned on validation. RecTools offers learned positions counted from the end, no learned relative
@@ -46,7 +46,7 @@ SASREC: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Learned:
-    """What a training came to.
+    """Result of a training.
 
     Attributes:
         best: Best validation NDCG@10.
@@ -66,7 +66,7 @@ class Learned:
 
 
 def measure(bench: harness.Bench) -> None:
-    """Fill the bench."""
+    """Train and compare both."""
     if not bench.options.rectools.is_file():
         bench.notes["SASRec"] = (
             f"not run: there is no {bench.options.rectools}; `make bench-env` makes RecTools' own environment"
@@ -91,7 +91,7 @@ def learn_both(bench: harness.Bench, name: str, world: World, seed: int) -> tupl
 
 
 def report(bench: harness.Bench, name: str, pairs: list[tuple[Learned | None, Learned]]) -> None:
-    """Rows of one data set, medians over the seeds; a seed that never reaches counts as infinitely long."""
+    """Add the rows of one data set, medians over the seeds; a seed below the quality counts as infinite."""
     theirs, ours = ([learned for learned in side if learned is not None] for side in zip(*pairs, strict=True))
     base = median(learned.seconds for learned in theirs) if theirs else None
     reached = [learned.seconds_to(other.best) or float("inf") for other, learned in pairs if other is not None]
@@ -110,10 +110,10 @@ def report(bench: harness.Bench, name: str, pairs: list[tuple[Learned | None, Le
 
 
 def sasrec(bench: harness.Bench, name: str, world: World, seed: int) -> Learned:
-    """RecTools' SASRec in its own process; its scores are ranked here.
+    """Train RecTools' SASRec in its own process and rank its scores here.
 
     Raises:
-        TrainingError: The process fails, or ranks otherwise than kptoolkit does.
+        TrainingError: The process fails, or its ranking differs from kptoolkit's.
     """
     split = world.split(MIN_EVENTS)
     with tempfile.TemporaryDirectory() as place:
@@ -127,12 +127,12 @@ def sasrec(bench: harness.Bench, name: str, world: World, seed: int) -> Learned:
         environment = os.environ | {"PYTHONNOUSERSITE": "1", "PYTHONWARNINGS": "ignore"}
         if subprocess.run(words, env=environment, check=False).returncode:
             raise TrainingError(f"{PROGRAM.name} failed; its own message stands above")
-        told = json.loads((folder / "curve.json").read_text(encoding="utf-8"))
+        result = json.loads((folder / "curve.json").read_text(encoding="utf-8"))
         valid, test = (_quality(folder / f"{part}-scores.npz", getattr(split, part)) for part in ("valid", "test"))
-    if abs(valid - told["best"]["NDCG@10"]) > 1e-4:
-        raise TrainingError(f"SASRec ranks its best epoch at {told['best']['NDCG@10']:.5f}, kptoolkit at {valid:.5f}")
-    curve = [(row["seconds"], row["NDCG@10"]) for row in told["curve"]]
-    return Learned(valid, told["best"]["seconds"], test, curve)
+    if abs(valid - result["best"]["NDCG@10"]) > 1e-4:
+        raise TrainingError(f"SASRec ranks its best epoch at {result['best']['NDCG@10']:.5f}, kptoolkit at {valid:.5f}")
+    curve = [(row["seconds"], row["NDCG@10"]) for row in result["curve"]]
+    return Learned(valid, result["best"]["seconds"], test, curve)
 
 
 def export(split: Split, folder: Path) -> None:

@@ -1,10 +1,10 @@
-"""Positions a CPU second in training: the published procedure against kptoolkit's backends.
+"""Positions per CPU second in training: the published procedure against kptoolkit's backends.
 
-A position is a place of a history whose item is predicted: one a sample for the published procedure and `kp4sr`, every
-place of every history for `sequence`. Data: $KPTOOL_DATA/movies, triples in both directions.
+A position is a place of a history whose item is predicted: one per sample for the published procedure and `kp4sr`,
+every place of every history for `sequence`. Data: $KPTOOL_DATA/movies, triples in both directions.
 
     python -m benchmarks.training --quick
-    python -m benchmarks.training --quality --epochs 40     # also trains both to compare what they learn; hours
+    python -m benchmarks.training --quality --epochs 40     # also trains both and compares NDCG@10; hours
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _EPOCHS = 1000  # more than are timed
 
 
 def measure(bench: harness.Bench) -> None:
-    """Fill the bench."""
+    """Compare both backends with the published procedure."""
     world = real("movies")
     steps = 6 if bench.quick else 20
     tiny = baseline(bench, world, TINY, steps)
@@ -46,7 +46,7 @@ def measure(bench: harness.Bench) -> None:
 
 
 def baseline(bench: harness.Bench, world: World, shape: Shape, steps: int) -> float:
-    """Positions a second of the published procedure, samples included; the two parts are told too."""
+    """Positions per second of the published procedure, samples included; both parts are reported too."""
     procedure = Procedure(world, shape, bench.options.seed, bench.device)
     source = procedure.batches()
     made = bench.timed(f"published {shape.name}: make a batch", lambda: next(source), max(steps, 5))
@@ -69,7 +69,7 @@ def compare_kp4sr(bench: harness.Bench, world: World, shape: Shape, steps: int, 
     """`kp4sr` on the same knowledge: with subwords (the same length), and with whole phrases."""
     settings = kp_settings(shape, bench.options.seed)
     rate = shape.batch / median(step_costs(bench, world, settings, f"kp4sr {shape.name}", steps))
-    unit = f"positions a {bench.second}"
+    unit = f"positions per {bench.second}"
     bench.add(f"kp4sr, {shape.name}, same prompts", unit, base, rate, KP4SR_GOAL)
     phrases = settings | {"model.tokens": "phrase", "tree.max_tokens": PHRASE_TOKENS}
     rate = shape.batch / median(step_costs(bench, world, phrases, f"kp4sr {shape.name}, phrases", steps))
@@ -85,7 +85,7 @@ def compare_sequence(bench: harness.Bench, world: World, base: float) -> None:
     costs = step_costs(bench, world, settings, "sequence tiny", an_epoch * (1 if bench.quick else 3), skip=5)
     rate = slices.positions * len(costs) / an_epoch / sum(costs)
     bench.notes["sequence: positions a step"] = slices.positions / an_epoch
-    unit = f"positions a {bench.second}"
+    unit = f"positions per {bench.second}"
     bench.add("sequence, tiny", unit, base, rate, SEQUENCE_GOAL)
 
 

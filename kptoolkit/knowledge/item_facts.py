@@ -75,12 +75,9 @@ class PromptFacts:
 
     def around(self, trees: ItemTrees) -> ItemFacts:
         """Return the facts of every item, without those of an unknown relation or far end."""
-        known = self.known(trees.prompt)
-        before = np.concatenate([[0], np.cumsum(known)])
-        prompt = trees.prompt[known]
-        indptr = before[trees.indptr].astype(np.int64)
-        hop = np.asarray(trees.hop)[known]
-        return ItemFacts(indptr, self.relation[prompt], hop, self.far[prompt], len(self.relations), len(self.entities))
+        read = trees.where(self.known(trees.prompt))
+        relation, far = self.relation[read.prompt], self.far[read.prompt]
+        return ItemFacts(read.indptr, relation, read.hop, far, len(self.relations), len(self.entities))
 
     def save(self, folder: Path) -> None:
         """Write to ``folder``, checksummed and atomic."""

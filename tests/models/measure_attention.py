@@ -27,7 +27,7 @@ VARIANTS = {
 
 
 def model(attention: str, changes: frozenset[str]) -> TreeT5:
-    """A T5 of the default size, of which ``changes`` names what is not as by default."""
+    """A T5 of the default size, with some options changed."""
     torch.manual_seed(0)
     config = T5Config(
         vocab_size=VOCABULARY, d_model=WIDTH, d_kv=WIDTH // HEADS, d_ff=4 * WIDTH, num_layers=2, num_decoder_layers=1,
@@ -60,8 +60,8 @@ def prompts(triplets: int, tokens: int) -> dict[str, torch.Tensor]:
     return batch | {"decoder_input_ids": targets, "labels": targets}
 
 
-def kept(net: TreeT5, batch: dict[str, torch.Tensor]) -> float:
-    """MiB kept for the backward pass, weights among them."""
+def stored(net: TreeT5, batch: dict[str, torch.Tensor]) -> float:
+    """MiB stored for the backward pass, weights among them."""
     sizes: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -75,13 +75,13 @@ def kept(net: TreeT5, batch: dict[str, torch.Tensor]) -> float:
 
 
 def main(repeats: int) -> None:
-    """Print a table for two lengths; the variants take turns, so that other work on the machine meets all of them."""
+    """Print a table for two lengths; the variants take turns, so that other work on the machine affects all of them."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     for triplets, tokens in ((8, 5), (14, 6)):
         batch = prompts(triplets, tokens)
         nets = {name: model(*variant) for name, variant in VARIANTS.items()}
-        memory = {name: kept(net, batch) for name, net in nets.items()}
+        memory = {name: stored(net, batch) for name, net in nets.items()}
         seconds: dict[str, list[float]] = {name: [] for name in nets}
         for _ in range(repeats):
             for name, net in nets.items():

@@ -1,4 +1,4 @@
-"""CPU seconds that scoring and beam search take by how a run's items are called; no test.
+"""CPU seconds of scoring and beam search by a run's item index; no test.
 
 python tests/models/measure_decoding.py RUN...
 """
@@ -20,7 +20,7 @@ CASES, BEAMS, REPEATS = 64, 20, 3
 
 
 def middle(work: Callable[..., Any], *given: Any) -> float:
-    """Median CPU milliseconds a case."""
+    """Median CPU milliseconds per case."""
     taken = []
     for _ in range(REPEATS):
         started = time.process_time()

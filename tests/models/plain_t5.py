@@ -1,4 +1,4 @@
-"""T5 under a visibility matrix, written out from its definition: one prompt, one token, one head at a time.
+"""T5 under a visibility matrix, written from its definition: one prompt, one token, one head at a time.
 
 Slow on purpose and made of numpy alone, in double precision; nothing of transformers' attention is used. It reads the
 weights by their names in the state dict and follows arXiv 1910.10683: layer norm without mean and shift before each
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Shape:
-    """What the weights do not tell.
+    """The shape of a model as far as its weights do not determine it.
 
     Attributes:
         heads: Attention heads.

@@ -1,4 +1,4 @@
-"""Scores without a triplet: the fast way equals really taking it out of the trees and scoring again."""
+"""Scores without a triplet equal those after it is really removed from the trees."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def knowledge_of(fitted: AnyT5) -> CompiledKnowledge:
 
 
 def without(trees: ItemTrees, lost: set[tuple[int, int]]) -> ItemTrees:
-    """The trees without ``(item, place in its tree)`` and what hangs below, put together item by item."""
+    """The trees without ``(item, place in its tree)`` and its descendants, item by item."""
     indptr, rows, parents = [0], [], []
     for item in range(len(trees)):
         first, number = int(trees.indptr[item]), {-1: -1}
@@ -71,9 +71,9 @@ def without(trees: ItemTrees, lost: set[tuple[int, int]]) -> ItemTrees:
                 rows.append(first + local)
                 parents.append(number[above])
         indptr.append(len(rows))
-    kept = np.array(rows)
+    chosen = np.array(rows)
     return ItemTrees(
-        np.array(indptr), trees.prompt[kept], np.array(parents, np.int32), trees.hop[kept], trees.dfs[kept]
+        np.array(indptr), trees.prompt[chosen], np.array(parents, np.int32), trees.hop[chosen], trees.dfs[chosen]
     )
 
 
@@ -106,19 +106,19 @@ def test_it_can_explain(trained: AnyT5) -> None:
     assert isinstance(trained, Explains)
 
 
-def test_each_triplet_taken_out_is_as_if_it_never_was(trained: AnyT5) -> None:
+def test_a_score_without_a_triplet_is_that_of_trees_without_it(trained: AnyT5) -> None:
     case = case_of()
     found = trained.triplets(case, CANDIDATES)
     assert len(found) > 20
     assert set(HISTORY) <= set(found.item.tolist())
     assert {1, 2} == set(found.hop.tolist())
     gone = found.with_below(np.eye(len(found), dtype=bool))
-    assert (gone.sum(axis=1) > 1).any(), "some triplets bear others"
+    assert (gone.sum(axis=1) > 1).any(), "some triplets have descendants"
     fast = trained.score_without(case, CANDIDATES, found, gone)
     slow = np.stack([really(trained, case, {place}) for place in places(trained, found)])
     np.testing.assert_allclose(fast, slow, atol=1e-4)
     whole = trained.score(case)[0, CANDIDATES]
-    assert np.abs(fast - whole).max() > 1e-2, "and it matters"
+    assert np.abs(fast - whole).max() > 1e-2, "and it makes a difference"
 
 
 def test_sets_of_triplets(trained: AnyT5) -> None:
@@ -128,8 +128,8 @@ def test_sets_of_triplets(trained: AnyT5) -> None:
     chosen = draw.random((6, len(found))) < 0.3
     chosen[0], chosen[1] = False, True
     fast = trained.score_without(case, CANDIDATES, found, found.with_below(chosen))
-    told = places(trained, found)
-    slow = np.stack([really(trained, case, {told[t] for t in np.flatnonzero(row)}) for row in chosen])
+    pairs = places(trained, found)
+    slow = np.stack([really(trained, case, {pairs[t] for t in np.flatnonzero(row)}) for row in chosen])
     np.testing.assert_allclose(fast, slow, atol=1e-4)
     np.testing.assert_allclose(fast[0], trained.score(case)[0, CANDIDATES], atol=1e-5)
 
@@ -138,7 +138,7 @@ def test_sets_of_triplets(trained: AnyT5) -> None:
 def test_the_variants_of_a_case_are_read_together(
     trained: AnyT5, history: list[int], passes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not one by one: as many are read at once as cases are when they are ranked."""
+    """As many variants form a batch as cases do when they are ranked."""
     case, state, sizes = case_of(history), trained.fitted, list[int]()
     trained.score(case)  # trees of the catalogue are encoded now
 

@@ -1,4 +1,4 @@
-"""The bag of facts against its definition, written out as a loop."""
+"""The bag of facts compared with its definition as a loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes training faster or smaller changes what it is meant to change, and nothing else."""
+"""Options that make training faster or smaller change speed or memory, and no result."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def batch(seed: int = 0, count: int = 4) -> dict[str, torch.Tensor]:
 
 
 def gradients(net: torch.nn.Module, tensors: dict[str, Any]) -> tuple[float, dict[str, torch.Tensor], int]:
-    """Loss, gradients, and bytes kept for the backward pass, of one step with dropout."""
-    kept: dict[int, int] = {}
+    """Loss, gradients, and bytes stored for the backward pass, of one step with dropout."""
+    stored: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        stored[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
     torch.manual_seed(7)
@@ -53,21 +53,21 @@ def gradients(net: torch.nn.Module, tensors: dict[str, Any]) -> tuple[float, dic
         loss = net(**tensors)["loss"]
     loss.backward()
     found = {name: weight.grad.clone() for name, weight in net.named_parameters() if weight.grad is not None}
-    return loss.item(), found, sum(kept.values())
+    return loss.item(), found, sum(stored.values())
 
 
 @pytest.mark.parametrize("kind", ["t5", "umt5"])
-def test_checkpointing_changes_neither_loss_nor_gradients_and_keeps_less(kind: str) -> None:
+def test_checkpointing_changes_neither_loss_nor_gradients_and_stores_less(kind: str) -> None:
     net, _ = built(kind, "sdpa")
     other, tensors = copy.deepcopy(net), batch()
     other.t5.activation_checkpointing_enable()
-    loss, plain, kept = gradients(net, tensors)
-    again, checkpointed, kept_less = gradients(other, tensors)
+    loss, plain, stored = gradients(net, tensors)
+    again, checkpointed, stored_less = gradients(other, tensors)
     assert loss == pytest.approx(again, abs=1e-6)
     assert plain.keys() == checkpointed.keys()
     for name, gradient in plain.items():
         torch.testing.assert_close(checkpointed[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
-    assert kept_less < kept / 2
+    assert stored_less < stored / 2
 
 
 @pytest.mark.parametrize("knowledge", ["facts", "tree"])
@@ -83,14 +83,14 @@ def test_checkpointing_changes_nothing_for_sequence_but_memory(tmp_path: Path, k
         if knowledge == "tree":
             tensors["trees"] = tree_tensors(rows, state.assembler().assemble(rows))
         found.append(gradients(state.model, tensors))
-    (loss, plain, kept), (again, checkpointed, kept_less) = found
+    (loss, plain, stored), (again, checkpointed, stored_less) = found
     assert loss == pytest.approx(again, abs=1e-6)
     part = "tree.t5.decoder" if knowledge == "facts" else "tree.t5.encoder"
     assert plain[f"{part}.block.1.layer.0.SelfAttention.q.weight"].any()
     assert plain.keys() == checkpointed.keys()
     for name, gradient in plain.items():
         torch.testing.assert_close(checkpointed[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
-    assert kept_less < 0.9 * kept
+    assert stored_less < 0.9 * stored
 
 
 @pytest.mark.train
@@ -134,7 +134,7 @@ def test_frozen_bias_has_no_gradient_and_the_mask_asks_for_none(kind: str, monke
 
 
 @pytest.mark.parametrize("kind", ["t5", "umt5"])
-def test_an_encoder_whose_states_are_kept_drops_nothing(kind: str) -> None:
+def test_an_encoder_whose_states_are_stored_has_no_dropout(kind: str) -> None:
     net, _ = built(kind, "sdpa")
     tensors = batch()
     net.t5.config.dropout_rate = 0.5
@@ -219,7 +219,7 @@ def test_training_takes_the_order_of_every_epoch(tmp_path: Path) -> None:
     assert taken[0].tolist() != taken[1].tolist()
 
 
-def test_resumed_training_goes_on_in_the_order_of_its_epoch(tmp_path: Path) -> None:
+def test_resumed_training_continues_in_the_order_of_its_epoch(tmp_path: Path) -> None:
     whole = trained_batches(tmp_path / "whole")
     with pytest.raises(Stop):
         trained_batches(tmp_path / "cut", stop_after=26)
@@ -374,7 +374,7 @@ def test_checkpointing_needs_less_memory() -> None:
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.cuda, needs_cuda])])
-def test_block_mask_holds_the_blocks_of_the_mask(device: str) -> None:
+def test_block_mask_has_the_blocks_of_the_mask(device: str) -> None:
     tensors = long_batch(device, 2)
     blocks = tree_block_mask(tensors["node"], tensors["parent"])
     pairs = visible(tensors["node"], tensors["parent"]).view(2, 8, 128, 8, 128).any(dim=4).any(dim=2)

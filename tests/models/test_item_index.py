@@ -1,4 +1,4 @@
-"""What items are called: strings that differ, learnt from training events alone, and models that decode them."""
+"""Item indexes: different strings from training events alone, and models that decode them."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_every_item_has_a_string_of_its_own(task: FitTask, kind: Any, tokens: st
 
 @settings(max_examples=examples(40))
 @given(st.lists(st.text(max_size=8), min_size=ITEMS, max_size=ITEMS))
-def test_any_names_are_told_apart(task: FitTask, subwords: SubwordTokenizer, titles: list[str]) -> None:
+def test_any_names_become_different_strings(task: FitTask, subwords: SubwordTokenizer, titles: list[str]) -> None:
     named = with_titles(task, titles)
     for tokenizer in (tokenizer_of("phrase", named, "name"), subwords):
         assert len(set(strings_of(build_index("name", named, tokenizer)))) == ITEMS
@@ -144,7 +144,7 @@ def test_sequential_numbers_follow_the_training_events_user_by_user(task: FitTas
     assert [index.texts[item] for item in (7, 3, 9, 0, *rest)] == [str(10 + number) for number in range(ITEMS)]
 
 
-def test_codes_are_alike_for_items_of_the_same_readers() -> None:
+def test_codes_are_similar_for_items_of_the_same_readers() -> None:
     generator = np.random.default_rng(0)
     groups, size = 8, 40
     histories = [generator.choice(size, 12, replace=False) + size * (user % groups) for user in range(600)]
@@ -155,8 +155,8 @@ def test_codes_are_alike_for_items_of_the_same_readers() -> None:
 
 
 @pytest.mark.parametrize("histories", [[], [[0]], [[0, 1, 2]] * 5, [[item] for item in range(1000)]])
-def test_codes_are_short_and_no_beginning_of_others(histories: list[list[int]]) -> None:
-    """Also where nothing sets items apart."""
+def test_codes_are_short_and_no_prefix_of_others(histories: list[list[int]]) -> None:
+    """Also where all items have the same readers."""
     codes = hierarchical_codes(Histories.of(histories), 5000, 0)
     assert max(map(len, codes)) <= 10
     beginnings = {code[:length] for code in codes for length in range(len(code))}
@@ -189,7 +189,7 @@ def test_only_training_events_count(task: FitTask, kind: Any) -> None:
         assert learnt.texts != index.texts, "training events do count"
 
 
-def test_targets_stand_between_the_sentinels() -> None:
+def test_targets_are_between_the_sentinels() -> None:
     index = ItemIndex.of_strings("name", [np.array([7, 8]), np.array([7]), np.array([7, 8, 9])], ["a", "b", "c"])
     assert index.labels(np.array([1, 0]), (3, 4)).tolist() == [[3, 7, 4, -100], [3, 7, 8, 4]]
     assert index.labels(np.array([2]), (3, 4)).tolist() == [[3, 7, 8, 9, 4]]
@@ -276,7 +276,7 @@ def test_new_items_need_a_training(fitted: Kp4srBackend) -> None:
 
 @pytest.mark.parametrize(("kind", "new"), [("name", 0), ("random", 0), ("collaborative", 2 * BRANCHING)])
 def test_checkpoints_keep_their_tokens(kind: Any, new: int, task: FitTask, tmp_path: Path) -> None:
-    """Names and numbers are spelled in a checkpoint's own tokens; codes bring new ones, which start from names."""
+    """Names and numbers are spelled in a checkpoint's own tokens; codes add new ones, initialized from names."""
     tokenizer = SubwordTokenizer.train(["a book was written by an author", "Book 0 1 2 3 4 5 6 7 8 9"], 400)
     tokenizer.save(tmp_path)
     config = T5Config(

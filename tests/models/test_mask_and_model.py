@@ -1,4 +1,4 @@
-"""The tree mask in the model: what a token must not see changes nothing for it."""
+"""The tree mask in the model: a token that is hidden from another does not change its state."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_changing_a_hidden_token_leaves_blocked_states_equal(attention: str, cha
 @pytest.mark.parametrize(
     ("config", "kind"), [(MT5Config, MT5ForConditionalGeneration), (UMT5Config, UMT5ForConditionalGeneration)]
 )
-def test_the_mask_holds_in_the_whole_family(config: type, kind: type) -> None:
+def test_the_mask_works_in_the_whole_family(config: type, kind: type) -> None:
     torch.manual_seed(0)
     small = config(vocab_size=40, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0)
     net, tensors = TreeT5(kind._from_config(small, attn_implementation="sdpa"), fresh=True).eval(), batch()
@@ -115,7 +115,7 @@ def test_attention_implementations_agree() -> None:
 
 
 def test_eager_adds_a_boolean_mask_as_it_is() -> None:
-    """The trap that the float mask avoids: if this fails, transformers has mended it."""
+    """The float mask avoids this behaviour; if this fails, transformers has changed it."""
     net, tensors = model("eager"), batch()
     embedded = net.t5.shared(tensors["input_ids"])
     mask = visible(tensors["node"], tensors["parent"]).unsqueeze(1)
@@ -137,7 +137,7 @@ def test_padding_changes_nothing() -> None:
 
 
 def test_logits_equal_a_plain_encoder_written_out() -> None:
-    """One encoder layer by hand: scores, bias, mask, softmax, values, feed-forward."""
+    """One encoder layer in plain numpy: scores, bias, mask, softmax, values, feed-forward."""
     net, tensors = model("sdpa"), batch()
     stack, real = net.t5.encoder, slice(0, len(NODE) - 2)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The model against T5 written out from its definition, on random trees and with padding."""
+"""The model compared with T5 written from its definition, on random trees and with padding."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_logits_on_cuda_equal_the_plain_model(kind: str, attention: str) -> None
 
 
 @pytest.mark.parametrize("wrong", ["mask", "position", "word", "causality"])
-def test_the_plain_model_tells_a_wrong_one(wrong: str) -> None:
+def test_the_plain_model_detects_a_wrong_one(wrong: str) -> None:
     """The comparison above can fail: each of these changes the logits by more than it allows."""
     net, shape = built("t5", "sdpa")
     generator = np.random.default_rng(1)

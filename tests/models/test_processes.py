@@ -1,4 +1,4 @@
-"""Two processes of torchrun train what one trains, and one process alone needs none of it."""
+"""Two processes of torchrun train the same model as one, and one process alone opens no process group."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_losses_of_parts_sum_to_the_loss_of_the_batch() -> None:
 
 
 @pytest.mark.slow
-def test_unequal_numbers_of_targets_weigh_alike(tmp_path: Path) -> None:
+def test_unequal_numbers_of_targets_have_the_same_weight(tmp_path: Path) -> None:
     """21 samples in batches of 4: the last batch has one, so that one of two processes has none."""
     train_table(tmp_path / "one", 4)
     succeed(python("-m", "worlds.padded", str(tmp_path / "two"), "2", count=2))

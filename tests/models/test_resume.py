@@ -1,4 +1,4 @@
-"""A training that was cut off goes on and ends as if it had not been."""
+"""A training that was interrupted is resumed and ends as if it had not been."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IDLE = SETTINGS | {"training.epochs": 50, "training.learning_rate": 1e-12, "trai
 
 
 def same(one: Path, other: Path) -> None:
-    """Hold that two trainings ended alike, to the last bit: the best weights and those of the last step."""
+    """Check that two trainings ended with the same bits: the best weights and those of the last step."""
     (weights, result), (expected, expected_result) = learned(one), learned(other)
     assert result == expected_result
     last = max(checkpoints(one))
@@ -52,7 +52,7 @@ def cut_off(folder: Path, step: int, settings: dict[str, Any], options: dict[str
 @pytest.fixture(scope="module")
 @needs("train")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training that nothing disturbed."""
+    """A training that was not interrupted."""
     folder = tmp_path_factory.mktemp("whole")
     train(folder, SETTINGS, DROPOUT)
     return folder
@@ -61,7 +61,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["kp4sr", "trees in turns"])
 def test_any_backend_killed_in_mid_epoch(tmp_path: Path, backend: str) -> None:
-    """The other tests kill the default; kept vectors of trees are part of what goes on."""
+    """The other tests kill the default; stored vectors of trees are part of what is resumed."""
     options = BACKENDS[backend] | DROPOUT
     train(tmp_path / "whole", SETTINGS, options)
     cut_off(tmp_path / "cut", 14, SETTINGS, options)
@@ -106,7 +106,7 @@ def test_patience_counts_on(tmp_path: Path) -> None:
 
 @pytest.mark.train
 def test_killed_after_the_last_step(tmp_path: Path) -> None:
-    """Patience was at its end, the run was not written, its folder was moved: going on trains nothing more."""
+    """Early stopping had ended it, the run was not written, its folder was moved: resuming trains no further step."""
     train(tmp_path / "whole", IDLE)
     assert min(checkpoints(tmp_path / "whole")) == 4, "the best is not the last"
     train(tmp_path / "begun", IDLE)
@@ -117,8 +117,8 @@ def test_killed_after_the_last_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.train
-def test_begun_anew_where_another_training_was(whole: Path, tmp_path: Path) -> None:
-    """Checkpoints of the earlier training, further on than the new one, do not push out the new ones."""
+def test_a_new_training_where_another_was(whole: Path, tmp_path: Path) -> None:
+    """Checkpoints of the earlier training, of later steps than the new one, do not replace the new ones."""
     folder = tmp_path / "run"
     train(folder, SETTINGS | {"training.epochs": 8}, DROPOUT)
     assert max(checkpoints(folder)) == 32

@@ -92,7 +92,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def scores_at_every_place(fitted: SequenceBackend, items: list[int]) -> torch.Tensor:
-    """``(L, n)`` logits behind every item of a history."""
+    """``(L, n)`` logits after every item of a history."""
     state = fitted.fitted
     state.current()
     words = torch.tensor(state.words[-1:], dtype=torch.long)
@@ -301,12 +301,12 @@ def test_knowledge_that_varies_by_epoch(tmp_path: Path, settings: dict[str, Any]
 def test_weights_that_are_no_numbers_are_refused(trained: tuple[SequenceBackend, Any], tmp_path: Path) -> None:
     fitted, _ = trained
     weight = fitted.fitted.model.tree.t5.decoder.final_layer_norm.weight
-    kept = weight.detach().clone()
+    before = weight.detach().clone()
     with torch.no_grad():
         weight[0] = float("nan")
     fitted.save(tmp_path)
     with torch.no_grad():
-        weight.copy_(kept)
+        weight.copy_(before)
     with pytest.raises(RunError, match="not numbers"):
         SequenceBackend.load(tmp_path, fitted.options)
 
@@ -343,7 +343,7 @@ def test_loss_that_is_no_number_names_the_step(tmp_path: Path) -> None:
     ids=["facts", "tree", *INDEXES],
 )
 def test_a_catalogue_of_one(tmp_path: Path, options: dict[str, Any]) -> None:
-    """Everybody reads the one book again and again, and it is what is recommended."""
+    """All users read the one book repeatedly, and it is recommended."""
     task = chain_task(tmp_path, {"training.epochs": 2})
     one = Histories.of([[0] * 5] * 3)
     cases = Cases.of(Histories.of([[0, 0]]), np.array([0]))
@@ -400,8 +400,8 @@ def extended(task: Any, facts_of: int) -> tuple[Catalogue, KnowledgeSource]:
          bool(around.forward[row]))
         for row in range(len(around.far))
     ]  # fmt: skip
-    twin = str(old.entity_ids[facts_of])
-    rows += [("e-new", relation, far, forward) for near, relation, far, forward in rows if near == twin]
+    model_item = str(old.entity_ids[facts_of])
+    rows += [("e-new", relation, far, forward) for near, relation, far, forward in rows if near == model_item]
     nodes = {str(i): (str(n), int(d)) for i, n, d in zip(around.ids, around.names, around.degrees, strict=True)}
     nodes["e-new"] = ("New", 3)
     asked = [entity if entity is not None else "" for entity in catalogue.entity_ids]
@@ -411,7 +411,7 @@ def extended(task: Any, facts_of: int) -> tuple[Catalogue, KnowledgeSource]:
 
 
 def test_a_new_item_is_ranked_without_training(trained: tuple[SequenceBackend, Any], tmp_path: Path) -> None:
-    """It stands where item 12 stands in the graph; whoever is to read item 12 next finds it above the median."""
+    """Its facts are those of item 12; users whose next item is item 12 get it above the median."""
     fitted, task = trained
     fitted.save(tmp_path)
     grown = SequenceBackend.load(tmp_path, fitted.options)

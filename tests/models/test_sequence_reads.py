@@ -24,9 +24,10 @@ SHORT = LONG | {"training.epochs": 4, "training.eval_every": 4}
 @pytest.mark.train
 @pytest.mark.parametrize("variant", ["cross", "deep", "tree"])
 def test_scores_up_to_t_do_not_know_the_knowledge_of_what_follows(tmp_path: Path, variant: str) -> None:
-    """Item 9 follows item 5. With its facts taken away, nothing changes before it but the score of item 9 itself.
+    """Item 9 follows item 5. Without its facts nothing changes before it except the score of item 9 itself.
 
-    Alike is off: it weighs a far end by how many items share it, so that one item's facts move the pairs of others.
+    Graph similarity is off: a far end's weight depends on how many items share it, so that one item's facts change the
+    pairs of others.
     """
     fitted, history = backend(**VARIANTS[variant] | {"graph_similarity": False}), [3, 4, 5, 9, 7]
     fitted.fit(chain_task(tmp_path, SHORT))
@@ -60,7 +61,7 @@ def test_an_item_never_trained_has_no_token_of_its_own(tmp_path: Path, options: 
 
 
 def with_another_token(fitted: SequenceBackend, item: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Vectors and knowledge once the token of an item is another."""
+    """Vectors and knowledge after the token of an item is replaced."""
     state = fitted.fitted
     with torch.no_grad():
         state.model.tree.t5.shared.weight[state.shape.first_item + item] += 1.0
@@ -70,7 +71,7 @@ def with_another_token(fitted: SequenceBackend, item: int) -> tuple[torch.Tensor
 
 
 @pytest.mark.train
-def test_a_token_tells_of_its_item_in_the_facts_that_lead_to_it(tmp_path: Path) -> None:
+def test_a_token_represents_its_item_in_the_facts_that_lead_to_it(tmp_path: Path) -> None:
     """Over one hop book 5 is followed by book 6, and no other fact leads there."""
     fitted = backend()
     fitted.fit(chain_task(tmp_path, {"training.epochs": 1, "tree.hops": 1, "tree.degree": 2}))

@@ -1,4 +1,4 @@
-"""The shipped backend: the conformance suite, checkpoints, resume, beam search, tokenizers."""
+"""The backend `kp4sr`, and what both backends share: conformance suite, checkpoints, resume, beam search, tokenizers."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_loss_that_is_no_number_names_the_step(tmp_path: Path) -> None:
 
 @pytest.mark.train
 def test_loss_that_is_no_number_keeps_the_best_weights(tmp_path: Path) -> None:
-    """Four steps an epoch; behind the sixth a weight breaks."""
+    """Four steps per epoch; after the sixth a weight is set to NaN."""
     fitted = backend()
 
     def spoil(event: ProgressEvent) -> None:
@@ -233,7 +233,7 @@ def test_loss_that_is_no_number_keeps_the_best_weights(tmp_path: Path) -> None:
 
 @pytest.mark.train
 def test_scores_that_are_no_numbers_name_the_step(tmp_path: Path) -> None:
-    """The weights break in the last step before an evaluation."""
+    """The weights are set to NaN in the last step before an evaluation."""
     fitted = backend()
 
     def spoil(event: ProgressEvent) -> None:
@@ -271,12 +271,12 @@ def test_bf16_trains_as_fp32_does(tmp_path: Path, options: dict[str, Any]) -> No
 def test_weights_that_are_no_numbers_are_refused(trained: tuple[Kp4srBackend, Any], tmp_path: Path) -> None:
     fitted, _ = trained
     table = fitted.fitted.model.whole_word.weight
-    kept = table.detach().clone()
+    before = table.detach().clone()
     with torch.no_grad():
         table[3, 0] = float("nan")
     fitted.save(tmp_path)
     with torch.no_grad():
-        table.copy_(kept)
+        table.copy_(before)
     with pytest.raises(RunError, match="not numbers"):
         Kp4srBackend.load(tmp_path, validate(Kp4srBackend.Options, SMALL, "model"))
 
@@ -353,13 +353,13 @@ def subwords_of_cats() -> SubwordTokenizer:
 
 @pytest.mark.parametrize("text", ["a cat, zq; zq", "u0001", ", and then ,", "z\u3000 q  a", "\ufb01sh \ufdfa z", ""])
 def test_subword_tokens_begin_as_many_words_as_there_are(text: str) -> None:
-    """Also where a word's first token is but the mark of the space before it."""
+    """Also where a word's first token is only the mark of the space before it."""
     assert int(subwords_of_cats().encode((Segment(text, "text"),)).starts.sum()) == len(text.split())
 
 
 @given(st.text(max_size=60) | st.text("a cthen,\u2581</s> ", max_size=60))
 def test_subwords_are_those_of_the_tokenizer_itself(text: str) -> None:
-    """However short it was told to cut its texts before."""
+    """Also after it was set to truncate its texts."""
     tokenizer = subwords_of_cats()
     plain = text.strip()
     for token in tokenizer.tokenizer.all_special_tokens:

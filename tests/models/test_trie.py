@@ -1,4 +1,4 @@
-"""The trie, the constraint it puts on beams, and what is decoded over it: against plain code and teacher forcing."""
+"""The trie, its constraint on beams, and decoding over it, compared with plain code and teacher forcing."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def forced(t5: Any, states: torch.Tensor, real: torch.Tensor, words: Strings, al
 
 
 @given(strings)
-def test_trie_holds_every_string_and_no_other(words: Strings) -> None:
+def test_trie_contains_every_string_and_no_other(words: Strings) -> None:
     trie = trie_of(words)
     assert len(trie) == 1 + len({(*word, END)[:size] for word in words for size in range(1, len(word) + 2)})
     for item, word in enumerate(words):
@@ -78,7 +78,7 @@ def test_trie_holds_every_string_and_no_other(words: Strings) -> None:
     assert trie.leaves[0] == len(words)
 
 
-def test_strings_must_differ_and_not_hold_their_end() -> None:
+def test_strings_must_differ_and_not_contain_their_end() -> None:
     with pytest.raises(ValueError, match=r"item [02] has the string of another"):
         trie_of([(6, 7), (6,), (6, 7)])
     with pytest.raises(ValueError, match="end"):
@@ -103,7 +103,7 @@ def test_constraint_lets_through_what_leads_to_an_item_outside_the_history(words
         assert all(held[case, token] == scores[case, token] for token in follow)
 
 
-def test_beams_off_the_trie_or_at_their_end_are_padded() -> None:
+def test_beams_outside_the_trie_or_at_their_end_are_padded() -> None:
     constraint = TrieConstraint(trie_of([(6,), (6, 7)]), Histories.of([[]]), PAD, 2, torch.device("cpu"))
     beams = torch.tensor([[*START, 6, END, PAD], [*START, 6, 7, END], [*START, 7, 6, 6], [*START, 49, 6, END]])
     nodes = constraint.nodes(beams)

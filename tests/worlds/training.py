@@ -1,7 +1,7 @@
-"""A training as a process of its own: ``python -m worlds.training FOLDER SETTINGS OPTIONS HOW``, the last three JSON.
+"""A training in its own process: ``python -m worlds.training FOLDER SETTINGS OPTIONS HOW``, the last three JSON.
 
 Trains a T5 backend on the ring of readers and writes ``weights.safetensors`` and ``result.json`` into FOLDER;
-behind these words may stand those of further trainings.
+the arguments of further trainings may follow.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def untrained(options: dict[str, Any]) -> AnyT5:
 
 
 def words(folder: Path, settings: dict[str, Any], options: dict[str, Any] | None = None, **how: Any) -> list[str]:
-    """What to put behind ``python`` or ``torchrun`` to call :func:`train` in a process."""
+    """Arguments of ``python`` or ``torchrun`` that call :func:`train` in a process."""
     return ["-m", "worlds.training", *one_training(folder, settings, options, **how)]
 
 
 def one_training(folder: Path, settings: dict[str, Any], options: dict[str, Any] | None, **how: Any) -> list[str]:
-    """The words of one of the trainings."""
+    """Arguments of one of the trainings."""
     return [str(folder), *map(json.dumps, (settings, options or {}, how))]
 
 
@@ -63,25 +63,25 @@ def train(
     readers: int = USERS,
     kill_at: int | None = None,
 ) -> list[int]:
-    """Train, write what was learned and give the steps that were taken.
+    """Train, write weights and result, and return the steps.
 
     Args:
-        folder: Where to.
-        settings: Of the task.
-        options: Of the model.
-        resume: Go on.
-        readers: How many readers have training events.
+        folder: Where to write.
+        settings: Settings of the task.
+        options: Options of the model.
+        resume: Whether to resume.
+        readers: Number of readers with training events.
         kill_at: The step at which the process kills itself, as ``kill -9`` would.
     """
     steps = []
 
-    def told(event: ProgressEvent) -> None:
+    def note(event: ProgressEvent) -> None:
         steps.append(event.done)
         if event.done == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     backend = untrained(TINY | (options or {}))
-    result = backend.fit(_with_readers(chain_task(folder, settings, resume=resume, progress=told), readers))
+    result = backend.fit(_with_readers(chain_task(folder, settings, resume=resume, progress=note), readers))
     if distributed.is_first():
         weights = {name: weight.clone() for name, weight in backend.fitted.model.state_dict().items()}
         safetensors.torch.save_file(weights, folder / "weights.safetensors")  # tied ones too, whatever their first name
@@ -109,6 +109,6 @@ def _with_readers(task: FitTask, readers: int) -> FitTask:
 
 if __name__ == "__main__":
     given = iter(sys.argv[1:])
-    for place, *told in zip(given, given, given, given, strict=True):
-        settings, options, how = map(json.loads, told)
+    for place, *rest in zip(given, given, given, given, strict=True):
+        settings, options, how = map(json.loads, rest)
         train(Path(place), settings, options, **how)

@@ -160,7 +160,7 @@ def training_templates(pack: TemplatePack, chosen: str | None) -> tuple[MppTempl
     return tuple(template for template in pack.mpp if template.split == "train")
 
 
-def asking_template(task: FitTask) -> MppTemplate:
+def recommending_template(task: FitTask) -> MppTemplate:
     """MPP template for recommending: the chosen one, else the first for training that names no user."""
     pack, chosen = task.knowledge.pack, task.config.prompts.mpp
     if chosen is not None:

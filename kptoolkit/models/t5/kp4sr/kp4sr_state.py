@@ -22,7 +22,7 @@ from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.t5.base import UNREADABLE, WEIGHTS, chunks, saved_t5, to_device, unreadable
-from kptoolkit.models.t5.building import asking_template, build_t5, build_tokenizer, training_templates
+from kptoolkit.models.t5.building import build_t5, build_tokenizer, recommending_template, training_templates
 from kptoolkit.models.t5.kp4sr.item_index import ItemIndex, build_index, index_names
 from kptoolkit.models.t5.kp4sr.string_decoder import StringDecoder
 from kptoolkit.models.t5.kp4sr.trie import Trie
@@ -157,7 +157,7 @@ def build_state(options: Kp4srOptions, task: FitTask) -> Kp4srState:
     """
     source, kind = task.knowledge, options.index
     trees = task.knowledge_change(source.trees(0))
-    templates = (*training_templates(source.pack, task.config.prompts.mpp), asking_template(task))
+    templates = (*training_templates(source.pack, task.config.prompts.mpp), recommending_template(task))
     items = task.catalogue.item_of_entity() if kind == "token" else {}
     tokenizer = build_tokenizer(options, source, templates, items, names=index_names(kind, task))
     index = build_index(kind, task, tokenizer)

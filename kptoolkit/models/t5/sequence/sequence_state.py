@@ -25,7 +25,7 @@ from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.parts.graph_similarity import FactHolders, GraphSimilarity, GraphSimilarityHead
 from kptoolkit.models.t5.base import UNREADABLE, WEIGHTS, saved_t5, to_device, unreadable
-from kptoolkit.models.t5.building import asking_template, build_t5, build_tokenizer, training_templates
+from kptoolkit.models.t5.building import build_t5, build_tokenizer, recommending_template, training_templates
 from kptoolkit.models.t5.options import SequenceOptions
 from kptoolkit.models.t5.sequence.item_encoders import Pooling, Reads, TreeTokens, build_item_encoder
 from kptoolkit.models.t5.sequence.sequence_model import SequenceT5
@@ -186,7 +186,7 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
     """
     source, items, n = task.knowledge, task.catalogue.item_of_entity(), len(task.catalogue)
     trees = task.knowledge_change(source.trees(0))
-    templates = (*training_templates(source.pack, task.config.prompts.mpp), asking_template(task))
+    templates = (*training_templates(source.pack, task.config.prompts.mpp), recommending_template(task))
     reads = _reads(options)
     tokenizer = build_tokenizer(options, source, templates, items, words_only=reads == "facts")
     knowledge = CompiledKnowledge(trees, prompt_tokens(source, tokenizer, reads), source.pool.keys)
