@@ -1,4 +1,4 @@
-"""The backend `kp4sr`, and what both backends share: conformance suite, checkpoints, resume, beam search, tokenizers."""
+"""The backend `kp4sr`, and what both backends share: conformance suite, checkpoints, resume, beams, tokenizers."""
 
 from __future__ import annotations
 
