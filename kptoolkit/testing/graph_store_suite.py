@@ -1,7 +1,7 @@
 """Conformance suite of graph stores.
 
-Whoever writes a :class:`~kptoolkit.graph.store.GraphStore` subclasses :class:`GraphStoreSuite` in a test module and
-gives the fixture ``make_graph``::
+To test a :class:`~kptoolkit.graph.store.GraphStore` of your own, subclass :class:`GraphStoreSuite` in a test module and
+define the fixture ``make_graph``::
 
     class TestMyStore(GraphStoreSuite):
         @pytest.fixture
@@ -11,7 +11,7 @@ gives the fixture ``make_graph``::
                 return Graph(store, QuerySet(embedded=store.dialect == "embedded"), GraphConfig())
             return make
 
-Stores that pass give equal rows for equal graphs: :func:`fingerprint_of_rows` says so in one value.
+All stores that pass return equal rows for equal graphs; compare them by :func:`fingerprint_of_rows`.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ MakeGraph = Callable[[], Graph]
 
 
 def fingerprint_of_rows(neighbourhoods: Neighbourhoods) -> str:
-    """Hash of all arrays of a neighbourhood: equal on all stores that hold the same graph."""
+    """Hash all arrays of a neighbourhood; equal for all stores that contain the same graph."""
     columns = ("ids", "names", "degrees", "indptr", "relation", "far", "forward", "dropped", "roots")
     values: list[Any] = [getattr(neighbourhoods, name).tolist() for name in columns]
     return json_hash([*values, neighbourhoods.relations])
 
 
 def expected_rows(source: MemorySource, roots: Sequence[str], hops: int, max_degree: int) -> set[tuple[Any, ...]]:
-    """Rows ``(near, relation, far, forward)`` by a plain walk over the triples, without a database."""
+    """Compute rows ``(near, relation, far, forward)`` by a plain walk over the triples, without a database."""
     triples = {tuple(map(str, triple)) for triple in source.triples_}
     around: dict[str, set[tuple[str, str, str, bool]]] = {}
     for head, relation, tail in triples:
@@ -65,7 +65,7 @@ def expected_rows(source: MemorySource, roots: Sequence[str], hops: int, max_deg
 
 
 def rows_of(neighbourhoods: Neighbourhoods) -> set[tuple[Any, ...]]:
-    """Rows ``(near, relation, far, forward)`` of a neighbourhood."""
+    """List the rows ``(near, relation, far, forward)`` of a neighbourhood."""
     return {
         (
             str(neighbourhoods.ids[neighbourhoods.near[row]]),
@@ -78,12 +78,12 @@ def rows_of(neighbourhoods: Neighbourhoods) -> set[tuple[Any, ...]]:
 
 
 class GraphStoreSuite:
-    """What every store must do; see the module's docstring."""
+    """Tests that every store must pass; see the docstring of the module."""
 
     @pytest.fixture
     def make_graph(self) -> MakeGraph:
-        """Opens the graph of one empty database, the same one at each call."""
-        raise NotImplementedError("give the fixture make_graph")
+        """Return a function that opens the graph of one empty database, the same one at each call."""
+        raise NotImplementedError("define the fixture make_graph")
 
     @pytest.fixture
     def graph(self, make_graph: MakeGraph) -> Iterator[Graph]:
@@ -98,7 +98,7 @@ class GraphStoreSuite:
         return graph
 
     def test_it_is_a_store(self, graph: Graph) -> None:
-        """The protocol's members are there."""
+        """It has the members of the protocol."""
         assert isinstance(graph.store, GraphStore)
         assert graph.store.dialect in ("neo4j", "embedded")
 
@@ -127,7 +127,7 @@ class GraphStoreSuite:
         ],
     )
     def test_a_read_never_writes(self, graph: Graph, statement: str) -> None:
-        """A statement that would write is refused where a read is asked for, and changes nothing."""
+        """A statement that would write is refused as a read, and changes nothing."""
         graph.load(MemorySource([("a", "r", "b")], {"a": "Alpha"}))
         before = graph.store.read("MATCH (n) RETURN n.id AS id, n.name AS name, labels(n) AS labels ORDER BY id", {})
         with pytest.raises(StatementError):
@@ -136,7 +136,7 @@ class GraphStoreSuite:
         assert after == before
 
     def test_values_come_back_as_they_were_sent(self, graph: Graph) -> None:
-        """Parameters are data, whatever they hold."""
+        """Parameters are data, whatever they contain."""
         values = [*ODD_RELATIONS, "", "line\nbreak\ttab", None, 2**40, 0.1, True, [1, 2], {"a": "b"}]
         found = graph.store.read(
             "UNWIND range(0, size($values) - 1) AS i RETURN i, $values[i] AS value", {"values": values}
@@ -144,13 +144,13 @@ class GraphStoreSuite:
         assert [value for _, value in sorted(found.rows, key=lambda row: row[0])] == values
 
     def test_several_threads_read_at_once(self, graph: Graph) -> None:
-        """Each gets its own answer."""
+        """Each thread gets its own result."""
         with ThreadPoolExecutor(4) as threads:
             found = threads.map(lambda n: graph.store.read("RETURN $n AS n", {"n": n}).column("n"), range(40))
             assert list(found) == [[n] for n in range(40)]
 
     def test_an_empty_graph(self, graph: Graph) -> None:
-        """Everything can be asked of a graph without nodes."""
+        """All methods work on a graph without nodes."""
         assert graph.counts() == {"entities": 0, "relationships": 0, "items": 0}
         assert len(graph.items()) == 0
         assert graph.relation_counts() == {}
@@ -185,7 +185,7 @@ class GraphStoreSuite:
         assert graph.counts()["entities"] == 0
 
     def test_ids_are_unique(self, loaded: Graph) -> None:
-        """The constraints of the schema hold."""
+        """The uniqueness constraints of the schema are in force."""
         for query in ("CREATE (:Entity {id: 'film:1'})", "CREATE (:Item {item_id: 'u'})"):
             with pytest.raises(GraphError):
                 loaded.store.write(query, {})
@@ -226,13 +226,13 @@ class GraphStoreSuite:
         assert loaded.fingerprint() != fingerprint
 
     def test_replace_deletes_what_kptool_loaded(self, loaded: Graph) -> None:
-        """Afterwards the graph holds the new source and nothing else."""
+        """Afterwards the graph contains the new source and nothing else."""
         report = loaded.load(MemorySource([("a", "r", "b")]), mode="replace", batch_size=7)
         assert loaded.counts() == {"entities": 2, "relationships": 1, "items": 0}
         assert report.written.relationships_deleted > len(ODD_RELATIONS)
 
     def test_nodes_of_others_are_refused_and_kept(self, graph: Graph) -> None:
-        """Without leave nothing is written beside them; with it, replace leaves them alone."""
+        """Without ``into_existing`` nothing is written; with it, replace does not change foreign nodes."""
         graph.store.write(
             "CREATE (a:Person {name: 'x'})-[:KNOWS]->(:Person), (:Entity {id: 'film:1', name: 'Theirs'})", {}
         )
@@ -249,8 +249,8 @@ class GraphStoreSuite:
         assert graph.counts()["entities"] == 3
 
     @pytest.mark.parametrize("writes", [0, 3, 6, 7, 9, 11, 13])
-    def test_an_interrupted_load_goes_on(self, graph: Graph, writes: int) -> None:
-        """Wherever it stopped, the same load then gives the same graph, and until then reading is refused."""
+    def test_an_interrupted_load_is_resumed(self, graph: Graph, writes: int) -> None:
+        """Wherever it stopped, the same load leads to the same graph; until then, reading is refused."""
         broken = Graph(InterruptedStore(graph.store, writes), graph.queries, graph.config)
         with pytest.raises(Interrupted):
             broken.load(small_world(), batch_size=30)
@@ -264,7 +264,7 @@ class GraphStoreSuite:
         self.test_degrees_count_relationships_between_entities(graph)
 
     @pytest.mark.parametrize("held", [False, True])
-    def test_it_goes_on_at_the_first_unacknowledged_batch(self, graph: Graph, held: bool) -> None:
+    def test_it_resumes_at_the_first_unacknowledged_batch(self, graph: Graph, held: bool) -> None:
         """Batches that the database acknowledged are not sent again, whatever the batches were and are."""
         if held:
             graph.load(MemorySource([("film:1", "genre", "genre:drama"), ("other", "r", "film:1")]))
@@ -283,7 +283,7 @@ class GraphStoreSuite:
         self.test_degrees_count_relationships_between_entities(graph)
 
     def test_a_note_that_does_not_fit_the_graph_is_not_believed(self, graph: Graph) -> None:
-        """What somebody took away since is written again."""
+        """Triples that were deleted in the meantime are written again."""
         broken = Graph(InterruptedStore(graph.store, 13), graph.queries, graph.config)
         with pytest.raises(Interrupted):
             broken.load(small_world(), batch_size=30)
@@ -320,7 +320,7 @@ class GraphStoreSuite:
         assert graph.counts() == {"entities": 0, "relationships": 0, "items": 0}
         graph.check_complete()
 
-    def test_an_interrupted_replace_goes_on(self, loaded: Graph) -> None:
+    def test_an_interrupted_replace_is_resumed(self, loaded: Graph) -> None:
         """What was already written is not deleted again."""
         other = MemorySource([(f"n{number}", "r", f"n{number + 1}") for number in range(100)])
         broken = Graph(InterruptedStore(loaded.store, 30), loaded.queries, loaded.config)
@@ -333,7 +333,7 @@ class GraphStoreSuite:
         assert written > 0
 
     def test_a_difference_is_an_error(self, graph: Graph) -> None:
-        """Triples that vanish between sending and counting are noticed."""
+        """Triples that are lost between sending and counting are detected."""
 
         class Forgetful:
             def __init__(self, behind: Any) -> None:
@@ -370,7 +370,7 @@ class GraphStoreSuite:
         }
 
     def test_items_are_found_by_id_entity_and_name(self, loaded: Graph) -> None:
-        """In this order, names without case; several are an error with the ids, none one with the nearest."""
+        """In this order, names without case; several are an error with their ids, none an error with the nearest names."""
         assert loaded.resolve("1").name == "Film One"
         assert loaded.resolve("film:2").item_id == "2"
         assert loaded.resolve("FILM ONE, again").item_id == "1b"
@@ -401,8 +401,8 @@ class GraphStoreSuite:
         assert found.roots[4] == -1
         assert found.truncated == 0
 
-    def test_a_cap_deals_round_over_relations(self, loaded: Graph) -> None:
-        """Each relation gets its turn before one gets a second; what is left out is counted."""
+    def test_a_cap_takes_turns_over_relations(self, loaded: Graph) -> None:
+        """Each relation gives one row before any gives a second; rows left out are counted."""
         whole = loaded.neighbourhoods(["film:1"], 1)
         found = loaded.neighbourhoods(["film:1"], 1, cap=10)
         assert len(found.far) == 10
@@ -450,7 +450,7 @@ class GraphStoreSuite:
         assert [len(p) for p in loaded.paths(["film:30"], ["film:31"], limit=1)[0]] == [2], "by their genre"
         loaded.config = loaded.config.model_copy(update={"max_degree": HUB_SIZE - 1})
         assert loaded.paths(["film:30"], ["film:31"]) == [[]], "which is a hub now"
-        assert [len(p) for p in loaded.paths(["film:30"], ["genre:drama"])[0]] == [1], "and may stand at the end"
+        assert [len(p) for p in loaded.paths(["film:30"], ["genre:drama"])[0]] == [1], "but can be the end of a path"
 
     def test_users_are_in_no_path(self, loaded: Graph) -> None:
         """Interactions and recommendations are no knowledge."""

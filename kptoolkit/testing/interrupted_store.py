@@ -1,4 +1,4 @@
-"""A store that is lost after a number of writes."""
+"""A store that fails after a number of writes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ T = TypeVar("T")
 
 
 class Interrupted(Exception):
-    """Stands for Ctrl-C or a lost connection in the middle of a load."""
+    """Simulates Ctrl-C or a lost connection during a load."""
 
 
 class InterruptedStore:
-    """A store that fails once a number of writes have gone through.
+    """A store that fails after a number of writes.
 
     Args:
-        store: The store behind.
-        writes: Writing statements to let through.
+        store: The store that is used until then.
+        writes: Number of writes that succeed.
     """
 
     def __init__(self, store: GraphStore, writes: int) -> None:
@@ -27,21 +27,21 @@ class InterruptedStore:
         self.dialect, self.uri = store.dialect, store.uri
 
     def read(self, query: str, parameters: Mapping[str, Any]) -> Records:
-        """As the store behind."""
+        """Call the store."""
         return self._store.read(query, parameters)
 
     def write(self, query: str, parameters: Mapping[str, Any]) -> WriteCounters:
-        """As the store behind, until it fails."""
+        """Call the store, or fail."""
         self._count()
         return self._store.write(query, parameters)
 
     def transact(self, work: Callable[[GraphTransaction], T]) -> T:
-        """As the store behind, until it fails."""
+        """Call the store, or fail."""
         self._count()
         return self._store.transact(work)
 
     def close(self) -> None:
-        """As the store behind."""
+        """Call the store."""
         self._store.close()
 
     def _count(self) -> None:

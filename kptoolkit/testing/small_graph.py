@@ -1,10 +1,10 @@
-"""The graph that stores are tested with."""
+"""The graph used in tests of stores."""
 
 from __future__ import annotations
 
 from kptoolkit.graph.sources.memory_source import MemorySource
 
-#: Relation ids that are awkward as names of types, labels or parts of a query.
+#: Relation ids that are difficult as names of types, labels or parts of a query.
 ODD_RELATIONS = (
     "film.film.directed_by",
     "has space",
@@ -24,7 +24,7 @@ HUB_SIZE = 40
 
 
 def small_world() -> MemorySource:
-    """Films, people, genres and a hub: every case that stores have been seen to treat differently."""
+    """Create films, people, genres and a hub, with all cases that some stores treat differently."""
     triples: list[tuple[object, object, object]] = [
         ("film:1", relation, f"person:{number}") for number, relation in enumerate(ODD_RELATIONS)
     ]
