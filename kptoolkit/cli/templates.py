@@ -163,7 +163,7 @@ def _print_draft(session: Session, folder: Path, like: TemplatePack, draft: Draf
         rows.append([drafted.relation, drafted.count, by_source[drafted.source], sentence])
     guessed = sum(drafted.source != "pack" for drafted in draft.relations)
     caption = f"{guessed} of {len(rows)} relations are guesses, correct them in {folder / 'relations.yaml'}"
-    session.table(f"Drafted {folder}", ["relation", "triples", "worded by", "example"], rows, caption=caption)
+    session.table(f"Drafted {folder}", ["relation", "triples", "sentence from", "example"], rows, caption=caption)
     session.say(
         f"next: kptool templates check {folder}; then --set prompts.pack={folder}, or prompts.pack in kptool.toml"
     )

@@ -370,7 +370,7 @@ class GraphStoreSuite:
         }
 
     def test_items_are_found_by_id_entity_and_name(self, loaded: Graph) -> None:
-        """In this order, names without case; several are an error with their ids, none an error with the nearest names."""
+        """In this order, names without case; several are an error with ids, none one with the nearest names."""
         assert loaded.resolve("1").name == "Film One"
         assert loaded.resolve("film:2").item_id == "2"
         assert loaded.resolve("FILM ONE, again").item_id == "1b"
