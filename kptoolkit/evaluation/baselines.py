@@ -8,7 +8,7 @@ validation cases, never on the test cases.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from typing import Any, ClassVar, Self
 
@@ -132,10 +132,6 @@ class ItemKNN:
         shape = (len(cases), self.similarity.shape[0])
         found = sp.csr_matrix((weights, (histories.rows, histories.items)), shape=shape) @ self.similarity
         return np.asarray(found.toarray(), dtype=np.float32)
-
-    def describe(self) -> dict[str, Any]:
-        """Return the settings as a dictionary."""
-        return asdict(self.settings)
 
 
 def count_pairs(train: Histories, n_items: int, span: int | None) -> Any:

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kptoolkit import distributed, metrics
 from kptoolkit.data.histories import Cases, Histories
-from kptoolkit.data.interactions import write_parquet
-from kptoolkit.errors import RunError, TrainingError
+from kptoolkit.errors import TrainingError
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
 Scorer = Callable[[Cases], NDArray[np.float32]]
@@ -72,25 +68,6 @@ class Ranking:
             "rank": self.ranks,
         }
         return pd.DataFrame(columns | metrics.per_case(self.ranks, ks))
-
-    def save(self, path: Path) -> None:
-        """Write the ranks to a Parquet file."""
-        columns = {"user": self.user, "target": self.targets, "rank": self.ranks, "history": self.history}
-        write_parquet(pa.table(columns), path)
-
-    @classmethod
-    def load(cls, path: Path) -> Ranking:
-        """Read a file of :meth:`save`.
-
-        Raises:
-            RunError: The file is missing or damaged.
-        """
-        try:
-            table = pq.read_table(path)
-            columns = (table.column(name).to_numpy() for name in ("user", "target", "rank", "history"))
-            return cls(*columns)
-        except (OSError, KeyError, pa.ArrowException) as error:
-            raise RunError(f"{path} is missing or damaged; evaluate the run again") from error
 
 
 def rank_of(

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kptoolkit.data import Cases, Histories
-from kptoolkit.errors import RunError, TrainingError
-from kptoolkit.evaluation import Ranking, evaluate, rank_of
+from kptoolkit.errors import TrainingError
+from kptoolkit.evaluation import evaluate, rank_of
 from kptoolkit.progress import ProgressEvent
 
 SCORES = st.sampled_from([-np.inf, -2.0, 0.0, 0.5, 1.0, np.inf])
@@ -86,7 +84,7 @@ def test_progress_reaches_the_end() -> None:
     assert [(event.done, event.total) for event in events] == [(2, 5), (4, 5), (5, 5)]
 
 
-def test_summary_frame_and_file(tmp_path: Path) -> None:
+def test_summary_and_frame() -> None:
     scores = np.array([[9, 1, 2, 3], [9, 8, 2, 3]], np.float32)
     ranking = evaluate(lambda batch: scores[batch.user], cases_of(2), 4)
     assert ranking.ranks.tolist() == [3.0, 1.0]
@@ -100,13 +98,6 @@ def test_summary_frame_and_file(tmp_path: Path) -> None:
     assert frame["user"].tolist() == ["x", "y"]
     assert frame["target"].tolist() == ["b", "b"]
     assert list(frame) == ["user", "target", "history", "rank", "HR@5", "NDCG@5", "MRR"]
-    ranking.save(tmp_path / "r.parquet")
-    again = Ranking.load(tmp_path / "r.parquet")
-    assert again.same_cases(ranking)
-    assert again.ranks.tolist() == ranking.ranks.tolist()
-    (tmp_path / "r.parquet").write_bytes(b"PAR1")
-    with pytest.raises(RunError, match="damaged"):
-        Ranking.load(tmp_path / "r.parquet")
 
 
 def test_no_case_is_no_error() -> None:
