@@ -13,7 +13,7 @@ ROOMS = (
     ("runs", "the run folder: write, load, recommend", "10"),
     ("evaluation", "full ranking, baselines, controls, significance", "10"),
     ("models", "backends kp4sr and sequence, training", "8 9"),
-    ("knowledge", "item trees, facts, tokens; caches and batches", "6 7"),
+    ("knowledge", "item trees, facts, tokens; caches and batches", "4 6 7 8"),
     ("data", "interactions, splits, catalogue, checks", "4"),
     ("tree", "which triples, knowledge tree, visibility; draw/ draws it", "6"),
     ("prompts", "template packs: load, check, render, draft", "7"),
