@@ -1,4 +1,4 @@
-// How much there is.
+// Number of entities, relationships and items.
 // parameters: none
 // columns: entities, relationships, items
 MATCH (n:Entity)

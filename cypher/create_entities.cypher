@@ -1,4 +1,4 @@
-// Adds entities to a graph that has none.
+// Adds entities to a graph without entities.
 // parameters: rows
 // columns: none
 UNWIND $rows AS row

@@ -1,4 +1,4 @@
-// Adds items that are no entities: unlinked ones, and the second and later items of an entity.
+// Adds items that are not entities: unlinked ones, and the second and later items of an entity.
 // parameters: rows
 // columns: none
 UNWIND $rows AS row

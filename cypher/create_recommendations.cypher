@@ -1,4 +1,4 @@
-// Adds what a run recommends.
+// Adds the recommendations of a run.
 // parameters: run, rows
 // columns: none
 UNWIND $rows AS row

@@ -1,4 +1,4 @@
-// Deletes some of the nodes that kptool wrote; one with relationships of somebody else stays.
+// Deletes some of the nodes that kptool wrote; nodes with relationships that kptool did not write stay.
 // parameters: limit
 // columns: none
 MATCH (n)

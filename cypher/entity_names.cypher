@@ -1,4 +1,4 @@
-// Names that begin with these letters, compared without case: what an unknown name may have meant.
+// Names that begin with these letters, compared without case: candidates for an unknown name.
 // parameters: prefix, limit
 // columns: name
 MATCH (n:Entity)

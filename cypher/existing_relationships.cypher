@@ -1,4 +1,4 @@
-// The triples whose heads are these.
+// The triples with these heads.
 // parameters: heads
 // columns: head, relation, tail
 UNWIND $heads AS id

@@ -1,4 +1,4 @@
-// One node that kptool did not load; no row when there is none.
+// One node that kptool did not load; no row if there is none.
 // parameters: none
 // columns: labels
 MATCH (n)

@@ -1,4 +1,4 @@
-// Which of these entities may be labelled as an item: kptool loaded them and they are not items yet.
+// Those of these entities that may become items: kptool loaded them and they are not items yet.
 // parameters: ids
 // columns: id
 UNWIND $ids AS id

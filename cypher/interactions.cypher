@@ -1,4 +1,4 @@
-// All interactions: who met which item, and when (a number, a date, or a date with a time).
+// All interactions: user, item and time (a number, a date, or a date with a time).
 // parameters: none
 // columns: user, item, time
 MATCH (u:User)-[x:INTERACTED]->(i:Item)

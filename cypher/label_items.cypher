@@ -1,4 +1,4 @@
-// Makes entities items.
+// Labels entities as items.
 // parameters: rows
 // columns: none
 UNWIND $rows AS row

@@ -1,4 +1,4 @@
-// How far an unfinished load has come; no row, or nulls, when nothing noted it.
+// Progress of an unfinished load; no row, or nulls, if none is stored.
 // parameters: none
 // columns: fresh, base_entities, base_relationships, entities, entities_created, triples, triples_created
 MATCH (m:KptoolGraph)

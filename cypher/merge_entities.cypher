@@ -1,5 +1,5 @@
-// Adds the entities that are not there, and names those that have no name or another one; a name that kptool did not
-// write stays.
+// Adds missing entities, and names those without a name or with another one; a name that kptool did not write
+// stays.
 // parameters: rows
 // columns: none
 UNWIND $rows AS row

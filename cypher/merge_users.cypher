@@ -1,4 +1,4 @@
-// Adds the users that are not there.
+// Adds missing users.
 // parameters: ids
 // columns: none
 UNWIND $ids AS id

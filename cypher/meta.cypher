@@ -1,4 +1,4 @@
-// The node in which kptool notes what it loaded; no row when it loaded nothing.
+// The node in which kptool stores what it loaded; no row if it loaded nothing.
 // parameters: none
 // columns: revision, state, mode, source
 MATCH (m:KptoolGraph)

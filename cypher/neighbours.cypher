@@ -1,5 +1,5 @@
-// The triples around the entities of a frontier, at most $cap a relation; one row an entity. An entity with more than
-// $max_degree relationships is passed over; null lets all through. forward says whether the entity is the head.
+// The triples around the entities of a frontier, at most $cap per relation; one row per entity. An entity with more than
+// $max_degree relationships is left out; null leaves out none. forward: whether the entity is the head.
 // parameters: frontier, max_degree, cap
 // columns: id, relation[], other[], forward[]
 UNWIND $frontier AS id

@@ -1,4 +1,4 @@
-// Notes how far a load has come, in the transaction of the batch itself.
+// Stores the progress of a load, in the same transaction as the batch.
 // parameters: fresh, base_entities, base_relationships, entities, entities_created, triples, triples_created
 // columns: none
 MATCH (m:KptoolGraph {name: 'kg'})

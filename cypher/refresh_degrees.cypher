@@ -1,4 +1,4 @@
-// Counts the relationships of these entities to entities anew.
+// Counts the relationships of these entities to entities again.
 // parameters: ids
 // columns: none
 UNWIND $ids AS id

@@ -1,4 +1,4 @@
-// Notes what kptool loads or has loaded.
+// Stores what kptool loads or has loaded.
 // parameters: revision, state, mode, source
 // columns: none
 MERGE (m:KptoolGraph {name: 'kg'})

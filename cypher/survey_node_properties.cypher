@@ -1,4 +1,4 @@
-// The properties of some nodes that bear a label.
+// The properties of some nodes with a label.
 // parameters: label, limit
 // columns: properties
 MATCH (n)

@@ -1,4 +1,4 @@
-// Every combination of labels, and how many nodes bear it; reads every node once.
+// Every combination of labels, and how many nodes have it; reads every node once.
 // parameters: none
 // columns: labels, nodes
 MATCH (n)

@@ -1,4 +1,4 @@
-// Whether a property tells the nodes of a label apart: nodes, those that have it, and its distinct values.
+// Whether a property identifies the nodes of a label: nodes, nodes with the property, and distinct values.
 // parameters: label, key
 // columns: nodes, filled, distinct_values
 MATCH (n)

@@ -1,4 +1,4 @@
-// Names or links items that are there.
+// Names or links existing items.
 // parameters: rows
 // columns: none
 UNWIND $rows AS row

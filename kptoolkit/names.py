@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-#: Neo4j refuses to index longer texts (8,167 bytes in version 5); no character takes more than 4.
+#: Neo4j refuses to index longer texts (8,167 bytes in version 5); a character has at most 4 bytes.
 INDEXED_BYTES = 8000
 INDEXED_LETTERS = 1000
-#: Least similarity of a name that was probably meant.
+#: Lowest similarity of a name that was probably meant.
 LIKELY = 60.0
 
 
 def lowered(name: str) -> str:
-    """Return a name as it is indexed: case-folded, and no longer than an index takes."""
+    """Return a name as it is indexed: case-folded, and cut to a length that an index accepts."""
     return name.casefold()[:INDEXED_LETTERS]
 
 
 def too_long_for_an_index(text: str) -> int:
-    """Return the bytes of a text that no index takes, and 0 for any other."""
+    """Return the number of bytes of a text too long for an index, 0 for any other text."""
     if len(text) <= INDEXED_BYTES // 4:
         return 0
     size = len(text.encode())

@@ -1,4 +1,4 @@
-// Adds triples; ArcadeDB knows no dynamic types and refuses some names, so the relation is a property.
+// Adds triples; ArcadeDB has no dynamic types and refuses some names, so the relation is a property.
 // parameters: rows
 // columns: none
 UNWIND $rows AS row

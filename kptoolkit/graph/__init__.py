@@ -1,6 +1,6 @@
 """Everything that talks to a graph database.
 
-Names are imported when they are first used: the child process of the embedded graph needs no driver.
+Names are imported on first use, since the child process of the embedded graph needs no driver.
 """
 
 import lazy_loader

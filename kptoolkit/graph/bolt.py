@@ -22,7 +22,7 @@ T = TypeVar("T")
 _OLDEST = (5, 26)
 _CONNECT_SECONDS = 4.0
 _ACQUIRE_SECONDS = 8.0
-_READ_RETRY_SECONDS = 2.5  # with the driver's growing pauses a vanished server is told within 10 seconds
+_READ_RETRY_SECONDS = 2.5  # with the driver's growing pauses a lost server is reported within 10 seconds
 _READ_ONLY = "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase"
 _START = "start a server (`docker compose up -d`), or use the embedded graph: --graph embedded:./kg"
 
@@ -33,13 +33,13 @@ class BoltStore:
     Args:
         uri: ``neo4j://`` or ``bolt://``, optionally ``+s`` or ``+ssc``; without user and password.
         username: User; ``neo4j`` when only a password is given.
-        password: Password; ``None`` tries without.
+        password: Password; ``None`` connects without one.
         database: Database; ``None`` is the user's home database.
-        retry_seconds: How long a writing transaction is tried again when the server goes away or asks for it; a
-            reading one is given up sooner.
+        retry_seconds: How long a writing transaction is retried when the server is lost or asks for it; reading
+            transactions are given up sooner.
 
     Raises:
-        ConfigError: The URI has an unknown scheme or holds a password.
+        ConfigError: The URI has an unknown scheme or contains a password.
         GraphUnavailableError: No server, wrong password, unknown database, too old a server; within 10 seconds.
     """
 
@@ -96,7 +96,7 @@ class BoltStore:
         return self._driver.session(database=self.database, max_transaction_retry_time=retry_seconds)
 
     def _greet(self, database: str | None) -> tuple[Dialect, str | None]:
-        self._driver.verify_connectivity()  # fails at once, where execute_query goes on trying
+        self._driver.verify_connectivity()  # fails at once, while execute_query keeps trying
         summary = self._driver.execute_query(
             "RETURN 1 AS one", database_=database, routing_=neo4j.RoutingControl.READ
         ).summary
@@ -109,7 +109,7 @@ class BoltStore:
 
     @contextmanager
     def _opening(self, database: str | None) -> Iterator[None]:
-        """Word the failures of a first contact."""
+        """Turn failures of the first contact into kptoolkit errors."""
         who = f"{self.uri} (user {shorten(self._user)})" if self._user else f"{self.uri} (no user given)"
         try:
             yield
@@ -133,7 +133,7 @@ class BoltStore:
 
     @contextmanager
     def _running(self) -> Iterator[None]:
-        """Word the failures of a statement."""
+        """Turn failures of a statement into kptoolkit errors."""
         try:
             yield
         except (exceptions.ServiceUnavailable, exceptions.SessionExpired) as error:

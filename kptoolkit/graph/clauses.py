@@ -1,7 +1,7 @@
-"""Finds out whether a Cypher statement writes, so that what is meant to read never does.
+"""Detects whether a Cypher statement writes, so that statements that should only read never do.
 
-Neo4j refuses a write in a transaction opened for reading; ArcadeDB carries it out. The scan is conservative: what
-might write counts as writing. It looks at words outside texts, quoted names and comments.
+Neo4j refuses a write in a transaction for reading; ArcadeDB executes it. The check is conservative: a statement that
+might write counts as writing. Texts, quoted names and comments are ignored.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _READING_PROCEDURES = re.compile(r"db\.(labels|relationshipTypes|propertyKeys|sc
 
 @lru_cache(maxsize=512)
 def writing_clause(text: str, *, procedures: bool = True) -> str | None:
-    """The first word by which a statement might write; ``None`` when it can only read.
+    """Return the first word by which a statement might write, or ``None`` if it can only read.
 
-    A label, type, property or map key may be called like a clause (``n.set``, ``:Delete``, ``{create: 1}``); a
+    A label, type, property or map key may have the name of a clause (``n.set``, ``:Delete``, ``{create: 1}``); a
     variable may not.
 
     Args:
         text: The statement.
-        procedures: Whether procedures may be called. Neo4j refuses a writing one in a transaction for reading; where
-            nothing does, only those of ``db.`` that list the schema are let through.
+        procedures: Whether any procedure may be called, as on Neo4j, which refuses a writing one in a transaction for
+            reading. Otherwise only those procedures of ``db.`` that list the schema may be called.
     """
     # Neo4j replaces \u0043 by C before it reads the statement, ArcadeDB does not.
     for variant in dict.fromkeys((text, _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text))):

@@ -1,4 +1,4 @@
-"""The graph as people use it: open, load, look up, fetch neighbourhoods."""
+"""The knowledge graph: open, load, look up items, fetch neighbourhoods and paths."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _PREFIX, _NEAREST_AMONG = 2, 10_000
 
 @dataclass(frozen=True)
 class ItemRef:
-    """One item, or an entity that is none.
+    """One item, or an entity that is not an item.
 
     Attributes:
-        item_id: Item id, ``None`` for an entity that is no item.
+        item_id: Item id, ``None`` for an entity that is not an item.
         entity_id: Entity id, ``None`` for an unlinked item.
         name: Its name, ``""`` when it has none.
     """
@@ -45,7 +45,7 @@ class ItemRef:
 
 @dataclass(frozen=True)
 class GraphItems:
-    """All items of a graph, in columns, by item id.
+    """All items of a graph as columns, sorted by item id.
 
     Attributes:
         item_id: Item ids.
@@ -62,11 +62,11 @@ class GraphItems:
 
 
 class Graph:
-    """A knowledge graph; a context manager.
+    """A knowledge graph in a graph database. Use it as a context manager.
 
     Args:
-        store: Where it is kept.
-        queries: How it is asked.
+        store: The graph database.
+        queries: The Cypher queries in use.
         config: Caps, batch sizes and the cache.
     """
 
@@ -85,22 +85,22 @@ class Graph:
         config: GraphConfig | None = None,
         create: bool = True,
     ) -> Graph:
-        """Open a graph.
+        """Open a graph. ``None`` for an argument means the value of the settings.
 
         Args:
-            uri: ``embedded:PATH``, ``neo4j://…`` or ``bolt://…``; the settings' when ``None``.
-            username: User of a server; the settings' when ``None``.
-            password: Password of a server; the settings' when ``None``.
-            database: Database of a server; the settings' when ``None``.
-            cypher: Folder with your own Cypher files; the settings' when ``None``.
+            uri: ``embedded:PATH``, ``neo4j://…`` or ``bolt://…``.
+            username: User of a server.
+            password: Password of a server.
+            database: Database of a server.
+            cypher: Folder with your own Cypher files.
             config: Settings; ``None`` reads ``kptool.toml`` and the environment.
-            create: Whether to make an embedded graph where there is none.
+            create: Whether to create the embedded graph if there is none.
 
         Raises:
             GraphUnavailableError: No server, wrong password, unknown database, or no embedded graph.
             GraphLockedError: Another process holds the embedded graph.
             QueryFileError: A Cypher file is wrong.
-            ConfigError: The URI is none.
+            ConfigError: The URI is not valid.
         """
         config = load_config().graph if config is None else config
         folder = None if cypher is None else Path(cypher)
@@ -129,12 +129,12 @@ class Graph:
         self.close()
 
     def close(self) -> None:
-        """Let go of the database; an embedded one ends."""
+        """Close the connections; the process of an embedded graph ends."""
         self.store.close()
 
     @property
     def uri(self) -> str:
-        """Where it is, without a password."""
+        """URI of the database, without a password."""
         return self.store.uri
 
     def load(
@@ -150,21 +150,21 @@ class Graph:
     ) -> LoadReport:
         """Load a source and compare the counts in the graph with what was sent.
 
-        Interrupted, it goes on when called again with the same source.
+        An interrupted load resumes when it is called again with the same source.
 
         Args:
             source: Triples, names, items and links.
-            mode: ``"upsert"`` adds what is not there; ``"replace"`` deletes what kptool loaded before, and only that.
-            into_existing: Whether to write into a database that holds nodes of other people.
-            batch_size: Rows of one transaction; the settings' when ``None``.
-            interactions: Whether to load the source's interactions too.
-            surveyed: The source as :func:`~kptoolkit.graph.loading.survey.survey` read it, when that was done before.
-            progress: Who wants to hear.
+            mode: ``"upsert"`` adds what is missing; ``"replace"`` first deletes what kptool loaded, and nothing else.
+            into_existing: Whether to write into a database with nodes that kptool did not load.
+            batch_size: Rows per transaction; ``None`` takes the value of the settings.
+            interactions: Whether to load the interactions of the source as well.
+            surveyed: Result of :func:`~kptoolkit.graph.loading.survey.survey`, if the source was already read.
+            progress: Progress callback.
 
         Raises:
             DataError: A file of the source is wrong.
-            GraphNotEmptyError: The database holds nodes of other people.
-            LoadError: The graph does not hold what was sent.
+            GraphNotEmptyError: The database contains nodes that kptool did not load.
+            LoadError: The graph does not contain what was sent.
         """
         return loading.load(
             self.store,
@@ -179,13 +179,13 @@ class Graph:
         )
 
     def resolve(self, name: str) -> ItemRef:
-        """The item meant by an item id, an entity id or an exact name (case folded), tried in this order.
+        """Find an item by item id, entity id or exact name (Unicode case folding), in this order.
 
-        An entity that is no item is found too, by id or by a name that no item bears.
+        An entity that is not an item is found by its id, or by a name that no item has.
 
         Raises:
-            AmbiguousNameError: Several items bear the name.
-            UnknownNameError: None does; the nearest three are in the message.
+            AmbiguousNameError: Several items have the name.
+            UnknownNameError: There is no such item; the message lists the three nearest names.
         """
         lower = lowered(name)
         for query, parameters in (
@@ -209,31 +209,31 @@ class Graph:
         raise UnknownNameError("item", name, self._nearest(name), "Give an item id, an entity id or a whole name")
 
     def items(self) -> GraphItems:
-        """All items."""
+        """Return all items."""
         found = self.queries["items"].read(self.store)
         rows = sorted(zip(*(found.column(name) for name in ("item_id", "entity_id", "name")), strict=True))
         return GraphItems([row[0] for row in rows], [row[1] for row in rows], [row[2] or "" for row in rows])
 
     def relation_counts(self) -> dict[str, int]:
-        """How often each relation occurs, by relation id."""
+        """Return how often each relation occurs, by relation id."""
         found = self.queries["relation_counts"].read(self.store)
         return dict(sorted(zip(found.column("relation"), found.column("count"), strict=True)))
 
     def counts(self) -> dict[str, int]:
-        """``entities``, ``relationships`` between them, and ``items``."""
+        """Return the number of ``entities``, of ``relationships`` between them, and of ``items``."""
         return {name: int(count) for name, count in self.queries["counts"].read(self.store).dicts()[0].items()}
 
     def fingerprint(self) -> str:
-        """Changes when the knowledge changes; interactions and recommendations have no part in it."""
+        """Return a hash that changes when the knowledge changes; interactions and recommendations do not affect it."""
         meta = self.queries["meta"].read(self.store).dicts()
         revision = meta[0]["revision"] if meta else None
         return json_hash([revision, self.counts()["entities"], self.relation_counts()])
 
     def check_complete(self) -> None:
-        """Refuse a graph whose load was interrupted or is still running.
+        """Check that no load was interrupted or is still running.
 
         Raises:
-            GraphError: It is only partly loaded.
+            GraphError: The graph is only partly loaded.
         """
         meta = self.queries["meta"].read(self.store).dicts()
         if meta and meta[0]["state"] != loading.COMPLETE:
@@ -252,15 +252,15 @@ class Graph:
         cache: Path | None = None,
         progress: ProgressCallback = silent,
     ) -> Neighbourhoods:
-        """The triples around entities, breadth first.
+        """Fetch the triples around entities, breadth first.
 
         Args:
-            entity_ids: Asked entities; their order and repetitions are kept in ``roots``.
-            hops: How far to go.
-            max_degree: Nodes with more relationships are named, not expanded, but for the asked ones themselves.
-            cap: Rows kept of one node, dealt round-robin over its relations.
-            cache: Folder in which the answer is kept, and looked for first; ``None`` keeps nothing.
-            progress: Who wants to hear.
+            entity_ids: Requested entities; ``roots`` has the same order and repetitions.
+            hops: Largest distance from a requested entity, in relationships.
+            max_degree: Nodes with more relationships are included but not expanded, except for requested entities.
+            cap: Most rows kept per node, in a round-robin order over its relations.
+            cache: Folder in which the result is cached; ``None`` for no cache.
+            progress: Progress callback.
 
         Raises:
             GraphError: The graph is only partly loaded or cannot be reached.
@@ -269,8 +269,8 @@ class Graph:
         self.check_complete()
         max_degree, cap = max_degree or self.config.max_degree, cap or self.config.cap
         key = cache_key(self.fingerprint(), self.queries, entity_ids, max_degree, cap)
-        if cache is not None and (kept := cached(cache, key, hops)) is not None:
-            return kept
+        if cache is not None and (found := cached(cache, key, hops)) is not None:
+            return found
         found = fetch(
             self.store,
             self.queries,
@@ -289,16 +289,16 @@ class Graph:
     def paths(
         self, sources: Sequence[str], targets: Sequence[str], *, hops: int = LONGEST, limit: int = 2
     ) -> list[list[GraphPath]]:
-        """The shortest paths from any of some entities to each of others, through no node beyond ``max_degree``.
+        """Find the shortest paths from any source to each target; no node between has more than ``max_degree`` edges.
 
         Args:
-            sources: Entity ids; of equally good paths those from an earlier source come first.
+            sources: Entity ids; of equally good paths, those from an earlier source come first.
             targets: Entity ids.
-            hops: Longest path, at most 4 relationships.
-            limit: Paths a target.
+            hops: Most relationships of a path, at most 4.
+            limit: Most paths per target.
 
         Returns:
-            For each target paths of one length, those through the rarest nodes first; none where there are none.
+            For each target its shortest paths, all of one length, those through the rarest nodes first; or none.
 
         Raises:
             GraphError: The graph cannot be reached.
@@ -311,23 +311,23 @@ class Graph:
         return finder.find(sources, targets, hops=hops, limit=limit)
 
     def write_recommendations(self, run: str, rows: Sequence[Recommendation]) -> Written:
-        """Write ``(:User)-[:RECOMMENDED {run, rank, score}]->(:Item)``; again, and the same relationships are there.
+        """Write ``(:User)-[:RECOMMENDED {run, rank, score}]->(:Item)``.
 
-        What the run recommended to these users before is replaced; users that are missing are added. Knowledge, degrees
-        and the fingerprint stay as they are.
+        Replaces what the run recommended to these users before, so that a second call changes nothing. Missing users
+        are added. Knowledge, degrees and the fingerprint do not change.
 
         Args:
             run: Id of the run.
-            rows: All recommendations of each user that is mentioned.
+            rows: All recommendations of each user that occurs.
 
         Raises:
-            LoadError: The graph took fewer than were sent.
-            GraphError: The graph cannot be reached or refuses to be written.
+            LoadError: The graph stored fewer than were sent.
+            GraphError: The graph cannot be reached, or does not allow writing.
         """
         return write_recommendations(self.store, self.queries, run, rows, self.config.batch_size)
 
     def _nearest(self, name: str) -> list[str]:
-        """Names of items most like ``name``; of entities when there are no items."""
+        """Return the item names nearest to ``name``, or entity names if there are no items."""
         known = [item for item in self.items().name if item]
         if not known:
             prefix = lowered(name)[:_PREFIX]

@@ -1,4 +1,4 @@
-"""The embedded graph: ArcadeDB in a child process, spoken to over Bolt on the loopback interface."""
+"""The embedded graph: ArcadeDB in a child process, reached by Bolt on the loopback interface."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
 class EmbeddedServer:
-    """The child process that holds the graph in a folder.
+    """The child process that serves the graph of a folder.
 
     Args:
         path: Folder of the graph.
-        create: Whether to make a graph where there is none.
-        password: Password of the child's only user; a random one when ``None``.
-        port: Bolt port; a free one when ``None``.
+        create: Whether to create the graph if there is none.
+        password: Password of the only user; ``None`` for a random one.
+        port: Bolt port; ``None`` for a free one.
 
     Raises:
-        GraphLockedError: Another process holds the folder; its process id is in the message.
-        GraphUnavailableError: There is no graph and ``create`` is false, the folder holds something else, or the
-            child did not start.
+        GraphLockedError: Another process uses the folder; the message has its process id.
+        GraphUnavailableError: There is no graph and ``create`` is false, the folder contains something else, or the
+            child process did not start.
         MissingExtraError: ArcadeDB has no wheel for this platform.
     """
 
@@ -55,16 +55,16 @@ class EmbeddedServer:
 
     @property
     def process_id(self) -> int:
-        """The child process."""
+        """Process id of the child process."""
         return self._child.pid
 
     @property
     def alive(self) -> bool:
-        """Whether the child still runs."""
+        """Whether the child process is running."""
         return self._child.poll() is None
 
     def close(self) -> None:
-        """End the child and wait for it."""
+        """End the child process and wait for it."""
         if self._child.stdin is not None:
             with contextlib.suppress(OSError):
                 self._child.stdin.close()
@@ -129,14 +129,14 @@ class EmbeddedServer:
 
 
 class EmbeddedStore:
-    """The graph in a folder, for this process alone.
+    """The graph of a folder, for this process only.
 
     Args:
         path: Folder of the graph.
-        create: Whether to make a graph where there is none.
+        create: Whether to create the graph if there is none.
 
     Raises:
-        KptoolError: As :class:`EmbeddedServer` says.
+        KptoolError: As for :class:`EmbeddedServer`.
     """
 
     def __init__(self, path: str | Path, *, create: bool = True) -> None:
@@ -177,7 +177,7 @@ class EmbeddedStore:
 
     @property
     def process_id(self) -> int:
-        """The child process."""
+        """Process id of the child process."""
         return self._server.process_id
 
     @contextlib.contextmanager

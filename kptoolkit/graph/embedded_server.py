@@ -1,7 +1,7 @@
-"""The child process that holds an embedded graph: ``python -m kptoolkit.graph.embedded_server PATH``.
+"""The child process that serves an embedded graph: ``python -m kptoolkit.graph.embedded_server PATH``.
 
 It reads one line of JSON from standard input (``password``, ``holder``, ``port``, ``heap``), answers with one line of
-JSON (``port``, or ``error``), and ends when standard input closes or SIGTERM comes.
+JSON (``port``, or ``error``), and ends when standard input is closed or it receives SIGTERM.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _WAIT_FOR_LIVING, _WAIT_FOR_DEAD = 2.0, 20.0
 
 
 class _Stop(Exception):
-    """SIGTERM."""
+    """Raised on SIGTERM."""
 
 
 def main(path: Path) -> None:
-    """Hold the graph in ``path`` until standard input closes."""
+    """Serve the graph in ``path`` until standard input is closed."""
     reply = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -60,7 +60,7 @@ def main(path: Path) -> None:
 
 
 def holder_of(path: Path) -> int | None:
-    """Process that opened the graph in ``path``, ``None`` when unknown."""
+    """Return the id of the process that opened the graph in ``path``, ``None`` when unknown."""
     try:
         return int(json.loads((path / HOLDER).read_text(encoding="utf-8"))["pid"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -106,7 +106,7 @@ def _server(path: Path, job: dict[str, Any]) -> Iterator[int]:
     os.chdir(path)  # the server's own log goes to ./log
     import arcadedb_embedded
 
-    # The password of the first start would stay valid for good.
+    # Otherwise the password of the first start stays valid.
     (path / "config" / "server-users.jsonl").unlink(missing_ok=True)
     port = int(job.get("port") or _free_port())
     settings = {"http_port": _free_port(), "bolt_port": port, "server_plugins": _BOLT}

@@ -17,28 +17,28 @@ from kptoolkit.graph.store import GraphStore
 from kptoolkit.storage.batches import chunks
 
 LONGEST = 4
-"""Relationships of the longest path looked for."""
+"""Most relationships of a path."""
 _ROWS = 50_000
-"""Rows that expanding the nodes between the ends may return at most; the rarest nodes are expanded first."""
+"""Most rows read when the nodes between the ends are expanded; the rarest nodes are expanded first."""
 _COMPARED = 100_000
-"""Paths of one target that are compared at most."""
+"""Most paths compared per target."""
 
 _Step = tuple[str, str, bool]
-"""Relation id, the node reached, and whether the node left is the head of the stored triple."""
+"""Relation id, next node, and whether the node before it is the head of the stored triple."""
 _Walk = tuple[tuple[str, ...], tuple[str, ...], tuple[bool, ...]]
 """Nodes, and the relations and directions between them."""
 
 
 @dataclass(frozen=True)
 class GraphPath:
-    """A path through the graph: nodes one after the other, each joined to the next by a triple of the graph.
+    """A path through the graph: a sequence of nodes, each connected to the next by a triple of the graph.
 
     Attributes:
         nodes: Entity ids, L + 1 of them, from the source to the target.
-        names: Their names, ``""`` where one has none.
+        names: Names of the nodes, ``""`` for a node without one.
         relations: L relation ids.
-        forward: L times whether the triple's head is the node nearer to the source.
-        degree: Relationships of the nodes between the ends, summed; the fewer, the more a path tells.
+        forward: For each of the L triples, whether its head is the node nearer to the source.
+        degree: Sum of the degrees of the nodes between the ends; the lower, the more specific the path.
     """
 
     nodes: tuple[str, ...]
@@ -52,20 +52,20 @@ class GraphPath:
 
     @property
     def triples(self) -> tuple[tuple[str, str, str], ...]:
-        """The stored triples, ``(head, relation, tail)``, from the source on."""
+        """The stored triples, ``(head, relation, tail)``, in order from the source."""
         ends = zip(self.nodes, self.nodes[1:], self.relations, self.forward, strict=False)
         return tuple((near, r, far) if forward else (far, r, near) for near, far, r, forward in ends)
 
 
 class PathFinder:
-    """Looks for paths.
+    """Finds the shortest paths between entities.
 
     Args:
         store: The graph database.
         queries: Its queries.
-        max_degree: Nodes with more relationships stand in no path, but at its ends.
-        cap: Rows a relation that are read of one node.
-        frontier: Nodes asked about in one query.
+        max_degree: Nodes with more relationships occur only at the ends of a path.
+        cap: Most rows read per node and relation.
+        frontier: Nodes per query.
     """
 
     def __init__(self, store: GraphStore, queries: QuerySet, *, max_degree: int, cap: int, frontier: int) -> None:
@@ -75,16 +75,16 @@ class PathFinder:
         self._nodes: dict[str, tuple[str, int]] = {}
 
     def find(self, sources: Sequence[str], targets: Sequence[str], *, hops: int, limit: int) -> list[list[GraphPath]]:
-        """The shortest paths from any of the sources to each target.
+        """Find the shortest paths from any of the sources to each target.
 
         Args:
-            sources: Entity ids; of equally good paths those from an earlier source come first.
+            sources: Entity ids; of equally good paths, those from an earlier source come first.
             targets: Entity ids.
-            hops: Longest path, at most :data:`LONGEST`.
-            limit: Paths a target.
+            hops: Most relationships of a path, at most :data:`LONGEST`.
+            limit: Most paths per target.
 
         Returns:
-            For each target paths of one length, those through the rarest nodes first; none where there are none.
+            For each target its shortest paths, all of one length, those through the rarest nodes first; or none.
         """
         self._expand([*sources, *targets], guarded=False)
         self._look_up({step[1] for end in (*sources, *targets) for step in self._around[end]} | {*sources, *targets})
@@ -94,9 +94,9 @@ class PathFinder:
     def _shortest(self, target: str, rank: dict[str, int], hops: int, limit: int) -> list[GraphPath]:
         for length in range(1, min(hops, LONGEST) + 1):
             if length == 3:
-                self._expand(self._rarest(self._beside([target])), guarded=True)
+                self._expand(self._rarest(self._neighbours([target])), guarded=True)
             if length == 4:
-                self._expand(self._rarest(self._beside(rank)), guarded=True)
+                self._expand(self._rarest(self._neighbours(rank)), guarded=True)
             candidates = islice(self._of_length(target, rank, length), _COMPARED)
             best = heapq.nsmallest(limit, candidates, key=lambda path: (path.degree, rank[path.nodes[0]], path.nodes))
             if best:
@@ -105,7 +105,7 @@ class PathFinder:
         return []
 
     def _of_length(self, target: str, rank: dict[str, int], length: int) -> Iterator[GraphPath]:
-        """Paths of one length, from the source on, without names; no node comes twice."""
+        """Yield the paths of one length, without names; no node occurs twice in a path."""
         left: dict[str, list[_Walk]] = {source: [((source,), (), ())] for source in rank}
         for _ in range(length // 2):  # walk from the sources to the middle, the rest from the target
             further: dict[str, list[_Walk]] = defaultdict(list)
@@ -119,13 +119,13 @@ class PathFinder:
                         ]
             left = further
         for nodes, relations, way in self._back(target, rank, length - length // 2):
-            for before, told, direction in left.get(nodes[0], ()):
+            for before, left_relations, directions in left.get(nodes[0], ()):
                 if not set(before[:-1]) & set(nodes):
                     degree = sum(max(0, self._nodes[node][1]) for node in (*before, *nodes[1:])[1:-1])
-                    yield GraphPath(before + nodes[1:], (), told + relations, direction + way, degree)
+                    yield GraphPath(before + nodes[1:], (), left_relations + relations, directions + way, degree)
 
     def _back(self, target: str, rank: dict[str, int], steps: int) -> list[_Walk]:
-        """Walks of ``steps`` relationships that end at the target; the first node may be a source."""
+        """Return the walks of ``steps`` relationships that end at the target; the first node may be a source."""
         walks: list[_Walk] = [((target,), (), ())]
         for step in range(steps):
             walks = [
@@ -137,16 +137,16 @@ class PathFinder:
         return walks
 
     def _between(self, node: str, rank: dict[str, int], target: str) -> bool:
-        """Whether a path may pass a node; through another source there is a shorter one."""
+        """Return whether a path may contain a node between its ends; through another source there is a shorter path."""
         if node not in self._nodes:
             self._look_up({step[1] for steps in self._around.values() for step in steps})
         return node not in rank and node != target and self._nodes.get(node, ("", 0))[1] <= self.max_degree
 
-    def _beside(self, ends: Iterable[str]) -> set[str]:
+    def _neighbours(self, ends: Iterable[str]) -> set[str]:
         return {step[1] for end in ends for step in self._around[end]}
 
     def _rarest(self, nodes: set[str]) -> list[str]:
-        """Nodes to expand, the rarest first, as long as their rows stay within what is read."""
+        """Return the nodes to expand, the rarest first, until their rows reach the limit."""
         chosen, rows = [], 0
         for node in sorted(nodes, key=lambda node: (self._nodes[node][1], node)):
             degree = max(1, self._nodes[node][1])
@@ -157,7 +157,7 @@ class PathFinder:
         return chosen
 
     def _expand(self, nodes: Sequence[str], *, guarded: bool) -> None:
-        """Read the relationships of nodes, each once."""
+        """Read the relationships of nodes that were not read before."""
         new = [node for node in dict.fromkeys(nodes) if node not in self._around]
         self._around.update({node: [] for node in new})
         for chunk in chunks(new, self.frontier):
@@ -168,7 +168,7 @@ class PathFinder:
                 self._around[node].append((relation, other, forward))
 
     def _look_up(self, nodes: set[str]) -> None:
-        """Read names and degrees of nodes, each once; 0 where the graph does not say."""
+        """Read names and degrees of nodes that were not read before; degree 0 when the graph does not say."""
         new = sorted(nodes - self._nodes.keys())
         self._nodes.update(dict.fromkeys(new, ("", 0)))
         for chunk in chunks(new, self.frontier):

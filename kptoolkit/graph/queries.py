@@ -1,4 +1,4 @@
-"""Cypher lives in files; a header in comments names what a query takes and what it gives.
+"""Reads and checks the Cypher files; a header in comments names the parameters and columns of each query.
 
 ::
 
@@ -7,11 +7,11 @@
     // columns: relation, count
     MATCH (:Entity)-[r]->(:Entity) RETURN coalesce(r.relation, type(r)) AS relation, count(*) AS count
 
-A column named with ``[]`` behind it may hold lists, all of a row of one length: such a row stands for so many rows, and
-travels as one, which takes a fraction of the time.
+A column with ``[]`` after its name may contain lists, all of one length in a row: such a row is expanded into one row
+per element. Fewer and longer rows take the driver a fraction of the time.
 
-A file of the same name in the user's folder replaces a shipped one; it keeps the shipped one's parameters and columns,
-and only reads where the shipped one only reads.
+A file in the user's folder replaces the shipped file of the same name. It must have the same parameters and columns,
+and must not write if the shipped file only reads.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Query:
 
     Attributes:
         path: The file.
-        description: What it does, from its first comment lines.
-        parameters: Parameters it may use.
-        columns: Columns that its rows must have; more are allowed.
+        description: Its first comment lines.
+        parameters: Names of the parameters that it may use.
+        columns: Names of the columns that its rows must have; more are allowed.
         text: The statement.
-        lists: Columns whose cells may be lists.
+        lists: Names of the columns whose cells may be lists.
     """
 
     path: Path
@@ -62,38 +62,38 @@ class Query:
         """Read and check one file.
 
         Raises:
-            QueryFileError: It cannot be read, its header is missing, or it uses a parameter its header does not name.
+            QueryFileError: The file cannot be read, has no header, or uses a parameter that the header does not name.
         """
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise QueryFileError(f"{path}: cannot be read as UTF-8 text: {error}") from error
-        said: dict[str, tuple[str, ...]] = {}
+        header: dict[str, tuple[str, ...]] = {}
         description = []
         for line in lines:
             if match := _HEADER.match(line.strip()):
-                said[match[1].lower()] = _names(match[2])
-            elif line.strip().startswith("//") and not said:
+                header[match[1].lower()] = _names(match[2])
+            elif line.strip().startswith("//") and not header:
                 description.append(line.strip().lstrip("/ "))
         for key in ("parameters", "columns"):
-            if key not in said:
+            if key not in header:
                 raise QueryFileError(f"{path}: no header line `// {key}: …`; write one, `none` if there are none")
         text = "\n".join(lines).strip()
         for name in _PARAMETER.findall(_QUOTED.sub(" ", text)):
-            if name not in said["parameters"]:
+            if name not in header["parameters"]:
                 raise QueryFileError(
-                    f"{path}: uses ${name}, which its header does not name; known: {', '.join(said['parameters'])}"
+                    f"{path}: uses ${name}, which its header does not name; known: {', '.join(header['parameters'])}"
                 )
-        columns = tuple(name.removesuffix(_LIST) for name in said["columns"])
-        lists = frozenset(name.removesuffix(_LIST) for name in said["columns"] if name.endswith(_LIST))
-        return cls(path, " ".join(description), said["parameters"], columns, text, lists)
+        columns = tuple(name.removesuffix(_LIST) for name in header["columns"])
+        lists = frozenset(name.removesuffix(_LIST) for name in header["columns"] if name.endswith(_LIST))
+        return cls(path, " ".join(description), header["parameters"], columns, text, lists)
 
     def read(self, store: GraphStore | GraphTransaction, /, **parameters: Any) -> Records:
-        """Run it and check its columns.
+        """Run the query and check the columns of its rows.
 
         Raises:
-            QueryFileError: The database refused the statement, a row lacks a column, its lists differ in length, or an
-                id is no text.
+            QueryFileError: The database refused the statement, a column is missing, the lists of a row differ in
+                length, or an id is not a text.
             GraphError: The database cannot be reached.
         """
         try:
@@ -128,11 +128,11 @@ class Query:
             return
         wrong = next(value for value in ids if type(value) not in allowed)
         seen = "null" if wrong is None else f"{shorten(str(wrong))} ({type(wrong).__name__})"
-        mend = "leave such rows out" if wrong is None else "RETURN toString(…)"
-        raise QueryFileError(f"{self.path}: column '{column}' holds {seen}; ids are texts: {mend}")
+        advice = "leave such rows out" if wrong is None else "RETURN toString(…)"
+        raise QueryFileError(f"{self.path}: column '{column}' holds {seen}; ids are texts: {advice}")
 
     def write(self, store: GraphStore | GraphTransaction, /, **parameters: Any) -> WriteCounters:
-        """Run it as a writing statement.
+        """Run the query as a writing statement.
 
         Raises:
             QueryFileError: The database refused the statement.
@@ -145,16 +145,15 @@ class Query:
 
 
 class QuerySet:
-    """The Cypher files in use, each read and checked.
+    """The Cypher files in use, read and checked.
 
     Args:
         user_dir: Folder whose files replace shipped ones.
-        embedded: Whether ``cypher/embedded/`` comes before ``cypher/``.
+        embedded: Whether files of ``cypher/embedded/`` replace those of ``cypher/``.
 
     Raises:
-        QueryFileError: A file lacks its header or a column that the shipped file has, or has a parameter that the
-            shipped file has not, or writes where the shipped file reads; or the folder holds a file whose name no
-            shipped one has.
+        QueryFileError: A file has no header, lacks a column of the shipped file, has a parameter that the shipped file
+            does not have, writes although the shipped file only reads, or has the name of no shipped file.
     """
 
     def __init__(self, user_dir: Path | None = None, *, embedded: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What kptoolkit asks of a graph database: run Cypher, count what was written."""
+"""The protocol of a graph database: run Cypher, read rows, count changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 
 
 class StatementError(GraphError):
-    """The database understood the connection and refused the Cypher: syntax, a missing parameter, a constraint."""
+    """The database refused a Cypher statement: syntax, a missing parameter, a constraint."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Records:
 
     Attributes:
         columns: Names of the columns.
-        rows: One sequence of values a row, in the order of ``columns``.
+        rows: Values of each row, in the order of ``columns``.
     """
 
     columns: tuple[str, ...]
@@ -36,14 +36,14 @@ class Records:
         return len(self.rows)
 
     def column(self, name: str) -> list[Any]:
-        """The values of one column; none when there are no rows, for which ArcadeDB names no columns."""
+        """Return the values of one column; an empty list when there are no rows (ArcadeDB then names no columns)."""
         if not self.rows:
             return []
         index = self.columns.index(name)
         return [row[index] for row in self.rows]
 
     def spread(self, names: Collection[str]) -> Records:
-        """Every row whose cells of ``names`` are lists as so many rows; its other cells are repeated.
+        """Expand each row whose cells in the columns ``names`` are lists into one row per element; repeat other cells.
 
         Raises:
             ValueError: The lists of a row differ in length.
@@ -65,13 +65,13 @@ class Records:
         return Records(self.columns, list(map(list, zip(*columns, strict=True))))
 
     def dicts(self) -> list[dict[str, Any]]:
-        """The rows as dictionaries."""
+        """Return the rows as dictionaries."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 @dataclass(frozen=True)
 class WriteCounters:
-    """What a statement changed."""
+    """Counts of what a statement changed."""
 
     nodes_created: int = 0
     nodes_deleted: int = 0
@@ -104,8 +104,8 @@ class GraphStore(Protocol):
     """A graph database. :mod:`kptoolkit.testing.graph_store_suite` checks an implementation.
 
     Attributes:
-        dialect: Which folder of Cypher files it understands: ``"embedded"`` prefers ``cypher/embedded/``.
-        uri: Where it is, without a password, for messages.
+        dialect: ``"embedded"`` uses the Cypher files of ``cypher/embedded/`` before those of ``cypher/``.
+        uri: URI without a password, for messages.
     """
 
     @property
@@ -115,14 +115,14 @@ class GraphStore(Protocol):
 
     @property
     def uri(self) -> str:
-        """Where the database is, without a password."""
+        """URI of the database, without a password."""
         ...
 
     def read(self, query: str, parameters: Mapping[str, Any]) -> Records:
         """Run one reading statement in a transaction of its own; several threads may call it at once.
 
         Raises:
-            GraphError: The database refused it or cannot be reached.
+            GraphError: The database refused the statement or cannot be reached.
         """
         ...
 
@@ -130,25 +130,25 @@ class GraphStore(Protocol):
         """Run one writing statement in a transaction of its own.
 
         Raises:
-            GraphError: The database refused it or cannot be reached; nothing of it took effect.
+            GraphError: The database refused the statement or cannot be reached; nothing was changed.
         """
         ...
 
     def transact(self, work: Callable[[GraphTransaction], T]) -> T:
-        """Run ``work`` in one transaction; it may be called again when the database asks for a retry.
+        """Run ``work`` in one transaction; it is called again if the database asks for a retry.
 
         Raises:
-            GraphError: The database refused a statement or cannot be reached; nothing took effect.
+            GraphError: The database refused a statement or cannot be reached; nothing was changed.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the database; a second call does nothing."""
+        """Close the connections; a second call does nothing."""
         ...
 
 
 def checked_uri(uri: str) -> str:
-    """``uri`` if it names a graph and holds no secret.
+    """Return ``uri`` if it is the URI of a graph without user and password.
 
     Raises:
         ConfigError: Another scheme, no host, a bad port, or user and password inside the URI.

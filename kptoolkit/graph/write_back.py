@@ -1,4 +1,4 @@
-"""Writes recommendations beside the knowledge; they are part of no path, neighbourhood, degree or fingerprint."""
+"""Writes recommendations into the graph; they do not affect paths, neighbourhoods, degrees or the fingerprint."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Recommendation:
     Attributes:
         user: User id.
         item: Item id.
-        rank: From 1.
-        score: Of the model.
+        rank: Rank from 1.
+        score: Score of the model.
     """
 
     user: str
@@ -32,13 +32,13 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class Written:
-    """What was written.
+    """Counts of what was written.
 
     Attributes:
         run: Id of the run, in the property ``run`` of every relationship.
-        users: Users whose recommendations of the run are now these.
+        users: Users whose recommendations of the run were replaced.
         recommendations: Relationships written.
-        left_out: Recommendations of items that the graph does not have.
+        left_out: Recommendations of items that are not in the graph.
     """
 
     run: str
@@ -54,17 +54,17 @@ class Written:
 def write_recommendations(
     store: GraphStore, queries: QuerySet, run: str, rows: Sequence[Recommendation], batch_size: int
 ) -> Written:
-    """Put a run's recommendations in the place of those that it wrote for the same users before.
+    """Replace the recommendations that a run wrote for some users.
 
     Args:
         store: The graph database.
         queries: Its queries.
         run: Id of the run.
-        rows: All recommendations of each user that is mentioned.
-        batch_size: Rows of one transaction, and more where one user has more.
+        rows: All recommendations of each user that occurs.
+        batch_size: Rows per transaction; more if one user has more.
 
     Raises:
-        LoadError: The graph took fewer than were sent.
+        LoadError: The graph stored fewer than were sent.
     """
     have = existing_items(store, queries, list(dict.fromkeys(row.item for row in rows)), batch_size)
     by_user: dict[str, list[Recommendation]] = {}
@@ -101,7 +101,7 @@ def _replace(
 
 
 def _advice(queries: QuerySet) -> str:
-    """What to do when users or items were not found."""
+    """Return the advice for users or items that were not found."""
     files = ("merge_users", "delete_recommendations", "create_recommendations")
     return (
         f"{queries['create_recommendations'].path} finds no users or items of these ids under its labels; put "

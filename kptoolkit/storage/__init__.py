@@ -1,1 +1,1 @@
-"""What every layer stores with: checksummed arrays, ragged values, text tables, batches, errors of writing."""
+"""Storage for all layers: atomic writes, checksummed arrays, ragged values, vocabularies, text tables, batches."""

@@ -1,8 +1,8 @@
-"""Reads tables of text: tab-separated RecBole files, TSV and CSV, gzip of each, in batches of columns.
+"""Reads text tables in batches of columns: tab-separated RecBole files, TSV and CSV, gzip or not.
 
-Files of tabs know no quotes, so a title such as ``"Heroes"`` keeps its marks, and are split block by block for as long
-as their lines are regular, several times as fast as row by row. CSV follows RFC 4180 with a comma, a semicolon or a
-tab, whichever the header shows. Line numbers are those of an editor.
+Tab-separated files have no quoting, so a title such as ``"Heroes"`` keeps its quotation marks. As long as their lines
+are regular they are split block by block, several times as fast as row by row. CSV follows RFC 4180; the separator is
+a comma, a semicolon or a tab, whichever the header contains. Line numbers are those of an editor.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ BATCH_ROWS = 50_000
 BLOCK_BYTES = 1 << 22
 _LISTED = 1000
 _LONGEST_CELL = 2**31 - 1
-"""Most characters of a cell in CSV: what the csv module takes on every system; the limit is the process's."""
+"""Most characters of a CSV cell: the largest limit that the csv module accepts on every system."""
 _GZIP = b"\x1f\x8b"
 _NOT_TEXT = "not UTF-8 text"
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 _Bytes = io.BufferedReader | gzip.GzipFile
 
-#: Column -> the headers taken for it, compared as :func:`locate` does; RecBole's ``:type`` is cut off first.
+#: Accepted headers of each column, compared as in :func:`locate`, without RecBole's ``:type``.
 TRIPLE_COLUMNS: Mapping[str, Sequence[str]] = {
     "head": ("head_id", "head", "h", "subject", "subject_id", "source", "head_entity"),
     "relation": ("relation_id", "relation", "r", "rel", "predicate", "predicate_id", "relation_type"),
@@ -73,9 +73,9 @@ class Table:
     """Some rows of a file.
 
     Attributes:
-        columns: One list of texts a column, all of the same length; an optional column that the file lacks is absent.
-        lines: Line number in the file of each row, from 1.
-        path: The file, ``""`` when there is none.
+        columns: Texts of each column, all of the same length; without optional columns that the file lacks.
+        lines: Line number of each row in the file, from 1.
+        path: Path of the file, ``""`` when there is none.
     """
 
     columns: dict[str, list[str]]
@@ -103,12 +103,12 @@ class BadRow:
 
 @dataclass
 class BadRows:
-    """What to do with bad rows: raise, or skip, count and list them.
+    """What to do with bad rows: raise an error, or skip, count and list them.
 
     Attributes:
-        skip: Whether to go on.
-        count: Rows skipped.
-        rows: The first thousand of them.
+        skip: Whether to skip them.
+        count: Number of skipped rows.
+        rows: The first thousand skipped rows.
     """
 
     skip: bool = False
@@ -116,10 +116,10 @@ class BadRows:
     rows: list[BadRow] = field(default_factory=list)
 
     def add(self, path: str | Path, line: int, reason: str) -> None:
-        """Note one bad row.
+        """Record one bad row.
 
         Raises:
-            DataError: Bad rows are not to be skipped.
+            DataError: Bad rows are not skipped.
         """
         if not self.skip:
             raise DataError(f"{reason}; correct it, or skip such rows (--skip-bad-rows)", path, line)
@@ -129,14 +129,14 @@ class BadRows:
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix that tells the format, lower case, ``.gz`` aside."""
+    """Return the suffix of a file name in lower case, without ``.gz``."""
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def locate(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Position among ``names`` of each wanted column that is there; the first spelling found wins.
+    """Return the position in ``names`` of each wanted column that is present; the first accepted spelling counts.
 
-    Case, spaces, underscores and hyphens do not matter: ``headId`` is ``head_id``.
+    Case, spaces, underscores and hyphens are ignored: ``headId`` equals ``head_id``.
     """
     plain = [_plain(name) for name in names]
     found: dict[str, int] = {}
@@ -154,7 +154,7 @@ def places_of(
     path: Path,
     line: int | None = None,
 ) -> dict[str, int]:
-    """:func:`locate`, with every column there that is not optional.
+    """Return the result of :func:`locate`, after checking that all required columns are present.
 
     Raises:
         DataError: A column is missing.
@@ -178,16 +178,16 @@ def read_table(
     comma: bool | None = None,
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[Table]:
-    """Read some columns of a table, batch by batch: :class:`TextReader`, by blocks and then by rows.
+    """Read some columns of a table in batches, with :class:`TextReader`: first by blocks, then by rows.
 
     Args:
-        path: File, UTF-8, gzip or not.
-        columns: Name in the result -> headers taken for it, see :func:`locate`.
-        optional: Columns the file may lack.
-        may_be_empty: Columns whose cells may be empty; an empty cell elsewhere makes a bad row.
-        bad_rows: What to do with bad rows; ``None`` raises.
-        comma: Whether the file is CSV; ``None`` says so of files named ``.csv`` and ``.csv.gz``.
-        batch_rows: Rows of one batch at most.
+        path: File in UTF-8, gzip or not.
+        columns: Accepted headers by the name of the column in the result, see :func:`locate`.
+        optional: Columns that the file may lack.
+        may_be_empty: Columns whose cells may be empty; an empty cell in another column makes a bad row.
+        bad_rows: What to do with bad rows; ``None`` raises an error.
+        comma: Whether the file is CSV; ``None`` means files named ``.csv`` and ``.csv.gz``.
+        batch_rows: Most rows per batch.
 
     Raises:
         DataError: No such file, empty, not UTF-8, truncated gzip, a missing column or a bad row; with file and line.
@@ -199,7 +199,7 @@ def read_table(
 
 
 def header_of(path: Path) -> list[str]:
-    """Names of a file's columns, without RecBole's types.
+    """Return the column names of a file, without RecBole's types.
 
     Raises:
         DataError: The file is empty or cannot be read.
@@ -211,13 +211,13 @@ def header_of(path: Path) -> list[str]:
 
 @dataclass
 class TextReader:
-    """One pass over a file of text: :meth:`blocks` as far as it goes, then :meth:`rows`, or rows alone.
+    """One pass over a text file: :meth:`blocks` for its regular part, then :meth:`rows` for the rest; or rows alone.
 
     Attributes:
-        path: As for :func:`read_table`, and so are the others up to ``batch_rows``.
-        line: Line being read, from 1.
+        path: As for :func:`read_table`, like the others up to ``batch_rows``.
+        line: Current line, from 1.
         ended: Whether :meth:`blocks` reached the end of the file.
-        names: The header, without RecBole's types; empty until it is read.
+        names: Column names without RecBole's types; empty until the header is read.
     """
 
     path: Path
@@ -238,17 +238,17 @@ class TextReader:
             self.comma = suffix_of(self.path) == ".csv"
 
     def blocks(self, size: int = BLOCK_BYTES) -> Iterator[Table]:
-        """The regular part of a file of tabs: every line has every cell, in UTF-8, none wrongly empty.
+        """Yield the regular part of a tab-separated file: UTF-8 lines with all cells, required ones not empty.
 
-        It stops before the first block of about ``size`` bytes with any other line, or that cannot be read, and leaves
-        it to :meth:`rows`; CSV is left to them altogether.
+        Stops before the first block of about ``size`` bytes that has any other line or cannot be read, and yields
+        nothing for CSV; :meth:`rows` continues from there.
 
         Raises:
             DataError: No such file, or a missing column.
         """
         if self.comma:
             return
-        with self._worded(), open_bytes(self.path) as raw:
+        with self._failures(), open_bytes(self.path) as raw:
             for block in self._read_blocks(raw, size):
                 cells = _split(block, len(self.names))
                 found = {name: cells[at :: len(self.names)] for name, at in self._places.items()} if cells else {}
@@ -261,7 +261,7 @@ class TextReader:
                     yield Table({name: column[part] for name, column in found.items()}, lines[part], str(self.path))
 
     def _read_blocks(self, raw: _Bytes, size: int) -> Iterator[bytes]:
-        """Takes the header and reads whole lines; ends early where the gzip data is damaged."""
+        """Read the header, then yield blocks of whole lines; ends early if the gzip data is damaged."""
         try:
             header = raw.readline()
             text = header.decode("utf-8-sig", "surrogateescape").rstrip("\r\n")
@@ -276,32 +276,32 @@ class TextReader:
             return
 
     def rows(self) -> Iterator[Table]:
-        """What :meth:`blocks` left, row by row; empty lines are passed over.
+        """Yield the rest of the file after :meth:`blocks`, row by row; empty lines are skipped.
 
         Raises:
-            DataError: As :func:`read_table`.
+            DataError: As for :func:`read_table`.
         """
-        kept: list[list[str]] = []
+        batch: list[list[str]] = []
         lines: list[int] = []
         with self.cells() as rows:
             required = [(name, at) for name, at in self._places.items() if name not in self.may_be_empty]
             for cells in rows:
-                reason = _wrong(cells, len(self.names), required)
+                reason = _fault(cells, len(self.names), required)
                 if reason is not None:
-                    self._note(reason)
+                    self._add_bad_row(reason)
                     continue
-                kept.append(cells)
+                batch.append(cells)
                 lines.append(self.line)
-                if len(kept) == self.batch_rows:
-                    yield self._table(kept, lines)
-                    kept, lines = [], []
-        if kept:
-            yield self._table(kept, lines)
+                if len(batch) == self.batch_rows:
+                    yield self._table(batch, lines)
+                    batch, lines = [], []
+        if batch:
+            yield self._table(batch, lines)
 
     @contextmanager
     def cells(self) -> Iterator[Iterator[list[str]]]:
-        """Rows from where :meth:`blocks` stopped, wrong ones too; the header is taken if it was not."""
-        with self._worded(), open_bytes(self.path) as raw:
+        """Open the file where :meth:`blocks` stopped, and give its rows, bad ones too; reads the header if needed."""
+        with self._failures(), open_bytes(self.path) as raw:
             raw.seek(self._offset)
             encoding, newline = "utf-8" if self._offset else "utf-8-sig", "" if self.comma else "\n"
             file = io.TextIOWrapper(raw, encoding, "surrogateescape", newline)
@@ -334,7 +334,7 @@ class TextReader:
         self.names = [cell.split(":")[0].strip() for cell in cells]
         self._places = places_of(self.names, self.columns, self.optional, self.path, self.line)
 
-    def _note(self, reason: str) -> None:
+    def _add_bad_row(self, reason: str) -> None:
         if self.bad_rows is None:
             advice = "save the file as UTF-8" if reason.startswith(_NOT_TEXT) else "correct it"
             raise DataError(f"{reason}; {advice}", self.path, self.line)
@@ -344,20 +344,20 @@ class TextReader:
         by_place = list(zip(*rows, strict=True))
         return Table({name: list(by_place[at]) for name, at in self._places.items()}, lines, str(self.path))
 
-    def _worded(self) -> AbstractContextManager[None]:
+    def _failures(self) -> AbstractContextManager[None]:
         return file_failures(self.path, lambda: self.line)
 
 
 @contextmanager
 def file_failures(path: Path, line: Callable[[], int | None]) -> Iterator[None]:
-    """Word the failures of a file.
+    """Turn failures to read a file into :class:`DataError`.
 
     Args:
         path: The file.
-        line: Gives the line being read.
+        line: Returns the current line.
 
     Raises:
-        DataError: The file cannot be read, is damaged, or is no CSV; with file and line.
+        DataError: The file cannot be read, is damaged, or is not CSV; with file and line.
     """
     try:
         yield
@@ -375,7 +375,7 @@ def _plain(header: str) -> str:
 
 
 def open_bytes(path: Path) -> _Bytes:
-    """A file, unpacked when it is gzip, whatever its name; one named ``.gz`` may be text as well.
+    """Open a file, decompressed if its content is gzip; a file named ``.gz`` may be text as well.
 
     Raises:
         DataError: There is no such file, it is a folder, or it is named ``.gz`` and is neither gzip nor text.
@@ -395,7 +395,7 @@ def open_bytes(path: Path) -> _Bytes:
 
 
 def _begins_text(start: bytes) -> bool:
-    """Whether a file that begins so may be UTF-8; its last character may be cut."""
+    """Return whether a file that starts with these bytes may be UTF-8; the last character may be incomplete."""
     try:
         return "\x00" not in getincrementaldecoder("utf-8")().decode(start)
     except UnicodeDecodeError:
@@ -403,7 +403,7 @@ def _begins_text(start: bytes) -> bool:
 
 
 def _split(block: bytes, width: int) -> list[str] | None:
-    """The cells of whole lines, line after line; ``None`` unless each line has ``width`` of them, in UTF-8."""
+    """Return the cells of whole lines, line after line; ``None`` unless each line has ``width`` cells in UTF-8."""
     whole = block.replace(b"\r\n", b"\n").removesuffix(b"\n") + b"\n"
     if any(mark in whole for mark in (b"\r", b"\x00", b"\n\n")) or whole.startswith(b"\n"):
         return None
@@ -424,8 +424,8 @@ def _filled(column: list[str]) -> bool:
     return all(map(str.strip, set(column)))
 
 
-def _wrong(cells: list[str], width: int, required: Sequence[tuple[str, int]]) -> str | None:
-    """Why a row is bad, or ``None``."""
+def _fault(cells: list[str], width: int, required: Sequence[tuple[str, int]]) -> str | None:
+    """Return why a row is bad, or ``None`` if it is not."""
     if len(cells) != width:
         return f"{len(cells)} columns instead of {width}"
     for name, at in required:

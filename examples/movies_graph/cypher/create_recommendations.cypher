@@ -1,4 +1,4 @@
-// Adds what a run recommends; slow for many users without an index for the ids of users and items.
+// Adds the recommendations of a run; slow for many users without an index for the ids of users and items.
 // parameters: run, rows
 // columns: none
 UNWIND $rows AS row

@@ -1,4 +1,4 @@
-// Deletes what a run recommended to these users.
+// Deletes the recommendations of a run for these users.
 // parameters: run, users
 // columns: none
 UNWIND $users AS id

@@ -1,4 +1,4 @@
-// The entities with a name, compared without case; looks at every name.
+// The entities with a name, compared without case; reads every name.
 // parameters: name_lower
 // columns: id, name
 MATCH (n:Person)

@@ -1,4 +1,4 @@
-// Names that begin with these letters: what an unknown name may have meant.
+// Names that begin with these letters: candidates for an unknown name.
 // parameters: prefix, limit
 // columns: name
 MATCH (n:Person)

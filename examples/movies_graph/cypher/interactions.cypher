@@ -1,4 +1,4 @@
-// All interactions: who met which item, and when.
+// All interactions: user, item and time.
 // parameters: none
 // columns: user, item, time
 MATCH (u:Viewer)-[x:WATCHED]->(i:Movie)

@@ -1,4 +1,4 @@
-// The items with a name, compared without case; looks at every name.
+// The items with a name, compared without case; reads every name.
 // parameters: name_lower
 // columns: item_id, entity_id, name
 MATCH (i:Movie)

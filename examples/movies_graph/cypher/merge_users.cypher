@@ -1,4 +1,4 @@
-// Looks for the users of recommendations, and adds none.
+// Finds the users of recommendations, and adds none.
 // parameters: ids
 // columns: none
 UNWIND $ids AS id

@@ -1,5 +1,5 @@
-// The triples around the entities of a frontier, at most $cap a relation. To leave a relation out, take its
-// type out here, and out of counts and relation_counts.
+// The triples around the entities of a frontier, at most $cap per relation. To leave a relation out, remove
+// its type here, and in counts and relation_counts.
 // parameters: frontier, max_degree, cap
 // columns: id, relation, other, forward
 WITH [id IN $frontier WHERE id STARTS WITH 'Person:' | toInteger(substring(id, 7))] AS wanted

@@ -1,7 +1,7 @@
-"""Writes the Cypher files that adapt kptool's queries to a graph that somebody else made.
+"""Drafts the Cypher files that adapt the queries of kptool to a foreign graph, for people to read and change.
 
-The only place where names from a graph become part of a statement: between backticks, and only such as
-:func:`~kptoolkit.graph.foreign.roles.usable` lets through. The files are for people to read and change.
+This is the only place where names from a graph become part of a statement: between backticks, and only names that
+:func:`~kptoolkit.graph.foreign.roles.usable` accepts.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _KEYWORDS = frozenset(
     )
 )
 _OWN_USERS = NodeKey("User", "id", "text")
-"""Users that the shipped ``merge_users`` adds: where the graph has none."""
-_SIDE = re.compile(r"[^A-Za-z0-9]")
+"""The users that the shipped ``merge_users`` adds, for a graph without users."""
+_NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]")
 
 
 def quoted(name: str) -> str:
-    """A label, type or property key as Cypher writes it.
+    """Return a label, type or property key as Cypher text.
 
     Raises:
-        InputError: It cannot be quoted safely.
+        InputError: The name cannot be quoted safely.
     """
     if not usable(name):
         raise InputError(f"{name!a} cannot be quoted safely in a Cypher file; write the file by hand")
@@ -41,7 +41,7 @@ def quoted(name: str) -> str:
 
 
 def draft_cypher(schema: GraphSchema, roles: Roles) -> dict[str, str]:
-    """The text of each file by its name without ``.cypher``."""
+    """Return the text of each file, by its name without ``.cypher``."""
     draft = _Draft(schema, roles)
     files = {
         "neighbours": draft.neighbours(),
@@ -75,11 +75,11 @@ class _Draft:
     # -- pieces
 
     def id_of(self, variable: str, entity: NodeKey) -> str:
-        """The entity id of a node of a label."""
+        """Return the expression of the entity id of a node of one label."""
         return f"'{self.prefixes[entity.label]}' + {_own_id(variable, entity)}"
 
     def any_id(self, variable: str, indent: str) -> str:
-        """The entity id of a node of any of the labels."""
+        """Return the expression of the entity id of a node of any of the labels."""
         if len(self.roles.entities) == 1:
             return self.id_of(variable, self.roles.entities[0])
         cases = [f"WHEN {variable}:{quoted(e.label)} THEN {self.id_of(variable, e)}" for e in self.roles.entities]
@@ -89,14 +89,14 @@ class _Draft:
         return " OR ".join(f"{variable}:{quoted(entity.label)}" for entity in self.roles.entities)
 
     def wanted(self, ids: str, entity: NodeKey) -> str:
-        """A line that turns entity ids into the values of a label's own property."""
+        """Return the line that turns entity ids into values of the id property of a label."""
         prefix = self.prefixes[entity.label]
         rest = f"substring(id, {len(prefix)})"
         value = f"toInteger({rest})" if entity.kind == "integer" else rest
         return f"WITH [id IN {ids} WHERE id STARTS WITH '{prefix}' | {value}] AS wanted"
 
     def only(self, variable: str, entity: NodeKey) -> str:
-        """What keeps a node with several of the labels from being counted under each."""
+        """Return the condition that counts a node with several labels only under the first."""
         earlier = [one for one, other in sorted(self.roles.shared) if other == entity.label]
         return "".join(f" AND NOT {variable}:{quoted(label)}" for label in earlier)
 
@@ -130,8 +130,8 @@ CALL (n) {{
 RETURN {self.id_of("n", entity)} AS id, relation, other, forward"""
 
         about = [
-            "The triples around the entities of a frontier, at most $cap a relation. To leave a relation out, take its",
-            "type out here, and out of counts and relation_counts.",
+            "The triples around the entities of a frontier, at most $cap per relation. To leave a relation out, remove",
+            "its type here, and in counts and relation_counts.",
         ]
         return _file(
             about,
@@ -161,7 +161,7 @@ WHERE {_folded("n", entity)} = $name_lower{self.only("n", entity)}
 RETURN {self.id_of("n", entity)} AS id, {_name("n", entity)} AS name"""
 
         return _file(
-            ["The entities with a name, compared without case; looks at every name."],
+            ["The entities with a name, compared without case; reads every name."],
             "name_lower",
             "id, name",
             self.each(branch),
@@ -175,7 +175,7 @@ RETURN {_name("n", entity)} AS name
 LIMIT $limit"""
 
         return _file(
-            ["Names that begin with these letters: what an unknown name may have meant."],
+            ["Names that begin with these letters: candidates for an unknown name."],
             "prefix, limit",
             "name",
             self.each(branch),
@@ -202,7 +202,7 @@ RETURN {self._item_columns()}, true AS is_entity"""
         text = f"""MATCH (i:{quoted(self.item.label)})
 WHERE {_folded("i", self.item)} = $name_lower
 RETURN {self._item_columns()}"""
-        about = ["The items with a name, compared without case; looks at every name."]
+        about = ["The items with a name, compared without case; reads every name."]
         return _file(about, "name_lower", "item_id, entity_id, name", text)
 
     def items_of_entity(self) -> str:
@@ -220,7 +220,7 @@ WHERE ({self.is_entity("h")}) AND ({self.is_entity("t")})
 WITH entities, count(r) AS relationships
 OPTIONAL MATCH (i:{quoted(self.item.label)})
 RETURN entities, relationships, count(i) AS items"""
-        return _file(["How much there is."], "none", "entities, relationships, items", text)
+        return _file(["Number of entities, relationships and items."], "none", "entities, relationships, items", text)
 
     def relation_counts(self) -> str:
         text = f"""MATCH (h)-[r:{self.types}]->(t)
@@ -238,13 +238,13 @@ ORDER BY relation"""
         there = f"WHERE {time} IS NOT NULL\n" if events.time else ""
         text = f"""MATCH (u:{quoted(events.user.label)}){arrow}(i:{quoted(self.item.label)})
 {there}RETURN {_own_id("u", events.user)} AS user, {_own_id("i", self.item)} AS item, {time} AS time"""
-        return _file(["All interactions: who met which item, and when."], "none", "user, item, time", text)
+        return _file(["All interactions: user, item and time."], "none", "user, item, time", text)
 
     def merge_users(self) -> str:
         text = f"""UNWIND $ids AS id
 {_matched("u", self.user, "id")}
 RETURN count(u) AS users"""
-        return _file(["Looks for the users of recommendations, and adds none."], "ids", "none", text)
+        return _file(["Finds the users of recommendations, and adds none."], "ids", "none", text)
 
     def delete_recommendations(self) -> str:
         text = f"""UNWIND $users AS id
@@ -252,14 +252,16 @@ RETURN count(u) AS users"""
 MATCH (u)-[r:{RECOMMENDED}]->(i:{quoted(self.item.label)})
 WHERE r.run = $run
 DELETE r"""
-        return _file(["Deletes what a run recommended to these users."], "run, users", "none", text)
+        return _file(["Deletes the recommendations of a run for these users."], "run, users", "none", text)
 
     def create_recommendations(self) -> str:
         text = f"""UNWIND $rows AS row
 {_matched("u", self.user, "row.user")}
 {_matched("i", self.item, "row.item")}
 CREATE (u)-[:{RECOMMENDED} {{run: $run, rank: row.rank, score: row.score, source: 'kptool'}}]->(i)"""
-        about = ["Adds what a run recommends; slow for many users without an index for the ids of users and items."]
+        about = [
+            "Adds the recommendations of a run; slow for many users without an index for the ids of users and items."
+        ]
         return _file(about, "run, rows", "none", text)
 
     def _item_columns(self) -> str:
@@ -273,16 +275,16 @@ def _file(about: list[str], parameters: str, columns: str, text: str) -> str:
 
 
 def _prefixes(labels: Iterable[str]) -> dict[str, str]:
-    """A beginning of ids for each label, so that equal ids of different labels stay apart: none begins another."""
+    """Return a prefix of ids for each label, so that equal ids of different labels differ; none starts with another."""
     found: dict[str, str] = {}
     for number, label in enumerate(labels):
-        plain = _SIDE.sub("_", label)
+        plain = _NOT_ALPHANUMERIC.sub("_", label)
         found[label] = f"{plain}:" if f"{plain}:" not in found.values() else f"{plain}{number}:"
     return found
 
 
 def _matched(variable: str, known: NodeKey, given: str) -> str:
-    """Lines that find the node whose own id, as text, is ``given``."""
+    """Return the lines that find the node with the id ``given``, a text."""
     value = f"toInteger({given})" if known.kind == "integer" else given
     return f"MATCH ({variable}:{quoted(known.label)})\nWHERE {_property(variable, known)} = {value}"
 
@@ -292,7 +294,7 @@ def _property(variable: str, known: NodeKey) -> str:
 
 
 def _own_id(variable: str, known: NodeKey) -> str:
-    """The id of a node as text, without the prefix of its label."""
+    """Return the expression of the id of a node as text, without the prefix of its label."""
     value = _property(variable, known)
     return f"toString({value})" if known.kind == "integer" else value
 

@@ -1,4 +1,4 @@
-"""Looks whether a graph, read through the Cypher files in use, gives what kptool needs; one line of advice for each."""
+"""Checks whether a graph, read through the Cypher files in use, gives what kptool needs, with advice."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _NAMELESS = 0.1
 
 @dataclass(frozen=True)
 class Check:
-    """One finding.
+    """The result of one check.
 
     Attributes:
-        what: What was looked at.
-        ok: Whether it is well.
-        seen: What was seen.
-        advice: What to do, ``""`` when nothing.
+        what: What was checked.
+        ok: Whether it is as needed.
+        seen: What was found.
+        advice: What to do, ``""`` for nothing.
     """
 
     what: str
@@ -32,11 +32,11 @@ class Check:
 
 
 def inspect(graph: Graph) -> list[Check]:
-    """Sizes, ids, neighbourhoods, names and interactions; stops where going on would say nothing."""
+    """Check sizes, ids, neighbourhoods, names and interactions; stop where further checks are pointless."""
     try:
         return list(_checks(graph))
     except KptoolError as error:
-        return [Check("graph", False, str(error), "mend the file that the message names, then run this again")]
+        return [Check("graph", False, str(error), "fix the file that the message names, then run this again")]
 
 
 def _checks(graph: Graph) -> Iterator[Check]:
@@ -56,12 +56,12 @@ def _checks(graph: Graph) -> Iterator[Check]:
 
 
 def _file(queries: QuerySet, name: str) -> str:
-    """The file of a query; by its name alone where the shipped one is used."""
+    """Return the path of a query's file."""
     return str(queries[name].path)
 
 
 def _check_empty(graph: Graph, seen: str) -> Check:
-    """No entities: an empty database, or one that the files in use do not read."""
+    """Check a graph without entities: it is empty, or the files in use do not read it."""
     foreign = graph.queries["foreign_nodes"].read(graph.store)
     if not len(foreign):
         return Check("graph", True, seen, "the database is empty: kptool load-kg SOURCE fills it")
@@ -91,7 +91,7 @@ def _check_items(graph: Graph, items: GraphItems) -> Check:
 
 
 def _check_sample(graph: Graph, roots: Sequence[str]) -> Iterator[Check]:
-    """Follow some items: are they entities, do they have triples, are the far ends entities with names?"""
+    """Check some items: whether they are entities with triples, whose far ends are entities with names."""
     found = graph.neighbourhoods(roots, 1)
     of_ids, of_rows = _file(graph.queries, "entities_by_id"), _file(graph.queries, "neighbours")
     ids = graph.queries["entities_by_id"].read(graph.store, ids=list(dict.fromkeys(roots))).column("id")

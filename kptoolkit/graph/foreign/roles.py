@@ -1,4 +1,4 @@
-"""Guesses which labels of a foreign graph are items, entities and users, and by which properties they are known."""
+"""Guesses which labels of a foreign graph are items, entities and users, and which properties are ids and names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kptoolkit.graph.foreign.schema import GraphSchema, Property, RelationshipKi
 from kptoolkit.names import too_long_for_an_index
 
 IdKind = Literal["integer", "text", "element"]
-#: Nodes, nodes with the property, distinct values; of a label and a property.
+#: Of a label and a property: nodes, nodes with the property, distinct values.
 Distinct = Callable[[str, str], tuple[int, int, int]]
 
 
@@ -45,13 +45,13 @@ _OUR_PROPERTIES = frozenset({"run", "rank", "score", "source"})
 
 @dataclass(frozen=True)
 class NodeKey:
-    """How the nodes of a label are told apart and named.
+    """The properties that identify and name the nodes of a label.
 
     Attributes:
         label: The label.
-        key: The property whose value is the id; ``None`` for the database's own element id.
-        kind: What the id is.
-        name: The property that names them; ``None`` where only the id can.
+        key: Property whose value is the id; ``None`` for the database's own element id.
+        kind: Type of the id.
+        name: Property with the name; ``None`` if the id must serve as name.
         name_is_text: Whether that property is a text.
     """
 
@@ -67,9 +67,9 @@ class Events:
     """The relationships that are interactions.
 
     Attributes:
-        type: Their type.
-        user: How users are known.
-        time: The property that says when; ``None`` where none does.
+        type: Relationship type.
+        user: Ids of the users.
+        time: Property with the time; ``None`` if there is none.
         to_item: Whether they point from the user to the item.
     """
 
@@ -81,15 +81,15 @@ class Events:
 
 @dataclass(frozen=True)
 class Roles:
-    """What is what in a foreign graph.
+    """The roles of the labels and relationship types of a foreign graph.
 
     Attributes:
-        entities: Nodes of the knowledge graph, one entry a label; a node with several of them belongs to the first.
-        shared: Pairs of these labels that some nodes bear both.
-        item: How items are known.
+        entities: Nodes of the knowledge graph, one entry per label; a node with several of them belongs to the first.
+        shared: Pairs of these labels that some nodes have both of.
+        item: Ids and names of the items.
         relations: Relationship types that are knowledge, the most frequent first.
         events: The interactions, ``None`` when none were found.
-        notes: What was left out or could not be told, a line each.
+        notes: What was left out or could not be decided, one line each.
     """
 
     entities: tuple[NodeKey, ...]
@@ -100,7 +100,7 @@ class Roles:
     notes: tuple[str, ...]
 
     def entity_of(self, schema: GraphSchema) -> NodeKey:
-        """The entry of ``entities`` that an item's node belongs to."""
+        """Return the entry of ``entities`` that the nodes of items belong to."""
         for entity in self.entities:
             if any({self.item.label, entity.label} <= labels for labels in schema.nodes):
                 return entity
@@ -108,23 +108,23 @@ class Roles:
 
 
 def usable(name: str) -> bool:
-    """Whether a label, type or key can be written into a statement between backticks and mean only itself.
+    """Return whether a label, type or key can safely be written into a statement between backticks.
 
-    A backslash could begin an escape that the database replaces before it looks for the closing backtick.
+    A backslash could start an escape sequence, which the database replaces before it looks for the closing backtick.
     """
     return bool(name) and name.isprintable() and "\\" not in name
 
 
 def find_roles(schema: GraphSchema, distinct: Distinct) -> Roles:
-    """Guess the roles; exact where ids are concerned, by names and counts elsewhere.
+    """Guess the roles by names and counts; ids are verified on all nodes.
 
     Args:
-        schema: What is there.
-        distinct: Counts the distinct values of a property, on all nodes of a label.
+        schema: Schema of the graph.
+        distinct: Counts the distinct values of a property on all nodes of a label.
 
     Raises:
         DataError: The graph is empty, or has no relationships that could be knowledge.
-        InputError: kptool loaded it.
+        InputError: kptool loaded the graph.
     """
     if OUR_NODE in schema.labels:
         raise InputError("kptool loaded this graph: its own Cypher files read it, none need be drafted")
@@ -144,17 +144,17 @@ def find_roles(schema: GraphSchema, distinct: Distinct) -> Roles:
     relations = _relations(ends, entities, events)
     item = _item_label(schema, labels, entities, ends) if events is None else _item_of(events, ends, labels)
     known = {label: _node_key(schema, label, distinct, notes) for label in dict.fromkeys([*entities, item])}
-    shared = _borne_together(schema, entities)
+    shared = _shared_labels(schema, entities)
     return Roles(tuple(known[e] for e in entities), shared, known[item], relations, events, tuple(notes))
 
 
 def _ours(schema: GraphSchema, kind: str) -> bool:
-    """Whether a relationship type is what ``recommend --write-back`` wrote: neither knowledge nor interactions."""
+    """Return whether ``recommend --write-back`` wrote a relationship type, which is then no knowledge and no event."""
     return kind == RECOMMENDED and {p.name for p in schema.relationship_properties[kind]} >= _OUR_PROPERTIES
 
 
-def _borne_together(schema: GraphSchema, labels: Sequence[str]) -> frozenset[tuple[str, str]]:
-    """Pairs of labels that some node bears both."""
+def _shared_labels(schema: GraphSchema, labels: Sequence[str]) -> frozenset[tuple[str, str]]:
+    """Return the pairs of labels that some nodes have both of."""
     return frozenset(
         (one, other)
         for at, one in enumerate(labels)
@@ -175,7 +175,7 @@ def _words(name: str) -> set[str]:
 
 
 def _cover(schema: GraphSchema, labels: Iterable[str]) -> list[str]:
-    """The most frequent labels that together cover all nodes; ``Actor`` goes where every actor is a ``Person``."""
+    """Return the most frequent labels that together cover all nodes; ``Actor`` is left out if all are ``Person``."""
     left = set(schema.nodes)
     chosen = []
     for label in labels:
@@ -189,7 +189,7 @@ def _cover(schema: GraphSchema, labels: Iterable[str]) -> list[str]:
 def _find_events(
     schema: GraphSchema, ends: Sequence[RelationshipKind], labels: Sequence[str], distinct: Distinct
 ) -> Events | None:
-    """The relationships that look most like interactions, if any look enough like it."""
+    """Return the relationships most likely to be interactions, or ``None`` if none are likely."""
     best: tuple[float, int, str, str, str, bool] | None = None
     for entry in ends:
         for user_side, item_side, to_item in ((entry.head, entry.tail, True), (entry.tail, entry.head, False)):
@@ -224,7 +224,7 @@ def _time_key(properties: Iterable[Property]) -> str | None:
 
 
 def _without_users(events: Events, ends: Iterable[RelationshipKind], primary: Sequence[str]) -> list[str]:
-    """The labels without the users', unless users are knowledge too: connected otherwise than by events."""
+    """Return the labels without that of users, unless users are connected by more than events."""
     user = events.user.label
     for entry in ends:
         if entry.type == events.type or (user in entry.head) == (user in entry.tail):
@@ -236,7 +236,7 @@ def _without_users(events: Events, ends: Iterable[RelationshipKind], primary: Se
 
 
 def _connected(primary: Sequence[str], ends: Iterable[RelationshipKind], events: Events | None) -> list[str]:
-    """The labels that a relationship of knowledge, or an event, touches."""
+    """Return the labels at the ends of a knowledge relationship or an event."""
     chosen = set(primary)
     touched: set[str] = set()
     for entry in ends:
@@ -264,7 +264,7 @@ def _item_of(events: Events, ends: Iterable[RelationshipKind], labels: Sequence[
 def _item_label(
     schema: GraphSchema, labels: Sequence[str], entities: Sequence[str], ends: Sequence[RelationshipKind]
 ) -> str:
-    """Without events: a label that is called like an item, else the entities with most relationships a node."""
+    """Return the label of items without events: one with a name for items, else that of most edges per node."""
     linked = [label for label in labels if any(label in c and c & set(entities) for c in schema.nodes)]
     called = [label for label in linked if _words(label) & _ITEMS]
     if called:
@@ -289,7 +289,7 @@ def _node_key(schema: GraphSchema, label: str, distinct: Distinct, notes: list[s
 
 
 def _id_key(properties: Iterable[Property], label: str, sampled: int, distinct: Distinct) -> Property | None:
-    """The property that tells all nodes of a label apart: called like an id if possible, then like a name."""
+    """Return the property with a distinct value on every node: if possible named like an id, then like a name."""
 
     def rank(found: Property) -> tuple[int, str]:
         words = _words(found.name)
@@ -305,7 +305,7 @@ def _id_key(properties: Iterable[Property], label: str, sampled: int, distinct: 
 
 
 def _could_be_id(found: Property) -> bool:
-    """Whole numbers, or texts short enough for the index that look-ups by id need."""
+    """Return whether all values are integers, or texts short enough for an index."""
     return found.is_integer or (found.is_text and not any(map(too_long_for_an_index, found.values)))
 
 

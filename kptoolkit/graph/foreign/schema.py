@@ -1,4 +1,4 @@
-"""What stands in a graph that somebody else made: labels, relationship types, properties with examples."""
+"""The schema of a foreign graph: labels, relationship types, properties with examples."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SAMPLE = 200
 
 @dataclass(frozen=True)
 class Property:
-    """A property as a sample shows it.
+    """A property of nodes or relationships, from a sample.
 
     Attributes:
-        name: Its key.
-        kinds: Names of its values' Python types, e.g. ``int``, ``str``, ``DateTime``.
-        filled: How many of the sample have it.
-        values: Its values in the sample.
+        name: Key of the property.
+        kinds: Names of the Python types of the values, e.g. ``int``, ``str``, ``DateTime``.
+        filled: Number of sampled nodes or relationships that have it.
+        values: Values in the sample.
     """
 
     name: str
@@ -37,19 +37,19 @@ class Property:
 
     @property
     def is_integer(self) -> bool:
-        """Whether all values are whole numbers."""
+        """Whether all values are integers."""
         return self.kinds == {"int"}
 
 
 @dataclass(frozen=True)
 class RelationshipKind:
-    """Relationships of one type between nodes of the same labels.
+    """A relationship type between nodes with given labels.
 
     Attributes:
-        type: The relationship type.
+        type: Relationship type.
         head: Labels of the start node.
         tail: Labels of the end node.
-        count: How many.
+        count: Number of such relationships.
     """
 
     type: str
@@ -60,14 +60,14 @@ class RelationshipKind:
 
 @dataclass(frozen=True)
 class GraphSchema:
-    """A graph's labels, relationship types and properties.
+    """The labels, relationship types and properties of a graph.
 
     Attributes:
         nodes: Number of nodes by combination of labels.
-        relationships: What connects what, the most frequent first.
-        node_properties: Properties by label; ``sampled`` nodes of each were looked at.
+        relationships: Relationship types by the labels that they connect, the most frequent first.
+        node_properties: Properties by label, from a sample of ``sampled`` nodes.
         relationship_properties: Properties by relationship type.
-        sampled: Sampled nodes by label.
+        sampled: Number of sampled nodes by label.
     """
 
     nodes: Mapping[frozenset[str], int]
@@ -95,7 +95,7 @@ class GraphSchema:
 
 
 def read_schema(store: GraphStore, queries: QuerySet, sample: int = SAMPLE) -> GraphSchema:
-    """Count labels and types exactly, and look at the properties of ``sample`` nodes and relationships of each.
+    """Count all labels and types, and read the properties of up to ``sample`` nodes and relationships of each.
 
     Raises:
         GraphError: The graph cannot be reached.

@@ -1,7 +1,7 @@
-"""Export a source as the CSV files that ``neo4j-admin database import full`` takes, with the command for it.
+"""Exports a source as CSV files for ``neo4j-admin database import full``, with the command to run.
 
-The imported database equals what :func:`kptoolkit.graph.loading.load.load` writes into an empty one, except for its
-schema, which ``schema.cypher`` adds.
+The imported database equals one that :func:`kptoolkit.graph.loading.load.load` filled, except for the schema, which
+``schema.cypher`` adds.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ _ENTITY_HEADER = "id:ID(Entity),name,name_lower,degree:long,item_id,source,:LABE
 _ITEM_HEADER = "item_id:ID(Item),name,name_lower,entity_id,source,:LABEL"
 _META_HEADER = "name:ID(Kptool),source,revision,state,mode,load,:LABEL"
 _RELATIONSHIP_HEADER = ":START_ID(Entity),:END_ID(Entity),relation,source,:TYPE"
-#: Bytes of one row that the import tool takes without being told; half of its buffer of 4 MiB.
+#: Most bytes of a row that the import tool reads by default; half of its buffer of 4 MiB.
 _ROW_BYTES = 1 << 21
 _BATCH = 20_000
 
 
 @dataclass(frozen=True)
 class Export:
-    """What was written.
+    """The written files, and how to import them.
 
     Attributes:
-        folder: Where.
+        folder: Folder of the files.
         files: Data rows by file name.
         entities: Entities.
-        items: Items, those that are entities included.
+        items: Items, including those that are entities.
         relations: Triples by relation, the most frequent first.
-        command: The shell command that imports the files.
-        schema_command: The shell command that adds the schema once the server runs.
+        command: Shell command that imports the files.
+        schema_command: Shell command that adds the schema when the server is running.
     """
 
     folder: str
@@ -59,11 +59,11 @@ class Export:
 
     @property
     def relationships(self) -> int:
-        """Triples."""
+        """Number of triples."""
         return sum(self.relations.values())
 
     def to_json(self) -> dict[str, Any]:
-        """All figures as JSON-able values."""
+        """Return all figures as values for JSON."""
         return {**asdict(self), "relationships": self.relationships}
 
 
@@ -71,10 +71,10 @@ def export_csv(found: Survey, folder: Path, *, database: str = "neo4j", progress
     """Write the files.
 
     Args:
-        found: What :func:`~kptoolkit.graph.loading.survey.survey` read.
-        folder: Where to write; made when it is not there. Files of an earlier export are replaced.
+        found: Result of :func:`~kptoolkit.graph.loading.survey.survey`.
+        folder: Folder to write to, created if missing. Files of an earlier export are replaced.
         database: The database to import into.
-        progress: Who wants to hear.
+        progress: Progress callback.
 
     Raises:
         DataError: The folder cannot be written.
@@ -107,7 +107,7 @@ def export_csv(found: Survey, folder: Path, *, database: str = "neo4j", progress
 
 @dataclass
 class _Sheet:
-    """One file of CSV: every text quoted, ``None`` as an empty cell."""
+    """One CSV file with its counts: every text is quoted, ``None`` is an empty cell."""
 
     path: Path
     rows: int = 0
@@ -124,7 +124,7 @@ class _Sheet:
         return sheet
 
     def _line(self, row: Sequence[str | int | None]) -> str:
-        """A row as it is written, counted."""
+        """Return a row as text, and count it."""
         line = ",".join(map(_cell, row))
         self.rows += 1
         self.breaks = self.breaks or "\n" in line or "\r" in line
@@ -175,7 +175,7 @@ def _triples(found: Survey, progress: ProgressCallback) -> Iterator[tuple[str, .
 
 
 def _command(folder: Path, sheets: Sequence[_Sheet], database: str) -> str:
-    """Relative to the folder, because a comma in a path would be taken for the end of a file's name."""
+    """Return the import command, run inside the folder, since a comma in a path would end a file name."""
     words = ["neo4j-admin", "database", "import", "full", database]
     for sheet in sheets:
         words.append(f"--{'relationships' if sheet.path.name == _RELATIONSHIPS else 'nodes'}={sheet.path.name}")

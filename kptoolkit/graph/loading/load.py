@@ -1,7 +1,7 @@
-"""Loads a surveyed source into a graph, counts what arrived, and goes on where an earlier load was interrupted.
+"""Loads a surveyed source into a graph, verifies the counts, and resumes an interrupted load.
 
-Whatever kptool writes has ``source: 'kptool'``; one ``:KptoolGraph`` node holds a revision and whether a load is under
-way. Nodes of other people are told by the missing mark.
+All nodes and relationships that kptool writes have the property ``source: 'kptool'``; all others are foreign. One
+``:KptoolGraph`` node stores a revision and whether a load is in progress.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COMPLETE, LOADING, DELETING = "complete", "loading", "deleting"
 
 
 def dry_run(source: TripleSource, mode: Mode = "upsert", progress: ProgressCallback = silent) -> LoadReport:
-    """Read a source and report, without a graph.
+    """Read a source and report what a load would write; no graph is needed.
 
     Raises:
         DataError: A file is wrong.
@@ -79,7 +79,7 @@ def load(
 
 
 class _Loader:
-    """One load: how far it has come, and what it has written itself."""
+    """The steps of one load, and its progress."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class _Loader:
         self.meta = rows[0] if rows else {"revision": None, "state": COMPLETE, "mode": None, "source": None}
 
     def check_foreign(self, into_existing: bool) -> None:
-        """Refuse a database with nodes of other people."""
+        """Check that the database contains no foreign nodes, unless they are allowed."""
         foreign = self.queries["foreign_nodes"].read(self.store)
         if len(foreign) and not into_existing:
             labels = ":".join(foreign.column("labels")[0]) or "no label"
@@ -113,7 +113,7 @@ class _Loader:
             )
 
     def begin(self) -> bool:
-        """Make the schema, delete what is to be replaced, and note that a load is under way; whether it was before."""
+        """Create the schema, delete what is replaced, record that a load has started; return whether it resumes one."""
         for query in self.queries:
             if query.path.stem.startswith("schema_"):
                 query.write(self.store)
@@ -124,12 +124,12 @@ class _Loader:
                 "an earlier load of another source was interrupted and the graph holds a part of it; run that load "
                 "again first, or --replace what is there"
             )
-        goes_on = (self.meta["state"], self.meta["mode"], self.meta["source"]) == (LOADING, self.mode, digest)
-        if self.mode == "replace" and not goes_on:
+        resumes = (self.meta["state"], self.meta["mode"], self.meta["source"]) == (LOADING, self.mode, digest)
+        if self.mode == "replace" and not resumes:
             self._note(DELETING, digest)
             self._delete()
         counts = self._counts()
-        known = LoadCheckpoint.read(self.store, self.queries) if goes_on else None
+        known = LoadCheckpoint.read(self.store, self.queries) if resumes else None
         self.done = known if known is not None and known.agrees(counts) else LoadCheckpoint.before(counts)
         self.triples_skipped, self.items_before = self.done.triples, counts["items"]
         self._note(LOADING, digest, self.done)
@@ -140,7 +140,7 @@ class _Loader:
         return self.resumed
 
     def entities(self) -> None:
-        """Write the entities from the first unacknowledged one on."""
+        """Write the entities after the last acknowledged one."""
         ids, names, degrees = self.found.entities, self._names(), self.found.degrees
         meter = Meter("load entities", len(ids) - self.done.entities, "entities", self.progress)
         for start in range(self.done.entities, len(ids), self.batch_size):
@@ -151,7 +151,7 @@ class _Loader:
             meter.add(len(rows))
 
     def items(self) -> None:
-        """Write the items: label the entity of each, or make a node of its own."""
+        """Write the items: label their entities, or create nodes for those without a free entity."""
         new = [item for item in self.found.items if item.item_id not in self.existing]
         free = self._free_entities(item for item in new if item.entity >= 0)
         label, create = [], []
@@ -167,7 +167,7 @@ class _Loader:
         self._send("update items", self.queries["update_items"], "rows", self._changed(), "items")
 
     def relationships(self) -> None:
-        """Write the triples that are not there, from the first unacknowledged one on."""
+        """Write the missing triples after the last acknowledged one."""
         head, relation, tail = self.found.head, self.found.relation, self.found.tail
         meter = Meter("load triples", len(head) - self.done.triples, "triples", self.progress)
         for start in range(self.done.triples, len(head), self.batch_size):
@@ -181,21 +181,25 @@ class _Loader:
             meter.add(len(codes))
 
     def by_relation(self) -> dict[str, RelationCounts]:
-        """What became of the triples that were sent."""
+        """Return how many triples of each relation were sent and created."""
         sent = np.bincount(self.found.relation[self.triples_skipped :], minlength=len(self.found.relations))
         known = zip(self.found.relations, sent.tolist(), self.created.tolist(), strict=True)
         counts = {relation: RelationCounts.of(sent, created) for relation, sent, created in known}
         return {relation: counts[relation] for relation in self.found.relation_counts()}
 
     def degrees(self) -> None:
-        """Count anew where relationships were added; everywhere when an earlier load may have added some."""
+        """Recount the degrees of entities with new relationships; of all entities if an earlier load was resumed."""
         if not self.done.fresh:
             touched = [self.found.entities[code] for code in sorted(self.touched)]
             ids = list(self._all_entities()) if self.resumed else touched
             self._send("count degrees", self.queries["refresh_degrees"], "ids", ids, "entities")
 
     def verify(self) -> dict[str, int]:
-        """Compare the counts in the graph with what was there and what was sent, before an interruption too."""
+        """Compare the counts in the graph with those before the load plus what was sent; return the counts.
+
+        Raises:
+            LoadError: They differ.
+        """
         after = self._counts()
         expected = {
             "entities": self.done.base_entities + self.done.entities_created,
@@ -214,7 +218,7 @@ class _Loader:
         return after
 
     def finish(self) -> None:
-        """Note that the load is complete, under a new revision when it changed the knowledge."""
+        """Record that the load is complete, with a new revision if it changed the knowledge."""
         changed = bool(self.written + self.deleted) or self.resumed or self.meta["revision"] is None
         self.meta["revision"] = uuid.uuid4().hex if changed else self.meta["revision"]
         self._note(COMPLETE, self.found.digest())
@@ -241,7 +245,7 @@ class _Loader:
                 self.progress(ProgressEvent(name.replace("_", " "), done, None, "deleted"))
 
     def _names(self) -> list[str]:
-        """Names of the entities; the item that labels an entity in the graph goes before the source's first."""
+        """Return the names of the entities; an item that already labels an entity in the graph names it."""
         names = list(self.found.names)
         for item in self.found.items:
             if item.title and self.existing.get(item.item_id, {}).get("is_entity"):
@@ -249,10 +253,10 @@ class _Loader:
         return names
 
     def _free_entities(self, items: Iterable[SourceItem]) -> set[int]:
-        """Numbers of the entities that may be labelled as items."""
+        """Return the numbers of the entities that may be labelled as items."""
         codes = {self.found.entities[item.entity]: item.entity for item in items}
         if self.done.fresh and not self.items_before:
-            return set(codes.values())  # all are of this load, and none is an item
+            return set(codes.values())  # all were written by this load, and none is an item yet
         free: set[int] = set()
         for chunk in chunks(list(codes), self.batch_size):
             free.update(
@@ -261,7 +265,11 @@ class _Loader:
         return free
 
     def _changed(self) -> list[dict[str, Any]]:
-        """Rows of the items that are there and that the source names or links anew."""
+        """Return the rows of existing items whose name or link differs in the source.
+
+        Raises:
+            DataError: An item is linked to another entity in the graph.
+        """
         rows = []
         for item in self.found.items:
             if item.item_id not in self.existing:
@@ -281,7 +289,7 @@ class _Loader:
     def _add_entities(
         self, transaction: GraphTransaction, *, rows: list[dict[str, Any]]
     ) -> tuple[LoadCheckpoint, WriteCounters]:
-        """Write a batch and that it is there."""
+        """Write a batch of entities, and record it in the same transaction."""
         query = self.queries["create_entities" if self.done.fresh else "merge_entities"]
         counters = query.write(transaction, rows=rows)
         done = self.done.plus(entities=len(rows), entities_created=counters.nodes_created)
@@ -291,7 +299,7 @@ class _Loader:
     def _add_missing(
         self, transaction: GraphTransaction, *, codes: Sequence[_Codes]
     ) -> tuple[LoadCheckpoint, Sequence[_Codes], WriteCounters]:
-        """Write those of a batch that are not there, and that it is there; which these are comes back."""
+        """Write and return the missing triples of a batch, and record the batch in the same transaction."""
         entities, relations = self.found.entities, self.found.relations
         missing, counters = codes, WriteCounters()
         if not self.done.fresh:

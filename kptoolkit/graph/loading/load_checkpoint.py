@@ -1,4 +1,4 @@
-"""How far a load has come: noted in the transaction of every batch, so that the note and the batch agree."""
+"""The progress of a load, stored in the graph in the same transaction as each batch, so that both agree."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kptoolkit.graph.store import GraphStore, GraphTransaction
 
 @dataclass(frozen=True)
 class LoadCheckpoint:
-    """What the database has acknowledged of a load, and what it held before.
+    """What the database has acknowledged of a load, and its counts before it.
 
     Attributes:
-        fresh: Whether it held no entity and no item, so that nothing can be there twice.
-        base_entities: Entities it held.
-        base_relationships: Relationships between entities it held.
+        fresh: Whether there were no entities and items before, so that nothing can be written twice.
+        base_entities: Entities before the load.
+        base_relationships: Relationships between entities before the load.
         entities: Entities sent, in the order of the survey.
         entities_created: Of these, new ones.
         triples: Triples sent, in the order of the survey.
@@ -33,25 +33,25 @@ class LoadCheckpoint:
 
     @classmethod
     def before(cls, counts: Mapping[str, int]) -> LoadCheckpoint:
-        """Nothing yet, for a database that holds ``counts``."""
+        """Return the checkpoint before the first batch, for a database with these counts."""
         fresh = not (counts["entities"] or counts["items"])
         return cls(fresh, counts["entities"], counts["relationships"])
 
     @classmethod
     def read(cls, store: GraphStore, queries: QuerySet) -> LoadCheckpoint | None:
-        """What was noted last, if anything was."""
+        """Read the stored checkpoint, ``None`` if there is none."""
         rows = queries["load_progress"].read(store).dicts()
         return cls(**rows[0]) if rows and all(value is not None for value in rows[0].values()) else None
 
     def plus(self, **more: int) -> LoadCheckpoint:
-        """With one more batch; ``more`` is added to the attributes of these names."""
+        """Return the checkpoint after one more batch; ``more`` is added to the attributes of these names."""
         return replace(self, **{name: getattr(self, name) + count for name, count in more.items()})
 
     def note(self, transaction: GraphTransaction, queries: QuerySet) -> None:
-        """Write it."""
+        """Store the checkpoint."""
         queries["note_progress"].write(transaction, **asdict(self))
 
     def agrees(self, counts: Mapping[str, int]) -> bool:
-        """Whether the database holds what it would if nobody else had written since."""
+        """Return whether the counts of the database are as expected, so that nobody else has written to it."""
         entities, relationships = self.base_entities + self.entities_created, self.base_relationships
         return (counts["entities"], counts["relationships"]) == (entities, relationships + self.triples_created)

@@ -1,4 +1,4 @@
-"""Writes interactions beside the knowledge; they are part of no neighbourhood, degree or fingerprint."""
+"""Writes interactions into the graph; they do not affect neighbourhoods, degrees or the fingerprint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Event = tuple[str, str, float | None, float | None]
 def existing_items(
     store: GraphStore, queries: QuerySet, ids: Sequence[str], batch_size: int
 ) -> dict[str, dict[str, Any]]:
-    """Those of the items ``ids`` that the graph has: ``entity_id``, ``name`` and ``is_entity`` by item id."""
+    """Return ``entity_id``, ``name`` and ``is_entity`` by item id, for the items ``ids`` that are in the graph."""
     found = {}
     for chunk in chunks(ids, batch_size):
         found.update({row["item_id"]: row for row in queries["items_by_id"].read(store, ids=chunk).dicts()})
@@ -29,10 +29,10 @@ def existing_items(
 
 
 def read_events(source: TripleSource) -> list[list[Event]]:
-    """The interactions of a source, a list a table, by user.
+    """Return the interactions of a source, one list per table, sorted by user.
 
     Raises:
-        DataError: A file is wrong, or a time or a rating is no number.
+        DataError: A file is wrong, or a time or a rating is not a number.
     """
     return [sorted(_events(table, source), key=lambda event: event[0]) for table in source.interactions()]
 
@@ -44,10 +44,10 @@ def load_interactions(
     batch_size: int,
     progress: ProgressCallback,
 ) -> WriteCounters:
-    """Write the interactions that are not there; users and items that are missing are added.
+    """Write the missing interactions, and the missing users and items.
 
     Raises:
-        LoadError: The graph took fewer than were sent.
+        LoadError: The graph stored fewer than were sent.
     """
     written = WriteCounters()
     for events in tables:

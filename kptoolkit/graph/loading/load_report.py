@@ -1,4 +1,4 @@
-"""What a load has read and written."""
+"""The report of a load."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Mode = Literal["upsert", "replace"]
 
 @dataclass(frozen=True)
 class RelationCounts:
-    """What became of the triples of one relation.
+    """Counts of the triples of one relation.
 
     Attributes:
         sent: Distinct triples sent to the graph.
         created: Of these, new ones.
-        matched: Of these, ones that were there.
+        matched: Of these, existing ones.
     """
 
     sent: int
@@ -29,41 +29,41 @@ class RelationCounts:
 
     @classmethod
     def of(cls, sent: int, created: int) -> RelationCounts:
-        """What was not created was there."""
+        """Return the counts; triples that were not created existed already."""
         return cls(sent, created, sent - created)
 
 
 @dataclass
 class LoadReport:
-    """What was read and what was written.
+    """Counts of what was read and written.
 
     Attributes:
         source: Name of the source.
         mode: ``"upsert"`` or ``"replace"``.
         dry_run: Whether nothing was written.
         triples_read: Triples in the source.
-        duplicates: Of these, repeated ones.
+        duplicates: Of these, repetitions.
         relationships: Distinct triples.
-        self_loops: Distinct triples whose head is their tail.
+        self_loops: Distinct triples with the same head and tail.
         entities: Entities in triples and links.
         nameless_entities: Entities without a name.
-        entities_without_triples: Entities that only a link names.
+        entities_without_triples: Entities that occur only in links.
         items: Items.
         unlinked_items: Items without an entity.
         shared_entity_items: Items whose entity has an earlier item.
-        repeated_links: Links of an item that had another link already, left out.
+        repeated_links: Left-out links of items that already have another link.
         relations: Distinct triples by relation, the most frequent first.
-        mirrored: Relations that state each other's inverse.
+        mirrored: Pairs of inverse relations.
         literals_left_out: Literals of RDF that are neither names nor entities.
         bad_rows: Rows skipped.
         bad_row_list: The first thousand of them.
-        resumed: Whether an interrupted load was found and carried on.
-        acknowledged_before: Triples that the interrupted load had written, as its note in the graph says; they were
+        resumed: Whether an interrupted load was resumed.
+        acknowledged_before: Triples that the interrupted load had written, by the checkpoint in the graph; they were
             not sent again.
-        by_relation: What became of the triples sent, by relation, the most frequent first; empty in a dry run.
-        written: What changed in the graph.
-        interactions: Interactions in the source, ``None`` when they were not asked for.
-        graph: Entities, relationships and items in the graph afterwards, counted there.
+        by_relation: Triples sent, created and matched per relation, the most frequent first; empty in a dry run.
+        written: Changes in the graph.
+        interactions: Interactions in the source, ``None`` when they were not requested.
+        graph: Entities, relationships and items counted in the graph after the load.
         seconds: Wall time.
     """
 
@@ -96,7 +96,7 @@ class LoadReport:
 
     @classmethod
     def of(cls, source: TripleSource, found: Survey, mode: Mode, *, dry_run: bool) -> LoadReport:
-        """What a survey says, before anything is written."""
+        """Return the report of a survey, before anything is written."""
         return cls(
             source=source.label,
             mode=mode,
@@ -120,5 +120,5 @@ class LoadReport:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """All figures as JSON-able values."""
+        """Return all figures as values for JSON."""
         return asdict(self)

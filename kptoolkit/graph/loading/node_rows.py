@@ -1,4 +1,4 @@
-"""What is written of an entity and of an item, whether by Cypher or into files."""
+"""The properties of entities and items, as Cypher parameters and as rows of CSV files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class EntityRow(TypedDict):
 
 
 class ItemRow(TypedDict):
-    """Properties of an item that is no entity."""
+    """Properties of an item that is not an entity."""
 
     item_id: str
     name: str | None
@@ -27,12 +27,12 @@ class ItemRow(TypedDict):
 
 
 def entity_row(entity: str, name: str, degree: int) -> EntityRow:
-    """An entity; ``name`` is ``""`` when it has none."""
+    """Return the properties of an entity; ``name`` is ``""`` when it has none."""
     return {"id": entity, "name": name or None, "name_lower": lowered(name) or None, "degree": degree}
 
 
 def item_row(found: Survey, item: SourceItem) -> ItemRow:
-    """An item; without a title it bears the name of its entity."""
+    """Return the properties of an item; without a title it gets the name of its entity."""
     entity = None if item.entity < 0 else found.entities[item.entity]
     name = item.title or ("" if item.entity < 0 else found.names[item.entity])
     return {

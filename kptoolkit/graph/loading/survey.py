@@ -1,4 +1,4 @@
-"""Reads a source once into numbers: what there is to load, and what is odd about it."""
+"""Reads a source once into numeric arrays: what there is to load, and its irregularities."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _MIRRORED_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Mirrored:
-    """Two relations that state each other's inverse; the same one twice when it is symmetric.
+    """Two relations that are inverse to each other; one relation twice if it is symmetric.
 
     Attributes:
         relation: One relation id.
         inverse: The other.
-        share: Share of the more frequent one's triples whose inverse the other states.
+        share: Share of the triples of the more frequent relation whose inverse the other relation states.
     """
 
     relation: str
@@ -54,19 +54,19 @@ class SourceItem:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """A source in numbers.
+    """A source as numeric arrays.
 
     Attributes:
         entities: Ids of the N entities that occur in triples or links.
-        names: Name of each, ``""`` when it has none; the title of its first item goes before the entity's own name.
+        names: Name of each entity, ``""`` when it has none; the title of its first item replaces its own name.
         relations: Ids of the R relations.
         head: ``(T,)`` int32 entity numbers; the T triples are distinct and sorted by head, relation, tail.
         relation: ``(T,)`` int32 relation numbers.
         tail: ``(T,)`` int32 entity numbers.
         items: The items.
-        triples_read: Triples in the source, repeated ones included.
-        self_loops: Distinct triples whose head is their tail.
-        repeated_links: Links of an item that has another link already; the first counts.
+        triples_read: Triples in the source, with repetitions.
+        self_loops: Distinct triples with the same head and tail.
+        repeated_links: Links of items that already have another link; only the first one counts.
     """
 
     entities: list[str]
@@ -85,19 +85,19 @@ class Survey:
 
     @property
     def degrees(self) -> NDArray[np.int64]:
-        """``(N,)`` distinct triples an entity is part of; a self loop counts once."""
+        """``(N,)`` distinct triples of each entity; a self loop counts once."""
         loops = self.head == self.tail
         ends = np.concatenate([self.head, self.tail[~loops]])
         return np.bincount(ends, minlength=len(self.entities)).astype(np.int64)
 
     def relation_counts(self) -> dict[str, int]:
-        """Distinct triples of each relation, the most frequent first."""
+        """Return the number of distinct triples of each relation, the most frequent first."""
         counts = np.bincount(self.relation, minlength=len(self.relations))
         order = sorted(range(len(counts)), key=lambda index: (-counts[index], self.relations[index]))
         return {self.relations[index]: int(counts[index]) for index in order}
 
     def mirrored(self) -> list[Mirrored]:
-        """Pairs of relations of which each states the other's inverse in most of its triples."""
+        """Return the pairs of relations for most of whose triples the other relation states the inverse."""
         size = np.int64(max(len(self.entities), 1))
         forward = self.head.astype(np.int64) * size + self.tail
         proper = self.head != self.tail
@@ -119,7 +119,7 @@ class Survey:
         return sorted(found, key=lambda pair: (-pair.share, pair.relation))
 
     def digest(self) -> str:
-        """Hash of all that is to be loaded."""
+        """Return the hash of everything that is loaded."""
         sha = hashlib.sha256()
         texts: Iterable[Sequence[str]] = (self.entities, self.names, self.relations)
         for column in (*texts, [f"{i.item_id}\x1f{i.title}\x1f{i.entity}" for i in self.items]):
@@ -134,7 +134,7 @@ def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
     """Read a source.
 
     Raises:
-        DataError: A file is wrong, there is no triple in it, or an id is too long for an index.
+        DataError: A file is wrong, there are no triples, or an id is too long for an index.
     """
     entities, relations = Vocabulary(), Vocabulary()
     parts: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]] = []

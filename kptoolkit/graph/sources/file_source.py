@@ -42,10 +42,10 @@ class FileSource:
         link_files: Files that link items to entities.
         item_files: Files that list items, with or without titles.
         interaction_files: Files with interactions.
-        format: Format of the files of triples; ``None`` goes by their names.
+        format: Format of the files of triples; ``None`` detects it by the file names.
         bad_rows: What to do with bad rows.
-        language: Language whose names go before others, in RDF.
-        literals: What becomes of RDF's literals that are no names.
+        language: Preferred language of names in RDF.
+        literals: What to do with RDF literals that are not names.
     """
 
     triple_files: list[Path] = field(default_factory=list)
@@ -61,16 +61,16 @@ class FileSource:
 
     @property
     def label(self) -> str:
-        """The files of triples."""
+        """The paths of the files of triples."""
         return ", ".join(str(path) for path in self.triple_files)
 
     @property
     def literals_left_out(self) -> int:
-        """Literals of RDF that are neither names nor entities, once :meth:`triples` is read."""
+        """Number of RDF literals that are neither names nor entities, after :meth:`triples` was read."""
         return sum(file.left_out for file in self._rdf.values())
 
     def triples(self) -> Iterator[Table]:
-        """Columns ``head``, ``relation``, ``tail``."""
+        """Yield the columns ``head``, ``relation``, ``tail``."""
         for path in self.triple_files:
             if (file := self._rdf_file(path)) is not None:
                 yield from file.triples()
@@ -79,7 +79,7 @@ class FileSource:
                 yield from read_table(path, TRIPLE_COLUMNS, bad_rows=self.bad_rows, comma=comma)
 
     def names(self) -> Iterator[Table]:
-        """Columns ``entity_id``, ``name``; those in RDF first, so that files of names go before them."""
+        """Yield the columns ``entity_id``, ``name``; those in RDF first, so that files of names go before them."""
         for path in self.triple_files:
             if (file := self._rdf_file(path)) is not None:
                 yield from file.names()
@@ -87,19 +87,19 @@ class FileSource:
             yield from read_table(path, NAME_COLUMNS, may_be_empty=("name",), bad_rows=self.bad_rows)
 
     def links(self) -> Iterator[Table]:
-        """Columns ``item_id``, ``entity_id``."""
+        """Yield the columns ``item_id``, ``entity_id``."""
         for path in self.link_files:
             yield from read_table(path, LINK_COLUMNS, bad_rows=self.bad_rows)
 
     def items(self) -> Iterator[Table]:
-        """Columns ``item_id``, ``title``."""
+        """Yield the columns ``item_id``, ``title``."""
         for path in self.item_files:
             yield from read_table(
                 path, ITEM_COLUMNS, optional=("title",), may_be_empty=("title",), bad_rows=self.bad_rows
             )
 
     def interactions(self) -> Iterator[Table]:
-        """Columns ``user_id``, ``item_id``, ``time``, ``rating``."""
+        """Yield the columns ``user_id``, ``item_id``, ``time``, ``rating``."""
         for path in self.interaction_files:
             yield from read_table(
                 path,
@@ -116,7 +116,7 @@ class FileSource:
         return self._rdf.setdefault(path, RdfFile(path, kind, self.bad_rows, self.language, self.literals))
 
     def _format_of(self, path: Path) -> Format | None:
-        """A ``.kg`` file is RecBole's whatever was given for the files beside it."""
+        """Return the format of a file; a ``.kg`` file is always RecBole's."""
         found = _SUFFIXES.get(suffix_of(path))
         return found if found == "recbole" or self.format is None else self.format
 
@@ -133,18 +133,18 @@ def open_source(
     language: str = "en",
     literals: Literals = "drop",
 ) -> FileSource:
-    """A source of RecBole folders and of files.
+    """Return a source of RecBole folders and files.
 
     Args:
         paths: RecBole folders (``*.kg``, and ``.ent``, ``.link``, ``.item`` if there are any) and files of triples.
-        format: Format of the files; ``None`` goes by their names.
-        link: File that links items to entities, beside or instead of a folder's.
-        names: File with entity names, likewise.
-        items: File that lists items, likewise.
-        interactions: Whether to read a folder's ``.inter`` too.
+        format: Format of the files; ``None`` detects it by the file names.
+        link: File that links items to entities; replaces that of a folder.
+        names: File with entity names; replaces that of a folder.
+        items: File that lists items; replaces that of a folder.
+        interactions: Whether to read the ``.inter`` file of a folder as well.
         skip_bad_rows: Whether bad rows are skipped and counted.
-        language: Language whose names go before others, in RDF.
-        literals: What becomes of RDF's literals that are no names: ``"drop"`` or ``"entities"``.
+        language: Preferred language of names in RDF.
+        literals: What to do with RDF literals that are not names: ``"drop"`` or ``"entities"``.
 
     Raises:
         DataError: A path does not exist, a folder has no ``.kg``, or a file's format is unknown.
@@ -160,7 +160,7 @@ def open_source(
         if given is not None:
             files[:] = [_existing(Path(given))]
     if interactions and not source.interaction_files:
-        raise DataError("no .inter file beside the triples; leave --interactions out", paths[0] if paths else None)
+        raise DataError("no .inter file next to the triples; leave --interactions out", paths[0] if paths else None)
     return source
 
 

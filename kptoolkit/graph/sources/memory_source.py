@@ -14,17 +14,17 @@ class MemorySource:
     """Triples in memory.
 
     Attributes:
-        triples_: ``(head, relation, tail)``; whole numbers become texts, so that 1 and ``"1"`` are one entity.
+        triples_: ``(head, relation, tail)``; integers become texts, so that 1 and ``"1"`` are one entity.
         names_: Name by entity id.
         links_: ``(item_id, entity_id)``.
         items_: ``(item_id, title)``, the title may be ``""``.
         interactions_: ``(user_id, item_id, time, rating)``; time and rating may be ``None``.
-        label: Name in messages.
-        bad_rows: Unused: a wrong value raises.
+        label: Name of the source in messages.
+        bad_rows: Not used, since a wrong value raises.
         literals_left_out: Always 0.
 
     Raises:
-        DataError: From the methods: an id is ``None``, empty or neither text nor whole number.
+        DataError: From the methods: an id is ``None``, empty, or neither a text nor an integer.
     """
 
     triples_: Sequence[tuple[object, object, object]]
@@ -37,24 +37,24 @@ class MemorySource:
     literals_left_out: int = 0
 
     def triples(self) -> Iterator[Table]:
-        """Columns ``head``, ``relation``, ``tail``."""
+        """Yield the columns ``head``, ``relation``, ``tail``."""
         yield self._table(("head", "relation", "tail"), self.triples_)
 
     def names(self) -> Iterator[Table]:
-        """Columns ``entity_id``, ``name``."""
+        """Yield the columns ``entity_id``, ``name``."""
         yield Table({"entity_id": list(self.names_), "name": list(self.names_.values())}, _lines(self.names_))
 
     def links(self) -> Iterator[Table]:
-        """Columns ``item_id``, ``entity_id``."""
+        """Yield the columns ``item_id``, ``entity_id``."""
         yield self._table(("item_id", "entity_id"), self.links_)
 
     def items(self) -> Iterator[Table]:
-        """Columns ``item_id``, ``title``."""
+        """Yield the columns ``item_id``, ``title``."""
         ids = self._table(("item_id",), [row[:1] for row in self.items_])
         yield Table({**ids.columns, "title": [title for _, title in self.items_]}, ids.lines)
 
     def interactions(self) -> Iterator[Table]:
-        """Columns ``user_id``, ``item_id``, ``time``, ``rating``."""
+        """Yield the columns ``user_id``, ``item_id``, ``time``, ``rating``."""
         ids = self._table(("user_id", "item_id"), [row[:2] for row in self.interactions_])
         numbers = {
             name: ["" if row[at] is None else str(row[at]) for row in self.interactions_]

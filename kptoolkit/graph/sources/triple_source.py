@@ -9,39 +9,39 @@ from kptoolkit.storage.text_tables import BadRows, Table
 
 
 class TripleSource(Protocol):
-    """Something to load. Every method may be called more than once."""
+    """A source of triples, names, items, links and interactions. Every method may be called more than once."""
 
     @property
     def label(self) -> str:
-        """Its name in messages."""
+        """Name of the source in messages."""
         ...
 
     @property
     def bad_rows(self) -> BadRows:
-        """What became of bad rows."""
+        """What to do with bad rows, and those that were skipped."""
         ...
 
     @property
     def literals_left_out(self) -> int:
-        """Literals of RDF that are neither names nor entities, once :meth:`triples` is read."""
+        """Number of RDF literals that are neither names nor entities, after :meth:`triples` was read."""
         ...
 
     def triples(self) -> Iterator[Table]:
-        """Columns ``head``, ``relation``, ``tail``."""
+        """Yield the columns ``head``, ``relation``, ``tail``."""
         ...
 
     def names(self) -> Iterator[Table]:
-        """Columns ``entity_id``, ``name``."""
+        """Yield the columns ``entity_id``, ``name``."""
         ...
 
     def links(self) -> Iterator[Table]:
-        """Columns ``item_id``, ``entity_id``."""
+        """Yield the columns ``item_id``, ``entity_id``."""
         ...
 
     def items(self) -> Iterator[Table]:
-        """Columns ``item_id`` and, if there are titles, ``title``."""
+        """Yield the columns ``item_id`` and, if there are titles, ``title``."""
         ...
 
     def interactions(self) -> Iterator[Table]:
-        """Columns ``user_id``, ``item_id`` and, if the source has them, ``time`` and ``rating``."""
+        """Yield the columns ``user_id``, ``item_id`` and, if the source has them, ``time`` and ``rating``."""
         ...
