@@ -1,8 +1,8 @@
-"""What the benchmarks of the graph share: seeded files of triples of any size, and both databases.
+"""Shared by the graph benchmarks: seeded files of triples of any size, and both databases.
 
     python -m benchmarks.graphs "2.7 M" triples.nt
 
-writes the triples of a size into a file, N-Triples or, by any other name, a RecBole ``.kg``.
+writes triples into a file: N-Triples if its name ends in ``.nt``, else a RecBole ``.kg``.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _NT = f"<{_NAMESPACE}m.{{h:07x}}> <{_NAMESPACE}type.{{kind}}/relation_{{r}}> <{_
 
 @dataclass(frozen=True)
 class Size:
-    """How large a graph is.
+    """The size of a generated graph.
 
     Attributes:
-        name: Its name in rows.
+        name: Name in the results.
         triples: Triples drawn; a few are drawn twice.
         entities: Entities to draw from.
-        data: Folder of ``$KPTOOL_DATA`` that stands in for it where there is one.
+        data: Folder of ``$KPTOOL_DATA`` that is used instead, if it exists.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Size:
     data: str | None = None
 
     def paths(self, folder: Path, seed: int) -> list[str]:
-        """Paths of its files, written into ``folder`` unless a data set stands in."""
+        """Return the paths of the files, written into ``folder`` unless a data set is used instead."""
         root = os.environ.get(DATA)
         if self.data and root and (Path(root) / self.data).is_dir():
             return [str(Path(root) / self.data)]
@@ -66,7 +66,7 @@ SIZES = {
 
 
 def write_triples(path: Path, size: Size, seed: int) -> None:
-    """Heads drawn evenly, tails by a power law, 60 relations; in blocks, so that any size fits.
+    """Write triples in blocks: heads drawn evenly, tails by a power law, 60 relations.
 
     A file ending in ``.nt`` is N-Triples, any other a RecBole ``.kg``.
     """
@@ -96,7 +96,7 @@ class Database:
         username: User.
         password: Password.
         database: Name of the database.
-        process: Its process, where it is one of this program's own.
+        process: Process id of the server, if this program started it.
     """
 
     store: str
@@ -107,27 +107,27 @@ class Database:
     process: int | None = None
 
     def driver(self) -> neo4j.Driver:
-        """A plain driver; the caller closes it."""
+        """Return a plain driver; the caller closes it."""
         return neo4j.GraphDatabase.driver(self.uri, auth=(self.username, self.password))
 
     def queries(self) -> QuerySet:
-        """kptoolkit's own Cypher for it."""
+        """Return the Cypher queries of kptoolkit for it."""
         return QuerySet(embedded=self.store == "embedded")
 
     def graph(self) -> Graph:
-        """kptoolkit's graph in it."""
+        """Open it as a graph of kptoolkit."""
         given = {"graph.uri": self.uri, "graph.username": self.username, "graph.database": self.database}
         return Graph.open(password=self.password, config=load_config(overrides=given, environ={}).graph)
 
     def environment(self) -> dict[str, str]:
-        """What a client process needs to know."""
+        """Return the environment of a client process."""
         given = {"USERNAME": self.username, "PASSWORD": self.password, "DATABASE": self.database}
         return {**os.environ, **{f"NEO4J_{key}": value for key, value in given.items()}}
 
 
 @contextmanager
 def embedded(folder: Path) -> Iterator[Database]:
-    """The embedded graph in a folder, as a server."""
+    """Run the embedded graph of a folder as a server."""
     server = EmbeddedServer(folder)
     try:
         yield Database("embedded", server.uri, server.username, server.password, server.database, server.process_id)
@@ -136,11 +136,11 @@ def embedded(folder: Path) -> Iterator[Database]:
 
 
 class Databases:
-    """Databases for one benchmark: a new one at each call.
+    """Databases for one benchmark, a new one for each call.
 
     Args:
-        bench: Who is told when there is no Neo4j.
-        stack: Ends what was started.
+        bench: The benchmark, for messages.
+        stack: Closes what was started.
     """
 
     def __init__(self, bench: Bench, stack: ExitStack) -> None:
@@ -149,7 +149,7 @@ class Databases:
 
     @contextmanager
     def empty(self, store: str) -> Iterator[Database | None]:
-        """An empty database, gone when the block ends; ``None`` where the store cannot be had."""
+        """Yield an empty database, removed when the block ends; ``None`` if the store is not available."""
         self.count += 1
         folder = self.folder / f"{store}{self.count}"
         if store == "embedded":

@@ -1,8 +1,7 @@
 """Loading a knowledge graph: against rows one at a time, and against the plain driver sending the same batches.
 
-Seconds are wall seconds, because most of the work is the database's; the manifest has the CPU seconds of the client
-beside them. The client's memory is the peak of a process that does nothing but load; an embedded server's stands beside
-it.
+Seconds are wall seconds, because most of the work is done by the database; the manifest also has the CPU seconds of the
+client. The memory of the client is the peak of a process that only loads; that of an embedded server is reported too.
 
     python -m benchmarks.ingest --quick
     python -m benchmarks.ingest --sizes "111 K" "2.7 M" --stores embedded
@@ -29,7 +28,7 @@ from kptoolkit.storage.batches import chunks
 
 BATCH = 5000
 MEMORY_GOAL = "<= 1000"
-#: The way not to do it: no label, so no index, and a transaction a row.
+#: The slowest way: no label, hence no index, and one transaction per row.
 ROW_AT_A_TIME = """\
 MERGE (h {id: $head})
 MERGE (t {id: $tail})
@@ -45,7 +44,7 @@ _CLIENT = [sys.executable, "-m", "benchmarks.load_client"]
 
 
 def measure(bench: harness.Bench) -> None:
-    """Each size on each store."""
+    """Measure each size on each store."""
     with ExitStack() as stack:
         databases = Databases(bench, stack)
         for size in bench.options.sizes or (["50 K"] if bench.quick else ["50 K", "111 K"]):
@@ -56,7 +55,7 @@ def measure(bench: harness.Bench) -> None:
 
 
 def one(bench: harness.Bench, databases: Databases, store: str, size: str, paths: Sequence[str], found: Survey) -> None:
-    """One size on one store: the driver's rate, kptoolkit's, then rows one at a time into what was loaded last."""
+    """Measure one size on one store: the plain driver, kptoolkit, then one row at a time in the last loaded graph."""
     name = f"{store}, {size}"
     plain, loads = list[float](), list[dict[str, Any]]()
     for left in reversed(range(bench.options.repeats or (1 if bench.quick else 3))):
@@ -88,7 +87,7 @@ def one(bench: harness.Bench, databases: Databases, store: str, size: str, paths
 
 
 def driver_seconds(database: Database, found: Survey) -> harness.Spent:
-    """What the plain driver needs for the batches that kptoolkit sends; they are made while the clock stands."""
+    """Return the seconds of the plain driver for the batches that kptoolkit sends, without making the batches."""
     queries = database.queries()
     with database.driver() as driver, driver.session(database=database.database) as session:
         for query in queries:
@@ -114,14 +113,14 @@ def _sent(transaction: Any, query: str, rows: list[dict[str, Any]]) -> None:
 
 
 def entities(found: Survey) -> Iterator[list[dict[str, Any]]]:
-    """Batches of entities."""
+    """Yield batches of entities."""
     degrees = found.degrees
     for codes in chunks(range(len(found.entities)), BATCH):
         yield [dict(entity_row(found.entities[code], found.names[code], int(degrees[code]))) for code in codes]
 
 
 def items(found: Survey) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of the items that are entities, the first item of each, and of those that are nodes of their own."""
+    """Return the rows of items that label entities, and of items with nodes of their own."""
     first = {item.entity: item.item_id for item in reversed(found.items) if item.entity >= 0}
     labelled, created = [], []
     for item in found.items:
@@ -133,7 +132,7 @@ def items(found: Survey) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 
 def triples(found: Survey) -> Iterator[list[dict[str, Any]]]:
-    """Batches of triples."""
+    """Yield batches of triples."""
     for numbers in chunks(range(len(found)), BATCH):
         yield [_triple(found, number) for number in numbers]
 
@@ -147,7 +146,7 @@ def _triple(found: Survey, number: int) -> dict[str, Any]:
 
 
 def some_triples(found: Survey, count: int, seed: int) -> list[dict[str, Any]]:
-    """Distinct triples, drawn."""
+    """Draw distinct triples."""
     import numpy as np
 
     numbers = np.random.default_rng(seed).choice(len(found), min(count, len(found)), replace=False)
@@ -155,7 +154,7 @@ def some_triples(found: Survey, count: int, seed: int) -> list[dict[str, Any]]:
 
 
 def row_seconds(database: Database, rows: Sequence[dict[str, Any]]) -> harness.Spent:
-    """Seconds to write rows one at a time, after they were taken out of the loaded graph."""
+    """Return the seconds to write rows one at a time, after deleting them from the loaded graph."""
     with database.driver() as driver, driver.session(database=database.database) as session:
         session.run(DELETE_ROWS, rows=list(rows)).consume()
         begun = harness.clocks()
@@ -165,7 +164,7 @@ def row_seconds(database: Database, rows: Sequence[dict[str, Any]]) -> harness.S
 
 
 def in_process(database: Database, paths: Sequence[str]) -> dict[str, Any]:
-    """What :mod:`benchmarks.load_client` measures.
+    """Run :mod:`benchmarks.load_client` and return its figures.
 
     Raises:
         GraphError: It failed.
@@ -173,7 +172,7 @@ def in_process(database: Database, paths: Sequence[str]) -> dict[str, Any]:
     words = [*_CLIENT, database.uri, *paths]
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False, env=database.environment())
     if done.returncode:
-        raise GraphError("the loading process failed; its own message stands above")
+        raise GraphError("the loading process failed; see its own message above")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

@@ -1,4 +1,4 @@
-"""One load in a process of its own, without anything else in it, so that its peak memory is that of a client.
+"""Loads a source in a process of its own, so that its peak memory is that of a client.
 
     python -m benchmarks.load_client embedded:./kg triples.kg
     python -m benchmarks.load_client read triples.nt         # reads the file, and loads nothing
@@ -48,9 +48,9 @@ def measured(uri: str, paths: list[str], batch_size: int | None = None) -> dict[
 
 
 def peak_of(process: int) -> float | None:
-    """Peak memory of a process in MiB, where the system says it.
+    """Return the peak memory of a process in MiB, or ``None`` if the system does not report it.
 
-    ``getrusage`` would not do: a child begins with the peak of the process that forked it.
+    ``getrusage`` is not usable: a child process starts with the peak of the process that forked it.
     """
     try:
         lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()

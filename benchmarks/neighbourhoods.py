@@ -1,10 +1,10 @@
-"""The neighbourhoods of a catalogue at two hops: one query a hop for all items, against one query an item.
+"""The neighbourhoods of a catalogue at two hops: one query per hop for all items, against one query per item.
 
-Both read the same rows, which is checked on the items that the baseline is asked about: hubs of more than 100
-relationships are not gone through, and no relation is cut off, which one query an item could not do (the defaults of
-`[graph]` are 1,000 and 256). Seconds are wall seconds, because most of the work is the database's; the manifest has the
-CPU seconds of the client beside them. Both ask three times, and the median counts, because a database is slow at a
-question that it has not heard before; with --quick kptoolkit asks once.
+Both read the same rows, as is checked on the items of the baseline: hubs of more than 100
+relationships are not expanded, and no relation is cut off, which one query per item could not do (the defaults of
+`[graph]` are 1,000 and 256). Seconds are wall seconds, because most of the work is the database's; the manifest also
+has the CPU seconds of the client. Both run three times and the median counts, because a database is slow at a query
+that it has not run before; with --quick kptoolkit runs once.
 
     python -m benchmarks.neighbourhoods --quick
     python -m benchmarks.neighbourhoods --sizes "2.7 M" --stores embedded
@@ -39,7 +39,7 @@ _Row = tuple[str, str, str, bool]
 
 
 def measure(bench: harness.Bench) -> None:
-    """Each size on each store."""
+    """Measure each size on each store."""
     with ExitStack() as stack:
         databases = Databases(bench, stack)
         for size in bench.options.sizes:
@@ -52,10 +52,10 @@ def measure(bench: harness.Bench) -> None:
 
 
 def one(bench: harness.Bench, database: Database, name: str, paths: Sequence[str]) -> None:
-    """Load, then ask in both ways.
+    """Load, then query in both ways.
 
     Raises:
-        GraphError: The two answers differ.
+        GraphError: The two results differ.
     """
     draw = np.random.default_rng(bench.options.seed)
     with database.graph() as graph:
@@ -67,7 +67,7 @@ def one(bench: harness.Bench, database: Database, name: str, paths: Sequence[str
             begun = harness.clocks()
             answers = {item: of_one_item(graph, item) for item in map(str, asked)}
             plain.append(harness.clocks() - begun)
-            bench.record(f"{name}, one query an item", plain[-1])
+            bench.record(f"{name}, one query per item", plain[-1])
         for _ in range(1 if bench.quick else PASSES):
             begun = harness.clocks()
             found = graph.neighbourhoods(items, HOPS, max_degree=MAX_DEGREE, cap=CAP)
@@ -76,14 +76,14 @@ def one(bench: harness.Bench, database: Database, name: str, paths: Sequence[str
     rows = by_node(found)
     for item, answer in answers.items():
         if around(rows, item) != answer:
-            raise GraphError(f"the two answers differ around {item}")
+            raise GraphError(f"the two results differ around {item}")
     base, seconds = (median(spent.wall for spent in passes) for passes in (plain, ours))
     bench.add(f"{name}, {HOPS} hops", "items a s", len(asked) / base, len(items) / seconds, ">= 10")
     bench.notes[f"{name}, rows"] = f"{len(found.far):,} of {len(items):,} items, equal on {len(asked):,}"
 
 
 def catalogue(graph: Graph, count: int, draw: np.random.Generator) -> list[str]:
-    """Entities of the items, or, in a graph without items, some that are drawn."""
+    """Return the entities of the items; in a graph without items, drawn entities."""
     linked = sorted({entity for entity in graph.items().entity_id if entity is not None})
     if linked:
         return linked[:count]
@@ -92,7 +92,7 @@ def catalogue(graph: Graph, count: int, draw: np.random.Generator) -> list[str]:
 
 
 def of_one_item(graph: Graph, item: str) -> set[_Row]:
-    """Its rows, by one query."""
+    """Return the rows around one item, by one query."""
     found: set[_Row] = set()
     for row in graph.store.read(ONE_ITEM, {"id": item, "max_degree": MAX_DEGREE}).rows:
         relation, near, forward, _, _, far_relation, far, far_forward, _, _ = row
@@ -103,7 +103,7 @@ def of_one_item(graph: Graph, item: str) -> set[_Row]:
 
 
 def by_node(found: Neighbourhoods) -> dict[str, list[_Row]]:
-    """All rows by their near end."""
+    """Return all rows by their near end."""
     ids, relations = found.ids.tolist(), found.relations
     rows: dict[str, list[_Row]] = {}
     columns: Any = (found.near.tolist(), found.relation.tolist(), found.far.tolist(), found.forward.tolist())
@@ -113,7 +113,7 @@ def by_node(found: Neighbourhoods) -> dict[str, list[_Row]]:
 
 
 def around(rows: dict[str, list[_Row]], item: str) -> set[_Row]:
-    """The rows within two hops of one item, out of those of all."""
+    """Return the rows within two hops of one item, from those of all."""
     first = rows.get(item, [])
     ends = {row[2] for row in first}
     return {*first, *(row for end in ends if len(rows.get(end, ())) <= MAX_DEGREE for row in rows.get(end, ()))}

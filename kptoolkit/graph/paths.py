@@ -1,7 +1,7 @@
 """The shortest paths from some entities to others, found by the hop query from both ends.
 
-Every relationship of a path is a row that the graph database returned, under the same Cypher file as neighbourhoods: a
-file of one's own shapes both alike, and interactions and recommendations are in neither.
+Every relationship of a path is a row of the same Cypher query as for neighbourhoods: a user's own file changes both in
+the same way, and neither contains interactions or recommendations.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``kptool export-csv``: its files go through the real import tool and give the graph that loading gives."""
+"""``kptool export-csv``: the real import tool reads its files, and the imported graph equals a loaded one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONG_NAME = "long " * 500_000
 
 
 def awkward() -> MemorySource:
-    """The small world, and what CSV is known to stumble over."""
+    """The small world, and texts that are difficult in CSV."""
     source = small_world()
     odd = [
         'quote " and ""',
@@ -47,7 +47,7 @@ def awkward() -> MemorySource:
 
 
 def imported(exported: Export, installation: Installation) -> None:
-    """Run the printed command, by the real tool."""
+    """Run the printed command with the real tool."""
     go_to, command = (shlex.split(part) for part in exported.command.split(" && "))
     assert (go_to[0], command[0]) == ("cd", "neo4j-admin")
     installation.admin(*command[1:], cwd=Path(go_to[1]))

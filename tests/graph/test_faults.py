@@ -1,4 +1,4 @@
-"""A Neo4j that is killed while kptool loads or reads, and started again; and one that falls silent."""
+"""A Neo4j that is killed while kptool loads or reads, then restarted; and one that stops answering."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def opened(server: Neo4jServer) -> Graph:
 
 
 def killed_while_loading(installation: Installation, command: list[str], environment: dict[str, str]) -> str:
-    """Kill the server once triples are being written; what the command said then."""
+    """Kill the server while triples are written, and return the output of the command."""
     process = subprocess.Popen(
         command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -51,7 +51,7 @@ def killed_while_loading(installation: Installation, command: list[str], environ
 
 
 def lost_while_reading(graph: Graph, cache: Path, lose: Callable[[], None]) -> float:
-    """Lose the server after the first hop; seconds until the error."""
+    """Lose the server after the first hop, and return the seconds until the error."""
     begun = 0.0
 
     def after(event: ProgressEvent) -> None:
@@ -73,7 +73,7 @@ def assert_whole(graph: Graph, cache: Path) -> None:
 
 
 def assert_slow_statements_end(server: Neo4jServer, graph: Graph) -> None:
-    """A statement that waits for a lock, longer than the server may be silent, is not given up."""
+    """Check that a statement waiting for a lock longer than the silence limit is not given up."""
     with server.driver() as driver, driver.session(database=server.database) as session:
         holds = session.begin_transaction()
         holds.run("MATCH (n:Entity {id: $id}) SET n.touched = 1", id=ROOTS[0]).consume()
@@ -88,7 +88,7 @@ def assert_slow_statements_end(server: Neo4jServer, graph: Graph) -> None:
 def test_a_server_killed_in_mid_load_and_killed_or_silent_while_read(
     tmp_path: Path, installation: Installation
 ) -> None:
-    """Started again, the same command gives every triple once, and the same question the whole answer."""
+    """After a restart the same command loads every triple once, and the same query returns all rows."""
     path, cache, server = tmp_path / "x.kg", tmp_path / "cache", installation.server
     path.write_text("\n".join(["head\trelation\ttail", *TRIPLES]))
     environment = login_of(server)
@@ -110,7 +110,7 @@ def test_a_server_killed_in_mid_load_and_killed_or_silent_while_read(
             assert graph.store.read(COUNTED, {}).rows == [[distinct, distinct]]
             assert graph.counts()["entities"] == report["entities"]
             assert lost_while_reading(graph, cache, installation.kill) < 10
-    # A server sends signs of life while it works, and tells the driver how long to wait for one: 120 s as delivered.
+    # A server sends keep-alive messages while it works; the server says how long to wait: 120 s by default.
     installation.configure("server.bolt.connection_keep_alive", f"{SILENCE // 2}s")
     with installation.running():
         with opened(server) as graph:

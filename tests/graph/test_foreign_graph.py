@@ -1,4 +1,4 @@
-"""A graph that somebody else made, read through Cypher files of one's own: nothing of kptool is in it."""
+"""A foreign graph without any mark of kptool, read through the user's own Cypher files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The conformance suite on both shipped stores, and that they agree."""
+"""The conformance suite on both shipped stores, and a comparison of the two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graphs that are hard on a database, on both shipped stores: thousands of relations, a hub, long and equal names."""
+"""Difficult graphs on both shipped stores: thousands of relations, a hub, long and equal names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Loaded = tuple[Graph, MemorySource, LoadReport]
 
 
 def world() -> MemorySource:
-    """All that is hard at once, so that it is loaded once."""
+    """Return one graph with all difficulties, so that it is loaded once."""
     triples: list[tuple[object, object, object]] = [
         ("many", f"ns{n % 40}.relation {n} of `{RELATIONS}`", f"end {n % 50}") for n in range(RELATIONS)
     ]
@@ -58,7 +58,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def access(loaded: Loaded, request: pytest.FixtureRequest) -> dict[str, str]:
-    """The variables by which a command reaches the graph that is open here."""
+    """Environment variables with which a command reaches the open graph."""
     store = loaded[0].store
     at = store._server if isinstance(store, EmbeddedStore) else request.getfixturevalue("neo4j_server")
     return login_of(at)
@@ -67,7 +67,7 @@ def access(loaded: Loaded, request: pytest.FixtureRequest) -> dict[str, str]:
 @pytest.mark.embedded
 @pytest.mark.slow
 class TestHardGraph:
-    def test_two_thousand_relations_are_told_apart(self, loaded: Loaded) -> None:
+    def test_two_thousand_relations_are_distinguished(self, loaded: Loaded) -> None:
         graph, source, report = loaded
         distinct = {tuple(map(str, triple)) for triple in source.triples_}
         counts = graph.relation_counts()
@@ -104,7 +104,7 @@ class TestHardGraph:
         assert (found.item_id, found.name) == ("i3", LONG_NAME.strip())
 
     def test_a_name_of_a_megabyte_is_cut_in_prompts(self, access: dict[str, str], tmp_path: Path) -> None:
-        """It takes its share of the budget and no more, as an item, as the far end of a triple, and in ``compile``."""
+        """It takes no more than its share of the budget: as an item, as the far end of a triple, and in ``compile``."""
         word = LONG_NAME.split()[0]
         (tmp_path / "x.inter").write_text(
             "user_id\titem_id\n" + "".join(f"u{user}\ti{item}\n" for user in range(5) for item in (1, 2, 3))
@@ -116,7 +116,7 @@ class TestHardGraph:
             assert len(done.output) < 10_000
             shown = json.loads(done.stdout)
             assert shown["tokens"]["count"] <= shown["tokens"]["budget"]
-            assert word in str(shown["items"][0]["hops"]), "the triples with this name are told"
+            assert word in str(shown["items"][0]["hops"]), "the triples with this name are in the prompt"
         compiled = CliRunner().invoke(app, ["compile", "--data", "x.inter", "--json", "-q"], env=access)
         assert compiled.exit_code == 0, compiled.output
         assert json.loads(compiled.stdout)["items_with_triples"] == 3
@@ -139,13 +139,13 @@ class TestHardGraph:
 
 
 @pytest.mark.parametrize("wrong", [None, "", " ", 1.5, True])
-def test_ids_that_are_none(wrong: object) -> None:
+def test_values_that_are_not_ids_are_errors(wrong: object) -> None:
     with pytest.raises(DataError, match="ids are texts"):
         survey(MemorySource([("a", "r", "b"), (wrong, "r", "b")]))
 
 
 @pytest.mark.parametrize("long", ["x" * 8001, "名" * 2700])
-def test_ids_that_no_index_takes(long: str) -> None:
+def test_ids_too_long_for_an_index_are_errors(long: str) -> None:
     for triple in ((long, "r", "b"), ("a", "r", long)):
         with pytest.raises(DataError, match="8,000 bytes"):
             survey(MemorySource([triple]))

@@ -1,4 +1,4 @@
-"""``kptool load-kg`` and ``kptool graph serve`` as a person runs them: messages, exit codes, Ctrl-C."""
+"""``kptool load-kg`` and ``kptool graph serve`` as users run them: messages, exit codes, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_unknown_database(tmp_path: Path, neo4j_environment: dict[str, str]) -> 
 
 
 @pytest.mark.parametrize("uri", ["http://localhost", "neo4j://ann:hush@localhost", "nonsense"])
-def test_a_uri_that_is_none(tmp_path: Path, uri: str) -> None:
+def test_a_wrong_uri_is_an_error(tmp_path: Path, uri: str) -> None:
     result = kptool("load-kg", triples(tmp_path), "--graph", uri)
     assert result.exit_code == 2
     assert "graph.uri" in said(result)
@@ -105,7 +105,7 @@ def test_a_uri_that_is_none(tmp_path: Path, uri: str) -> None:
 
 
 @pytest.mark.graph
-def test_nodes_of_others(tmp_path: Path, empty_neo4j: Neo4jServer, neo4j_environment: dict[str, str]) -> None:
+def test_foreign_nodes_are_refused(tmp_path: Path, empty_neo4j: Neo4jServer, neo4j_environment: dict[str, str]) -> None:
     with empty_neo4j.driver() as driver:
         driver.execute_query("CREATE (:Person)", database_=empty_neo4j.database)
     result = kptool("load-kg", triples(tmp_path), **neo4j_environment)
@@ -192,7 +192,7 @@ def test_a_load_its_table_and_its_repetition(tmp_path: Path) -> None:
 
 
 def interrupted(command: list[str], environment: dict[str, str], when: str) -> str:
-    """Run a command, send SIGINT once ``when`` is on standard error, and give what it said."""
+    """Run a command, send SIGINT when ``when`` appears on standard error, and return the output."""
     process = subprocess.Popen(
         command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -238,7 +238,7 @@ def test_reading_a_graph_that_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.embedded
 @pytest.mark.slow
-def test_a_second_process_is_told_who_holds_the_graph_and_data_outlives_a_kill(tmp_path: Path) -> None:
+def test_a_second_process_gets_the_holder_of_the_graph_and_data_survives_a_kill(tmp_path: Path) -> None:
     script = (
         "import sys, time\n"
         "from kptoolkit.config import GraphConfig\n"
@@ -262,7 +262,7 @@ def test_a_second_process_is_told_who_holds_the_graph_and_data_outlives_a_kill(t
 
 
 def killed_in_load(folder: Path) -> None:
-    """Kill the embedded graph's process once triples are being written."""
+    """Kill the process of the embedded graph while triples are written."""
     store = EmbeddedStore("kg")
 
     def kill(event: ProgressEvent) -> None:
@@ -277,7 +277,7 @@ def killed_in_load(folder: Path) -> None:
 
 
 def killed_in_compile(words: list[str]) -> tuple[float, int, str]:
-    """Kill it once the first hop is being read; seconds until the command ended, exit code, what was said."""
+    """Kill it while the first hop is read; return the seconds until the command ended, its exit code and output."""
     command = [sys.executable, "-m", "kptoolkit", *words]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
@@ -298,8 +298,8 @@ def killed_in_compile(words: list[str]) -> tuple[float, int, str]:
 @pytest.mark.embedded
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the child of a command in /proc")
-def test_a_killed_child_is_told_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    """Killed in a load, and in compile: everything is there once, and half a neighbourhood is not kept."""
+def test_a_killed_child_is_reported_and_the_same_command_resumes(tmp_path: Path) -> None:
+    """Killed during a load and during compile: every triple is stored once, and no partial neighbourhood is cached."""
     data = tmp_path / "data"
     data.mkdir()
     triples(data, LONG)
@@ -320,10 +320,10 @@ def test_a_killed_child_is_told_and_the_same_command_goes_on(tmp_path: Path) -> 
         assert sorted(map(str, graph.items().entity_id)) == sorted(f"n{number}" for number in range(300))
         assert graph.counts() == {"entities": len(entities), "relationships": len(expected), "items": 300}
     words = ["compile", "--data", str(data), "--set", "prompts.keep_nameless=true"]
-    seconds, code, told = killed_in_compile([*words, "--set", "graph.frontier=1"])
-    assert (code, seconds < 10) == (1, True), (seconds, told)
-    assert "Traceback" not in told
-    (error,) = [row for row in told.splitlines() if row.startswith("error: ")]
+    seconds, code, output = killed_in_compile([*words, "--set", "graph.frontier=1"])
+    assert (code, seconds < 10) == (1, True), (seconds, output)
+    assert "Traceback" not in output
+    (error,) = [row for row in output.splitlines() if row.startswith("error: ")]
     assert "run the same command" in error
     assert not [path for path in Path(".kptool").rglob("*") if path.is_file()], "half a neighbourhood was kept"
     again = kptool(*words, "--json", "-q")

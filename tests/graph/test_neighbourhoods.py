@@ -1,4 +1,4 @@
-"""Neighbourhoods as arrays: order, caps, fewer hops, files; and fetching from a store held in memory."""
+"""Neighbourhoods as arrays: order, caps, fewer hops, files; and fetching from a store in memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QUERIES = QuerySet()
 
 
 class TripleStore:
-    """Answers the reading queries from a list of triples, in any order, and counts the questions."""
+    """Answers the reading queries from a list of triples, in any order, and counts the queries."""
 
     dialect = "neo4j"
     uri = "memory:"
@@ -90,7 +90,7 @@ def graph_of(triples: Sequence[Triple], seed: int = 0, frontier: int = 3) -> tup
 
 
 @given(graphs, st.lists(nodes, min_size=1, max_size=5), st.integers(1, 4), st.integers(1, 12))
-def test_fetching_is_a_plain_walk(triples: list[Triple], roots: list[str], hops: int, max_degree: int) -> None:
+def test_fetching_equals_a_plain_walk(triples: list[Triple], roots: list[str], hops: int, max_degree: int) -> None:
     graph, store = graph_of(triples)
     found = graph.neighbourhoods(roots, hops, max_degree=max_degree)
     assert rows_of(found) == expected_rows(MemorySource(triples), roots, hops, max_degree)
@@ -101,7 +101,7 @@ def test_fetching_is_a_plain_walk(triples: list[Triple], roots: list[str], hops:
 
 
 @given(graphs, st.lists(nodes, min_size=1, max_size=4), st.integers(1, 5), st.integers(0, 99), st.integers(1, 9))
-def test_the_answer_does_not_depend_on_the_order_of_rows_or_the_chunks(
+def test_the_result_does_not_depend_on_the_order_of_rows_or_the_chunks(
     triples: list[Triple], roots: list[str], cap: int, seed: int, frontier: int
 ) -> None:
     one = graph_of(triples)[0].neighbourhoods(roots, 3, cap=cap)
@@ -231,7 +231,7 @@ def test_the_cache_answers_without_the_graph(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["revision", "cap", "max_degree", "roots", "hops", "damage"])
-def test_the_cache_is_for_exactly_what_was_asked(tmp_path: Path, change: str) -> None:
+def test_the_cache_is_used_only_for_the_same_request(tmp_path: Path, change: str) -> None:
     graph, store = graph_of([("a", "r", "b"), ("b", "s", "c"), ("c", "t", "d")])
     graph.neighbourhoods(["a"], 2, cache=tmp_path, cap=5, max_degree=5)
     store.asked = 0

@@ -1,4 +1,4 @@
-"""Cypher files drafted from a foreign graph: the roles that are guessed, and that the files read it on both stores."""
+"""Cypher files drafted from a foreign graph: the guessed roles, and the files in use on both stores."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CREATE (a:`Order` {`end`: 1, `SET`: 'first'}), (b:`Order` {`end`: 2, `SET`: 'sec
 
 
 def guess(graph: Graph) -> tuple[GraphSchema, Roles]:
-    """What ``kptool init --from-graph`` finds out."""
+    """Return what ``kptool init --from-graph`` finds."""
 
     def distinct(label: str, key: str) -> tuple[int, int, int]:
         row = graph.queries["survey_values"].read(graph.store, label=label, key=key).dicts()[0]
@@ -59,7 +59,7 @@ def adapt(graph: Graph, folder: Path) -> tuple[Roles, Graph]:
 
 
 def recommended(graph: Graph, run: str) -> list[tuple[str, int, int, float]]:
-    """What a run recommends in the shop: customer, product, rank, score."""
+    """Return what a run recommends in the shop: customer, product, rank, score."""
     asked = """MATCH (c:Customer)-[r:RECOMMENDED]->(p:Product) WHERE r.run = $run
     RETURN c.code, p.sku, r.rank, r.score ORDER BY c.code"""
     return [(row[0], row[1], row[2], row[3]) for row in graph.store.read(asked, {"run": run}).rows]
@@ -74,7 +74,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
 
 @pytest.fixture(params=[pytest.param("neo4j", marks=pytest.mark.graph), pytest.param("embedded")])
 def make(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Graph]]:
-    """Opens an emptied database in which a statement was run."""
+    """Return a function that empties a database and runs a statement in it."""
     if request.param == "neo4j":
         server = request.getfixturevalue("empty_neo4j")
         access = {"username": server.username, "password": server.password, "database": server.database}
@@ -164,7 +164,7 @@ def test_names_that_look_like_cypher_stay_names(make: Callable[[str], Graph], tm
 
 @pytest.mark.embedded
 def test_nodes_with_two_labels_and_nodes_without_ids(make: Callable[[str], Graph], tmp_path: Path) -> None:
-    """A node of both labels counts once; where nothing tells nodes apart, the database's own id does."""
+    """A node with both labels counts once; nodes without a distinct property get the database's element ids."""
     roles, graph = adapt(
         make(
             "CREATE (a:Writer {id: 'w1', name: 'A'}), (b:Writer:Painter {id: 'x1', name: 'B'}), "
@@ -183,7 +183,7 @@ def test_nodes_with_two_labels_and_nodes_without_ids(make: Callable[[str], Graph
 
 
 def test_a_text_that_no_index_takes_is_not_chosen_as_an_id() -> None:
-    """A column of whole plots tells its films apart as well as a key does, and cannot be looked up."""
+    """A property with long plots is distinct on every film, but too long for an index."""
 
     def properties(length: int) -> list[Property]:
         plots = tuple(letter * length for letter in "ab")
@@ -196,7 +196,7 @@ def test_a_text_that_no_index_takes_is_not_chosen_as_an_id() -> None:
 
 
 @pytest.mark.embedded
-def test_recommendations_are_written_beside_users_and_items_of_ones_own(
+def test_recommendations_connect_the_users_and_items_of_a_foreign_graph(
     make: Callable[[str], Graph], tmp_path: Path
 ) -> None:
     foreign = make(SHOP)
@@ -230,7 +230,7 @@ def test_recommendations_where_the_graph_knows_no_users(make: Callable[[str], Gr
 
 @pytest.mark.embedded
 def test_recommendations_by_files_that_look_for_other_labels(make: Callable[[str], Graph], tmp_path: Path) -> None:
-    """The folder of somebody who has the files that read, and none for what is written back."""
+    """A user's folder with the reading files, but without those that write back."""
     _, graph = adapt(make(SHOP), tmp_path / "cypher")
     for name in ("merge_users", "delete_recommendations", "create_recommendations"):
         (tmp_path / "cypher" / f"{name}.cypher").unlink()

@@ -1,4 +1,4 @@
-"""docs/own-graph.md from start to end on a real Neo4j: every command runs, and prints what the page shows."""
+"""docs/own-graph.md from start to end on a real Neo4j: every command runs and prints what the page shows."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ pytestmark = [pytest.mark.graph, pytest.mark.slow]
 
 @dataclass
 class Shell:
-    """Runs the page's commands one after the other, in a folder that ``cd`` changes."""
+    """Runs the commands of the page in order; ``cd`` changes the folder."""
 
     folder: Path
     environment: dict[str, str]
     said: dict[str, str] = field(default_factory=dict)
 
     def run(self, line: str) -> str:
-        """What a command prints, on both streams; it must end well."""
+        """Return what a command prints on both streams; it must succeed."""
         words = shlex.split(line)
         if words[0] == "cd":
             self.folder /= words[1]
@@ -60,7 +60,7 @@ class Shell:
 
 
 def everything(server: Neo4jServer) -> list[str]:
-    """All nodes and relationships with their properties."""
+    """Return all nodes and relationships with their properties."""
     with server.driver() as driver:
         nodes = driver.execute_query("MATCH (n) RETURN elementId(n), labels(n), properties(n)", database_="neo4j")
         between = driver.execute_query(
@@ -71,7 +71,7 @@ def everything(server: Neo4jServer) -> list[str]:
 
 
 def assert_written_back(shell: Shell, server: Neo4jServer, before: list[str]) -> None:
-    """The page's command adds recommendations and nothing else, and as many when run again."""
+    """Check that the command adds only recommendations, and the same number when run again."""
     line = "kptool recommend runs/first --all-users --write-back"
     assert line in PAGE.read_text(encoding="utf-8")
     for _ in range(2):
@@ -127,8 +127,8 @@ def test_the_page_runs_and_nothing_is_written(shell: Shell, empty_neo4j: Neo4jSe
     assert len(drafted) == 14
     (worded,) = (body for kind, body in blocks if kind == "yaml")
     assert worded in relations
-    told = next(text for line, text in shell.said.items() if line.startswith("kptool recommend") and "Heat" in line)
-    assert "Next after Heat, Casino" in told
+    output = next(text for line, text in shell.said.items() if line.startswith("kptool recommend") and "Heat" in line)
+    assert "Next after Heat, Casino" in output
 
 
 def test_the_example_reads_the_graph_with_years(shell: Shell) -> None:

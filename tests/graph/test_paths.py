@@ -33,7 +33,7 @@ def graph(triples: list[tuple[str, str, str]], tmp_path_factory: pytest.TempPath
 
 
 def lengths(triples: list[tuple[str, str, str]], sources: list[str], target: str) -> int | None:
-    """Length of the shortest path of at most 4 that passes no hub, by networkx."""
+    """Return the length of the shortest path of at most 4 edges without a hub, by networkx."""
     whole = nx.MultiGraph([(head, tail) for head, _, tail in triples])
     ends = {*sources, target}
     kept = whole.subgraph([node for node in whole if node in ends or whole.degree(node) <= HUB])
@@ -71,7 +71,7 @@ def test_no_further_than_asked(graph: Graph, triples: list[tuple[str, str, str]]
     assert graph.paths([source], [target], hops=2) == [[]]
 
 
-def test_a_path_says_which_way_its_triples_are_stored(tmp_path: Path) -> None:
+def test_a_path_has_the_direction_of_its_stored_triples(tmp_path: Path) -> None:
     with Graph.open(f"embedded:{tmp_path / 'kg'}", config=GraphConfig()) as small:
         small.load(MemorySource([("a", "wrote", "x"), ("b", "filmed", "x")], names_={"x": "A Book"}))
         ((path,),) = small.paths(["a"], ["b"])

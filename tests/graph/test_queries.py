@@ -19,7 +19,7 @@ HEADER = "// Something.\n// parameters: frontier, max_degree, cap\n// columns: i
 
 
 class Canned:
-    """Answers every query with the same rows, or refuses it."""
+    """Returns the same rows for every query, or refuses it."""
 
     dialect = "neo4j"
     uri = "bolt://canned"
@@ -51,7 +51,7 @@ def test_all_shipped_files_are_well_formed(embedded: bool) -> None:
     assert ("embedded" in relationships.path.parts) == embedded
 
 
-def test_every_embedded_file_stands_in_for_a_shipped_one() -> None:
+def test_every_embedded_file_replaces_a_shipped_one() -> None:
     shipped = {path.name for path in resources.cypher_dir().glob("*.cypher")}
     assert {path.name for path in (resources.cypher_dir() / "embedded").glob("*.cypher")} <= shipped
 
@@ -74,7 +74,7 @@ def test_the_users_folder_comes_first(tmp_path: Path) -> None:
         ("neighbors", HEADER + "RETURN 1", "no file of this name"),
     ],
 )
-def test_what_is_wrong_is_said_with_the_file(tmp_path: Path, name: str, text: str, words: str) -> None:
+def test_errors_name_the_file(tmp_path: Path, name: str, text: str, words: str) -> None:
     (tmp_path / f"{name}.cypher").write_text(text)
     with pytest.raises(QueryFileError, match=words) as caught:
         QuerySet(tmp_path)
@@ -136,7 +136,7 @@ def test_names_texts_and_comments_do_not_write(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "clause"), WRITES)
-def test_what_may_write_is_seen(text: str, clause: str) -> None:
+def test_statements_that_may_write_are_detected(text: str, clause: str) -> None:
     assert writing_clause(text) == clause
 
 
@@ -163,7 +163,7 @@ def test_a_reading_file_that_writes_is_refused(tmp_path: Path, embedded: bool) -
 @pytest.mark.parametrize(
     ("ids", "words"), [([7], r"'item_id' holds 7 \(int\).*toString"), (["a", None], "'item_id' holds null")]
 )
-def test_ids_that_are_no_texts_are_refused(ids: list[object], words: str) -> None:
+def test_ids_that_are_not_texts_are_refused(ids: list[object], words: str) -> None:
     rows = [[value, None, "name"] for value in ids]
     with pytest.raises(QueryFileError, match=rf"items\.cypher: column {words}"):
         QuerySet()["items"].read(Canned(Records(("item_id", "entity_id", "name"), rows)))

@@ -1,4 +1,4 @@
-"""RDF as a source: what becomes of IRIs, blank nodes and literals, and what is said about files that are none."""
+"""RDF as a source: IRIs, blank nodes and literals, and the errors for bad files."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_bad_lines_are_reported_or_skipped(tmp_path: Path, line: str | bytes, sa
         (TURTLE.encode("utf-16"), 1, "not UTF-8"),
     ],
 )
-def test_what_is_no_turtle(tmp_path: Path, data: bytes, line: int | None, said: str) -> None:
+def test_bad_turtle_is_an_error_with_its_line(tmp_path: Path, data: bytes, line: int | None, said: str) -> None:
     path = write(tmp_path, data, "x.ttl")
     with pytest.raises(DataError, match=said) as caught:
         triples(open_source([path]))
@@ -254,7 +254,7 @@ def test_both_formats_read_what_rdflib_wrote(
     tmp_path_factory: pytest.TempPathFactory,
     statements: list[tuple[rdflib.term.Node, rdflib.term.Node, rdflib.term.Node]],
 ) -> None:
-    """Up to the labels of blank nodes."""
+    """Equal except for the labels of blank nodes."""
     graph = rdflib.Graph()
     for statement in statements:
         graph.add(statement)

@@ -1,4 +1,4 @@
-"""A Neo4j that refuses every write: all that reads works on it, and what writes ends in one line."""
+"""A Neo4j that refuses every write: reading commands work, and writing ones end with one line of error."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.graph, pytest.mark.slow]
 
 @pytest.fixture
 def access(installation: Installation) -> Iterator[dict[str, str]]:
-    """The movies example in a server that was started again with its database open for reading alone."""
+    """The movies example on a server that was restarted with a read-only database."""
     server = installation.server
     login = login_of(server)
     with installation.running():
@@ -61,5 +61,5 @@ def test_all_that_reads_works_and_what_writes_is_refused(
         ["recommend", "run", "--user", "7", "--write-back"],
         ["recommend", "run", "--all-users", "--write-back"],
     ):
-        told = refused(kptool(*words, **access), access["NEO4J_URI"], "read-only", "need the right to write", code=1)
-        assert ".cypher" not in told, "no file of Cypher is to blame"
+        error = refused(kptool(*words, **access), access["NEO4J_URI"], "read-only", "need the right to write", code=1)
+        assert ".cypher" not in error, "no Cypher file is the cause"

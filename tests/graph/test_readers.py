@@ -1,4 +1,4 @@
-"""Files of triples: what is read, and what is said about bad ones."""
+"""Files of triples: their formats, and the errors for bad files."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_quotes_in_tab_separated_files_are_characters(tmp_path: Path) -> None:
         (gzip.compress(GOOD.encode() * 50, mtime=0)[:-20], None, "ends early"),
     ],
 )
-def test_what_is_wrong_is_said_with_file_and_line(tmp_path: Path, data: bytes, line: int | None, said: str) -> None:
+def test_errors_name_file_and_line(tmp_path: Path, data: bytes, line: int | None, said: str) -> None:
     path = tmp_path / "x.kg"
     path.write_bytes(data)
     with pytest.raises(DataError, match=said) as caught:
@@ -79,7 +79,7 @@ def test_what_is_wrong_is_said_with_file_and_line(tmp_path: Path, data: bytes, l
 
 
 @pytest.mark.parametrize("name", ["x.kg.gz", "x.nt.gz", "x.ttl.gz"])
-def test_what_is_named_gzip_and_is_none(tmp_path: Path, name: str) -> None:
+def test_a_file_named_gzip_that_is_not_gzip_is_an_error(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"\x1f\x00no gzip")
     with pytest.raises(DataError, match=r"is not gzip, though its name ends in \.gz"):
@@ -156,7 +156,7 @@ def test_a_recbole_folder(tmp_path: Path) -> None:
         open_source([tmp_path], interactions=True)
 
 
-def test_given_files_stand_in_for_a_folders(tmp_path: Path) -> None:
+def test_given_files_replace_those_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "set.kg").write_text(GOOD)
     (tmp_path / "set.ent").write_text("entity_id\tname\na\tOld\n")
     other = tmp_path / "names.csv"

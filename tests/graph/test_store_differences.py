@@ -1,4 +1,4 @@
-"""What docs/graph.md says of Cypher that the two stores take differently, asked of both."""
+"""Differences between the two stores in Cypher, as listed in docs/graph.md."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONSTRAINT = "CREATE CONSTRAINT unique_id IF NOT EXISTS FOR (n:Entity) REQUIRE n
 
 
 def asking(driver: neo4j.Driver, database: str) -> Ask:
-    """Runs a statement, by default for writing, and gives the single values of its rows."""
+    """Run a statement, by default for writing, and return the single value of each row."""
 
     def ask(statement: str, *, reading: bool = False, **parameters: Any) -> list[Any]:
         with driver.session(database=database) as session:

@@ -1,4 +1,4 @@
-"""A real Neo4j for the tests: the one named in the environment, else docker, else Maven and Java."""
+"""A real Neo4j for the tests: the one in the environment, else by docker, else by Maven and Java."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ OPENED = ("java.nio", "java.io", "sun.nio.ch")
 
 @dataclass(frozen=True)
 class Room:
-    """What a server from Maven's jars may take.
+    """Memory limits of a server from Maven's jars.
 
     Attributes:
         heap: Largest Java heap.
         pages: Page cache.
-        options: Of the Java machine.
+        options: Options of the Java virtual machine.
     """
 
     heap: str
@@ -54,12 +54,12 @@ ROOMY = Room("2g", "1g")
 
 
 class NoServer(Exception):
-    """There is nothing to start a Neo4j with; the message says what is missing."""
+    """Neo4j cannot be started; the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Neo4jServer:
-    """Where the tests' Neo4j answers."""
+    """The address and login of the tests' Neo4j."""
 
     uri: str
     username: str
@@ -71,7 +71,7 @@ class Neo4jServer:
         return neo4j.GraphDatabase.driver(self.uri, auth=(self.username, self.password))
 
     def is_empty(self) -> bool:
-        """Whether the database holds no node."""
+        """Return whether the database has no nodes."""
         with self.driver() as driver:
             return not driver.execute_query("MATCH (n) RETURN n LIMIT 1", database_=self.database).records
 
@@ -86,7 +86,7 @@ class Neo4jServer:
 
 
 def login_of(server: Any) -> dict[str, str]:
-    """The variables by which a command reaches a server: a :class:`Neo4jServer`, or the embedded graph's."""
+    """Return the environment variables with which a command reaches a server, Neo4j or embedded."""
     return {f"NEO4J_{key.upper()}": getattr(server, key) for key in ("uri", "username", "password", "database")}
 
 
@@ -124,7 +124,7 @@ def _named_in_environment() -> Iterator[Neo4jServer]:
 
 
 def docker_answers() -> bool:
-    """Whether a docker daemon with compose answers and has, or can fetch, the image."""
+    """Return whether a docker daemon with compose answers and has, or can fetch, the image."""
     if shutil.which("docker") is None:
         return False
     for command in (["docker", "info"], ["docker", "compose", "version"]):
@@ -142,7 +142,7 @@ def _succeeds(command: list[str], seconds: float) -> bool:
 
 @contextmanager
 def docker_server(folder: Path) -> Iterator[Neo4jServer]:
-    """A server from ``compose.yaml`` under a project name of its own, with its volumes removed at the end."""
+    """A server from ``compose.yaml`` under its own project name; its volumes are removed at the end."""
     bolt, http = _free_port(), _free_port()
     server = Neo4jServer(f"bolt://127.0.0.1:{bolt}", "neo4j", secrets.token_hex(8))
     compose = [
@@ -175,7 +175,7 @@ def maven_server(folder: Path, room: Room = SMALL) -> Iterator[Neo4jServer]:
 
 @dataclass(frozen=True)
 class Installation:
-    """A Neo4j of one's own, from Maven's jars: it can be filled by the admin tool, killed and started again."""
+    """A Neo4j from Maven's jars that can be filled by the admin tool, killed and restarted."""
 
     folder: Path
     server: Neo4jServer
@@ -216,7 +216,7 @@ class Installation:
         return {**os.environ, "NEO4J_HOME": str(self.home), "NEO4J_CONF": str(self.conf)}
 
     def admin(self, *words: str, cwd: Path | None = None) -> str:
-        """Run ``neo4j-admin`` and give what it said.
+        """Run ``neo4j-admin`` and return its output.
 
         Raises:
             RuntimeError: It failed.
@@ -237,7 +237,7 @@ class Installation:
 
     @contextmanager
     def running(self) -> Iterator[Neo4jServer]:
-        """The server, until the block ends."""
+        """Run the server until the block ends."""
         command = [self.java, "-Xms256m", f"-Xmx{self.room.heap}", *self.room.options]
         command += [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
         command += ["--enable-native-access=ALL-UNNAMED", *self.classpath, "org.neo4j.server.CommunityEntryPoint"]
@@ -278,7 +278,7 @@ def _settings(port: int, room: Room) -> str:
 
 
 def find_java() -> str:
-    """Path of a Java new enough for Neo4j."""
+    """Return the path of a Java new enough for Neo4j."""
     home = os.environ.get("JAVA_HOME")
     at_home = Path(home, "bin", "java") if home else None
     java = str(at_home) if at_home is not None and at_home.is_file() else shutil.which("java")
@@ -292,7 +292,7 @@ def find_java() -> str:
 
 
 def fetch_jars() -> Path:
-    """Folder with the server's jars, fetched by Maven when they are not there yet."""
+    """Return the folder with the server's jars, fetched by Maven if they are missing."""
     version = _neo4j_version()
     CACHE.mkdir(exist_ok=True)
     with FileLock(CACHE / "fetch.lock"):
@@ -300,7 +300,7 @@ def fetch_jars() -> Path:
         if not home.is_dir():
             maven = shutil.which("mvn")
             if maven is None:
-                raise NoServer("no docker daemon and no mvn; install docker, or Maven beside Java")
+                raise NoServer("no docker daemon and no mvn; install docker, or Maven and Java")
             shutil.rmtree(part, ignore_errors=True)
             command = [maven, "--batch-mode", "--quiet", "--file", str(POM), f"-Dneo4j.home={part}", "package"]
             done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Runs a server until standard input closes, so that no server outlives a test session, even one that was killed.
+"""Runs a server until standard input is closed, so that it ends with the test session even if that is killed.
 
 Usage: ``python watch.py LOG JSON`` where JSON is ``{"command": [...], "cleanup": [...] | null}``.
 """
@@ -16,7 +16,7 @@ STOP_SECONDS = 30
 
 
 def main() -> int:
-    """Start the command, stop it by its process id when the other end of standard input is gone."""
+    """Start the command, and stop it by its process id when standard input is closed."""
     log_file, job = sys.argv[1], json.loads(sys.argv[2])
     for ignored in (signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
