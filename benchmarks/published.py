@@ -128,7 +128,7 @@ class Samples:
         """Prompt, mask and target of one history; ``target`` is unknown when recommending."""
         ids, words, node, parent = self._mpp(user, items)
         for number, triple in enumerate(self._draw(items), 1 + len(items)):
-            pieces = self._tokenise(self._sentence(triple))
+            pieces = self._tokenize(self._sentence(triple))
             if len(ids) + sum(map(len, pieces)) >= self.max_tokens:
                 break
             _append(ids, words, node, parent, pieces, number, triple[4])
@@ -155,13 +155,13 @@ class Samples:
         columns: tuple[list[int], list[int], list[int], list[int]] = ([], [], [], [])
         for part in template.parts:
             if part is not Slot.HISTORY:
-                _append(*columns, self._tokenise(said[part] if isinstance(part, Slot) else part), 0, -1)
+                _append(*columns, self._tokenize(said[part] if isinstance(part, Slot) else part), 0, -1)
                 continue
             for number, item in enumerate(items, 1):
                 if number > 1:
                     between = template.last_separator if number == len(items) else template.separator
-                    _append(*columns, self._tokenise(between), 0, -1)
-                _append(*columns, self._tokenise(str(self.world.catalogue.titles[item])), number, 0)
+                    _append(*columns, self._tokenize(between), 0, -1)
+                _append(*columns, self._tokenize(str(self.world.catalogue.titles[item])), number, 0)
         return columns
 
     def _draw(self, items: Sequence[int]) -> Iterator[Triple]:
@@ -192,13 +192,13 @@ class Samples:
         name = self.world.neighbourhoods.relations[relation]
         return self.world.pack.sentence(self.names[head], name, self.names[tail], inverse=not forward)
 
-    def _tokenise(self, text: str) -> list[list[int]]:
+    def _tokenize(self, text: str) -> list[list[int]]:
         return [self._core.encode(word, add_special_tokens=False).ids for word in text.split()]
 
     def _target(self, item: int | None) -> NDArray[np.int64]:
         if item is None:
             return np.zeros(0, dtype=np.int64)
-        title = self._tokenise(str(self.world.catalogue.titles[item]))
+        title = self._tokenize(str(self.world.catalogue.titles[item]))
         first, second = self.tokenizer.sentinels
         return np.array([first, *(i for word in title for i in word), second, self.tokenizer.eos_id])
 

@@ -41,7 +41,7 @@ def measure(bench: harness.Bench) -> None:
 
 
 def published(bench: harness.Bench, world: World) -> float:
-    """Samples a second of the published procedure."""
+    """Samples per second of the published procedure."""
     samples = Samples(world, world.split().train, bench.options.seed)
     source = samples.epoch(TINY.batch)
     lengths: list[int] = []

@@ -59,7 +59,7 @@ class TripletRenderer:
         neighbourhoods: The rows.
         pack: Template pack with the sentences.
         variants: How one of several sentences is chosen, see :func:`kptoolkit.prompts.choose_variant`.
-        name_tokens: Longest name, in words; see :func:`kptoolkit.tree.tokens.cap_name`.
+        name_tokens: Greatest number of words of a name; see :func:`kptoolkit.tree.tokens.cap_name`.
     """
 
     neighbourhoods: Neighbourhoods

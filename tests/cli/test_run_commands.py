@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from worlds.command import Done, interrupt, kptool, python, refused, sets
-from worlds.ring import COMMAS, NOTICE, TWINS
+from worlds.ring import COMMAS, NOTICE, SAME_NAME
 
 from kptoolkit import pipeline
 from kptoolkit.evaluation.controls import CONTROLS
@@ -256,7 +256,7 @@ def test_recommend_to_all_users(run: Path, tmp_path: Path) -> None:
     [
         (["--user", "u0l"], ["no user 'u0l'; nearest: u"]),
         (["--items", "Bock 17"], ["no item 'Bock 17'; nearest: Book 17, "]),
-        (["--items", "Twin Book"], ["'Twin Book' names 2 items: " + ", ".join(TWINS)]),
+        (["--items", "Twin Book"], ["'Twin Book' names 2 items: " + ", ".join(SAME_NAME)]),
         (["--items", ","], ["history is empty"]),
         ([], ["give one of --user, --items and --all-users"]),
         (["--user", "u01", "--items", "i01"], ["give one of"]),

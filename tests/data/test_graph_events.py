@@ -1,4 +1,4 @@
-"""Interactions that stand in the graph: the same events as in files, and what is refused."""
+"""Interactions in the graph: the same events as in files, and what is refused."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_damaged_or_foreign_run_files(tmp_path: Path) -> None:
         Interactions.load(path)
 
 
-def test_all_formats_read_alike(tmp_path: Path) -> None:
+def test_all_formats_give_the_same_events(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {
             "user_id": ["007", "x", "007", "007"],

@@ -142,7 +142,7 @@ def test_the_published_mask_is_the_trees() -> None:
 def test_both_ways_make_the_same_prompts_of_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tokens, words and visibility, with every template: the published procedure is handed our triples in our order.
 
-    Titles are spelled out, as it spells them; one stands in the template's own words, and one film was seen twice.
+    Titles are spelled out, as it spells them; one occurs in the template's own words, and one film was seen twice.
     """
     import torch
 

@@ -219,7 +219,7 @@ def test_packs(tmp_path: Path, draw: random.Random) -> None:
         if result.exit_code == 0:
             texts = list(rendered(TemplatePack.load(folder)))
             assert len(texts) > 8, f"pack {number}: {files}"
-            assert all("Emma" in told and len(told) < 50_000 for told in texts), f"pack {number}: {texts}"
+            assert all("Emma" in text and len(text) < 50_000 for text in texts), f"pack {number}: {texts}"
     assert min(codes[0], codes[2]) > PACKS // 20, "both good and bad packs are among them"
 
 
@@ -262,7 +262,7 @@ def test_names_and_relation_ids_in_a_graph(
     assert len(shown["items"]) == len(asked)
     for option, item in zip(asked, shown["items"], strict=True):
         name = clean_name(names[option.removeprefix("--item=")])
-        told = item["name"].removesuffix("…")
-        assert name.startswith(told), "a name stands in a prompt as it is"
-        start = told[:500]  # a triplet prompt may keep less of a long name than the item's own words
+        start_of_name = item["name"].removesuffix("…")
+        assert name.startswith(start_of_name), "a name stands in a prompt as it is"
+        start = start_of_name[:500]  # a triplet prompt may keep less of a long name than the item's own words
         assert any(start in sentence for sentences in item["hops"].values() for sentence in sentences)

@@ -146,7 +146,7 @@ def most_objects_of(work: Callable[[], object]) -> int:
 
 
 def test_no_triplet_is_a_python_object_at_any_time() -> None:
-    """Of 3 hops and 8 triples a node, only the distinct prompts are: their words have to be."""
+    """With 3 hops and 8 triples per node, only the distinct prompts are rendered."""
     world = synthetic(Size(items=1500, users=16, history=5, triples=8), seed=1)
     world = replace(world, neighbourhoods=replace(world.neighbourhoods, hops=3))
     source = world.knowledge(load_config(overrides={"tree.hops": 3, "tree.degree": 8}, environ={}))

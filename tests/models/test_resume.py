@@ -15,7 +15,7 @@ from worlds.marks import needs
 from worlds.training import BACKENDS, learned, train, words
 
 SETTINGS = {"training.epochs": 5, "training.eval_every": 1, "training.learning_rate": 0.01, "tree.degree": 1}
-"""Four steps an epoch."""
+"""Four steps per epoch."""
 DROPOUT = {"dropout": 0.2}
 IDLE = SETTINGS | {"training.epochs": 50, "training.learning_rate": 1e-12, "training.patience": 3}
 """Nothing is learned: training ends by lack of patience after the fourth evaluation."""

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from worlds.ring import COMMAS, NOTICE, PASSWORD, SMALL, TWINS, title
+from worlds.ring import COMMAS, NOTICE, PASSWORD, SAME_NAME, SMALL, title
 
 from kptoolkit import pipeline
 from kptoolkit.cli.recommend import split_names
@@ -392,7 +392,7 @@ def test_names_that_are_not_there_or_not_alone(run: Run) -> None:
     assert len(item.value.nearest) == 3
     with pytest.raises(AmbiguousNameError) as ambiguous:
         run.recommend(items=["twin book"])
-    assert ambiguous.value.candidates == TWINS
+    assert ambiguous.value.candidates == SAME_NAME
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from worlds.ring import COMMAS, TWINS
+from worlds.ring import COMMAS, SAME_NAME
 
 from kptoolkit import pipeline
 from kptoolkit.config import Config
@@ -28,7 +28,7 @@ def named(configure: Callable[..., Config], tmp_path_factory: pytest.TempPathFac
 def test_items_are_called_by_their_names(named: Run) -> None:
     texts = named.backend.fitted.index.texts
     ids = named.catalogue.item_ids.tolist()
-    assert [texts[ids.index(item)] for item in ("i03", *TWINS)] == [COMMAS, "Twin Book", "Twin Book (2)"]
+    assert [texts[ids.index(item)] for item in ("i03", *SAME_NAME)] == [COMMAS, "Twin Book", "Twin Book (2)"]
     assert any(name.startswith("backend/index/") for name in named.manifest.files), "its strings have checksums"
 
 

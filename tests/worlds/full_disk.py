@@ -49,7 +49,7 @@ def main(way: str, out: Path, common: list[str]) -> list[dict[str, Any]]:
     place = out / "place"
     place.mkdir()
     make = (on_a_disk if way == "disk" else by_a_limit)(place)
-    told = []
+    messages = []
 
     def tell(command: str, small: bool, cache: Path, prompts: Path, *more: object) -> None:
         words = [command, *common, "--set", f"graph.cache={cache}", "--set", f"prompts.cache={prompts}", *more]
@@ -57,7 +57,7 @@ def main(way: str, out: Path, common: list[str]) -> list[dict[str, Any]]:
         result = CliRunner().invoke(app, list(map(str, words)))
         make(False)
         found = {"code": result.exit_code, "said": result.stderr, "files": files(place)}
-        told.append(found)
+        messages.append(found)
 
     cache, prompts = out / "cache", out / "prompts"
     tell("compile", False, cache, prompts)
@@ -68,7 +68,7 @@ def main(way: str, out: Path, common: list[str]) -> list[dict[str, Any]]:
     tell("compile", False, place / "cache", place / "prompts")
     tell("fit", False, place / "cache", place / "prompts", "--run", place / "run")
     subprocess.run(["cp", "-r", place, out / "kept"], check=True)  # the file system goes with this process
-    return told
+    return messages
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from kptoolkit.config import Config, GraphConfig, load_config
 from kptoolkit.graph import Graph, open_source
 from kptoolkit.testing.small_worlds import ITEMS, chain_interactions
 
-TWINS = ("i08", "i09")
+SAME_NAME = ("i08", "i09")
 COMMAS = "Here, There,and Back"
 NOTICE = "made-up readers: no evidence for anything"
 PASSWORD = "s3cret-pw"
@@ -36,7 +36,7 @@ SMALL: dict[str, Any] = {
 
 def title(item: int) -> str:
     """What the item file calls a book."""
-    if f"i{item:02d}" in TWINS:
+    if f"i{item:02d}" in SAME_NAME:
         return "Twin Book"
     return COMMAS if item == 3 else f"Book {item}"
 

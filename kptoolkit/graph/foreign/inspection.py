@@ -82,7 +82,7 @@ def _check_items(graph: Graph, items: GraphItems) -> Check:
     nameless = sum(not name for name in items.name)
     seen = f"{len(items):,}, {linked:,} linked to an entity, e.g. {shorten(items.item_id[0])}: {shorten(items.name[0])}"
     if twice:
-        return Check("items", False, f"{len(twice):,} ids twice, e.g. {shorten(twice[0])}", f"{file}: one row an item")
+        return Check("items", False, f"{len(twice):,} ids twice, e.g. {shorten(twice[0])}", f"{file}: one row per item")
     if not linked:
         return Check("items", False, seen, f"{file}: return entity_id, the id that neighbours.cypher knows")
     if nameless > _NAMELESS * len(items):
