@@ -29,7 +29,7 @@ from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.graph.neighbour_rows import Row
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
-from kptoolkit.models import Backend, FitTask, backend_class
+from kptoolkit.models import Backend, FitTask, backend_class, options_class
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
 
@@ -170,7 +170,7 @@ def fitted(
     """A backend trained by ``settings``; ``progress`` may be a :class:`Stopwatch`, ``watch`` is as in `World.task`."""
     task = world.task(settings, folder, progress=progress, watch=watch)
     kind = backend_class(task.config.model.backend)
-    backend: Backend = kind(validate(kind.Options, task.config.model.options, "model"))
+    backend: Backend = kind(validate(options_class(kind), task.config.model.options, "model"))
     with suppress(Enough):
         backend.fit(task)
     return backend

@@ -29,7 +29,7 @@ from kptoolkit.graph import Graph
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prepare import Prepared, data_dir, fetch_knowledge, prepare
-from kptoolkit.models import AcceptsNewItems, Backend, FitResult, FitTask, ReadsKnowledge, backend_class
+from kptoolkit.models import AcceptsNewItems, Backend, FitResult, FitTask, ReadsKnowledge, backend_class, options_class
 from kptoolkit.models.backend import beam_search_of
 from kptoolkit.names import nearest
 from kptoolkit.progress import ProgressCallback, silent
@@ -115,7 +115,7 @@ def _fit_with_others(backend: Backend, settings: Config, folder: RunFolder, *, r
 def new_backend(settings: Config) -> Backend:
     """Create the untrained backend that the settings name."""
     kind = backend_class(settings.model.backend)
-    backend: Backend = kind(validate(kind.Options, settings.model.options, "model"))
+    backend: Backend = kind(validate(options_class(kind), settings.model.options, "model"))
     return backend
 
 

@@ -51,13 +51,11 @@ class MarkovBackend:
 
     def score(self, cases: Cases) -> NDArray[np.float32]:
         """Scores of all items after the last item of each history, ``(N, n_items)``."""
-        if self.scores is None:
-            raise RunError("this backend is not fitted; call fit() or load() first")
-        return self.scores[cases.items[cases.indptr[1:] - 1]]
+        return self._fitted()[cases.items[cases.indptr[1:] - 1]]
 
     def save(self, folder: Path) -> None:
         """Write the matrix."""
-        np.save(folder / "scores.npy", self.scores, allow_pickle=False)
+        np.save(folder / "scores.npy", self._fitted(), allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path, options: MarkovOptions) -> Self:
@@ -68,6 +66,11 @@ class MarkovBackend:
         except (OSError, ValueError) as error:
             raise RunError(f"{folder} holds no Markov run: {error}") from error
         return backend
+
+    def _fitted(self) -> NDArray[np.float32]:
+        if self.scores is None:
+            raise RunError("this backend is not fitted; call fit() or load() first")
+        return self.scores
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from kptoolkit.models.backend import (
     FitTask,
     ReadsKnowledge,
     Triplets,
+    options_class,
 )
 from kptoolkit.models.registry import backend_class, backend_names, register
 
@@ -25,5 +26,6 @@ __all__ = [
     "Triplets",
     "backend_class",
     "backend_names",
+    "options_class",
     "register",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,14 +116,17 @@ class Backend(Protocol):
 
     Attributes:
         name: Its name in ``model.backend``.
-        Options: Pydantic class of its options.
         min_training_events: Training events that at least one user must have: 2 for a backend that learns the next
             item from those before it.
     """
 
     name: ClassVar[str]
-    Options: ClassVar[type[BaseModel]]
     min_training_events: ClassVar[int]
+
+    @property
+    def Options(self) -> type[BaseModel]:
+        """Pydantic class of its options; a backend sets it as an attribute of its class."""
+        ...
 
     def __init__(self, options: Any) -> None:
         """Create an untrained backend from its options."""
@@ -219,6 +222,11 @@ class Explains(Protocol):
             ``(V, C)``, comparable with :meth:`Backend.score`; a variant that lacks nothing has the same scores.
         """
         ...
+
+
+def options_class(backend: type[Backend]) -> type[BaseModel]:
+    """Return the pydantic class of a backend's options."""
+    return cast("type[BaseModel]", backend.Options)
 
 
 def beam_search_of(backend: Backend) -> BeamSearch:

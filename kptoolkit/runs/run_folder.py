@@ -19,7 +19,7 @@ from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import RunError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.prepare import Prepared
-from kptoolkit.models import Backend, FitResult, backend_class
+from kptoolkit.models import Backend, FitResult, backend_class, options_class
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest, write_json
 from kptoolkit.storage.arrays import checksum
@@ -302,7 +302,7 @@ class RunFolder:
             config: The settings it was trained with.
         """
         kind = backend_class(config.model.backend)
-        return kind.load(self.path / _BACKEND, validate(kind.Options, config.model.options, "model"))
+        return kind.load(self.path / _BACKEND, validate(options_class(kind), config.model.options, "model"))
 
 
 def plain_settings(config: Config) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import pytest
 from kptoolkit.config import validate
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.errors import ConfigError, RunError
-from kptoolkit.models import Backend, Explains, FitResult, backend_class
+from kptoolkit.models import Backend, Explains, FitResult, backend_class, options_class
 from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
 
@@ -41,7 +41,7 @@ class BackendSuite:
     @classmethod
     def make(cls) -> Backend:
         """Create an untrained backend from its options."""
-        return cls.backend(validate(cls.backend.Options, cls.options, "model"))
+        return cls.backend(validate(options_class(cls.backend), cls.options, "model"))
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -57,7 +57,7 @@ class BackendSuite:
 
     def test_unknown_option_is_refused(self) -> None:
         with pytest.raises(ConfigError, match="no_such_option"):
-            validate(self.backend.Options, {"no_such_option": 1}, "model")
+            validate(options_class(self.backend), {"no_such_option": 1}, "model")
 
     def test_scores_are_numbers_for_every_item(self, fitted: tuple[Backend, FitResult, Any]) -> None:
         backend, _, task = fitted
@@ -120,7 +120,7 @@ class BackendSuite:
     def test_a_loaded_backend_has_the_same_scores(self, fitted: tuple[Backend, FitResult, Any], tmp_path: Path) -> None:
         backend, _, task = fitted
         backend.save(tmp_path)
-        options = validate(self.backend.Options, self.options, "model")
+        options = validate(options_class(self.backend), self.options, "model")
         loaded = self.backend.load(tmp_path, options)
         np.testing.assert_allclose(loaded.score(task.split.test), backend.score(task.split.test), rtol=1e-5, atol=1e-6)
         pickled = [p for p in tmp_path.rglob("*") if p.suffix in {".pkl", ".pickle", ".pt", ".bin", ".pth"}]
@@ -128,4 +128,4 @@ class BackendSuite:
 
     def test_empty_folder_is_no_run(self, tmp_path: Path) -> None:
         with pytest.raises(RunError):
-            self.backend.load(tmp_path, validate(self.backend.Options, self.options, "model"))
+            self.backend.load(tmp_path, validate(options_class(self.backend), self.options, "model"))

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from source_tree import CHECKOUT
 
 from kptoolkit.config import Config, describe
-from kptoolkit.models import backend_class
+from kptoolkit.models import backend_class, options_class
 
 SETTINGS, T5_OPTIONS = CHECKOUT / "docs" / "configuration.md", CHECKOUT / "docs" / "model.md"
 BEGIN, END = "<!-- settings -->\n", "<!-- end of settings -->\n"
@@ -32,7 +32,7 @@ def tables(page: Path) -> str:
             "".join(f"\n### `[{name}]`\n\n{_table(section.annotation, f'{name}.')}" for name, section in sections)
             + "\n"
         )
-    ours, papers = (backend_class(name).Options for name in ("sequence", "kp4sr"))
+    ours, papers = (options_class(backend_class(name)) for name in ("sequence", "kp4sr"))
     rows = [{dotted: (default, text) for dotted, default, text in describe(options)} for options in (ours, papers)]
     shared = {name for name in rows[0] if rows[0][name] == rows[1].get(name)}
     return (

@@ -20,7 +20,7 @@ from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prompt_jobs import render_sentences
 from kptoolkit.knowledge.sentences import Sentences
-from kptoolkit.models import backend_class
+from kptoolkit.models import backend_class, options_class
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.testing.small_worlds import chain_task
@@ -190,7 +190,7 @@ def test_the_default_backend_is_trained_and_saved_without_rendering(
     monkeypatch.setattr("kptoolkit.prompts.TemplatePack.render", never)
     task = chain_task(tmp_path / "task", {"training.epochs": 1, "prompts.cache": tmp_path / "cache"})
     kind = backend_class(task.config.model.backend)
-    backend = kind(kind.Options())
+    backend = kind(options_class(kind)())
     backend.fit(task)
     (tmp_path / "backend").mkdir()
     backend.save(tmp_path / "backend")
