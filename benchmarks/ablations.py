@@ -163,8 +163,8 @@ def train(bench: harness.Bench, world: World, data: str, name: str, seed: int) -
 def report(bench: harness.Bench, name: str, base: list[Trained], ours: list[Trained]) -> None:
     """Rows of one variant, means over the seeds."""
     for what, unit in (("valid", "NDCG@10"), ("test", "NDCG@10"), ("seconds", bench.second)):
-        means = [float(np.mean([getattr(one, what) for one in side])) for side in (base, ours)]
-        bench.add(f"{name}: {what}", unit, *means)
+        before, after = (float(np.mean([getattr(one, what) for one in side])) for side in (base, ours))
+        bench.add(f"{name}: {what}", unit, before, after)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import os
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks import harness
@@ -83,8 +84,9 @@ def compared(bench: harness.Bench, name: str, world: World, hops: int) -> None:
         phrases = PhraseTokenizer.build(first.pool, (), world.catalogue.item_of_entity())
         subwords = SubwordTokenizer.train(list(first.pool[:READ].sentences), VOCABULARY)
         for kind, tokenizer in (("phrases", phrases), ("subwords", subwords)):
-            times = [bench.timed(f"{name}: {kind}, {n}", lambda t=tokenizer: asked[-1].tokens(t), 1) for n in (1, 2)]
-            bench.add(f"{name}, tokens: {kind}", bench.second, *times)
+            work = partial(asked[-1].tokens, tokenizer)
+            cold, warm = (bench.timed(f"{name}: {kind}, {n}", work, 1) for n in (1, 2))
+            bench.add(f"{name}, tokens: {kind}", bench.second, cold, warm)
         bench.add(f"{name}, peak memory before and after", "MiB", before, peak_of(os.getpid()))
         bench.notes[f"{name}: MB in the cache"] = (
             sum(p.stat().st_size for p in Path(folder).rglob("*") if p.is_file()) / 1e6

@@ -29,7 +29,7 @@ from kptoolkit.knowledge.prompt_jobs import tokenize_prompts
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.t5.building import build_tokenizer
 from kptoolkit.models.t5.options import SequenceOptions
-from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.models.t5.tokenizers import ModelTokenizer
 from kptoolkit.prompts import MppTemplate
 
 TIMES = (1, 3, 10)
@@ -104,7 +104,7 @@ def stored(world: World, folder: Path, seconds: dict[str, float]) -> Neighbourho
 def assembled(
     world: World,
     knowledge: CompiledKnowledge,
-    tokenizer: PhraseTokenizer | SubwordTokenizer,
+    tokenizer: ModelTokenizer,
     template: MppTemplate,
 ) -> float:
     """CPU seconds of one prompt for every user, in batches of 64."""

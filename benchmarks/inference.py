@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import mean
@@ -53,9 +54,13 @@ def published(bench: harness.Bench, world: World, shape: Shape, cases: Cases, st
     tokens = 24 if steps else UNTRAINED_TOKENS
     found: list[list[int | None]] = []
     name = f"published {shape.name}: {BEAMS} beams"
+
+    def recommend(part: Cases) -> None:
+        found.extend(procedure.recommend(part, K, tokens))
+
     for first in range(0, len(cases), shape.batch):
         part = cases.take(slice(first, first + shape.batch))
-        bench.timed(name, lambda part=part: found.extend(procedure.recommend(part, K, tokens)), 1)
+        bench.timed(name, partial(recommend, part), 1)
     cost = sum(bench.cost(harness.Spent(**entry)) for entry in bench.repeats[name])
     bench.notes[f"published {shape.name}: users"] = closeness(f"users, {shape.name}", len(cases) / cost)
     if steps >= TRAINED:

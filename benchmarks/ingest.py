@@ -108,7 +108,7 @@ def driver_seconds(database: Database, found: Survey) -> harness.Spent:
     return spent
 
 
-def _sent(transaction: Any, query: str, rows: list[dict[str, Any]]) -> None:
+def _sent(transaction: Any, query: str, rows: Sequence[dict[str, Any]]) -> None:
     transaction.run(query, rows=rows).consume()
 
 

@@ -104,7 +104,7 @@ class Samples:
         self.draw = np.random.default_rng(seed)
         around = world.neighbourhoods
         self.names = [str(name) for name in around.names]
-        self.rows = np.asarray(around.indptr).tolist()
+        self.rows: list[int] = np.asarray(around.indptr).tolist()
         self.relation, self.far, self.forward = (
             np.asarray(c).tolist() for c in (around.relation, around.far, around.forward)
         )
@@ -184,7 +184,8 @@ class Samples:
         first, last = self.rows[node], self.rows[node + 1]
         if last - first <= DEGREE:
             return list(range(first, last))
-        return (first + self.draw.choice(last - first, DEGREE, replace=False)).tolist()
+        chosen: list[int] = (first + self.draw.choice(last - first, DEGREE, replace=False)).tolist()
+        return chosen
 
     def _sentence(self, triple: Triple) -> str:
         near, relation, far, forward, _ = triple
@@ -226,7 +227,7 @@ def _mask(node: NDArray[np.int64], parent: NDArray[np.int64]) -> NDArray[np.int6
     """1 where a token sees another: same node, parent, child, sibling."""
     down, up = node[:, None], parent[:, None]
     seen = (down == node) | (up == node) | (down == parent) | (up == parent)
-    return seen.astype(np.int64)
+    return np.asarray(seen, dtype=np.int64)
 
 
 def _tokenizer(world: World) -> SubwordTokenizer:

@@ -36,7 +36,8 @@ class Histories:
 
     def __init__(self, path: Path) -> None:
         with np.load(path, allow_pickle=False) as arrays:
-            self.indptr, self.items = arrays["indptr"], arrays["items"]
+            self.indptr: np.ndarray = arrays["indptr"]
+            self.items: np.ndarray = arrays["items"]
             self.targets = arrays.get("targets")
 
     def __len__(self) -> int:
@@ -46,7 +47,7 @@ class Histories:
         return self.items[self.indptr[row] : self.indptr[row + 1]]
 
 
-class Watch(Callback):
+class Watch(Callback):  # type: ignore[misc]
     """Ranks the validation cases after every epoch with the clock stopped, keeps the best weights, stops early."""
 
     def __init__(self, model: SASRecModel, valid: Histories, settings: dict[str, Any], started: float) -> None:
@@ -171,7 +172,7 @@ def main(folder: Path) -> None:
     (folder / "curve.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 
-class _ByReference(Callback):
+class _ByReference(Callback):  # type: ignore[misc]
     """RecTools copies its trainer, callbacks and all; this one copies to the same watch."""
 
     def __init__(self, watches: list[Watch]) -> None:

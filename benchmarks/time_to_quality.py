@@ -102,11 +102,11 @@ def report(bench: harness.Bench, name: str, pairs: list[tuple[Learned | None, Le
         time_to = None
     bench.add(f"{name}, to SASRec's best validation NDCG@10", unit, base, time_to, GOAL if reached else None)
     for label in ("best", "test"):
-        means = [
+        theirs_mean, ours_mean = (
             float(np.mean([getattr(learned, label) for learned in side])) if side else None for side in (theirs, ours)
-        ]
+        )
         shown = "best validation NDCG@10" if label == "best" else "test NDCG@10 there"
-        bench.add(f"{name}, {shown}", "NDCG@10", *means)
+        bench.add(f"{name}, {shown}", "NDCG@10", theirs_mean, ours_mean)
 
 
 def sasrec(bench: harness.Bench, name: str, world: World, seed: int) -> Learned:

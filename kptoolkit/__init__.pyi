@@ -19,4 +19,5 @@ from .runs.run import Run as Run
 from .runs.write_recommendations import write_back as write_back
 from .tree.knowledge_tree import KnowledgeTree as KnowledgeTree
 
+__all__: list[str]
 __version__: str

@@ -102,7 +102,7 @@ def test_the_file_to_edit_contains_any_text(pack: str, option: str) -> None:
 
 def test_comments_of_a_settings_file_stay() -> None:
     document = tomlkit.parse(commented_toml())
-    document["tree"]["hops"] = 3  # type: ignore[index]
+    document["tree"]["hops"] = 3
     Path("own.toml").write_text(tomlkit.dumps(document))
     assert load_config("own.toml", environ={}).tree.hops == 3
     lines = Path("own.toml").read_text().splitlines()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ class Histories(Ragged):
     items: NDArray[np.int32]
 
     @classmethod
-    def of(cls, histories: Iterable[Sequence[int]]) -> Histories:
+    def of(cls, histories: Iterable[Sequence[int] | NDArray[np.integer[Any]]]) -> Histories:
         """Create histories from lists of item numbers."""
         lists = [np.asarray(history, dtype=np.int32) for history in histories]
         items = np.concatenate([np.zeros(0, dtype=np.int32), *lists])
@@ -34,6 +34,9 @@ class Histories(Ragged):
         if not 0 <= row < len(self):
             raise IndexError(row)
         return self.items[self.span(row)]
+
+    def __iter__(self) -> Iterator[NDArray[np.int32]]:
+        return (self[row] for row in range(len(self)))
 
     @property
     def ages(self) -> NDArray[np.int64]:

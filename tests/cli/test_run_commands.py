@@ -277,7 +277,7 @@ def test_no_password_in_any_output(run: Path, inputs: list[str], tmp_path: Path)
     secret = {"KPTOOL_GRAPH__PASSWORD": "s3cret-pw", "KPTOOL_GRAPH__URI": "bolt://127.0.0.1:9"}
     words = [word for word in inputs if word != "--graph" and not word.startswith("embedded:")]
     for extra in ([], ["--debug"]):
-        done = kptool("fit", *words, "--run", tmp_path / "run", *extra, **secret)
+        done = kptool("fit", *words, "--run", tmp_path / "run", *extra, environment=secret)
         assert done.returncode == 1
         assert "bolt://127.0.0.1:9" in done.stderr
         assert "s3cret" not in done.stdout + done.stderr

@@ -116,8 +116,8 @@ def test_recommend_reads_the_graph_of_the_run_unless_it_gets_another(run: Path, 
 
 def named_graph(done: Done) -> tuple[str, str]:
     """The graph that standard error names, and where it was found."""
-    (found,) = re.findall(r"^graph: (\S+) \((.+)\)$", done.stderr, re.M)
-    return found
+    ((graph, place),) = re.findall(r"^graph: (\S+) \((.+)\)$", done.stderr, re.M)
+    return graph, place
 
 
 def errors(done: Done) -> str:

@@ -10,7 +10,7 @@ from kptoolkit.errors import DataError
 
 EVENTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 12), st.integers(0, 9)), min_size=3, max_size=90).map(
     lambda events: Interactions.of(
-        *([str(v) for v in column] for column in zip(*(e[:2] for e in events), strict=True)), [e[2] for e in events]
+        [str(u) for u, _, _ in events], [str(i) for _, i, _ in events], [t for *_, t in events]
     )
 )
 LISTS = st.lists(st.lists(st.integers(0, 9), max_size=6), max_size=6)
@@ -53,7 +53,8 @@ def test_temporal_is_its_definition(found: Interactions, valid: float, test: flo
     assert first is not None
     assert second is not None
     assert first < second
-    expected_train, expected = [], {"valid": {}, "test": {}}
+    expected_train = []
+    expected: dict[str, dict[int, tuple[list[int], int]]] = {"valid": {}, "test": {}}
     for user, events in enumerate(by_user(found)):
         events = events if len(events) >= min_events else []
         expected_train.append([item for item, time in events if time < first])
@@ -87,7 +88,7 @@ def test_nothing_of_validation_or_test_is_trained_on_and_splits_repeat(found: In
 
 def test_temporal_fractions_without_ties() -> None:
     events = [(str(k % 4), str(k), k) for k in range(100)]
-    found = Interactions.of(*zip(*[(u, i) for u, i, _ in events], strict=True), [t for *_, t in events])
+    found = Interactions.of([u for u, _, _ in events], [i for _, i, _ in events], [t for *_, t in events])
     split = temporal(found, valid_fraction=0.2, test_fraction=0.1)
     assert (split.report.valid_from, split.report.test_from) == (70.0, 90.0)
     assert split.report.train_events == 70

@@ -145,7 +145,9 @@ FIELD = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 
 
 @given(st.lists(st.tuples(FIELD, FIELD), min_size=1, max_size=20))
-def test_what_the_csv_module_writes_is_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list) -> None:
+def test_what_the_csv_module_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
+) -> None:
     path = tmp_path_factory.mktemp("csv") / "x.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("user", "item"), *rows])

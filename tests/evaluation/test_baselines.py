@@ -96,7 +96,8 @@ def test_baselines_reach_the_known_figures(name: str) -> None:
     mean_rank, by_id, neighbours = ANCHORS[name]
     popularity = Popularity().fit(split.train, n_items)
     assert round(evaluate(popularity.score, split.test, n_items).summary()["NDCG@10"], 4) == mean_rank
-    ordered = evaluate(lambda cases: popularity.score(cases) - np.linspace(0, 0.5, n_items), split.test, n_items)
+    by_number = np.linspace(0, 0.5, n_items, dtype=np.float32)
+    ordered = evaluate(lambda cases: popularity.score(cases) - by_number, split.test, n_items)
     assert round(ordered.summary()["NDCG@10"], 4) == by_id
     tuned = ItemKNN.tuned(split, n_items)
     assert evaluate(tuned.score, split.test, n_items).summary()["NDCG@10"] >= 0.9 * neighbours

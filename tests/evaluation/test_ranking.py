@@ -13,16 +13,19 @@ from kptoolkit.progress import ProgressEvent
 SCORES = st.sampled_from([-np.inf, -2.0, 0.0, 0.5, 1.0, np.inf])
 
 
+def histories_without(target: int, n_items: int) -> st.SearchStrategy[list[int]]:
+    others = [item for item in range(n_items) if item != target]
+    return st.lists(st.sampled_from(others), max_size=8) if others else st.just([])
+
+
 @st.composite
 def tasks(draw: st.DrawFn) -> tuple[np.ndarray, Cases]:
     n_items = draw(st.integers(1, 7))
     size = draw(st.integers(1, 6))
     targets = draw(st.lists(st.integers(0, n_items - 1), min_size=size, max_size=size))
-    histories = [
-        draw(st.lists(st.sampled_from(sorted(set(range(n_items)) - {t}) or [None]), max_size=8)) for t in targets
-    ]
+    histories = [draw(histories_without(target, n_items)) for target in targets]
     scores = draw(st.lists(st.lists(SCORES, min_size=n_items, max_size=n_items), min_size=size, max_size=size))
-    found = Histories.of([[item for item in history if item is not None] for history in histories])
+    found = Histories.of(histories)
     return np.array(scores, np.float32), Cases.of(found, np.array(targets, np.int32), np.arange(size, dtype=np.int32))
 
 

@@ -59,7 +59,7 @@ def test_it_knows_what_followed(tmp_path: Path) -> None:
 def test_the_script_makes_a_run(tmp_path: Path) -> None:
     world = write_world(tmp_path / "data")
     uri = load_graph(world, tmp_path / "kg")
-    command = [sys.executable, EXAMPLE, world, uri, tmp_path / "run"]
+    command: list[str | Path] = [sys.executable, EXAMPLE, world, uri, tmp_path / "run"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     said = ast.literal_eval(done.stdout)

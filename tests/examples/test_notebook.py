@@ -24,7 +24,8 @@ METADATA = {
 
 
 def read() -> NotebookNode:
-    return nbformat.read(NOTEBOOK, as_version=4)
+    notebook: NotebookNode = nbformat.read(NOTEBOOK, as_version=4)
+    return notebook
 
 
 def cleaned(notebook: NotebookNode) -> NotebookNode:

@@ -31,8 +31,13 @@ COUNTED = "MATCH (h:Entity)-[r]->(t:Entity) RETURN count(*) AS n, count(DISTINCT
 
 
 def opened(server: Neo4jServer) -> Graph:
-    given = {"username": server.username, "password": server.password, "database": server.database}
-    return Graph.open(server.uri, **given, config=GraphConfig())
+    return Graph.open(
+        server.uri,
+        username=server.username,
+        password=server.password,
+        database=server.database,
+        config=GraphConfig(),
+    )
 
 
 def killed_while_loading(installation: Installation, command: list[str], environment: dict[str, str]) -> str:
@@ -100,7 +105,7 @@ def test_a_server_killed_in_mid_load_and_killed_or_silent_while_read(
     assert server.password not in said
     distinct = len(set(TRIPLES))
     with installation.running():
-        done = kptool("load-kg", path, "--json", timeout=300, **environment)
+        done = kptool("load-kg", path, "--json", timeout=300, environment=environment)
         assert done.returncode == 0, done.stderr
         report = json.loads(done.stdout)
         assert report["resumed"]

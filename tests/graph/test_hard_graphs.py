@@ -16,7 +16,7 @@ from kptoolkit.config import GraphConfig
 from kptoolkit.errors import AmbiguousNameError, DataError
 from kptoolkit.graph.database import Graph
 from kptoolkit.graph.embedded import EmbeddedStore
-from kptoolkit.graph.loading.load import LoadReport
+from kptoolkit.graph.loading.load_report import LoadReport
 from kptoolkit.graph.loading.survey import survey
 from kptoolkit.graph.sources.memory_source import MemorySource
 from kptoolkit.testing.graph_store_suite import expected_rows, rows_of

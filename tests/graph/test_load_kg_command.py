@@ -363,7 +363,7 @@ def test_a_real_set_gives_equal_rows_on_both_stores(tmp_path: Path, neo4j_enviro
         result = kptool("load-kg", Path(os.environ["KPTOOL_DATA"]) / "books", "-q", **environment)
         assert result.exit_code == 0, result.output
         given = {key.removeprefix("NEO4J_").lower(): value for key, value in environment.items()}
-        with Graph.open(**given, config=GraphConfig()) as graph:
+        with Graph.open(config=GraphConfig.model_validate(given)) as graph:
             entities = [entity for entity in graph.items().entity_id if entity is not None]
             found.append(fingerprint_of_rows(graph.neighbourhoods(entities[:300], 2)))
     assert found[0] == found[1]

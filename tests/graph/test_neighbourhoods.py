@@ -19,7 +19,7 @@ from kptoolkit.graph.neighbour_rows import Row, RowColumns
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.sources.memory_source import MemorySource
-from kptoolkit.graph.store import GraphTransaction, Records, WriteCounters
+from kptoolkit.graph.store import Dialect, GraphTransaction, Records, WriteCounters
 from kptoolkit.testing.graph_store_suite import expected_rows, fingerprint_of_rows, rows_of
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ QUERIES = QuerySet()
 class TripleStore:
     """Answers the reading queries from a list of triples, in any order, and counts the queries."""
 
-    dialect = "neo4j"
+    dialect: Dialect = "neo4j"
     uri = "memory:"
 
     def __init__(self, triples: Sequence[Triple], seed: int = 0) -> None:

@@ -34,7 +34,7 @@ def graph(triples: list[tuple[str, str, str]], tmp_path_factory: pytest.TempPath
 
 def lengths(triples: list[tuple[str, str, str]], sources: list[str], target: str) -> int | None:
     """Return the length of the shortest path of at most 4 edges without a hub, by networkx."""
-    whole = nx.MultiGraph([(head, tail) for head, _, tail in triples])
+    whole: nx.MultiGraph[str] = nx.MultiGraph([(head, tail) for head, _, tail in triples])
     ends = {*sources, target}
     kept = whole.subgraph([node for node in whole if node in ends or whole.degree(node) <= HUB])
     found = []
@@ -42,7 +42,7 @@ def lengths(triples: list[tuple[str, str, str]], sources: list[str], target: str
         if source in kept and target in kept:
             alone = kept.subgraph([n for n in kept if n in (source, target) or whole.degree(n) <= HUB])
             if nx.has_path(alone, source, target):
-                found.append(nx.shortest_path_length(alone, source, target))
+                found.append(int(nx.shortest_path_length(alone, source, target)))
     return min((length for length in found if length <= 4), default=None)
 
 

@@ -164,7 +164,7 @@ def test_a_reading_file_that_writes_is_refused(tmp_path: Path, embedded: bool) -
     ("ids", "words"), [([7], r"'item_id' holds 7 \(int\).*toString"), (["a", None], "'item_id' holds null")]
 )
 def test_ids_that_are_not_texts_are_refused(ids: list[object], words: str) -> None:
-    rows = [[value, None, "name"] for value in ids]
+    rows: list[list[Any]] = [[value, None, "name"] for value in ids]
     with pytest.raises(QueryFileError, match=rf"items\.cypher: column {words}"):
         QuerySet()["items"].read(Canned(Records(("item_id", "entity_id", "name"), rows)))
 
@@ -176,7 +176,7 @@ def test_a_row_of_lists_is_as_many_rows(tmp_path: Path) -> None:
     (tmp_path / "neighbours.cypher").write_text(LISTS + "RETURN 1")
     query = QuerySet(tmp_path)["neighbours"]
     assert query.columns == ("id", "relation", "other", "forward")
-    rows = [["a", ["r", "s"], ["b", "c"], [True, False]], ["d", [], [], []], ["e", "r", "f", True]]
+    rows: list[list[Any]] = [["a", ["r", "s"], ["b", "c"], [True, False]], ["d", [], [], []], ["e", "r", "f", True]]
     found = query.read(Canned(Records(query.columns, rows)), frontier=[], max_degree=None, cap=1)
     assert found.rows == [["a", "r", "b", True], ["a", "s", "c", False], ["e", "r", "f", True]]
     assert found.columns == query.columns

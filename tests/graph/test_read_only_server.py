@@ -49,7 +49,7 @@ def test_all_that_reads_works_and_what_writes_is_refused(
     access: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for words in READING:
-        done = kptool(*words, **access)
+        done = kptool(*words, environment=access)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         if words[0] == "init":
             monkeypatch.chdir("films")
@@ -61,5 +61,6 @@ def test_all_that_reads_works_and_what_writes_is_refused(
         ["recommend", "run", "--user", "7", "--write-back"],
         ["recommend", "run", "--all-users", "--write-back"],
     ):
-        error = refused(kptool(*words, **access), access["NEO4J_URI"], "read-only", "need the right to write", code=1)
+        done = kptool(*words, environment=access)
+        error = refused(done, access["NEO4J_URI"], "read-only", "need the right to write", code=1)
         assert ".cypher" not in error, "no Cypher file is the cause"

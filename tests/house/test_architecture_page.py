@@ -6,8 +6,7 @@ import importlib.util
 import re
 
 import pytest
-from source_tree import CHECKOUT, PACKAGE
-from test_layers import ROWS
+from source_tree import CHECKOUT, PACKAGE, ROWS
 
 PAGE = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
 STEPS = re.findall(r"<!-- steps -->\n(.*?)<!-- end of steps -->", PAGE, re.DOTALL)

@@ -82,9 +82,12 @@ def test_json_holds_rows_and_manifest(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_without_data_the_error_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def measure(bench: harness.Bench) -> None:
+        worlds.real("movies")
+
     monkeypatch.delenv(harness.DATA, raising=False)
     with pytest.raises(SystemExit) as end:
-        harness.run(harness.parser("x"), lambda bench: worlds.real("movies") and None, [])
+        harness.run(harness.parser("x"), measure, [])
     assert end.value.code == 2
     assert capsys.readouterr().err.startswith("error: this benchmark needs the folder movies in $KPTOOL_DATA")
 
@@ -130,7 +133,7 @@ def test_the_published_mask_is_the_trees() -> None:
     sample = samples.window(0)
     assert 100 < len(sample.ids) <= 200
     assert sample.target[0] == samples.tokenizer.sentinels[0] == sample.ids[sample.ids == sample.target[0]][0]
-    columns: tuple[list[int], ...] = ([], [], [], [])
+    columns: tuple[list[int], list[int], list[int], list[int]] = ([], [], [], [])
     for number, above in ((0, -1), (1, 0), (2, 0), (3, 1), (4, 3)):
         _append(*columns, [[7, 8]], number, above)
     node, parent = np.array(columns[2]), np.array(columns[3])

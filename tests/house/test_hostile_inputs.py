@@ -236,14 +236,15 @@ def test_names_and_relation_ids_in_a_graph(
     entities = {end for head, _, tail in triples for end in (head, tail)}
     names = {entity: f"{entity} {clean(text(draw))}" for entity in sorted(entities)}
     items = {f"i{n}": entity for n, entity in enumerate(draw.sample(sorted(entities), 60))}
-    uri, login = "embedded:kg", dict[str, str]()
+    uri, config = "embedded:kg", GraphConfig()
     if kind == "neo4j":
         server: Neo4jServer = request.getfixturevalue("empty_neo4j")
         uri = server.uri
         login = {"username": server.username, "password": server.password, "database": server.database}
         for name, value in login.items():
             monkeypatch.setenv(f"NEO4J_{name.upper()}", value)
-    with Graph.open(uri, config=GraphConfig(), **login) as graph:
+        config = GraphConfig.model_validate(login)
+    with Graph.open(uri, config=config) as graph:
         report = graph.load(MemorySource(triples, names, list(items.items())))
         assert report.relationships == len(triples)
         assert graph.counts() == {"entities": len(entities), "relationships": len(triples), "items": len(items)}

@@ -21,7 +21,7 @@ from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prompt_jobs import render_sentences
 from kptoolkit.knowledge.sentences import Sentences
 from kptoolkit.models import backend_class, options_class
-from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.models.t5.tokenizers import ModelTokenizer, PhraseTokenizer, SubwordTokenizer
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.testing.small_worlds import chain_task
 
@@ -104,8 +104,11 @@ def test_worker_processes_give_the_same_tokens(monkeypatch: pytest.MonkeyPatch, 
     together.prompts = PromptsConfig(variants="hash", workers=2)
     items = alone.catalogue.item_of_entity()
     sentences = [*alone.pool.sentences, "Bücher von Ålesund"]
-    tokenizer = PhraseTokenizer.build(alone.pool, [], items) if kind == "phrase" else None
-    tokenizer = tokenizer or SubwordTokenizer.train(sentences, 300)
+    tokenizer: ModelTokenizer
+    if kind == "phrase":
+        tokenizer = PhraseTokenizer.build(alone.pool, [], items)
+    else:
+        tokenizer = SubwordTokenizer.train(sentences, 300)
     for name, value in {
         "engines.worker_pool.MIN_PROMPTS": 2,
         "prompt_jobs.MIN_SECONDS": 0,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Histories
 from kptoolkit.errors import InputError, PromptTooLongError
@@ -28,10 +29,12 @@ TEMPLATES = (
     MppTemplate("last", "{{ user }} : {{ history }} {{ mask }}", separator=" ", last_separator=" "),
 )
 USERS = ("ann", "bob the second")
+CatalogueLists = list[tuple[int, list[tuple[int, int, int]]]]
+Tokens = tuple[NDArray[np.int32], NDArray[np.bool_]]
 
 
 @st.composite
-def catalogues(draw: st.DrawFn) -> list[tuple[int, list[tuple[int, int, int]]]]:
+def catalogues(draw: st.DrawFn) -> CatalogueLists:
     """Per item: tokens of its name, and its triplets breadth first as (parent, hop, tokens)."""
     items = []
     for _ in range(draw(st.integers(1, 4))):
@@ -55,10 +58,11 @@ def encode(count: int, start: int) -> Encoded:
 
 
 def world(
-    items: list[tuple[int, list[tuple[int, int, int]]]],
+    items: CatalogueLists,
 ) -> tuple[list[HistoryItem], CompiledKnowledge, TokenPool]:
     """The same catalogue for the definition and for the assembler."""
-    start, defined, pool, names = 1000, [], [], []
+    start = 1000
+    defined, pool, names = list[HistoryItem](), list[Tokens](), list[Tokens]()
     columns: dict[str, list[int]] = {"prompt": [], "parent": [], "hop": [], "dfs": []}
     sizes = [0]
     for number, (size, triplets) in enumerate(items):
@@ -82,7 +86,7 @@ def world(
 
 
 @given(catalogues(), st.data())
-def test_assembly_equals_the_definition(items: list, data: st.DataObject) -> None:
+def test_assembly_equals_the_definition(items: CatalogueLists, data: st.DataObject) -> None:
     defined, knowledge, names = world(items)
     tokenizer = WordTokenizer()
     users = TokenPool.of([(e.ids, e.starts) for e in (tokenizer.encode((Segment(u, "text"),)) for u in USERS)])
@@ -154,7 +158,7 @@ def test_one_item_that_does_not_fit() -> None:
 
 
 @given(catalogues(), st.data())
-def test_lengths_are_bounds_and_exact_without_repeats_and_budget(items: list, data: st.DataObject) -> None:
+def test_lengths_are_bounds_and_exact_without_repeats_and_budget(items: CatalogueLists, data: st.DataObject) -> None:
     _, knowledge, names = world(items)
     tokenizer = WordTokenizer()
     users = TokenPool.of([(e.ids, e.starts) for e in (tokenizer.encode((Segment(u, "text"),)) for u in USERS)])

@@ -154,4 +154,4 @@ def test_ray_is_imported_only_where_it_is_asked_for() -> None:
 
 def test_an_engine_needs_a_known_name() -> None:
     with pytest.raises(ValueError, match="engine"):
-        PromptsConfig(engine="spark")  # type: ignore[arg-type]
+        PromptsConfig(engine="spark")

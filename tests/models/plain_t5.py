@@ -137,7 +137,8 @@ def _feed_forward(weights: Mapping[str, Array], shape: Shape, name: str, x: Arra
         hidden = 0.5 * gate * (1 + np.tanh(inner)) * (x @ weights[f"{name}wi_1.weight"].T)
     else:
         hidden = np.maximum(x @ weights[f"{name}wi.weight"].T, 0)
-    return hidden @ weights[f"{name}wo.weight"].T
+    out: Array = hidden @ weights[f"{name}wo.weight"].T
+    return out
 
 
 def _norm(x: Array, weight: Array) -> Array:

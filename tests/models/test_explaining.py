@@ -81,7 +81,7 @@ def really(fitted: AnyT5, case: Cases, lost: set[tuple[int, int]]) -> NDArray[np
     """Scores of the candidates with trees that lack triplets."""
     whole = knowledge_of(fitted).trees
     fitted.use_trees(lambda trees: without(trees, lost))
-    scores = fitted.score(case)[0, CANDIDATES]
+    scores: NDArray[np.float32] = fitted.score(case)[0, CANDIDATES]
     fitted.use_trees(lambda trees: whole)
     return scores
 
@@ -139,18 +139,24 @@ def test_the_variants_of_a_case_are_read_together(
     trained: AnyT5, history: list[int], passes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As many variants form a batch as cases do when they are ranked."""
-    case, state, sizes = case_of(history), trained.fitted, list[int]()
+    case, sizes = case_of(history), list[int]()
     trained.score(case)  # trees of the catalogue are encoded now
 
     def noted(_: torch.nn.Module, given: tuple[torch.Tensor, ...], __: Any) -> None:
         sizes.append(len(given[0]))
 
     if isinstance(trained, Kp4srBackend):
-        hook = state.model.t5.encoder.block[0].register_forward_hook(noted)
+        hook = trained.fitted.model.t5.encoder.block[0].register_forward_hook(noted)
     else:
-        read = state.model.read_last
-        monkeypatch.setattr(state.model, "read_last", lambda *given: (sizes.append(len(given[2])), read(*given))[1])
-        hook = state.model.tree.t5.encoder.block[0].register_forward_hook(noted)
+        model = trained.fitted.model
+        read = model.read_last
+
+        def noted_read(*given: Any) -> torch.Tensor:
+            sizes.append(len(given[2]))
+            return read(*given)
+
+        monkeypatch.setattr(model, "read_last", noted_read)
+        hook = model.tree.t5.encoder.block[0].register_forward_hook(noted)
     with hook:
         found, _ = drops(trained, case, CANDIDATES[:1])
     in_history = int(np.isin(found.item, history).sum())

@@ -11,13 +11,13 @@ import pytest
 import torch
 from test_plain_t5 import VOCABULARY, built, padded, random_tree
 from transformers import set_seed
-from worlds.training import AnyT5, untrained
 
 from kptoolkit.config import TrainingConfig, validate
 from kptoolkit.data.buckets import bucketed
 from kptoolkit.errors import ConfigError
 from kptoolkit.models.t5.flex import tree_block_mask, use_flex
 from kptoolkit.models.t5.kp4sr.kp4sr_backend import Kp4srBackend
+from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.models.t5.sequence.sequence_state import build_state, tree_tensors
 from kptoolkit.models.t5.tree_mask import visible
 from kptoolkit.models.t5.tree_t5 import TreeT5, freeze_relative_bias, remove_dropout
@@ -29,8 +29,8 @@ SMALL: dict[str, Any] = {"d_model": 32, "heads": 2, "layers": 1, "dropout": 0.1}
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
-def backend(**options: Any) -> AnyT5:
-    return untrained({"backend": "kp4sr"} | SMALL | options)
+def backend(**options: Any) -> Kp4srBackend:
+    return Kp4srBackend(validate(Kp4srBackend.Options, SMALL | options, "model"))
 
 
 def batch(seed: int = 0, count: int = 4) -> dict[str, torch.Tensor]:
@@ -75,9 +75,9 @@ def test_checkpointing_changes_nothing_for_sequence_but_memory(tmp_path: Path, k
     found = []
     for checkpointing in (False, True):
         task = chain_task(tmp_path / str(checkpointing), {"tree.degree": 1})
-        options = {"backend": "sequence", "knowledge": knowledge, "layers": 2, "decoder_layers": 2}
+        options = {"knowledge": knowledge, "layers": 2, "decoder_layers": 2, "gradient_checkpointing": checkpointing}
         set_seed(5)
-        state = build_state(backend(gradient_checkpointing=checkpointing, **options).options, task)
+        state = build_state(validate(SequenceBackend.Options, SMALL | options, "model"), task)
         items, rows = torch.arange(20).view(2, 10), np.arange(state.model.n_items)
         tensors: dict[str, Any] = {"items": items, "labels": items + 1, "words": torch.tensor(state.words[:2])}
         if knowledge == "tree":
@@ -111,7 +111,7 @@ def test_frozen_bias_has_no_gradient_and_the_mask_asks_for_none(kind: str, monke
     net, _ = built(kind, "sdpa")
     tensors, masks, attend = batch(), [], torch.nn.functional.scaled_dot_product_attention
 
-    def watch(*inputs: torch.Tensor, **named: Any) -> torch.Tensor:
+    def watch(*inputs: Any, **named: Any) -> torch.Tensor:
         masks.append(named["attn_mask"])
         return attend(*inputs, **named)
 
@@ -302,7 +302,8 @@ def long_batch(device: str, count: int = 8) -> dict[str, torch.Tensor]:
 
 
 def without_dropout(net: TreeT5) -> TreeT5:
-    for module in net.modules():
+    modules: list[Any] = list(net.modules())
+    for module in modules:
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
         elif hasattr(module, "relative_attention_num_buckets"):

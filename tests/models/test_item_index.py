@@ -125,7 +125,7 @@ def test_phrase_tokens_know_the_words_of_names(task: FitTask) -> None:
 
 def test_random_numbers_follow_the_seed_and_have_as_many_digits(task: FitTask) -> None:
     tokenizer = tokenizer_of("phrase", task, "random")
-    numbers = {}
+    numbers: dict[int, tuple[str, ...]] = {}
     for seed in (0, 0, 1):
         training = task.config.training.model_copy(update={"seed": seed})
         config = task.config.model_copy(update={"training": training})
@@ -231,15 +231,15 @@ def test_scores_are_those_the_model_is_trained_by(fitted: Kp4srBackend, task: Fi
         "parent": torch.from_numpy(batch.parent),
         "whole_word": torch.from_numpy(batch.whole_word).long(),
     }
+    allowed = state.index.output_tokens(state.tokenizer.sentinels)
+    assert allowed is not None
     for item in range(ITEMS):
         labels = torch.from_numpy(state.index.labels(np.array([item]), state.tokenizer.sentinels))
         shifted = torch.cat([torch.full((1, 1), state.start[0]), labels[:, :-1]], dim=1)
         out = state.model(**prompt, decoder_input_ids=shifted, labels=labels, num_items_in_batch=torch.tensor(1))
         sentinel = out["logits"][0, 0].log_softmax(-1)[state.start[1]]
         assert float(-out["loss"] - sentinel) == pytest.approx(scores[item], abs=1e-4)
-        assert set(torch.nonzero(out["logits"][0, 0] > -torch.inf).flatten().tolist()) == set(
-            state.index.output_tokens(state.tokenizer.sentinels).tolist()
-        )
+        assert set(torch.nonzero(out["logits"][0, 0] > -torch.inf).flatten().tolist()) == set(allowed.tolist())
 
 
 def test_beams_find_all_there_is(fitted: Kp4srBackend) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -95,7 +97,7 @@ def test_changing_a_hidden_token_leaves_blocked_states_equal(attention: str, cha
 @pytest.mark.parametrize(
     ("config", "kind"), [(MT5Config, MT5ForConditionalGeneration), (UMT5Config, UMT5ForConditionalGeneration)]
 )
-def test_the_mask_works_in_the_whole_family(config: type, kind: type) -> None:
+def test_the_mask_works_in_the_whole_family(config: type[Any], kind: type[Any]) -> None:
     torch.manual_seed(0)
     small = config(vocab_size=40, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0)
     net, tensors = TreeT5(kind._from_config(small, attn_implementation="sdpa"), fresh=True).eval(), batch()

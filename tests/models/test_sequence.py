@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -189,10 +190,15 @@ def test_a_trees_vector_is_the_mean_of_its_own_tokens_or_of_all(tmp_path: Path) 
     from kptoolkit.models.t5.sequence.item_encoders import TreeTokens
     from kptoolkit.models.t5.sequence.sequence_state import tree_tensors
 
-    for pooling, counts in (("own", lambda node: node == 0), ("tree", lambda node: node >= 0)):
+    counted: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        "own": lambda node: node == 0,
+        "tree": lambda node: node >= 0,
+    }
+    for pooling, counts in counted.items():
         fitted = backend(knowledge="tree", pooling=pooling)
         fitted.fit(chain_task(tmp_path / pooling, LONG))
         state, table = fitted.fitted, fitted.fitted.model.knowledge
+        assert isinstance(table, TreeEncoder)
         state.model.eval()
         trees = TreeTokens(**tree_tensors(np.array([1, 2]), state.assembler().assemble(np.array([1, 2]))))
         assert (trees.node > 0).any()
@@ -212,7 +218,8 @@ def test_over_all_turns_the_encoder_gets_the_gradient_of_the_whole_catalogue(tmp
     fitted = backend(knowledge="tree", trees_per_step=4)
     fitted.fit(chain_task(tmp_path, LONG))
     state = fitted.fitted
-    table, weight = state.model.knowledge, state.model.tree.t5.encoder.block[0].layer[0].SelfAttention.q.weight
+    table = state.model.knowledge
+    weight: torch.Tensor = state.model.tree.t5.encoder.block[0].layer[0].SelfAttention.q.weight
     assert isinstance(table, TreeEncoder)
     state.encode_catalogue()
     items, labels = torch.tensor([[0, 1, 2]]), torch.tensor([[1, 2, 3]])
@@ -260,7 +267,7 @@ def test_every_tree_has_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.train
 def test_the_encoder_learns_as_much_slower_as_its_gradients_wait(tmp_path: Path) -> None:
     """Adam's first step is the learning rate itself, whatever the gradient."""
-    settings = {"training.epochs": 1, "training.batch_size": 1000, "training.warmup_steps": 0}
+    settings: dict[str, Any] = {"training.epochs": 1, "training.batch_size": 1000, "training.warmup_steps": 0}
     settings |= {"training.learning_rate": 0.01, "training.weight_decay": 0.0, "tree.degree": 2}
     moved = {}
     for size in (0, 6):

@@ -15,7 +15,7 @@ from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.models.t5.building import training_templates
 from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.models.t5.sequence.sequence_state import build_state
-from kptoolkit.models.t5.tokenizers import PhraseTokenizer
+from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
 SHORT = LONG | {"training.epochs": 4, "training.eval_every": 4}
@@ -105,6 +105,7 @@ def test_words_are_those_of_the_template_before_the_history(tmp_path: Path, toke
             before = state.tokenizer.size - len(state.tokenizer.phrases) - len(state.tokenizer.entities)
             read = " ".join(state.tokenizer.phrases[token - before] for token in ids)
         else:
+            assert isinstance(state.tokenizer, SubwordTokenizer)
             read = state.tokenizer.tokenizer.decode(ids)
         assert read.split() == text.split()
 

@@ -23,12 +23,14 @@ from transformers import (
     UMT5ForConditionalGeneration,
 )
 from worlds.marks import needs
-from worlds.training import AnyT5, learned, losses, train, untrained
+from worlds.training import learned, losses, train, untrained
 
 from kptoolkit.config import validate
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.errors import ConfigError, DataError, PromptTooLongError, RunError, TrainingError
+from kptoolkit.models import backend_class, options_class
 from kptoolkit.models.t5.kp4sr.kp4sr_backend import Kp4srBackend
+from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.prompts import Segment
@@ -59,8 +61,8 @@ class TestT5Subwords(BackendSuite):
     settings = LONG
 
 
-def backend(**options: Any) -> AnyT5:
-    return untrained({"backend": "kp4sr"} | SMALL | options)
+def backend(**options: Any) -> Kp4srBackend:
+    return Kp4srBackend(validate(Kp4srBackend.Options, SMALL | options, "model"))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +79,7 @@ def test_histories_of_one_item_have_no_next_item_to_learn(tmp_path: Path, name: 
     task = chain_task(tmp_path, LONG)
     ones = Histories.of([history[:1] for history in (task.split.train[row] for row in range(len(task.split.train)))])
     with pytest.raises(DataError, match="no user has 2 training events"):
-        backend(backend=name).fit(replace(task, split=replace(task.split, train=ones)))
+        untrained(SMALL | {"backend": name}).fit(replace(task, split=replace(task.split, train=ones)))
 
 
 FAMILY = {
@@ -108,7 +110,7 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 @pytest.mark.train
 @pytest.mark.parametrize("name", ["kp4sr", "sequence"])
 def test_trains_from_a_checkpoint_folder(checkpoint: Path, tmp_path: Path, name: str) -> None:
-    fitted = backend(backend=name, checkpoint=str(checkpoint))
+    fitted = untrained(SMALL | {"backend": name, "checkpoint": str(checkpoint)})
     result = fitted.fit(chain_task(tmp_path / "run", {"training.epochs": 1, "tree.degree": 1, "tree.hops": 1}))
     assert result.best["NDCG@10"] >= 0
     state: Any = fitted.fitted
@@ -116,14 +118,16 @@ def test_trains_from_a_checkpoint_folder(checkpoint: Path, tmp_path: Path, name:
     assert len(t5.get_input_embeddings().weight) >= state.tokenizer.size + ITEMS
     (tmp_path / "saved").mkdir()
     fitted.save(tmp_path / "saved")
-    loaded = type(fitted).load(tmp_path / "saved", validate(fitted.Options, SMALL, "model"))
+    kind = backend_class(name)
+    loaded = kind.load(tmp_path / "saved", validate(options_class(kind), SMALL, "model"))
     cases = chain_task(tmp_path / "again").split.test
     np.testing.assert_allclose(loaded.score(cases), fitted.score(cases), atol=1e-5)
     if name == "sequence":
+        assert isinstance(fitted, SequenceBackend)
         reads_trees_of_subwords(fitted, scaled=checkpoint.name.startswith("t5"))
 
 
-def reads_trees_of_subwords(fitted: AnyT5, *, scaled: bool) -> None:
+def reads_trees_of_subwords(fitted: SequenceBackend, *, scaled: bool) -> None:
     """The last layer alone, or all of them where each has a bias of its own, gives the scores of training."""
     state: Any = fitted.fitted
     assert state.shape.reads == "tree"

@@ -41,8 +41,13 @@ def graph(request: pytest.FixtureRequest, world: Path, tmp_path_factory: pytest.
     if request.param == "neo4j":
         server: Neo4jServer = request.getfixturevalue("neo4j_server")
         server.clear()
-        access = {"username": server.username, "password": server.password, "database": server.database}
-        opened = Graph.open(server.uri, **access, config=GraphConfig())
+        opened = Graph.open(
+            server.uri,
+            username=server.username,
+            password=server.password,
+            database=server.database,
+            config=GraphConfig(),
+        )
         opened.load(open_source([world]), interactions=True)
     else:
         opened = Graph.open(load_graph(world, tmp_path_factory.mktemp("written") / "kg"), config=GraphConfig())
@@ -155,7 +160,7 @@ def test_written_back_twice_is_written_once(run: Run, graph: Graph) -> None:
     assert (said.users, said.recommendations, said.left_out) == (USERS, 3 * USERS, 0)
     once = written(graph)
     ranked = run.recommend("u07", k=3)
-    expected = [
+    expected: list[tuple[Any, ...]] = [
         (run.manifest.id, "u07", item, rank, pytest.approx(score))
         for item, rank, score in ranked[["item_id", "rank", "score"]].itertuples(index=False, name=None)
     ]

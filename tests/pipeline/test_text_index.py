@@ -12,6 +12,7 @@ from worlds.ring import COMMAS, SAME_NAME
 from kptoolkit import pipeline
 from kptoolkit.config import Config
 from kptoolkit.errors import RunError
+from kptoolkit.models.t5.kp4sr.kp4sr_backend import Kp4srBackend
 from kptoolkit.runs.run import Run
 from kptoolkit.testing.small_worlds import ITEMS, USERS
 
@@ -26,6 +27,7 @@ def named(configure: Callable[..., Config], tmp_path_factory: pytest.TempPathFac
 
 
 def test_items_are_called_by_their_names(named: Run) -> None:
+    assert isinstance(named.backend, Kp4srBackend)
     texts = named.backend.fitted.index.texts
     ids = named.catalogue.item_ids.tolist()
     assert [texts[ids.index(item)] for item in ("i03", *SAME_NAME)] == [COMMAS, "Twin Book", "Twin Book (2)"]

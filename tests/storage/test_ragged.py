@@ -37,7 +37,9 @@ class Words(Ragged):
     @classmethod
     def of(cls, lists: list[list[int]]) -> Words:
         item = np.array([value for row in lists for value in row], np.int32)
-        return cls(indptr_of([len(row) for row in lists]), item, item.astype(np.float32) / 2, np.arange(len(lists)))
+        return cls(
+            indptr_of([len(row) for row in lists]), item, item.astype(np.float32) / np.float32(2), np.arange(len(lists))
+        )
 
     @property
     def lists(self) -> list[list[int]]:
@@ -51,7 +53,8 @@ def check(found: Words, lists: list[list[int]], names: list[int]) -> None:
     assert found.lists == lists
     assert found.name.tolist() == names
     assert found.weight.tolist() == [value / 2 for row in lists for value in row]
-    assert (found.indptr.dtype, found.item.dtype, found.weight.dtype) == (np.int64, np.int32, np.float32)
+    dtypes = [array.dtype for array in (found.indptr, found.item, found.weight)]
+    assert dtypes == [np.dtype(kind) for kind in (np.int64, np.int32, np.float32)]
     assert found.unit == "g"
 
 

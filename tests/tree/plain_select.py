@@ -55,7 +55,7 @@ def balanced(neighbourhoods: Neighbourhoods, tie: dict[int, int]) -> Order:
         return degree == 1, degree, tie[row]
 
     def order(node: int, rows: list[int]) -> list[int]:
-        turns = {}
+        turns: dict[int, int] = {}
         for relation in {int(neighbourhoods.relation[row]) for row in rows}:
             group = sorted((row for row in rows if neighbourhoods.relation[row] == relation), key=quality)
             turns |= {row: turn for turn, row in enumerate(group)}
@@ -77,7 +77,8 @@ def choose(
 ) -> tuple[list[Chosen], int]:
     """The triples of one item, breadth first, and its count of nameless facts."""
     chosen: list[Chosen] = []
-    nameless, frontier = 0, [(root, -1, (root,))] if root >= 0 and degree else []
+    nameless = 0
+    frontier: list[tuple[int, int, tuple[int, ...]]] = [(root, -1, (root,))] if root >= 0 and degree else []
     for hop in range(1, hops + 1):
         earlier = {fact(neighbourhoods, entry.row, mirrored) for entry in chosen}
         now: set[Triple] = set()

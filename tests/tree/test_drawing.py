@@ -107,7 +107,7 @@ class TestPng:
         figure = drawn(tree_of(["The Narrative of Arthur Gordon Pym of Nantucket", "Emma"], below, hops=hops))
         figure.draw_without_rendering()
         texts = [text for text in figure.findobj(Text) if text.get_text().strip()]
-        assert min(text.get_fontsize() for text in texts) >= 5
+        assert min(float(text.get_fontsize()) for text in texts) >= 5
         places = [text.get_window_extent() for text in texts]
         for one, other in combinations(places, 2):
             assert not one.overlaps(other)
@@ -119,7 +119,7 @@ class TestPng:
         for box, label in zip(boxes, labels, strict=True):
             assert box.x0 + 8 <= label.x0 < label.x1 <= box.x1 - 8, "0.05 inches next to the text"
             assert box.y0 <= label.y0 < label.y1 <= box.y1
-        assert min(text.get_fontsize() for text in figure.axes[0].texts) >= 6.5
+        assert min(float(text.get_fontsize()) for text in figure.axes[0].texts) >= 6.5
 
     @given(
         st.lists(st.text(max_size=60), min_size=1, max_size=6),

@@ -194,7 +194,8 @@ def test_inverse_degree_takes_the_rarest_ends_first() -> None:
 
 def test_a_function_ranks_rows() -> None:
     def last_first(neighbourhoods: Neighbourhoods, rows: np.ndarray) -> np.ndarray:
-        return -neighbourhoods.far[rows]
+        reverse: np.ndarray = -neighbourhoods.far[rows]
+        return reverse
 
     tails = [tail for _, _, tail in triples(graph(STAR, ["film"]), hops=1, degree=2, ranking=last_first)]
     assert tails == ["g3", "g2"]

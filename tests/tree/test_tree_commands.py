@@ -23,7 +23,7 @@ BARE = [
 
 def kptool(*arguments: object, graph: EmbeddedServer | None = None) -> Done:
     given = [] if graph is None else ["--graph", graph.uri]
-    return command.kptool(*arguments, *given, timeout=180, **variables(graph))
+    return command.kptool(*arguments, *given, timeout=180, environment=variables(graph))
 
 
 def variables(graph: EmbeddedServer | None) -> dict[str, str]:
@@ -121,7 +121,7 @@ def test_no_model_library_is_imported(graph: EmbeddedServer) -> None:
         f"    app([*call, '--graph', {graph.uri!r}], standalone_mode=False)\n"
         "print(sorted({'torch', 'transformers'} & set(sys.modules)), file=sys.stderr)"
     )
-    done = python("-c", program, **variables(graph))
+    done = python("-c", program, environment=variables(graph))
     assert done.returncode == 0, done.stderr
     assert "One subject of" in done.stdout or "first published" in done.stdout
     assert done.stderr.splitlines()[-1] == "[]"

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +22,29 @@ def line(*words: object) -> list[str]:
     return [sys.executable, "-m", "kptoolkit", *map(str, words)]
 
 
-def python(*words: str, count: int = 1, timeout: float = 300, **variables: str) -> Done:
-    """Run Python to its end, in ``count`` processes of torchrun when more than one; ``worlds`` can be imported."""
+def python(
+    *words: str, count: int = 1, timeout: float = 300, environment: Mapping[str, str] | None = None, **variables: str
+) -> Done:
+    """Run Python to its end, in ``count`` processes of torchrun when more than one; ``worlds`` can be imported.
+
+    ``environment`` and ``variables`` are added to this process's environment.
+    """
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(count)] if count > 1 else []
     path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | variables
+    whole = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **(environment or {}), **variables}
     command = [sys.executable, *launcher, *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, env=whole)
 
 
-def kptool(*words: object, timeout: float = 120, **environment: str) -> Done:
+def kptool(
+    *words: object, timeout: float = 120, environment: Mapping[str, str] | None = None, **variables: str
+) -> Done:
     """Run kptool to its end, in a process that is forked with its libraries loaded.
 
+    ``environment`` and ``variables`` are added to this process's environment.
     Variables that Python itself reads as it starts come too late: ``python("-m", "kptoolkit", ...)`` is for them.
     """
-    return forked.kptoolkit([*map(str, words)], os.environ | environment, timeout)
+    return forked.kptoolkit([*map(str, words)], {**os.environ, **(environment or {}), **variables}, timeout)
 
 
 def sets(**changes: Any) -> list[str]:

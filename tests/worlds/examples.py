@@ -10,4 +10,4 @@ FULL = 100
 
 def examples(count: int) -> int:
     """Return the examples of an expensive property that draws ``count`` of the full profile's 100."""
-    return max(1, hypothesis.settings.default.max_examples * count // FULL)
+    return max(1, hypothesis.settings().max_examples * count // FULL)
