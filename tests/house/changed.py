@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 
-from source_tree import CHECKOUT, ROWS
+from source_tree import CHECKOUT, LAYERS
 
 TESTS = CHECKOUT / "tests"
 #: What is not part of a layer, and the layer that reads it.
@@ -29,8 +29,8 @@ def changed_files(base: str) -> list[str]:
 def folders_to_test(files: Iterable[str]) -> list[str]:
     """Return the paths below the checkout that pytest is to run, all of them where a change can reach everything."""
     everything = sorted(path.name for path in TESTS.iterdir() if any(path.rglob("test_*.py")))
-    rank = {name: number for number, row in enumerate(ROWS) for name in row}
-    lowest, single = len(ROWS), set[str]()
+    rank = {name: number for number, names in enumerate(LAYERS) for name in names}
+    lowest, single = len(LAYERS), set[str]()
     for file in files:
         first, _, rest = file.partition("/")
         second = rest.split("/")[0].removesuffix(".py")
@@ -47,7 +47,7 @@ def folders_to_test(files: Iterable[str]) -> list[str]:
         else:
             single.update(ALWAYS)
     layers = {name for name, number in rank.items() if number >= lowest}
-    if lowest < len(ROWS):
+    if lowest < len(LAYERS):
         single.update(ALWAYS, {"examples"})
     if lowest <= rank["storage"]:
         return ["tests"]

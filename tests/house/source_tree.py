@@ -1,4 +1,4 @@
-"""What the tests of the house read: the package's files and their imports."""
+"""The files of the package and their imports, for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGE = CHECKOUT / "kptoolkit"
-#: The layers: a module may import what is in an earlier row; modules of one row do not import each other.
-ROWS = (
+#: Packages and modules of each layer. They import from earlier layers only, and not from each other.
+LAYERS = (
     ("errors", "names"),
     ("config",),
     ("resources",),
@@ -48,8 +48,8 @@ def sources() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def layer(file: Path) -> str:
-    """The part of the package that ``file`` belongs to, e.g. ``graph`` or ``errors``."""
+def part(file: Path) -> str:
+    """The package or module of a layer that ``file`` belongs to, e.g. ``graph`` or ``errors``."""
     first = file.relative_to(PACKAGE).parts[0]
     return first.removesuffix(".py")
 
@@ -59,7 +59,7 @@ def imports(file: Path, text: str | None = None) -> Iterator[Import]:
 
     Args:
         file: A path inside the package.
-        text: What the file holds; read from it when not given.
+        text: Its text; read from the file if not given.
     """
     text = file.read_text(encoding="utf-8") if text is None else text
     package = ("kptoolkit", *file.relative_to(PACKAGE).parts[:-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -24,6 +25,7 @@ def script() -> ModuleType:
 
 
 tables = script()
+NUMBER = re.compile(r"-?[\d.,]*\d(?: %)?")
 PAGES = [file.stem for file in sorted((DOCS / "figures").glob("*.json"))]
 
 
@@ -46,6 +48,15 @@ def test_every_table_says_what_produced_it(page: str) -> None:
 def test_no_table_of_these_pages_is_written_by_hand(page: str) -> None:
     text = tables.MARKED.sub("", (DOCS / f"{page}.md").read_text(encoding="utf-8"))
     assert not [line for line in text.splitlines() if line.startswith("|")]
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_tables_of_measured_figures_are_generated(page: Path) -> None:
+    """A table row with two or more cells that are nothing but a number belongs into ``docs/figures``."""
+    text = tables.MARKED.sub("", page.read_text(encoding="utf-8"))
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert not [line for line in rows if sum(bool(NUMBER.fullmatch(cell.strip())) for cell in line.split("|")) > 1]
 
 
 def test_a_benchmark_becomes_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,14 +6,14 @@ import ast
 import tokenize
 
 import pytest
-from source_tree import CHECKOUT, PACKAGE, ROWS, Import, imports, layer, sources
+from source_tree import CHECKOUT, LAYERS, PACKAGE, Import, imports, part, sources
 
-RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 #: Above all layers: the public API, and the shipped conformance suites.
-TOP = {"__init__": len(ROWS), "__main__": len(ROWS), "testing": RANK["cli"] - 1}
+TOP = {"__init__": len(LAYERS), "__main__": len(LAYERS), "testing": RANK["cli"] - 1}
 
 #: Sub-packages of a package in the same order; "" is the package's own modules. Its ``__init__`` may import them all.
-SUB_ROWS: dict[str, tuple[str, ...]] = {
+SUB_LAYERS: dict[str, tuple[str, ...]] = {
     "knowledge": ("engines", "", "batches"),
     "prompts": ("templating", "reading", "", "drafting"),
     "tree": ("", "draw"),
@@ -52,11 +52,11 @@ ALL_IMPORTS = [found for file in sources() for found in imports(file)]
 
 
 def wrong_way(found: Import) -> bool:
-    """Whether an import goes to the right, or sideways."""
+    """Whether an import goes to a later layer, or to another part of the same one."""
     parts = found.module.split(".")
     if parts[0] != "kptoolkit" or found.module == "kptoolkit.__version__":
         return False
-    importer = layer(found.file)
+    importer = part(found.file)
     imported = parts[1] if len(parts) > 1 else "__init__"
     imported = imported if imported in RANK or imported == "testing" else "__init__"
     if imported == importer:
@@ -83,17 +83,17 @@ def sub_import(found: Import) -> tuple[str, str, str] | None:
 
 
 def wrong_way_inside(found: Import) -> bool:
-    """Whether an import goes from a sub-package to one further right, or to the package's modules further right."""
+    """Whether an import goes from a sub-package to a later one, or to modules of the package that come later."""
     between = sub_import(found)
-    if between is None or between[0] not in SUB_ROWS:
+    if between is None or between[0] not in SUB_LAYERS:
         return False
-    row = SUB_ROWS[between[0]]
+    row = SUB_LAYERS[between[0]]
     return row.index(between[1]) < row.index(between[2])
 
 
-def test_every_part_has_its_place() -> None:
-    unknown = {layer(file) for file in sources()} - RANK.keys() - TOP.keys()
-    assert not unknown, f"give {sorted(unknown)} a row in ROWS, and DESIGN and CONTRIBUTING the same"
+def test_every_part_has_its_layer() -> None:
+    unknown = {part(file) for file in sources()} - RANK.keys() - TOP.keys()
+    assert not unknown, f"give {sorted(unknown)} a layer in source_tree.py, and in the table of docs/architecture.md"
 
 
 def test_imports_go_one_way() -> None:
@@ -125,7 +125,7 @@ def test_the_check_sees_what_it_should(file: str, text: str, wrong: bool) -> Non
 
 
 def test_every_sub_package_has_its_place() -> None:
-    for package, row in SUB_ROWS.items():
+    for package, row in SUB_LAYERS.items():
         folders = {folder.name for folder in (PACKAGE / package).iterdir() if (folder / "__init__.py").is_file()}
         assert {*row} == {*folders, ""}, package
 
@@ -203,7 +203,7 @@ def test_only_the_command_line_prints() -> None:
     printing = [
         f"{file.relative_to(CHECKOUT)}:{node.lineno}"
         for file in sources()
-        if layer(file) != "cli"
+        if part(file) != "cli"
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]

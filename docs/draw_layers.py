@@ -1,13 +1,13 @@
-"""Draws ``docs/rooms.svg``, the picture of the package's rooms: ``python docs/draw_rooms.py``."""
+"""Draws ``docs/layers.svg``, the picture of the package's layers: ``python docs/draw_layers.py``."""
 
 from __future__ import annotations
 
 from html import escape
 from pathlib import Path
 
-#: Rooms from the top layer to the bottom one: name, content, numbers of the steps of docs/architecture.md.
-ROOMS = (
-    ("cli", "one file per command; the only room that prints", ""),
+#: Layers from top to bottom: packages or modules, content, numbers of the steps of docs/architecture.md.
+LAYERS = (
+    ("cli", "one file per command; the only layer that prints", ""),
     ("pipeline.py", "fit, evaluate, control, refresh: one function per stage", "4"),
     ("explain", "why an item: triplets that mattered, paths in the graph", "11"),
     ("runs", "the run folder: write, load, recommend", "10"),
@@ -37,7 +37,7 @@ def circle(x: float, y: float, text: str) -> str:
     )
 
 
-def room(index: int, name: str, content: str, steps: str) -> str:
+def layer(index: int, name: str, content: str, steps: str) -> str:
     """One bar of the picture."""
     y = TOP + index * ROW
     colour = "#e3ecf7" if "." not in name and "," not in name else "#eef0f2"
@@ -55,18 +55,18 @@ def room(index: int, name: str, content: str, steps: str) -> str:
 
 def picture() -> str:
     """The whole picture as SVG."""
-    height = TOP + len(ROOMS) * ROW + 14
+    height = TOP + len(LAYERS) * ROW + 14
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         'font-family="DejaVu Sans, Verdana, sans-serif" font-size="13" role="img">\n'
-        "<title>The rooms of kptoolkit: a room imports the rooms below it</title>\n"
+        "<title>The layers of kptoolkit: a layer imports the layers below it</title>\n"
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>\n'
-        f'<text x="{LEFT}" y="28" fill="#333">A room imports only rooms below it.</text>'
+        f'<text x="{LEFT}" y="28" fill="#333">A layer imports only layers below it.</text>'
         f"{circle(WIDTH - LEFT - 246, 23, '1')}"
         f'<text x="{WIDTH - LEFT}" y="28" text-anchor="end" fill="#333">step of a triple from file to score</text>\n'
     )
-    return head + "\n".join(room(index, *entry) for index, entry in enumerate(ROOMS)) + "\n</svg>\n"
+    return head + "\n".join(layer(index, *entry) for index, entry in enumerate(LAYERS)) + "\n</svg>\n"
 
 
 if __name__ == "__main__":
-    Path(__file__).with_name("rooms.svg").write_text(picture(), encoding="utf-8")
+    Path(__file__).with_name("layers.svg").write_text(picture(), encoding="utf-8")
