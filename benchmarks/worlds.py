@@ -87,7 +87,8 @@ class World:
             user_ids=self.interactions.user_ids,
             knowledge=self.knowledge(config),
             knowledge_change=unchanged,
-            folder=folder,
+            checkpoints=folder / "checkpoints",
+            logs=folder / "tensorboard",
             validate=validate_with,
             progress=progress,
         )

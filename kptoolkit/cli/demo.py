@@ -14,6 +14,7 @@ from kptoolkit.cli.session import Session, command
 from kptoolkit.config import Config, to_toml
 from kptoolkit.errors import InputError
 from kptoolkit.resources import demo_data_dir
+from kptoolkit.storage.atomic import write_text
 
 if TYPE_CHECKING:
     from kptoolkit.graph import Graph
@@ -39,7 +40,7 @@ def demo(
     session.config_file = folder / "kptool.toml"
     session.config_file.touch()
     config = session.config(**_settings(folder, data, minutes))
-    (folder / "kptool.toml").write_text(to_toml(config), encoding="utf-8")
+    write_text(folder / "kptool.toml", to_toml(config))
     _graph(session, config, folder)
     run = _train(session, config)
     _recommend(session, run)

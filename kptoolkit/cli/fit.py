@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from kptoolkit.cli.app import app
-from kptoolkit.cli.session import Session, command
+from kptoolkit.cli.session import KEEPS, Session, command
 from kptoolkit.config import load_config
 from kptoolkit.errors import InputError
 
@@ -17,7 +17,14 @@ Data = Annotated[Path | None, typer.Option("--data", help="Interactions: a folde
 Engine = Literal["local", "ray"]
 
 
-@command(app, "fit", example="kptool fit --data ./data --run runs/first", graph=True, results=True)
+@command(
+    app,
+    "fit",
+    example="kptool fit --data ./data --run runs/first",
+    graph=True,
+    results=True,
+    resumes_without="overwrite",
+)
 def fit(
     session: Session,
     data: Data = None,
@@ -76,6 +83,7 @@ def compile_(
     from kptoolkit.knowledge.prepare import prepare
 
     if run is not None:
+        _refuse_without_effect(session, data, engine)
         report = _refresh(session, run)
     else:
         config = session.config(data__dir=data, prompts__engine=engine)
@@ -91,6 +99,14 @@ def compile_(
         session.table(
             "Knowledge", ["figure", "value"], [[key.replace("_", " "), value] for key, value in report.items()]
         )
+
+
+def _refuse_without_effect(session: Session, data: Path | None, engine: Engine | None) -> None:
+    """Check that a call with ``--refresh`` gives nothing that the run has decided already."""
+    for option, value in (("--data", data), ("--engine", engine)):
+        if value is not None:
+            raise InputError(f"{option}: {KEEPS}")
+    session.allow_only("graph")
 
 
 def _refresh(session: Session, folder: Path) -> dict[str, Any]:

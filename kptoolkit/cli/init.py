@@ -16,6 +16,7 @@ from kptoolkit.cli.session import Session, command
 from kptoolkit.config import GRAPH_DATA, Config, GraphConfig, commented_toml
 from kptoolkit.errors import InputError, shorten
 from kptoolkit.resources import cypher_dir, pack_dir
+from kptoolkit.storage.atomic import write_text
 
 if TYPE_CHECKING:
     from kptoolkit.graph import Graph
@@ -58,7 +59,7 @@ def init(
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(source, targets[1])
     shutil.copytree(cypher_dir(), targets[2])
-    targets[0].write_text(commented_toml(), encoding="utf-8")
+    write_text(targets[0], commented_toml())
     _say_written(session, targets)
     session.say(
         f"next: edit {targets[0]}; to use the copies set prompts.pack and graph.cypher there; then "
@@ -90,7 +91,7 @@ def _init_from_graph(session: Session, folder: Path, source: Path | None, target
     like = load_auto(found.counts) if source is None else TemplatePack.load(source)
     draft = draft_pack(DRAFTED, found.counts, like, examples=found.examples, language=like.language)
     draft.write(targets[1])
-    targets[0].write_text(commented_toml(_values(config, folder, targets[1], found.roles)), encoding="utf-8")
+    write_text(targets[0], commented_toml(_values(config, folder, targets[1], found.roles)))
     _say_written(session, targets)
     for line in (*_decisions(found.schema, found.roles), f"pack: {_said_of_pack(draft)}"):
         session.say(line)
@@ -120,7 +121,7 @@ def _read_graph(session: Session, settings: GraphConfig, cypher: Path) -> _Found
         roles = find_roles(schema, lambda label, key: _distinct(graph, label, key))
         cypher.mkdir(parents=True)
         for name, text in draft_cypher(schema, roles).items():
-            (cypher / f"{name}.cypher").write_text(text, encoding="utf-8")
+            write_text(cypher / f"{name}.cypher", text)
         adapted = Graph(graph.store, QuerySet(cypher, embedded=graph.store.dialect == "embedded"), settings)
         counts = adapted.relation_counts()
         with session.progress() as progress:

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from kptoolkit.graph import FileSource, LoadReport
 
 
-@command(app, "load-kg", example="kptool load-kg data/movies --graph embedded:./kg", graph=True, results=True)
+@command(
+    app,
+    "load-kg",
+    example="kptool load-kg data/movies --graph embedded:./kg",
+    graph=True,
+    results=True,
+    resumes_without="replace",
+)
 def load_kg(
     session: Session,
     options: SourceOptions,

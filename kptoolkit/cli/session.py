@@ -28,6 +28,7 @@ from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
 COMMON = "Common options"
 INTERRUPTED = 130
+KEEPS = "a finished run keeps the settings it was trained with; fit another one"
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Session:
         json: Whether the result is printed as JSON.
         verbosity: -1 quiet, 0 normal, 1 verbose.
         debug: Whether the traceback of an error is printed.
+        graph_option: Whether ``--graph`` was given.
         out: Console on standard output, for results.
         err: Console on standard error, for progress and messages.
     """
@@ -49,6 +51,7 @@ class Session:
     json: bool = False
     verbosity: int = 0
     debug: bool = False
+    graph_option: bool = False
     environ: Mapping[str, str] | None = None
     out: Console = field(default_factory=lambda: _console(stderr=False))
     err: Console = field(default_factory=lambda: _console(stderr=True))
@@ -64,12 +67,23 @@ class Session:
         Raises:
             InputError: ``--set`` names a setting of the training, which cannot change any more.
         """
-        for key in self.overrides:
-            if key.partition(".")[0] not in ("evaluation", "graph"):
-                raise InputError(f"--set {key}: a finished run keeps the settings it was trained with; fit another one")
+        self.allow_only("evaluation", "graph")
         given = {key: value for key, value in self.overrides.items() if key.startswith("evaluation.")}
         chosen = load_config(None, given, {}).evaluation
         return {name: getattr(chosen, name) for name in (key.partition(".")[2] for key in given)}
+
+    def allow_only(self, *sections: str) -> None:
+        """Check that the settings of the command line can change what a command does with a finished run.
+
+        Args:
+            sections: Sections that can.
+
+        Raises:
+            InputError: ``--set`` names a setting of another section, which cannot change any more.
+        """
+        for key in self.overrides:
+            if key.partition(".")[0] not in sections:
+                raise InputError(f"--set {key}: {KEEPS}")
 
     def graph(self, trained: GraphConfig | None = None) -> GraphConfig:
         """Decide which graph the command reads, and print it on standard error.
@@ -82,7 +96,10 @@ class Session:
         """
         given = {key.partition(".")[2] for key in self.overrides if key.startswith("graph.")}
         chosen = which_graph(self.config().graph, trained, given)
-        source = "from --graph" if self.names_graph else "from the settings" if trained is None else "the run's own"
+        if self.names_graph:
+            source = "from --graph" if self.graph_option else "from --set graph.uri"
+        else:
+            source = "from the settings" if trained is None else "the run's own"
         if distributed.is_first():
             self.say(f"graph: {shorten(chosen.uri, 500)} ({source})")
         return chosen
@@ -201,7 +218,15 @@ class _CountColumn(TextColumn):
 _Register = Callable[[Callable[..., None]], Callable[..., None]]
 
 
-def command(app: typer.Typer, name: str, *, example: str, graph: bool = False, results: bool = False) -> _Register:
+def command(
+    app: typer.Typer,
+    name: str,
+    *,
+    example: str,
+    graph: bool = False,
+    results: bool = False,
+    resumes_without: str | None = None,
+) -> _Register:
     """Register a function ``f(session, ...)`` as a command with the common options.
 
     A parameter that is annotated with a dataclass is replaced by options, one per field.
@@ -212,6 +237,8 @@ def command(app: typer.Typer, name: str, *, example: str, graph: bool = False, r
         example: A call shown by ``--help``.
         graph: Whether the command has ``--graph``.
         results: Whether the command has ``--json``.
+        resumes_without: The option with which the command starts again, e.g. ``"overwrite"``; called without it after
+            an interruption, the command resumes. ``None``: it never resumes.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -230,7 +257,7 @@ def command(app: typer.Typer, name: str, *, example: str, graph: bool = False, r
                     raise
                 if session.debug:
                     session.err.file.write(traceback.format_exc())
-                fail(session.err, error)
+                fail(session.err, error, _after_interrupt(resumes_without, kwargs))
 
         options = [option for parameter in own for option in _options(parameter)] + _common(graph, results)
         wrapper.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
@@ -242,14 +269,27 @@ def command(app: typer.Typer, name: str, *, example: str, graph: bool = False, r
     return register
 
 
-def fail(console: Console, error: BaseException) -> NoReturn:
+def _after_interrupt(option: str | None, kwargs: Mapping[str, Any]) -> str:
+    """What to do after an interruption of a command that resumes without ``option``."""
+    if option is None:
+        return ""
+    return "the same command continues from here" + (f", without --{option}" if kwargs[option] else "")
+
+
+def fail(console: Console, error: BaseException, after_interrupt: str = "") -> NoReturn:
     """Print one line that says what is wrong, and exit.
+
+    Args:
+        console: Console on standard error.
+        error: What ended the command.
+        after_interrupt: What to do if it was Ctrl-C.
 
     Raises:
         typer.Exit: Always, with the exit code of the error.
     """
     if _interrupted(error):
-        console.print("interrupted; the same command continues from here", style="yellow", highlight=False)
+        text = "; ".join(["interrupted", after_interrupt] if after_interrupt else ["interrupted"])
+        console.print(text, style="yellow", highlight=False)
         raise typer.Exit(INTERRUPTED)
     if isinstance(error, KptoolError):
         text, code = str(error), error.exit_code
@@ -282,6 +322,7 @@ def _session(kwargs: dict[str, Any]) -> Session:
         fail(session.err, error)
     if (uri := kwargs.pop("graph_uri", None)) is not None:
         overrides["graph.uri"] = uri
+        session.graph_option = True
     return session
 
 

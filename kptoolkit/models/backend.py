@@ -37,8 +37,9 @@ class FitTask:
         user_ids: Ids of the users that ``split`` numbers.
         knowledge: Chooses and renders triples.
         knowledge_change: Applied to the item trees of every epoch: the identity, or a control's change.
-        folder: Where the backend may write checkpoints and logs.
-        resume: Resume from what ``folder`` contains; a backend that cannot resume starts again.
+        checkpoints: Folder where the backend may write checkpoints; it need not exist.
+        logs: Folder where the backend may write TensorBoard logs; it need not exist.
+        resume: Resume from what ``checkpoints`` contains; a backend that cannot resume starts again.
         validate: Returns metrics such as ``NDCG@10`` of a scorer on the validation cases.
         progress: Progress callback.
     """
@@ -49,7 +50,8 @@ class FitTask:
     user_ids: NDArray[Any]
     knowledge: KnowledgeSource
     knowledge_change: Callable[[ItemTrees], ItemTrees]
-    folder: Path
+    checkpoints: Path
+    logs: Path
     validate: Callable[[Callable[[Cases], NDArray[np.float32]]], dict[str, float]]
     resume: bool = False
     progress: ProgressCallback = silent

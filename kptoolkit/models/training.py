@@ -36,7 +36,7 @@ from kptoolkit.data.histories import Cases
 from kptoolkit.errors import TrainingError
 from kptoolkit.models.backend import FitResult, FitTask
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
-from kptoolkit.storage.atomic import atomic_write
+from kptoolkit.storage.atomic import write_text
 from kptoolkit.storage.write_errors import write_errors
 
 METRIC = "NDCG@10"
@@ -123,7 +123,8 @@ def train(
     collate: Collate,
     validate: Validate,
     settings: TrainingConfig,
-    folder: Path,
+    checkpoints: Path,
+    logs: Path,
     *,
     resume: bool,
     progress: ProgressCallback,
@@ -140,8 +141,9 @@ def train(
         collate: Turns sample numbers into tensors; in ``labels`` -100 means no target.
         validate: Ranks the validation cases; the same figures in every process.
         settings: ``[training]``.
-        folder: Folder for ``checkpoints/`` and ``tensorboard/``.
-        resume: Resume from the last complete checkpoint, if there is one. Else checkpoints in ``folder`` are removed.
+        checkpoints: Folder for checkpoints.
+        logs: Folder for TensorBoard logs.
+        resume: Resume from the last complete checkpoint, if there is one. Else all checkpoints are removed.
         progress: Progress callback for steps, loss and validation; called in the first process only.
         rates: Share of the learning rate of weights, by how their names begin.
 
@@ -149,9 +151,9 @@ def train(
         TrainingError: The loss is not a number; the message names the step.
     """
     transformers_logging.set_verbosity_error()
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(logs)
     distributed.start()
-    checkpoints = folder.absolute() / "checkpoints"
+    checkpoints = checkpoints.absolute()
     if distributed.is_first():
         _remove_checkpoints(checkpoints, complete=not resume)
         if (newest := last_checkpoint(checkpoints)) is not None:
@@ -195,7 +197,7 @@ def train_and_report(
         data: As in :func:`train`.
         collate: As in :func:`train`.
         score: Scores the catalogue by the current weights; used to rank the validation cases.
-        task: Settings, validation, folder.
+        task: Settings, validation, folders.
         figures: Returns further figures of the backend; called at the end.
         rates: As in :func:`train`.
 
@@ -210,7 +212,8 @@ def train_and_report(
         collate,
         lambda: task.validate(score),
         task.config.training,
-        task.folder,
+        task.checkpoints,
+        task.logs,
         resume=task.resume,
         progress=task.progress,
         rates=rates,
@@ -247,8 +250,7 @@ def _fix_best_path(checkpoint: Path) -> None:
     state = json.loads(path.read_text(encoding="utf-8"))
     if state["best_model_checkpoint"] is not None:
         state["best_model_checkpoint"] = str(checkpoint.parent / Path(state["best_model_checkpoint"]).name)
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(state, indent=2) + "\n")
 
 
 def _has_stopped(checkpoint: str) -> bool:

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from kptoolkit.storage.atomic import atomic_write
+from kptoolkit.storage.atomic import write_text
 
 _PACKAGES = ("kptoolkit", "torch", "transformers", "accelerate", "numpy", "pandas", "networkx", "jinja2", "neo4j")
 
@@ -54,9 +54,7 @@ class Manifest:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file, atomically."""
-    with atomic_write(path) as temporary:
-        text = json.dumps(content, ensure_ascii=False, indent=1, default=_plain)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1, default=_plain) + "\n")
 
 
 def package_versions() -> dict[str, str]:

@@ -23,13 +23,13 @@ from kptoolkit.models import Backend, FitResult, backend_class, options_class
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest, write_json
 from kptoolkit.storage.arrays import checksum
-from kptoolkit.storage.atomic import atomic_parts, atomic_write
+from kptoolkit.storage.atomic import atomic_parts, atomic_write, write_text
 from kptoolkit.storage.write_errors import write_errors
 
 _MANIFEST, _CONFIG, _TRAINING = "manifest.json", "config.toml", "training.json"
 _CATALOGUE, _INTERACTIONS = "catalogue.parquet", "interactions.parquet"
 _PACK, _NEIGHBOURHOODS, _BACKEND = "pack", "neighbourhoods", "backend"
-_CHECKPOINTS, _CONTROLS = "checkpoints", "controls"
+_CHECKPOINTS, _LOGS, _CONTROLS = "checkpoints", "tensorboard", "controls"
 _WITH_CHECKSUMS = (_BACKEND, _CONFIG, _CATALOGUE, _INTERACTIONS, _PACK, _NEIGHBOURHOODS)
 
 
@@ -100,6 +100,16 @@ class RunFolder:
         """The TOML file with the settings of the run."""
         return self.path / _CONFIG
 
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints, from which a training is resumed."""
+        return self.path / _CHECKPOINTS
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the TensorBoard logs."""
+        return self.path / _LOGS
+
     def begin(self, config: Config, *, resume: bool, overwrite: bool) -> Start:
         """Decide whether a training starts here, is resumed or is refused; nothing is written.
 
@@ -130,7 +140,7 @@ class RunFolder:
         earlier = self.read_manifest()
         if earlier.status == "finished":
             raise RunError(f"{self} holds a finished run; give another --run, or --overwrite to replace it")
-        if not any((self.path / _CHECKPOINTS).glob("*")):
+        if not any(self.checkpoints.glob("*")):
             return Start(Manifest(settings=settings), resumed=False)
         if (different := difference(earlier.settings, settings)) is not None:
             raise RunError(
@@ -223,7 +233,7 @@ class RunFolder:
                 raise RunError(f"{self} was begun with other {part}; give another --run, or --overwrite to start again")
         self.write_manifest(manifest)
         with write_errors(self.path):
-            self.config_file.write_text(to_toml(prepared.config), encoding="utf-8")
+            write_text(self.config_file, to_toml(prepared.config))
             prepared.catalogue.save(self.path / _CATALOGUE)
             prepared.interactions.save(self.path / _INTERACTIONS)
             knowledge.pack.save(self.path / _PACK)
@@ -244,6 +254,9 @@ class RunFolder:
         self, backend: Backend, *, catalogue: Saveable | None = None, neighbourhoods: Saveable | None = None
     ) -> None:
         """Replace the backend and, if given, other parts, after all of them were written under temporary names.
+
+        An error puts the old parts back; see :func:`~kptoolkit.storage.atomic.atomic_parts` for a killed process.
+        Checksums are those of the old parts until :meth:`seal`.
 
         Raises:
             OSError: A part cannot be written; the run is what it was before.

@@ -43,6 +43,16 @@ def atomic_write(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, atomically, in UTF-8.
+
+    Raises:
+        OSError: The file cannot be written; the error names ``path``.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """Write a folder so that ``folder`` is either complete or what it was before.
@@ -73,6 +83,10 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 def atomic_parts(folder: Path) -> Iterator[Path]:
     """Replace some files and folders of ``folder`` together, after all of them were written.
 
+    The old parts are removed when every new part has its place; an error before that puts them back. Each part is
+    either old or new at any time, but a process that is killed between two renames leaves new parts next to old ones,
+    and an old part may remain under a temporary name.
+
     Args:
         folder: Existing folder; parts that are not written again stay.
 
@@ -80,15 +94,14 @@ def atomic_parts(folder: Path) -> Iterator[Path]:
         The temporary folder, which exists and is empty; each entry of it replaces the one of the same name.
 
     Raises:
-        OSError: A part cannot be written, and the error names ``folder``, which is what it was before.
+        OSError: A part cannot be written or renamed; ``folder`` is what it was before.
     """
     temporary = _temporary(folder / "new")
     try:
         with path_in_errors(folder, temporary):
             temporary.mkdir()
             yield temporary
-            for part in sorted(temporary.iterdir()):
-                _replace(folder / part.name, part, _temporary(folder / part.name))
+            _replace_parts(folder, temporary)
     finally:
         _remove(temporary)
 
@@ -123,7 +136,7 @@ def _temporary(path: Path) -> Path:
 
 def _replace(place: Path, new: Path, old: Path) -> None:
     """Rename ``new`` to ``place``; what was there is moved to ``old`` and removed, or moved back on failure."""
-    if place.exists() or place.is_symlink():
+    if _exists(place):
         with suppress(FileNotFoundError):  # another process may have moved it first
             place.rename(old)
     try:
@@ -134,6 +147,31 @@ def _replace(place: Path, new: Path, old: Path) -> None:
         raise
     finally:
         _remove(old)
+
+
+def _replace_parts(folder: Path, new: Path) -> None:
+    """Move every entry of ``new`` into ``folder``; on an error, ``folder`` gets its old entries back."""
+    names = sorted(part.name for part in new.iterdir())
+    olds = {name: _temporary(folder / name) for name in names}
+    present = {name for name in names if _exists(folder / name)}
+    try:
+        for name in names:
+            if name in present:
+                (folder / name).rename(olds[name])
+            (new / name).rename(folder / name)
+    except BaseException:
+        for name in names:
+            if _exists(folder / name) and (name not in present or _exists(olds[name])):
+                (folder / name).rename(new / name)
+            if _exists(olds[name]):
+                olds[name].rename(folder / name)
+        raise
+    for old in olds.values():
+        _remove(old)
+
+
+def _exists(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
 
 
 def _remove(path: Path) -> None:

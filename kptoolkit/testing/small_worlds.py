@@ -89,7 +89,8 @@ def chain_task(folder: Path, settings: dict[str, Any] | None = None, **changes: 
         "user_ids": interactions.user_ids,
         "knowledge": knowledge,
         "knowledge_change": unchanged,
-        "folder": folder,
+        "checkpoints": folder / "checkpoints",
+        "logs": folder / "tensorboard",
         "validate": validate,
     }
     return FitTask(**{**fields, **changes})

@@ -88,6 +88,8 @@ def test_every_command_without_a_run_says_which_graph_it_reads(words: list[str])
     named = kptool(*words, "--graph", "embedded:elsewhere", NEO4J_URI="embedded:configured")
     assert named_graph(named) == ("embedded:elsewhere", "from --graph")
     assert "elsewhere" in named.stdout + errors(named)
+    by_setting = kptool(*words, "--set", "graph.uri=embedded:elsewhere")
+    assert named_graph(by_setting) == ("embedded:elsewhere", "from --set graph.uri")
     configured = kptool(*words, NEO4J_URI="embedded:configured")
     assert named_graph(configured) == ("embedded:configured", "from the settings")
     assert "graph: " not in kptool(*words, "-q").stderr

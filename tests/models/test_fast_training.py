@@ -203,7 +203,8 @@ def trained_batches(folder: Path, *, resume: bool = False, stop_after: int | Non
         collate,
         lambda: {"NDCG@10": float(next(score))},
         settings,
-        folder,
+        folder / "checkpoints",
+        folder / "tensorboard",
         resume=resume,
         progress=silent,
     )

@@ -129,3 +129,17 @@ def test_a_part_that_finds_no_room_leaves_the_run_as_it_was(trained: Path, tmp_p
 def test_run_and_refresh_belong_together(trained: Path) -> None:
     refused(kptool("compile", trained), "--refresh")
     refused(kptool("compile", "--refresh"), "RUN")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--data", "data"], "--data"),
+        (["--engine", "local"], "--engine"),
+        (["--set", "tree.hops=3"], "--set tree.hops"),
+        (["--set", "evaluation.seed=1"], "--set evaluation.seed"),
+    ],
+)
+def test_refresh_refuses_what_would_have_no_effect(tmp_path: Path, words: list[str], named: str) -> None:
+    refused(kptool("compile", tmp_path, "--refresh", *words), f"{named}: a finished run keeps the settings")

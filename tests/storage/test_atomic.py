@@ -76,6 +76,37 @@ def test_parts_of_a_folder_are_replaced_and_others_stay(tmp_path: Path) -> None:
     assert tree(tmp_path) == {"backend/weights": "new", "stays": "old", "changes": "new"}
 
 
+@pytest.mark.parametrize("error", [full_disk(), KeyboardInterrupt()])
+@pytest.mark.parametrize("failing", range(1, 6))
+def test_a_failed_rename_puts_all_parts_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int, error: BaseException
+) -> None:
+    (tmp_path / "backend").mkdir()
+    for name in ("backend/old", "last", "stays"):
+        (tmp_path / name).write_text("old")
+    before, rename, calls = tree(tmp_path), Path.rename, 0
+
+    def renamed(path: Path, target: Path) -> Path:
+        nonlocal calls
+        calls += 1
+        if calls == failing:
+            raise error
+        return rename(path, target)
+
+    def replace_three() -> None:
+        with atomic_parts(tmp_path) as temporary:
+            (temporary / "backend").mkdir()
+            for name in ("backend/weights", "fresh", "last"):
+                (temporary / name).write_text("new")
+            monkeypatch.setattr(Path, "rename", renamed)
+
+    with pytest.raises(type(error)):
+        replace_three()
+    assert calls >= failing
+    assert tree(tmp_path) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backend", "last", "stays"]
+
+
 @pytest.mark.parametrize("error", [full_disk(), ValueError("a bad value"), KeyboardInterrupt()])
 @pytest.mark.parametrize(
     ("writer", "name", "inside"), [(atomic_write, "f", ""), (atomic_folder, "kg", "x"), (atomic_parts, "", "kg")]

@@ -47,7 +47,8 @@ def train_table(folder: Path, batch: int) -> None:
     model, data = Table(), Epochs(SAMPLES, lambda epoch: None)
     settings = TrainingConfig(epochs=4, batch_size=batch, eval_every=4, learning_rate=0.1, warmup_steps=0)
     folder.mkdir(exist_ok=True)
-    trainer = train(model, data, collate, lambda: {"NDCG@10": 1.0}, settings, folder, resume=False, progress=silent)
+    folders = (folder / "checkpoints", folder / "tensorboard")
+    trainer = train(model, data, collate, lambda: {"NDCG@10": 1.0}, settings, *folders, resume=False, progress=silent)
     if distributed.is_first():
         losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
         (folder / "losses.json").write_text(json.dumps({"losses": losses, "weights": model.table.weight.tolist()}))

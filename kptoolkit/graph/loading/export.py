@@ -20,7 +20,7 @@ from kptoolkit.graph.loading.node_rows import entity_row, item_row
 from kptoolkit.graph.loading.survey import SourceItem, Survey
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.progress import ProgressCallback, silent
-from kptoolkit.storage.atomic import atomic_write
+from kptoolkit.storage.atomic import atomic_write, write_text
 from kptoolkit.storage.batches import Meter
 
 SOURCE = "kptool"
@@ -93,7 +93,7 @@ def export_csv(found: Survey, folder: Path, *, database: str = "neo4j", progress
         else:
             (folder / _ITEMS).unlink(missing_ok=True)
         statements = (query.text for query in QuerySet() if query.path.stem.startswith("schema_"))
-        (folder / _SCHEMA).write_text("".join(f"{text};\n" for text in statements), encoding="utf-8")
+        write_text(folder / _SCHEMA, "".join(f"{text};\n" for text in statements))
     return Export(
         folder=str(folder),
         files={sheet.path.name: sheet.rows for sheet in sheets},

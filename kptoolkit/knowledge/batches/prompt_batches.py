@@ -6,7 +6,7 @@ the two.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -388,11 +388,11 @@ def _compile_mpp(templates: Sequence[MppTemplate], tokenizer: Tokenizer) -> tupl
     )
 
 
-def _code(part: str | Slot, number: object) -> int | None:
+def _code(part: str | Slot, number: Callable[[str], int]) -> int | None:
     """Number of a text; -1 for the user, ``None`` for the mask."""
     if isinstance(part, Slot):
         return _USER if part is Slot.USER else None
-    return int(number(part))  # type: ignore[operator]
+    return number(part)
 
 
 def _padded(rows: list[list[int | None]], mask: int) -> NDArray[np.int32]:
