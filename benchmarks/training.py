@@ -27,7 +27,7 @@ from kptoolkit.data.histories import Cases
 from kptoolkit.data.slices import Slices
 
 KP4SR_GOAL, SEQUENCE_GOAL, QUALITY_GOAL = ">= 2", ">= 500", ">= 0.98"
-PHRASE_TOKENS = 246  # hold as many triplets, 53 a prompt, as 440 subwords
+PHRASE_TOKENS = 246  # hold as many triplets, 53 per prompt, as 440 subwords
 _EPOCHS = 1000  # more than are timed
 
 
@@ -58,10 +58,10 @@ def baseline(bench: harness.Bench, world: World, shape: Shape, steps: int) -> fl
     bench.notes[f"published {shape.name}: training step"] = closeness(
         f"training step, {shape.name}", shape.batch / step
     )
-    bench.notes[f"published {shape.name}: tokens a prompt"] = mean(lengths)
+    bench.notes[f"published {shape.name}: tokens per prompt"] = mean(lengths)
     parameters = sum(p.numel() for p in procedure.model.parameters())
     bench.notes[f"published {shape.name}: parameters"] = parameters
-    bench.say(f"published {shape.name}: {mean(lengths):.0f} tokens a prompt, {parameters / 1e6:.1f} M parameters")
+    bench.say(f"published {shape.name}: {mean(lengths):.0f} tokens per prompt, {parameters / 1e6:.1f} M parameters")
     return shape.batch / (made + step)
 
 

@@ -48,9 +48,10 @@ class GraphConfig(Section):
     cypher: Path | None = None
     """Folder with your own Cypher files; each replaces the shipped file of the same name."""
     cap: int = Field(default=256, ge=1)
-    """Most triples fetched per node, chosen round-robin over its relations."""
+    """Maximum number of triples fetched per node, chosen round-robin over its relations."""
     max_degree: int = Field(default=1000, ge=1)
-    """A node with more relationships than this can be the end of a triple, but its own triples are not read."""
+    """A node with more relationships than this can be the end of a triple, but its own triples are not read; those of
+    the items themselves always are."""
     batch_size: int = Field(default=5000, ge=1)
     """Rows per transaction when loading."""
     frontier: int = Field(default=2000, ge=1)
@@ -70,13 +71,13 @@ class TreeConfig(Section):
     """Which triples become an item's knowledge."""
 
     hops: int = Field(default=2, ge=1, le=6)
-    """Most relationships between an item and a fact of its tree."""
+    """Maximum number of relationships between an item and a fact of its tree."""
     degree: int = Field(default=8, ge=0)
-    """Most triples per expanded node; 0 means no knowledge."""
+    """Maximum number of triples per expanded node; 0 means no knowledge."""
     ranking: Literal["balanced", "inverse-degree", "random"] = "balanced"
     """Order in which a node's triples are chosen; ``random``, as in the paper, chooses again each epoch."""
     max_tokens: int = Field(default=512, ge=8)
-    """Most tokens per prompt, the MPP included."""
+    """Maximum number of tokens per prompt, the MPP included."""
     seed: int = 2308
     """Random seed for ties and for the ranking ``random``."""
 
@@ -93,7 +94,7 @@ class PromptsConfig(Section):
     keep_nameless: bool = False
     """Whether triples whose far end has no name are used."""
     name_tokens: int = Field(default=48, ge=1)
-    """Most tokens per name in a prompt; a longer name ends in an ellipsis."""
+    """Maximum number of tokens per name in a prompt; a longer name ends in an ellipsis."""
     cache: Path = Path(".kptool/prompts")
     """Folder of the cache of rendered prompts and their tokens."""
     engine: Literal["local", "ray"] = "local"
@@ -118,7 +119,7 @@ class DataConfig(Section):
     min_events: int = Field(default=0, ge=0)
     """Users with fewer events are left out; a leave-one-out split leaves out users with fewer than 3 in any case."""
     history: int | None = Field(default=None, ge=1)
-    """Latest items of a history that are read; unset: 5 in a prompt, 50 in a sequence."""
+    """Latest items of a history that are read; unset: ``kp4sr``: 5, ``sequence``: 50."""
 
 
 class ModelConfig(BaseModel):
@@ -143,7 +144,7 @@ class TrainingConfig(Section):
     """Training by AdamW."""
 
     epochs: int = Field(default=100, ge=1)
-    """Most epochs; early stopping and max_minutes can end the training sooner."""
+    """Maximum number of epochs; early stopping and max_minutes can end the training sooner."""
     batch_size: int = Field(default=32, ge=1)
     """Samples per batch and process."""
     learning_rate: float = Field(default=2e-3, gt=0)

@@ -37,7 +37,7 @@ def is_first() -> bool:
 
 
 def share(size: int) -> slice:
-    """Rows of ``size`` that belong to this process; consecutive, and as many as others have, plus or minus one."""
+    """Rows of ``size`` that belong to this process; consecutive rows; sizes differ by at most one."""
     return slice(size * number() // count(), size * (number() + 1) // count())
 
 

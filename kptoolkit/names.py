@@ -32,7 +32,7 @@ def nearest(name: str, known: Iterable[str], count: int = 3, *, min_score: float
     Args:
         name: The name that was not found.
         known: The names that exist; empty ones are ignored.
-        count: Most names to return.
+        count: Maximum number of names to return.
         min_score: Least similarity, from 0 to 100 (rapidfuzz's ``WRatio``).
     """
     from rapidfuzz import fuzz, process

@@ -24,7 +24,7 @@ from kptoolkit.evaluation.ranking import evaluate as rank_cases
 from kptoolkit.evaluation.significance import compare
 from kptoolkit.evaluation.table import Evaluation, Row
 from kptoolkit.explain.faithfulness import with_faithfulness
-from kptoolkit.explain.triplet_drops import explaining
+from kptoolkit.explain.triplet_drops import require_explains
 from kptoolkit.graph import Graph
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
@@ -297,7 +297,7 @@ def check_abilities(run: Run, *, beam: bool, explain: bool) -> None:
     if beam:
         beam_search_of(run.backend)
     if explain:
-        explaining(run.backend)
+        require_explains(run.backend)
 
 
 def evaluate(

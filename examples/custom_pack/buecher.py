@@ -19,7 +19,7 @@ def zitat(name: str) -> str:
 
 
 def make_pack() -> TemplatePack:
-    """The folder's pack, with a filter, one relation told with it, and one more wording of the history."""
+    """The folder's pack, with a filter, one relation that uses it, and one more wording of the history."""
     return (
         TemplatePack.load(FOLDER)
         .with_filter(zitat)

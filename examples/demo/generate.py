@@ -1,4 +1,4 @@
-"""Write the demo data set from the hand-written facts beside this file.
+"""Write the demo data set from the hand-written facts next to this file.
 
 ``python generate.py`` writes the five ``demo.*`` files; ``python generate.py --check`` compares them with what
 would be written and exits with 1 if any differs. The result depends on nothing but the files in ``facts/`` and
@@ -369,7 +369,7 @@ def build_files() -> dict[str, str]:
 
 def main() -> int:
     """Write the files, or check them."""
-    parser = argparse.ArgumentParser(description="Write the demo data set from the facts beside this file.")
+    parser = argparse.ArgumentParser(description="Write the demo data set from the facts next to this file.")
     parser.add_argument("--check", action="store_true", help="compare with the files on disk; write nothing")
     check = parser.parse_args().check
     different = []

@@ -20,7 +20,7 @@ app.add_typer(data_app, name="data")
 
 _Folder = Annotated[
     Path,
-    typer.Argument(metavar="DIR", help="Folder with the data, or its interactions file; graph: reads the graph."),
+    typer.Argument(metavar="DIR", help="A folder with the data, its interactions file, or the word `graph:`."),
 ]
 
 

@@ -29,7 +29,7 @@ def demo(
     session: Session,
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder to write into.")] = Path("kptool-demo"),
     minutes: Annotated[
-        float, typer.Option("--minutes", min=0.05, help="Most minutes for each of the two trainings.")
+        float, typer.Option("--minutes", min=0.05, help="Maximum minutes for each of the two trainings.")
     ] = 0.9,
 ) -> None:
     """Load, render, draw, train, evaluate and recommend on the bundled data, in three minutes, without a server."""

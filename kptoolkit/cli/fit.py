@@ -12,7 +12,7 @@ from kptoolkit.cli.session import KEEPS, Session, command
 from kptoolkit.config import load_config
 from kptoolkit.errors import InputError
 
-Data = Annotated[Path | None, typer.Option("--data", help="Interactions: a folder or a file; graph: reads the graph.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Interactions: a folder, a file, or the word `graph:`.")]
 
 Engine = Literal["local", "ray"]
 

@@ -33,7 +33,7 @@ def recommend(
     all_users: Annotated[bool, typer.Option("--all-users", help="All users; needs --output or --write-back.")] = False,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Other histories than those of the run; graph: reads the graph."),
+        typer.Option("--data", help="Other histories than those of the run: a folder, a file, or the word `graph:`."),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", help="Parquet file to write, with --all-users.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Number of items.")] = 10,
@@ -166,11 +166,11 @@ def _check_together(items: str | None, all_users: bool, with_seen: bool, beam: b
     others = {"--all-users": all_users, "--with-seen": with_seen, "--explain": explain, "--write-back": back}
     clash = [name for name, given in others.items() if given]
     if beam and clash:
-        raise InputError(f"--beam goes with --user or --items, and not with {' and '.join(clash)}")
+        raise InputError(f"--beam needs --user or --items, and excludes {' and '.join(clash)}")
     if explain and all_users:
-        raise InputError("--explain goes with --user or --items: it explains one history at a time")
+        raise InputError("--explain needs --user or --items: it explains one history at a time")
     if back and items is not None:
-        raise InputError("--write-back goes with --user or --all-users: a history has no user to write for")
+        raise InputError("--write-back needs --user or --all-users: a history has no user to write for")
 
 
 def _read(session: Session, run: Run, data: Path) -> Interactions:

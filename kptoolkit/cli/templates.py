@@ -225,5 +225,7 @@ def _print_coverage(session: Session, pack: TemplatePack, covered: Coverage) -> 
     cells = [[r["relation"], r["triples"], r["template"] or "fallback", r["example"]] for r in rows]
     caption = f"{covered.share_of_triples:.1%} of {covered.triples:,} triples have sentences of their own"
     if covered.fallbacks:
-        caption += f"; the fallback words {len(covered.fallbacks)} relations; add them to relations.yaml"
+        count = len(covered.fallbacks)
+        use = "1 relation uses" if count == 1 else f"{count} relations use"
+        caption += f"; {use} the fallback sentence; add them to relations.yaml"
     session.table(f"Pack {pack.name}", ["relation", "triples", "template", "example"], cells, caption=caption)

@@ -24,10 +24,10 @@ Items = Annotated[
 ]
 User = Annotated[str | None, typer.Option("--user", help="The user; without --item, the history is this user's.")]
 Data = Annotated[
-    Path | None, typer.Option("--data", help="Interactions for --user: a folder or a file; graph: reads the graph.")
+    Path | None, typer.Option("--data", help="Interactions for --user: a folder, a file, or the word `graph:`.")
 ]
-Hops = Annotated[int | None, typer.Option("--hops", help="Most relationships between an item and a fact.")]
-Degree = Annotated[int | None, typer.Option("--degree", help="Most triples per expanded node.")]
+Hops = Annotated[int | None, typer.Option("--hops", help="Maximum number of relationships between an item and a fact.")]
+Degree = Annotated[int | None, typer.Option("--degree", help="Maximum number of triples per expanded node.")]
 Pack = Annotated[str | None, typer.Option("--pack", help="Template pack: name, folder, or auto.")]
 Mpp = Annotated[str | None, typer.Option("--mpp", help="Id of an MPP template.")]
 

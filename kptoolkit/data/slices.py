@@ -62,8 +62,8 @@ class Slices:
     def draw(self, epoch: int) -> NDArray[np.int64]:
         """Return the end of each slice at an epoch, ``(N,)``, exclusive.
 
-        The latest slice ends at the end of the history. The others are moved together by a number that is drawn in
-        each epoch, at most until the first slice starts with the history, so that no event is always without context.
+        The latest slice ends at the end of the history. The others are shifted by one random offset per epoch, at
+        most until the first slice starts with the history, so that no event is always without context.
         """
         sizes = self.histories.lengths
         count = -(-np.maximum(sizes - 1, 0) // self.length)

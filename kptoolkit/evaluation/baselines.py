@@ -56,7 +56,7 @@ class KNNSettings:
         shrink: Added to the denominator of the cosine; lowers similarities that few users support.
         decay: Weight of a history item relative to the next later one.
         window: Latest items of a history that count.
-        span: Most events between two items of a user that count as neighbours; ``None``: no limit.
+        span: Maximum number of events between two items of a user that count as neighbours; ``None``: no limit.
     """
 
     k: int = 1000

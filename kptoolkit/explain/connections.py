@@ -46,7 +46,7 @@ def connections(
         graph: The graph to search.
         case: The history.
         rows: ``(N,)`` catalogue rows of the recommended items.
-        limit: Most paths per item.
+        limit: Maximum number of paths per item.
 
     Returns:
         The paths to each item; none to an item that is not linked or that is in the history.

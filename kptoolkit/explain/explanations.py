@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.explain.connections import Connection, connections
-from kptoolkit.explain.triplet_drops import NAMED, drops, explaining
+from kptoolkit.explain.triplet_drops import NAMED, drops, require_explains
 from kptoolkit.graph import Graph
 from kptoolkit.models import Triplets
 from kptoolkit.runs.run import Run
 
 PATHS = 2
-"""Most paths shown per recommendation."""
+"""Maximum number of paths shown per recommendation."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def explain(
         k: Number of items.
         graph: The graph to search for paths; ``None`` leaves paths out.
         with_seen: Whether items of the history may be recommended again.
-        triplets: Most triplet prompts named per item; only those that raised its score are named.
-        paths: Most paths per item.
+        triplets: Maximum number of triplet prompts named per item; only those that raised its score are named.
+        paths: Maximum number of paths per item.
 
     Returns:
         The items of :meth:`Run.recommend`, best first.
@@ -93,7 +93,7 @@ def explain(
         InputError: As :meth:`Run.recommend`, or the backend cannot say which triplets mattered.
         GraphError: The graph fails.
     """
-    backend = explaining(run.backend)
+    backend = require_explains(run.backend)
     ranked = run.recommend(user, items, k, with_seen=with_seen)
     case = run.case_of(user, items)
     rows = np.array([run.catalogue.resolve(item) for item in ranked["item_id"]], dtype=np.int64)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kptoolkit.data.histories import Cases
 from kptoolkit.evaluation.significance import RESAMPLES, SEED, bootstrap_interval, paired_test
 from kptoolkit.evaluation.table import Evaluation, Faithfulness
-from kptoolkit.explain.triplet_drops import NAMED, drops, explaining
+from kptoolkit.explain.triplet_drops import NAMED, drops, require_explains
 from kptoolkit.models import Backend, Triplets
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.runs.run import Run
@@ -64,10 +64,10 @@ def faithfulness(
     Raises:
         InputError: The backend cannot say which triplets mattered.
     """
-    asked = explaining(backend)
+    asked = require_explains(backend)
     draw = np.random.default_rng([seed, triplets])
     rows = np.sort(draw.permutation(len(cases))[:sample])
-    falls, gone = [], []
+    falls, removed = [], []
     for done, row in enumerate(rows, 1):
         case = cases.take(np.array([row]))
         scores = backend.score(case)[0]
@@ -78,13 +78,13 @@ def faithfulness(
             variants = found.with_below(np.stack(list(_variants(found, fall[:, 0], triplets, draw))))
             without = asked.score_without(case, best, found, variants)[:, 0]
             falls.append((without[0] - without[1], without[0] - without[2:].mean()))
-            gone.append((variants[1].sum(), variants[2:].sum(axis=1).mean()))
+            removed.append((variants[1].sum(), variants[2:].sum(axis=1).mean()))
         progress(ProgressEvent("explain", done, len(rows), "cases"))
     named, random = np.array(falls, dtype=np.float64).reshape(-1, 2).T
     interval = bootstrap_interval(named - random, resamples=resamples, seed=seed)
     test = paired_test(named, random, resamples=resamples, seed=seed)
     means = [float(values.mean()) if len(values) else 0.0 for values in (named, random)]
-    counts = np.array(gone).reshape(-1, 2).mean(axis=0) if gone else np.zeros(2)
+    counts = np.array(removed).reshape(-1, 2).mean(axis=0) if removed else np.zeros(2)
     return Faithfulness(
         cases=len(falls),
         left_out=len(rows) - len(falls),

@@ -10,10 +10,10 @@ from kptoolkit.errors import InputError
 from kptoolkit.models import Backend, Explains, Triplets
 
 NAMED = 3
-"""Most triplet prompts named for a recommendation."""
+"""Maximum number of triplet prompts named for a recommendation."""
 
 
-def explaining(backend: Backend) -> Explains:
+def require_explains(backend: Backend) -> Explains:
     """Return ``backend`` if it can say which triplets mattered.
 
     Raises:

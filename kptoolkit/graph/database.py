@@ -258,7 +258,7 @@ class Graph:
             entity_ids: Requested entities; ``roots`` has the same order and repetitions.
             hops: Largest distance from a requested entity, in relationships.
             max_degree: Nodes with more relationships are included but not expanded, except for requested entities.
-            cap: Most rows kept per node, in a round-robin order over its relations.
+            cap: Maximum number of rows kept per node, in a round-robin order over its relations.
             cache: Folder in which the result is cached; ``None`` for no cache.
             progress: Progress callback.
 
@@ -294,8 +294,8 @@ class Graph:
         Args:
             sources: Entity ids; of equally good paths, those from an earlier source come first.
             targets: Entity ids.
-            hops: Most relationships of a path, at most 4.
-            limit: Most paths per target.
+            hops: Maximum number of relationships of a path, at most 4.
+            limit: Maximum number of paths per target.
 
         Returns:
             For each target its shortest paths, all of one length, those through the rarest nodes first; or none.

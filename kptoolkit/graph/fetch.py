@@ -56,7 +56,7 @@ def fetch(
         roots: Entity ids; those that are not in the graph become -1.
         hops: How far to go.
         max_degree: From the second hop on, nodes with more relationships are not expanded.
-        cap: Most rows kept per node.
+        cap: Maximum number of rows kept per node.
         frontier: Nodes per query.
         key: Fingerprint of the result.
         progress: Progress callback.

@@ -42,7 +42,7 @@ class RowColumns:
             relation: Relation id.
             far: Entity id of the far end.
             forward: Whether the near end is the head of the stored triple.
-            cap: Most rows to keep per node.
+            cap: Maximum number of rows to keep per node.
 
         Returns:
             Distinct numbers of the far ends of the kept rows, and the number of dropped rows by near id.

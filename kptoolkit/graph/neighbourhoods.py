@@ -76,7 +76,7 @@ class Neighbourhoods(Ragged):
             nodes: Name and degree by entity id, of the far ends and of the roots that exist.
             rows: Rows; every near and far id is in ``nodes``.
             hops: Hops that were fetched.
-            cap: Most rows to keep per node, see :meth:`RowColumns.add`; ``None`` keeps all.
+            cap: Maximum number of rows to keep per node, see :meth:`RowColumns.add`; ``None`` keeps all.
             fingerprint: See the class.
         """
         columns = RowColumns()

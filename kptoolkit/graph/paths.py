@@ -17,11 +17,11 @@ from kptoolkit.graph.store import GraphStore
 from kptoolkit.storage.batches import chunks
 
 LONGEST = 4
-"""Most relationships of a path."""
+"""Maximum number of relationships of a path."""
 _ROWS = 50_000
-"""Most rows read when the nodes between the ends are expanded; the rarest nodes are expanded first."""
+"""Maximum number of rows read when the nodes between the ends are expanded; the rarest nodes are expanded first."""
 _COMPARED = 100_000
-"""Most paths compared per target."""
+"""Maximum number of paths compared per target."""
 
 _Step = tuple[str, str, bool]
 """Relation id, next node, and whether the node before it is the head of the stored triple."""
@@ -64,7 +64,7 @@ class PathFinder:
         store: The graph database.
         queries: Its queries.
         max_degree: Nodes with more relationships occur only at the ends of a path.
-        cap: Most rows read per node and relation.
+        cap: Maximum number of rows read per node and relation.
         frontier: Nodes per query.
     """
 
@@ -80,8 +80,8 @@ class PathFinder:
         Args:
             sources: Entity ids; of equally good paths, those from an earlier source come first.
             targets: Entity ids.
-            hops: Most relationships of a path, at most :data:`LONGEST`.
-            limit: Most paths per target.
+            hops: Maximum number of relationships of a path, at most :data:`LONGEST`.
+            limit: Maximum number of paths per target.
 
         Returns:
             For each target its shortest paths, all of one length, those through the rarest nodes first; or none.

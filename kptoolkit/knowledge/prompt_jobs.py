@@ -27,7 +27,7 @@ NEIGHBOURHOODS, PACK, POOL, TOKENIZER = "neighbourhoods", "pack", "pool", "token
 MIN_SECONDS = 10.0
 """Tokenizing that takes less than this, estimated from the first part, is done before workers have started."""
 _PART_SIZE = 16_384
-"""Most prompts per part; this many are Python objects at a time."""
+"""Maximum number of prompts per part; this many are Python objects at a time."""
 _PARTS_PER_WORKER = 8
 
 

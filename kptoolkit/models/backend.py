@@ -80,7 +80,7 @@ class Triplets:
 
     Attributes:
         item: ``(T,)`` catalogue row of the item that each belongs to.
-        row: ``(T,)`` number by which the backend finds it again.
+        row: ``(T,)`` the backend's own number of the triplet.
         parent: ``(T,)`` index in this list of its parent triplet, always an earlier one; -1 directly under the item.
         hop: ``(T,)`` hops from the item, from 1.
         prompts: Fact and variant of each of the T prompts; sentences are rendered from them.
@@ -101,11 +101,11 @@ class Triplets:
         Args:
             chosen: ``(V, T)`` chosen triplets.
         """
-        gone = chosen.copy()
+        removed = chosen.copy()
         for hop in range(2, int(self.hop.max(initial=1)) + 1):
             level = np.flatnonzero((self.hop == hop) & (self.parent >= 0))
-            gone[:, level] |= gone[:, self.parent[level]]
-        return gone
+            removed[:, level] |= removed[:, self.parent[level]]
+        return removed
 
 
 @runtime_checkable
@@ -209,7 +209,7 @@ class Explains(Protocol):
         ...
 
     def score_without(
-        self, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, gone: NDArray[np.bool_]
+        self, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, removed: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Scores of some items if the model does not read some triplets; nothing is trained, nothing replaces them.
 
@@ -217,7 +217,7 @@ class Explains(Protocol):
             case: One case.
             candidates: ``(C,)`` catalogue rows.
             triplets: Result of :meth:`triplets`.
-            gone: ``(V, T)`` triplets that each of V variants lacks, each with all its descendants; see
+            removed: ``(V, T)`` triplets that each of V variants lacks, each with all its descendants; see
                 :meth:`Triplets.with_below`.
 
         Returns:

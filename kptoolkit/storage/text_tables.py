@@ -26,7 +26,7 @@ BATCH_ROWS = 50_000
 BLOCK_BYTES = 1 << 22
 _LISTED = 1000
 _LONGEST_CELL = 2**31 - 1
-"""Most characters of a CSV cell: the largest limit that the csv module accepts on every system."""
+"""Maximum number of characters of a CSV cell: the largest limit that the csv module accepts on every system."""
 _GZIP = b"\x1f\x8b"
 _NOT_TEXT = "not UTF-8 text"
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -187,7 +187,7 @@ def read_table(
         may_be_empty: Columns whose cells may be empty; an empty cell in another column makes a bad row.
         bad_rows: What to do with bad rows; ``None`` raises an error.
         comma: Whether the file is CSV; ``None`` means files named ``.csv`` and ``.csv.gz``.
-        batch_rows: Most rows per batch.
+        batch_rows: Maximum number of rows per batch.
 
     Raises:
         DataError: No such file, empty, not UTF-8, truncated gzip, a missing column or a bad row; with file and line.

@@ -90,8 +90,8 @@ class BackendSuite:
         assert (found.parent < np.arange(len(found))).all()
         read = {*case.items.tolist(), *candidates.tolist()}
         assert set(found.item.tolist()) <= read
-        gone = np.stack([np.zeros(len(found), dtype=bool), np.ones(len(found), dtype=bool)])
-        scores = backend.score_without(case, candidates, found, gone)
+        removed = np.stack([np.zeros(len(found), dtype=bool), np.ones(len(found), dtype=bool)])
+        scores = backend.score_without(case, candidates, found, removed)
         assert scores.shape == (2, 2)
         np.testing.assert_allclose(scores[0], backend.score(case)[0, candidates], rtol=1e-3, atol=1e-4)
         assert not np.allclose(scores[1], scores[0])

@@ -95,7 +95,7 @@ def cap_name(name: str, limit: int) -> str:
 
     Args:
         name: Name of an entity or item.
-        limit: Most words, at least 1.
+        limit: Maximum number of words, at least 1.
     """
     words = name.split()
     capped = " ".join(words[:limit])[: limit * CHARACTERS_PER_WORD].rstrip()

@@ -98,9 +98,9 @@ def test_written_back(run: Path, graph: str) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--all-users", "--output", "x.parquet", "--explain"], "--explain goes with --user or --items"),
-        (["--items", "i01", "--write-back"], "--write-back goes with --user or --all-users"),
-        (["--user", "u01", "--beam", "--explain"], "--beam goes with --user or --items, and not with --explain"),
+        (["--all-users", "--output", "x.parquet", "--explain"], "--explain needs --user or --items"),
+        (["--items", "i01", "--write-back"], "--write-back needs --user or --all-users"),
+        (["--user", "u01", "--beam", "--explain"], "--beam needs --user or --items, and excludes --explain"),
         (["--all-users"], "--all-users and --write-back"),
     ],
 )

@@ -264,7 +264,7 @@ def test_recommend_to_all_users(run: Path, tmp_path: Path) -> None:
         (["--user", "u01", "--output", "x.parquet"], ["belong together"]),
         (
             ["--all-users", "--output", "x.parquet", "--beam"],
-            ["--beam goes with --user or --items, and not with --all-users"],
+            ["--beam needs --user or --items, and excludes --all-users"],
         ),
         (["--all-users", "--output", "no/x.parquet"], ["cannot write no/x.parquet"]),
     ],

@@ -122,8 +122,7 @@ def test_the_page_runs_and_nothing_is_written(shell: Shell, empty_neo4j: Neo4jSe
     assert whole[0] in drafted
     assert whole[1] in drafted
     assert whole[2] in (EXAMPLE / "cypher" / "neighbours.cypher").read_text().replace(
-        "// The year of release is a property; these two branches make a fact of it, told from the film and from the "
-        "year.\n",
+        "// The year of release is a property; these two branches make a fact of it, one for each direction.\n",
         "",
     )
     assert len(drafted) == 14

@@ -97,4 +97,4 @@ def test_demo_runs(environment: Path, tmp_path: Path) -> None:
     written = [path for path in folder.rglob("*") if path.is_file()]
     assert any(path.suffix == ".png" for path in written), "no drawing of the tree"
     assert any(path.suffix == ".safetensors" for path in written), "no trained model"
-    assert not [path for path in tmp_path.iterdir() if path != folder], "the demo wrote beside its folder"
+    assert not [path for path in tmp_path.iterdir() if path != folder], "the demo wrote outside its folder"

@@ -112,9 +112,9 @@ def test_a_score_without_a_triplet_is_that_of_trees_without_it(trained: AnyT5) -
     assert len(found) > 20
     assert set(HISTORY) <= set(found.item.tolist())
     assert {1, 2} == set(found.hop.tolist())
-    gone = found.with_below(np.eye(len(found), dtype=bool))
-    assert (gone.sum(axis=1) > 1).any(), "some triplets have descendants"
-    fast = trained.score_without(case, CANDIDATES, found, gone)
+    removed = found.with_below(np.eye(len(found), dtype=bool))
+    assert (removed.sum(axis=1) > 1).any(), "some triplets have descendants"
+    fast = trained.score_without(case, CANDIDATES, found, removed)
     slow = np.stack([really(trained, case, {place}) for place in places(trained, found)])
     np.testing.assert_allclose(fast, slow, atol=1e-4)
     whole = trained.score(case)[0, CANDIDATES]

@@ -79,7 +79,11 @@ def test_checkpointing_changes_nothing_for_sequence_but_memory(tmp_path: Path, k
         set_seed(5)
         state = build_state(validate(SequenceBackend.Options, SMALL | options, "model"), task)
         items, rows = torch.arange(20).view(2, 10), np.arange(state.model.n_items)
-        tensors: dict[str, Any] = {"items": items, "labels": items + 1, "words": torch.tensor(state.words[:2])}
+        tensors: dict[str, Any] = {
+            "items": items,
+            "labels": items + 1,
+            "prefix_tokens": torch.tensor(state.prefix_tokens[:2]),
+        }
         if knowledge == "tree":
             tensors["trees"] = tree_tensors(rows, state.assembler().assemble(rows))
         found.append(gradients(state.model, tensors))
@@ -343,7 +347,7 @@ def test_bf16_is_near_fp32(attention: str) -> None:
 
 
 def peak(net: TreeT5, tensors: dict[str, torch.Tensor]) -> int:
-    """Most bytes in use during one step, after one to warm up."""
+    """Maximum number of bytes in use during one step, after one to warm up."""
     for _ in range(2):
         net.zero_grad(set_to_none=True)
         torch.cuda.synchronize()

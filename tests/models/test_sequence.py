@@ -96,7 +96,7 @@ def scores_at_every_place(fitted: SequenceBackend, items: list[int]) -> torch.Te
     """``(L, n)`` logits after every item of a history."""
     state = fitted.fitted
     state.current()
-    words = torch.tensor(state.words[-1:], dtype=torch.long)
+    words = torch.tensor(state.prefix_tokens[-1:], dtype=torch.long)
     with torch.inference_mode():
         logits: torch.Tensor = state.model(torch.tensor([items]), words)["logits"][0]
     return logits
@@ -149,7 +149,7 @@ def test_the_loss_in_parts_is_the_loss(tmp_path: Path, monkeypatch: pytest.Monke
     items = torch.from_numpy(draw.integers(0, ITEMS, (7, 8)))
     labels = torch.from_numpy(draw.integers(0, ITEMS, (7, 8)))
     labels[0], labels[1, 3:], items[1, 3:] = -100, -100, -1
-    words = torch.tensor(fitted.fitted.words[:1], dtype=torch.long)
+    words = torch.tensor(fitted.fitted.prefix_tokens[:1], dtype=torch.long)
     found = []
     for _ in range(2):
         model.zero_grad()
@@ -207,7 +207,7 @@ def test_a_trees_vector_is_the_mean_of_its_own_tokens_or_of_all(tmp_path: Path) 
         torch.testing.assert_close(table.encode(state.model.tree, trees), table.scale * torch.stack(means))
         (tmp_path / pooling / "saved").mkdir()
         fitted.save(tmp_path / pooling / "saved")
-        assert type(fitted).load(tmp_path / pooling / "saved", fitted.options).fitted.shape.pooling == pooling
+        assert type(fitted).load(tmp_path / pooling / "saved", fitted.options).fitted.parts.pooling == pooling
 
 
 @pytest.mark.train
@@ -223,7 +223,7 @@ def test_over_all_turns_the_encoder_gets_the_gradient_of_the_whole_catalogue(tmp
     assert isinstance(table, TreeEncoder)
     state.encode_catalogue()
     items, labels = torch.tensor([[0, 1, 2]]), torch.tensor([[1, 2, 3]])
-    words = torch.tensor(state.words[:1], dtype=torch.long)
+    words = torch.tensor(state.prefix_tokens[:1], dtype=torch.long)
 
     def gradient(*turns: np.ndarray) -> torch.Tensor:
         state.model.zero_grad()
@@ -443,7 +443,7 @@ def test_padding_changes_nothing(trained: tuple[SequenceBackend, Any]) -> None:
     state = fitted.fitted
     state.current()
     with torch.inference_mode():
-        words = torch.tensor(state.words[:1], dtype=torch.long)
+        words = torch.tensor(state.prefix_tokens[:1], dtype=torch.long)
         together = state.model(torch.from_numpy(rows), words)["logits"][0, :2]
         alone = state.model(torch.from_numpy(rows[:1, :2]), words)["logits"][0]
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)

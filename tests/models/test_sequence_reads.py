@@ -64,7 +64,7 @@ def with_another_token(fitted: SequenceBackend, item: int) -> tuple[torch.Tensor
     """Vectors and knowledge after the token of an item is replaced."""
     state = fitted.fitted
     with torch.no_grad():
-        state.model.tree.t5.shared.weight[state.shape.first_item + item] += 1.0
+        state.model.tree.t5.shared.weight[state.parts.first_item + item] += 1.0
     state.forget()
     vectors, knowledge = state.current()
     return vectors, knowledge
@@ -87,7 +87,7 @@ def test_words_before_the_history_are_read(tmp_path: Path) -> None:
     fitted.fit(task)
     state, cases = fitted.fitted, task.split.test.take(np.arange(4))
     before = fitted.score(cases)
-    state.words = [[(token + 1) % state.tokenizer.size for token in row] for row in state.words]
+    state.prefix_tokens = [[(token + 1) % state.tokenizer.size for token in row] for row in state.prefix_tokens]
     assert np.abs(fitted.score(cases) - before).max() > 1e-3
 
 
@@ -96,8 +96,8 @@ def test_words_are_those_of_the_template_before_the_history(tmp_path: Path, toke
     task = chain_task(tmp_path)
     state = build_state(backend(tokens=tokens, vocabulary=600).options, task)
     templates = training_templates(task.knowledge.pack, None)
-    assert len(state.words) == len(templates) + 1, "and the one that is asked with"
-    for row, template in zip(state.words, templates, strict=False):
+    assert len(state.prefix_tokens) == len(templates) + 1, "and the one that is asked with"
+    for row, template in zip(state.prefix_tokens, templates, strict=False):
         text = re.sub(r"\{\{ (user|mask) \}\}", "", template.text.partition("{{ history }}")[0])
         ids = [token for token in row if token != state.tokenizer.pad_id]
         assert row == [state.tokenizer.pad_id] * (len(row) - len(ids)) + ids

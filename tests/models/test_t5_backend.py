@@ -130,7 +130,7 @@ def test_trains_from_a_checkpoint_folder(checkpoint: Path, tmp_path: Path, name:
 def reads_trees_of_subwords(fitted: SequenceBackend, *, scaled: bool) -> None:
     """The last layer alone, or all of them where each has a bias of its own, gives the scores of training."""
     state: Any = fitted.fitted
-    assert state.shape.reads == "tree"
+    assert state.parts.reads == "tree"
     assert isinstance(state.tokenizer, SubwordTokenizer)
     assert state.model.output_scale == (state.model.tree.config.d_model**-0.5 if scaled else 1)
     histories = [[0, 1, 2], [7], [5, 6, 7, 8, 9, 10]]

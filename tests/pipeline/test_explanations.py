@@ -121,8 +121,8 @@ def test_the_drop_is_that_of_the_model(run: Run) -> None:
     found, fall = drops(backend, case, row)  # type: ignore[arg-type]
     best = int(fall[:, 0].argmax())
     assert first.triplets[0].text == run.knowledge_source().sentences(found.prompts)[best]
-    gone = found.with_below(np.eye(len(found), dtype=bool)[best : best + 1])
-    without = backend.score_without(case, row, found, gone)[0, 0]  # type: ignore[attr-defined]
+    removed = found.with_below(np.eye(len(found), dtype=bool)[best : best + 1])
+    without = backend.score_without(case, row, found, removed)[0, 0]  # type: ignore[attr-defined]
     assert first.triplets[0].drop == pytest.approx(first.score - without, abs=1e-4)
 
 

@@ -38,7 +38,7 @@ CALL (n) {
 }
 RETURN 'Movie:' + toString(n.id) AS id, relation, other, forward
 UNION ALL
-// The year of release is a property; these two branches make a fact of it, told from the film and from the year.
+// The year of release is a property; these two branches make a fact of it, one for each direction.
 WITH [id IN $frontier WHERE id STARTS WITH 'Movie:' | toInteger(substring(id, 6))] AS wanted
 MATCH (n:Movie)
 WHERE n.id IN wanted AND n.released IS NOT NULL

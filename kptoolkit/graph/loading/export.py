@@ -30,7 +30,7 @@ _ENTITY_HEADER = "id:ID(Entity),name,name_lower,degree:long,item_id,source,:LABE
 _ITEM_HEADER = "item_id:ID(Item),name,name_lower,entity_id,source,:LABEL"
 _META_HEADER = "name:ID(Kptool),source,revision,state,mode,load,:LABEL"
 _RELATIONSHIP_HEADER = ":START_ID(Entity),:END_ID(Entity),relation,source,:TYPE"
-#: Most bytes of a row that the import tool reads by default; half of its buffer of 4 MiB.
+#: Maximum number of bytes of a row that the import tool reads by default; half of its buffer of 4 MiB.
 _ROW_BYTES = 1 << 21
 _BATCH = 20_000
 

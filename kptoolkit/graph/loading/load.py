@@ -311,8 +311,8 @@ class _Loader:
             counters = self.queries["create_relationships"].write(transaction, rows=rows)
         if counters.relationships_created != len(missing):
             raise LoadError(
-                f"of {len(missing)} triples sent from number {self.done.triples + 1} on, {self.store.uri} took "
-                f"{counters.relationships_created}, and the batch was taken back; load again with --replace"
+                f"of {len(missing)} triples sent from number {self.done.triples + 1} on, {self.store.uri} stored "
+                f"{counters.relationships_created}, and the batch was rolled back; load again with --replace"
             )
         done = self.done.plus(triples=len(codes), triples_created=len(missing))
         done.note(transaction, self.queries)

@@ -79,7 +79,7 @@ class FileSource:
                 yield from read_table(path, TRIPLE_COLUMNS, bad_rows=self.bad_rows, comma=comma)
 
     def names(self) -> Iterator[Table]:
-        """Yield the columns ``entity_id``, ``name``; those in RDF first, so that files of names go before them."""
+        """Yield the columns ``entity_id``, ``name``; RDF first; names from files override them."""
         for path in self.triple_files:
             if (file := self._rdf_file(path)) is not None:
                 yield from file.names()

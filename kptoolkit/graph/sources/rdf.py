@@ -50,7 +50,7 @@ _Statement = tuple[str, str, str, int, _Kind | None]
 """Ids of subject and predicate, id of the object or text of a literal, line (number of the statement in Turtle), and
 what kind of literal the object is. A plain tuple, since a class would double the time of reading."""
 _BLOCK = 20_000
-"""Most statements in a table."""
+"""Maximum number of statements in a table."""
 _ID = r'<([^<>"\x00-\x20]+)>'
 _BLANK = r"_:([\w\-.·]*[\w\-·])"
 _STATEMENT = re.compile(

@@ -41,18 +41,18 @@ class Batch:
         """The prompts in these rows, in this order; nothing is counted."""
         return Batch(self.input_ids[rows], self.node[rows], self.parent[rows], self.whole_word[rows])
 
-    def without(self, gone: NDArray[np.bool_], pad_id: int) -> Batch:
+    def without(self, removed: NDArray[np.bool_], pad_id: int) -> Batch:
         """Return variants of the first prompt, each assembled without some of its nodes.
 
         Args:
-            gone: ``(V, N)`` whether a variant lacks a node, for nodes 0 to N - 1.
+            removed: ``(V, N)`` whether a variant lacks a node, for nodes 0 to N - 1.
             pad_id: Padding token.
 
         Returns:
             V prompts; later tokens move up, and words are numbered again.
         """
         node, starts = self.node[0], np.diff(self.whole_word[0], prepend=0)
-        remains = (node != PAD_NODE) & ~gone[:, np.maximum(node, 0)]  # (V, L)
+        remains = (node != PAD_NODE) & ~removed[:, np.maximum(node, 0)]  # (V, L)
         order = np.argsort(~remains, axis=1, kind="stable")
         lengths = remains.sum(axis=1)
         there = np.arange(int(lengths.max(initial=0))) < lengths[:, None]  # (V, L')

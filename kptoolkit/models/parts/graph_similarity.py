@@ -76,7 +76,7 @@ class GraphSimilarity(Ragged):
 class FactHolders(Ragged):
     """The items that have each fact of hop 1, one row per distinct fact.
 
-    With it the similarity that is lost with a fact follows from the items that have the fact, without all pairs.
+    Computes the similarity lost with a fact without recomputing all pairs.
 
     Attributes:
         key: ``(K,)`` the distinct facts, ascending; see :meth:`keys`.

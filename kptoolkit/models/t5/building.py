@@ -81,7 +81,7 @@ def build_t5(
             is one item token per item.
 
     Raises:
-        ConfigError: There is no such checkpoint, ``d_model`` is no multiple of ``heads``, or ``flex`` cannot be had.
+        ConfigError: There is no such checkpoint, ``d_model`` is no multiple of ``heads``, or ``flex`` is not available.
     """
     vocabulary = tokenizer.size + new_tokens
     if options.checkpoint is None:

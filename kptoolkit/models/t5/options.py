@@ -43,7 +43,7 @@ class T5Options(Section):
     gradient_checkpointing: bool = False
     """Store only the states between layers and recompute the others in the backward pass: less memory, more time."""
     buckets: bool = True
-    """Whether a batch is made of prompts of similar length, so that less of it is padding."""
+    """Whether a batch is made of samples of similar length, so that less of it is padding."""
 
 
 class Kp4srOptions(T5Options):
@@ -52,7 +52,7 @@ class Kp4srOptions(T5Options):
     default_history: ClassVar[int] = PROMPT_HISTORY
 
     index: Literal["token", "name", "random", "sequential", "collaborative"] = "token"
-    """What items are called; token: one token per item, one decoder step ranks all; else a string of several."""
+    """How an item is written for the decoder: one token, or a string of several tokens."""
 
 
 class SequenceOptions(T5Options):

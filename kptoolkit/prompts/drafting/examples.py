@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PAGE = 2000
 """Entities per query."""
 MOST_PAGES = 11
-"""Most queries for pages of entities."""
+"""Maximum number of queries for pages of entities."""
 _CAP = 64  # rows per entity
 _SAME_SHARE = 0.9
 

@@ -118,7 +118,7 @@ class Mistake:
 def mistakes_in(environment: PromptEnvironment, source: str, variables: tuple[str, ...]) -> list[Mistake]:
     """Find the mistakes in a template that show without rendering it: syntax, names, filters, unsafe parts.
 
-    A sound text is parsed once, by :meth:`PromptEnvironment.template`; a wrong one again, to find the columns.
+    A correct template is parsed once, by :meth:`PromptEnvironment.template`; a wrong one again, to find the columns.
 
     Args:
         environment: Environment with the filters.

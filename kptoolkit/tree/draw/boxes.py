@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from kptoolkit.tree.knowledge_tree import KnowledgeTree
 
 MOST_LEAVES = 24
-"""Most leaves of a tree that is drawn in columns."""
+"""Maximum number of leaves of a tree that is drawn in columns."""
 MOST_DEPTH = 3
 """Greatest depth of a tree that is drawn in columns: root, item, two hops."""
 MOST_ROWS = 56
-"""Most items and triplets of an outline; other nodes are counted next to their parent, not drawn."""
+"""Maximum number of items and triplets of an outline; other nodes are counted next to their parent, not drawn."""
 LINE, GAP = 0.165, 0.13  # inches
 _EDGES = 0.16  # inches next to the text of a box, both sides together
 _COLUMN, _INDENT = 0.4, 0.3  # inches between columns, and of one level of an outline

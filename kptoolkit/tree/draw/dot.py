@@ -20,7 +20,7 @@ _HEAD = (
 
 
 _LONGEST = 3000
-"""Most characters per text: Graphviz reads quoted strings of at most 16,384 bytes, and ``&amp;`` has five."""
+"""Maximum length of a text: Graphviz reads quoted strings of at most 16,384 bytes, and ``&amp;`` has five."""
 
 
 def to_dot(tree: KnowledgeTree) -> str:

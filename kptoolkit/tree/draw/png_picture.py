@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kptoolkit.tree.knowledge_tree import KnowledgeTree
 
 MOST_LABELS = 60
-"""Most tokens of a matrix that is labelled with the token texts."""
+"""Maximum number of tokens of a matrix that is labelled with the token texts."""
 _FONT = 7.5
 _GRID = "#b9bec6"
 _SMALLEST, _LARGEST = 4.6, 9.5  # inches of a side of the matrix

@@ -76,10 +76,10 @@ class Kp4srBackend(T5Backend[Kp4srOptions, Kp4srState]):
         return prompt_variants.triplets(self.fitted, case)
 
     def score_without(
-        self, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, gone: NDArray[np.bool_]
+        self, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, removed: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Log-likelihoods after prompts without some triplets; see :class:`~kptoolkit.models.backend.Explains`."""
-        return prompt_variants.score_without(self.fitted, case, candidates, triplets, gone)
+        return prompt_variants.score_without(self.fitted, case, candidates, triplets, removed)
 
     def use_trees(self, change: Callable[[ItemTrees], ItemTrees]) -> None:
         """Change the knowledge of a fitted model, e.g. remove it to see how far the model relies on it."""

@@ -24,14 +24,14 @@ def triplets(state: Kp4srState, case: Cases) -> Triplets:
 
 
 def score_without(
-    state: Kp4srState, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, gone: NDArray[np.bool_]
+    state: Kp4srState, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, removed: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Log-likelihoods ``(V, C)`` after prompts without the triplets that ``gone`` marks."""
+    """Log-likelihoods ``(V, C)`` after prompts without the triplets that ``removed`` marks."""
     prompt = state.prompts(case, np.array([0]))
-    nodes = np.zeros((len(gone), int(prompt.node.max()) + 1), dtype=bool)
-    nodes[:, triplets.row] = gone
-    found = np.empty((len(gone), len(candidates)), dtype=np.float32)
-    for rows in parts(len(gone), state.n_items):
+    nodes = np.zeros((len(removed), int(prompt.node.max()) + 1), dtype=bool)
+    nodes[:, triplets.row] = removed
+    found = np.empty((len(removed), len(candidates)), dtype=np.float32)
+    for rows in parts(len(removed), state.n_items):
         variants = prompt.without(nodes[rows], state.assembler.pad_id)
         found[rows] = state.scores(len(rows), variants.take)[:, candidates]
     return found

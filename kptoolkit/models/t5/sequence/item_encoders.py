@@ -48,13 +48,13 @@ class ItemEncoder(nn.Module, ABC):
     """Computes the knowledge vectors of the catalogue; :func:`build_item_encoder` creates one."""
 
     @abstractmethod
-    def forward(self, tree: TreeT5, tokens: torch.Tensor, trees: TreeTokens | None = None) -> torch.Tensor:
+    def forward(self, t5: TreeT5, item_embeddings: torch.Tensor, tree_tokens: TreeTokens | None = None) -> torch.Tensor:
         """Compute the knowledge vectors of the whole catalogue.
 
         Args:
-            tree: The T5 that reads trees.
-            tokens: ``(n, d)`` token vectors of the items.
-            trees: Trees to encode in this training step, where trees are read.
+            t5: The T5 that reads trees.
+            item_embeddings: ``(n, d)`` token vectors of the items.
+            tree_tokens: Trees to encode in this training step, where trees are read.
 
         Returns:
             ``(n, d)``; gradients flow to the weights of the encoder.
@@ -62,15 +62,15 @@ class ItemEncoder(nn.Module, ABC):
 
     @abstractmethod
     def variants(
-        self, tree: TreeT5, tokens: torch.Tensor, facts: ItemFacts, trees: Iterable[TreeTokens]
+        self, t5: TreeT5, item_embeddings: torch.Tensor, facts: ItemFacts, tree_tokens: Iterable[TreeTokens]
     ) -> torch.Tensor:
         """Compute the knowledge vectors ``(E, d)`` of items with other knowledge; nothing is stored.
 
         Args:
-            tree: The T5 that reads trees.
-            tokens: ``(n, d)`` token vectors of the catalogue's items.
+            t5: The T5 that reads trees.
+            item_embeddings: ``(n, d)`` token vectors of the catalogue's items.
             facts: The other facts around E items.
-            trees: The other trees of the same E items, batch after batch.
+            tree_tokens: The other trees of the same E items, batch after batch.
         """
 
     @abstractmethod
@@ -78,7 +78,7 @@ class ItemEncoder(nn.Module, ABC):
         """Replace the facts around the items, e.g. by those of the next epoch; their numbering stays."""
 
     @abstractmethod
-    def update(self, tree: TreeT5, trees: Iterable[TreeTokens]) -> None:
+    def update(self, t5: TreeT5, tree_tokens: Iterable[TreeTokens]) -> None:
         """Encode the trees of the whole catalogue by the current weights, where trees are read."""
 
     @abstractmethod
@@ -86,7 +86,7 @@ class ItemEncoder(nn.Module, ABC):
         """Make room for ``new`` more items without knowledge."""
 
     @abstractmethod
-    def set_trainable(self, tree: TreeT5) -> None:
+    def set_trainable(self, t5: TreeT5) -> None:
         """Freeze the weights of the T5 encoder that are not used, and adapt it to how it is used."""
 
     @abstractmethod
@@ -134,26 +134,26 @@ class FactBagEncoder(ItemEncoder):
             self.register_buffer(name, tensor, persistent=False)
         self.n_items = len(facts)
 
-    def forward(self, tree: TreeT5, tokens: torch.Tensor, trees: TreeTokens | None = None) -> torch.Tensor:
+    def forward(self, t5: TreeT5, item_embeddings: torch.Tensor, tree_tokens: TreeTokens | None = None) -> torch.Tensor:
         """Sum the facts of the whole catalogue, ``(n, d)``; zero for an item without facts."""
-        return self._sums(tokens, self.n_items, self.far, self.offsets, self.share, self.item, self.kind)
+        return self._sums(item_embeddings, self.n_items, self.far, self.offsets, self.share, self.item, self.kind)
 
     def variants(
-        self, tree: TreeT5, tokens: torch.Tensor, facts: ItemFacts, trees: Iterable[TreeTokens]
+        self, t5: TreeT5, item_embeddings: torch.Tensor, facts: ItemFacts, tree_tokens: Iterable[TreeTokens]
     ) -> torch.Tensor:
-        """Sum other facts around E items, ``(E, d)``; ``trees`` are not read."""
-        return self._sums(tokens, len(facts), **self._tensors(facts))
+        """Sum other facts around E items, ``(E, d)``; ``tree_tokens`` are not read."""
+        return self._sums(item_embeddings, len(facts), **self._tensors(facts))
 
-    def update(self, tree: TreeT5, trees: Iterable[TreeTokens]) -> None:
+    def update(self, t5: TreeT5, tree_tokens: Iterable[TreeTokens]) -> None:
         """Do nothing: facts are summed each time."""
 
     def grow(self, new: int) -> None:
         """Do nothing: :meth:`use` sets the number of items."""
 
-    def set_trainable(self, tree: TreeT5) -> None:
+    def set_trainable(self, t5: TreeT5) -> None:
         """Freeze the T5 encoder."""
-        tree.t5.encoder.requires_grad_(False)
-        tree.whole_word.requires_grad_(False)
+        t5.t5.encoder.requires_grad_(False)
+        t5.whole_word.requires_grad_(False)
 
     def learning_rate_share(self, turns: int) -> float:
         """The whole learning rate: every step trains all facts."""
@@ -224,35 +224,37 @@ class TreeEncoder(ItemEncoder):
         self.register_buffer("stored", torch.zeros(n_items, width))
         self.register_buffer("accumulated", torch.zeros(n_items, width))
 
-    def encode(self, tree: TreeT5, trees: TreeTokens) -> torch.Tensor:
+    def encode(self, t5: TreeT5, tree_tokens: TreeTokens) -> torch.Tensor:
         """Mean state of each tree's pooled tokens, ``(E, d)``."""
-        states = tree.encode(trees.input_ids, trees.node, trees.parent, trees.whole_word)  # (E, L, d)
-        pooled = (trees.node == ROOT if self.pooling == "own" else trees.node >= ROOT).unsqueeze(-1)
+        states = t5.encode(
+            tree_tokens.input_ids, tree_tokens.node, tree_tokens.parent, tree_tokens.whole_word
+        )  # (E, L, d)
+        pooled = (tree_tokens.node == ROOT if self.pooling == "own" else tree_tokens.node >= ROOT).unsqueeze(-1)
         return self.scale * (states * pooled).sum(dim=1) / pooled.sum(dim=1)
 
-    def forward(self, tree: TreeT5, tokens: torch.Tensor, trees: TreeTokens | None = None) -> torch.Tensor:
-        """Return the stored vectors, ``(n, d)``, those of ``trees`` newly encoded."""
-        if trees is None:
+    def forward(self, t5: TreeT5, item_embeddings: torch.Tensor, tree_tokens: TreeTokens | None = None) -> torch.Tensor:
+        """Return the stored vectors, ``(n, d)``, those of ``tree_tokens`` newly encoded."""
+        if tree_tokens is None:
             return self.stored
-        fresh = self.encode(tree, trees).to(self.stored.dtype)
-        self.stored[trees.items] = fresh.detach()
-        vectors: torch.Tensor = _WithAccumulatedGradients.apply(fresh, self.stored, self.accumulated, trees.items)
+        fresh = self.encode(t5, tree_tokens).to(self.stored.dtype)
+        self.stored[tree_tokens.items] = fresh.detach()
+        vectors: torch.Tensor = _WithAccumulatedGradients.apply(fresh, self.stored, self.accumulated, tree_tokens.items)
         return vectors
 
     def variants(
-        self, tree: TreeT5, tokens: torch.Tensor, facts: ItemFacts, trees: Iterable[TreeTokens]
+        self, t5: TreeT5, item_embeddings: torch.Tensor, facts: ItemFacts, tree_tokens: Iterable[TreeTokens]
     ) -> torch.Tensor:
         """Encode other trees of E items, ``(E, d)``; ``facts`` are not read."""
-        return torch.cat([self.stored[:0], *(self.encode(tree, batch).to(self.stored.dtype) for batch in trees)])
+        return torch.cat([self.stored[:0], *(self.encode(t5, batch).to(self.stored.dtype) for batch in tree_tokens)])
 
     def use(self, facts: ItemFacts) -> None:
         """Do nothing: trees are encoded from their tokens."""
 
     @torch.no_grad()
-    def update(self, tree: TreeT5, trees: Iterable[TreeTokens]) -> None:
+    def update(self, t5: TreeT5, tree_tokens: Iterable[TreeTokens]) -> None:
         """Encode trees by the current weights and store their vectors."""
-        for batch in trees:
-            self.stored[batch.items] = self.encode(tree, batch).to(self.stored.dtype)
+        for batch in tree_tokens:
+            self.stored[batch.items] = self.encode(t5, batch).to(self.stored.dtype)
 
     def grow(self, new: int) -> None:
         """Make room for ``new`` more items; their vectors are zero until the next :meth:`update`."""
@@ -260,9 +262,9 @@ class TreeEncoder(ItemEncoder):
             torch.cat([rows, rows.new_zeros(new, rows.shape[1])]) for rows in (self.stored, self.accumulated)
         )
 
-    def set_trainable(self, tree: TreeT5) -> None:
+    def set_trainable(self, t5: TreeT5) -> None:
         """Remove dropout from the T5 encoder: its states are stored, so the same noise would last for many steps."""
-        remove_dropout(tree.t5.encoder)
+        remove_dropout(t5.t5.encoder)
 
     def learning_rate_share(self, turns: int) -> float:
         """``1 / turns``: a tree's turn brings the gradients of as many steps."""

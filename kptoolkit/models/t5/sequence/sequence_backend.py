@@ -59,13 +59,13 @@ class SequenceBackend(T5Backend[SequenceOptions, SequenceState]):
         """Log-likelihood of every item as the next one, ``(N, n_items)``."""
         state = self.fitted
         vectors, knowledge = state.current()
-        words = torch.tensor(state.words[-1:], dtype=torch.long, device=state.device)  # (1, P)
+        prefix = torch.tensor(state.prefix_tokens[-1:], dtype=torch.long, device=state.device)  # (1, P)
         out = np.empty((len(cases), state.model.n_items), dtype=np.float32)
         by_length = np.argsort(cases.histories.lengths, kind="stable")
         for rows in chunks(by_length, state.device):
             items = padded(cases.histories.take(rows), state.history)
             with torch.inference_mode():
-                states = state.model.read_last(vectors, knowledge, torch.from_numpy(items).to(state.device), words)
+                states = state.model.read_last(vectors, knowledge, torch.from_numpy(items).to(state.device), prefix)
                 logits = states @ vectors.T  # (B, n)
                 if (head := state.model.graph_similarity) is not None:
                     added = head.added(state.similarity_to(items, head))
@@ -78,10 +78,10 @@ class SequenceBackend(T5Backend[SequenceOptions, SequenceState]):
         return vector_variants.triplets(self.fitted, case, candidates)
 
     def score_without(
-        self, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, gone: NDArray[np.bool_]
+        self, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, removed: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Log-likelihoods by vectors without some triplets; see :class:`~kptoolkit.models.backend.Explains`."""
-        return vector_variants.score_without(self.fitted, case, candidates, triplets, gone)
+        return vector_variants.score_without(self.fitted, case, candidates, triplets, removed)
 
     def use_trees(self, change: Callable[[ItemTrees], ItemTrees]) -> None:
         """Change the knowledge of a fitted model, e.g. remove it to see how far the model relies on it."""
@@ -104,7 +104,7 @@ class SequenceBackend(T5Backend[SequenceOptions, SequenceState]):
         state.tokenizer = state.tokenizer.with_items(items)
         grow_items(state.model, new)
         state.names = item_names(catalogue, state.tokenizer)
-        tokens = prompt_tokens(source, state.tokenizer, state.shape.reads)
+        tokens = prompt_tokens(source, state.tokenizer, state.parts.reads)
         compiled = CompiledKnowledge(trees, tokens, source.pool.keys)
         facts = PromptFacts.of(source.pool, items, len(catalogue), known=state.facts)
         state.read_knowledge(compiled, facts)

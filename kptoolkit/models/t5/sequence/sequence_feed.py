@@ -33,17 +33,17 @@ class SequenceFeed:
     def __init__(self, state: SequenceState, task: FitTask, options: SequenceOptions) -> None:
         self.state, self.task, self.options = state, task, options
         self.slices = Slices.of(task.split.train, length=state.history, seed=task.config.training.seed)
-        self.words = np.array(state.words, dtype=np.int64)  # (M, P)
+        self.prefix_tokens = np.array(state.prefix_tokens, dtype=np.int64)  # (M, P)
         self.epoch, self.ends, self.template = 0, self.slices.draw(0), self._templates(0)
         self.assembler = state.assembler()
         self.turns = -(-state.model.n_items // (options.trees_per_step or state.model.n_items))
         """Steps in which every tree is encoded once."""
         self.step_of = np.zeros(len(self.slices), dtype=np.int64)
-        self.places = self.room = 0
+        self.filled = self.padded = 0
 
     def figures(self) -> dict[str, float]:
         """Positions predicted per epoch, and the share of the padded batches that they fill."""
-        return {"positions_per_epoch": float(self.slices.positions), "filled_share": self.places / max(1, self.room)}
+        return {"positions_per_epoch": float(self.slices.positions), "filled_share": self.filled / max(1, self.padded)}
 
     def start_epoch(self, epoch: int) -> None:
         """Cut the epoch's slices, and read its knowledge where it varies."""
@@ -53,7 +53,7 @@ class SequenceFeed:
             return
         trees = self.task.knowledge_change(source.trees(epoch))
         known = state.knowledge
-        new = prompt_tokens(source, state.tokenizer, state.shape.reads, len(known.pool))
+        new = prompt_tokens(source, state.tokenizer, state.parts.reads, len(known.pool))
         compiled = CompiledKnowledge(trees, TokenPool.concat([known.pool, new]), source.pool.keys)
         items = self.task.catalogue.item_of_entity()
         facts = PromptFacts.of(source.pool, items, len(self.task.catalogue), known=state.facts)
@@ -61,9 +61,9 @@ class SequenceFeed:
         self.assembler = state.assembler()
 
     def _templates(self, epoch: int) -> NDArray[np.int64]:
-        """``(N,)`` MPP template of each slice at an epoch; the last of ``words`` is for recommending only."""
+        """``(N,)`` MPP template of each slice at an epoch; the last of ``prefix_tokens`` is for recommending only."""
         draw = np.random.default_rng([self.task.config.training.seed, epoch, _TEMPLATES])
-        return draw.integers(0, max(1, len(self.words) - 1), len(self.slices))
+        return draw.integers(0, max(1, len(self.prefix_tokens) - 1), len(self.slices))
 
     def order(self, epoch: int, together: int) -> NDArray[np.int64]:
         """The epoch's slices, with ``buckets`` those of similar length next to each other; see :func:`bucketed`."""
@@ -81,14 +81,14 @@ class SequenceFeed:
         self.state.forget()
         chosen = np.array(samples)
         items, labels = self.slices.batch(chosen, self.ends)
-        self.places += int((items >= 0).sum())
-        self.room += items.size
+        self.filled += int((items >= 0).sum())
+        self.padded += items.size
         batch: dict[str, Any] = {
             "items": torch.from_numpy(items),
             "labels": torch.from_numpy(labels),
-            "words": torch.from_numpy(self.words[self.template[chosen]]),
+            "prefix_tokens": torch.from_numpy(self.prefix_tokens[self.template[chosen]]),
         }
-        if self.state.shape.reads == "tree":
+        if self.state.parts.reads == "tree":
             batch["trees"] = self._trees(int(self.step_of[samples[0]]))
         return batch
 

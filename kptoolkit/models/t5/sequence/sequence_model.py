@@ -21,7 +21,7 @@ from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, TreeT5, token_loss
 MAX_LOGITS = 2**26
 """Scores of a training batch that are in memory at once: a quarter of a GiB of floats, and gradients on top."""
 _KNOWLEDGE_WEIGHTS = ("tree.t5.encoder.", "tree.whole_word.", "knowledge.")
-"""How the names of the weights begin that only knowledge vectors depend on."""
+"""Prefixes of the weights that only knowledge vectors use."""
 
 
 class SequenceT5(nn.Module):
@@ -94,7 +94,7 @@ class SequenceT5(nn.Module):
         return tokens * self.trained[:, None] + knowledge, knowledge
 
     def read(
-        self, vectors: torch.Tensor, knowledge: torch.Tensor, items: torch.Tensor, words: torch.Tensor
+        self, vectors: torch.Tensor, knowledge: torch.Tensor, items: torch.Tensor, prefix_tokens: torch.Tensor
     ) -> torch.Tensor:
         """Decoder states after every item.
 
@@ -102,37 +102,39 @@ class SequenceT5(nn.Module):
             vectors: ``(n, d)`` of the items.
             knowledge: ``(n, d)`` knowledge in them.
             items: ``(B, L)`` catalogue rows, -1 on the right where a row is shorter.
-            words: ``(B, P)`` tokens of the MPP before the history, or ``(1, P)`` for all.
+            prefix_tokens: ``(B, P)`` tokens of the MPP before the history, or ``(1, P)`` for all.
 
         Returns:
             ``(B, L, d)``; state t has seen items up to t.
         """
-        embedded = self._embedded(vectors, items, words)
+        embedded = self._embedded(vectors, items, prefix_tokens)
         attended: dict[str, torch.Tensor] = {}
         if self.cross_attention:
             mask = _causal(embedded).expand(len(items), -1, -1, -1)  # (B, 1, P + L, P + L)
             attended = {
-                "encoder_hidden_states": self._embedded(knowledge, items, words),
+                "encoder_hidden_states": self._embedded(knowledge, items, prefix_tokens),
                 "encoder_attention_mask": mask,
             }
         states: torch.Tensor = self.tree.t5.decoder(
             inputs_embeds=embedded, use_cache=False, **attended
         ).last_hidden_state
-        return states[:, words.shape[1] :] * self.output_scale
+        return states[:, prefix_tokens.shape[1] :] * self.output_scale
 
     def read_last(
-        self, vectors: torch.Tensor, knowledge: torch.Tensor, items: torch.Tensor, words: torch.Tensor
+        self, vectors: torch.Tensor, knowledge: torch.Tensor, items: torch.Tensor, prefix_tokens: torch.Tensor
     ) -> torch.Tensor:
         """Decoder states after the last item of each row, ``(B, d)``; arguments as in :meth:`read`.
 
         The last layer computes only these states.
         """
-        last = words.shape[1] + (items >= 0).sum(dim=1) - 1  # (B,) place of the last item
+        last = prefix_tokens.shape[1] + (items >= 0).sum(dim=1) - 1  # (B,) place of the last item
         everyone = torch.arange(len(items), device=items.device)
         if self.cross_attention or self.tree.config.model_type not in SHARED_BIAS:
-            return self.read(vectors, knowledge, items, words)[everyone, (last - words.shape[1]).clamp(min=0)]
+            return self.read(vectors, knowledge, items, prefix_tokens)[
+                everyone, (last - prefix_tokens.shape[1]).clamp(min=0)
+            ]
         last = last.clamp(min=0)
-        decoder, hidden = self.tree.t5.decoder, self._embedded(vectors, items, words)  # (B, T, d)
+        decoder, hidden = self.tree.t5.decoder, self._embedded(vectors, items, prefix_tokens)  # (B, T, d)
         places = hidden.shape[1]
         mask = _causal(hidden)
         bias = decoder.block[0].layer[0].SelfAttention.compute_bias(places, places)  # (1, H, T, T)
@@ -149,16 +151,16 @@ class SequenceT5(nn.Module):
         result: torch.Tensor = decoder.final_layer_norm(feed_forward(own + attended))[:, 0] * self.output_scale
         return result
 
-    def _embedded(self, table: torch.Tensor, items: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+    def _embedded(self, table: torch.Tensor, items: torch.Tensor, prefix_tokens: torch.Tensor) -> torch.Tensor:
         """Words and rows of a table, ``(B, P + L, d)``; zero where a row is shorter."""
-        before = self.tree.t5.shared(words).expand(len(items), -1, -1)  # (B, P, d)
+        before = self.tree.t5.shared(prefix_tokens).expand(len(items), -1, -1)  # (B, P, d)
         rows = nn.functional.embedding(items.clamp(min=0), table)  # (B, L, d)
         return torch.cat([before, rows * (items >= 0).unsqueeze(-1)], dim=1)
 
     def forward(
         self,
         items: torch.Tensor,
-        words: torch.Tensor,
+        prefix_tokens: torch.Tensor,
         labels: torch.Tensor | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
         trees: dict[str, torch.Tensor] | None = None,
@@ -167,7 +169,7 @@ class SequenceT5(nn.Module):
 
         Args:
             items: ``(B, L)`` catalogue rows, -1 on the right where a row is shorter.
-            words: ``(B, P)`` tokens of the MPP before the history, or ``(1, P)`` for all.
+            prefix_tokens: ``(B, P)`` tokens of the MPP before the history, or ``(1, P)`` for all.
             labels: ``(B, L)`` rows of the next items, -100 where there is none.
             num_items_in_batch: Labels over all processes and accumulated batches; the loss is divided by it.
             trees: Fields of :class:`~kptoolkit.models.t5.sequence.item_encoders.TreeTokens` to encode in this step.
@@ -178,7 +180,7 @@ class SequenceT5(nn.Module):
             part again in the backward pass.
         """
         vectors, knowledge = self.item_vectors(None if trees is None else TreeTokens(**trees))
-        states = self.read(vectors, knowledge, items, words)
+        states = self.read(vectors, knowledge, items, prefix_tokens)
         if labels is None:
             logits = states @ vectors.T
             return {"logits": logits if self.graph_similarity is None else logits + self.graph_similarity(items)}

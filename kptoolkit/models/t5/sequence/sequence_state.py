@@ -40,7 +40,7 @@ _TOKEN_STD = 0.05
 
 
 @dataclass(frozen=True)
-class Shape:
+class ModelParts:
     """The parts of a model other than its T5.
 
     Attributes:
@@ -70,8 +70,9 @@ class SequenceState:
         knowledge: Item trees and their tokens.
         facts: The facts that the same prompts state.
         names: Tokens of every item's name.
-        shape: Parts of the model.
-        words: Tokens before the history, one row per template, padded on the left; the last is for recommending.
+        parts: Parts of the model other than its T5.
+        prefix_tokens: Tokens before the history, one row per template, padded on the left; the last row is for
+            recommending.
         history: Latest items that are read.
         max_tokens: Budget of an item's tree.
         vectors: Vectors and knowledge of the catalogue by the current weights, once computed.
@@ -84,8 +85,8 @@ class SequenceState:
     knowledge: CompiledKnowledge
     facts: PromptFacts
     names: TokenPool
-    shape: Shape
-    words: list[list[int]]
+    parts: ModelParts
+    prefix_tokens: list[list[int]]
     history: int
     max_tokens: int
     vectors: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -169,10 +170,10 @@ class SequenceState:
         self.facts.save(folder / "facts")
         self.names.save(folder / "names")
         described = {
-            "words": self.words,
+            "prefix_tokens": self.prefix_tokens,
             "history": self.history,
             "max_tokens": self.max_tokens,
-            "shape": asdict(self.shape),
+            "parts": asdict(self.parts),
         }
         (folder / _DESCRIPTION).write_text(json.dumps(described, indent=1), encoding="utf-8")
 
@@ -195,16 +196,18 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
     around = facts.around(trees)
     pairs = GraphSimilarity.of(around) if options.graph_similarity else None
     similarity = pairs is not None and len(pairs.other) > 0
-    shape = Shape(reads, tokenizer.size, task.config.tree.hops, similarity, options.cross_attention, options.pooling)
+    parts = ModelParts(
+        reads, tokenizer.size, task.config.tree.hops, similarity, options.cross_attention, options.pooling
+    )
     t5, fresh = build_t5(options, tokenizer, task, n), options.checkpoint is None
     if fresh:
         torch.nn.init.normal_(t5.shared.weight, std=_TOKEN_STD)
     trained = torch.from_numpy(np.bincount(task.split.train.items, minlength=n) > 0).float()
-    model = build_model(t5, trained, around, pairs, shape, fresh=fresh)
-    words = _aligned([_words(template, tokenizer) for template in templates], tokenizer.pad_id)
+    model = build_model(t5, trained, around, pairs, parts, fresh=fresh)
+    prefix = _aligned([_prefix_tokens(template, tokenizer) for template in templates], tokenizer.pad_id)
     names = item_names(task.catalogue, tokenizer)
     history, budget = task.config.data.history or options.default_history, task.config.tree.max_tokens
-    return SequenceState(model, tokenizer, knowledge, facts, names, shape, words, history, budget)
+    return SequenceState(model, tokenizer, knowledge, facts, names, parts, prefix, history, budget)
 
 
 def load_state(folder: Path, options: SequenceOptions) -> SequenceState:
@@ -218,10 +221,10 @@ def load_state(folder: Path, options: SequenceOptions) -> SequenceState:
         facts = PromptFacts.load(folder / "facts")
         knowledge = CompiledKnowledge.load(folder / "knowledge")
         tokenizer = load_tokenizer(folder / "tokenizer")
-        shape, around = Shape(**described["shape"]), facts.around(knowledge.trees)
-        pairs = GraphSimilarity.of(around) if shape.graph_similarity else None
+        parts, around = ModelParts(**described["parts"]), facts.around(knowledge.trees)
+        pairs = GraphSimilarity.of(around) if parts.graph_similarity else None
         trained = torch.zeros(facts.n_items)  # read with the weights
-        model = build_model(saved_t5(folder, options), trained, around, pairs, shape, fresh=True)
+        model = build_model(saved_t5(folder, options), trained, around, pairs, parts, fresh=True)
         safetensors.torch.load_model(model, str(folder / WEIGHTS))
         saved = safetensors.torch.load_file(str(folder / _VECTORS))
         vectors = (saved["items"], saved["knowledge"])
@@ -234,8 +237,8 @@ def load_state(folder: Path, options: SequenceOptions) -> SequenceState:
         knowledge,
         facts,
         TokenPool.load(folder / "names"),
-        shape,
-        words=described["words"],
+        parts,
+        prefix_tokens=described["prefix_tokens"],
         history=described["history"],
         max_tokens=described["max_tokens"],
     )
@@ -248,7 +251,7 @@ def build_model(
     trained: torch.Tensor,
     facts: ItemFacts,
     pairs: GraphSimilarity | None,
-    shape: Shape,
+    parts: ModelParts,
     *,
     fresh: bool,
 ) -> SequenceT5:
@@ -258,14 +261,14 @@ def build_model(
         t5: Its vocabulary already contains the item tokens.
         trained: ``(n,)`` 1 for items with training events.
         facts: Facts around every item.
-        pairs: Pairs of similar items, where ``shape.graph_similarity`` is set.
-        shape: Parts to build.
+        pairs: Pairs of similar items, where ``parts.graph_similarity`` is set.
+        parts: Parts to build.
         fresh: Whether ``t5`` starts from random weights.
     """
-    knowledge = build_item_encoder(shape.reads, facts, t5.config.d_model, shape.hops, shape.pooling)
-    head = None if pairs is None or not shape.graph_similarity else GraphSimilarityHead(pairs, facts.n_relations)
+    knowledge = build_item_encoder(parts.reads, facts, t5.config.d_model, parts.hops, parts.pooling)
+    head = None if pairs is None or not parts.graph_similarity else GraphSimilarityHead(pairs, facts.n_relations)
     tree = TreeT5(t5, fresh=fresh)
-    return SequenceT5(tree, shape.first_item, trained, knowledge, head, cross_attention=shape.cross_attention)
+    return SequenceT5(tree, parts.first_item, trained, knowledge, head, cross_attention=parts.cross_attention)
 
 
 def prompt_tokens(
@@ -324,7 +327,7 @@ def _reads(options: SequenceOptions) -> Reads:
     return "tree"
 
 
-def _words(template: MppTemplate, tokenizer: ModelTokenizer) -> list[int]:
+def _prefix_tokens(template: MppTemplate, tokenizer: ModelTokenizer) -> list[int]:
     """Tokens of an MPP's own words before the history; the user is not named."""
     before = template.parts[: template.parts.index(Slot.HISTORY)]
     encoded = [tokenizer.encode((Segment(part, "text"),)).ids for part in before if isinstance(part, str)]

@@ -32,19 +32,19 @@ def triplets(state: SequenceState, case: Cases, candidates: NDArray[np.int64]) -
 
 
 def score_without(
-    state: SequenceState, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, gone: NDArray[np.bool_]
+    state: SequenceState, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, removed: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Log-likelihoods ``(V, C)`` by histories and items whose vectors lack the triplets that ``gone`` marks."""
-    changed = _changed(state, triplets, gone)
+    """Log-likelihoods ``(V, C)`` by histories and items whose vectors lack the triplets that ``removed`` marks."""
+    changed = _changed(state, triplets, removed)
     vectors, knowledge = _vectors(state, changed)
     history = padded(case.histories, state.history)[0]
-    items = np.repeat(history[None], len(gone), axis=0)  # (V, L)
+    items = np.repeat(history[None], len(removed), axis=0)  # (V, L)
     for variant, number in zip(changed.variant, changed.number, strict=True):
         items[variant, history == changed.item[number]] = len(state.model.trained) + number
     distinct, which = np.unique(items, axis=0, return_inverse=True)
     states = _states(state, vectors, knowledge, distinct)[which.reshape(-1)]  # (V, d)
-    found = np.empty((len(gone), len(candidates)), dtype=np.float32)
-    for rows in parts(len(gone), state.model.n_items):
+    found = np.empty((len(removed), len(candidates)), dtype=np.float32)
+    for rows in parts(len(removed), state.model.n_items):
         logits = _logits(state, states[rows], vectors, changed, rows, history)
         found[rows] = logits.log_softmax(-1)[:, candidates].cpu().numpy()
     return found
@@ -100,11 +100,11 @@ def _rows_read(state: SequenceState, items: NDArray[np.int64]) -> tuple[NDArray[
     return np.concatenate(rows), np.repeat(items, [len(r) for r in rows])
 
 
-def _changed(state: SequenceState, triplets: Triplets, gone: NDArray[np.bool_]) -> _Changed:
+def _changed(state: SequenceState, triplets: Triplets, removed: NDArray[np.bool_]) -> _Changed:
     trees, numbers = state.knowledge.trees, dict[tuple[int, bytes], int]()
     variants: list[tuple[int, int]] = []
     lost: list[NDArray[np.int64]] = []
-    for variant, missing in enumerate(gone):
+    for variant, missing in enumerate(removed):
         for item in np.unique(triplets.item[missing]).tolist():
             own = triplets.row[missing & (triplets.item == item)]
             number = numbers.setdefault((item, own.tobytes()), len(numbers))
@@ -137,9 +137,9 @@ def _states(
     state: SequenceState, vectors: torch.Tensor, knowledge: torch.Tensor, items: NDArray[np.int64]
 ) -> torch.Tensor:
     """Decoder states ``(U, d)`` after U histories."""
-    words = torch.tensor(state.words[-1:], dtype=torch.long, device=state.device)  # (1, P)
+    prefix = torch.tensor(state.prefix_tokens[-1:], dtype=torch.long, device=state.device)  # (1, P)
     states = [
-        state.model.read_last(vectors, knowledge, torch.from_numpy(items[rows]).to(state.device), words)
+        state.model.read_last(vectors, knowledge, torch.from_numpy(items[rows]).to(state.device), prefix)
         for rows in chunks(np.arange(len(items)), state.device)
     ]
     return torch.cat(states)
