@@ -48,7 +48,8 @@ check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
+# Three workers on two cores, because tests of servers and processes wait for much of their time.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
 FAST := not cuda and not graph and not embedded and not process and not train and not slow
 BASE ?= HEAD
 

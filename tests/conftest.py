@@ -45,16 +45,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every user of the Neo4j server; with ``-n 2 --dist loadgroup`` keep them on one worker.
+    """Mark every user of the Neo4j server, keep them on one worker, and put what takes long first.
 
-    They share one database. Other tests stay together by file, because of what a file's fixtures build.
+    They share one database. Other tests stay together by file, because of what a file's fixtures build. Groups with
+    slow tests begin early, so that no worker waits for another at the end.
     """
+    group_of: dict[pytest.Item, str] = {}
+    slow = set()
     for item in items:
-        if "neo4j_server" in getattr(item, "fixturenames", ()):
+        shared = "neo4j_server" in getattr(item, "fixturenames", ())
+        if shared:
             item.add_marker(pytest.mark.graph)
         add_marks(item)
-        group = "neo4j" if "neo4j_server" in getattr(item, "fixturenames", ()) else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+        group_of[item] = "neo4j" if shared else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group_of[item]))
+        if item.get_closest_marker("slow"):
+            slow.add(group_of[item])
+    items.sort(key=lambda item: (group_of[item] != "neo4j", group_of[item] not in slow))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -184,6 +184,7 @@ def test_trees_render_nothing_and_sentences_are_rendered_once(monkeypatch: pytes
     assert list(knowledge.sentences(pool.keys)) == list(pool.sentences), "also without the pool"
 
 
+@pytest.mark.train
 def test_the_default_backend_is_trained_and_saved_without_rendering(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
