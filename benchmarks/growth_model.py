@@ -65,9 +65,9 @@ def in_process(bench: harness.Bench, backend: str, size: Size) -> dict[str, Any]
     words += ["--seed", str(bench.options.seed), *(["--quick"] if bench.quick else [])]
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise TrainingError(f"the point {given} failed; its own message stands above")
+        raise TrainingError(f"the point {given} failed; see its own message above")
     found: dict[str, Any] = json.loads(done.stdout)
-    shown = f"{found['step']:.4g} s a step, {1 / found['users']:.4g} users a s, {found['memory']:.0f} MiB"
+    shown = f"{found['step']:.4g} s per step, {1 / found['users']:.4g} users per s, {found['memory']:.0f} MiB"
     bench.say(f"{backend}, {size}: {shown}")
     return found
 

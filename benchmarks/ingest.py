@@ -77,9 +77,9 @@ def one(bench: harness.Bench, databases: Databases, store: str, size: str, paths
                 slow = row_seconds(database, rows)
                 bench.record(f"{name}, row at a time", slow)
     rate = client["triples"] / median(each["load"] for each in loads)
-    bench.add(f"{name}, the driver's own batches", "triples a s", client["triples"] / median(plain), rate, ">= 0.8")
-    bench.add(f"{name}, row at a time", "triples a s", len(rows) / slow.wall, rate, ">= 120")
-    bench.add(f"{name}, files read", "triples a CPU s", None, client["triples"] / client["read_cpu"])
+    bench.add(f"{name}, the driver's own batches", "triples per s", client["triples"] / median(plain), rate, ">= 0.8")
+    bench.add(f"{name}, row at a time", "triples per s", len(rows) / slow.wall, rate, ">= 120")
+    bench.add(f"{name}, files read", "triples per CPU s", None, client["triples"] / client["read_cpu"])
     bench.add(f"{name}, client memory", "MiB", None, client["client_mib"], MEMORY_GOAL)
     if server is not None:
         bench.add(f"{name}, server memory", "MiB", None, server)

@@ -78,7 +78,7 @@ def one(bench: harness.Bench, database: Database, name: str, paths: Sequence[str
         if around(rows, item) != answer:
             raise GraphError(f"the two results differ around {item}")
     base, seconds = (median(spent.wall for spent in passes) for passes in (plain, ours))
-    bench.add(f"{name}, {HOPS} hops", "items a s", len(asked) / base, len(items) / seconds, ">= 10")
+    bench.add(f"{name}, {HOPS} hops", "items per s", len(asked) / base, len(items) / seconds, ">= 10")
     bench.notes[f"{name}, rows"] = f"{len(found.far):,} of {len(items):,} items, equal on {len(asked):,}"
 
 

@@ -126,7 +126,7 @@ def sasrec(bench: harness.Bench, name: str, world: World, seed: int) -> Learned:
         words = [str(bench.options.rectools), str(PROGRAM), place]
         environment = os.environ | {"PYTHONNOUSERSITE": "1", "PYTHONWARNINGS": "ignore"}
         if subprocess.run(words, env=environment, check=False).returncode:
-            raise TrainingError(f"{PROGRAM.name} failed; its own message stands above")
+            raise TrainingError(f"{PROGRAM.name} failed; see its own message above")
         result = json.loads((folder / "curve.json").read_text(encoding="utf-8"))
         valid, test = (_quality(folder / f"{part}-scores.npz", getattr(split, part)) for part in ("valid", "test"))
     if abs(valid - result["best"]["NDCG@10"]) > 1e-4:

@@ -84,7 +84,7 @@ def compare_sequence(bench: harness.Bench, world: World, base: float) -> None:
     an_epoch = int(np.ceil(len(slices) / settings["training.batch_size"]))
     costs = step_costs(bench, world, settings, "sequence tiny", an_epoch * (1 if bench.quick else 3), skip=5)
     rate = slices.positions * len(costs) / an_epoch / sum(costs)
-    bench.notes["sequence: positions a step"] = slices.positions / an_epoch
+    bench.notes["sequence: positions per step"] = slices.positions / an_epoch
     unit = f"positions per {bench.second}"
     bench.add("sequence, tiny", unit, base, rate, SEQUENCE_GOAL)
 

@@ -2,7 +2,7 @@
 
 ``python generate.py`` writes the five ``demo.*`` files; ``python generate.py --check`` compares them with what
 would be written and exits with 1 if any differs. The result depends on nothing but the files in ``facts/`` and
-the constants below. README.md states the simulation in words.
+the constants below. README.md describes the simulation.
 """
 
 import argparse

@@ -126,8 +126,8 @@ def test_the_page_runs_and_nothing_is_written(shell: Shell, empty_neo4j: Neo4jSe
         "",
     )
     assert len(drafted) == 14
-    (worded,) = (body for kind, body in blocks if kind == "yaml")
-    assert worded in relations
+    (sentences,) = (body for kind, body in blocks if kind == "yaml")
+    assert sentences in relations
     output = next(text for line, text in shell.said.items() if line.startswith("kptool recommend") and "Heat" in line)
     assert "Next after Heat, Casino" in output
 

@@ -53,7 +53,7 @@ def test_help_answers(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def test_goals_are_judged_by_the_ratio_or_by_the_figure_alone() -> None:
-    row = harness.Row.of("a", "users a CPU s", 4.0, 8.0, ">= 2")
+    row = harness.Row.of("a", "users per CPU s", 4.0, 8.0, ">= 2")
     assert (row.ratio, row.holds) == (2.0, True)
     assert harness.Row.of("a", "CPU s", 4.0, 8.0, "<= 1").holds is False
     assert harness.Row.of("a", "slope", None, 0.5, "<= 1").holds is True

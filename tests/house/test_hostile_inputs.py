@@ -264,6 +264,6 @@ def test_names_and_relation_ids_in_a_graph(
     for option, item in zip(asked, shown["items"], strict=True):
         name = clean_name(names[option.removeprefix("--item=")])
         start_of_name = item["name"].removesuffix("…")
-        assert name.startswith(start_of_name), "a name stands in a prompt as it is"
+        assert name.startswith(start_of_name), "a prompt contains a name as it is"
         start = start_of_name[:500]  # a triplet prompt may keep less of a long name than the item's own words
         assert any(start in sentence for sentences in item["hops"].values() for sentence in sentences)
