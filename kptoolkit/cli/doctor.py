@@ -107,10 +107,10 @@ def _graph(config: Config) -> list[Line]:
         return [Line(what, True, "not there yet", "kptool load-kg SOURCE makes it")]
     try:
         with Graph.open(config=config.graph, create=False) as graph:
-            looks = inspect(graph)
-            lines = [Line(look.what, look.ok, look.seen, look.advice) for look in looks]
+            checks = inspect(graph)
+            lines = [Line(check.what, check.ok, check.seen, check.advice) for check in checks]
             lines[0] = replace(lines[0], what=what)
-            return lines + ([_coverage(config, graph)] if looks[-1].what != "graph" else [])
+            return lines + ([_coverage(config, graph)] if checks[-1].what != "graph" else [])
     except KptoolError as error:
         return [Line(what, False, str(error), "see the message")]
 

@@ -73,7 +73,7 @@ class _Found:
 
     schema: GraphSchema
     roles: Roles
-    looks: list[Check]
+    checks: list[Check]
     counts: dict[str, int]
     examples: Examples
     item: str
@@ -96,9 +96,9 @@ def _init_from_graph(session: Session, folder: Path, source: Path | None, target
     for line in (*_decisions(found.schema, found.roles), f"pack: {_said_of_pack(draft)}"):
         session.say(line)
     events = found.roles.events is not None
-    for look in found.looks:
-        if look.advice and (events or not look.ok):
-            session.warn(f"{look.what}: {look.seen}; {look.advice}")
+    for check in found.checks:
+        if check.advice and (events or not check.ok):
+            session.warn(f"{check.what}: {check.seen}; {check.advice}")
     into = "" if folder == Path(".") else f"cd {folder}; "
     session.say(
         f"next: {into}read the files in cypher and templates/{DRAFTED}; kptool doctor; kptool templates coverage; "
