@@ -17,7 +17,7 @@ from kptoolkit.config import Config, GraphConfig, load_config, validate, which_g
 from kptoolkit.data.histories import Cases
 from kptoolkit.data.interactions import notice_of
 from kptoolkit.errors import RunError, UnknownNameError
-from kptoolkit.evaluation.baselines import ItemKNN, Popularity
+from kptoolkit.evaluation.baselines import TuningTask, check_names, tuned_baselines
 from kptoolkit.evaluation.controls import CONTROLS, unchanged
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.evaluation.ranking import evaluate as rank_cases
@@ -305,6 +305,7 @@ def evaluate(
     *,
     split: str = "test",
     controls: Sequence[str] = (),
+    baselines: Sequence[str] = (),
     beam: bool = False,
     explain: bool = False,
     progress: ProgressCallback = silent,
@@ -319,6 +320,8 @@ def evaluate(
         split: ``"test"`` or ``"valid"``.
         controls: Names from :data:`kptoolkit.evaluation.controls.CONTROLS` to retrain and rank. With any, the trained
             model is also ranked without its knowledge (reliance).
+        baselines: Names from :data:`kptoolkit.evaluation.baselines.BASELINES` to tune and rank next to popularity and
+            item-kNN.
         beam: Also rank by beam search. An item that it does not find has no rank, so there is no MRR.
         explain: Also measure whether scores depend on the triplets named for a recommendation.
         progress: Progress callback.
@@ -326,13 +329,16 @@ def evaluate(
     Raises:
         InputError: With ``beam``, the backend offers no beam search; with ``explain``, it cannot say which triplets
             mattered.
+        UnknownNameError: No baseline has this name.
     """
     check_abilities(run, beam=beam, explain=explain)
+    check_names(baselines)
     progress = progress if distributed.is_first() else silent
     cases = run.split.test if split == "test" else run.split.valid
     rankings = {run.config.model.backend: _rank(run, cases, run.config.model.backend, run.backend.score, progress)}
-    rankings |= _rank_baselines(run, cases, progress)
-    notes = [run.notice] if run.notice else []
+    found, baseline_notes = _rank_baselines(run, cases, baselines, progress)
+    rankings |= found
+    notes = [*([run.notice] if run.notice else []), *baseline_notes]
     if beam:
         rankings[BEAM_SEARCH] = _rank_by_beams(run, cases)
         beams = run.config.evaluation.beams
@@ -358,13 +364,14 @@ def _rank(
     return rank_cases(score, cases, len(run.catalogue), batch_size=size, progress=progress, stage=stage, shared=True)
 
 
-def _rank_baselines(run: Run, cases: Cases, progress: ProgressCallback) -> dict[str, Ranking]:
-    items = len(run.catalogue)
-    baselines = {
-        Popularity.name: Popularity().fit(run.split.train, items).score,
-        ItemKNN.name: ItemKNN.tuned(run.split, items).score,
-    }
-    return {name: _rank(run, cases, name, score, progress) for name, score in baselines.items()}
+def _rank_baselines(
+    run: Run, cases: Cases, names: Sequence[str], progress: ProgressCallback
+) -> tuple[dict[str, Ranking], list[str]]:
+    """Rank popularity, item-kNN and the named baselines; also returns notes on their settings."""
+    neighbourhoods = run.files.neighbourhoods() if names else None
+    task = TuningTask.of(run.split, len(run.catalogue), neighbourhoods, progress)
+    tuned, notes = tuned_baselines(task, names)
+    return {baseline.name: _rank(run, cases, baseline.name, baseline.score, progress) for baseline in tuned}, notes
 
 
 def _rank_controls(run: Run, cases: Cases, controls: Sequence[str], progress: ProgressCallback) -> dict[str, Ranking]:

@@ -18,6 +18,10 @@ def evaluate(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of finished runs.")],
     split: Annotated[Literal["test", "valid"], typer.Option("--split", help="Cases to rank.")] = "test",
     controls: Annotated[bool, typer.Option("--controls", help="Retrain and rank the controls too.")] = False,
+    baselines: Annotated[
+        bool,
+        typer.Option("--baselines", help="Rank tuned sequential rules, EASE, content and the best blend of two too."),
+    ] = False,
     beam: Annotated[bool, typer.Option("--beam", help="Rank by beam search too; there is no MRR for it.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Measure whether scores depend on the triplets named for them.")
@@ -25,6 +29,7 @@ def evaluate(
 ) -> None:
     """Rank the full catalogue for every case; compare with popularity and item-kNN by intervals and paired tests."""
     from kptoolkit import distributed, pipeline
+    from kptoolkit.evaluation.baselines import BASELINES
     from kptoolkit.evaluation.controls import CONTROLS
     from kptoolkit.runs.run import Run
 
@@ -36,7 +41,13 @@ def evaluate(
     for loaded in loaded_runs:
         with session.progress() as progress:
             result = pipeline.evaluate(
-                loaded, split=split, controls=chosen, beam=beam, explain=explain, progress=progress
+                loaded,
+                split=split,
+                controls=chosen,
+                baselines=BASELINES if baselines else (),
+                beam=beam,
+                explain=explain,
+                progress=progress,
             )
             results.append(result)
     if not distributed.is_first():

@@ -19,6 +19,7 @@ from worlds.command import Done, interrupt, kptool, python, refused, sets
 from worlds.ring import COMMAS, NOTICE, SAME_NAME
 
 from kptoolkit import pipeline
+from kptoolkit.evaluation.baselines import BASELINES
 from kptoolkit.evaluation.controls import CONTROLS
 from kptoolkit.runs.run import Run
 from kptoolkit.testing.small_worlds import ITEMS, USERS
@@ -218,6 +219,20 @@ def test_evaluate_says_the_same_twice(run: Path) -> None:
     assert f"{report['rows'][1]['metrics']['MRR']:.4f}" in table
     assert f"{USERS} test cases, {ITEMS} items, full catalogue" in table
     assert NOTICE in table
+
+
+def test_evaluate_with_baselines(run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    done = kptool("evaluate", folder, "--baselines", "--json")
+    (report,) = result(done)
+    names = ["kp4sr", "popularity", "item-kNN", *BASELINES]
+    assert [row["name"] for row in report["rows"]] == names
+    assert report == json.loads((folder / "metrics-test.json").read_text())
+    assert "tune sequential rules" in done.stderr
+    shown = kptool("evaluate", folder, "--baselines", "-q", COLUMNS="200")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert f"settings on {USERS} validation cases" in shown.stdout
+    assert re.search(r"blend: first .*, second .*, scale (log|z), weight", shown.stdout)
 
 
 def test_what_cannot_be_evaluated(run: Path, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ PROGRAMS = (
     "growth_model",
     "ablations",
     "backends",
+    "baselines",
     "samples",
     "mask",
     "growth",

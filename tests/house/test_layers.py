@@ -14,6 +14,7 @@ TOP = {"__init__": len(LAYERS), "__main__": len(LAYERS), "testing": RANK["cli"] 
 
 #: Sub-packages of a package in the same order; "" is the package's own modules. Its ``__init__`` may import them all.
 SUB_LAYERS: dict[str, tuple[str, ...]] = {
+    "evaluation": ("", "baselines"),
     "knowledge": ("engines", "", "batches"),
     "prompts": ("templating", "reading", "", "drafting"),
     "tree": ("", "draw"),

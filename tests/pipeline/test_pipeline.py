@@ -23,6 +23,7 @@ from kptoolkit.cli.recommend import split_names
 from kptoolkit.config import Config, to_toml
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import AmbiguousNameError, ConfigError, DataError, InputError, RunError, UnknownNameError
+from kptoolkit.evaluation.baselines import BASELINES
 from kptoolkit.evaluation.table import Evaluation
 from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.progress import ProgressEvent
@@ -294,6 +295,22 @@ def test_intervals_differences_and_the_file(evaluated: tuple[Run, Evaluation]) -
         assert row.p_value is not None
         assert 0 < row.p_value <= 1
     assert json.loads((run.folder / "metrics-test.json").read_text()) == json.loads(json.dumps(result.to_json()))
+
+
+def test_baselines_are_tuned_and_ranked_when_asked_for(own_run: Path) -> None:
+    run, stages = Run.load(own_run), list[str]()
+    result = pipeline.evaluate(run, baselines=BASELINES, progress=lambda event: stages.append(event.stage))
+    names = ["kp4sr", "popularity", "item-kNN", "sequential rules", "EASE", "content", "blend"]
+    assert [row.name for row in result.rows] == names
+    assert [note.split(":")[0] for note in result.notes[1:]] == names[2:]
+    assert {f"tune {name}" for name in names[2:]} <= set(stages)
+    frame = pd.read_parquet(run.folder / "per-user-test.parquet")
+    assert frame.columns.tolist() == ["user_id", "target", *(f"rank: {name}" for name in names)]
+    rows = {row.name: row.metrics["NDCG@10"] for row in result.rows}
+    assert rows["sequential rules"] > 0.9, "the next item of the ring follows from the latest"
+    assert rows["content"] > 2 * rows["popularity"], "a book names the next one"
+    with pytest.raises(UnknownNameError, match="no baseline 'easy'; nearest: EASE"):
+        pipeline.evaluate(run, baselines=["easy"])
 
 
 def test_users_and_targets_are_the_test_cases(evaluated: tuple[Run, Evaluation]) -> None:
