@@ -127,12 +127,15 @@ def test_sequential_rules_are_their_formula(
 def test_counting_in_blocks_gives_the_same_pairs(train: list[list[int]], at_once: int) -> None:
     histories = Histories.of(train)
     whole = pairs.count_pairs(histories, ITEMS, 3, 0.5)
+    shared = pairs.count_shared(histories, ITEMS, np.ones(len(train), np.float32))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pairs, "PAIRS_AT_ONCE", at_once)
         parts = pairs.count_pairs(histories, ITEMS, 3, 0.5)
+        shared_parts = pairs.count_shared(histories, ITEMS, np.ones(len(train), np.float32))
         patch.setattr(pairs, "MAX_PAIRS", ITEMS)
         capped = pairs.count_pairs(histories, ITEMS, 3, 0.5)
     np.testing.assert_allclose(parts.toarray(), whole.toarray(), rtol=1e-6)
+    np.testing.assert_allclose(shared_parts.toarray(), shared.toarray(), rtol=1e-6)
     np.testing.assert_allclose(capped.toarray().max(axis=1), whole.toarray().max(axis=1), rtol=1e-6)
     assert np.diff(capped.indptr).max() <= 1
 

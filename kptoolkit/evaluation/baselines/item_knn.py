@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases, Histories
-from kptoolkit.evaluation.baselines.pairs import count_pairs, dense, largest, profiles, user_weights, without_diagonal
+from kptoolkit.evaluation.baselines.pairs import count_pairs, count_shared, dense, largest, profiles, user_weights
 from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, search
 
 
@@ -107,12 +107,10 @@ class ItemKNN:
 def near_pairs(train: Histories, n_items: int, span: int | None, damped: bool) -> Any:
     """Count the users, by weight, with events of two items at most ``span`` events apart: symmetric CSR ``(n, n)``."""
     weights = user_weights(train, damped)
-    if span is not None:
-        pairs = count_pairs(train, n_items, span, weights=weights)
-        return (pairs + pairs.T).tocsr()
-    shape = (len(train), n_items)
-    met = sp.csr_matrix((np.ones(len(train.items), dtype=np.float32), train.items, train.indptr), shape=shape)
-    return without_diagonal(met.T @ sp.diags(weights) @ met)
+    if span is None:
+        return count_shared(train, n_items, weights)
+    pairs = count_pairs(train, n_items, span, weights=weights)
+    return (pairs + pairs.T).tocsr()
 
 
 def cosine(pairs: Any, train: Histories, n_items: int, settings: KNNSettings) -> Any:

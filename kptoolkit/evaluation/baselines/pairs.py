@@ -52,26 +52,50 @@ def count_pairs(
         weights: ``(U,)`` weights of the users; ``None``: 1.
     """
     ages, rows = train.ages, train.rows
-    load = np.bincount(train.items, np.minimum(ages, window), n_items)
-    block = (np.cumsum(load) // PAIRS_AT_ONCE).astype(np.int64)
-    per_item = max(1, MAX_PAIRS // max(1, n_items))
+    longest = min(window, int(ages.max(initial=0)))
     parts = []
-    for number in np.unique(block):
-        first, last = np.searchsorted(block, [number, number + 1])
+    for first, last in _blocks(np.bincount(train.items, np.minimum(ages, window), n_items)):
         events = np.flatnonzero((train.items >= first) & (train.items < last) & (ages > 0))
-        befores, afters, counts = [], [], []
-        for distance in range(1, min(window, int(ages.max(initial=0))) + 1):
+        befores, afters = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int32)]
+        counts = [np.zeros(0, dtype=np.float32)]
+        for distance in range(1, longest + 1):
             events = events[ages[events] >= distance]
             befores.append(train.items[events] - np.int32(first))
             afters.append(train.items[events + distance])
             value = np.float32(distance**-exponent)
             counts.append(np.full(len(events), value) if weights is None else value * weights[rows[events]])
-        empty = [np.zeros(0, dtype=np.int32)]
-        before, after = np.concatenate(empty + befores), np.concatenate(empty + afters)
-        count = np.concatenate([np.zeros(0, dtype=np.float32), *counts])
-        pairs = sp.csr_matrix((count, (before, after)), shape=(last - first, n_items), dtype=np.float32)
-        parts.append(largest(pairs, per_item))
+        ends = (np.concatenate(befores), np.concatenate(afters))
+        pairs = sp.csr_matrix((np.concatenate(counts), ends), shape=(last - first, n_items), dtype=np.float32)
+        parts.append(largest(pairs, _per_item(n_items)))
     return without_diagonal(sp.vstack(parts, format="csr"))
+
+
+def count_shared(train: Histories, n_items: int, weights: NDArray[np.float32]) -> Any:
+    """Count the users, by weight, with events of both items: CSR ``(n_items, n_items)``, no diagonal.
+
+    Args:
+        train: Training histories.
+        n_items: Catalogue size.
+        weights: ``(U,)`` weights of the users.
+    """
+    ones = np.ones(len(train.items), dtype=np.float32)
+    met = sp.csr_matrix((ones, train.items, train.indptr), shape=(len(train), n_items))
+    weighted = (sp.diags(weights) @ met).T.tocsr()
+    load = np.bincount(train.items, train.lengths[train.rows], n_items)
+    parts = [largest((weighted[first:last] @ met).tocsr(), _per_item(n_items)) for first, last in _blocks(load)]
+    return without_diagonal(sp.vstack(parts, format="csr"))
+
+
+def _blocks(load: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Ranges of items with about :data:`PAIRS_AT_ONCE` pairs each, from the ``(n_items,)`` pairs per item."""
+    block = (np.cumsum(load) // PAIRS_AT_ONCE).astype(np.int64)
+    starts = np.flatnonzero(np.diff(block, prepend=-1))
+    return list(zip(starts.tolist(), [*starts[1:].tolist(), len(load)], strict=True))
+
+
+def _per_item(n_items: int) -> int:
+    """Most pairs to store per item."""
+    return max(1, MAX_PAIRS // max(1, n_items))
 
 
 def without_diagonal(matrix: Any) -> Any:

@@ -115,7 +115,7 @@ def search(
     grid: Mapping[str, Sequence[Any]],
     scorer: Callable[[SettingsT], Scorer],
 ) -> Tuned[SettingsT]:
-    """Find good settings by coordinate search: vary one field, keep its best value, go on with the next field.
+    """Find good settings by coordinate search: vary one field, keep its best value, then vary the next field.
 
     After :data:`ROUNDS` rounds over all fields, or after a round that changes nothing, the search ends. Equal values
     keep the earlier settings.
