@@ -17,7 +17,7 @@ from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
 METRIC: Final = "MRR"
-"""Metric that tuning maximizes. It uses every rank, so it depends less on single cases than a metric with a cut-off."""
+"""Metric that tuning maximizes. ``docs/evaluation.md`` says how it was chosen."""
 MAX_SCORES: Final = 100_000_000
 """Most scores that tuning computes per setting. With more, a fixed sample of the validation cases is ranked."""
 ROUNDS: Final = 3
