@@ -86,7 +86,7 @@ def count_shared(train: Histories, n_items: int, weights: NDArray[np.float32]) -
     return without_diagonal(sp.vstack(parts, format="csr"))
 
 
-def _blocks(load: NDArray[np.float64]) -> list[tuple[int, int]]:
+def _blocks(load: NDArray[Any]) -> list[tuple[int, int]]:
     """Ranges of items with about :data:`PAIRS_AT_ONCE` pairs each, from the ``(n_items,)`` pairs per item."""
     block = (np.cumsum(load) // PAIRS_AT_ONCE).astype(np.int64)
     starts = np.flatnonzero(np.diff(block, prepend=-1))
