@@ -24,3 +24,7 @@ def test_folders_are_small() -> None:
         folder: len(names) for folder, names in files.items() if len(names) > MOST_FILES and folder not in LARGE
     }
     assert files["graph"]
+
+
+def test_no_module_hides_behind_a_package_of_its_name() -> None:
+    assert not [file for file in sources() if file.with_suffix("").is_dir()]
