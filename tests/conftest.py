@@ -53,10 +53,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     group_of: dict[pytest.Item, str] = {}
     slow = set()
     for item in items:
-        shared = "neo4j_server" in getattr(item, "fixturenames", ())
-        if shared:
+        fixtures = getattr(item, "fixturenames", ())
+        if "neo4j_server" in fixtures:
             item.add_marker(pytest.mark.graph)
         add_marks(item)
+        shared = item.get_closest_marker("graph") and "installation" not in fixtures
         group_of[item] = "neo4j" if shared else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group_of[item]))
         if item.get_closest_marker("slow"):
