@@ -17,7 +17,7 @@ help:
 	@echo "make demo         run kptool demo: graph, prompts, tree, training, recommendations"
 	@echo "make quick        lint and the fast tests: no server, no process, no training"
 	@echo "make changed      the tests of what changed since BASE (default HEAD) and of the layers above it"
-	@echo "make test         lint, types and all tests, with their coverage"
+	@echo "make test         lint, types and all tests; CI=true measures coverage"
 	@echo "make check        lint and types only"
 	@echo "make bench        the benchmarks, quick; make bench-env first adds RecTools for one baseline"
 	@echo "make bench-cuda   those with a model, on a GPU"
@@ -52,6 +52,8 @@ check: setup
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
 FAST := not cuda and not graph and not embedded and not process and not train and not slow
 BASE ?= HEAD
+# Coverage costs time, so it is measured where CI is set.
+COVERAGE := $(if $(CI),--cov --cov-report=term:skip-covered)
 
 quick: setup
 	$(BIN)/ruff check
@@ -66,7 +68,7 @@ changed: setup
 	fi
 
 test: check
-	$(PYTEST) -m "not cuda" --cov --cov-report=term:skip-covered $(PYTEST_OPTIONS)
+	$(PYTEST) -m "not cuda" $(COVERAGE) $(PYTEST_OPTIONS)
 
 # Warnings are errors, broken links inside the site too. Needs no network.
 docs: setup
