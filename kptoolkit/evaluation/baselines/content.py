@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.evaluation.baselines.pairs import dense, profiles
-from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, search
+from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, tune
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 
 
@@ -85,10 +85,7 @@ class Content:
             found.prior = popularity_prior(task.train, task.n_items, settings.popularity)
             return found
 
-        tuning = search(task, cls.name, ContentSettings(), cls.GRID, lambda settings: fitted(settings).score)
-        best = fitted(tuning.settings)
-        best.tuning = tuning
-        return best
+        return tune(task, cls.name, ContentSettings(), cls.GRID, fitted)
 
     def fit(self, train: Histories, neighbourhoods: Neighbourhoods) -> Self:
         """Compute the vectors of the items.

@@ -19,7 +19,7 @@ from scipy.linalg import lapack
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.errors import InputError
 from kptoolkit.evaluation.baselines.pairs import profiles, user_weights
-from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, search
+from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, tune
 
 MAX_SIZE: Final = 15_000
 """Largest side of the dense matrix that is inverted: the number of users or of items, whichever is smaller."""
@@ -96,10 +96,7 @@ class EASE:
             found.inverse = inverse(settings.regularization, settings.damped)
             return found
 
-        tuning = search(task, cls.name, EASESettings(), cls.GRID, lambda settings: fitted(settings).score)
-        best = fitted(tuning.settings)
-        best.tuning = tuning
-        return best
+        return tune(task, cls.name, EASESettings(), cls.GRID, fitted)
 
     def fit(self, train: Histories, n_items: int) -> Self:
         """Compute the inverse.

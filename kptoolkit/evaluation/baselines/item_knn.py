@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.evaluation.baselines.pairs import count_pairs, count_shared, dense, largest, profiles, user_weights
-from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, search
+from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, tune
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,7 @@ class ItemKNN:
             found.similarity = cosine(counted, task.train, task.n_items, settings)
             return found
 
-        tuning = search(task, cls.name, KNNSettings(), cls.GRID, lambda settings: fitted(settings).score)
-        best = fitted(tuning.settings)
-        best.tuning = tuning
-        return best
+        return tune(task, cls.name, KNNSettings(), cls.GRID, fitted)
 
     def fit(self, train: Histories, n_items: int) -> Self:
         """Compute the similarities of items.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.evaluation.baselines.pairs import count_pairs, dense, profiles
-from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, search
+from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, tune
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,7 @@ class SequentialRules:
             found.rules = weighted(pairs(settings.window, settings.distance), popularity, settings)
             return found
 
-        tuning = search(task, cls.name, RulesSettings(), cls.GRID, lambda settings: fitted(settings).score)
-        best = fitted(tuning.settings)
-        best.tuning = tuning
-        return best
+        return tune(task, cls.name, RulesSettings(), cls.GRID, fitted)
 
     def fit(self, train: Histories, n_items: int) -> Self:
         """Count the rules.

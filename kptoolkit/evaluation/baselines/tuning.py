@@ -25,6 +25,7 @@ ROUNDS: Final = 3
 _SAMPLE_SEED = 20230817
 
 SettingsT = TypeVar("SettingsT")
+TunableT = TypeVar("TunableT", bound="Tunable")
 
 
 class Baseline(Protocol):
@@ -44,6 +45,16 @@ class Baseline(Protocol):
     def tuning(self) -> Tuned[Any] | None:
         """How the settings were found; ``None`` if they were given."""
         ...
+
+    def score(self, cases: Cases) -> NDArray[np.float32]:
+        """Score the full catalogue for N cases, ``(N, n_items)``."""
+        ...
+
+
+class Tunable(Protocol):
+    """A fitted baseline that stores how its settings were found."""
+
+    tuning: Tuned[Any] | None
 
     def score(self, cases: Cases) -> NDArray[np.float32]:
         """Score the full catalogue for N cases, ``(N, n_items)``."""
@@ -143,3 +154,25 @@ def search(
             break
     task.progress(ProgressEvent(f"tune {name}", len(values), len(values), "settings"))
     return Tuned(best, values[best], len(values))
+
+
+def tune(
+    task: TuningTask,
+    name: str,
+    start: SettingsT,
+    grid: Mapping[str, Sequence[Any]],
+    fitted: Callable[[SettingsT], TunableT],
+) -> TunableT:
+    """Fit a baseline with the settings that :func:`search` finds, and store the result of the search in it.
+
+    Args:
+        task: As in :func:`search`.
+        name: As in :func:`search`.
+        start: As in :func:`search`.
+        grid: As in :func:`search`.
+        fitted: Creates the fitted baseline of some settings.
+    """
+    tuning = search(task, name, start, grid, lambda settings: fitted(settings).score)
+    best = fitted(tuning.settings)
+    best.tuning = tuning
+    return best
