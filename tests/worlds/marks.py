@@ -1,7 +1,8 @@
 """Marks for what a test costs: ``process`` and ``train``, checked while the tests run.
 
 A test that starts a process or trains a model without the mark fails, so ``make quick`` can rely on the marks. A
-fixture states its costs with :func:`needs`, and every test that uses it gets these marks.
+fixture states its costs with :func:`needs`, and every test that uses it gets these marks. If the variable
+``KPTOOL_TEST_MARKS`` names a file, missing marks are written there and nothing fails.
 """
 
 from __future__ import annotations
