@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ _SECONDS = 1.0
 
 
 class Meter:
-    """Reports the progress of one stage about once per second, with the rate.
+    """Reports the progress of one stage with the rate: the first units at once, then about once per second.
 
     Args:
         stage: Name of the stage.
@@ -29,10 +30,10 @@ class Meter:
 
     def __init__(self, stage: str, total: int, unit: str, progress: ProgressCallback) -> None:
         self.stage, self.total, self.unit, self.progress = stage, total, unit, progress
-        self.done, self.start, self.reported = 0, time.monotonic(), time.monotonic()
+        self.done, self.start, self.reported = 0, time.monotonic(), -math.inf
 
     def add(self, count: int) -> None:
-        """Count ``count`` more finished units, and report them if the last report is a second old or all are done."""
+        """Count ``count`` more finished units; report the first, the last, and those in between once per second."""
         self.done += count
         now = time.monotonic()
         if now - self.reported >= _SECONDS or self.done >= self.total:

@@ -1,4 +1,4 @@
-"""Prefetched results."""
+"""Prefetched results and the progress of a stage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from kptoolkit.storage.batches import prefetch
+from kptoolkit.progress import ProgressEvent
+from kptoolkit.storage.batches import Meter, prefetch
 
 
 def test_results_come_in_order() -> None:
@@ -69,3 +70,12 @@ def test_closing_does_not_wait_for_prefetched_results() -> None:
     results.close()
     assert time.monotonic() - start < 5
     free.set()
+
+
+def test_the_first_units_of_a_stage_are_reported_at_once() -> None:
+    """A stage that ends within a second reports its first and its last units, so whoever watches can stop it."""
+    reports: list[ProgressEvent] = []
+    meter = Meter("load", 40, "triples", reports.append)
+    for _ in range(4):
+        meter.add(10)
+    assert [report.done for report in reports] == [10, 40]
