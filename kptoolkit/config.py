@@ -140,6 +140,25 @@ class ModelConfig(BaseModel):
         return {"backend": self.backend, **self.options}
 
 
+class PartsConfig(Section):
+    """Score parts that are added to the score of the backend, whichever it is."""
+
+    transitions: bool = True
+    """What came how many events before or after what in training histories."""
+    co_occurrence: bool = True
+    """What occurs in the same training histories."""
+    popularity: bool = True
+    """How often an item occurs in training histories."""
+    graph_similarity: bool = True
+    """What two items share in the graph, per relation."""
+    titles: bool = True
+    """Words that the titles of two items share."""
+    prompts: bool = True
+    """Words that the triplet prompts of two items share."""
+    cases: int = Field(default=2000, ge=10)
+    """Training cases from which the weights inside the parts are fitted."""
+
+
 class TrainingConfig(Section):
     """Training by AdamW."""
 
@@ -204,6 +223,8 @@ class Config(Section):
     """``[data]``"""
     model: ModelConfig = ModelConfig()
     """``[model]``"""
+    parts: PartsConfig = PartsConfig()
+    """``[parts]``"""
     training: TrainingConfig = TrainingConfig()
     """``[training]``"""
     evaluation: EvaluationConfig = EvaluationConfig()

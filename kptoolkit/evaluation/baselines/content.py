@@ -12,9 +12,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases, Histories
-from kptoolkit.evaluation.baselines.pairs import dense, profiles
 from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, tune
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.models.parts.item_pairs import dense, profiles
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from scipy.linalg import lapack
 
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.errors import InputError
-from kptoolkit.evaluation.baselines.pairs import profiles, user_weights
 from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, tune
+from kptoolkit.models.parts.item_pairs import profiles, user_weights
 
 MAX_SIZE: Final = 15_000
 """Largest side of the dense matrix that is inverted: the number of users or of items, whichever is smaller."""

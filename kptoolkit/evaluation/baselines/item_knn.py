@@ -16,8 +16,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases, Histories
-from kptoolkit.evaluation.baselines.pairs import count_pairs, count_shared, dense, largest, profiles, user_weights
 from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, tune
+from kptoolkit.models.parts.item_pairs import count_pairs, count_shared, dense, largest, profiles, user_weights
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases, Histories
-from kptoolkit.evaluation.baselines.pairs import count_pairs, dense, profiles
 from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, tune
+from kptoolkit.models.parts.item_pairs import count_pairs, dense, profiles
 
 
 @dataclass(frozen=True)

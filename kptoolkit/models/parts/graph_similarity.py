@@ -59,7 +59,7 @@ class GraphSimilarity(Ragged):
             of_it = relation == number
             stated = sp.csr_matrix((np.ones(of_it.sum(), np.float32), (rows[of_it], far[of_it])), shape=(n, width))
             stated.data[:] = 1.0
-            found.append((number, _sharing(stated)))
+            found.append((number, sharing(stated)))
             found.append((facts.n_relations + number, stated[:, :n].tocoo()))
         row = np.concatenate([pairs.row for _, pairs in found])
         other = np.concatenate([pairs.col for _, pairs in found])
@@ -250,7 +250,7 @@ def _weight(frequency: NDArray[np.int64] | NDArray[np.float32], items: int) -> N
     return weight
 
 
-def _sharing(stated: sp.csr_matrix) -> sp.coo_matrix:
+def sharing(stated: sp.csr_matrix) -> sp.coo_matrix:
     """Sum over the far ends that two items share of their squared inverse frequency, each at most 1.
 
     Args:

@@ -13,7 +13,7 @@ from kptoolkit.data.histories import Cases, Histories
 PAIRS_AT_ONCE: Final = 20_000_000
 """Pairs of events that are counted together."""
 MAX_PAIRS: Final = 50_000_000
-"""Most pairs of items whose counts are stored: the largest ``MAX_PAIRS // n_items`` of each item."""
+"""Most pairs of items whose counts a baseline stores."""
 
 
 def profiles(cases: Cases, n_items: int, decay: float, latest: int) -> Any:
@@ -38,7 +38,14 @@ def user_weights(train: Histories, damped: bool) -> NDArray[np.float32]:
 
 
 def count_pairs(
-    train: Histories, n_items: int, window: int, exponent: float = 0.0, weights: NDArray[np.float32] | None = None
+    train: Histories,
+    n_items: int,
+    window: int,
+    exponent: float = 0.0,
+    weights: NDArray[np.float32] | None = None,
+    *,
+    nearest: int = 1,
+    most: int = MAX_PAIRS,
 ) -> Any:
     """Count how often item j came after item i in the same history: CSR ``(n_items, n_items)``, no diagonal.
 
@@ -50,6 +57,8 @@ def count_pairs(
         window: Largest distance, in events; 1 is the next event.
         exponent: A pair at distance d counts ``d ** -exponent``.
         weights: ``(U,)`` weights of the users; ``None``: 1.
+        nearest: Smallest distance.
+        most: Most pairs to store: the largest ``most // n_items`` of each item.
     """
     ages, rows = train.ages, train.rows
     longest = min(window, int(ages.max(initial=0)))
@@ -58,7 +67,7 @@ def count_pairs(
         events = np.flatnonzero((train.items >= first) & (train.items < last) & (ages > 0))
         befores, afters = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int32)]
         counts = [np.zeros(0, dtype=np.float32)]
-        for distance in range(1, longest + 1):
+        for distance in range(nearest, longest + 1):
             events = events[ages[events] >= distance]
             befores.append(train.items[events] - np.int32(first))
             afters.append(train.items[events + distance])
@@ -66,23 +75,25 @@ def count_pairs(
             counts.append(np.full(len(events), value) if weights is None else value * weights[rows[events]])
         ends = (np.concatenate(befores), np.concatenate(afters))
         pairs = sp.csr_matrix((np.concatenate(counts), ends), shape=(last - first, n_items), dtype=np.float32)
-        parts.append(largest(pairs, _per_item(n_items)))
+        parts.append(largest(pairs, per_item(n_items, most)))
     return without_diagonal(sp.vstack(parts, format="csr"))
 
 
-def count_shared(train: Histories, n_items: int, weights: NDArray[np.float32]) -> Any:
+def count_shared(train: Histories, n_items: int, weights: NDArray[np.float32], *, most: int = MAX_PAIRS) -> Any:
     """Count the users, by weight, with events of both items: CSR ``(n_items, n_items)``, no diagonal.
 
     Args:
         train: Training histories.
         n_items: Catalogue size.
         weights: ``(U,)`` weights of the users.
+        most: As in :func:`count_pairs`.
     """
     ones = np.ones(len(train.items), dtype=np.float32)
     met = sp.csr_matrix((ones, train.items, train.indptr), shape=(len(train), n_items))
     weighted = (sp.diags(weights) @ met).T.tocsr()
     load = np.bincount(train.items, train.lengths[train.rows], n_items)
-    parts = [largest((weighted[first:last] @ met).tocsr(), _per_item(n_items)) for first, last in _blocks(load)]
+    limit = per_item(n_items, most)
+    parts = [largest((weighted[first:last] @ met).tocsr(), limit) for first, last in _blocks(load)]
     return without_diagonal(sp.vstack(parts, format="csr"))
 
 
@@ -93,9 +104,9 @@ def _blocks(load: NDArray[Any]) -> list[tuple[int, int]]:
     return list(zip(starts.tolist(), [*starts[1:].tolist(), len(load)], strict=True))
 
 
-def _per_item(n_items: int) -> int:
-    """Most pairs to store per item."""
-    return max(1, MAX_PAIRS // max(1, n_items))
+def per_item(n_items: int, most: int) -> int:
+    """Most pairs to store per item, ``most`` in all."""
+    return max(1, most // max(1, n_items))
 
 
 def without_diagonal(matrix: Any) -> Any:

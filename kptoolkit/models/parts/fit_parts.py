@@ -1,0 +1,209 @@
+"""Fits the score parts of a run: on training histories without the own user, then on validation next to the backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptoolkit.config import PartsConfig
+from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.histories import Cases
+from kptoolkit.knowledge.item_facts import PromptFacts
+from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
+from kptoolkit.models.backend import FitTask
+from kptoolkit.models.parts.graph_similarity import GraphSimilarity
+from kptoolkit.models.parts.pair_features import TrainingEvents
+from kptoolkit.models.parts.pair_kinds import PairKind, co_occurrence_kinds, graph_kinds, transition_kinds
+from kptoolkit.models.parts.part_examples import Score, candidates_of, examples_of, training_cases, with_new_targets
+from kptoolkit.models.parts.part_weights import (
+    Examples,
+    PartWeights,
+    cross_entropy,
+    fit_weights,
+    folded,
+    without_parts,
+)
+from kptoolkit.models.parts.score_parts import PairPart, ScoreParts
+from kptoolkit.models.parts.words import prompt_words, title_words, word_kind
+from kptoolkit.progress import ProgressEvent
+
+_FOLDS: Final = 5
+_FEWEST_CASES: Final = 10
+_CASES: Final = 4000
+_FROM_TRAINING, _AGAIN, _FOLD_ITERATIONS = 1e-4, 1e-2, 40
+
+
+def fit_parts(task: FitTask, backend: Score) -> ScoreParts:
+    """Fit the score parts that the settings switch on, and their weights next to the backend's score.
+
+    First the weights of the parts are fitted on training cases, each without the counts of its own user. Then weights
+    are fitted on the validation cases: of the backend alone; of the backend and whole parts; and of everything, near
+    the weights from training. The variant with the smallest cross entropy in five-fold cross-validation is taken.
+    Test cases are not read.
+
+    Args:
+        task: As the backend's.
+        backend: Scores the catalogue with the fitted backend.
+    """
+    fitting = _Fitting(task, _finite(backend))
+    if not fitting.parts and not task.config.parts.popularity:
+        return ScoreParts.none(len(task.catalogue))
+    valid = _sample(with_new_targets(task.split.valid), _CASES, fitting.seed)
+    if len(valid) < _FEWEST_CASES:
+        return ScoreParts.none(len(task.catalogue), {"taken": "backend", "validation cases": len(valid)})
+    return fitting.joined(valid)
+
+
+def knowledge_kinds(
+    settings: PartsConfig, catalogue: Catalogue, knowledge: KnowledgeSource, trees: ItemTrees
+) -> dict[str, list[PairKind]]:
+    """Kinds of pairs by what items share in the graph, in their titles and in their triplet prompts.
+
+    Args:
+        settings: Which parts to compute.
+        catalogue: The n items.
+        knowledge: Renders the prompts.
+        trees: The prompts of each item.
+    """
+    parts: dict[str, list[PairKind]] = {}
+    if settings.graph_similarity:
+        facts = PromptFacts.of(knowledge.pool, catalogue.item_of_entity(), len(catalogue))
+        parts["graph similarity"] = graph_kinds(GraphSimilarity.of(facts.around(trees)), facts.relations)
+    if settings.titles:
+        parts["titles"] = [word_kind("words of titles", title_words(str(title) for title in catalogue.titles))]
+    if settings.prompts and len(trees.prompt):
+        parts["prompts"] = [word_kind("words of prompts", prompt_words(trees, knowledge.pool.sentences))]
+    return parts
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitting:
+    """The fit of the parts of one run.
+
+    Attributes:
+        task: As the backend's.
+        backend: Scores the catalogue; all scores are finite.
+    """
+
+    task: FitTask
+    backend: Score
+
+    @property
+    def seed(self) -> int:
+        """Seed of all samples."""
+        return self.task.config.training.seed
+
+    @cached_property
+    def train(self) -> TrainingEvents:
+        """Training histories."""
+        return TrainingEvents.of(self.task.split.train, len(self.task.catalogue))
+
+    @cached_property
+    def parts(self) -> dict[str, list[PairKind]]:
+        """Kinds of pairs of each part; a part without pairs is left out."""
+        task, settings = self.task, self.task.config.parts
+        parts: dict[str, list[PairKind]] = {}
+        if settings.transitions:
+            parts["transitions"] = transition_kinds(self.train.histories, self.train.events)
+        if settings.co_occurrence:
+            parts["co-occurrence"] = co_occurrence_kinds(self.train.histories, self.train.events)
+        trees = task.knowledge_change(task.knowledge.trees(0))
+        parts |= knowledge_kinds(settings, task.catalogue, task.knowledge, trees)
+        stored = {name: [kind for kind in kinds if kind.raw.nnz] for name, kinds in parts.items()}
+        return {name: kinds for name, kinds in stored.items() if kinds}
+
+    def joined(self, valid: Cases) -> ScoreParts:
+        """Fit on training cases, then on validation cases."""
+        trained = self._trained()
+        self._report("join score parts", 0)
+        examples, spread = self._validation_examples(valid, self._fused(trained, 0.0, {}).added)
+        start = self._with_backend(trained)
+        options: dict[str, tuple[PartWeights, dict[str, Any]]] = {
+            "backend": (without_parts(start), {"strength": 1e-4, "free": "scores"}),
+            "scales": (start, {"strength": 1e-4, "free": "scales"}),
+            "all": (start, {"strength": _AGAIN, "iterations": _FOLD_ITERATIONS}),
+        }
+        if not self.task.config.parts.popularity:
+            examples.scores[..., -1] = 0.0
+        losses = {
+            name: folded(examples, begin, _FOLDS, self.seed, **fitting) for name, (begin, fitting) in options.items()
+        }
+        taken = min(losses, key=lambda name: losses[name])
+        begin, fitting = options[taken]
+        weights = fit_weights(examples, begin, **fitting)
+        report = {
+            "taken": taken,
+            "validation cases": len(valid),
+            "cross entropy, five folds": losses,
+            "cross entropy, weights from training": cross_entropy(examples, start),
+            "cross entropy, fitted": cross_entropy(examples, weights),
+        }
+        self._report("join score parts", 1)
+        if taken == "backend":
+            return ScoreParts.none(len(self.task.catalogue), report)
+        return self._fused(weights, float(weights.scores[0]) / spread, report)
+
+    def _trained(self) -> PartWeights:
+        """Fit the parts alone on training cases, without the counts of each case's own user."""
+        start = PartWeights.start([len(kinds) for kinds in self.parts.values()], [0.0])
+        cases = training_cases(self.task.split.train, self.task.config.parts.cases, self.seed)
+        if len(cases) < _FEWEST_CASES:
+            return start
+        self._report("fit score parts", 0)
+        quick = self._fused(start, 0.0, {})
+        candidates, offset = candidates_of(cases, [quick.added], len(self.task.catalogue), self.seed)
+        examples = examples_of(cases, candidates, offset, self.parts, self.train, [], without_own=True)
+        if not self.task.config.parts.popularity:
+            examples.scores[..., -1] = 0.0
+        self._report("fit score parts", 1)
+        return fit_weights(examples, start, strength=_FROM_TRAINING)
+
+    def _validation_examples(self, valid: Cases, parts: Score) -> tuple[Examples, float]:
+        """Examples of validation cases with the backend's scores divided by their spread; and that spread."""
+        scores = [self.backend, parts]
+        candidates, offset = candidates_of(valid, scores, len(self.task.catalogue), self.seed + 1)
+        examples = examples_of(valid, candidates, offset, self.parts, self.train, [self.backend], without_own=False)
+        spread = float(examples.scores[..., 0].std()) or 1.0
+        examples.scores[..., 0] /= spread
+        return examples, spread
+
+    def _with_backend(self, trained: PartWeights) -> PartWeights:
+        return PartWeights(trained.scales, trained.kinds, trained.ages, np.array([1.0, trained.scores[-1]]))
+
+    def _fused(self, weights: PartWeights, backend: float, report: Mapping[str, Any]) -> ScoreParts:
+        parts: dict[str, PairPart] = {}
+        for number, (name, kinds) in enumerate(self.parts.items()):
+            if weights.scales[number] > 0:
+                logs, ages = weights.kinds[number], np.exp(weights.ages[number])
+                parts[name] = PairPart.of(weights.scales[number], kinds, np.exp(logs), ages, self.train.events)
+        popularity = float(weights.scores[-1]) if self.task.config.parts.popularity else 0.0
+        return ScoreParts(backend, popularity, self.train.events, parts, report)
+
+    def _report(self, stage: str, done: int) -> None:
+        self.task.progress(ProgressEvent(stage, done, 1, "fits"))
+
+
+def _finite(score: Score) -> Score:
+    """The same scores with infinite ones replaced by the nearest finite one."""
+
+    def scored(cases: Cases) -> NDArray[np.float32]:
+        found = score(cases)
+        finite = np.isfinite(found)
+        if finite.all():
+            return found
+        low, high = (found[finite].min(), found[finite].max()) if finite.any() else (0.0, 0.0)
+        return np.nan_to_num(found, posinf=high, neginf=low)
+
+    return scored
+
+
+def _sample(cases: Cases, count: int, seed: int) -> Cases:
+    if len(cases) <= count:
+        return cases
+    return cases.take(np.sort(np.random.default_rng(seed).choice(len(cases), count, replace=False)))

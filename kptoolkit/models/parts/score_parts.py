@@ -1,0 +1,184 @@
+"""The fitted parts of a score that belong to no backend, and their weights next to the backend's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kptoolkit.data.histories import Cases
+from kptoolkit.models.parts.item_pairs import largest, per_item
+from kptoolkit.models.parts.pair_features import OLDEST, age_groups
+from kptoolkit.models.parts.pair_kinds import PairKind
+from kptoolkit.storage.arrays import read_arrays, write_arrays
+
+MAX_PAIRS: Final = 10_000_000
+"""Most pairs of items that a fitted part stores: the largest ``MAX_PAIRS // n_items`` of each item read."""
+BACKEND, POPULARITY = "backend", "popularity"
+READ_KNOWLEDGE: Final = ("graph similarity", "prompts")
+"""Parts that are computed from the knowledge graph."""
+
+
+@dataclass(frozen=True, eq=False)
+class PairPart:
+    """A fitted part that is made of pairs: ``scale * log(1 + sum of age weight * value over the history)``.
+
+    Attributes:
+        scale: Weight of the part.
+        kinds: Weight of each kind of pair, by name; factors of raw values.
+        ages: ``(A,)`` weight of each age group.
+        values: CSR ``(n, n)`` values of pairs; row: item read, column: candidate.
+    """
+
+    scale: float
+    kinds: Mapping[str, float]
+    ages: NDArray[np.float32]
+    values: Any
+
+    @classmethod
+    def of(
+        cls,
+        scale: float,
+        kinds: Sequence[PairKind],
+        weights: NDArray[np.float64],
+        ages: NDArray[Any],
+        events: NDArray[np.float32],
+    ) -> PairPart:
+        """Add up kinds of pairs.
+
+        Args:
+            scale: Weight of the part.
+            kinds: K kinds.
+            weights: ``(K,)`` weights of their scaled values.
+            ages: ``(A,)`` weights of the age groups.
+            events: ``(n,)`` training events of each item.
+        """
+        n = len(events)
+        values = sp.csr_matrix((n, n), dtype=np.float32)
+        for kind, weight in zip(kinds, weights.astype(np.float32), strict=True):
+            values = values + kind.values(events) * weight
+        factors = {kind.name: float(weight * kind.scale) for kind, weight in zip(kinds, weights, strict=True)}
+        return cls(float(scale), factors, ages.astype(np.float32), largest(values.tocsr(), per_item(n, MAX_PAIRS)))
+
+    def read(self, cases: Cases) -> Any:
+        """Weight of each item read: CSR ``(N, n)``."""
+        latest = cases.histories.latest(OLDEST)
+        weights = self.ages[age_groups(latest.ages)]
+        return sp.csr_matrix((weights, latest.items, latest.indptr), shape=(len(cases), self.values.shape[0]))
+
+    def score(self, cases: Cases) -> NDArray[np.float32]:
+        """What the part adds to the score of every item, ``(N, n)``."""
+        sums = np.asarray((self.read(cases) @ self.values).toarray(), dtype=np.float32)
+        added: NDArray[np.float32] = np.float32(self.scale) * np.log1p(sums, out=sums)
+        return added
+
+    def grown(self, n_items: int) -> PairPart:
+        """The same part for a catalogue with more items, which have no pairs."""
+        values = self.values.copy()
+        values.resize((n_items, n_items))
+        return replace(self, values=values)
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreParts:
+    """Parts that are added to the weighted score of a backend.
+
+    Attributes:
+        backend: Weight of the backend's score.
+        popularity: Weight of ``log(1 + events)``.
+        events: ``(n,)`` training events of each item.
+        pairs: Parts made of pairs, by name. One with weight 0 is left out.
+        report: How the weights were found, JSON-able.
+    """
+
+    backend: float
+    popularity: float
+    events: NDArray[np.float32]
+    pairs: Mapping[str, PairPart]
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def none(cls, n_items: int, report: Mapping[str, Any] | None = None) -> ScoreParts:
+        """No parts: the score is the backend's."""
+        return cls(1.0, 0.0, np.zeros(n_items, dtype=np.float32), {}, report or {})
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of each part, the backend first."""
+        pairs = {name: part.scale for name, part in self.pairs.items()}
+        return {BACKEND: self.backend, **pairs, POPULARITY: self.popularity}
+
+    def by_part(self, cases: Cases) -> dict[str, NDArray[np.float32]]:
+        """What each part except the backend adds to the score of every item, ``(N, n)`` each."""
+        added = {name: part.score(cases) for name, part in self.pairs.items()}
+        if self.popularity:
+            popularity = (self.popularity * np.log1p(self.events)).astype(np.float32)
+            added[POPULARITY] = np.broadcast_to(popularity, (len(cases), len(popularity)))
+        return added
+
+    def added(self, cases: Cases) -> NDArray[np.float32]:
+        """What all parts except the backend add to the score of every item, ``(N, n)``."""
+        total = np.zeros((len(cases), len(self.events)), dtype=np.float32)
+        for part in self.by_part(cases).values():
+            total += part
+        return total
+
+    def without_knowledge(self) -> ScoreParts:
+        """The same parts except those computed from the knowledge graph; the weights stay."""
+        return replace(self, pairs={name: part for name, part in self.pairs.items() if name not in READ_KNOWLEDGE})
+
+    def extended(self, n_items: int, kinds: Mapping[str, Sequence[PairKind]]) -> ScoreParts:
+        """The same weights for a catalogue with more items and other knowledge.
+
+        Args:
+            n_items: Catalogue size.
+            kinds: Kinds of the parts that are computed again; a kind that training did not see has no weight.
+        """
+        events = np.concatenate([self.events, np.zeros(n_items - len(self.events), dtype=np.float32)])
+        pairs = {}
+        for name, part in self.pairs.items():
+            if name not in kinds:
+                pairs[name] = part.grown(n_items)
+                continue
+            known = [replace(kind, scale=1.0) for kind in kinds[name] if kind.name in part.kinds]
+            weights = np.array([part.kinds[kind.name] for kind in known])
+            pairs[name] = PairPart.of(part.scale, known, weights, part.ages, events)
+        return replace(self, events=events, pairs=pairs)
+
+    def save(self, folder: Path) -> None:
+        """Write to ``folder``, checksummed and atomic."""
+        arrays: dict[str, NDArray[Any]] = {"events": self.events}
+        for number, part in enumerate(self.pairs.values()):
+            values = part.values
+            for name, array in (("data", values.data), ("indices", values.indices), ("indptr", values.indptr)):
+                arrays[f"{name}_{number}"] = array
+            arrays[f"ages_{number}"] = part.ages
+        pairs = [{"name": name, "scale": part.scale, "kinds": dict(part.kinds)} for name, part in self.pairs.items()]
+        described = {
+            "backend": self.backend,
+            "popularity": self.popularity,
+            "pairs": pairs,
+            "report": dict(self.report),
+        }
+        write_arrays(folder, arrays, described)
+
+    @classmethod
+    def load(cls, folder: Path) -> ScoreParts:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: A file is missing or damaged.
+        """
+        arrays, described = read_arrays(folder)
+        n, pairs = len(arrays["events"]), {}
+        for number, each in enumerate(described["pairs"]):
+            content = tuple(np.array(arrays[f"{name}_{number}"]) for name in ("data", "indices", "indptr"))
+            values = sp.csr_matrix(content, shape=(n, n))
+            pairs[each["name"]] = PairPart(each["scale"], each["kinds"], np.array(arrays[f"ages_{number}"]), values)
+        events = np.array(arrays["events"])
+        return cls(described["backend"], described["popularity"], events, pairs, described["report"])

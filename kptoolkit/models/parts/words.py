@@ -1,0 +1,66 @@
+"""Words of titles and of triplet prompts, and the items that share them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
+import scipy.sparse as sp
+
+from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.knowledge.sentences import Sentences
+from kptoolkit.models.parts.graph_similarity import sharing
+from kptoolkit.models.parts.pair_kinds import PairKind
+from kptoolkit.storage.ragged import indptr_of
+
+_WORD: Final = re.compile(r"\w+")
+
+
+def words_of(text: str) -> list[str]:
+    """Words of a text, without regard to case."""
+    return _WORD.findall(text.casefold())
+
+
+def title_words(titles: Iterable[str]) -> Any:
+    """Words of titles: CSR ``(n, W)``, 1 where the title of an item contains a word."""
+    numbers: dict[str, int] = {}
+    rows = [sorted({numbers.setdefault(word, len(numbers)) for word in words_of(title)}) for title in titles]
+    found = np.array([number for row in rows for number in row], dtype=np.int32)
+    ones = np.ones(len(found), dtype=np.float32)
+    return sp.csr_matrix((ones, found, indptr_of([len(row) for row in rows])), shape=(len(rows), len(numbers)))
+
+
+def prompt_words(trees: ItemTrees, sentences: Sentences) -> Any:
+    """Words of triplet prompts: CSR ``(n, W)``, 1 where a prompt of an item contains a word.
+
+    Args:
+        trees: The prompts of each item.
+        sentences: The sentence of each prompt.
+    """
+    words = title_words(sentences.texts)
+    pieces = _incidence(sentences.piece, sentences.indptr, len(sentences.texts))
+    prompts = _incidence(trees.prompt, trees.indptr, len(sentences))
+    found = (prompts @ (pieces @ words)).tocsr()
+    found.data[:] = 1.0
+    return found
+
+
+def word_kind(name: str, words: Any) -> PairKind:
+    """Pairs of items that share words; a frequent word counts less, and one that very many items have not at all.
+
+    Args:
+        name: Name of the kind.
+        words: CSR ``(n, W)`` of :func:`title_words` or :func:`prompt_words`.
+    """
+    shared = sharing(words)
+    apart = shared.row != shared.col
+    ends = (shared.row[apart], shared.col[apart])
+    raw = sp.csr_matrix((shared.data[apart], ends), shape=shared.shape, dtype=np.float32)
+    return PairKind(name, raw).with_mean_one(np.zeros(raw.shape[0], dtype=np.float32))
+
+
+def _incidence(numbers: Any, indptr: Any, width: int) -> Any:
+    ones = np.ones(len(numbers), dtype=np.float32)
+    return sp.csr_matrix((ones, numbers, indptr), shape=(len(indptr) - 1, width))

@@ -1,0 +1,43 @@
+"""A fitted backend together with the score parts: what a run recommends with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptoolkit.data.histories import Cases
+from kptoolkit.models.backend import Backend
+from kptoolkit.models.parts.score_parts import BACKEND, ScoreParts
+
+
+@dataclass(frozen=True, eq=False)
+class Recommender:
+    """Scores the catalogue by the weighted score of a backend plus the score parts.
+
+    Attributes:
+        backend: A fitted backend.
+        parts: The parts, and the weight of the backend.
+    """
+
+    backend: Backend
+    parts: ScoreParts
+
+    def score(self, cases: Cases) -> NDArray[np.float32]:
+        """Scores of the whole catalogue, ``(N, n_items)``, for N histories; higher is better, never NaN."""
+        total = np.zeros((len(cases), len(self.parts.events)), dtype=np.float32)
+        for part in self.by_part(cases).values():
+            total += part
+        return total
+
+    def by_part(self, cases: Cases) -> dict[str, NDArray[np.float32]]:
+        """What each part adds to the score of every item, ``(N, n_items)`` each; their sum is :meth:`score`."""
+        weight, scores = self.parts.backend, dict[str, NDArray[np.float32]]()
+        if weight:
+            scores[BACKEND] = np.float32(weight) * self.backend.score(cases)
+        return scores | self.parts.by_part(cases)
+
+    def with_backend(self, backend: Backend) -> Recommender:
+        """The same parts next to another backend."""
+        return replace(self, backend=backend)
