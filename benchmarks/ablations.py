@@ -26,8 +26,8 @@ from benchmarks.worlds import Curve, World, fitted, real
 from kptoolkit import metrics
 from kptoolkit.errors import ConfigError
 from kptoolkit.evaluation.ranking import evaluate
-from kptoolkit.models.parts.graph_similarity import GraphSimilarityHead
 from kptoolkit.models.t5.sequence import sequence_state
+from kptoolkit.models.t5.sequence.graph_similarity_head import GraphSimilarityHead
 from kptoolkit.models.t5.sequence.item_encoders import FactBagEncoder
 
 _ALL: dict[str, Any] = {"data.min_events": 5, "tree.hops": 1, "training.patience": 1000}

@@ -29,8 +29,18 @@ from kptoolkit.graph import Graph
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prepare import Prepared, data_dir, fetch_knowledge, prepare
-from kptoolkit.models import AcceptsNewItems, Backend, FitResult, FitTask, ReadsKnowledge, backend_class, options_class
+from kptoolkit.models import (
+    AcceptsNewItems,
+    Backend,
+    FitTask,
+    ReadsKnowledge,
+    Recommender,
+    backend_class,
+    options_class,
+)
 from kptoolkit.models.backend import beam_search_of
+from kptoolkit.models.parts.fit_parts import fit_parts, knowledge_kinds
+from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.names import nearest
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.prompts import TemplatePack
@@ -38,7 +48,7 @@ from kptoolkit.runs.manifest import Manifest
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder, plain_settings
 
-BEAM_SEARCH, RELIANCE = "beam search", "reliance"
+BEAM_SEARCH, RELIANCE, ALONE = "beam search", "reliance", "alone"
 
 
 # -- fit --------------------------------------------------------------------------------------------------------------
@@ -96,10 +106,8 @@ def fit(
         manifest.reports |= _input_reports(prepared)
         folder.write_inputs(prepared, manifest)
     distributed.wait()
-    with _timed(manifest, "fit"):
-        result = train_backend(backend, prepared, folder, resume=start.resumed, progress=progress)
-    folder.write_outputs(backend, result, manifest)
-    distributed.wait()
+    task = fit_task(prepared, folder, resume=start.resumed, progress=progress)
+    _train_and_write(backend, task, folder, manifest)
     return Run(folder.path, manifest)
 
 
@@ -107,9 +115,19 @@ def _fit_with_others(backend: Backend, settings: Config, folder: RunFolder, *, r
     """Do what every process except the first does in :func:`fit`: read the inputs of the run, and train."""
     distributed.wait()
     run = Run(folder.path, folder.read_manifest())
-    train_backend(backend, _prepared_from(run, settings), folder, resume=resume)
-    distributed.wait()
+    _train_and_write(backend, fit_task(_prepared_from(run, settings), folder, resume=resume), folder, run.manifest)
     return Run(folder.path, folder.read_manifest())
+
+
+def _train_and_write(backend: Backend, task: FitTask, folder: RunFolder, manifest: Manifest) -> None:
+    """Train a backend in all processes; the first process then fits the score parts and writes everything."""
+    with _timed(manifest, "fit"):
+        result = backend.fit(task)
+    if distributed.is_first():
+        with _timed(manifest, "parts"):
+            parts = fit_parts(task, backend.score)
+        folder.write_outputs(Recommender(backend, parts), result, manifest)
+    distributed.wait()
 
 
 def new_backend(settings: Config) -> Backend:
@@ -119,20 +137,18 @@ def new_backend(settings: Config) -> Backend:
     return backend
 
 
-def train_backend(
-    backend: Backend,
+def fit_task(
     prepared: Prepared,
     folder: RunFolder,
     *,
     change: Callable[[ItemTrees], ItemTrees] = unchanged,
     resume: bool = False,
     progress: ProgressCallback = silent,
-) -> FitResult:
-    """Train a backend on prepared data.
+) -> FitTask:
+    """Create the task of a training on prepared data.
 
     Args:
-        backend: An untrained backend.
-        prepared: Its inputs.
+        prepared: The inputs.
         folder: Gets checkpoints and logs.
         change: Applied to the item trees: the identity, or the change of a control.
         resume: Whether to resume from the checkpoints in ``folder``.
@@ -145,7 +161,7 @@ def train_backend(
         ranking = rank_cases(score, cases, items, batch_size=settings.batch_size, shared=True)
         return metrics.summary(ranking.ranks, settings.ks if 10 in settings.ks else (*settings.ks, 10))
 
-    task = FitTask(
+    return FitTask(
         config=prepared.config,
         catalogue=prepared.catalogue,
         split=prepared.split,
@@ -158,7 +174,6 @@ def train_backend(
         resume=resume,
         progress=progress,
     )
-    return backend.fit(task)
 
 
 def _input_reports(prepared: Prepared) -> dict[str, Any]:
@@ -197,7 +212,8 @@ def load(folder: str | Path) -> Run:
 def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCallback = silent) -> Run:
     """Read the knowledge of a run's items again, and add the graph's new items; nothing is trained.
 
-    A new item is ranked by its knowledge alone. Catalogue, neighbourhoods and backend of the run are replaced.
+    A new item is ranked by its knowledge alone. Catalogue, neighbourhoods, backend and score parts of the run are
+    replaced.
 
     Args:
         run: A finished run whose backend accepts new items, such as ``sequence``.
@@ -211,7 +227,8 @@ def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCal
         RunError: The backend cannot rank items it was not trained on.
         GraphError: The graph cannot be reached.
     """
-    backend = run.files.backend(run.config)
+    recommender = run.files.recommender(run.config)
+    backend = recommender.backend
     if not isinstance(backend, AcceptsNewItems):
         raise RunError(
             f"backend '{backend.name}' ranks only the items it was trained on; train again, or train with "
@@ -223,11 +240,13 @@ def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCal
         knowledge = fetch_knowledge(settings, opened, catalogue, run.pack, progress)
         fingerprint = opened.fingerprint()
     backend.extend(catalogue, knowledge)
+    kinds = knowledge_kinds(settings.parts, catalogue, knowledge, knowledge.trees(0))
+    recommender = Recommender(backend, recommender.parts.extended(len(catalogue), kinds))
     manifest = run.manifest
     manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.fingerprint}
     manifest.reports["knowledge"] = knowledge_report(knowledge)
     manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
-    run.files.replace(backend, catalogue=catalogue, neighbourhoods=knowledge.neighbourhoods)
+    run.files.replace(recommender, catalogue=catalogue, neighbourhoods=knowledge.neighbourhoods)
     run.files.seal(manifest)
     return Run.load(run.folder)
 
@@ -235,8 +254,10 @@ def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCal
 # -- controls ---------------------------------------------------------------------------------------------------------
 
 
-def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Backend:
-    """Retrain a run as a control, with the run's settings, budget and seeds; a control that is there is only read.
+def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Recommender:
+    """Retrain a run as a control, with the run's settings, budget and seeds, and fit its own score parts.
+
+    A control that is there is only read.
 
     Args:
         run: A finished run.
@@ -257,22 +278,19 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Back
     distributed.wait()  # every process has looked at the folder before the first process writes into it
     if finished:
         folder.verify(folder.read_manifest())
-        return folder.backend(run.config)
-    return _train_control(run, name, folder, progress)
+    else:
+        _train_control(run, name, folder, progress)
+    return folder.recommender(run.config)
 
 
-def _train_control(run: Run, name: str, folder: RunFolder, progress: ProgressCallback) -> Backend:
+def _train_control(run: Run, name: str, folder: RunFolder, progress: ProgressCallback) -> None:
     manifest = Manifest(settings=plain_settings(run.config), reports={"control": name})
     if distributed.is_first():
         folder.write_manifest(manifest)
     distributed.wait()
-    backend, prepared = new_backend(run.config), _prepared_from(run, run.config)
-    with _timed(manifest, "fit"):
-        result = train_backend(backend, prepared, folder, change=CONTROLS[name], resume=True, progress=progress)
-    if distributed.is_first():
-        folder.write_outputs(backend, result, manifest)
-    distributed.wait()
-    return backend
+    prepared = _prepared_from(run, run.config)
+    task = fit_task(prepared, folder, change=CONTROLS[name], resume=True, progress=progress)
+    _train_and_write(new_backend(run.config), task, folder, manifest)
 
 
 def _prepared_from(run: Run, settings: Config) -> Prepared:
@@ -335,7 +353,7 @@ def evaluate(
     check_names(baselines)
     progress = progress if distributed.is_first() else silent
     cases = run.split.test if split == "test" else run.split.valid
-    rankings = {run.config.model.backend: _rank(run, cases, run.config.model.backend, run.backend.score, progress)}
+    rankings = _rank_run(run, cases, progress)
     found, baseline_notes = _rank_baselines(run, cases, baselines, progress)
     rankings |= found
     notes = [*([run.notice] if run.notice else []), *baseline_notes]
@@ -364,6 +382,16 @@ def _rank(
     return rank_cases(score, cases, len(run.catalogue), batch_size=size, progress=progress, stage=stage, shared=True)
 
 
+def _rank_run(run: Run, cases: Cases, progress: ProgressCallback) -> dict[str, Ranking]:
+    """Rank the run, and its backend alone if there are score parts."""
+    name, recommender = run.config.model.backend, run.recommender
+    rankings = {name: _rank(run, cases, name, recommender.score, progress)}
+    if recommender.has_parts:
+        alone = f"{name} {ALONE}"
+        rankings[alone] = _rank(run, cases, alone, recommender.backend.score, progress)
+    return rankings
+
+
 def _rank_baselines(
     run: Run, cases: Cases, names: Sequence[str], progress: ProgressCallback
 ) -> tuple[dict[str, Ranking], list[str]]:
@@ -377,10 +405,11 @@ def _rank_baselines(
 def _rank_controls(run: Run, cases: Cases, controls: Sequence[str], progress: ProgressCallback) -> dict[str, Ranking]:
     """Rank the controls, and the trained model without its knowledge."""
     found = {name: _rank(run, cases, name, control(run, name, progress=progress).score, progress) for name in controls}
-    trained = run.files.backend(run.config)
-    if isinstance(trained, ReadsKnowledge):
-        trained.use_trees(CONTROLS["no-knowledge"])
-        found[RELIANCE] = _rank(run, cases, RELIANCE, trained.score, progress)
+    trained = run.files.recommender(run.config)
+    if isinstance(trained.backend, ReadsKnowledge):
+        trained.backend.use_trees(CONTROLS["no-knowledge"])
+        without = Recommender(trained.backend, trained.parts.without_knowledge())
+        found[RELIANCE] = _rank(run, cases, RELIANCE, without.score, progress)
     return found
 
 

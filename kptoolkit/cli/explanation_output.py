@@ -37,6 +37,7 @@ def show_explanations(session: Session, title: str, explanations: Sequence[Expla
         head.add_column(justify="right")
         head.add_row(Text(str(entry.rank), "bold"), Text(entry.title, "bold"), Text(f"score {entry.score:.4f}", "dim"))
         out.print(head)
+        out.print(Padding(_parts(entry), (0, 0, 0, 3)))
         out.print(Padding(_triplets(entry), (0, 0, 0, 3)))
         if entry.paths is not None:
             out.print(Padding(_paths(entry.paths), (0, 0, 0, 3)))
@@ -44,6 +45,19 @@ def show_explanations(session: Session, title: str, explanations: Sequence[Expla
     out.print(Text(CAPTION, style="dim"), soft_wrap=True)
     if notice:
         out.print(notice, style="italic", highlight=False, markup=False, soft_wrap=True)
+
+
+def _parts(entry: Explanation) -> Table:
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1, overflow="fold")
+    table.add_column(justify="right")
+    table.add_row(Text("part", "cyan"), Text("most of it from", "cyan"), Text("adds", "cyan"))
+    for part in entry.parts:
+        named = zip(part.titles, part.items, part.shares, strict=True)
+        said = ", ".join(f"{title or item} ({share:.0%})" for title, item, share in named)
+        table.add_row(Text(part.part), Text(said), f"{part.value:.4f}")
+    return table
 
 
 def _triplets(entry: Explanation) -> Table:

@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.histories import Cases
 from kptoolkit.explain.connections import Connection, connections
-from kptoolkit.explain.triplet_drops import NAMED, drops, require_explains
+from kptoolkit.explain.triplet_drops import NAMED, RunScore, drops
 from kptoolkit.graph import Graph
 from kptoolkit.models import Triplets
+from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.runs.run import Run
 
 PATHS = 2
 """Maximum number of paths shown per recommendation."""
+SOURCES = 2
+"""Maximum number of items of the history named per part."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,26 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class Contribution:
+    """What one part adds to a score.
+
+    Attributes:
+        part: Name of the part: ``"backend"``, ``"transitions"``, …
+        value: What it adds; the values of all parts add up to the score.
+        items: Ids of the items of the history that contributed most to it, best first; none for the backend and for
+            popularity.
+        titles: Their titles.
+        shares: Share of each of them in the part, between 0 and 1.
+    """
+
+    part: str
+    value: float
+    items: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
+    shares: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Explanation:
     """A recommendation and its reasons.
 
@@ -47,6 +72,7 @@ class Explanation:
         item_id: The item.
         title: Its title.
         score: As in :meth:`Run.recommend`.
+        parts: What each part adds to the score, the largest first.
         triplets: The triplet prompts that raised the score, the one with the largest drop first.
         paths: Shortest paths of the graph; ``None`` if no graph was given.
     """
@@ -55,6 +81,7 @@ class Explanation:
     item_id: str
     title: str
     score: float
+    parts: tuple[Contribution, ...]
     triplets: tuple[Reason, ...]
     paths: tuple[Connection, ...] | None = None
 
@@ -93,11 +120,12 @@ def explain(
         InputError: As :meth:`Run.recommend`, or the backend cannot say which triplets mattered.
         GraphError: The graph fails.
     """
-    backend = require_explains(run.backend)
+    scorer = RunScore.of(run)
     ranked = run.recommend(user, items, k, with_seen=with_seen)
     case = run.case_of(user, items)
     rows = np.array([run.catalogue.resolve(item) for item in ranked["item_id"]], dtype=np.int64)
-    found, fall = drops(backend, case, rows)
+    found, fall = drops(scorer, case, rows)
+    parts = contributions(run.recommender, case, rows, run.catalogue)
     sentences = run.knowledge_source().sentences(found.prompts)
     found_paths = None if graph is None else connections(run, graph, case, rows, paths)
     return [
@@ -106,11 +134,41 @@ def explain(
             item_id=str(run.catalogue.item_ids[row]),
             title=str(run.catalogue.titles[row]),
             score=float(score),
+            parts=parts[number],
             triplets=_named(run, found, sentences, fall[:, number], triplets),
             paths=None if found_paths is None else found_paths[number],
         )
         for number, (row, score) in enumerate(zip(rows, ranked["score"], strict=True))
     ]
+
+
+def contributions(
+    recommender: Recommender, case: Cases, rows: NDArray[np.int64], catalogue: Catalogue
+) -> list[tuple[Contribution, ...]]:
+    """Divide the scores of some items into what each part adds.
+
+    Args:
+        recommender: Backend and parts.
+        case: One case.
+        rows: ``(C,)`` catalogue rows.
+        catalogue: The items.
+
+    Returns:
+        For each of the C items its parts, the largest first.
+    """
+    added = {name: scores[0, rows] for name, scores in recommender.by_part(case).items()}
+    found = []
+    for number, row in enumerate(rows.tolist()):
+        parts = []
+        for name, values in added.items():
+            part = recommender.parts.pairs.get(name)
+            shares = np.zeros(0, dtype=np.float32) if part is None else part.sources(case, row)
+            best = np.argsort(-shares, kind="stable")[:SOURCES]
+            best = best[shares[best] > 0]
+            ids, titles = (tuple(map(str, of[best])) for of in (catalogue.item_ids, catalogue.titles))
+            parts.append(Contribution(name, float(values[number]), ids, titles, tuple(shares[best].tolist())))
+        found.append(tuple(sorted(parts, key=lambda part: -part.value)))
+    return found
 
 
 def _named(

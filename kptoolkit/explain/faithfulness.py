@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from kptoolkit.data.histories import Cases
 from kptoolkit.evaluation.significance import RESAMPLES, SEED, bootstrap_interval, paired_test
 from kptoolkit.evaluation.table import Evaluation, Faithfulness
-from kptoolkit.explain.triplet_drops import NAMED, drops, require_explains
-from kptoolkit.models import Backend, Triplets
+from kptoolkit.explain.triplet_drops import NAMED, ExplainsScore, RunScore, drops
+from kptoolkit.models import Triplets
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.runs.run import Run
 
@@ -33,12 +33,14 @@ def with_faithfulness(result: Evaluation, run: Run, cases: Cases, progress: Prog
         InputError: The backend cannot say which triplets mattered.
     """
     settings = run.config.evaluation
-    found = faithfulness(run.backend, cases, sample=settings.explained, resamples=settings.resamples, progress=progress)
+    found = faithfulness(
+        RunScore.of(run), cases, sample=settings.explained, resamples=settings.resamples, progress=progress
+    )
     return replace(result, faithfulness=found, notes=(*result.notes, found.note))
 
 
 def faithfulness(
-    backend: Backend,
+    scorer: ExplainsScore,
     cases: Cases,
     *,
     triplets: int = NAMED,
@@ -53,30 +55,26 @@ def faithfulness(
     too. They are drawn from all triplets, the named ones included, five times per case.
 
     Args:
-        backend: A fitted backend.
+        scorer: The score of a run, or a fitted backend.
         cases: The sample is drawn from these cases.
         triplets: Triplets named for a recommendation.
         sample: Size of the sample, at most.
         resamples: Bootstrap resamples and sign flips.
         seed: Seed of the sample, the random triplets, the resamples and the sign flips.
         progress: Progress callback.
-
-    Raises:
-        InputError: The backend cannot say which triplets mattered.
     """
-    asked = require_explains(backend)
     draw = np.random.default_rng([seed, triplets])
     rows = np.sort(draw.permutation(len(cases))[:sample])
     falls, removed = [], []
     for done, row in enumerate(rows, 1):
         case = cases.take(np.array([row]))
-        scores = backend.score(case)[0]
+        scores = scorer.score(case)[0]
         scores[case.items] = -np.inf
         best = np.array([int(scores.argmax())])
-        found, fall = drops(asked, case, best)
+        found, fall = drops(scorer, case, best)
         if len(found) > triplets:
             variants = found.with_below(np.stack(list(_variants(found, fall[:, 0], triplets, draw))))
-            without = asked.score_without(case, best, found, variants)[:, 0]
+            without = scorer.score_without(case, best, found, variants)[:, 0]
             falls.append((without[0] - without[1], without[0] - without[2:].mean()))
             removed.append((variants[1].sum(), variants[2:].sum(axis=1).mean()))
         progress(ProgressEvent("explain", done, len(rows), "cases"))

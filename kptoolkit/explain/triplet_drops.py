@@ -2,15 +2,74 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases
 from kptoolkit.errors import InputError
 from kptoolkit.models import Backend, Explains, Triplets
+from kptoolkit.models.parts.recommender import Recommender
+from kptoolkit.models.parts.removed_triplets import RemovedTriplets
+from kptoolkit.runs.run import Run
 
 NAMED = 3
 """Maximum number of triplet prompts named for a recommendation."""
+
+
+class ExplainsScore(Explains, Protocol):
+    """A scorer that can name the triplet prompts that its scores depend on."""
+
+    def score(self, cases: Cases) -> NDArray[np.float32]:
+        """Scores of the whole catalogue, ``(N, n_items)``."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class RunScore:
+    """The score of a run, by its backend and its score parts together, with and without triplet prompts.
+
+    Attributes:
+        recommender: Backend and parts.
+        backend: The same backend.
+        removed: Computes the change of the parts.
+    """
+
+    recommender: Recommender
+    backend: Explains
+    removed: RemovedTriplets
+
+    @classmethod
+    def of(cls, run: Run) -> RunScore:
+        """Create it for a finished run.
+
+        Raises:
+            InputError: The backend cannot say which triplets mattered.
+        """
+        backend = require_explains(run.backend)
+        removed = RemovedTriplets(run.recommender.parts, run.catalogue, run.knowledge_source())
+        return cls(run.recommender, backend, removed)
+
+    def score(self, cases: Cases) -> NDArray[np.float32]:
+        """Scores of the whole catalogue, ``(N, n_items)``."""
+        return self.recommender.score(cases)
+
+    def triplets(self, case: Cases, candidates: NDArray[np.int64]) -> Triplets:
+        """The triplet prompts that the backend reads; see :class:`~kptoolkit.models.backend.Explains`."""
+        return self.backend.triplets(case, candidates)
+
+    def score_without(
+        self, case: Cases, candidates: NDArray[np.int64], triplets: Triplets, removed: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Scores ``(V, C)`` without some triplets; see :class:`~kptoolkit.models.backend.Explains`."""
+        parts = self.recommender.parts
+        scores = self.removed.change(case, candidates, triplets, removed) + parts.added(case)[:, candidates]
+        if parts.backend:
+            by_backend = self.backend.score_without(case, candidates, triplets, removed)
+            scores += np.float32(parts.backend) * by_backend
+        return scores
 
 
 def require_explains(backend: Backend) -> Explains:
@@ -27,21 +86,21 @@ def require_explains(backend: Backend) -> Explains:
     return backend
 
 
-def drops(backend: Explains, case: Cases, candidates: NDArray[np.int64]) -> tuple[Triplets, NDArray[np.float32]]:
+def drops(scorer: Explains, case: Cases, candidates: NDArray[np.int64]) -> tuple[Triplets, NDArray[np.float32]]:
     """Measure how far the scores of some items fall without each triplet prompt.
 
     Each triplet is left out alone, with the triplets below it. All variants are scored together.
 
     Args:
-        backend: A fitted backend.
+        scorer: The score of a run, or a fitted backend.
         case: One case.
         candidates: ``(C,)`` catalogue rows.
 
     Returns:
         The T triplets, and the drops of the scores, ``(T, C)``; 0 for a triplet of another candidate only.
     """
-    found = backend.triplets(case, candidates)
+    found = scorer.triplets(case, candidates)
     alone = np.eye(len(found) + 1, len(found), k=-1, dtype=bool)  # the first variant lacks nothing
-    scores = backend.score_without(case, candidates, found, found.with_below(alone))
+    scores = scorer.score_without(case, candidates, found, found.with_below(alone))
     concerns = np.isin(found.item, case.items)[:, None] | (found.item[:, None] == candidates)
     return found, np.where(concerns, scores[0] - scores[1:], np.float32(0))

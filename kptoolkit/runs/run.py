@@ -21,6 +21,7 @@ from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prepare import split_of
 from kptoolkit.models import Backend
 from kptoolkit.models.backend import beam_search_of
+from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest
@@ -87,9 +88,14 @@ class Run:
         return split_of(self.interactions, self.config.data)
 
     @cached_property
+    def recommender(self) -> Recommender:
+        """The trained backend with the score parts."""
+        return self.files.recommender(self.config)
+
+    @property
     def backend(self) -> Backend:
-        """The trained backend."""
-        return self.files.backend(self.config)
+        """The trained backend, without the score parts."""
+        return self.recommender.backend
 
     @cached_property
     def pack(self) -> TemplatePack:
@@ -142,10 +148,12 @@ class Run:
             items: A history by item id, entity id or exact name, oldest first; instead of ``user``.
             k: Number of items.
             with_seen: Whether items of the history may be recommended again.
-            beam: Whether to search by beams, as the paper does, instead of ranking the catalogue.
+            beam: Whether to search by beams with the backend alone, as the paper does, instead of ranking the
+                catalogue by all score parts.
 
         Returns:
-            Columns ``rank``, ``item_id``, ``title``, ``score`` (log-likelihood, or the backend's own), best first.
+            Columns ``rank``, ``item_id``, ``title``, ``score`` (the sum of the score parts, or with
+            ``beam`` a log-likelihood), best first.
 
         Raises:
             UnknownNameError: No such user or item.
@@ -161,7 +169,7 @@ class Run:
         cases = self.case_of(user, items)
         if beam:
             return self._beam(cases, k)
-        best, scores = top_k(self.backend.score(cases), cases, k, with_seen=with_seen)
+        best, scores = top_k(self.recommender.score(cases), cases, k, with_seen=with_seen)
         return self._frame(best[0], scores[0])
 
     def case_of(self, user: str | None = None, items: Sequence[str] | None = None) -> Cases:
@@ -226,7 +234,7 @@ class Run:
     def _chunk(self, numbers: list[int], k: int, *, with_seen: bool) -> pd.DataFrame:
         interactions, users = self.interactions, np.array(numbers)
         cases = self._cases(interactions.histories.take(users), users)
-        best, scores = top_k(self.backend.score(cases), cases, k, with_seen=with_seen)
+        best, scores = top_k(self.recommender.score(cases), cases, k, with_seen=with_seen)
         row, place = np.nonzero(best >= 0)  # left-out items come last
         items = best[row, place]
         return pd.DataFrame(

@@ -16,10 +16,12 @@ import pandas as pd
 from kptoolkit.config import Config, difference, to_toml, validate
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.interactions import Interactions
-from kptoolkit.errors import RunError
+from kptoolkit.errors import DataError, RunError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.prepare import Prepared
-from kptoolkit.models import Backend, FitResult, backend_class, options_class
+from kptoolkit.models import FitResult, backend_class, options_class
+from kptoolkit.models.parts.recommender import Recommender
+from kptoolkit.models.parts.score_parts import ScoreParts
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest, write_json
 from kptoolkit.storage.arrays import checksum
@@ -28,9 +30,9 @@ from kptoolkit.storage.write_errors import write_errors
 
 _MANIFEST, _CONFIG, _TRAINING = "manifest.json", "config.toml", "training.json"
 _CATALOGUE, _INTERACTIONS = "catalogue.parquet", "interactions.parquet"
-_PACK, _NEIGHBOURHOODS, _BACKEND = "pack", "neighbourhoods", "backend"
+_PACK, _NEIGHBOURHOODS, _BACKEND, _PARTS = "pack", "neighbourhoods", "backend", "parts"
 _CHECKPOINTS, _LOGS, _CONTROLS = "checkpoints", "tensorboard", "controls"
-_WITH_CHECKSUMS = (_BACKEND, _CONFIG, _CATALOGUE, _INTERACTIONS, _PACK, _NEIGHBOURHOODS)
+_WITH_CHECKSUMS = (_BACKEND, _PARTS, _CONFIG, _CATALOGUE, _INTERACTIONS, _PACK, _NEIGHBOURHOODS)
 
 
 class Saveable(Protocol):
@@ -66,12 +68,13 @@ class RunFolder:
         ├── pack/                    the template pack
         ├── neighbourhoods/          what was fetched from the graph
         ├── backend/                 the model: weights, tokenizer, item index
+        ├── parts/                   the score parts and their weights
         ├── training.json            epochs, best metrics, history of the training
         ├── checkpoints/             for resuming; never read by load
         ├── tensorboard/             curves of the training
         ├── metrics-SPLIT.json       written by evaluate
         ├── per-user-SPLIT.parquet   written by evaluate
-        └── controls/NAME/           manifest.json, backend/, training.json, checkpoints/ of a control
+        └── controls/NAME/           manifest.json, backend/, parts/, … of a control
 
     Args:
         path: The folder; it need not exist.
@@ -241,19 +244,20 @@ class RunFolder:
         manifest.fingerprints = fingerprints
         self.write_manifest(manifest)
 
-    def write_outputs(self, backend: Backend, result: FitResult, manifest: Manifest) -> None:
-        """Write the trained backend and the course of its training, and seal the run."""
-        self.replace(backend)
+    def write_outputs(self, recommender: Recommender, result: FitResult, manifest: Manifest) -> None:
+        """Write the trained backend, the score parts and the course of the training, and seal the run."""
+        self.replace(recommender)
         training = {"epochs": result.epochs, "best": result.best, "history": result.history, "figures": result.figures}
         with write_errors(self.path):
             write_json(self.path / _TRAINING, training)
         manifest.reports["training"] = {"epochs": result.epochs, "best": dict(result.best), **result.figures}
+        manifest.reports["parts"] = {"weights": recommender.parts.weights, **recommender.parts.report}
         self.seal(manifest)
 
     def replace(
-        self, backend: Backend, *, catalogue: Saveable | None = None, neighbourhoods: Saveable | None = None
+        self, recommender: Recommender, *, catalogue: Saveable | None = None, neighbourhoods: Saveable | None = None
     ) -> None:
-        """Replace the backend and, if given, other parts, after all of them were written under temporary names.
+        """Replace backend, score parts and, if given, other files, after all were written under temporary names.
 
         An error puts the old parts back; see :func:`~kptoolkit.storage.atomic.atomic_parts` for a killed process.
         Checksums are those of the old parts until :meth:`seal`.
@@ -263,7 +267,8 @@ class RunFolder:
         """
         with write_errors(self.path), atomic_parts(self.path) as temporary:
             (temporary / _BACKEND).mkdir()
-            backend.save(temporary / _BACKEND)
+            recommender.backend.save(temporary / _BACKEND)
+            recommender.parts.save(temporary / _PARTS)
             if catalogue is not None:
                 catalogue.save(temporary / _CATALOGUE)
             if neighbourhoods is not None:
@@ -308,14 +313,22 @@ class RunFolder:
         """Read what was fetched from the graph."""
         return Neighbourhoods.load(self.path / _NEIGHBOURHOODS)
 
-    def backend(self, config: Config) -> Backend:
-        """Read the trained backend.
+    def recommender(self, config: Config) -> Recommender:
+        """Read the trained backend and the score parts.
 
         Args:
-            config: The settings it was trained with.
+            config: The settings they were trained with.
+
+        Raises:
+            RunError: A file is missing or damaged.
         """
         kind = backend_class(config.model.backend)
-        return kind.load(self.path / _BACKEND, validate(options_class(kind), config.model.options, "model"))
+        options = validate(options_class(kind), config.model.options, "model")
+        try:
+            parts = ScoreParts.load(self.path / _PARTS)
+        except DataError as error:
+            raise RunError(f"run {self} is damaged: {error}; train again") from error
+        return Recommender(kind.load(self.path / _BACKEND, options), parts)
 
 
 def plain_settings(config: Config) -> dict[str, Any]:

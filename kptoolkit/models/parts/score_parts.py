@@ -22,6 +22,7 @@ MAX_PAIRS: Final = 10_000_000
 BACKEND, POPULARITY = "backend", "popularity"
 READ_KNOWLEDGE: Final = ("graph similarity", "prompts")
 """Parts that are computed from the knowledge graph."""
+_OF_ITEMS: Final = (*READ_KNOWLEDGE, "titles")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,13 @@ class PairPart:
         sums = np.asarray((self.read(cases) @ self.values).toarray(), dtype=np.float32)
         added: NDArray[np.float32] = np.float32(self.scale) * np.log1p(sums, out=sums)
         return added
+
+    def sources(self, case: Cases, candidate: int) -> NDArray[np.float32]:
+        """Share of each item of the catalogue, as an item read in one case, in the sum for a candidate, ``(n,)``."""
+        value = self.read(case).multiply(self.values[:, [candidate]].T).toarray()[0]
+        total = value.sum()
+        shares: NDArray[np.float32] = (value / total if total > 0 else value).astype(np.float32)
+        return shares
 
     def grown(self, n_items: int) -> PairPart:
         """The same part for a catalogue with more items, which have no pairs."""
@@ -137,15 +145,16 @@ class ScoreParts:
 
         Args:
             n_items: Catalogue size.
-            kinds: Kinds of the parts that are computed again; a kind that training did not see has no weight.
+            kinds: Kinds of the parts that are computed from titles and knowledge; a kind that training did not see has
+                no weight.
         """
         events = np.concatenate([self.events, np.zeros(n_items - len(self.events), dtype=np.float32)])
         pairs = {}
         for name, part in self.pairs.items():
-            if name not in kinds:
+            if name not in _OF_ITEMS:
                 pairs[name] = part.grown(n_items)
                 continue
-            known = [replace(kind, scale=1.0) for kind in kinds[name] if kind.name in part.kinds]
+            known = [replace(kind, scale=1.0) for kind in kinds.get(name, ()) if kind.name in part.kinds]
             weights = np.array([part.kinds[kind.name] for kind in known])
             pairs[name] = PairPart.of(part.scale, known, weights, part.ages, events)
         return replace(self, events=events, pairs=pairs)

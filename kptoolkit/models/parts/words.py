@@ -39,12 +39,14 @@ def prompt_words(trees: ItemTrees, sentences: Sentences) -> Any:
         trees: The prompts of each item.
         sentences: The sentence of each prompt.
     """
-    words = title_words(sentences.texts)
-    pieces = _incidence(sentences.piece, sentences.indptr, len(sentences.texts))
-    prompts = _incidence(trees.prompt, trees.indptr, len(sentences))
-    found = (prompts @ (pieces @ words)).tocsr()
+    found = (_incidence(trees.prompt, trees.indptr, len(sentences)) @ words_per_prompt(sentences)).tocsr()
     found.data[:] = 1.0
     return found
+
+
+def words_per_prompt(sentences: Sentences) -> Any:
+    """Words of P sentences: CSR ``(P, W)``, positive where a sentence contains a word."""
+    return _incidence(sentences.piece, sentences.indptr, len(sentences.texts)) @ title_words(sentences.texts)
 
 
 def word_kind(name: str, words: Any) -> PairKind:

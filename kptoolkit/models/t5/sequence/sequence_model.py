@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from kptoolkit.data.slices import NOTHING
-from kptoolkit.models.parts.graph_similarity import GraphSimilarityHead
+from kptoolkit.models.t5.sequence.graph_similarity_head import GraphSimilarityHead
 from kptoolkit.models.t5.sequence.item_encoders import ItemEncoder, TreeTokens
 from kptoolkit.models.t5.tree_mask import additive
 from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, TreeT5, token_loss

@@ -23,10 +23,11 @@ from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.backend import FitTask
-from kptoolkit.models.parts.graph_similarity import FactHolders, GraphSimilarity, GraphSimilarityHead
+from kptoolkit.models.parts.graph_similarity import FactHolders, GraphSimilarity
 from kptoolkit.models.t5.base import UNREADABLE, WEIGHTS, saved_t5, to_device, unreadable
 from kptoolkit.models.t5.building import build_t5, build_tokenizer, recommending_template, training_templates
 from kptoolkit.models.t5.options import SequenceOptions
+from kptoolkit.models.t5.sequence.graph_similarity_head import GraphSimilarityHead
 from kptoolkit.models.t5.sequence.item_encoders import Pooling, Reads, TreeTokens, build_item_encoder
 from kptoolkit.models.t5.sequence.sequence_model import SequenceT5
 from kptoolkit.models.t5.tokenizers import ModelTokenizer, load_tokenizer

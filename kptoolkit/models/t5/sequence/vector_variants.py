@@ -18,9 +18,10 @@ from kptoolkit.data.slices import padded
 from kptoolkit.knowledge.item_facts import ItemFacts
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.models.backend import Triplets
-from kptoolkit.models.parts.graph_similarity import FactHolders, GraphSimilarityHead
+from kptoolkit.models.parts.graph_similarity import FactHolders
 from kptoolkit.models.t5.base import chunks
 from kptoolkit.models.t5.explaining import listed_triplets, parts
+from kptoolkit.models.t5.sequence.graph_similarity_head import GraphSimilarityHead
 from kptoolkit.models.t5.sequence.sequence_state import SequenceState
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ class Recommender:
             scores[BACKEND] = np.float32(weight) * self.backend.score(cases)
         return scores | self.parts.by_part(cases)
 
-    def with_backend(self, backend: Backend) -> Recommender:
-        """The same parts next to another backend."""
-        return replace(self, backend=backend)
+    @property
+    def has_parts(self) -> bool:
+        """Whether any part counts next to the backend."""
+        return bool(self.parts.pairs or self.parts.popularity)
