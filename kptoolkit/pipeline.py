@@ -34,7 +34,6 @@ from kptoolkit.models import (
     Backend,
     FitTask,
     ReadsKnowledge,
-    Recommender,
     backend_class,
     options_class,
 )

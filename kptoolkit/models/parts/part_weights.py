@@ -121,12 +121,12 @@ def fit_weights(
     fixed = [number >= changes or (free == "scores" and number < parts) for number in range(len(begin))]
     bounds = [(value, value) if stays else bound for stays, bound, value in zip(fixed, bounds, begin, strict=True)]
 
-    def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def loss_and_slope(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         loss, slope = _loss_and_slope(flat, examples, start)
         away = flat - begin
         return loss + strength / 2 * float(away @ away), slope + strength * away
 
-    found = minimize(objective, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations})
+    found = minimize(loss_and_slope, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations})
     return start.like(found.x)
 
 
