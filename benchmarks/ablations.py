@@ -27,16 +27,15 @@ from kptoolkit import metrics
 from kptoolkit.errors import ConfigError
 from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.models.t5.sequence import sequence_state
-from kptoolkit.models.t5.sequence.graph_similarity_head import GraphSimilarityHead
 from kptoolkit.models.t5.sequence.item_encoders import FactBagEncoder
 
 _ALL: dict[str, Any] = {"data.min_events": 5, "tree.hops": 1, "training.patience": 1000}
 _BUDGET: dict[str, dict[str, Any]] = {
-    "books": {"training.epochs": 8, "training.eval_every": 2, "model.graph_similarity": True},
-    "movies": {"training.epochs": 24, "training.eval_every": 4, "model.graph_similarity": False},
+    "books": {"training.epochs": 8, "training.eval_every": 2},
+    "movies": {"training.epochs": 24, "training.eval_every": 4},
 }
 _QUICK = {"training.epochs": 2, "training.eval_every": 2}
-_TREES: dict[str, Any] = {"model.knowledge": "tree", "model.layers": 1, "model.graph_similarity": False}
+_TREES: dict[str, Any] = {"model.knowledge": "tree", "model.layers": 1}
 
 
 @dataclass(frozen=True)
@@ -87,20 +86,12 @@ def _wide_start() -> Iterator[None]:
 VARIANTS: dict[str, Variant] = {
     "unchanged": Variant(),
     "no knowledge": Variant({"tree.degree": 0}),
-    "graph similarity": Variant({"model.graph_similarity": True}),
-    "no graph similarity": Variant({"model.graph_similarity": False}),
-    "relation gates fixed, no graph similarity": Variant(
-        {"model.graph_similarity": False}, "no graph similarity", partial(_fixed, FactBagEncoder, "gate")
-    ),
-    "graph similarity, relations weigh the same": Variant(
-        {"model.graph_similarity": True}, "graph similarity", partial(_fixed, GraphSimilarityHead, "raw_kinds")
-    ),
+    "relation gates fixed": Variant({}, None, partial(_fixed, FactBagEncoder, "gate")),
     "tokens start at 0.3": Variant(patch=_wide_start),
     "two hops": Variant({"tree.hops": 2}),
     "two decoder layers": Variant({"model.decoder_layers": 2}),
     "cross-attention": Variant({"model.cross_attention": True}),
-    "trees": Variant(_TREES, "no graph similarity"),
-    "trees and graph similarity": Variant(_TREES | {"model.graph_similarity": True}),
+    "trees": Variant(_TREES),
     "trees, all states pooled": Variant(_TREES | {"model.pooling": "tree"}, "trees"),
     "trees, two encoder layers": Variant(_TREES | {"model.layers": 2}, "trees"),
     "trees, 64 per step": Variant(_TREES | {"model.trees_per_step": 64}, "trees"),

@@ -20,8 +20,7 @@ _COMMON = {
 _SETS: dict[str, dict[str, Any]] = {
     "movies": {
         "model.d_model": 64,
-        "model.graph_similarity": False,
-    },  # no series in its graph
+    },
     "books": {"model.d_model": 128},
 }
 

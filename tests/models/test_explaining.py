@@ -35,9 +35,9 @@ READERS: dict[str, dict[str, Any]] = {
     "kp4sr of subwords": {"backend": "kp4sr", "tokens": "subword", "vocabulary": 600},
     "kp4sr of names": {"backend": "kp4sr", "index": "name"},
     "facts": {},
-    "facts for the decoder": {"cross_attention": True, "graph_similarity": False},
+    "facts for the decoder": {"cross_attention": True},
     "trees": {"knowledge": "tree", "trees_per_step": 8},
-    "trees of subwords": {"knowledge": "tree", "tokens": "subword", "vocabulary": 600, "graph_similarity": False},
+    "trees of subwords": {"knowledge": "tree", "tokens": "subword", "vocabulary": 600},
 }
 HISTORY = [3, 4, 5, 4, 6]
 AT_ONCE = 32

@@ -50,7 +50,7 @@ class TestFacts(BackendSuite):
 @pytest.mark.train
 class TestFactsAlone(BackendSuite):
     backend = SequenceBackend
-    options = SMALL | {"graph_similarity": False, "cross_attention": True}
+    options = SMALL | {"cross_attention": True}
     settings = LONG
 
 
@@ -70,7 +70,7 @@ class TestTreesOfSubwords(BackendSuite):
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "facts": {},
-    "deep": {"decoder_layers": 2, "graph_similarity": False},
+    "deep": {"decoder_layers": 2},
     "cross": {"cross_attention": True},
     "tree": {"knowledge": "tree", "cross_attention": True},
 }
@@ -144,7 +144,6 @@ def test_the_loss_in_parts_is_the_loss(tmp_path: Path, monkeypatch: pytest.Monke
     fitted = backend(knowledge="facts")
     fitted.fit(chain_task(tmp_path, LONG))
     model = fitted.fitted.model.eval()
-    assert model.graph_similarity is not None
     draw = np.random.default_rng(1)
     items = torch.from_numpy(draw.integers(0, ITEMS, (7, 8)))
     labels = torch.from_numpy(draw.integers(0, ITEMS, (7, 8)))
@@ -289,7 +288,6 @@ def test_no_knowledge_leaves_tokens_alone(tmp_path: Path) -> None:
     fitted.fit(chain_task(tmp_path, LONG, knowledge_change=CONTROLS["no-knowledge"]))
     vectors, knowledge = fitted.fitted.current()
     assert knowledge.abs().sum() == 0
-    assert fitted.fitted.model.graph_similarity is None, "nothing is computed to add nothing"
     assert vectors.abs().sum() > 0
 
 

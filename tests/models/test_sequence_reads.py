@@ -24,12 +24,8 @@ SHORT = LONG | {"training.epochs": 4, "training.eval_every": 4}
 @pytest.mark.train
 @pytest.mark.parametrize("variant", ["cross", "deep", "tree"])
 def test_scores_up_to_t_do_not_know_the_knowledge_of_what_follows(tmp_path: Path, variant: str) -> None:
-    """Item 9 follows item 5. Without its facts nothing changes before it except the score of item 9 itself.
-
-    Graph similarity is off: a far end's weight depends on how many items share it, so that one item's facts change the
-    pairs of others.
-    """
-    fitted, history = backend(**VARIANTS[variant] | {"graph_similarity": False}), [3, 4, 5, 9, 7]
+    """Item 9 follows item 5. Without its facts nothing changes before it except the score of item 9 itself."""
+    fitted, history = backend(**VARIANTS[variant]), [3, 4, 5, 9, 7]
     fitted.fit(chain_task(tmp_path, SHORT))
     before = scores_at_every_place(fitted, history)
     order = np.arange(ITEMS)
@@ -112,7 +108,7 @@ def test_words_are_those_of_the_template_before_the_history(tmp_path: Path, toke
 
 @pytest.mark.train
 def test_two_hundred_items_are_read_and_no_more(tmp_path: Path) -> None:
-    fitted = backend(graph_similarity=False)
+    fitted = backend()
     fitted.fit(chain_task(tmp_path, {"data.history": 200, "training.epochs": 1}))
     long = np.resize(np.arange(ITEMS), 201).tolist()
     scores = fitted.score(Cases.of(Histories.of([long, [13, *long[1:]], [long[0], 13, *long[2:]]])))

@@ -64,8 +64,6 @@ class SequenceOptions(T5Options):
     """Dropout, from random weights."""
     knowledge: Literal["auto", "facts", "tree"] = "auto"
     """What is read of an item, a bag of facts or the tree of its prompts; auto: tree for a checkpoint, else facts."""
-    graph_similarity: bool = True
-    """Whether an item's score gains by what it shares with the history in the graph."""
     cross_attention: bool = False
     """Whether the decoder also attends to the knowledge of the items read so far."""
     pooling: Literal["own", "tree"] = "own"

@@ -67,9 +67,6 @@ class SequenceBackend(T5Backend[SequenceOptions, SequenceState]):
             with torch.inference_mode():
                 states = state.model.read_last(vectors, knowledge, torch.from_numpy(items).to(state.device), prefix)
                 logits = states @ vectors.T  # (B, n)
-                if (head := state.model.graph_similarity) is not None:
-                    added = head.added(state.similarity_to(items, head))
-                    logits += torch.from_numpy(added).to(state.device)
                 out[rows] = logits.float().log_softmax(-1).cpu().numpy()
         return out
 

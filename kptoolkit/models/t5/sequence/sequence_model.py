@@ -13,7 +13,6 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from kptoolkit.data.slices import NOTHING
-from kptoolkit.models.t5.sequence.graph_similarity_head import GraphSimilarityHead
 from kptoolkit.models.t5.sequence.item_encoders import ItemEncoder, TreeTokens
 from kptoolkit.models.t5.tree_mask import additive
 from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, TreeT5, token_loss
@@ -32,7 +31,6 @@ class SequenceT5(nn.Module):
         first_item: Token of catalogue row 0.
         trained: ``(n,)`` 1 for items with training events; the token of another item counts as zero.
         knowledge: Encoder of the catalogue's knowledge.
-        graph_similarity: What is added to the scores of similar items, or ``None``.
         cross_attention: Whether the decoder also attends to the knowledge of the items read so far.
     """
 
@@ -44,13 +42,12 @@ class SequenceT5(nn.Module):
         first_item: int,
         trained: torch.Tensor,
         knowledge: ItemEncoder,
-        graph_similarity: GraphSimilarityHead | None,
         *,
         cross_attention: bool = False,
     ) -> None:
         super().__init__()
         self.tree, self.first_item, self.cross_attention = tree, first_item, cross_attention
-        self.knowledge, self.graph_similarity = knowledge, graph_similarity
+        self.knowledge = knowledge
         self.register_buffer("trained", trained)
         scaled = tree.config.to_dict().get("scale_decoder_outputs", False)  # true for tied output weights
         self.output_scale = tree.config.d_model**-0.5 if scaled else 1.0
@@ -182,39 +179,27 @@ class SequenceT5(nn.Module):
         vectors, knowledge = self.item_vectors(None if trees is None else TreeTokens(**trees))
         states = self.read(vectors, knowledge, items, prefix_tokens)
         if labels is None:
-            logits = states @ vectors.T
-            return {"logits": logits if self.graph_similarity is None else logits + self.graph_similarity(items)}
+            return {"logits": states @ vectors.T}
         size = max(1, MAX_LOGITS // (items.shape[1] * self.n_items))
         if size >= len(items):
-            logits, targets = self._labelled(states, vectors, items, labels)
+            logits, targets = _labelled(states, vectors, labels)
             return {"logits": logits, "loss": token_loss(logits, targets, num_items_in_batch)}
         count = (labels != NOTHING).sum() if num_items_in_batch is None else num_items_in_batch
-        parts = zip(*(torch.split(each, size) for each in (states, items, labels)), strict=True)
-        losses = [
-            checkpoint(self._loss_of_part, part, vectors, read, named, count, use_reentrant=False)
-            for part, read, named in parts
-        ]
+        parts = zip(torch.split(states, size), torch.split(labels, size), strict=True)
+        losses = [checkpoint(_loss_of_part, part, vectors, named, count, use_reentrant=False) for part, named in parts]
         return {"loss": torch.stack(losses).sum()}
 
-    def _labelled(
-        self, states: torch.Tensor, vectors: torch.Tensor, items: torch.Tensor, labels: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores ``(M, n)`` after the M labelled places, and their labels."""
-        places = (labels.flatten() != NOTHING).nonzero().squeeze(1)  # (M,)
-        logits = states.flatten(0, 1).index_select(0, places) @ vectors.T
-        if self.graph_similarity is not None:
-            logits = logits + self.graph_similarity(items).flatten(0, 1).index_select(0, places)
-        return logits, labels.flatten()[places]
 
-    def _loss_of_part(
-        self,
-        states: torch.Tensor,
-        vectors: torch.Tensor,
-        items: torch.Tensor,
-        labels: torch.Tensor,
-        count: torch.Tensor | int,
-    ) -> torch.Tensor:
-        return token_loss(*self._labelled(states, vectors, items, labels), count)
+def _labelled(states: torch.Tensor, vectors: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores ``(M, n)`` after the M labelled places, and their labels."""
+    places = (labels.flatten() != NOTHING).nonzero().squeeze(1)  # (M,)
+    return states.flatten(0, 1).index_select(0, places) @ vectors.T, labels.flatten()[places]
+
+
+def _loss_of_part(
+    states: torch.Tensor, vectors: torch.Tensor, labels: torch.Tensor, count: torch.Tensor | int
+) -> torch.Tensor:
+    return token_loss(*_labelled(states, vectors, labels), count)
 
 
 def _causal(embedded: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import safetensors.torch
-import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from transformers import T5ForConditionalGeneration
@@ -23,11 +22,9 @@ from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.backend import FitTask
-from kptoolkit.models.parts.graph_similarity import FactHolders, GraphSimilarity
 from kptoolkit.models.t5.base import UNREADABLE, WEIGHTS, saved_t5, to_device, unreadable
 from kptoolkit.models.t5.building import build_t5, build_tokenizer, recommending_template, training_templates
 from kptoolkit.models.t5.options import SequenceOptions
-from kptoolkit.models.t5.sequence.graph_similarity_head import GraphSimilarityHead
 from kptoolkit.models.t5.sequence.item_encoders import Pooling, Reads, TreeTokens, build_item_encoder
 from kptoolkit.models.t5.sequence.sequence_model import SequenceT5
 from kptoolkit.models.t5.tokenizers import ModelTokenizer, load_tokenizer
@@ -48,7 +45,6 @@ class ModelParts:
         reads: A bag of facts, or trees of triplet prompts.
         first_item: Token of catalogue row 0.
         hops: Hops of the trees.
-        graph_similarity: Whether graph similarity is part of the score; never where no two items are similar.
         cross_attention: Whether the decoder attends to the knowledge of the items read.
         pooling: Which states of a tree make its vector.
     """
@@ -56,7 +52,6 @@ class ModelParts:
     reads: Reads
     first_item: int
     hops: int
-    graph_similarity: bool
     cross_attention: bool
     pooling: Pooling = "own"
 
@@ -77,8 +72,6 @@ class SequenceState:
         history: Latest items that are read.
         max_tokens: Budget of an item's tree.
         vectors: Vectors and knowledge of the catalogue by the current weights, once computed.
-        similarity: Similarity of all items by the current weights, ``(n, n)``, once computed.
-        holders: Items by the facts they have, once computed.
     """
 
     model: SequenceT5
@@ -91,8 +84,6 @@ class SequenceState:
     history: int
     max_tokens: int
     vectors: tuple[torch.Tensor, torch.Tensor] | None = None
-    similarity: sp.csr_matrix | None = None
-    holders: FactHolders | None = None
 
     @property
     def device(self) -> torch.device:
@@ -122,13 +113,11 @@ class SequenceState:
         self.knowledge, self.facts = knowledge, facts
         around = facts.around(knowledge.trees)
         self.model.knowledge.use(around)
-        if self.model.graph_similarity is not None:
-            self.model.graph_similarity.use(GraphSimilarity.of(around))
         self.forget()
 
     def forget(self) -> None:
         """Drop what was computed from weights and knowledge: they have changed."""
-        self.vectors = self.similarity = self.holders = None
+        self.vectors = None
 
     @torch.inference_mode()
     def current(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -152,12 +141,6 @@ class SequenceState:
             rows = np.arange(first, min(first + _TREE_BATCH, assembler.n_items))
             tensors = {name: t.to(self.device) for name, t in tree_tensors(rows, assembler.assemble(rows)).items()}
             yield TreeTokens(**tensors)
-
-    def similarity_to(self, items: NDArray[np.int64], head: GraphSimilarityHead) -> NDArray[np.float32]:
-        """Similarity of every item to each of B histories, ``(B, n)``; see :meth:`GraphSimilarityHead.to_histories`."""
-        if self.similarity is None:
-            self.similarity = head.matrix()
-        return head.to_histories(self.similarity, items)
 
     def save(self, folder: Path) -> None:
         """Write weights, item vectors, tokenizer and compiled knowledge into ``folder``."""
@@ -195,16 +178,12 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
     later = [str(entity) for entity in source.neighbourhoods.ids] if source.varies else []
     facts = PromptFacts.of(source.pool, items, n, more=later)
     around = facts.around(trees)
-    pairs = GraphSimilarity.of(around) if options.graph_similarity else None
-    similarity = pairs is not None and len(pairs.other) > 0
-    parts = ModelParts(
-        reads, tokenizer.size, task.config.tree.hops, similarity, options.cross_attention, options.pooling
-    )
+    parts = ModelParts(reads, tokenizer.size, task.config.tree.hops, options.cross_attention, options.pooling)
     t5, fresh = build_t5(options, tokenizer, task, n), options.checkpoint is None
     if fresh:
         torch.nn.init.normal_(t5.shared.weight, std=_TOKEN_STD)
     trained = torch.from_numpy(np.bincount(task.split.train.items, minlength=n) > 0).float()
-    model = build_model(t5, trained, around, pairs, parts, fresh=fresh)
+    model = build_model(t5, trained, around, parts, fresh=fresh)
     prefix = _aligned([_prefix_tokens(template, tokenizer) for template in templates], tokenizer.pad_id)
     names = item_names(task.catalogue, tokenizer)
     history, budget = task.config.data.history or options.default_history, task.config.tree.max_tokens
@@ -223,9 +202,8 @@ def load_state(folder: Path, options: SequenceOptions) -> SequenceState:
         knowledge = CompiledKnowledge.load(folder / "knowledge")
         tokenizer = load_tokenizer(folder / "tokenizer")
         parts, around = ModelParts(**described["parts"]), facts.around(knowledge.trees)
-        pairs = GraphSimilarity.of(around) if parts.graph_similarity else None
         trained = torch.zeros(facts.n_items)  # read with the weights
-        model = build_model(saved_t5(folder, options), trained, around, pairs, parts, fresh=True)
+        model = build_model(saved_t5(folder, options), trained, around, parts, fresh=True)
         safetensors.torch.load_model(model, str(folder / WEIGHTS))
         saved = safetensors.torch.load_file(str(folder / _VECTORS))
         vectors = (saved["items"], saved["knowledge"])
@@ -251,7 +229,6 @@ def build_model(
     t5: T5ForConditionalGeneration,
     trained: torch.Tensor,
     facts: ItemFacts,
-    pairs: GraphSimilarity | None,
     parts: ModelParts,
     *,
     fresh: bool,
@@ -262,14 +239,12 @@ def build_model(
         t5: Its vocabulary already contains the item tokens.
         trained: ``(n,)`` 1 for items with training events.
         facts: Facts around every item.
-        pairs: Pairs of similar items, where ``parts.graph_similarity`` is set.
         parts: Parts to build.
         fresh: Whether ``t5`` starts from random weights.
     """
     knowledge = build_item_encoder(parts.reads, facts, t5.config.d_model, parts.hops, parts.pooling)
-    head = None if pairs is None or not parts.graph_similarity else GraphSimilarityHead(pairs, facts.n_relations)
     tree = TreeT5(t5, fresh=fresh)
-    return SequenceT5(tree, parts.first_item, trained, knowledge, head, cross_attention=parts.cross_attention)
+    return SequenceT5(tree, parts.first_item, trained, knowledge, cross_attention=parts.cross_attention)
 
 
 def prompt_tokens(

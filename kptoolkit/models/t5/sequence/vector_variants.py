@@ -15,13 +15,10 @@ from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases
 from kptoolkit.data.slices import padded
-from kptoolkit.knowledge.item_facts import ItemFacts
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.models.backend import Triplets
-from kptoolkit.models.parts.graph_similarity import FactHolders
 from kptoolkit.models.t5.base import chunks
 from kptoolkit.models.t5.explaining import listed_triplets, parts
-from kptoolkit.models.t5.sequence.graph_similarity_head import GraphSimilarityHead
 from kptoolkit.models.t5.sequence.sequence_state import SequenceState
 
 
@@ -46,7 +43,7 @@ def score_without(
     states = _states(state, vectors, knowledge, distinct)[which.reshape(-1)]  # (V, d)
     found = np.empty((len(removed), len(candidates)), dtype=np.float32)
     for rows in parts(len(removed), state.model.n_items):
-        logits = _logits(state, states[rows], vectors, changed, rows, history)
+        logits = _logits(state, states[rows], vectors, changed, rows)
         found[rows] = logits.log_softmax(-1)[:, candidates].cpu().numpy()
     return found
 
@@ -74,7 +71,6 @@ def _logits(
     vectors: torch.Tensor,
     changed: _Changed,
     rows: NDArray[np.int64],
-    history: NDArray[np.int64],
 ) -> torch.Tensor:
     """Scores ``(B, n)`` of the variants ``rows``, whose decoder states are ``states``."""
     n = state.model.n_items
@@ -84,8 +80,6 @@ def _logits(
     number = torch.from_numpy(changed.number[here]).to(logits.device)
     own = torch.from_numpy(changed.item[changed.number[here]]).to(logits.device)
     logits[place, own] = (states[place] * vectors[n + number]).sum(-1)
-    if (head := state.model.graph_similarity) is not None:
-        logits += torch.from_numpy(_similarity_added(state, head, changed, rows, history)).to(logits)
     return logits
 
 
@@ -144,39 +138,3 @@ def _states(
         for rows in chunks(np.arange(len(items)), state.device)
     ]
     return torch.cat(states)
-
-
-@torch.inference_mode()
-def _similarity_added(
-    state: SequenceState,
-    head: GraphSimilarityHead,
-    changed: _Changed,
-    rows: NDArray[np.int64],
-    history: NDArray[np.int64],
-) -> NDArray[np.float32]:
-    """What graph similarity adds to the scores of the variants ``rows``, ``(B, n)``."""
-    if state.holders is None:
-        state.holders = FactHolders.of(state.facts.around(state.knowledge.trees))
-    kinds, read = head.kinds.double().cpu().numpy(), np.zeros(state.model.n_items)
-    there = history[history >= 0]
-    np.add.at(read, there, float(head.decay) ** np.arange(len(there) - 1, -1, -1))
-    similarity = np.repeat(state.similarity_to(history[None], head).astype(np.float64), len(rows), axis=0)
-    lost = _lost(state, changed)
-    for variant in rows[np.isin(rows, changed.variant)]:
-        pairs = [pair for number in changed.number[changed.variant == variant] for pair in lost[number]]
-        similarity[variant - rows[0]] += state.holders.change(pairs, read, kinds)
-    return head.added(np.maximum(similarity, 0)).astype(np.float32)
-
-
-def _lost(state: SequenceState, changed: _Changed) -> list[list[tuple[int, int]]]:
-    """For each of the E changed items, the item with each fact of hop 1 that it no longer has."""
-    whole = state.knowledge.trees.cut(changed.item, [np.zeros(0, dtype=np.int64)] * len(changed.item))
-    before, after = (_fact_keys(state.facts.around(trees)) for trees in (whole, changed.trees))
-    return [
-        [(item, key) for key in sorted(had - has)]
-        for item, had, has in zip(changed.item.tolist(), before, after, strict=True)
-    ]
-
-
-def _fact_keys(facts: ItemFacts) -> list[set[int]]:
-    return [set(FactHolders.keys(facts, facts.span(item)).tolist()) for item in range(len(facts))]
