@@ -209,7 +209,7 @@ def test_evaluate_heeds_settings_of_evaluation_and_refuses_others(run: Path, tmp
 def test_evaluate_says_the_same_twice(run: Path) -> None:
     first = kptool("evaluate", run, "--json")
     (report,) = result(first)
-    assert [row["name"] for row in report["rows"]] == ["kp4sr", "popularity", "item-kNN"]
+    assert [row["name"] for row in report["rows"]] == ["kp4sr", "kp4sr alone", "popularity", "item-kNN"]
     assert report["notes"] == [NOTICE]
     assert report == json.loads((run / "metrics-test.json").read_text())
     shown = kptool("evaluate", run, "-q", COLUMNS="200")
@@ -225,7 +225,7 @@ def test_evaluate_with_baselines(run: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(run, tmp_path / "run"))
     done = kptool("evaluate", folder, "--baselines", "--json")
     (report,) = result(done)
-    names = ["kp4sr", "popularity", "item-kNN", *BASELINES]
+    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", *BASELINES]
     assert [row["name"] for row in report["rows"]] == names
     assert report == json.loads((folder / "metrics-test.json").read_text())
     assert "tune sequential rules" in done.stderr

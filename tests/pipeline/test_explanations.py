@@ -19,8 +19,11 @@ from kptoolkit.data.histories import Cases
 from kptoolkit.errors import InputError, UnknownNameError
 from kptoolkit.explain import faithfulness as faithfulness_module
 from kptoolkit.explain.faithfulness import faithfulness
-from kptoolkit.explain.triplet_drops import drops
+from kptoolkit.explain.triplet_drops import RunScore, drops
 from kptoolkit.graph import Graph, open_source
+from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.models.parts.fit_parts import knowledge_kinds
+from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.runs.run import Run
 from kptoolkit.testing.small_worlds import ITEMS, USERS
 
@@ -117,13 +120,54 @@ def test_the_drop_is_that_of_the_model(run: Run) -> None:
     (first,) = explain(run, "u02", k=1)
     assert first.paths is None, "no graph was asked"
     row = np.array([run.catalogue.resolve(first.item_id)])
-    case, backend = run.case_of("u02"), run.backend
-    found, fall = drops(backend, case, row)  # type: ignore[arg-type]
+    case, scorer = run.case_of("u02"), RunScore.of(run)
+    found, fall = drops(scorer, case, row)
     best = int(fall[:, 0].argmax())
     assert first.triplets[0].text == run.knowledge_source().sentences(found.prompts)[best]
     removed = found.with_below(np.eye(len(found), dtype=bool)[best : best + 1])
-    without = backend.score_without(case, row, found, removed)[0, 0]  # type: ignore[attr-defined]
+    without = scorer.score_without(case, row, found, removed)[0, 0]
     assert first.triplets[0].drop == pytest.approx(first.score - without, abs=1e-4)
+
+
+def test_the_parts_add_up_to_the_score(run: Run) -> None:
+    for user in ("u02", "u11"):
+        for entry in explain(run, user, k=5):
+            assert sum(part.value for part in entry.parts) == pytest.approx(entry.score, abs=1e-4)
+            assert [part.value for part in entry.parts] == sorted((part.value for part in entry.parts), reverse=True)
+            history = {str(run.catalogue.item_ids[item]) for item in run.interactions.history_of(user)}
+            for part in entry.parts:
+                assert set(part.items) <= history
+                assert sum(part.shares) <= 1 + 1e-5
+    assert {part.part for part in entry.parts} == run.recommender.parts.weights.keys()
+
+
+def test_without_triplets_the_parts_are_those_of_trees_that_lack_them(run: Run) -> None:
+    """The change of the parts equals parts that are computed again from knowledge without the triplets."""
+    case, rows = run.case_of("u02"), np.arange(ITEMS)
+    parts, knowledge = run.recommender.parts, run.knowledge_source()
+    scorer = RunScore.of(run)
+    found = scorer.triplets(case, rows)
+    draw = np.random.default_rng(3)
+    removed = found.with_below(draw.random((6, len(found))) < 0.2)
+    removed[0] = False
+    change = scorer.removed.change(case, rows, found, removed)
+    assert not change[0].any()
+    assert (change[1:] < 0).any()
+    trees = knowledge.trees(0)
+    prompts = knowledge.pool.keys.find(found.prompts)
+    for variant, lacks in enumerate(removed):
+        items = np.unique(found.item[lacks])
+        gone = [
+            trees.indptr[item]
+            + np.flatnonzero(np.isin(trees.prompt[trees.span(item)], prompts[lacks & (found.item == item)]))
+            for item in items
+        ]
+        order = np.arange(ITEMS)
+        left = ItemTrees.concat([trees.cut(items, gone), trees])
+        order[items] = np.arange(len(items)) - len(items)
+        kinds = knowledge_kinds(run.config.parts, run.catalogue, knowledge, left.take(order + len(items)))
+        again = parts.extended(ITEMS, kinds).added(case) - parts.added(case)
+        np.testing.assert_allclose(change[variant], again[0], atol=1e-4)
 
 
 def test_a_history_of_names_is_explained(run: Run) -> None:
@@ -145,7 +189,7 @@ class Mute:
 
 
 def test_a_backend_that_cannot_explain(run: Run) -> None:
-    vars(run)["backend"] = Mute()
+    vars(run)["recommender"] = Recommender(Mute(), run.recommender.parts)  # type: ignore[arg-type]
     for asked in (lambda: explain(run, "u01"), lambda: evaluate(run, explain=True)):
         with pytest.raises(InputError, match="backend 'mute' cannot say which triplets mattered; leave out --explain"):
             asked()
@@ -205,27 +249,29 @@ def test_replacing_the_graph_takes_recommendations_away(run: Run, world: Path, t
 
 
 def test_scores_depend_on_named_triplets_more_than_on_random_ones(run: Run) -> None:
-    found = faithfulness(run.backend, run.split.test, sample=20, resamples=200)
+    found = faithfulness(RunScore.of(run), run.split.test, sample=20, resamples=200)
     assert found.cases + found.left_out == 20
     assert found.difference == pytest.approx(found.named - found.random)
     assert found.named > found.random
     assert found.interval[0] <= found.difference <= found.interval[1]
     assert found.gone_named >= found.triplets
-    assert found == faithfulness(run.backend, run.split.test, sample=20, resamples=200), "the same seed says the same"
-    few = faithfulness(run.backend, run.split.test, triplets=500, sample=3, resamples=200)
+    assert found == faithfulness(RunScore.of(run), run.split.test, sample=20, resamples=200), (
+        "the same seed says the same"
+    )
+    few = faithfulness(RunScore.of(run), run.split.test, triplets=500, sample=3, resamples=200)
     assert (few.cases, few.left_out, few.named) == (0, 3, 0.0)
 
 
 def test_random_triplets_fare_no_better_than_random_ones(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were the named ones drawn by lot, the figure would be about zero."""
 
-    def by_lot(backend: Any, case: Any, candidates: Any) -> Any:
-        found = backend.triplets(case, candidates)
+    def by_lot(scorer: Any, case: Any, candidates: Any) -> Any:
+        found = scorer.triplets(case, candidates)
         return found, np.random.default_rng(len(found)).random((len(found), 1)).astype(np.float32)
 
-    true = faithfulness(run.backend, run.split.test, sample=20, resamples=200)
+    true = faithfulness(RunScore.of(run), run.split.test, sample=20, resamples=200)
     monkeypatch.setattr(faithfulness_module, "drops", by_lot)
-    lot = faithfulness(run.backend, run.split.test, sample=20, resamples=200)
+    lot = faithfulness(RunScore.of(run), run.split.test, sample=20, resamples=200)
     assert abs(lot.difference) < true.difference / 2
 
 

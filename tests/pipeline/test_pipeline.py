@@ -25,9 +25,10 @@ from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import AmbiguousNameError, ConfigError, DataError, InputError, RunError, UnknownNameError
 from kptoolkit.evaluation.baselines import BASELINES
 from kptoolkit.evaluation.table import Evaluation
+from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.progress import ProgressEvent
-from kptoolkit.runs.run import Run
+from kptoolkit.runs.run import Run, top_k
 from kptoolkit.testing.small_worlds import ITEMS, USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
@@ -45,7 +46,7 @@ def test_a_run_says_what_it_is(run: Run) -> None:
     assert {"kptoolkit", "torch", "transformers", "numpy"} <= manifest["versions"].keys()
     assert {"graph", "neighbourhoods", "interactions"} == manifest["fingerprints"].keys()
     assert all(manifest["fingerprints"].values())
-    assert manifest["seconds"].keys() == {"prepare", "fit"}
+    assert manifest["seconds"].keys() == {"prepare", "fit", "parts"}
     assert manifest["settings"]["model"]["d_model"] == SMALL["model.d_model"]
     assert manifest["reports"]["notice"] == NOTICE
     knowledge = manifest["reports"]["knowledge"]
@@ -248,7 +249,8 @@ def test_beam_search_that_a_backend_lacks_is_refused_before_anything_is_ranked(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also before a control is trained, and before a user is looked up."""
-    monkeypatch.setitem(vars(run), "backend", SequenceBackend(SequenceBackend.Options()))
+    other = Recommender(SequenceBackend(SequenceBackend.Options()), run.recommender.parts)
+    monkeypatch.setitem(vars(run), "recommender", other)
     monkeypatch.setattr(pipeline, "rank_cases", pytest.fail)
     monkeypatch.setattr(pipeline, "control", pytest.fail)
     with pytest.raises(InputError, match=r"'sequence' offers no beam search; .* train with model\.backend = 'kp4sr'"):
@@ -259,13 +261,14 @@ def test_beam_search_that_a_backend_lacks_is_refused_before_anything_is_ranked(
 
 def test_rows_agree_with_ranks_by_hand(evaluated: tuple[Run, Evaluation]) -> None:
     run, result = evaluated
-    names = ["kp4sr", "popularity", "item-kNN", "beam search", *CONTROL_NAMES, "reliance"]
+    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", "beam search", *CONTROL_NAMES, "reliance"]
     assert [row.name for row in result.rows] == names
     assert (result.cases, result.items, result.split) == (USERS, ITEMS, "test")
     assert result.notes[0] == NOTICE
     frame = pd.read_parquet(run.folder / "per-user-test.parquet")
     assert frame.columns.tolist() == ["user_id", "target", *(f"rank: {name}" for name in names)]
-    assert frame["rank: kp4sr"].tolist() == ranks_by_hand(run, run.backend.score(run.split.test))
+    assert frame["rank: kp4sr"].tolist() == ranks_by_hand(run, run.recommender.score(run.split.test))
+    assert frame["rank: kp4sr alone"].tolist() == ranks_by_hand(run, run.backend.score(run.split.test))
     counts = np.zeros(ITEMS)
     for user in range(USERS):
         for item in run.interactions.history_of(f"u{user:02d}")[:-2]:
@@ -300,10 +303,10 @@ def test_intervals_differences_and_the_file(evaluated: tuple[Run, Evaluation]) -
 def test_baselines_are_tuned_and_ranked_when_asked_for(own_run: Path) -> None:
     run, stages = Run.load(own_run), list[str]()
     result = pipeline.evaluate(run, baselines=BASELINES, progress=lambda event: stages.append(event.stage))
-    names = ["kp4sr", "popularity", "item-kNN", "sequential rules", "EASE", "content", "blend"]
+    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", "sequential rules", "EASE", "content", "blend"]
     assert [row.name for row in result.rows] == names
-    assert [note.split(":")[0] for note in result.notes[1:]] == names[2:]
-    assert {f"tune {name}" for name in names[2:]} <= set(stages)
+    assert [note.split(":")[0] for note in result.notes[1:]] == names[3:]
+    assert {f"tune {name}" for name in names[3:]} <= set(stages)
     frame = pd.read_parquet(run.folder / "per-user-test.parquet")
     assert frame.columns.tolist() == ["user_id", "target", *(f"rank: {name}" for name in names)]
     rows = {row.name: row.metrics["NDCG@10"] for row in result.rows}
@@ -364,9 +367,9 @@ def test_a_control_that_was_damaged_or_does_not_exist(evaluated: tuple[Run, Eval
 def test_validation_cases(run: Run) -> None:
     result = pipeline.evaluate(run, split="valid")
     assert result.split == "valid"
-    assert [row.name for row in result.rows] == ["kp4sr", "popularity", "item-kNN"]
+    assert [row.name for row in result.rows] == ["kp4sr", "kp4sr alone", "popularity", "item-kNN"]
     best = run.manifest.reports["training"]["best"]["NDCG@10"]
-    assert result.rows[0].metrics["NDCG@10"] == pytest.approx(best), "the weights kept are those of the best epoch"
+    assert result.rows[1].metrics["NDCG@10"] == pytest.approx(best), "the weights kept are those of the best epoch"
     assert (run.folder / "per-user-valid.parquet").is_file()
 
 
@@ -429,9 +432,10 @@ def test_questions_that_are_none(run: Run, given: dict[str, Any], says: str) -> 
 
 
 def test_recommend_by_beam_search(run: Run) -> None:
-    ranked, found = run.recommend("u11", k=3), run.recommend("u11", k=3, beam=True)
+    found, case = run.recommend("u11", k=3, beam=True), run.case_of("u11")
+    (best,), _ = top_k(run.backend.score(case), case, 1)
     assert len(found) == 3
-    assert found["item_id"][0] == ranked["item_id"][0]
+    assert found["item_id"][0] == run.catalogue.item_ids[best[0]], "beams rank by the backend alone"
     assert not set(found["item_id"]) & {str(run.catalogue.item_ids[i]) for i in run.interactions.history_of("u11")}
 
 

@@ -73,8 +73,8 @@ def test_the_old_items_keep_their_order(grown: tuple[Run, Done]) -> None:
 
 def test_a_refreshed_run_is_whole_and_can_be_refreshed_again(grown: tuple[Run, Done]) -> None:
     run, _ = grown
-    assert np.isfinite(run.backend.score(run.split.test)).all()
-    assert run.backend.score(run.split.test).shape[1] == ITEMS + 1
+    assert np.isfinite(run.recommender.score(run.split.test)).all()
+    assert run.recommender.score(run.split.test).shape[1] == ITEMS + 1
     again = pipeline.refresh(run)
     assert again.manifest.reports["refreshed"]["new_items"] == 0
     np.testing.assert_allclose(again.backend.score(run.split.test), run.backend.score(run.split.test), atol=1e-5)
@@ -121,9 +121,9 @@ def test_a_part_that_finds_no_room_leaves_the_run_as_it_was(trained: Path, tmp_p
             path.write_text("no room")
 
     with pytest.raises(OSError, match=f"No space left on device: '{folder}'"):
-        run.files.replace(run.backend, catalogue=run.catalogue, neighbourhoods=OnFullDisk())
+        run.files.replace(run.recommender, catalogue=run.catalogue, neighbourhoods=OnFullDisk())
     assert {path.name for path in folder.iterdir()} == {path.name for path in trained.iterdir()}
-    assert np.isfinite(Run.load(folder).backend.score(run.split.test)).all()
+    assert np.isfinite(Run.load(folder).recommender.score(run.split.test)).all()
 
 
 def test_run_and_refresh_belong_together(trained: Path) -> None:

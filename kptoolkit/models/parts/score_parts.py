@@ -23,6 +23,7 @@ BACKEND, POPULARITY = "backend", "popularity"
 READ_KNOWLEDGE: Final = ("graph similarity", "prompts")
 """Parts that are computed from the knowledge graph."""
 _OF_ITEMS: Final = (*READ_KNOWLEDGE, "titles")
+_SIMILAR: Final = 20  # old items that a new one takes values from
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +86,14 @@ class PairPart:
         shares: NDArray[np.float32] = (value / total if total > 0 else value).astype(np.float32)
         return shares
 
-    def grown(self, n_items: int) -> PairPart:
-        """The same part for a catalogue with more items, which have no pairs."""
-        values = self.values.copy()
-        values.resize((n_items, n_items))
+    def grown(self, similar: Any) -> PairPart:
+        """The same part for a catalogue with more items, whose values are the mean of those of similar items.
+
+        Args:
+            similar: CSR ``(new, n)`` weights of old items for each new one; each row adds up to 1 or is empty.
+        """
+        read = sp.vstack([self.values, similar @ self.values], format="csr")
+        values = sp.hstack([read, read @ similar.T], format="csr").astype(np.float32)
         return replace(self, values=values)
 
 
@@ -143,20 +148,25 @@ class ScoreParts:
     def extended(self, n_items: int, kinds: Mapping[str, Sequence[PairKind]]) -> ScoreParts:
         """The same weights for a catalogue with more items and other knowledge.
 
+        A new item has no events of its own. It gets the mean events, transitions and co-occurrence of the old items
+        that are most similar to it by titles and knowledge.
+
         Args:
             n_items: Catalogue size.
             kinds: Kinds of the parts that are computed from titles and knowledge; a kind that training did not see has
                 no weight.
         """
-        events = np.concatenate([self.events, np.zeros(n_items - len(self.events), dtype=np.float32)])
-        pairs = {}
-        for name, part in self.pairs.items():
-            if name not in _OF_ITEMS:
-                pairs[name] = part.grown(n_items)
-                continue
+        old = len(self.events)
+        events = np.concatenate([self.events, np.zeros(n_items - old, dtype=np.float32)])
+        of_items = {}
+        for name in (name for name in self.pairs if name in _OF_ITEMS):
+            part = self.pairs[name]
             known = [replace(kind, scale=1.0) for kind in kinds.get(name, ()) if kind.name in part.kinds]
             weights = np.array([part.kinds[kind.name] for kind in known])
-            pairs[name] = PairPart.of(part.scale, known, weights, part.ages, events)
+            of_items[name] = PairPart.of(part.scale, known, weights, part.ages, events)
+        similar = _most_similar(of_items, old, n_items)
+        events[old:] = similar @ self.events
+        pairs = {name: of_items[name] if name in of_items else part.grown(similar) for name, part in self.pairs.items()}
         return replace(self, events=events, pairs=pairs)
 
     def save(self, folder: Path) -> None:
@@ -191,3 +201,13 @@ class ScoreParts:
             pairs[each["name"]] = PairPart(each["scale"], each["kinds"], np.array(arrays[f"ages_{number}"]), values)
         events = np.array(arrays["events"])
         return cls(described["backend"], described["popularity"], events, pairs, described["report"])
+
+
+def _most_similar(parts: Mapping[str, PairPart], old: int, n_items: int) -> Any:
+    """Weights of the old items that are most similar to each new one: CSR ``(n_items - old, old)``."""
+    total = sp.csr_matrix((n_items - old, old), dtype=np.float32)
+    for part in parts.values():
+        total = total + np.float32(part.scale) * part.values[old:, :old]
+    nearest = largest(total.tocsr(), _SIMILAR)
+    sums = np.asarray(nearest.sum(axis=1)).ravel()
+    return (sp.diags(np.divide(1, sums, out=np.zeros_like(sums), where=sums > 0)) @ nearest).tocsr()
