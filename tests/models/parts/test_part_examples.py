@@ -53,9 +53,7 @@ def catalogues(draw: st.DrawFn) -> tuple[int, Cases]:
 
 @settings(max_examples=examples(60))
 @given(catalogues(), st.integers(0, 2), st.integers(0, 2**16))
-def test_candidates_represent_the_items_outside_the_history(
-    world: tuple[int, Cases], count: int, seed: int
-) -> None:
+def test_candidates_represent_the_items_outside_the_history(world: tuple[int, Cases], count: int, seed: int) -> None:
     """Target first, none twice, all best items by each score, and offsets that add up to the items outside."""
     n_items, cases = world
     scores = [fixed_score(n_items, seed + number) for number in range(count)]
@@ -156,9 +154,7 @@ def test_training_cases_hold_no_item_of_validation_or_test() -> None:
     split = leave_one_out(chain_interactions())
     cases = training_cases(split.train, 1000, 0)
     assert len(cases) == split.train.lengths.sum() - len(split.train)
-    kept_out = {
-        int(user): {int(target)} for user, target in zip(split.valid.user, split.valid.targets, strict=True)
-    }
+    kept_out = {int(user): {int(target)} for user, target in zip(split.valid.user, split.valid.targets, strict=True)}
     for user, target in zip(split.test.user.tolist(), split.test.targets.tolist(), strict=True):
         kept_out.setdefault(user, set()).add(target)
     assert kept_out
