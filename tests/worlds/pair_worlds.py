@@ -9,8 +9,9 @@ import scipy.sparse as sp
 from hypothesis import strategies as st
 
 from kptoolkit.data.histories import Cases, Histories
+from kptoolkit.models.parts.pair_features import AGES
 from kptoolkit.models.parts.pair_kinds import PairKind, co_occurrence_kinds, transition_kinds
-from kptoolkit.models.parts.part_weights import AGES, PartWeights
+from kptoolkit.models.parts.part_weights import PartWeights
 
 N = 9
 """Items of these catalogues."""

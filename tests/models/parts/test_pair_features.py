@@ -71,9 +71,11 @@ def test_popularity_of_a_training_case_is_without_the_own_events(lists: list[lis
     cases = beginnings(train, cuts)
     if not len(cases):
         return
-    offset = np.zeros((len(cases), N))
-    given_ = (cases, every_item(cases), offset, {}, TrainingEvents.of(train, N), [])
-    own, all_users = (examples_of(*given_, without_own=left_out).scores[..., -1] for left_out in (True, False))
+    items, events = every_item(cases), TrainingEvents.of(train, N)
+    own, all_users = (
+        examples_of(cases, items, np.zeros(items.shape), {}, events, [], without_own=left_out).scores[..., -1]
+        for left_out in (True, False)
+    )
     for number, user in enumerate(cases.user.tolist()):
         counts = np.bincount(without(train, user).items, minlength=N)
         np.testing.assert_allclose(own[number], np.log1p(counts), rtol=1e-6)

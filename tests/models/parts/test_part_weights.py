@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from worlds.examples import examples
 from worlds.pair_worlds import random_weights
 
+from kptoolkit.models.parts.pair_features import AGES
 from kptoolkit.models.parts.part_weights import (
-    AGES,
     Examples,
     PartWeights,
     _loss_and_slope,
@@ -53,7 +53,7 @@ def plain_cross_entropy(of: Examples, weights: PartWeights) -> float:
                 score += weights.scales[part] * np.log(1 + (sums * factors).sum())
             likely[candidate] = np.exp(score + of.offset[case, candidate])
         total -= np.log(likely[of.target[case]] / likely.sum())
-    return total / cases
+    return float(total / cases)
 
 
 @settings(max_examples=examples(20))
