@@ -206,6 +206,31 @@ def test_a_backend_that_knows_everything_keeps_its_ranking(tmp_path: Path) -> No
     assert (scores.argmax(axis=1) == task.split.valid.targets).mean() > 0.99
 
 
+def test_the_unit_of_a_backend_does_not_matter(tmp_path: Path) -> None:
+    """Scores that are 1000 times as large get a weight 1000 times as small."""
+    task = skewed(chain_task(tmp_path, off("graph_similarity", "titles", "prompts", "popularity")))
+    popular = -np.log(np.arange(1, ITEMS + 1, dtype=np.float32))
+    small, large = (fit_parts(task, lambda cases, unit=unit: np.tile(unit * popular, (len(cases), 1)))
+                    for unit in (np.float32(1), np.float32(1000)))  # fmt: skip
+    assert small.report["taken"] == large.report["taken"] != "backend"
+    assert small.backend > 0.1
+    assert 1000 * large.backend == pytest.approx(small.backend, rel=1e-2)
+    np.testing.assert_allclose(large.added(task.split.valid), small.added(task.split.valid), atol=0.05)
+
+
+def test_own_events_of_a_training_user_teach_nothing(tmp_path: Path) -> None:
+    """Where all reads are random, pairs must not look useful because a user's own pairs are among those counted."""
+    task, draw = (
+        chain_task(tmp_path, off("graph_similarity", "titles", "prompts", "popularity")),
+        np.random.default_rng(5),
+    )
+    read = [draw.permutation(ITEMS)[:9] for _ in range(40)]
+    train, users = Histories.of([each[:-1] for each in read]), np.arange(40, dtype=np.int32)
+    valid = Cases.of(train, np.array([each[-1] for each in read], dtype=np.int32), users)
+    found = fit_parts(replace(task, split=replace(task.split, train=train, valid=valid)), knows_nothing)
+    assert found.report["cross entropy, weights from training"] < np.log(ITEMS) + 0.5
+
+
 def test_without_triples_no_part_reads_the_graph(tmp_path: Path) -> None:
     """The control without knowledge."""
     task = chain_task(tmp_path, knowledge_change=ItemTrees.without_knowledge)
