@@ -210,8 +210,14 @@ def test_the_unit_of_a_backend_does_not_matter(tmp_path: Path) -> None:
     """Scores that are 1000 times as large get a weight 1000 times as small."""
     task = skewed(chain_task(tmp_path, off("graph_similarity", "titles", "prompts", "popularity")))
     popular = -np.log(np.arange(1, ITEMS + 1, dtype=np.float32))
-    small, large = (fit_parts(task, lambda cases, unit=unit: np.tile(unit * popular, (len(cases), 1)))
-                    for unit in (np.float32(1), np.float32(1000)))  # fmt: skip
+
+    def in_thousandths(cases: Cases) -> np.ndarray:
+        return np.tile(1000 * popular, (len(cases), 1))
+
+    def in_ones(cases: Cases) -> np.ndarray:
+        return np.tile(popular, (len(cases), 1))
+
+    small, large = fit_parts(task, in_ones), fit_parts(task, in_thousandths)
     assert small.report["taken"] == large.report["taken"] != "backend"
     assert small.backend > 0.1
     assert 1000 * large.backend == pytest.approx(small.backend, rel=1e-2)
