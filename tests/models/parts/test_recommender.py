@@ -14,8 +14,8 @@ from worlds.pair_worlds import N, counted_kinds, histories_of
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.models.backend import Backend
 from kptoolkit.models.parts.pair_features import AGES
+from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.parts.score_parts import BACKEND, POPULARITY, PairPart, ScoreParts
-from kptoolkit.models.recommender import Recommender
 
 
 class FixedScores:
