@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -131,18 +131,21 @@ class _Fitting:
         }
         if not self.task.config.parts.popularity:
             examples.scores[..., -1] = 0.0
+        alone = replace(examples, scores=examples.scores * [1.0, 0.0])  # the backend without popularity
         losses = {
-            name: folded(examples, begin, _FOLDS, self.seed, **fitting) for name, (begin, fitting) in options.items()
+            name: folded(alone if name == "backend" else examples, begin, _FOLDS, self.seed, **fitting)
+            for name, (begin, fitting) in options.items()
         }
         taken = min(losses, key=lambda name: losses[name])
         begin, fitting = options[taken]
-        weights = fit_weights(examples, begin, **fitting)
+        fitted_on = alone if taken == "backend" else examples
+        weights = fit_weights(fitted_on, begin, **fitting)
         report = {
             "taken": taken,
             "validation cases": len(valid),
             "cross entropy, five folds": losses,
             "cross entropy, weights from training": cross_entropy(examples, start),
-            "cross entropy, fitted": cross_entropy(examples, weights),
+            "cross entropy, fitted": cross_entropy(fitted_on, weights),
         }
         self._report("join score parts", 1)
         if taken == "backend":
