@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from transformers import set_seed
 from worlds.marks import needs
 from worlds.training import losses, untrained
@@ -24,6 +25,7 @@ from kptoolkit.evaluation.controls import CONTROLS
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models import BeamSearch
 from kptoolkit.models.backend import beam_search_of
+from kptoolkit.models.t5.sequence import catalogue_loss
 from kptoolkit.models.t5.sequence.item_encoders import TreeEncoder
 from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.models.t5.sequence.sequence_state import build_state
@@ -137,10 +139,9 @@ def test_an_item_without_triples_is_ranked_by_its_token(trained: tuple[SequenceB
 
 
 @pytest.mark.train
-@pytest.mark.parametrize("held", [1, 8 * ITEMS * 3])
+@pytest.mark.parametrize("held", [1, 8 * ITEMS * 3, 2**20])
 def test_the_loss_in_parts_is_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int) -> None:
-    from kptoolkit.models.t5.sequence import sequence_model
-
+    """Loss and gradients equal those of the plain cross entropy over all scores, whatever the size of a block."""
     fitted = backend(knowledge="facts")
     fitted.fit(chain_task(tmp_path, LONG))
     model = fitted.fitted.model.eval()
@@ -149,21 +150,21 @@ def test_the_loss_in_parts_is_the_loss(tmp_path: Path, monkeypatch: pytest.Monke
     labels = torch.from_numpy(draw.integers(0, ITEMS, (7, 8)))
     labels[0], labels[1, 3:], items[1, 3:] = -100, -100, -1
     words = torch.tensor(fitted.fitted.prefix_tokens[:1], dtype=torch.long)
+    monkeypatch.setattr(catalogue_loss, "MAX_SCORES", held)
+    plain = nn.functional.cross_entropy(model(items, words)["logits"].flatten(0, 1), labels.flatten())
     found = []
-    for _ in range(2):
+    for loss in (plain, model(items, words, labels)["loss"], 0.5 * model(items, words, labels, 2)["loss"]):
         model.zero_grad()
-        out = model(items, words, labels)
-        out["loss"].backward()
+        loss.backward()
         gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-        found.append((out, gradients))
-        monkeypatch.setattr(sequence_model, "MAX_LOGITS", held)
-    (whole, expected), (parts, gradients) = found
-    assert "logits" in whole
-    assert "logits" not in parts
-    torch.testing.assert_close(parts["loss"], whole["loss"])
-    assert gradients.keys() == expected.keys()
+        found.append((loss.detach(), gradients))
+    (whole, expected), (parts, gradients), (scaled, larger) = found
+    torch.testing.assert_close(parts, whole)
+    torch.testing.assert_close(scaled, whole * (labels >= 0).sum() / 4)
+    assert gradients.keys() == expected.keys() == larger.keys()
     for name in expected:
         torch.testing.assert_close(gradients[name], expected[name], msg=name)
+        torch.testing.assert_close(larger[name], expected[name] * (labels >= 0).sum() / 4, msg=name)
 
 
 @pytest.mark.train

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from kptoolkit.data.slices import NOTHING
+from kptoolkit.models.t5.sequence.catalogue_loss import catalogue_loss
 from kptoolkit.models.t5.sequence.item_encoders import ItemEncoder, TreeTokens
 from kptoolkit.models.t5.tree_mask import additive
-from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, TreeT5, token_loss
+from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, TreeT5
 
-MAX_LOGITS = 2**26
-"""Scores of a training batch that are in memory at once: a quarter of a GiB of floats, and gradients on top."""
 _KNOWLEDGE_WEIGHTS = ("tree.t5.encoder.", "tree.whole_word.", "knowledge.")
 """Prefixes of the weights that only knowledge vectors use."""
 
@@ -162,7 +160,7 @@ class SequenceT5(nn.Module):
         num_items_in_batch: torch.Tensor | int | None = None,
         trees: dict[str, torch.Tensor] | None = None,
     ) -> dict[str, torch.Tensor]:
-        """Scores of the catalogue after every place that has a label, or after all places.
+        """Loss of the next items after every place that has a label, or the scores of the catalogue after all places.
 
         Args:
             items: ``(B, L)`` catalogue rows, -1 on the right where a row is shorter.
@@ -172,34 +170,16 @@ class SequenceT5(nn.Module):
             trees: Fields of :class:`~kptoolkit.models.t5.sequence.item_encoders.TreeTokens` to encode in this step.
 
         Returns:
-            ``logits`` ``(M, n)`` of the M labelled places, and ``loss``; without labels ``(B, L, n)`` and no loss.
-            With more scores than :data:`MAX_LOGITS` the loss alone: it is computed part by part of the batch, and each
-            part again in the backward pass.
+            ``loss`` with labels, else ``logits`` ``(B, L, n)``.
         """
         vectors, knowledge = self.item_vectors(None if trees is None else TreeTokens(**trees))
         states = self.read(vectors, knowledge, items, prefix_tokens)
         if labels is None:
             return {"logits": states @ vectors.T}
-        size = max(1, MAX_LOGITS // (items.shape[1] * self.n_items))
-        if size >= len(items):
-            logits, targets = _labelled(states, vectors, labels)
-            return {"logits": logits, "loss": token_loss(logits, targets, num_items_in_batch)}
-        count = (labels != NOTHING).sum() if num_items_in_batch is None else num_items_in_batch
-        parts = zip(torch.split(states, size), torch.split(labels, size), strict=True)
-        losses = [checkpoint(_loss_of_part, part, vectors, named, count, use_reentrant=False) for part, named in parts]
-        return {"loss": torch.stack(losses).sum()}
-
-
-def _labelled(states: torch.Tensor, vectors: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scores ``(M, n)`` after the M labelled places, and their labels."""
-    places = (labels.flatten() != NOTHING).nonzero().squeeze(1)  # (M,)
-    return states.flatten(0, 1).index_select(0, places) @ vectors.T, labels.flatten()[places]
-
-
-def _loss_of_part(
-    states: torch.Tensor, vectors: torch.Tensor, labels: torch.Tensor, count: torch.Tensor | int
-) -> torch.Tensor:
-    return token_loss(*_labelled(states, vectors, labels), count)
+        places = (labels.flatten() != NOTHING).nonzero().squeeze(1)  # (M,)
+        count = len(places) if num_items_in_batch is None else num_items_in_batch
+        targets = labels.flatten()[places]
+        return {"loss": catalogue_loss(states.flatten(0, 1).index_select(0, places), vectors, targets, count)}
 
 
 def _causal(embedded: torch.Tensor) -> torch.Tensor:
