@@ -75,7 +75,7 @@ docs: setup
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs build/docs
 	@echo "open build/docs/index.html"
 
-BENCHMARKS := samples mask growth compiling training inference time_to_quality growth_model backends ingest neighbourhoods rdf
+BENCHMARKS := samples mask growth compiling training inference time_to_quality growth_model backends parts ingest neighbourhoods rdf
 ON_CPU := ingest neighbourhoods rdf
 RECTOOLS := .venv-rectools
 

@@ -102,12 +102,14 @@ class Bench:
         rows: Comparisons so far.
         notes: Further figures for the manifest, also printed with the table.
         repeats: Seconds of each repeat, by what was timed.
+        begun: Both clocks at the beginning.
     """
 
     options: argparse.Namespace
     rows: list[Row] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
     repeats: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    begun: Spent = field(default_factory=clocks)
 
     @property
     def quick(self) -> bool:
@@ -153,6 +155,15 @@ class Bench:
         self.rows.append(Row.of(name, unit, baseline, ours, goal))
         self.say(" | ".join(_cells(self.rows[-1])))
 
+    def write(self) -> None:
+        """Write what has been found so far into the file of ``--json``, if one is given."""
+        if self.options.json is None:
+            return
+        from kptoolkit.runs.manifest import write_json
+
+        rows = [asdict(row) for row in self.rows]
+        write_json(self.options.json, {"rows": rows, "manifest": manifest(self, clocks() - self.begun)})
+
     def say(self, text: str) -> None:
         """Print progress."""
         print(f"[{time.process_time():6.0f} CPU s] {text}", file=sys.stderr, flush=True)
@@ -180,25 +191,19 @@ def run(made: argparse.ArgumentParser, measure: Callable[[Bench], None], words: 
         SystemExit: With the exit code of the error, which is printed in one line.
     """
     bench = Bench(made.parse_args(words))
-    begun = clocks()
     try:
         _prepare(bench.device)
         measure(bench)
     except KptoolError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
-    total = clocks() - begun
+    total = clocks() - bench.begun
     print(table(bench.rows))
     for name, value in bench.notes.items():
         if isinstance(value, str):
             print(f"- {name}: {value}")
     print(f"- {total.cpu:.0f} CPU s, {total.wall:.0f} s in all")
-    if bench.options.json is not None:
-        from kptoolkit.runs.manifest import write_json
-
-        write_json(
-            bench.options.json, {"rows": [asdict(row) for row in bench.rows], "manifest": manifest(bench, total)}
-        )
+    bench.write()
 
 
 def _prepare(device: str) -> None:
@@ -231,8 +236,12 @@ def data_folder(name: str) -> Path:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """A Markdown table."""
-    cells = [("name", "unit", "baseline", "ours", "ratio", "goal", "holds"), *(_cells(row) for row in rows)]
+    """A Markdown table of comparisons."""
+    return markdown([("name", "unit", "baseline", "ours", "ratio", "goal", "holds"), *(_cells(row) for row in rows)])
+
+
+def markdown(cells: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the first row is its head."""
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells
@@ -264,7 +273,7 @@ def manifest(bench: Bench, total: Spent) -> dict[str, Any]:
     return {
         "command": " ".join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
         "options": options,
-        "seeds": bench.notes.pop("seeds", [bench.options.seed]),
+        "seeds": bench.notes.get("seeds", [bench.options.seed]),
         "git_commit": _git("rev-parse", "HEAD"),
         "git_dirty": bool(_git("status", "--porcelain")),
         "versions": package_versions(),
@@ -273,7 +282,7 @@ def manifest(bench: Bench, total: Spent) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "seconds": asdict(total),
         "repeats": bench.repeats,
-        "notes": bench.notes,
+        "notes": {name: value for name, value in bench.notes.items() if name != "seeds"},
     }
 
 

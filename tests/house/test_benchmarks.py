@@ -31,6 +31,7 @@ PROGRAMS = (
     "ablations",
     "backends",
     "baselines",
+    "parts",
     "samples",
     "mask",
     "growth",
