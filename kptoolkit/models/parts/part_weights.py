@@ -160,7 +160,8 @@ def _loss_and_slope(
     weights, shape = like.like(flat), examples.offset.shape
     scores = examples.scores @ weights.scores + examples.offset
     sums = [
-        (features @ weights.pair_weights(part)).reshape(shape) for part, features in enumerate(examples.pairs.values())
+        (features @ weights.pair_weights(part).astype(features.dtype)).reshape(shape).astype(np.float64)
+        for part, features in enumerate(examples.pairs.values())
     ]
     for scale, summed in zip(weights.scales, sums, strict=True):
         scores += scale * np.log1p(summed)
@@ -172,7 +173,7 @@ def _loss_and_slope(
     scales, kinds, ages = np.zeros_like(weights.scales), [], np.zeros_like(weights.ages)
     for part, (features, summed) in enumerate(zip(examples.pairs.values(), sums, strict=True)):
         scales[part] = (slope * np.log1p(summed)).sum()
-        by_sum = (slope * weights.scales[part] / (1 + summed)).ravel()
+        by_sum = (slope * weights.scales[part] / (1 + summed)).ravel().astype(features.dtype)
         by_weight = (features.T @ by_sum * weights.pair_weights(part)).reshape(-1, len(AGES))
         kinds.append(by_weight.sum(axis=1))
         ages[part] = by_weight.sum(axis=0)

@@ -31,7 +31,7 @@ def random_examples(seed: int, cases: int = 12, width: int = 6, kinds: tuple[int
     pairs: dict[str, Any] = {}
     for part, count in enumerate(kinds):
         values = draw.uniform(0, 2, (cases * width, count * len(AGES)))
-        pairs[f"part {part}"] = sp.csr_matrix(values * (draw.random(values.shape) < 0.3), dtype=np.float32)
+        pairs[f"part {part}"] = sp.csr_matrix(values * (draw.random(values.shape) < 0.3))
     offset = np.log(draw.integers(1, 9, (cases, width)))
     target = draw.integers(0, width, cases)
     offset[:, -1] = -np.inf
