@@ -15,16 +15,22 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import harness
 from benchmarks.load_client import peak_of
 from benchmarks.settings import sequence_settings
 from benchmarks.worlds import Size, Stopwatch, fitted, synthetic
+from kptoolkit.data.histories import Cases, Histories
+from kptoolkit.data.splits import Split
 from kptoolkit.errors import TrainingError
+from kptoolkit.models.parts.fit_parts import fit_parts
+from kptoolkit.models.parts.score_parts import ScoreParts
 from kptoolkit.runs.run import top_k
 
 QUICK = {"items": (1000, 4000, 16000), "history": (10, 50, 200), "triples": (0, 20, 80)}
@@ -37,6 +43,8 @@ KP4SR = {"history": (2, 5, 10), "triples": (0, 8, 16)}
 MIDDLE = {"sequence": Size(), "kp4sr": Size(items=2000, history=5, triples=8)}
 COSTS = {"step": "training step", "users": "scoring a user", "memory": "peak memory"}
 USERS_SCORED = 128
+LARGE, LARGE_QUICK = Size(100_000, 200_000, 50, 8), Size(5000, 2000, 50, 8)
+SAMPLE, CASES = 64, 2000
 
 
 def measure(bench: harness.Bench) -> None:
@@ -52,6 +60,17 @@ def measure(bench: harness.Bench) -> None:
             points += found
             rows(bench, backend, dimension, found)
     bench.notes["points"] = points
+    score_parts(bench)
+
+
+def score_parts(bench: harness.Bench) -> None:
+    """Add seconds and memory of the score parts of a large catalogue, fitted next to a backend that scores zero."""
+    size = LARGE_QUICK if bench.quick else LARGE
+    found = in_process(bench, "parts", size)
+    name = f"score parts, {size.items:,} items, {size.users * size.history:,} events"
+    bench.add(f"{name}: fit", bench.second, None, found["step"])
+    bench.add(f"{name}: scoring a user", bench.second, None, found["users"])
+    bench.add(f"{name}: peak memory", "MiB", None, found["memory"], "<= 4096")
 
 
 def in_process(bench: harness.Bench, backend: str, size: Size) -> dict[str, Any]:
@@ -76,6 +95,8 @@ def point(bench: harness.Bench, given: dict[str, Any]) -> dict[str, Any]:
     """Seconds of a training step, seconds to score a user and take the best 20, and peak memory in MiB."""
     name = given.pop("backend")
     size = Size(**given)
+    if name == "parts":
+        return parts_point(bench, size)
     world = synthetic(size, bench.options.seed)
     watch = Stopwatch(bench.now, skip=2, steps=4 if bench.quick else 12)
     with tempfile.TemporaryDirectory() as folder:
@@ -86,6 +107,39 @@ def point(bench: harness.Bench, given: dict[str, Any]) -> dict[str, Any]:
     step = float(np.median([bench.cost(spent) for spent in watch.steps]))
     memory = peak_of(os.getpid()) or float("nan")
     return {"backend": name, **asdict(size), "step": step, "users": users / len(cases), "memory": memory}
+
+
+def parts_point(bench: harness.Bench, size: Size) -> dict[str, Any]:
+    """Seconds of the fit of the score parts, seconds to score a user by them, and peak memory in MiB."""
+    world = synthetic(replace(size, users=SAMPLE), bench.options.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        task = world.task({"tree.degree": size.triples, "tree.hops": 1}, Path(folder))
+    task = replace(task, split=many_events(task.split, size, bench.options.seed))
+    zero = partial(zeros, size.items)
+    fitted_parts: list[ScoreParts] = []
+    step = bench.timed("fit", lambda: fitted_parts.append(fit_parts(task, zero)), 1)
+    (parts,) = fitted_parts
+    cases = task.split.valid.take(slice(0, USERS_SCORED))
+    users = bench.timed("users", lambda: top_k(parts.added(cases), cases, 20), 1)
+    memory = peak_of(os.getpid()) or float("nan")
+    return {"backend": "parts", **asdict(size), "step": step, "users": users / len(cases), "memory": memory}
+
+
+def zeros(n_items: int, cases: Cases) -> NDArray[np.float32]:
+    """Scores of a backend that learnt nothing."""
+    return np.zeros((len(cases), n_items), dtype=np.float32)
+
+
+def many_events(split: Split, size: Size, seed: int) -> Split:
+    """Histories that walk through the catalogue in small steps and jump now and then, as numbers only."""
+    draw, shape = np.random.default_rng(seed), (size.users, size.history + 1)
+    popular = (draw.random(shape) ** 2 * size.items).astype(np.int64)  # items with low numbers are met more often
+    steps = np.where(draw.random(shape) < 0.1, popular, draw.integers(-30, 31, shape))
+    items = ((popular[:, :1] + np.cumsum(steps, axis=1)) % size.items).astype(np.int32)
+    train = Histories(np.arange(size.users + 1) * size.history, items[:, : size.history].ravel())
+    few = np.arange(min(size.users, CASES))
+    valid = Cases.of(train.take(few), items[few, size.history], few.astype(np.int32))
+    return replace(split, train=train, valid=valid)
 
 
 def settings_of(backend: str, size: Size, seed: int) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from benchmarks.settings import sequence_settings
 from benchmarks.worlds import Stopwatch, World, fitted, real
 from kptoolkit.data.histories import Cases
 from kptoolkit.models import Backend
+from kptoolkit.models.parts.fit_parts import fit_parts
+from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.runs.run import top_k
 
 K = 20
@@ -85,6 +87,10 @@ def sequence(bench: harness.Bench, world: World, cases: Cases, base: float) -> N
     settings = sequence_settings("movies", bench.options.seed, d_model=TINY.d_model, decoder_layers=TINY.layers)
     backend = trained(world, settings, steps=2)
     compare(bench, "sequence, tiny", backend, cases, base, SEQUENCE_GOAL)
+    with tempfile.TemporaryDirectory() as folder:
+        parts = fit_parts(world.task(settings, Path(folder)), backend.score)
+    bench.notes["score parts"] = parts.weights
+    compare(bench, "sequence, tiny, all score parts", Recommender(backend, parts), cases, base, SEQUENCE_GOAL)
 
 
 def trained(world: World, settings: Mapping[str, Any], steps: int) -> Backend:
@@ -94,7 +100,9 @@ def trained(world: World, settings: Mapping[str, Any], steps: int) -> Backend:
         return fitted(world, {**settings, "training.epochs": 1}, Path(folder), watch)
 
 
-def compare(bench: harness.Bench, name: str, backend: Backend, cases: Cases, base: float, goal: str) -> None:
+def compare(
+    bench: harness.Bench, name: str, backend: Backend | Recommender, cases: Cases, base: float, goal: str
+) -> None:
     """Add users per second, and the share of the k that are distinct items outside the history."""
     size = 256
     parts = [cases.take(slice(first, first + size)) for first in range(0, len(cases), size)]
