@@ -140,4 +140,6 @@ def _figures(report: dict[str, Any]) -> list[list[Any]]:
     rows += [["padding", f"{training['padding']:.0%}"]] if "padding" in training else []
     epochs = training["epochs"]
     rows.append(["epochs", int(epochs) if epochs == int(epochs) else round(epochs, 2)])
-    return rows + [[f"validation {name}", value] for name, value in training["best"].items() if "@10" in name]
+    rows += [[f"validation {name}, backend alone", value] for name, value in training["best"].items() if "@10" in name]
+    weights = report["parts"]["weights"]
+    return rows + [[f"weight: {part}", f"{weight:.2f}"] for part, weight in weights.items() if weight]

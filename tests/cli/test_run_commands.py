@@ -52,6 +52,7 @@ def test_a_quiet_fit_prints_its_table_alone(inputs: list[str], tmp_path: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     assert "users with training events" in done.stdout
     assert re.search(r"epochs\W+1\W*\n", done.stdout), "a whole figure has no decimals"
+    assert re.search(r"weight: backend\W+\d+\.\d\d\W*\n", done.stdout)
     assert NOTICE in done.stdout
 
 
