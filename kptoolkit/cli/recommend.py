@@ -40,9 +40,9 @@ def recommend(
     with_seen: Annotated[
         bool, typer.Option("--with-seen", help="Items of the history may be recommended again.")
     ] = False,
-    beam: Annotated[bool, typer.Option("--beam", help="Search by beams instead of ranking the catalogue.")] = False,
+    beam: Annotated[bool, typer.Option("--beam", help="Search by beams, with the backend alone.")] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show which triplets mattered, and paths of the graph.")
+        bool, typer.Option("--explain", help="Show parts of the score, triplets that mattered, and paths.")
     ] = False,
     write_back: Annotated[
         bool,

@@ -145,7 +145,7 @@ class TestRun:
             "300 cases, 239 books. simulated readers: shows that the tool works, is no evidence for the method"
         ]
         ranked = {name: float(figure) for name, figure, *_ in rows(outputs["evaluate"]) if figure[:1].isdigit()}
-        assert list(ranked) == ["sequence", "popularity", "item-kNN"]
+        assert list(ranked) == ["sequence", "sequence alone", "popularity", "item-kNN"]
         assert ranked["sequence"] > 1.5 * ranked["popularity"]
 
     def test_recommendations_have_reasons(self, outputs: dict[str, list[NotebookNode]]) -> None:
