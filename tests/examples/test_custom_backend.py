@@ -81,7 +81,7 @@ def test_a_backend_without_knowledge_has_no_controls(tmp_path: Path) -> None:
         overrides={"data.dir": world, "graph.uri": uri, "model.backend": "markov", "evaluation.resamples": 100}
     )
     run = fit(settings, run=tmp_path / "run")
-    assert [row.name for row in pipeline.evaluate(run).rows] == ["markov", "popularity", "item-kNN"]
+    assert [row.name for row in pipeline.evaluate(run).rows] == ["markov", "markov alone", "popularity", "item-kNN"]
     with pytest.raises(RunError, match="backend 'markov' uses no knowledge"):
         pipeline.evaluate(run, controls=("no-knowledge",))
     for asked in (run.recommend, lambda *_, beam: pipeline.evaluate(run, beam=beam)):
