@@ -211,8 +211,8 @@ def load(folder: str | Path) -> Run:
 def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCallback = silent) -> Run:
     """Read the knowledge of a run's items again, and add the graph's new items; nothing is trained.
 
-    A new item is ranked by its knowledge alone. Catalogue, neighbourhoods, backend and score parts of the run are
-    replaced.
+    A new item is ranked by its knowledge and by the events of similar items. Catalogue, neighbourhoods, backend and
+    score parts of the run are replaced.
 
     Args:
         run: A finished run whose backend accepts new items, such as ``sequence``.
