@@ -264,14 +264,15 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Reco
         progress: Progress callback.
 
     Raises:
-        RunError: The run's backend reads no knowledge, so that its controls would equal it.
+        RunError: Neither backend nor score parts read knowledge, so that controls would equal the run.
         UnknownNameError: No control has this name.
     """
     if name not in CONTROLS:
         raise UnknownNameError("control", name, nearest(name, CONTROLS), f"Known: {', '.join(CONTROLS)}")
+    parts = run.config.parts
     kind = backend_class(run.config.model.backend)
-    if not issubclass(kind, ReadsKnowledge):
-        raise RunError(f"backend '{kind.name}' uses no knowledge; it has no controls")
+    if not (issubclass(kind, ReadsKnowledge) or parts.graph_similarity or parts.prompts):
+        raise RunError(f"backend '{kind.name}' and its score parts use no knowledge; there are no controls")
     folder = run.files.control(name)
     finished = folder.is_finished
     distributed.wait()  # every process has looked at the folder before the first process writes into it
@@ -407,8 +408,8 @@ def _rank_controls(run: Run, cases: Cases, controls: Sequence[str], progress: Pr
     trained = run.files.recommender(run.config)
     if isinstance(trained.backend, ReadsKnowledge):
         trained.backend.use_trees(CONTROLS["no-knowledge"])
-        without = Recommender(trained.backend, trained.parts.without_knowledge())
-        found[RELIANCE] = _rank(run, cases, RELIANCE, without.score, progress)
+    without = Recommender(trained.backend, trained.parts.without_knowledge())
+    found[RELIANCE] = _rank(run, cases, RELIANCE, without.score, progress)
     return found
 
 

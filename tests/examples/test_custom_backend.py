@@ -74,7 +74,8 @@ def test_the_script_makes_a_run(tmp_path: Path) -> None:
 
 @pytest.mark.embedded
 @pytest.mark.slow
-def test_a_backend_without_knowledge_has_no_controls(tmp_path: Path) -> None:
+def test_controls_of_a_backend_that_reads_no_knowledge(tmp_path: Path) -> None:
+    """Its score parts read knowledge, and have controls; without them there is nothing to control."""
     world = write_world(tmp_path / "data")
     uri = load_graph(world, tmp_path / "kg")
     settings = load_config(
@@ -82,8 +83,15 @@ def test_a_backend_without_knowledge_has_no_controls(tmp_path: Path) -> None:
     )
     run = fit(settings, run=tmp_path / "run")
     assert [row.name for row in pipeline.evaluate(run).rows] == ["markov", "markov alone", "popularity", "item-kNN"]
-    with pytest.raises(RunError, match="backend 'markov' uses no knowledge"):
-        pipeline.evaluate(run, controls=("no-knowledge",))
+    rows = pipeline.evaluate(run, controls=("no-knowledge",)).rows
+    assert [row.name for row in rows][-2:] == ["no-knowledge", "reliance"]
+    read = {"graph similarity", "prompts"}
+    assert read & set(run.recommender.parts.pairs)
+    assert not read & set(pipeline.control(run, "no-knowledge").parts.pairs)
+    off = {"parts": settings.parts.model_copy(update={"graph_similarity": False, "prompts": False})}
+    bare = fit(settings.model_copy(update=off), run=tmp_path / "bare")
+    with pytest.raises(RunError, match="backend 'markov' and its score parts use no knowledge; there are no controls"):
+        pipeline.evaluate(bare, controls=("no-knowledge",))
     for asked in (run.recommend, lambda *_, beam: pipeline.evaluate(run, beam=beam)):
         with pytest.raises(InputError, match="backend 'markov' offers no beam search; leave out --beam"):
             asked("u01", beam=True)
