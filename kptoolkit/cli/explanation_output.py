@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kptoolkit.explain.connections import Connection
     from kptoolkit.explain.explanations import Explanation
 
+_LEAST_SHOWN = 0.00005
 CAPTION = "drop: how far the score falls when the model does not read the sentence and the sentences below it"
 
 
@@ -53,7 +54,7 @@ def _parts(entry: Explanation) -> Table:
     table.add_column(ratio=1, overflow="fold")
     table.add_column(justify="right")
     table.add_row(Text("part", "cyan"), Text("most of it from", "cyan"), Text("adds", "cyan"))
-    for part in entry.parts:
+    for part in (part for part in entry.parts if abs(part.value) >= _LEAST_SHOWN):
         named = zip(part.titles, part.items, part.shares, strict=True)
         said = ", ".join(f"{title or item} ({share:.0%})" for title, item, share in named)
         table.add_row(Text(part.part), Text(said), f"{part.value:.4f}")
