@@ -21,8 +21,7 @@ from kptoolkit.evaluation.baselines import TuningTask, check_names, tuned_baseli
 from kptoolkit.evaluation.controls import CONTROLS, unchanged
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.evaluation.ranking import evaluate as rank_cases
-from kptoolkit.evaluation.significance import compare
-from kptoolkit.evaluation.table import Evaluation, Row
+from kptoolkit.evaluation.table import BEAM_SEARCH, Evaluation, protocol_line, rows_of
 from kptoolkit.explain.faithfulness import with_faithfulness
 from kptoolkit.explain.triplet_drops import require_explains
 from kptoolkit.graph import Graph
@@ -47,7 +46,7 @@ from kptoolkit.runs.manifest import Manifest
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder, plain_settings
 
-BEAM_SEARCH, RELIANCE, ALONE = "beam search", "reliance", "alone"
+RELIANCE, ALONE = "reliance", "alone"
 
 
 # -- fit --------------------------------------------------------------------------------------------------------------
@@ -353,21 +352,40 @@ def evaluate(
     check_names(baselines)
     progress = progress if distributed.is_first() else silent
     cases = run.split.test if split == "test" else run.split.valid
-    rankings = _rank_run(run, cases, progress)
-    found, baseline_notes = _rank_baselines(run, cases, baselines, progress)
-    rankings |= found
-    notes = [*([run.notice] if run.notice else []), *baseline_notes]
-    if beam:
-        rankings[BEAM_SEARCH] = _rank_by_beams(run, cases)
-        beams = run.config.evaluation.beams
-        notes.append(f"beam search: {beams} beams; items it does not find count as missed, no MRR")
-    if controls:
-        rankings |= _rank_controls(run, cases, controls, progress)
-        if RELIANCE in rankings:
-            notes.append("reliance: the trained model with its knowledge taken away, not retrained")
-    result = _compared(run, split, rankings, tuple(notes))
+    rankings = rank_run(run, cases, progress)
+    found, notes = rank_baselines(run, cases, baselines, progress)
+    others, more_notes = rank_others(run, cases, controls=controls, beam=beam, progress=progress)
+    rankings |= found | others
+    return record(run, split, rankings, [*notes, *more_notes], explain=explain, progress=progress)
+
+
+def record(
+    run: Run,
+    split: str,
+    rankings: Mapping[str, Ranking],
+    notes: Sequence[str],
+    *,
+    explain: bool = False,
+    progress: ProgressCallback = silent,
+) -> Evaluation:
+    """Compare the rankings of an evaluation, the run's first, and write the result into the run.
+
+    Args:
+        run: The run.
+        split: ``"test"`` or ``"valid"``.
+        rankings: Name of the row to ranking.
+        notes: Sentences to show with the figures, after the notice of the data.
+        explain: As in :func:`evaluate`.
+        progress: Progress callback.
+    """
+    settings, data, cases = run.config.evaluation, run.config.data, len(next(iter(rankings.values())))
+    rows = rows_of(rankings, settings.ks, beams=settings.beams, resamples=settings.resamples)
+    notes = (*([run.notice] if run.notice else []), *notes)
+    items, seeds = len(run.catalogue), [run.config.training.seed]
+    protocol = protocol_line(split, cases, items, seeds, method=data.split, min_events=data.min_events)
+    result = Evaluation(str(run.folder), split, cases, items, rows, notes, protocol=protocol)
     if explain:
-        result = with_faithfulness(result, run, cases, progress)
+        result = with_faithfulness(result, run, run.split.test if split == "test" else run.split.valid, progress)
     if distributed.is_first():
         run.files.write_evaluation(split, result.to_json(), _per_user(run, rankings))
     distributed.wait()
@@ -382,8 +400,8 @@ def _rank(
     return rank_cases(score, cases, len(run.catalogue), batch_size=size, progress=progress, stage=stage, shared=True)
 
 
-def _rank_run(run: Run, cases: Cases, progress: ProgressCallback) -> dict[str, Ranking]:
-    """Rank the run, and its backend alone if there are score parts."""
+def rank_run(run: Run, cases: Cases, progress: ProgressCallback = silent) -> dict[str, Ranking]:
+    """Rank the run, and its backend alone if there are score parts; by name of the row."""
     name, recommender = run.config.model.backend, run.recommender
     rankings = {name: _rank(run, cases, name, recommender.score, progress)}
     if recommender.has_parts:
@@ -392,14 +410,30 @@ def _rank_run(run: Run, cases: Cases, progress: ProgressCallback) -> dict[str, R
     return rankings
 
 
-def _rank_baselines(
-    run: Run, cases: Cases, names: Sequence[str], progress: ProgressCallback
+def rank_baselines(
+    run: Run, cases: Cases, names: Sequence[str], progress: ProgressCallback = silent
 ) -> tuple[dict[str, Ranking], list[str]]:
     """Rank popularity, item-kNN and the named baselines; also returns notes on their settings."""
     neighbourhoods = run.files.neighbourhoods() if names else None
     task = TuningTask.of(run.split, len(run.catalogue), neighbourhoods, progress)
     tuned, notes = tuned_baselines(task, names)
     return {baseline.name: _rank(run, cases, baseline.name, baseline.score, progress) for baseline in tuned}, notes
+
+
+def rank_others(
+    run: Run, cases: Cases, *, controls: Sequence[str] = (), beam: bool = False, progress: ProgressCallback = silent
+) -> tuple[dict[str, Ranking], list[str]]:
+    """Rank by beam search, controls and the model without its knowledge, as asked; also returns notes on them."""
+    rankings, notes = dict[str, Ranking](), list[str]()
+    if beam:
+        rankings[BEAM_SEARCH] = _rank_by_beams(run, cases)
+        beams = run.config.evaluation.beams
+        notes.append(f"beam search: {beams} beams; items it does not find count as missed, no MRR")
+    if controls:
+        rankings |= _rank_controls(run, cases, controls, progress)
+        if RELIANCE in rankings:
+            notes.append("reliance: the trained model with its knowledge taken away, not retrained")
+    return rankings, notes
 
 
 def _rank_controls(run: Run, cases: Cases, controls: Sequence[str], progress: ProgressCallback) -> dict[str, Ranking]:
@@ -419,28 +453,6 @@ def _rank_by_beams(run: Run, cases: Cases) -> Ranking:
     hit = found == own.targets[:, None]
     ranks = distributed.gather(np.where(hit.any(axis=1), hit.argmax(axis=1) + 1.0, np.inf))
     return Ranking(cases.user, cases.targets, ranks, cases.histories.lengths)
-
-
-def _compared(run: Run, split: str, rankings: Mapping[str, Ranking], notes: tuple[str, ...]) -> Evaluation:
-    """The table of an evaluation: the run first, the others with the run's lead over each."""
-    settings = run.config.evaluation
-    name, *others = rankings
-    table = compare(name, rankings[name], {o: rankings[o] for o in others}, resamples=settings.resamples)
-    rows = []
-    for line in table:
-        figures = rankings[line.name].summary(sorted({*settings.ks, 5, 10}))
-        if line.name == BEAM_SEARCH:
-            figures = {metric: value for metric, value in figures.items() if _within(metric, settings.beams)}
-        interval = (line.value.low, line.value.high)
-        lead, p_value = (None, None) if line.against is None else (line.against.difference, line.against.p_value)
-        rows.append(Row(line.name, figures, interval, lead, p_value))
-    return Evaluation(str(run.folder), split, len(rankings[name]), len(run.catalogue), tuple(rows), notes)
-
-
-def _within(metric: str, beams: int) -> bool:
-    """Whether a metric looks at no more items than there are beams."""
-    _, _, k = metric.partition("@")
-    return k != "" and int(k) <= beams
 
 
 def _per_user(run: Run, rankings: Mapping[str, Ranking]) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -30,3 +30,8 @@ ProgressCallback = Callable[[ProgressEvent], None]
 
 def silent(event: ProgressEvent) -> None:
     """Ignore a progress report; the default progress callback."""
+
+
+def with_prefix(prefix: str, progress: ProgressCallback) -> ProgressCallback:
+    """Return a progress callback that puts ``prefix`` before the name of each stage."""
+    return lambda event: progress(replace(event, stage=f"{prefix}: {event.stage}"))

@@ -1,21 +1,29 @@
-"""``kptool evaluate``: full ranking, with baselines and controls."""
+"""``kptool evaluate``: full ranking, with baselines and controls; several runs in one table."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from kptoolkit.cli.app import app
-from kptoolkit.cli.evaluation_output import show_evaluation
+from kptoolkit.cli.evaluation_output import show_evaluation, show_several
 from kptoolkit.cli.session import Session, command
+from kptoolkit.errors import InputError
+
+if TYPE_CHECKING:
+    from kptoolkit.runs.run import Run
 
 
 @command(app, "evaluate", example="kptool evaluate runs/first --controls", results=True)
 def evaluate(
     session: Session,
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of finished runs.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN…", help="Folders of finished runs, or a folder of `fit --seeds`; one table."),
+    ],
     split: Annotated[Literal["test", "valid"], typer.Option("--split", help="Cases to rank.")] = "test",
     controls: Annotated[bool, typer.Option("--controls", help="Retrain and rank the controls too.")] = False,
     baselines: Annotated[
@@ -26,34 +34,53 @@ def evaluate(
     explain: Annotated[
         bool, typer.Option("--explain", help="Measure whether scores depend on the triplets named for them.")
     ] = False,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Rank by the mean of the scores of all runs too, as the last row.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="JSON file for the table of several runs; by default next to the first run."),
+    ] = None,
 ) -> None:
     """Rank the full catalogue for every case; compare with popularity and item-kNN by intervals and paired tests."""
     from kptoolkit import distributed, pipeline
     from kptoolkit.evaluation.baselines import BASELINES
     from kptoolkit.evaluation.controls import CONTROLS
-    from kptoolkit.runs.run import Run
 
-    chosen = tuple(CONTROLS) if controls else ()
-    loaded_runs = [Run.load(folder, session.evaluation()) for folder in runs]
-    for loaded in loaded_runs:
-        pipeline.check_abilities(loaded, beam=beam, explain=explain)
-    results = []
-    for loaded in loaded_runs:
-        with session.progress() as progress:
-            result = pipeline.evaluate(
-                loaded,
-                split=split,
-                controls=chosen,
-                baselines=BASELINES if baselines else (),
-                beam=beam,
-                explain=explain,
-                progress=progress,
-            )
-            results.append(result)
+    loaded = load_runs(session, runs)
+    if len(loaded) == 1 and (ensemble or output is not None):
+        raise InputError("--ensemble and --output need several runs; give more, or a folder of `kptool fit --seeds`")
+    options: dict[str, Any] = {
+        "split": split,
+        "controls": tuple(CONTROLS) if controls else (),
+        "baselines": BASELINES if baselines else (),
+        "beam": beam,
+        "explain": explain,
+    }
+    with session.progress() as progress:
+        if len(loaded) == 1:
+            single = pipeline.evaluate(loaded[0], **options, progress=progress)
+        else:
+            from kptoolkit.studies import evaluate_runs
+
+            several = evaluate_runs(loaded, **options, ensemble=ensemble, output=output, progress=progress)
     if not distributed.is_first():
         return
     if session.json:
-        session.emit([result.to_json() for result in results])
-        return
-    for folder, result in zip(runs, results, strict=True):
-        show_evaluation(session, str(folder), result)
+        session.emit([single.to_json() if len(loaded) == 1 else several.to_json()])
+    elif len(loaded) == 1:
+        show_evaluation(session, str(loaded[0].folder), single)
+    else:
+        show_several(session, ", ".join(map(str, runs)), several)
+
+
+def load_runs(session: Session, folders: Sequence[Path]) -> list[Run]:
+    """Open runs; a folder of ``fit --seeds`` stands for its finished runs, and unfinished ones are named."""
+    from kptoolkit.runs.run import Run
+    from kptoolkit.runs.several_runs import expand
+
+    chosen, left_out = expand(folders)
+    for folder in left_out:
+        session.warn(f"run {folder} is not finished and left out; the same `kptool fit --seeds` resumes it")
+    evaluation = session.evaluation()
+    return [Run.load(folder, evaluation) for folder in chosen]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from kptoolkit.cli.session import Session
 
 if TYPE_CHECKING:
+    from kptoolkit.evaluation.several import SeveralEvaluation, SeveralRow
     from kptoolkit.evaluation.table import Evaluation
+
+_WIDE: Final = 110
+"""Columns of a terminal from which a table over several runs has further metrics."""
+_TESTED: Final = "p: paired sign-flip test on NDCG@10, corrected by Holm over all rows"
 
 
 def show_evaluation(session: Session, name: str, result: Evaluation) -> None:
@@ -26,10 +32,51 @@ def show_evaluation(session: Session, name: str, result: Evaluation) -> None:
             [row.name, *(row.metrics.get(m) for m in shown), f"{low:.4f}-{high:.4f}", row.difference, row.p_value]
         )
     columns = ["ranked by", *shown, "NDCG@10, 95 %", "model minus it", "p"]
+    session.table(name, columns, rows, caption=f"{result.protocol}; {_TESTED}")
+    _show_notes(session, result.notes)
+
+
+def show_several(session: Session, name: str, result: SeveralEvaluation) -> None:
+    """Print an evaluation of several runs as a table.
+
+    Args:
+        session: The command.
+        name: Title of the table.
+        result: The evaluation.
+    """
+    shown = ["NDCG@5", "HR@10", "MRR"] if session.out.width >= _WIDE else []
+    columns = ["ranked by", *shown, "NDCG@10", "sd, range", "95 %", "lead", "p"]
+    rows = [
+        [
+            row.name,
+            *(row.metrics.get(metric) for metric in shown),
+            row.metrics.get("NDCG@10"),
+            _spread(row),
+            _range(*row.interval),
+            row.difference,
+            row.p_value,
+        ]
+        for row in result.rows
+    ]
     caption = (
-        f"{result.cases:,} {result.split} cases, {result.items:,} items, full catalogue, history excluded; "
-        "p: paired sign-flip test on NDCG@10"
+        f"{result.protocol}; sd, range: of NDCG@10 over {len(result.runs)} runs; 95 %: over users, of the mean over "
+        f"runs; lead: runs minus row; {_TESTED}"
     )
     session.table(name, columns, rows, caption=caption)
-    for line in result.notes:
+    _show_notes(session, result.notes)
+
+
+def _spread(row: SeveralRow) -> str:
+    if row.spread is None:
+        return ""
+    return f"{row.spread.deviation:.4f}\n{_range(row.spread.low, row.spread.high)}"
+
+
+def _range(low: float, high: float) -> str:
+    """Two figures between 0 and 1, without their zeros, so that a table fits in 80 columns."""
+    return "-".join(f"{value:.4f}".removeprefix("0") for value in (low, high))
+
+
+def _show_notes(session: Session, notes: Sequence[str]) -> None:
+    for line in notes:
         session.out.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -9,7 +9,7 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import KEEPS, Session, command
-from kptoolkit.config import load_config
+from kptoolkit.config import Config, load_config
 from kptoolkit.errors import InputError
 
 Data = Annotated[Path | None, typer.Option("--data", help="Interactions: a folder, a file, or the word `graph:`.")]
@@ -33,18 +33,29 @@ def fit(
         bool,
         typer.Option("--resume", help="Resume an unfinished run, or fail; with --run, by the settings of the run."),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run, or all runs, in the folder.")
+    ] = False,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", min=1, help="Train this many runs that differ in training.seed, in RUN/seed-NUMBER."),
+    ] = None,
 ) -> None:
     """Train a recommender. After an interruption, the same command resumes the training."""
     from kptoolkit import distributed, pipeline
     from kptoolkit.runs.run_folder import RunFolder
 
+    if seeds is not None and resume:
+        raise InputError("--seeds and --resume exclude each other: the same command with --seeds resumes its runs")
     trained = None
     if resume and run is not None and session.config_file is None and (file := RunFolder(run).config_file).is_file():
         session.config_file = file
         trained = load_config(file, environ={}).graph
     config = session.config(data__dir=data, run__dir=run)
     config = config.model_copy(update={"graph": session.graph(trained)})
+    if seeds is not None:
+        _fit_seeds(session, config, seeds, overwrite=overwrite)
+        return
     with session.progress() as progress:
         fitted = pipeline.fit(config, resume=resume, overwrite=overwrite, progress=progress)
     if not distributed.is_first():
@@ -55,6 +66,37 @@ def fit(
         return
     session.table("Trained", ["figure", "value"], _figures(report), caption=fitted.notice)
     session.say(f"run: {fitted.folder}\nnext: kptool evaluate {fitted.folder}")
+
+
+def _fit_seeds(session: Session, config: Config, seeds: int, *, overwrite: bool) -> None:
+    """Train the runs of ``--seeds`` and print one row for each."""
+    from kptoolkit import distributed
+    from kptoolkit.studies import fit_seeds
+
+    with session.progress() as progress:
+        runs = fit_seeds(config, seeds=seeds, overwrite=overwrite, progress=progress)
+    if not distributed.is_first():
+        return
+    if session.json:
+        entries = [
+            {
+                "run": str(run.folder),
+                "seed": run.config.training.seed,
+                "seconds": run.manifest.seconds,
+                **run.manifest.reports,
+            }
+            for run in runs
+        ]
+        session.emit({"folder": str(config.run.dir), "runs": entries})
+        return
+    rows: list[list[Any]] = []
+    for run in runs:
+        training = run.manifest.reports["training"]
+        best = training["best"].get("NDCG@10")
+        rows.append([run.folder.name, f"{training['epochs']:g}", best, round(sum(run.manifest.seconds.values()))])
+    columns = ["run", "epochs", "validation NDCG@10", "seconds"]
+    session.table(f"Trained in {config.run.dir}", columns, rows, caption=runs[0].notice)
+    session.say(f"runs: {config.run.dir}\nnext: kptool evaluate {config.run.dir}")
 
 
 @command(app, "compile", example="kptool compile --data ./data --engine ray", graph=True, results=True)

@@ -19,7 +19,7 @@ from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.errors import TrainingError
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
-Scorer = Callable[[Cases], NDArray[np.float32]]
+Scorer = Callable[[Cases], NDArray[np.floating[Any]]]
 
 
 @dataclass(frozen=True)

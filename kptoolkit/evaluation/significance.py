@@ -1,9 +1,9 @@
-"""Significance of differences: bootstrap intervals over users and paired sign-flip tests."""
+"""Significance of differences: bootstrap intervals over users, paired sign-flip tests, Holm's correction."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,10 @@ from kptoolkit.evaluation.ranking import Ranking
 _NUMBERS_AT_ONCE = 4_000_000
 RESAMPLES = 2000
 SEED = 2308
+LEVEL = 0.05
+"""A difference is called significant if its corrected p-value is at most this."""
+_DETECTABLE = 1.96 + 0.84
+"""Normal quantiles of a two-sided test at 5 % and of a power of 80 %."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,20 @@ class PairedTest:
 
     Attributes:
         difference: Mean of the first minus mean of the second.
-        p_value: Two-sided; never 0.
+        p_value: Two-sided; never 0. Not corrected for the number of tests.
         cases: Number of pairs.
+        deviation: Standard deviation of the differences; 0 for fewer than two pairs.
     """
 
     difference: float
     p_value: float
     cases: int
+    deviation: float = 0.0
+
+    @property
+    def detectable(self) -> float:
+        """Smallest true difference that such a test finds at 5 % with a power of 80 %; 0 for no pairs."""
+        return _DETECTABLE * self.deviation / self.cases**0.5 if self.cases else 0.0
 
 
 @dataclass(frozen=True)
@@ -57,12 +68,14 @@ class Comparison:
         metric: Name of the metric, e.g. ``"NDCG@10"``.
         value: Mean with interval.
         against: Reference minus this model, with its test; ``None`` for the reference itself.
+        corrected: p-value of the test, corrected by :func:`holm` over all rows of the table.
     """
 
     name: str
     metric: str
     value: Interval
     against: PairedTest | None = None
+    corrected: float | None = None
 
 
 def bootstrap_interval(
@@ -118,7 +131,27 @@ def paired_test(
         size = min(step, resamples - start)
         signs = 2.0 * generator.integers(0, 2, (size, len(moved)), dtype=np.int8) - 1.0
         extreme += int((np.abs(signs @ moved) >= observed).sum())
-    return PairedTest(float(differences.mean()), (1 + extreme) / (1 + resamples), len(first))
+    deviation = float(differences.std(ddof=1)) if len(first) > 1 else 0.0
+    return PairedTest(float(differences.mean()), (1 + extreme) / (1 + resamples), len(first), deviation)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for the number of tests by Holm's step-down method.
+
+    The smallest of m p-values is multiplied by m, the next by m - 1, and so on; none becomes smaller than that of a
+    smaller p-value, or larger than 1.
+
+    Args:
+        p_values: One per test.
+
+    Returns:
+        The corrected p-values, in the same order.
+    """
+    corrected, least = [0.0] * len(p_values), 0.0
+    for place, test in enumerate(sorted(range(len(p_values)), key=lambda test: p_values[test])):
+        least = max(least, min(1.0, (len(p_values) - place) * p_values[test]))
+        corrected[test] = least
+    return corrected
 
 
 def compare(
@@ -143,12 +176,27 @@ def compare(
     Raises:
         InputError: A ranking is of different cases.
     """
-    values = reference.values(metric)
-    rows = [Comparison(name, metric, bootstrap_interval(values, resamples=resamples, seed=seed))]
     for other, ranking in others.items():
         if not ranking.same_cases(reference):
             raise InputError(f"{name} and {other} ranked different cases; evaluate both on the same data and split")
-        theirs = ranking.values(metric)
-        test = paired_test(values, theirs, resamples=resamples, seed=seed)
-        rows.append(Comparison(other, metric, bootstrap_interval(theirs, resamples=resamples, seed=seed), test))
-    return rows
+    values = {other: ranking.values(metric) for other, ranking in {name: reference, **others}.items()}
+    return compare_values(values, metric=metric, resamples=resamples, seed=seed)
+
+
+def compare_values(
+    values: Mapping[str, NDArray[np.float64]], *, metric: str, resamples: int = RESAMPLES, seed: int = SEED
+) -> list[Comparison]:
+    """Compare values of a metric for the same cases: the first is the reference, the others get its lead.
+
+    Args:
+        values: Name to the metric per case, ``(N,)`` each.
+        metric: Name of the metric.
+        resamples: Bootstrap resamples and sign flips.
+        seed: Random seed.
+    """
+    reference = next(iter(values.values()))
+    intervals = {name: bootstrap_interval(own, resamples=resamples, seed=seed) for name, own in values.items()}
+    tests = [paired_test(reference, own, resamples=resamples, seed=seed) for own in list(values.values())[1:]]
+    corrected = holm([test.p_value for test in tests])
+    first, *rows = [Comparison(name, metric, interval) for name, interval in intervals.items()]
+    return [first, *(replace(r, against=t, corrected=p) for r, t, p in zip(rows, tests, corrected, strict=True))]

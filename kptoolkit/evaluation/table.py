@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
+
+from kptoolkit.evaluation.ranking import Ranking
+from kptoolkit.evaluation.significance import LEVEL, Comparison, compare
+
+BEAM_SEARCH: Final = "beam search"
+"""Name of the row of beam search, which has no figure beyond its number of beams."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,11 @@ class Row:
         metrics: Means over the cases.
         interval: 95 % bootstrap interval of NDCG@10 over users.
         difference: NDCG@10 of the run minus this; ``None`` for the run itself.
-        p_value: p-value of the paired sign-flip test of that difference.
+        p_value: p-value of the paired sign-flip test of that difference, corrected by Holm's method over all rows of
+            the table.
+        p_uncorrected: The same p-value without the correction.
+        detectable: If the difference is not significant: the smallest one that the test finds at 5 % with a power of
+            80 %.
     """
 
     name: str
@@ -63,6 +73,8 @@ class Row:
     interval: tuple[float, float]
     difference: float | None = None
     p_value: float | None = None
+    p_uncorrected: float | None = None
+    detectable: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,7 @@ class Evaluation:
         rows: One per model; the run comes first.
         notes: Sentences to show with the figures.
         faithfulness: Whether scores depend on the triplets named for them; ``None`` if that was not measured.
+        protocol: How the cases were made and ranked, in one line.
     """
 
     run: str
@@ -86,8 +99,72 @@ class Evaluation:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     faithfulness: Faithfulness | None = None
+    protocol: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON-able values."""
         fields = asdict(self)
         return fields if self.faithfulness is not None else {k: v for k, v in fields.items() if k != "faithfulness"}
+
+
+def protocol_line(split: str, cases: int, items: int, seeds: Sequence[int], *, method: str, min_events: int = 0) -> str:
+    """Describe in one line how the figures of a table were made.
+
+    Args:
+        split: ``"test"`` or ``"valid"``.
+        cases: Number of cases.
+        items: Catalogue size.
+        seeds: Training seeds of the runs.
+        method: Name of the split, e.g. ``"leave-one-out"``.
+        min_events: Users with fewer events are left out; 0 if the split alone decides.
+    """
+    users = f", users with {min_events} or more events" if min_events else ""
+    trained = f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
+    return (
+        f"protocol: {method}{users}, {cases:,} {split} cases, {items:,} items, full catalogue ranked, history "
+        f"excluded, equal scores get their mean rank, {trained}"
+    )
+
+
+def rows_of(rankings: Mapping[str, Ranking], ks: Sequence[int], *, beams: int, resamples: int) -> tuple[Row, ...]:
+    """Create the rows of an evaluation: the first ranking, then the others with the lead of the first over each.
+
+    Args:
+        rankings: Name to ranking, all of the same cases.
+        ks: Cutoffs of HR and NDCG.
+        beams: Number of beams of beam search.
+        resamples: Bootstrap resamples and sign flips.
+    """
+    name, *others = rankings
+    table = compare(name, rankings[name], {other: rankings[other] for other in others}, resamples=resamples)
+    return tuple(Row(**row_fields(line, figures(line.name, rankings[line.name], ks, beams))) for line in table)
+
+
+def figures(name: str, ranking: Ranking, ks: Sequence[int], beams: int) -> dict[str, float]:
+    """Compute the metrics of a row; those of beam search look at no more items than there are beams."""
+    found = ranking.summary(sorted({*ks, 5, 10}))
+    return {m: value for m, value in found.items() if _within(m, beams)} if name == BEAM_SEARCH else found
+
+
+def row_fields(line: Comparison, metrics: Mapping[str, float]) -> dict[str, Any]:
+    """Return the fields of a :class:`Row` for one line of a comparison."""
+    fields: dict[str, Any] = {
+        "name": line.name,
+        "metrics": metrics,
+        "interval": (line.value.low, line.value.high),
+        "p_value": line.corrected,
+    }
+    if (test := line.against) is not None:
+        significant = line.corrected is not None and line.corrected <= LEVEL
+        fields |= {
+            "difference": test.difference,
+            "p_uncorrected": test.p_value,
+            "detectable": None if significant else test.detectable,
+        }
+    return fields
+
+
+def _within(metric: str, beams: int) -> bool:
+    """Whether a metric looks at no more items than there are beams."""
+    _, _, k = metric.partition("@")
+    return k != "" and int(k) <= beams

@@ -92,6 +92,14 @@ class Run:
         """The trained backend with the score parts."""
         return self.files.recommender(self.config)
 
+    def score(self, cases: Cases) -> NDArray[np.floating[Any]]:
+        """Scores of the whole catalogue, ``(N, n_items)``, for N histories; higher is better, never NaN."""
+        return self.recommender.score(cases)
+
+    def release(self) -> None:
+        """Free the memory of the trained model; it is read again when it is needed."""
+        vars(self).pop("recommender", None)
+
     @property
     def backend(self) -> Backend:
         """The trained backend, without the score parts."""
@@ -169,7 +177,7 @@ class Run:
         cases = self.case_of(user, items)
         if beam:
             return self._beam(cases, k)
-        best, scores = top_k(self.recommender.score(cases), cases, k, with_seen=with_seen)
+        best, scores = top_k(self.score(cases), cases, k, with_seen=with_seen)
         return self._frame(best[0], scores[0])
 
     def case_of(self, user: str | None = None, items: Sequence[str] | None = None) -> Cases:
@@ -234,7 +242,7 @@ class Run:
     def _chunk(self, numbers: list[int], k: int, *, with_seen: bool) -> pd.DataFrame:
         interactions, users = self.interactions, np.array(numbers)
         cases = self._cases(interactions.histories.take(users), users)
-        best, scores = top_k(self.recommender.score(cases), cases, k, with_seen=with_seen)
+        best, scores = top_k(self.score(cases), cases, k, with_seen=with_seen)
         row, place = np.nonzero(best >= 0)  # left-out items come last
         items = best[row, place]
         return pd.DataFrame(
@@ -251,7 +259,7 @@ class Run:
         best, scores = beam_search_of(self.backend).beam_search(cases, k, max(k, self.config.evaluation.beams))
         return self._frame(best[0], scores[0])
 
-    def _frame(self, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> pd.DataFrame:
+    def _frame(self, rows: NDArray[np.int64], scores: NDArray[np.floating[Any]]) -> pd.DataFrame:
         kept = rows >= 0
         rows, scores = rows[kept], scores[kept]
         return pd.DataFrame(
@@ -270,8 +278,8 @@ def _check_k(k: int) -> None:
 
 
 def top_k(
-    scores: NDArray[np.float32], cases: Cases, k: int, *, with_seen: bool = False
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    scores: NDArray[np.floating[Any]], cases: Cases, k: int, *, with_seen: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
     """Return the ``k`` best items of each case; equal scores keep the order of the catalogue.
 
     Args:

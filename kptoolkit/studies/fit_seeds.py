@@ -1,0 +1,64 @@
+"""Trains several runs that differ in their seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kptoolkit import distributed
+from kptoolkit.config import Config, load_config
+from kptoolkit.errors import InputError
+from kptoolkit.pipeline import fit
+from kptoolkit.progress import ProgressCallback, ProgressEvent, silent, with_prefix
+from kptoolkit.prompts import TemplatePack
+from kptoolkit.runs.run import Run
+from kptoolkit.runs.several_runs import SeedsFolder
+
+
+def fit_seeds(
+    config: Config | str | Path,
+    *,
+    seeds: int,
+    run: str | Path | None = None,
+    overwrite: bool = False,
+    pack: TemplatePack | None = None,
+    progress: ProgressCallback = silent,
+) -> list[Run]:
+    """Train several runs that differ in ``training.seed`` alone, each into ``seed-NUMBER`` of a folder.
+
+    The same call again keeps finished runs, resumes an interrupted one and trains the others.
+
+    Args:
+        config: Settings, or a TOML file with settings; the first run has their seed, the next one that plus 1.
+        seeds: Number of runs.
+        run: Folder of the runs; ``[run] dir`` if ``None``.
+        overwrite: Replace all runs in the folder.
+        pack: As in :func:`kptoolkit.pipeline.fit`.
+        progress: Progress callback; names of stages start with the seed.
+
+    Returns:
+        The runs, by seed.
+
+    Raises:
+        RunError: The folder is itself a run, or contains a finished run of other settings.
+        InputError: ``seeds`` is below 1.
+    """
+    if seeds < 1:
+        raise InputError(f"{seeds} seeds; train at least one run")
+    base = config if isinstance(config, Config) else load_config(config)
+    folder = SeedsFolder(run or base.run.dir)
+    settings = folder.settings(base, seeds)
+    finished = folder.finished(settings, overwrite=overwrite)
+    distributed.wait()  # every process has looked at the folder before the first process writes into it
+    runs = []
+    for number, (each, earlier) in enumerate(zip(settings, finished, strict=True), 1):
+        stage = f"seed {each.training.seed} ({number} of {seeds})"
+        if earlier is None:
+            progress(ProgressEvent(stage, 0, 1, "runs", {"into": str(each.run.dir)}))
+            earlier = fit(each, run=each.run.dir, overwrite=overwrite, pack=pack, progress=with_prefix(stage, progress))
+            progress(ProgressEvent(stage, 1, 1, "runs"))
+        else:
+            progress(ProgressEvent(stage, 1, 1, "runs", {"finished": "earlier"}))
+        runs.append(earlier)
+    if overwrite and distributed.is_first():
+        folder.remove_others(settings)
+    return runs
