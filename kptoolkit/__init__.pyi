@@ -15,8 +15,11 @@ from .pipeline import load as load
 from .prompts.pack import TemplatePack as TemplatePack
 from .prompts.templating.mpp import MppTemplate as MppTemplate
 from .prompts.templating.triplet_sentences import Segment as Segment
+from .runs.ensemble import Ensemble as Ensemble
 from .runs.run import Run as Run
 from .runs.write_recommendations import write_back as write_back
+from .studies.evaluate_runs import evaluate_runs as evaluate_runs
+from .studies.fit_seeds import fit_seeds as fit_seeds
 from .tree.knowledge_tree import KnowledgeTree as KnowledgeTree
 
 __all__: list[str]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.evaluation_output import show_evaluation, show_several
+from kptoolkit.cli.run_arguments import load_runs
 from kptoolkit.cli.session import Session, command
 from kptoolkit.errors import InputError
-
-if TYPE_CHECKING:
-    from kptoolkit.runs.run import Run
 
 
 @command(app, "evaluate", example="kptool evaluate runs/first --controls", results=True)
@@ -72,15 +69,3 @@ def evaluate(
         show_evaluation(session, str(loaded[0].folder), single)
     else:
         show_several(session, ", ".join(map(str, runs)), several)
-
-
-def load_runs(session: Session, folders: Sequence[Path]) -> list[Run]:
-    """Open runs; a folder of ``fit --seeds`` stands for its finished runs, and unfinished ones are named."""
-    from kptoolkit.runs.run import Run
-    from kptoolkit.runs.several_runs import expand
-
-    chosen, left_out = expand(folders)
-    for folder in left_out:
-        session.warn(f"run {folder} is not finished and left out; the same `kptool fit --seeds` resumes it")
-    evaluation = session.evaluation()
-    return [Run.load(folder, evaluation) for folder in chosen]

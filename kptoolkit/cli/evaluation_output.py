@@ -24,15 +24,15 @@ def show_evaluation(session: Session, name: str, result: Evaluation) -> None:
         name: Title of the table.
         result: The evaluation.
     """
-    shown = [f"{metric}@{k}" for k in (5, 10) for metric in ("NDCG", "HR")] + ["MRR"]
-    rows = []
-    for row in result.rows:
-        low, high = row.interval
-        rows.append(
-            [row.name, *(row.metrics.get(m) for m in shown), f"{low:.4f}-{high:.4f}", row.difference, row.p_value]
-        )
-    columns = ["ranked by", *shown, "NDCG@10, 95 %", "model minus it", "p"]
-    session.table(name, columns, rows, caption=f"{result.protocol}; {_TESTED}")
+    wide = session.out.width >= _WIDE
+    shown = ["NDCG@5", "HR@5", "NDCG@10", "HR@10", "MRR"] if wide else ["NDCG@10", "HR@10"]
+    rows = [
+        [row.name, *(row.metrics.get(m) for m in shown), _range(*row.interval), row.difference, row.p_value]
+        for row in result.rows
+    ]
+    columns = ["ranked by", *shown, *(["NDCG@10, 95 %", "model minus it"] if wide else ["95 %", "lead"]), "p"]
+    legend = "95 %: of NDCG@10, over users; lead: model minus row" if not wide else ""
+    session.table(name, columns, rows, caption=_caption(result.protocol, legend))
     _show_notes(session, result.notes)
 
 
@@ -58,12 +58,13 @@ def show_several(session: Session, name: str, result: SeveralEvaluation) -> None
         ]
         for row in result.rows
     ]
-    caption = (
-        f"{result.protocol}; sd, range: of NDCG@10 over {len(result.runs)} runs; 95 %: over users, of the mean over "
-        f"runs; lead: runs minus row; {_TESTED}"
-    )
-    session.table(name, columns, rows, caption=caption)
+    legend = f"sd, range: of NDCG@10 over {len(result.runs)} runs; 95 %: over users, of the mean over runs; lead: runs minus row"
+    session.table(name, columns, rows, caption=_caption(result.protocol, legend))
     _show_notes(session, result.notes)
+
+
+def _caption(protocol: str, legend: str) -> str:
+    return protocol + "\n" + "; ".join(text for text in (legend, _TESTED) if text)
 
 
 def _spread(row: SeveralRow) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.explanation_output import show_explanations
+from kptoolkit.cli.run_arguments import load_run, load_runs
 from kptoolkit.cli.session import Session, command
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.errors import GraphError, InputError, MissingExtraError
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 @command(app, "recommend", example="kptool recommend runs/first --user 'Ada Finch' -k 5", graph=True, results=True)
 def recommend(
     session: Session,
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN…", help="Folder of a finished run; several with --ensemble.")
+    ],
     user: Annotated[str | None, typer.Option("--user", help="Id of a user of the data.")] = None,
     items: Annotated[
         str | None,
@@ -48,13 +51,15 @@ def recommend(
         bool,
         typer.Option("--write-back", help="Write into the graph; earlier ones of this run are replaced."),
     ] = False,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Recommend by the mean of the scores of several runs.")
+    ] = False,
 ) -> None:
     """Recommend the next items for a user, a history or all users; explain them, or write them into the graph."""
     _check_who(user, items, all_users, output, write_back)
     _check_together(items, all_users, with_seen, beam, explain, write_back)
-    from kptoolkit.runs.run import Run
-
-    loaded = Run.load(run, session.evaluation())
+    _check_ensemble(runs, ensemble, beam, explain, write_back)
+    loaded = _load(session, runs, ensemble=ensemble)
     if loaded.notice and (session.json or output is not None):
         session.say(loaded.notice)
     if data is not None:
@@ -73,6 +78,13 @@ def recommend(
             session.emit(answer)
     else:
         _one(session, loaded, user, items, k, with_seen, beam, explain)
+
+
+def _load(session: Session, folders: Sequence[Path], *, ensemble: bool) -> Run:
+    """Open the run, or all runs as an ensemble."""
+    from kptoolkit.runs.ensemble import Ensemble
+
+    return Ensemble(load_runs(session, folders)) if ensemble else load_run(session, folders[0])
 
 
 def _one(
@@ -171,6 +183,15 @@ def _check_together(items: str | None, all_users: bool, with_seen: bool, beam: b
         raise InputError("--explain needs --user or --items: it explains one history at a time")
     if back and items is not None:
         raise InputError("--write-back needs --user or --all-users: a history has no user to write for")
+
+
+def _check_ensemble(runs: Sequence[Path], ensemble: bool, beam: bool, explain: bool, back: bool) -> None:
+    """Refuse several runs without ``--ensemble``, and what an ensemble cannot do."""
+    if len(runs) > 1 and not ensemble:
+        raise InputError(f"{len(runs)} runs given; give one, or --ensemble to recommend by the mean of their scores")
+    clash = [name for name, given in {"--beam": beam, "--explain": explain, "--write-back": back}.items() if given]
+    if ensemble and clash:
+        raise InputError(f"--ensemble excludes {' and '.join(clash)}: they need a single run")
 
 
 def _read(session: Session, run: Run, data: Path) -> Interactions:

@@ -127,7 +127,7 @@ def several_rows(
 
 def detectable_note(rows: Sequence[Row]) -> str | None:
     """Name in one line the smallest differences that could be found where a difference is not significant."""
-    found = [f"{row.name} {row.detectable:.4f}" for row in rows if row.detectable is not None]
+    found = [f"{row.name} {row.detectable:.4f}" for row in rows if row.detectable]
     if not found:
         return None
     return f"not significant; smallest difference found at 5 % with power 80 %: {', '.join(found)}"
