@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kptoolkit.evaluation.table import Evaluation
 
 _WIDE: Final = 110
-"""Columns of a terminal from which a table over several runs has further metrics."""
+"""Columns of a terminal from which a table has all metrics."""
 _TESTED: Final = "p: paired sign-flip test on NDCG@10, corrected by Holm over all rows"
 
 
@@ -26,10 +26,11 @@ def show_evaluation(session: Session, name: str, result: Evaluation) -> None:
     """
     wide = session.out.width >= _WIDE
     shown = ["NDCG@5", "HR@5", "NDCG@10", "HR@10", "MRR"] if wide else ["NDCG@10", "HR@10"]
-    rows = [
-        [row.name, *(row.metrics.get(m) for m in shown), _range(*row.interval), row.difference, row.p_value]
-        for row in result.rows
-    ]
+    rows = []
+    for row in result.rows:
+        low, high = row.interval
+        interval = f"{low:.4f}-{high:.4f}" if wide else _range(low, high)
+        rows.append([row.name, *(row.metrics.get(m) for m in shown), interval, row.difference, row.p_value])
     columns = ["ranked by", *shown, *(["NDCG@10, 95 %", "model minus it"] if wide else ["95 %", "lead"]), "p"]
     legend = "95 %: of NDCG@10, over users; lead: model minus row" if not wide else ""
     session.table(name, columns, rows, caption=_caption(result.protocol, legend))
@@ -58,7 +59,10 @@ def show_several(session: Session, name: str, result: SeveralEvaluation) -> None
         ]
         for row in result.rows
     ]
-    legend = f"sd, range: of NDCG@10 over {len(result.runs)} runs; 95 %: over users, of the mean over runs; lead: runs minus row"
+    count = len(result.runs)
+    legend = (
+        f"sd, range: over {count} runs; 95 %: of the mean of {count} runs, over users; lead: mean of runs minus row"
+    )
     session.table(name, columns, rows, caption=_caption(result.protocol, legend))
     _show_notes(session, result.notes)
 
