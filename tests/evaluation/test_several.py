@@ -130,8 +130,7 @@ def test_the_smallest_detectable_difference(ranks: dict[str, np.ndarray]) -> Non
 
 
 def test_the_note_names_what_could_have_been_found() -> None:
-    common = {"metrics": {}, "interval": (0.0, 1.0)}
-    rows = [SeveralRow("model", **common), SeveralRow("item-kNN", **common, detectable=0.01234)]
+    rows = [SeveralRow("model", {}, (0, 1)), SeveralRow("item-kNN", {}, (0, 1), detectable=0.01234)]
     note = detectable_note(rows)
     assert note is not None
     assert "item-kNN 0.0123" in note

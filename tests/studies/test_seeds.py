@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from kptoolkit import Ensemble, evaluate_runs, fit_seeds, pipeline
 from kptoolkit.config import Config
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import InputError, RunError
+from kptoolkit.evaluation.baselines import Baseline, TuningTask, tuned_baselines
 from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.evaluation.several import SeveralEvaluation
 from kptoolkit.evaluation.significance import holm
@@ -89,9 +90,7 @@ def test_runs_differ_in_their_seed_alone(runs: list[Run]) -> None:
     assert not np.allclose(scores[0], scores[1])
 
 
-def test_a_resumed_run_is_as_if_trained_alone(
-    runs: list[Run], configure: Configure, tmp_path: Path
-) -> None:
+def test_a_resumed_run_is_as_if_trained_alone(runs: list[Run], configure: Configure, tmp_path: Path) -> None:
     alone = pipeline.fit(configure(training__seed=SEEDS[1]), run=tmp_path / "alone")
     np.testing.assert_allclose(alone.score(alone.split.test), runs[1].score(runs[1].split.test), atol=1e-4)
 
@@ -146,9 +145,14 @@ def evaluated(
     folder = tmp_path_factory.mktemp("table")
     for seed in SEEDS[:2]:
         shutil.copytree(resumed[0] / f"seed-{seed}", folder / f"seed-{seed}")
-    tuned, real = [], pipeline.tuned_baselines
+    tuned: list[TuningTask] = []
+
+    def count(task: TuningTask, names: Sequence[str]) -> tuple[list[Baseline], list[str]]:
+        tuned.append(task)
+        return tuned_baselines(task, names)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "tuned_baselines", lambda *given: tuned.append(given) or real(*given))
+        patch.setattr(pipeline, "tuned_baselines", count)
         loaded = [Run.load(path) for path in expand([folder])[0]]
         result = evaluate_runs(loaded, controls=["no-knowledge"], baselines=["EASE"], ensemble=True)
     return folder, result, len(tuned)
