@@ -172,7 +172,7 @@ def require_same_data(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def difference_beyond_seed(runs: Sequence[Run]) -> str | None:
-    """Find what runs differ in besides their seed: a setting, or the knowledge; ``None`` for nothing."""
+    """Find what runs differ in other than their seed: a setting, or the knowledge; ``None`` for nothing."""
     first, *others = (run.manifest for run in runs)
     for other in others:
         if setting := other_setting(_decisive(first.settings), _decisive(other.settings)):
