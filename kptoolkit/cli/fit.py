@@ -94,7 +94,7 @@ def _fit_seeds(session: Session, config: Config, seeds: int, *, overwrite: bool)
         training = run.manifest.reports["training"]
         best = training["best"].get("NDCG@10")
         rows.append([run.folder.name, f"{training['epochs']:g}", best, round(sum(run.manifest.seconds.values()))])
-    columns = ["run", "epochs", "validation NDCG@10", "seconds"]
+    columns = ["run", "epochs", "validation NDCG@10, backend alone", "seconds"]
     session.table(f"Trained in {config.run.dir}", columns, rows, caption=runs[0].notice)
     session.say(f"runs: {config.run.dir}\nnext: kptool evaluate {config.run.dir}")
 
