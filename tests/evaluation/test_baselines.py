@@ -27,13 +27,13 @@ from kptoolkit.evaluation.baselines import (
     SequentialRules,
     TuningTask,
     ease,
-    pairs,
     tuned_baselines,
     tuning,
 )
 from kptoolkit.evaluation.baselines.blend import SCALES, WEIGHTS, scaled
 from kptoolkit.graph.neighbour_rows import Row
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.models.parts import item_pairs as pairs
 from kptoolkit.progress import ProgressEvent
 
 ITEMS = 7
@@ -132,8 +132,7 @@ def test_counting_in_blocks_gives_the_same_pairs(train: list[list[int]], at_once
         patch.setattr(pairs, "PAIRS_AT_ONCE", at_once)
         parts = pairs.count_pairs(histories, ITEMS, 3, 0.5)
         shared_parts = pairs.count_shared(histories, ITEMS, np.ones(len(train), np.float32))
-        patch.setattr(pairs, "MAX_PAIRS", ITEMS)
-        capped = pairs.count_pairs(histories, ITEMS, 3, 0.5)
+        capped = pairs.count_pairs(histories, ITEMS, 3, 0.5, most=ITEMS)
     np.testing.assert_allclose(parts.toarray(), whole.toarray(), rtol=1e-6)
     np.testing.assert_allclose(shared_parts.toarray(), shared.toarray(), rtol=1e-6)
     np.testing.assert_allclose(capped.toarray().max(axis=1), whole.toarray().max(axis=1), rtol=1e-6)
