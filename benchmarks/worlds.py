@@ -183,7 +183,16 @@ def real(name: str) -> World:
     Raises:
         ConfigError: It is not there.
     """
-    path = data_folder(name)
+    return of_folder(data_folder(name), name)
+
+
+def of_folder(path: Path, pack: str) -> World:
+    """A data set of a folder.
+
+    Args:
+        path: Folder with interactions, triples and links.
+        pack: Name of the template pack.
+    """
     folder = DataFolder.read(path)
     assert folder.interactions is not None
     assert folder.triples is not None
@@ -196,7 +205,7 @@ def real(name: str) -> World:
     ends = triples.entities
     stored = list(zip(ends[triples.head], triples.relations[triples.relation], ends[triples.tail], strict=True))
     names = {} if folder.names is None else dict(zip(folder.names["entity_id"], folder.names["name"], strict=True))
-    return World(folder.interactions, catalogue, neighbourhoods(entities, stored, names), TemplatePack.load(name))
+    return World(folder.interactions, catalogue, neighbourhoods(entities, stored, names), TemplatePack.load(pack))
 
 
 def neighbourhoods(

@@ -155,6 +155,11 @@ class PartsConfig(Section):
     """Words that the titles of two items share."""
     prompts: bool = True
     """Words that the triplet prompts of two items share."""
+    text_encoder: str | None = None
+    """Folder or hub name of a pretrained encoder of the BERT or T5 family that reads each item's tree; items with
+    similar vectors are similar. Unset: none."""
+    text_mask: bool = True
+    """Whether the text encoder reads under the tree mask."""
     cases: int = Field(default=2000, ge=10)
     """Training cases from which the weights inside the parts are fitted."""
 

@@ -39,6 +39,7 @@ from kptoolkit.models import (
 from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.fit_parts import fit_parts, knowledge_kinds
 from kptoolkit.models.parts.recommender import Recommender
+from kptoolkit.models.text.text_vectors import check_encoder
 from kptoolkit.names import nearest
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.prompts import TemplatePack
@@ -92,6 +93,7 @@ def fit(
     start = folder.begin(settings, resume=resume, overwrite=overwrite)
     data_dir(settings)
     backend = new_backend(settings)
+    check_encoder(settings.parts)
     distributed.wait()  # every process has looked at the folder before the first process writes into it
     if not distributed.is_first():
         return _fit_with_others(backend, settings, folder, resume=start.resumed)
@@ -269,8 +271,9 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Reco
     if name not in CONTROLS:
         raise UnknownNameError("control", name, nearest(name, CONTROLS), f"Known: {', '.join(CONTROLS)}")
     parts = run.config.parts
+    parts_read = parts.graph_similarity or parts.prompts or parts.text_encoder is not None
     kind = backend_class(run.config.model.backend)
-    if not (issubclass(kind, ReadsKnowledge) or parts.graph_similarity or parts.prompts):
+    if not (issubclass(kind, ReadsKnowledge) or parts_read):
         raise RunError(f"backend '{kind.name}' and its score parts use no knowledge; there are no controls")
     folder = run.files.control(name)
     finished = folder.is_finished

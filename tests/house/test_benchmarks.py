@@ -32,6 +32,7 @@ PROGRAMS = (
     "backends",
     "baselines",
     "parts",
+    "text",
     "samples",
     "mask",
     "growth",

@@ -31,6 +31,8 @@ from kptoolkit.models.parts.part_weights import (
 )
 from kptoolkit.models.parts.score_parts import PairPart, ScoreParts
 from kptoolkit.models.parts.words import prompt_words, title_words, word_kind
+from kptoolkit.models.text.nearest_items import nearest_items, whitened
+from kptoolkit.models.text.text_vectors import text_vectors
 from kptoolkit.progress import ProgressEvent
 
 _FOLDS: Final = 5
@@ -65,11 +67,16 @@ def knowledge_kinds(
 ) -> dict[str, list[PairKind]]:
     """Kinds of pairs by what items share in the graph, in their titles and in their triplet prompts.
 
+    With a text encoder also by the vectors of their trees.
+
     Args:
         settings: Which parts to compute.
         catalogue: The n items.
         knowledge: Renders the prompts.
         trees: The prompts of each item.
+
+    Raises:
+        ConfigError: The text encoder cannot be read.
     """
     parts: dict[str, list[PairKind]] = {}
     if settings.graph_similarity:
@@ -79,6 +86,9 @@ def knowledge_kinds(
         parts["titles"] = [word_kind("words of titles", title_words(str(title) for title in catalogue.titles))]
     if settings.prompts and len(trees.prompt):
         parts["prompts"] = [word_kind("words of prompts", prompt_words(trees, knowledge.pool.sentences))]
+    if settings.text_encoder is not None:
+        pairs = nearest_items(whitened(text_vectors(settings, catalogue, knowledge, trees)))
+        parts["text"] = [PairKind("text", pairs).with_mean_one(np.zeros(len(catalogue), dtype=np.float32))]
     return parts
 
 

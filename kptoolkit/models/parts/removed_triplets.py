@@ -41,6 +41,8 @@ class _Part:
 class RemovedTriplets:
     """Computes the change of the score parts when items lose triplet prompts; nothing is fitted again.
 
+    The part of the text encoder is left unchanged: to encode the trees of every variant again takes too long.
+
     Args:
         parts: Fitted score parts.
         catalogue: The n items.

@@ -21,7 +21,7 @@ from kptoolkit.storage.arrays import read_arrays, write_arrays
 MAX_PAIRS: Final = 10_000_000
 """Most pairs of items that a fitted part stores: the largest ``MAX_PAIRS // n_items`` of each item read."""
 BACKEND, POPULARITY = "backend", "popularity"
-READ_KNOWLEDGE: Final = ("graph similarity", "prompts")
+READ_KNOWLEDGE: Final = ("graph similarity", "prompts", "text")
 """Parts that are computed from the knowledge graph."""
 _OF_ITEMS: Final = (*READ_KNOWLEDGE, "titles")
 _MOST_FILLED: Final = 2**24  # values of a dense array

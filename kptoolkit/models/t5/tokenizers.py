@@ -161,7 +161,8 @@ class SubwordTokenizer:
         self.mask_id = self.sentinels[0]
         self.pad_id, self.eos_id = int(tokenizer.pad_token_id), int(tokenizer.eos_token_id)
         self.size = len(tokenizer)
-        self._special = sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}, key=len, reverse=True)
+        special = {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}
+        self._special = sorted(special, key=lambda token: (-len(token), token))
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int) -> Self:
@@ -201,18 +202,8 @@ class SubwordTokenizer:
 
     def encode(self, segments: Sequence[Segment], entities: tuple[str | None, str | None] = (None, None)) -> Encoded:
         """Encode a text; a special token spelled out in it, e.g. in a name, stays text."""
-        text = "".join(segment.text for segment in segments).strip()
-        for token in self._special:
-            text = text.replace(token, f"{token[0]} {token[1:]}")
-        backend = self.tokenizer.backend_tokenizer  # faster than the wrapper, which converts its arguments each time
-        backend.no_truncation()
-        backend.no_padding()
-        out = backend.encode(text, add_special_tokens=False)
-        ends = [word.end() for word in _WORD.finditer(text)]
-        # A token of the space before a word belongs to the word.
-        word = [-1, *(bisect_right(ends, start) for start, _ in out.offsets)]
-        starts = [own != before for before, own in pairwise(word)]
-        return Encoded(np.array(out.ids, dtype=np.int32), np.array(starts, dtype=np.bool_))
+        # The backend is faster than the wrapper, which converts its arguments each time.
+        return encode_subwords(self.tokenizer.backend_tokenizer, self._special, segments)
 
     @property
     def fingerprint(self) -> str:
@@ -230,6 +221,27 @@ class SubwordTokenizer:
         from transformers import AutoTokenizer
 
         return cls(AutoTokenizer.from_pretrained(str(folder)))
+
+
+def encode_subwords(backend: Any, special: Sequence[str], segments: Sequence[Segment]) -> Encoded:
+    """Encode a text without adding special tokens; one that is spelled out in the text, e.g. in a name, stays text.
+
+    Args:
+        backend: Fast tokenizer of the library tokenizers.
+        special: The special tokens, the longest first.
+        segments: Segments of the text in order.
+    """
+    text = "".join(segment.text for segment in segments).strip()
+    for token in special:
+        text = text.replace(token, f"{token[0]} {token[1:]}")
+    backend.no_truncation()
+    backend.no_padding()
+    out = backend.encode(text, add_special_tokens=False)
+    ends = [word.end() for word in _WORD.finditer(text)]
+    # A token of the space before a word belongs to the word.
+    word = [-1, *(bisect_right(ends, start) for start, _ in out.offsets)]
+    starts = [own != before for before, own in pairwise(word)]
+    return Encoded(np.array(out.ids, dtype=np.int32), np.array(starts, dtype=np.bool_))
 
 
 def load_tokenizer(folder: Path) -> ModelTokenizer:
