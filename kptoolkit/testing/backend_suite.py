@@ -59,6 +59,10 @@ class BackendSuite:
         with pytest.raises(ConfigError, match="no_such_option"):
             validate(options_class(self.backend), {"no_such_option": 1}, "model")
 
+    def test_training_leaves_arithmetic_as_it_was(self, fitted: tuple[Backend, FitResult, Any]) -> None:
+        """A training may round denormal numbers to 0, but only for itself."""
+        assert np.multiply(np.float64(2.0**-1060), 1.0) > 0
+
     def test_scores_are_numbers_for_every_item(self, fitted: tuple[Backend, FitResult, Any]) -> None:
         backend, _, task = fitted
         scores = backend.score(task.split.test)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
+from filelock import FileLock
 from source_tree import CHECKOUT
 
 import kptoolkit
@@ -42,8 +44,19 @@ def html_pages(site: Path) -> set[Path]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built site."""
-    folder = tmp_path_factory.mktemp("site")
+    """The site, built once for all processes of a test run: a build writes into ``docs/api/modules``."""
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if parallel else folder) / "site"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "complete").exists():
+            build(folder)
+            (folder / "complete").touch()
+    return folder / "html"
+
+
+def build(folder: Path) -> None:
+    """Build the site into a folder."""
     command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "-q", "-b", "html"]
     done = subprocess.run(
         [*command, "-d", str(folder / "doctrees"), str(CHECKOUT / "docs"), str(folder / "html")],
@@ -53,7 +66,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=500,
     )
     assert done.returncode == 0, done.stderr
-    return folder / "html"
 
 
 def test_links_inside_the_site_lead_somewhere(site: Path) -> None:
