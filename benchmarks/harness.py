@@ -193,7 +193,10 @@ def run(made: argparse.ArgumentParser, measure: Callable[[Bench], None], words: 
     bench = Bench(made.parse_args(words))
     try:
         _prepare(bench.device)
-        measure(bench)
+        from kptoolkit.models.training import flushed_denormals
+
+        with flushed_denormals():
+            measure(bench)
     except KptoolError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
@@ -220,7 +223,6 @@ def _prepare(device: str) -> None:
 
     if device == "cuda" and not torch.cuda.is_available():
         raise MissingExtraError("--device cuda: torch sees no CUDA device here; run on a machine with one, or leave it")
-    torch.set_flush_denormal(True)
 
 
 def data_folder(name: str) -> Path:

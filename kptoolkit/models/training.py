@@ -206,7 +206,7 @@ def train_and_report(
         TrainingError: The loss is not a number; the message names the step.
     """
     started = time.monotonic()
-    with _flushed_denormals():
+    with flushed_denormals():
         trainer = train(
             model,
             data,
@@ -232,7 +232,7 @@ def train_and_report(
 
 
 @contextmanager
-def _flushed_denormals() -> Iterator[None]:
+def flushed_denormals() -> Iterator[None]:
     """Round denormal numbers to 0, because they are many times slower on CPU; at the end the state is what it was."""
     before = not torch.tensor(2.0**-1060, dtype=torch.float64).mul(1.0)
     torch.set_flush_denormal(True)
