@@ -163,6 +163,11 @@ class PartsConfig(Section):
     cases: int = Field(default=2000, ge=10)
     """Training cases from which the weights inside the parts are fitted."""
 
+    @property
+    def reads_knowledge(self) -> bool:
+        """Whether a part is computed from the knowledge graph."""
+        return self.graph_similarity or self.prompts or self.text_encoder is not None
+
 
 class TrainingConfig(Section):
     """Training by AdamW."""

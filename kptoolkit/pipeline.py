@@ -270,10 +270,8 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Reco
     """
     if name not in CONTROLS:
         raise UnknownNameError("control", name, nearest(name, CONTROLS), f"Known: {', '.join(CONTROLS)}")
-    parts = run.config.parts
-    parts_read = parts.graph_similarity or parts.prompts or parts.text_encoder is not None
     kind = backend_class(run.config.model.backend)
-    if not (issubclass(kind, ReadsKnowledge) or parts_read):
+    if not (issubclass(kind, ReadsKnowledge) or run.config.parts.reads_knowledge):
         raise RunError(f"backend '{kind.name}' and its score parts use no knowledge; there are no controls")
     folder = run.files.control(name)
     finished = folder.is_finished

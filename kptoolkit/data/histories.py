@@ -84,3 +84,9 @@ class Cases(Ragged):
     def histories(self) -> Histories:
         """The histories, N of them."""
         return Histories(self.indptr, self.items)
+
+    def sample(self, count: int, seed: int) -> Cases:
+        """Return ``count`` random cases in their order, or all if there are no more."""
+        if len(self) <= count:
+            return self
+        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False)))

@@ -93,11 +93,7 @@ class TuningTask:
     @cached_property
     def cases(self) -> Cases:
         """Validation cases that are ranked for every setting: all, or a fixed sample, see :data:`MAX_SCORES`."""
-        most = max(1, MAX_SCORES // max(1, self.n_items))
-        if len(self.valid) <= most:
-            return self.valid
-        chosen = np.random.default_rng(_SAMPLE_SEED).choice(len(self.valid), most, replace=False)
-        return self.valid.take(np.sort(chosen))
+        return self.valid.sample(max(1, MAX_SCORES // max(1, self.n_items)), _SAMPLE_SEED)
 
     def value(self, score: Scorer) -> float:
         """Compute the mean of :data:`METRIC` over :attr:`cases`."""

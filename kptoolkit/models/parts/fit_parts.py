@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -38,7 +38,8 @@ from kptoolkit.progress import ProgressEvent
 _FOLDS: Final = 5
 _FEWEST_CASES: Final = 10
 _CASES: Final = 4000
-_FROM_TRAINING, _AGAIN, _FOLD_ITERATIONS = 1e-4, 1e-2, 40
+_WEAK, _STRONG = 1e-4, 1e-2  # strength with which weights are held at their start
+_VALIDATION_ITERATIONS: Final = 40
 
 
 def fit_parts(task: FitTask, backend: Score) -> ScoreParts:
@@ -56,7 +57,7 @@ def fit_parts(task: FitTask, backend: Score) -> ScoreParts:
     fitting = _Fitting(task, _finite(backend))
     if not fitting.parts and not task.config.parts.popularity:
         return ScoreParts.none(len(task.catalogue))
-    valid = _sample(with_new_targets(task.split.valid), _CASES, fitting.seed)
+    valid = with_new_targets(task.split.valid).sample(_CASES, fitting.seed)
     if len(valid) < _FEWEST_CASES:
         return ScoreParts.none(len(task.catalogue), {"taken": "backend", "validation cases": len(valid)})
     return fitting.joined(valid)
@@ -133,14 +134,12 @@ class _Fitting:
         trained = self._trained()
         self._report("join score parts", 0)
         examples, spread = self._validation_examples(valid, self._fused(trained, 0.0, {}).added)
-        start = self._with_backend(trained)
+        start = replace(trained, scores=np.array([1.0, trained.scores[-1]]))
         options: dict[str, tuple[PartWeights, dict[str, Any]]] = {
-            "backend": (without_parts(start), {"strength": 1e-4, "free": "scores"}),
-            "scales": (start, {"strength": 1e-4, "free": "scales"}),
-            "all": (start, {"strength": _AGAIN, "iterations": _FOLD_ITERATIONS}),
+            "backend": (without_parts(start), {"strength": _WEAK, "free": "scores"}),
+            "scales": (start, {"strength": _WEAK, "free": "scales"}),
+            "all": (start, {"strength": _STRONG, "iterations": _VALIDATION_ITERATIONS}),
         }
-        if not self.task.config.parts.popularity:
-            examples.scores[..., -1] = 0.0
         alone = replace(examples, scores=examples.scores * [1.0, 0.0])  # the backend without popularity
         losses = {
             name: folded(alone if name == "backend" else examples, begin, _FOLDS, self.seed, **fitting)
@@ -171,23 +170,33 @@ class _Fitting:
         self._report("fit score parts", 0)
         quick = self._fused(start, 0.0, {})
         candidates, offset = candidates_of(cases, [quick.added], len(self.task.catalogue), self.seed)
-        examples = examples_of(cases, candidates, offset, self.parts, self.train, [], without_own=True)
-        if not self.task.config.parts.popularity:
-            examples.scores[..., -1] = 0.0
+        examples = self._examples(cases, candidates, offset, [], without_own=True)
         self._report("fit score parts", 1)
-        return fit_weights(examples, start, strength=_FROM_TRAINING)
+        return fit_weights(examples, start, strength=_WEAK)
 
     def _validation_examples(self, valid: Cases, parts: Score) -> tuple[Examples, float]:
         """Examples of validation cases with the backend's scores divided by their spread; and that spread."""
         scores = [self.backend, parts]
         candidates, offset = candidates_of(valid, scores, len(self.task.catalogue), self.seed + 1)
-        examples = examples_of(valid, candidates, offset, self.parts, self.train, [self.backend], without_own=False)
+        examples = self._examples(valid, candidates, offset, [self.backend], without_own=False)
         spread = float(examples.scores[..., 0].std()) or 1.0
         examples.scores[..., 0] /= spread
         return examples, spread
 
-    def _with_backend(self, trained: PartWeights) -> PartWeights:
-        return PartWeights(trained.scales, trained.kinds, trained.ages, np.array([1.0, trained.scores[-1]]))
+    def _examples(
+        self,
+        cases: Cases,
+        candidates: NDArray[np.int64],
+        offset: NDArray[np.float64],
+        scores: Sequence[Score],
+        *,
+        without_own: bool,
+    ) -> Examples:
+        """Compute the features of candidates, popularity only if it is a part; see :func:`examples_of`."""
+        examples = examples_of(cases, candidates, offset, self.parts, self.train, scores, without_own=without_own)
+        if not self.task.config.parts.popularity:
+            examples.scores[..., -1] = 0.0
+        return examples
 
     def _fused(self, weights: PartWeights, backend: float, report: Mapping[str, Any]) -> ScoreParts:
         parts: dict[str, PairPart] = {}
@@ -214,9 +223,3 @@ def _finite(score: Score) -> Score:
         return np.nan_to_num(found, posinf=high, neginf=low)
 
     return scored
-
-
-def _sample(cases: Cases, count: int, seed: int) -> Cases:
-    if len(cases) <= count:
-        return cases
-    return cases.take(np.sort(np.random.default_rng(seed).choice(len(cases), count, replace=False)))

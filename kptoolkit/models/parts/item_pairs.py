@@ -30,6 +30,12 @@ def profiles(cases: Cases, n_items: int, decay: float, latest: int) -> Any:
     return sp.csr_matrix((weights, histories.items, histories.indptr), shape=(len(cases), n_items))
 
 
+def event_counts(histories: Histories, n_items: int) -> Any:
+    """Count the events of each item in each of N histories: CSR ``(N, n_items)``."""
+    ones = np.ones(len(histories.items), dtype=np.float32)
+    return sp.csr_matrix((ones, histories.items, histories.indptr), shape=(len(histories), n_items))
+
+
 def user_weights(train: Histories, damped: bool) -> NDArray[np.float32]:
     """Return ``(U,)`` weights of users: 1, or ``1 / log(1 + events)`` where long histories count less."""
     if not damped:
@@ -88,8 +94,7 @@ def count_shared(train: Histories, n_items: int, weights: NDArray[np.float32], *
         weights: ``(U,)`` weights of the users.
         most: As in :func:`count_pairs`.
     """
-    ones = np.ones(len(train.items), dtype=np.float32)
-    met = sp.csr_matrix((ones, train.items, train.indptr), shape=(len(train), n_items))
+    met = event_counts(train, n_items)
     weighted = (sp.diags(weights) @ met).T.tocsr()
     load = np.bincount(train.items, train.lengths[train.rows], n_items)
     limit = per_item(n_items, most)

@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases, Histories
+from kptoolkit.models.parts.item_pairs import event_counts
 from kptoolkit.models.parts.pair_kinds import PairKind, damping
 
 AGES: Final = (0, 1, 2, 4, 8, 16, 32, 64)
@@ -89,9 +90,8 @@ class _Own:
 
     @classmethod
     def of(cls, cases: Cases, train: TrainingEvents) -> _Own:
-        histories, shape = train.histories.take(cases.user), (len(cases), len(train.events))
-        ones = np.ones(len(histories.items), dtype=np.float32)
-        return cls(histories, cases.user, sp.csr_matrix((ones, (histories.rows, histories.items)), shape).toarray())
+        histories = train.histories.take(cases.user)
+        return cls(histories, cases.user, event_counts(histories, len(train.events)).toarray())
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases, Histories
+from kptoolkit.models.parts.item_pairs import event_counts
 from kptoolkit.models.parts.pair_features import TrainingEvents, pair_features
 from kptoolkit.models.parts.pair_kinds import PairKind
 from kptoolkit.models.parts.part_weights import Examples
@@ -124,9 +124,7 @@ def examples_of(
     }
     events = train.events[candidates]
     if without_own:
-        histories, shape = train.histories.take(cases.user), (len(cases), len(train.events))
-        ones = np.ones(len(histories.items), dtype=np.float32)
-        own = sp.csr_matrix((ones, (histories.rows, histories.items)), shape=shape)
+        own = event_counts(train.histories.take(cases.user), len(train.events))
         events = events - np.asarray(own[np.arange(len(cases))[:, None], candidates].todense())
     columns = [_scores_of(cases, candidates, score) for score in scores]
     stacked = np.stack([*columns, np.log1p(events)], axis=-1).astype(np.float64)
