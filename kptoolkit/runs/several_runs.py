@@ -184,7 +184,7 @@ def difference_beyond_seed(runs: Sequence[Run]) -> str | None:
 
 def _decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings without those that say where data, graph and caches are."""
-    places = {"data": {"dir"}, "graph": {"uri", "user", "database", "cache"}, "prompts": {"cache"}}
+    places = {"data": {"dir"}, "graph": {"uri", "username", "database", "cache"}, "prompts": {"cache"}}
     return {
         section: {key: value for key, value in entries.items() if key not in places.get(section, set())}
         for section, entries in settings.items()

@@ -15,7 +15,7 @@ import pytest
 from worlds.ring import NOTICE
 
 from kptoolkit import Ensemble, evaluate_runs, fit_seeds, pipeline
-from kptoolkit.config import Config
+from kptoolkit.config import Config, GraphConfig
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.evaluation.baselines import Baseline, TuningTask, tuned_baselines
@@ -256,6 +256,13 @@ def test_runs_of_other_data_are_refused(name: str, runs: list[Run], monkeypatch:
             refused(mixed)
         assert str(runs[1].folder) in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["uri", "username", "database", "cache"])
+def test_where_the_graph_is_makes_no_difference(key: str, runs: list[Run]) -> None:
+    assert key in GraphConfig.model_fields
+    runs[1].manifest.settings["graph"][key] = "elsewhere"
+    assert difference_beyond_seed(runs[:2]) is None
 
 
 def test_runs_of_other_backends_and_other_settings(runs: list[Run]) -> None:
