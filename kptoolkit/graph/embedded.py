@@ -22,7 +22,9 @@ from kptoolkit.graph.store import EMBEDDED, Dialect, GraphTransaction, Records, 
 T = TypeVar("T")
 HEAP = "1g"
 LOG = Path("log") / "kptool.log"
-_START_SECONDS, _STOP_SECONDS, _RETRY_SECONDS = 120.0, 30.0, 5.0
+_START_SECONDS, _STOP_SECONDS = 120.0, 30.0
+_RETRY_SECONDS = 1.0  # a child process that ended does not come back
+_STARTS = 3  # with other ports each time
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -49,8 +51,14 @@ class EmbeddedServer:
         _check_folder(self.path, create)
         self.password = password or secrets.token_urlsafe(24)
         self.username, self.database = USERNAME, DATABASE
-        self._child = self._start()
-        answer = self._ask({"password": self.password, "holder": os.getpid(), "port": port, "heap": HEAP})
+        job = {"password": self.password, "holder": os.getpid(), "port": port, "heap": HEAP}
+        for _ in range(_STARTS):
+            self._child = self._start()
+            answer = self._ask(job)
+            if answer.get("error") != "port":
+                break
+        if "error" in answer:
+            self._fail(answer)
         self.uri = f"bolt://127.0.0.1:{answer['port']}"
 
     @property
@@ -111,7 +119,6 @@ class EmbeddedServer:
         answer: dict[str, Any] = json.loads(line) if line else {"error": "failed", "message": "it ended at once"}
         if "error" in answer:
             self.close()
-            self._fail(answer)
         return answer
 
     def _fail(self, answer: Mapping[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """The child process that serves an embedded graph: ``python -m kptoolkit.graph.embedded_server PATH``.
 
 It reads one line of JSON from standard input (``password``, ``holder``, ``port``, ``heap``), answers with one line of
-JSON (``port``, or ``error``), and ends when standard input is closed or it receives SIGTERM.
+JSON (``port``, or ``error``: ``locked``, ``port`` if another process took a port, or ``failed``), and ends when
+standard input is closed or it receives SIGTERM.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def main(path: Path) -> None:
         _answer(reply, {"error": "locked", "holder": holder_of(path)})
         code = 1
     except Exception as error:
-        _answer(reply, {"error": "failed", "message": f"{type(error).__name__}: {error}"})
+        kind = "port" if _port_is_taken(error) else "failed"
+        _answer(reply, {"error": kind, "message": f"{type(error).__name__}: {error}"})
         code = 1
     sys.stderr.flush()
     os._exit(code)  # threads of the JVM would keep the process alive
@@ -120,6 +122,11 @@ def _server(path: Path, job: dict[str, Any]) -> Iterator[int]:
     finally:
         server.stop()
         shutil.rmtree(path / "backups", ignore_errors=True)
+
+
+def _port_is_taken(error: Exception) -> bool:
+    """Whether a server could not start because a port is in use: a free one may be taken before the server has it."""
+    return any(words in str(error) for words in ("Unable to listen", "Address already in use", "BindException"))
 
 
 def _free_port() -> int:

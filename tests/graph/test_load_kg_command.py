@@ -21,7 +21,7 @@ from kptoolkit.cli.app import app
 from kptoolkit.config import GraphConfig
 from kptoolkit.errors import GraphLockedError, GraphUnavailableError
 from kptoolkit.graph.database import Graph
-from kptoolkit.graph.embedded import EmbeddedStore
+from kptoolkit.graph.embedded import EmbeddedServer, EmbeddedStore
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.sources.file_source import open_source
 from kptoolkit.progress import ProgressEvent
@@ -228,6 +228,32 @@ def test_ctrl_c_and_the_same_command_again(tmp_path: Path, kind: str, request: p
 
 
 # -- the embedded graph as a process ------------------------------------------------------------------------------
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("released", [True, False])
+def test_a_port_that_another_process_takes(tmp_path: Path, released: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is started again; the port is reported only if it stays taken."""
+    taken, start, starts = socket.socket(), EmbeddedServer._start, list[int]()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    port = taken.getsockname()[1]
+
+    def counted(server: EmbeddedServer) -> subprocess.Popen[bytes]:
+        starts.append(len(starts))
+        if released and len(starts) == 2:
+            taken.close()
+        return start(server)
+
+    monkeypatch.setattr(EmbeddedServer, "_start", counted)
+    if released:
+        server = EmbeddedServer(tmp_path / "kg", port=port)
+        assert (server.alive, len(starts), server.uri) == (True, 2, f"bolt://127.0.0.1:{port}")
+        server.close()
+    else:
+        with taken, pytest.raises(GraphUnavailableError, match=rf"did not start: .*{port}"):
+            EmbeddedServer(tmp_path / "kg", port=port)
+        assert len(starts) == 3
 
 
 def test_reading_a_graph_that_is_not_there(tmp_path: Path) -> None:
