@@ -149,7 +149,8 @@ def settings_of(backend: str, size: Size, seed: int) -> dict[str, Any]:
     if backend == "sequence":
         return sequence_settings("movies", seed) | more
     tokens = 64 + size.history * (1 + 5 * size.triples)
-    more |= {"model.backend": "kp4sr", "model.d_model": 64, "tree.max_tokens": tokens, "training.seed": seed}
+    more |= {"model.backend": "kp4sr", "model.windows": "one", "model.targets": 1, "model.d_model": 64}
+    more |= {"tree.max_tokens": tokens, "training.seed": seed}
     return more | {"training.batch_size": 16}
 
 

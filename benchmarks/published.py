@@ -382,6 +382,8 @@ def kp_settings(shape: Shape, seed: int, **more: Any) -> dict[str, Any]:
         "tree.seed": seed,
         "data.history": HISTORY,
         "model.backend": "kp4sr",
+        "model.windows": "one",
+        "model.targets": 1,
         "model.tokens": "subword",
         "model.vocabulary": VOCABULARY,
         "model.d_model": shape.d_model,

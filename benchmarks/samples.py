@@ -76,16 +76,21 @@ def compiled(bench: harness.Bench, world: World, base: float, folder: Path) -> N
             bench.add("batches of 64, triples drawn again for each epoch of 943", unit, base, epoch.size / cost)
 
 
+def options(task: FitTask) -> Kp4srOptions:
+    """Options of the backend."""
+    return validate(Kp4srOptions, task.config.model.options, "model")
+
+
 def state(task: FitTask) -> Kp4srState:
     """Build what training prepares before its first batch; the model is not used."""
-    return build_state(validate(Kp4srOptions, task.config.model.options, "model"), task)
+    return build_state(options(task), task)
 
 
 class Epoch:
     """Assembles all batches of an epoch, one random window per user."""
 
     def __init__(self, task: FitTask) -> None:
-        self.feed = Kp4srFeed(state(task), task)
+        self.feed = Kp4srFeed(state(task), task, options(task))
         self.size, self.number = len(self.feed.windows), 0
         self.tokens = 0.0
 

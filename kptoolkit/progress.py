@@ -15,7 +15,8 @@ class ProgressEvent:
         done: Units finished in this stage.
         total: All units of this stage, ``None`` if unknown.
         unit: Name of the units, e.g. ``"triples"``.
-        info: Figures to show next to the bar, e.g. ``{"loss": 3.21}``.
+        info: Figures to show next to the bar, e.g. ``{"loss": 3.21}``; they stay until the next ones.
+        note: A sentence to print once, e.g. how long the stage will take.
     """
 
     stage: str
@@ -23,6 +24,7 @@ class ProgressEvent:
     total: int | None = None
     unit: str = ""
     info: Mapping[str, float | str] = field(default_factory=dict)
+    note: str = ""
 
 
 ProgressCallback = Callable[[ProgressEvent], None]

@@ -163,10 +163,12 @@ class _Bars:
     def __call__(self, event: ProgressEvent) -> None:
         if event.stage not in self.tasks:
             self.tasks[event.stage] = self.bars.add_task(event.stage, total=event.total, unit=event.unit, info="")
-        info = "  ".join(f"{key} {_cell(value)}" for key, value in event.info.items())
-        self.bars.update(
-            self.tasks[event.stage], completed=event.done, total=event.total, unit=event.unit, info=info, refresh=True
-        )
+        shown: dict[str, Any] = {"unit": event.unit}
+        if event.info:
+            shown["info"] = "  ".join(f"{key} {_cell(value)}" for key, value in event.info.items())
+        if event.note:
+            self.bars.console.print(_note(event), highlight=False, markup=False)
+        self.bars.update(self.tasks[event.stage], completed=event.done, total=event.total, refresh=True, **shown)
 
 
 class _Lines:
@@ -180,6 +182,8 @@ class _Lines:
         self.last: dict[str, float] = {}
 
     def __call__(self, event: ProgressEvent) -> None:
+        if event.note:
+            self.console.print(_note(event), highlight=False, markup=False, soft_wrap=True)
         finished = event.total is not None and event.done >= event.total
         now = time.monotonic()
         if finished or (event.info and now - self.last.get(event.stage, -self.EVERY) >= self.EVERY):
@@ -188,6 +192,10 @@ class _Lines:
             info = "  ".join(f"{key} {_cell(value)}" for key, value in event.info.items())
             text = f"{event.stage}: {event.done:,}{total} {event.unit}  {info}".rstrip()
             self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _note(event: ProgressEvent) -> str:
+    return f"{event.stage}: {event.note}"
 
 
 def _bars(console: Console) -> Progress:

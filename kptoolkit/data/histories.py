@@ -53,6 +53,10 @@ class Histories(Ragged):
         """Return the first ``ends[i]`` items of history ``rows[i]``; both ``(M,)``."""
         return self.slices(self.indptr[:-1][rows], np.minimum(ends, self.lengths[rows]))
 
+    def after(self, starts: NDArray[np.int64], rows: NDArray[Any], count: int) -> Histories:
+        """Return at most ``count`` items from place ``starts[i]`` of history ``rows[i]`` on; both ``(M,)``."""
+        return self.slices(self.indptr[:-1][rows] + starts, np.clip(self.lengths[rows] - starts, 0, count))
+
 
 @dataclass(frozen=True, eq=False)
 class Cases(Ragged):

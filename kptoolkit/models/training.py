@@ -36,6 +36,7 @@ from kptoolkit.config import TrainingConfig
 from kptoolkit.data.histories import Cases
 from kptoolkit.errors import TrainingError
 from kptoolkit.models.backend import FitResult, FitTask
+from kptoolkit.models.training_time import measure_duration
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.storage.atomic import write_text
 from kptoolkit.storage.write_errors import write_errors
@@ -207,6 +208,8 @@ def train_and_report(
     """
     started = time.monotonic()
     with flushed_denormals():
+        if not task.resume or last_checkpoint(task.checkpoints) is None:
+            _report_duration(model, data, collate, score, task)
         trainer = train(
             model,
             data,
@@ -229,6 +232,21 @@ def train_and_report(
         **figures(),
     }
     return FitResult(float(trainer.state.epoch or 0), metrics, [dict(row) for row in history], reported)
+
+
+def _report_duration(
+    model: nn.Module, data: Epochs, collate: Collate, score: Callable[[Cases], NDArray[np.float32]], task: FitTask
+) -> None:
+    """Report how long the training will take; every process measures its own batches."""
+    distributed.start()
+    settings = task.config.training
+    if torch.cuda.is_available():
+        model.cuda()
+    batches = list(ProcessBatches(data, settings.batch_size, settings.seed))
+    duration = measure_duration(model, batches, collate, score, task.split.valid, settings)
+    total = duration.epochs * duration.steps
+    if distributed.is_first():
+        task.progress(ProgressEvent(_STAGE, 0, total, "steps", note=str(duration)))
 
 
 @contextmanager

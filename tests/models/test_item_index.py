@@ -191,10 +191,15 @@ def test_only_training_events_count(task: FitTask, kind: Any) -> None:
 
 def test_targets_are_between_the_sentinels() -> None:
     index = ItemIndex.of_strings("name", [np.array([7, 8]), np.array([7]), np.array([7, 8, 9])], ["a", "b", "c"])
-    assert index.labels(np.array([1, 0]), (3, 4)).tolist() == [[3, 7, 4, -100], [3, 7, 8, 4]]
-    assert index.labels(np.array([2]), (3, 4)).tolist() == [[3, 7, 8, 9, 4]]
+    assert index.labels(Histories.of([[1], [0]]), (3, 4)).tolist() == [[3, 7, 4, -100], [3, 7, 8, 4]]
+    assert index.labels(Histories.of([[2]]), (3, 4)).tolist() == [[3, 7, 8, 9, 4]]
+    assert index.labels(Histories.of([[1, 0], [2], []]), (3, 4)).tolist() == [
+        [3, 7, 4, 7, 8, 4],
+        [3, 7, 8, 9, 4, -100],
+        [3, -100, -100, -100, -100, -100],
+    ]
     tokens = ItemIndex.of_tokens(50, 3)
-    assert tokens.labels(np.array([2, 0]), (3, 4)).tolist() == [[3, 52, 4], [3, 50, 4]]
+    assert tokens.labels(Histories.of([[2], [0]]), (3, 4)).tolist() == [[3, 52, 4], [3, 50, 4]]
 
 
 def test_sequence_knows_single_tokens_only() -> None:
@@ -232,14 +237,18 @@ def test_scores_are_those_the_model_is_trained_by(fitted: Kp4srBackend, task: Fi
         "whole_word": torch.from_numpy(batch.whole_word).long(),
     }
     allowed = state.index.output_tokens(state.tokenizer.sentinels)
-    assert allowed is not None
     for item in range(ITEMS):
-        labels = torch.from_numpy(state.index.labels(np.array([item]), state.tokenizer.sentinels))
+        labels = torch.from_numpy(state.index.labels(Histories.of([[item]]), state.tokenizer.sentinels))
         shifted = torch.cat([torch.full((1, 1), state.start[0]), labels[:, :-1]], dim=1)
-        out = state.model(**prompt, decoder_input_ids=shifted, labels=labels, num_items_in_batch=torch.tensor(1))
-        sentinel = out["logits"][0, 0].log_softmax(-1)[state.start[1]]
-        assert float(-out["loss"] - sentinel) == pytest.approx(scores[item], abs=1e-4)
-        assert set(torch.nonzero(out["logits"][0, 0] > -torch.inf).flatten().tolist()) == set(allowed.tolist())
+        loss = state.model(**prompt, decoder_input_ids=shifted, labels=labels, num_items_in_batch=1)["loss"]
+        logits = state.model(**prompt, decoder_input_ids=shifted)["logits"][0, 0]
+        assert float(-loss - logits.log_softmax(-1)[state.start[1]]) == pytest.approx(scores[item], abs=1e-4)
+        assert set(torch.nonzero(logits > -torch.inf).flatten().tolist()) == set(allowed.tolist())
+    labels = torch.from_numpy(state.index.labels(Histories.of([[0, 4, 2]]), state.tokenizer.sentinels))
+    shifted = torch.cat([torch.full((1, 1), state.start[0]), labels[:, :-1]], dim=1)
+    together = state.model(**prompt, decoder_input_ids=shifted)["logits"][0]
+    several = state.model(**prompt, decoder_input_ids=shifted, labels=labels)["loss"]
+    torch.testing.assert_close(several, torch.nn.functional.cross_entropy(together, labels[0]))
 
 
 def test_beams_find_all_there_is(fitted: Kp4srBackend) -> None:

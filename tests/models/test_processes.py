@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 import torch
 from worlds.command import Done, python
-from worlds.padded import SAMPLES, collate, train_table
+from worlds.padded import SAMPLES, collate, loss_of, train_table
 from worlds.training import BACKENDS, learned, losses, one_training, train
 
 from kptoolkit import distributed
-from kptoolkit.models.t5.tree_t5 import token_loss
 from kptoolkit.models.training import Epochs, ProcessBatches
 
 
@@ -79,13 +78,17 @@ def test_every_epoch_has_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_losses_of_parts_sum_to_the_loss_of_the_batch() -> None:
     labels = collate(list(range(8)))["labels"]
-    logits = torch.randn(8, labels.shape[1], SAMPLES, generator=torch.Generator().manual_seed(0))
+    width = labels.shape[1]
+    labels = labels.flatten()
+    logits = torch.randn(8 * width, SAMPLES, generator=torch.Generator().manual_seed(0))
     targets = (labels != -100).sum()
-    parts = [token_loss(logits[part], labels[part], targets) for part in (slice(0, 3), slice(3, 8))]
-    whole = token_loss(logits, labels)
+    parts = [
+        loss_of(logits[part], labels[part], targets) for part in (slice(0, 3 * width), slice(3 * width, 8 * width))
+    ]
+    whole = loss_of(logits, labels, None)
     torch.testing.assert_close(sum(parts), whole)
-    torch.testing.assert_close(whole, torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten()))
-    nothing = token_loss(logits[:1], torch.full_like(labels[:1], -100), targets)
+    torch.testing.assert_close(whole, torch.nn.functional.cross_entropy(logits, labels))
+    nothing = loss_of(logits[:1], torch.full_like(labels[:1], -100), targets)
     assert nothing == 0, "a process left without samples adds nothing"
 
 

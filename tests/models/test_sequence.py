@@ -23,9 +23,9 @@ from kptoolkit.data.slices import padded
 from kptoolkit.errors import InputError, PromptTooLongError, RunError, TrainingError
 from kptoolkit.evaluation.controls import CONTROLS
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
-from kptoolkit.models import BeamSearch
+from kptoolkit.models import BeamSearch, training
 from kptoolkit.models.backend import beam_search_of
-from kptoolkit.models.t5.sequence import catalogue_loss
+from kptoolkit.models.t5 import catalogue_loss
 from kptoolkit.models.t5.sequence.item_encoders import TreeEncoder
 from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.models.t5.sequence.sequence_state import build_state
@@ -254,6 +254,7 @@ def test_every_tree_has_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         return forward(self, tree, tokens, trees)
 
     monkeypatch.setattr(TreeEncoder, "forward", noted)
+    monkeypatch.setattr(training, "_report_duration", lambda *_: None)  # it encodes trees too
     fitted = backend(knowledge="tree", trees_per_step=5, buckets=False)
     fitted.fit(chain_task(tmp_path, LONG | {"training.epochs": 5, "training.batch_size": 16}))
     turns = -(-ITEMS // 5)

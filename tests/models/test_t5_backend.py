@@ -124,7 +124,7 @@ def test_trains_from_a_checkpoint_folder(checkpoint: Path, tmp_path: Path, name:
     np.testing.assert_allclose(loaded.score(cases), fitted.score(cases), atol=1e-5)
     if name == "sequence":
         assert isinstance(fitted, SequenceBackend)
-        reads_trees_of_subwords(fitted, scaled=checkpoint.name.startswith("t5"))
+        reads_trees_of_subwords(fitted, scaled=checkpoint.name.startswith(("t5", "umt5")))
 
 
 def reads_trees_of_subwords(fitted: SequenceBackend, *, scaled: bool) -> None:

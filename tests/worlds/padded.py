@@ -11,7 +11,7 @@ from torch import nn
 
 from kptoolkit import distributed
 from kptoolkit.config import TrainingConfig
-from kptoolkit.models.t5.tree_t5 import token_loss
+from kptoolkit.models.t5.catalogue_loss import catalogue_loss
 from kptoolkit.models.training import Epochs, train
 from kptoolkit.progress import silent
 
@@ -28,9 +28,16 @@ class Table(nn.Module):
     def forward(
         self, sample: torch.Tensor, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None
     ) -> dict[str, torch.Tensor]:
-        """Logits and loss."""
-        logits = self.table(sample).view(len(sample), WIDTH, SAMPLES)
-        return {"logits": logits, "loss": token_loss(logits, labels, num_items_in_batch)}
+        """The loss."""
+        logits = self.table(sample).view(-1, SAMPLES)
+        return {"loss": loss_of(logits, labels.flatten(), num_items_in_batch)}
+
+
+def loss_of(logits: torch.Tensor, labels: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
+    """Loss of ``(M, V)`` logits, -100 for no target, divided by ``targets``."""
+    real = labels >= 0
+    count = real.sum() if targets is None else targets
+    return catalogue_loss(logits[real], torch.eye(SAMPLES), labels[real], count)
 
 
 def collate(samples: list[int]) -> dict[str, torch.Tensor]:

@@ -76,6 +76,8 @@ def train(
     steps = []
 
     def note(event: ProgressEvent) -> None:
+        if event.note:
+            return
         steps.append(event.done)
         if event.done == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)

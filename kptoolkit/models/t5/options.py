@@ -53,6 +53,10 @@ class Kp4srOptions(T5Options):
 
     index: Literal["token", "name", "random", "sequential", "collaborative"] = "token"
     """How an item is written for the decoder: one token, or a string of several tokens."""
+    windows: Literal["all", "one"] = "all"
+    """Prompts per history and epoch: as many as name all its events, or one, as in the paper."""
+    targets: int = Field(default=10, ge=1)
+    """Next items that the decoder learns to name after a prompt, one after another; 1 as in the paper."""
 
 
 class SequenceOptions(T5Options):

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.attention.flex_attention import BlockMask
 from transformers import T5Config, T5ForConditionalGeneration
-from transformers.modeling_outputs import BaseModelOutput
 
+from kptoolkit.models.t5.catalogue_loss import catalogue_loss
 from kptoolkit.models.t5.flex import attentions, tree_block_mask, uses_flex
 from kptoolkit.models.t5.tree_mask import additive, masked, visible
 
@@ -34,17 +34,21 @@ class TreeT5(nn.Module):
         output_tokens: ``(S,)`` the tokens that targets consist of, among which probabilities sum to 1; unset: all.
     """
 
-    unused: torch.Tensor | None
+    outputs: torch.Tensor | None
+    place: torch.Tensor | None
 
     def __init__(
         self, t5: T5ForConditionalGeneration, *, fresh: bool, output_tokens: NDArray[np.int64] | None = None
     ) -> None:
         super().__init__()
         self.t5 = t5
-        unused = None if output_tokens is None else torch.ones(t5.config.vocab_size, dtype=torch.bool)
-        if unused is not None:
-            unused[torch.from_numpy(output_tokens)] = False
-        self.register_buffer("unused", unused, persistent=False)
+        outputs, place = None, None
+        if output_tokens is not None:
+            outputs = torch.from_numpy(output_tokens)
+            place = torch.full((t5.config.vocab_size,), -1)
+            place[outputs] = torch.arange(len(outputs))
+        self.register_buffer("outputs", outputs, persistent=False)
+        self.register_buffer("place", place, persistent=False)
         self.whole_word = nn.Embedding(MAX_WORDS, t5.config.d_model, padding_idx=0)
         nn.init.normal_(self.whole_word.weight, std=0.1 if fresh else 0.0)
 
@@ -80,6 +84,19 @@ class TreeT5(nn.Module):
         result: torch.Tensor = encoder.dropout(encoder.final_layer_norm(states))
         return result
 
+    def decode(self, states: torch.Tensor, real: torch.Tensor, decoder_input_ids: torch.Tensor) -> torch.Tensor:
+        """Decoder states ``(B, T, D)``, whose product with the output layer's weights are logits.
+
+        Args:
+            states: ``(B, L, D)`` encoder states.
+            real: ``(B, L)`` which of them are not padding; the decoder reads all of these.
+            decoder_input_ids: ``(B, T)`` tokens.
+        """
+        decoded: torch.Tensor = self.t5.decoder(
+            input_ids=decoder_input_ids, encoder_hidden_states=states, encoder_attention_mask=real, use_cache=False
+        ).last_hidden_state
+        return decoded * output_scale(self.config)
+
     def forward(
         self,
         input_ids: torch.Tensor,
@@ -88,7 +105,7 @@ class TreeT5(nn.Module):
         whole_word: torch.Tensor,
         decoder_input_ids: torch.Tensor,
         labels: torch.Tensor | None = None,
-        num_items_in_batch: torch.Tensor | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
     ) -> dict[str, torch.Tensor]:
         """Encode prompts and decode targets.
 
@@ -102,37 +119,31 @@ class TreeT5(nn.Module):
             num_items_in_batch: Number of targets that the loss is divided by; unset: that of ``labels``.
 
         Returns:
-            ``logits`` ``(B, T, V)``, ``-inf`` for tokens outside ``output_tokens``, and, given labels, the mean
-            cross entropy ``loss``.
+            The mean cross entropy ``loss`` with labels, else ``logits`` ``(B, T, V)``, ``-inf`` for tokens outside
+            ``output_tokens``.
         """
         states = self.encode(input_ids, node, parent, whole_word)
-        out = self.t5(
-            encoder_outputs=BaseModelOutput(last_hidden_state=states),
-            attention_mask=node >= 0,  # the decoder reads all real tokens
-            decoder_input_ids=decoder_input_ids,
-            use_cache=False,
-        )
-        logits = out.logits if self.unused is None else out.logits.masked_fill(self.unused, -torch.inf)
-        result = {"logits": logits}
-        if labels is not None:
-            result["loss"] = token_loss(logits, labels, num_items_in_batch)
-        return result
+        decoded = self.decode(states, node >= 0, decoder_input_ids)
+        weights = self.t5.lm_head.weight
+        if labels is None:
+            logits = nn.functional.linear(decoded, weights)
+            if self.outputs is not None:
+                logits = torch.full_like(logits, -torch.inf).index_copy(2, self.outputs, logits[..., self.outputs])
+            return {"logits": logits}
+        places = (labels.flatten() >= 0).nonzero().squeeze(1)  # (M,)
+        targets = labels.flatten()[places]
+        if self.outputs is not None and self.place is not None:
+            weights, targets = weights.index_select(0, self.outputs), self.place[targets]
+        count = len(places) if num_items_in_batch is None else num_items_in_batch
+        return {"loss": catalogue_loss(decoded.flatten(0, 1).index_select(0, places), weights, targets, count)}
 
 
-def token_loss(
-    logits: torch.Tensor, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
-) -> torch.Tensor:
-    """Cross entropy summed over the targets, divided by their number.
-
-    Args:
-        logits: ``(..., V)``.
-        labels: ``(...)`` targets, -100 for none.
-        num_items_in_batch: The divisor, e.g. the targets of a whole step of which this is a part; unset: the targets
-            of ``labels``.
-    """
-    targets = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
-    summed = nn.functional.cross_entropy(logits.flatten(0, -2).float(), labels.flatten(), reduction="sum")
-    return summed / targets
+def output_scale(config: T5Config) -> float:
+    """Factor of decoder states before the output layer: less than 1 where it shares the weights of the embeddings."""
+    settings = config.to_dict()
+    tied = config.model_type == "umt5" and settings["tie_word_embeddings"]
+    scaled = settings.get("scale_decoder_outputs", tied)  # MT5 has none
+    return float(config.d_model**-0.5) if scaled else 1.0
 
 
 def grow(t5: T5ForConditionalGeneration, vocabulary: int) -> None:

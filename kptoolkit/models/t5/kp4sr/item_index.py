@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
@@ -65,26 +64,29 @@ class ItemIndex:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def labels(self, items: NDArray[np.int32], sentinels: tuple[int, int]) -> NDArray[np.int64]:
-        """Decoder targets, ``(B, T)``: each string between the sentinels, padded with -100."""
-        longest = int(self.tokens.lengths[items].max(initial=0))
-        padded = np.full((len(items), longest + 2), IGNORED, dtype=np.int64)
+    def labels(self, items: Histories, sentinels: tuple[int, int]) -> NDArray[np.int64]:
+        """Decoder targets, ``(B, T)``: the first sentinel, then each string and the second sentinel, -100 as padding.
+
+        Args:
+            items: One item or more per row, in the order in which the decoder names them.
+            sentinels: The tokens before the first string and after each.
+        """
+        lengths = self.tokens.lengths[items.items] + 1
+        ends = np.cumsum(lengths)
+        before = np.concatenate([[0], ends])[items.indptr[:-1]]  # tokens of the rows before
+        rows = np.repeat(items.rows, lengths)
+        place = 1 + np.arange(len(rows)) - before[rows]
+        padded = np.full((len(items), 1 + int(place.max(initial=0))), IGNORED, dtype=np.int64)
         padded[:, 0] = sentinels[0]
-        padded[:, 1:-1] = self._padded[items, :longest]
-        padded[np.arange(len(items)), 1 + self.tokens.lengths[items]] = sentinels[1]
+        padded[rows, place] = sentinels[1]
+        strings = self.tokens.take(items.items)
+        inside = np.ones(len(rows), dtype=bool)
+        inside[ends - 1] = False
+        padded[rows[inside], place[inside]] = strings.ids
         return padded
 
-    @cached_property
-    def _padded(self) -> NDArray[np.int32]:
-        lengths = self.tokens.lengths
-        padded = np.full((len(lengths), int(lengths.max(initial=0))), IGNORED, dtype=np.int32)
-        padded[np.arange(padded.shape[1]) < lengths[:, None]] = self.tokens.ids
-        return padded
-
-    def output_tokens(self, sentinels: tuple[int, int]) -> NDArray[np.int64] | None:
-        """The tokens that occur in strings and at their ends; ``None``, for all tokens, with one token per item."""
-        if self.kind == "token":
-            return None
+    def output_tokens(self, sentinels: tuple[int, int]) -> NDArray[np.int64]:
+        """The tokens that occur in strings, and those before and after them."""
         return np.unique(np.concatenate([self.tokens.ids, sentinels])).astype(np.int64)
 
     def trie(self, end: int) -> Trie:

@@ -27,7 +27,8 @@ from kptoolkit.models.training import Epochs, train_and_report
 class Kp4srBackend(T5Backend[Kp4srOptions, Kp4srState]):
     """Learns to name the masked item of a prompt whose history items come with their knowledge trees.
 
-    An epoch trains on one random window of every history.
+    An epoch names about as many items as the histories have events, several after each prompt; with
+    ``model.windows = "one"`` it takes one random window of every history, as in the paper.
 
     Args:
         options: Options of ``[model]``.
@@ -38,7 +39,7 @@ class Kp4srBackend(T5Backend[Kp4srOptions, Kp4srState]):
 
     def _train(self, task: FitTask) -> FitResult:
         state = self._fitted = build_state(self.options, task)
-        feed = Kp4srFeed(state, task)
+        feed = Kp4srFeed(state, task, self.options)
         data = Epochs(len(feed.windows), feed.start_epoch, feed.order if self.options.buckets else None)
         return train_and_report(state.model, data, feed.collate, self.score, task, feed.figures)
 

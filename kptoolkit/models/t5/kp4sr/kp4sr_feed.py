@@ -1,4 +1,4 @@
-"""Training batches of the backend ``kp4sr``: one random window of every history per epoch."""
+"""Training batches of the backend ``kp4sr``: prompts of random windows of the histories, and the items after them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.backend import FitTask
 from kptoolkit.models.t5.kp4sr.item_index import IGNORED
 from kptoolkit.models.t5.kp4sr.kp4sr_state import Kp4srState, prompt_tensors
+from kptoolkit.models.t5.options import Kp4srOptions
 
 _ORDER = 1
 """Seeds the order of the samples apart from their windows, under the same seed and epoch."""
@@ -25,13 +26,17 @@ class Kp4srFeed:
     Args:
         state: The model's prompts and index.
         task: Training histories, knowledge and seed.
+        options: Options of the backend.
     """
 
-    def __init__(self, state: Kp4srState, task: FitTask) -> None:
-        self.state, self.task = state, task
+    def __init__(self, state: Kp4srState, task: FitTask, options: Kp4srOptions) -> None:
+        self.state, self.task, self.targets = state, task, options.targets
         self.histories: Histories = task.split.train
         self.windows = Windows.of(
-            self.histories, seed=task.config.training.seed, templates=max(1, len(state.templates) - 1)
+            self.histories,
+            seed=task.config.training.seed,
+            templates=max(1, len(state.templates) - 1),
+            targets=options.targets if options.windows == "all" else None,
         )
         self.position, self.template = self.windows.draw(0)
         self.assembler = state.assembler
@@ -75,10 +80,10 @@ class Kp4srFeed:
         self.tokens += int((batch.node >= 0).sum())
         self.places += batch.node.size
         self.left_out += batch.left_out
-        target = self.histories.items[self.histories.indptr[users] + position]
-        return prompt_tensors(batch, torch.device("cpu")) | self._targets(target)
+        targets = self.histories.after(position, users, self.targets)
+        return prompt_tensors(batch, torch.device("cpu")) | self._decoded(targets)
 
-    def _targets(self, items: NDArray[np.int32]) -> dict[str, torch.Tensor]:
+    def _decoded(self, items: Histories) -> dict[str, torch.Tensor]:
         labels = torch.from_numpy(self.state.index.labels(items, self.state.tokenizer.sentinels))
         shifted = torch.cat([torch.full_like(labels[:, :1], self.state.start[0]), labels[:, :-1]], dim=1)
         return {

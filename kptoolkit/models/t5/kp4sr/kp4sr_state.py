@@ -12,7 +12,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from transformers.modeling_outputs import BaseModelOutput
+from torch import nn
 
 from kptoolkit.data.histories import Cases
 from kptoolkit.errors import RunError
@@ -120,14 +120,12 @@ class Kp4srState:
 
     def _token_scores(self, states: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
         """Log-likelihoods of items that are one token, ``(B, n_items)``."""
-        decoded = self.model.t5(
-            encoder_outputs=BaseModelOutput(last_hidden_state=states),
-            attention_mask=real,
-            decoder_input_ids=torch.tensor([self.start], device=states.device).expand(len(states), -1),
-            use_cache=False,
-        )
-        likely: torch.Tensor = decoded.logits[:, 1, :].float().log_softmax(-1)  # (B, V)
-        return likely[:, self.tokenizer.size : self.tokenizer.size + self.n_items]
+        start = torch.tensor([self.start], device=states.device).expand(len(states), -1)
+        decoded = self.model.decode(states, real, start)[:, 1]  # (B, D)
+        outputs = self.model.outputs
+        assert outputs is not None
+        likely = nn.functional.linear(decoded, self.model.t5.lm_head.weight[outputs]).float().log_softmax(-1)  # (B, S)
+        return likely[:, outputs >= self.tokenizer.size]
 
     def save(self, folder: Path) -> None:
         """Write weights, tokenizer, compiled knowledge and templates into ``folder``."""

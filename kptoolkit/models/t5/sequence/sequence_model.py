@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from kptoolkit.data.slices import NOTHING
-from kptoolkit.models.t5.sequence.catalogue_loss import catalogue_loss
+from kptoolkit.models.t5.catalogue_loss import catalogue_loss
 from kptoolkit.models.t5.sequence.item_encoders import ItemEncoder, TreeTokens
 from kptoolkit.models.t5.tree_mask import additive
-from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, TreeT5
+from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, TreeT5, output_scale
 
 _KNOWLEDGE_WEIGHTS = ("tree.t5.encoder.", "tree.whole_word.", "knowledge.")
 """Prefixes of the weights that only knowledge vectors use."""
@@ -47,8 +47,7 @@ class SequenceT5(nn.Module):
         self.tree, self.first_item, self.cross_attention = tree, first_item, cross_attention
         self.knowledge = knowledge
         self.register_buffer("trained", trained)
-        scaled = tree.config.to_dict().get("scale_decoder_outputs", False)  # true for tied output weights
-        self.output_scale = tree.config.d_model**-0.5 if scaled else 1.0
+        self.output_scale = output_scale(tree.config)
         self._set_trainable()
 
     def _set_trainable(self) -> None:
