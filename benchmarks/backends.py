@@ -2,8 +2,8 @@
 
 The default backend of `fit` was chosen by it. `sequence` has its defaults, `kp4sr` the best settings of the short
 trials in docs/results.md, and the paper's regime is the same `kp4sr` with one window per history and epoch and one
-target per window. All rank alone, without score parts. The clock is as in `time_to_quality`: training from the call of `fit`, batches and
-knowledge included, evaluations not. Test cases are not used.
+target per window. All rank alone, without score parts. The clock is as in `time_to_quality`: training from the call of
+`fit`, batches and knowledge included, evaluations not. Test cases are not used.
 
     python -m benchmarks.backends --quick
     python -m benchmarks.backends --data books --seconds 600
