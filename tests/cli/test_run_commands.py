@@ -20,7 +20,7 @@ from worlds.ring import COMMAS, NOTICE, SAME_NAME
 
 from kptoolkit import pipeline
 from kptoolkit.evaluation.baselines import BASELINES
-from kptoolkit.evaluation.controls import CONTROLS
+from kptoolkit.evaluation.controls import STANDARD
 from kptoolkit.runs.run import Run
 from kptoolkit.testing.small_worlds import ITEMS, USERS
 
@@ -151,7 +151,7 @@ def test_fit_and_evaluate_in_two_processes(inputs: list[str], tmp_path: Path) ->
     asked = ("-m", "--", "kptoolkit", "evaluate", str(tmp_path / "of-2"), "--controls", "--json")
     (table,) = result(python(*asked, count=2))
     assert table == json.loads((tmp_path / "of-2" / "metrics-test.json").read_text())
-    alone = pipeline.evaluate(Run.load(tmp_path / "of-1"), controls=tuple(CONTROLS)).to_json()
+    alone = pipeline.evaluate(Run.load(tmp_path / "of-1"), controls=STANDARD).to_json()
     for one, two in zip(alone["rows"], table["rows"], strict=True):
         assert two["name"] == one["name"]
         assert two["metrics"] == pytest.approx(one["metrics"], abs=1e-6)
