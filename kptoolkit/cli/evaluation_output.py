@@ -99,7 +99,8 @@ def _lines(group: Group, names: Sequence[str]) -> list[list[Any]]:
             lead = [f"{row.lead:+.4f}", _signed(row.low, row.high)]
         lines.append(["", name, row.value, *lead])
     count = f"{group.cases:,} case{'' if group.cases == 1 else 's'}"
-    for line, start in zip(lines, (group.group, count), strict=False):
+    starts = (group.group, count) if len(lines) > 1 else (f"{group.group}\n{count}",)
+    for line, start in zip(lines, starts, strict=False):
         line[0] = start
     return lines
 

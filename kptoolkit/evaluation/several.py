@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kptoolkit.evaluation.groups import Group
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.evaluation.significance import RESAMPLES, compare_values
-from kptoolkit.evaluation.table import Row, figures, in_order, row_fields, same_ranks, with_controls
+from kptoolkit.evaluation.table import Row, figures, identical_rows, in_order, row_fields, with_controls
 
 TESTED: Final = "NDCG@10"
 """Metric of spreads, intervals and tests."""
@@ -118,11 +118,9 @@ def several_rows(
         beams: Number of beams of beam search.
         resamples: Bootstrap resamples and sign flips.
     """
-    values = {name: mean_values(each) for name, each in rankings.items()}
-    runs, names = next(iter(rankings.values())), list(rankings)
-    tested = {name: values[name] for name in names if name == names[0] or not same_ranks(runs, rankings[name])}
-    rows = []
-    for line in in_order(compare_values(tested, metric=TESTED, resamples=resamples), names):
+    same, rows = identical_rows(rankings), []
+    values = {name: mean_values(each) for name, each in rankings.items() if name not in same}
+    for line in in_order(compare_values(values, metric=TESTED, resamples=resamples), list(rankings)):
         by_run = tuple(figures(line.name, ranking, ks, beams) for ranking in rankings[line.name])
         means = {metric: float(np.mean([run[metric] for run in by_run])) for metric in by_run[0]}
         spread = Spread.of([float(ranking.values(TESTED).mean()) for ranking in rankings[line.name]])

@@ -74,7 +74,7 @@ class Row:
         p_uncorrected: The same p-value without the correction.
         detectable: If the difference is not significant: the smallest one that the test finds at 5 % with a power of
             80 %.
-        identical: Whether every rank is that of the run. There is nothing to test then.
+        identical: Whether this is a control, and every rank is that of the run. There is no p-value then.
         kger: KGER (see :func:`~kptoolkit.evaluation.controls.kger`) of a control without true triples.
     """
 
@@ -152,11 +152,25 @@ def rows_of(rankings: Mapping[str, Ranking], ks: Sequence[int], *, beams: int, r
         beams: Number of beams of beam search.
         resamples: Bootstrap resamples and sign flips.
     """
-    name, *others = rankings
-    tested = {other: rankings[other] for other in others if not rankings[other].same_ranks(rankings[name])}
-    lines = in_order(compare(name, rankings[name], tested, resamples=resamples), list(rankings))
+    each = {name: [ranking] for name, ranking in rankings.items()}
+    name, *others = (name for name in rankings if name not in identical_rows(each))
+    lines = compare(name, rankings[name], {other: rankings[other] for other in others}, resamples=resamples)
+    lines = in_order(lines, list(rankings))
     rows = [Row(**row_fields(line, figures(line.name, rankings[line.name], ks, beams))) for line in lines]
-    return tuple(with_controls(rows, {row: [ranking] for row, ranking in rankings.items()}))
+    return tuple(with_controls(rows, each))
+
+
+def identical_rows(rankings: Mapping[str, Sequence[Ranking]]) -> set[str]:
+    """Names of the controls that rank every target as the run does, in every run; reliance is among them.
+
+    Args:
+        rankings: Name of the row to its rankings, one per run; the first row is that of the runs.
+    """
+    runs = next(iter(rankings.values()))
+    compared = {name: rankings[name] for name in (*CONTROLS, RELIANCE) if name in rankings}
+    return {
+        name for name, each in compared.items() if all(own.same_ranks(run) for own, run in zip(each, runs, strict=True))
+    }
 
 
 def in_order(lines: Sequence[Comparison], names: Sequence[str]) -> list[Comparison]:
@@ -166,27 +180,23 @@ def in_order(lines: Sequence[Comparison], names: Sequence[str]) -> list[Comparis
 
 
 def with_controls(rows: Sequence[RowT], rankings: Mapping[str, Sequence[Ranking]]) -> list[RowT]:
-    """Add what is only known of some rows: whether they are identical to the first, and the KGER of controls.
+    """Add what only controls have: whether they are identical to the run, and KGER.
 
     Args:
-        rows: The rows of a table.
+        rows: The rows of a table; that of the run comes first.
         rankings: Name of each row to its rankings, one per run.
     """
-    run = rankings[rows[0].name]
+    runs, same = rankings[rows[0].name], identical_rows(rankings)
     untrue = {name for name, control in CONTROLS.items() if control.untrue}
     return [
         replace(
             row,
-            identical=row is not rows[0] and same_ranks(run, rankings[row.name]),
-            kger=kger(run, rankings[row.name]) if row.name in untrue else None,
+            identical=row.name in same,
+            difference=0.0 if row.name in same else row.difference,
+            kger=kger(runs, rankings[row.name]) if row.name in untrue else None,
         )
         for row in rows
     ]
-
-
-def same_ranks(some: Sequence[Ranking], others: Sequence[Ranking]) -> bool:
-    """Whether two rows rank every target the same in every run."""
-    return len(some) == len(others) and all(one.same_ranks(other) for one, other in zip(some, others, strict=True))
 
 
 def notes_of(rows: Sequence[Row]) -> list[str]:

@@ -137,7 +137,7 @@ def test_a_control_with_the_ranks_of_the_run_is_identical_and_not_tested() -> No
     assert list(rows) == list(RANKINGS)
     same = rows["mask-off"]
     assert same.identical
-    assert (same.difference, same.p_value, same.p_uncorrected, same.detectable) == (None, None, None, None)
+    assert (same.difference, same.p_value, same.p_uncorrected, same.detectable) == (0, None, None, None)
     assert (same.interval, same.metrics) == (rows["sequence"].interval, rows["sequence"].metrics)
     assert [row.identical for row in rows.values()] == [False, False, False, False, True]
     tested = [rows[name] for name in ("popularity", "item-kNN", "no-knowledge")]
@@ -147,13 +147,20 @@ def test_a_control_with_the_ranks_of_the_run_is_identical_and_not_tested() -> No
 
 def test_several_runs_are_identical_only_if_all_are() -> None:
     other = ranking([1.0, 3.0, 4.0, 30.0])
-    rankings = {"sequence": [RANKINGS["sequence"], other], "same": [RANKINGS["sequence"], other]}
+    rankings = {"sequence": [RANKINGS["sequence"], other], "reliance": [RANKINGS["sequence"], other]}
     rankings |= {"mask-off": [RANKINGS["sequence"]] * 2, "popularity": [RANKINGS["popularity"]]}
     rows = {row.name: row for row in several_rows(rankings, (10,), resamples=100)}
     assert [row.identical for row in rows.values()] == [False, True, False, False]
-    assert rows["same"].by_run == rows["sequence"].by_run
-    assert rows["same"].p_value is None
+    assert rows["reliance"].by_run == rows["sequence"].by_run
+    assert rows["reliance"].p_value is None
     assert rows["mask-off"].p_value is not None
+
+
+def test_a_baseline_with_the_same_ranks_is_tested_like_others() -> None:
+    rows = rows_of(RANKINGS | {"item-kNN": RANKINGS["sequence"]}, (10,), beams=20, resamples=100)
+    (row,) = (row for row in rows if row.name == "item-kNN")
+    assert not row.identical
+    assert (row.difference, row.p_value) == (0, 1)
 
 
 def test_kger_by_hand() -> None:
