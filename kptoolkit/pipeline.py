@@ -411,7 +411,7 @@ def groups_of(run: Run, rankings: Mapping[str, Sequence[Ranking]]) -> tuple[Grou
     """
     first = next(iter(rankings.values()))[0]
     events = np.bincount(run.split.train.items, minlength=len(run.catalogue))
-    triples = run.knowledge_source().trees(0).lengths
+    triples = replace(run.knowledge_source(), cache=None).trees(0).lengths
     ways = groupings(events[first.targets], first.history, triples[first.targets] > 0)
     settings = run.config.evaluation
     names = [name for name in rankings if name != BEAM_SEARCH or settings.beams >= 10]
