@@ -72,9 +72,8 @@ def test_groups_are_written_with_every_evaluation(evaluated: tuple[Run, Evaluati
     written = json.loads((own.folder / "metrics-test.json").read_text())["groups"]
     assert written == [group.to_json() for group in result.groups]
     frame = pd.read_parquet(own.folder / "per-user-test.parquet")
-    gains = {
-        name.removeprefix("rank: "): np.where(r <= 10, 1 / np.log2(r + 1), 0) for name, r in frame.iloc[:, 2:].items()
-    }
+    ranks = {str(name).removeprefix("rank: "): frame[name] for name in frame.columns[2:]}
+    gains = {name: np.where(each <= 10, 1 / np.log2(each + 1), 0) for name, each in ranks.items()}
     linked = frame["target"] != f"i{ITEMS - 1:02d}"
     for name, chosen in (("with triples", linked), ("without triples", ~linked)):
         (group,) = (group for group in written if group["group"] == name)
