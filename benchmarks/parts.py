@@ -28,7 +28,7 @@ from benchmarks import harness
 from benchmarks.parts_runs import ALL, ALONE, DEMO, Grid, Ranked, Ranks
 from kptoolkit import metrics
 from kptoolkit.evaluation.baselines import Blend
-from kptoolkit.evaluation.controls import CONTROLS
+from kptoolkit.evaluation.controls import STANDARD
 from kptoolkit.evaluation.significance import paired_test
 
 SETS = ("movies", "books", "music")
@@ -103,7 +103,7 @@ def one_set(bench: harness.Bench, grid: Grid, seeds: Sequence[int], controlled: 
     """Train and rank all that is missing of one data set, and report it."""
     runs = [grid.ranked(seed) for seed in seeds]
     baselines = grid.baselines(seeds[0])
-    controls = {name: [grid.control(seed, name) for seed in controlled] for name in CONTROLS if controlled}
+    controls = {name: [grid.control(seed, name) for seed in controlled] for name in STANDARD if controlled}
     lines = [*run_lines(runs), *control_lines(controls, runs), *baseline_lines(baselines, runs)]
     strongest = {split: best_single(lines, baselines, split) for split in SPLITS}
     figures = {split: {line.name: line.figures(split) for line in lines} for split in SPLITS}
@@ -217,7 +217,7 @@ def sentences(bench: harness.Bench, data: str, strongest: Mapping[str, str]) -> 
 def rows(bench: harness.Bench, data: str, figures: Mapping[str, Any], single: str) -> None:
     """Add the comparisons of the run on test."""
     ours = figures[ALL][TESTED]["mean"]
-    for name in (single, Blend.name, ALONE, *CONTROLS):
+    for name in (single, Blend.name, ALONE, *STANDARD):
         if name in figures:
             bench.add(f"{data}, all parts against {name}", f"test {TESTED}", figures[name][TESTED]["mean"], ours)
 

@@ -242,6 +242,15 @@ class Config(Section):
     run: RunConfig = RunConfig()
     """``[run]``"""
 
+    def with_options(self, **options: Any) -> Config:
+        """Return the same settings with some other options of the backend."""
+        model = ModelConfig.model_validate({"backend": self.model.backend, **self.model.options, **options})
+        return self.model_copy(update={"model": model})
+
+    def with_parts(self, **parts: Any) -> Config:
+        """Return the same settings with some other settings of ``[parts]``."""
+        return self.model_copy(update={"parts": self.parts.model_copy(update=parts)})
+
 
 _SECRET = frozenset({"password", "uri"})  # what people put secrets into; never repeated in a message
 OptionsT = TypeVar("OptionsT", bound=BaseModel)

@@ -5,23 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from kptoolkit import distributed, metrics
 from kptoolkit.config import Config, GraphConfig, load_config, validate, which_graph
+from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases
 from kptoolkit.data.interactions import notice_of
-from kptoolkit.errors import RunError, UnknownNameError
+from kptoolkit.errors import RunError
 from kptoolkit.evaluation.baselines import TuningTask, check_names, tuned_baselines
-from kptoolkit.evaluation.controls import CONTROLS, unchanged
-from kptoolkit.evaluation.ranking import Ranking
+from kptoolkit.evaluation.controls import Control, applicable, unchanged, without_knowledge
+from kptoolkit.evaluation.controls import named as named_control
+from kptoolkit.evaluation.groups import Group, groupings, groups
+from kptoolkit.evaluation.ranking import Ranking, ranks_by_case
 from kptoolkit.evaluation.ranking import evaluate as rank_cases
-from kptoolkit.evaluation.table import BEAM_SEARCH, Evaluation, protocol_line, rows_of
+from kptoolkit.evaluation.several import mean_values
+from kptoolkit.evaluation.table import ALONE, BEAM_SEARCH, RELIANCE, Evaluation, notes_of, protocol_line, rows_of
 from kptoolkit.explain.faithfulness import with_faithfulness
 from kptoolkit.explain.triplet_drops import require_explains
 from kptoolkit.graph import Graph
@@ -40,15 +44,11 @@ from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.fit_parts import fit_parts, knowledge_kinds
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.text.text_vectors import check_encoder
-from kptoolkit.names import nearest
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder, plain_settings
-
-RELIANCE, ALONE = "reliance", "alone"
-
 
 # -- fit --------------------------------------------------------------------------------------------------------------
 
@@ -265,37 +265,40 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Reco
         progress: Progress callback.
 
     Raises:
-        RunError: Neither backend nor score parts read knowledge, so that controls would equal the run.
+        RunError: Neither backend nor score parts read knowledge, or the control would equal the run.
         UnknownNameError: No control has this name.
     """
-    if name not in CONTROLS:
-        raise UnknownNameError("control", name, nearest(name, CONTROLS), f"Known: {', '.join(CONTROLS)}")
-    kind = backend_class(run.config.model.backend)
-    if not (issubclass(kind, ReadsKnowledge) or run.config.parts.reads_knowledge):
-        raise RunError(f"backend '{kind.name}' and its score parts use no knowledge; there are no controls")
-    folder = run.files.control(name)
+    chosen = named_control(name)
+    settings, folder = chosen.settings(run.config), run.files.control(name)
     finished = folder.is_finished
     distributed.wait()  # every process has looked at the folder before the first process writes into it
     if finished:
         folder.verify(folder.read_manifest())
     else:
-        _train_control(run, name, folder, progress)
-    return folder.recommender(run.config)
+        _train_control(run, chosen, settings, progress)
+    return folder.recommender(settings)
 
 
-def _train_control(run: Run, name: str, folder: RunFolder, progress: ProgressCallback) -> None:
-    manifest = Manifest(settings=plain_settings(run.config), reports={"control": name})
+def _train_control(run: Run, chosen: Control, settings: Config, progress: ProgressCallback) -> None:
+    folder = run.files.control(chosen.name)
+    manifest = Manifest(settings=plain_settings(settings), reports={"control": chosen.name})
     if distributed.is_first():
         folder.write_manifest(manifest)
     distributed.wait()
-    prepared = _prepared_from(run, run.config)
-    task = fit_task(prepared, folder, change=CONTROLS[name], resume=True, progress=progress)
-    _train_and_write(new_backend(run.config), task, folder, manifest)
+    prepared = _prepared_from(run, settings, run.catalogue if chosen.titles else run.catalogue.untitled())
+
+    def change(trees: ItemTrees) -> ItemTrees:
+        return chosen.trees(trees, prepared.knowledge)
+
+    task = fit_task(prepared, folder, change=change, resume=True, progress=progress)
+    _train_and_write(new_backend(settings), task, folder, manifest)
 
 
-def _prepared_from(run: Run, settings: Config) -> Prepared:
-    """The inputs of a run, read from its folder."""
-    return Prepared(settings, run.interactions, run.split, run.catalogue, run.knowledge_source(), "")
+def _prepared_from(run: Run, settings: Config, catalogue: Catalogue | None = None) -> Prepared:
+    """The inputs of a run, read from its folder; with another catalogue if one is given."""
+    catalogue = catalogue or run.catalogue
+    knowledge = replace(run.knowledge_source(), catalogue=catalogue)
+    return Prepared(settings, run.interactions, run.split, catalogue, knowledge, "")
 
 
 # -- evaluate ---------------------------------------------------------------------------------------------------------
@@ -336,8 +339,9 @@ def evaluate(
     Args:
         run: A finished run.
         split: ``"test"`` or ``"valid"``.
-        controls: Names from :data:`kptoolkit.evaluation.controls.CONTROLS` to retrain and rank. With any, the trained
-            model is also ranked without its knowledge (reliance).
+        controls: Names from :data:`kptoolkit.evaluation.controls.CONTROLS` to retrain and rank, or ``"all"``. One that
+            says nothing about the run is left out, and a note says why. With any, the trained model is also ranked
+            without its knowledge (reliance).
         baselines: Names from :data:`kptoolkit.evaluation.baselines.BASELINES` to tune and rank next to popularity and
             item-kNN.
         beam: Also rank by beam search. An item that it does not find has no rank, so there is no MRR.
@@ -347,17 +351,19 @@ def evaluate(
     Raises:
         InputError: With ``beam``, the backend offers no beam search; with ``explain``, it cannot say which triplets
             mattered.
-        UnknownNameError: No baseline has this name.
+        RunError: With ``controls``, the run reads no knowledge.
+        UnknownNameError: No baseline or control has this name.
     """
     check_abilities(run, beam=beam, explain=explain)
     check_names(baselines)
+    names, left_out = applicable(controls, [run.config])
     progress = progress if distributed.is_first() else silent
     cases = run.split.test if split == "test" else run.split.valid
     rankings = rank_run(run, cases, progress)
     found, notes = rank_baselines(run, cases, baselines, progress)
-    others, more_notes = rank_others(run, cases, controls=controls, beam=beam, progress=progress)
+    others, more_notes = rank_others(run, cases, controls=names, beam=beam, progress=progress)
     rankings |= found | others
-    return record(run, split, rankings, [*notes, *more_notes], explain=explain, progress=progress)
+    return record(run, split, rankings, [*notes, *more_notes, *left_out], explain=explain, progress=progress)
 
 
 def record(
@@ -381,16 +387,35 @@ def record(
     """
     settings, data, cases = run.config.evaluation, run.config.data, len(next(iter(rankings.values())))
     rows = rows_of(rankings, settings.ks, beams=settings.beams, resamples=settings.resamples)
-    notes = (*([run.notice] if run.notice else []), *notes)
+    notes = (*([run.notice] if run.notice else []), *notes, *notes_of(rows))
     items, seeds = len(run.catalogue), [run.config.training.seed]
     protocol = protocol_line(split, cases, items, seeds, method=data.split, min_events=data.min_events)
-    result = Evaluation(str(run.folder), split, cases, items, rows, notes, protocol=protocol)
+    parts = groups_of(run, {name: [ranking] for name, ranking in rankings.items()})
+    result = Evaluation(str(run.folder), split, cases, items, rows, notes, protocol=protocol, groups=parts)
     if explain:
         result = with_faithfulness(result, run, run.split.test if split == "test" else run.split.valid, progress)
     if distributed.is_first():
-        run.files.write_evaluation(split, result.to_json(), _per_user(run, rankings))
+        per_user = ranks_by_case(rankings, run.interactions.user_ids, run.catalogue.item_ids)
+        run.files.write_evaluation(split, result.to_json(), per_user)
     distributed.wait()
     return result
+
+
+def groups_of(run: Run, rankings: Mapping[str, Sequence[Ranking]]) -> tuple[Group, ...]:
+    """Compute the figures of groups of cases: by popularity of the target, length of the history, and triples.
+
+    Args:
+        run: A run; its training events and its knowledge divide the cases.
+        rankings: Name of the row to its rankings, one per run or one for all runs; the first row is that of the runs.
+            Beam search with fewer than 10 beams is left out.
+    """
+    first = next(iter(rankings.values()))[0]
+    events = np.bincount(run.split.train.items, minlength=len(run.catalogue))
+    triples = replace(run.knowledge_source(), cache=None).trees(0).lengths
+    ways = groupings(events[first.targets], first.history, triples[first.targets] > 0)
+    settings = run.config.evaluation
+    names = [name for name in rankings if name != BEAM_SEARCH or settings.beams >= 10]
+    return groups(ways, {name: mean_values(rankings[name]) for name in names}, resamples=settings.resamples)
 
 
 def _rank(
@@ -442,7 +467,7 @@ def _rank_controls(run: Run, cases: Cases, controls: Sequence[str], progress: Pr
     found = {name: _rank(run, cases, name, control(run, name, progress=progress).score, progress) for name in controls}
     trained = run.files.recommender(run.config)
     if isinstance(trained.backend, ReadsKnowledge):
-        trained.backend.use_trees(CONTROLS["no-knowledge"])
+        trained.backend.use_trees(without_knowledge)
     without = Recommender(trained.backend, trained.parts.without_knowledge())
     found[RELIANCE] = _rank(run, cases, RELIANCE, without.score, progress)
     return found
@@ -454,18 +479,6 @@ def _rank_by_beams(run: Run, cases: Cases) -> Ranking:
     hit = found == own.targets[:, None]
     ranks = distributed.gather(np.where(hit.any(axis=1), hit.argmax(axis=1) + 1.0, np.inf))
     return Ranking(cases.user, cases.targets, ranks, cases.histories.lengths)
-
-
-def _per_user(run: Run, rankings: Mapping[str, Ranking]) -> pd.DataFrame:
-    """One row per case: user, target, and its rank by each model."""
-    first = next(iter(rankings.values()))
-    return pd.DataFrame(
-        {
-            "user_id": [str(user) for user in run.interactions.user_ids[first.user]],
-            "target": [str(item) for item in run.catalogue.item_ids[first.targets]],
-            **{f"rank: {name}": ranking.ranks for name, ranking in rankings.items()},
-        }
-    )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from kptoolkit.cli.app import app
-from kptoolkit.cli.evaluation_output import show_evaluation, show_several
+from kptoolkit.cli.evaluation_output import show_evaluation, show_groups, show_several
 from kptoolkit.cli.run_arguments import load_runs
 from kptoolkit.cli.session import Session, command
 from kptoolkit.errors import InputError
@@ -22,7 +22,18 @@ def evaluate(
         typer.Argument(metavar="RUN…", help="Folders of finished runs, or a folder of `fit --seeds`; one table."),
     ],
     split: Annotated[Literal["test", "valid"], typer.Option("--split", help="Cases to rank.")] = "test",
-    controls: Annotated[bool, typer.Option("--controls", help="Retrain and rank the controls too.")] = False,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Retrain and rank two controls too: no-knowledge, shuffled-knowledge.")
+    ] = False,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--control",
+            metavar="NAME",
+            help="Retrain and rank a control too; repeatable. no-knowledge, shuffled-knowledge, random-sentences, "
+            "knowledge-only, mask-off, or all of them: all.",
+        ),
+    ] = None,
     baselines: Annotated[
         bool,
         typer.Option("--baselines", help="Rank tuned sequential rules, EASE, content and the best blend of two too."),
@@ -30,6 +41,9 @@ def evaluate(
     beam: Annotated[bool, typer.Option("--beam", help="Rank by beam search too; there is no MRR for it.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Measure whether scores depend on the triplets named for them.")
+    ] = False,
+    groups: Annotated[
+        bool, typer.Option("--groups", help="Show gains by popularity of the target, history and triples too.")
     ] = False,
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="Rank by the mean of the scores of all runs too, as the last row.")
@@ -42,14 +56,14 @@ def evaluate(
     """Rank the full catalogue for every case; compare with popularity and item-kNN by intervals and paired tests."""
     from kptoolkit import distributed, pipeline
     from kptoolkit.evaluation.baselines import BASELINES
-    from kptoolkit.evaluation.controls import CONTROLS
+    from kptoolkit.evaluation.controls import STANDARD
 
-    loaded = load_runs(session, runs)
+    loaded, names = load_runs(session, runs), [*(STANDARD if controls else ()), *(control or ())]
     if len(loaded) == 1 and (ensemble or output is not None):
         raise InputError("--ensemble and --output need several runs; give more, or a folder of `kptool fit --seeds`")
     options: dict[str, Any] = {
         "split": split,
-        "controls": tuple(CONTROLS) if controls else (),
+        "controls": names,
         "baselines": BASELINES if baselines else (),
         "beam": beam,
         "explain": explain,
@@ -65,7 +79,10 @@ def evaluate(
         return
     if session.json:
         session.emit([single.to_json() if len(loaded) == 1 else several.to_json()])
-    elif len(loaded) == 1:
+        return
+    if len(loaded) == 1:
         show_evaluation(session, str(loaded[0].folder), single)
     else:
         show_several(session, ", ".join(map(str, runs)), several)
+    if groups:
+        show_groups(session, single if len(loaded) == 1 else several)

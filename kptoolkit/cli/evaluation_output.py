@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kptoolkit.cli.session import Session
 
 if TYPE_CHECKING:
+    from kptoolkit.evaluation.groups import Group
     from kptoolkit.evaluation.several import SeveralEvaluation, SeveralRow
-    from kptoolkit.evaluation.table import Evaluation
+    from kptoolkit.evaluation.table import Evaluation, Row
 
 _WIDE: Final = 110
 """Columns of a terminal from which a table has all metrics."""
@@ -30,7 +31,7 @@ def show_evaluation(session: Session, name: str, result: Evaluation) -> None:
     for row in result.rows:
         low, high = row.interval
         interval = f"{low:.4f}-{high:.4f}" if wide else _range(low, high)
-        rows.append([row.name, *(row.metrics.get(m) for m in shown), interval, row.difference, row.p_value])
+        rows.append([row.name, *(row.metrics.get(m) for m in shown), interval, _lead(row), row.p_value])
     columns = ["ranked by", *shown, *(["NDCG@10, 95 %", "model minus it"] if wide else ["95 %", "lead"]), "p"]
     legend = "95 %: of NDCG@10, over users; lead: model minus row" if not wide else ""
     session.table(name, columns, rows, caption=_caption(result.protocol, legend))
@@ -54,7 +55,7 @@ def show_several(session: Session, name: str, result: SeveralEvaluation) -> None
             row.metrics.get("NDCG@10"),
             _spread(row),
             _range(*row.interval),
-            row.difference,
+            _lead(row),
             row.p_value,
         ]
         for row in result.rows
@@ -65,6 +66,51 @@ def show_several(session: Session, name: str, result: SeveralEvaluation) -> None
     )
     session.table(name, columns, rows, caption=_caption(result.protocol, legend))
     _show_notes(session, result.notes)
+
+
+def show_groups(session: Session, result: Evaluation | SeveralEvaluation) -> None:
+    """Print the gains by group: one table per way to divide the cases, with the run, the best baseline and controls.
+
+    Args:
+        session: The command.
+        result: The evaluation.
+    """
+    from kptoolkit.evaluation.controls import CONTROLS
+    from kptoolkit.evaluation.groups import FEWEST
+    from kptoolkit.evaluation.table import strongest_baseline
+
+    best = strongest_baseline(result.rows)
+    names = [result.rows[0].name, *([best.name] if best else [])]
+    names += [row.name for row in result.rows if row.name in CONTROLS]
+    for by in dict.fromkeys(group.by for group in result.groups):
+        rows = [line for group in result.groups if group.by == by for line in _lines(group, names)]
+        columns = ["cases", "ranked by", "NDCG@10", "lead", "95 %"]
+        session.table(f"Gains by {by}", columns, rows)
+    about = f"lead: {names[0]} minus row; 95 %: of the lead, over users; too few: under {FEWEST} cases, too few to tell"
+    session.out.print(about, style="italic", highlight=False, markup=False, soft_wrap=True)
+
+
+def _lines(group: Group, names: Sequence[str]) -> list[list[Any]]:
+    """Lines of one group, one per row; the first is that of the run."""
+    lines: list[list[Any]] = []
+    for name in names:
+        row, lead = group.rows[name], ["too few" if lines else "", ""]
+        if row.lead is not None and row.low is not None and row.high is not None:
+            lead = [f"{row.lead:+.4f}", _signed(row.low, row.high)]
+        lines.append(["", name, row.value, *lead])
+    count = f"{group.cases:,} case{'' if group.cases == 1 else 's'}"
+    starts = (group.group, count) if len(lines) > 1 else (f"{group.group}\n{count}",)
+    for line, start in zip(lines, starts, strict=False):
+        line[0] = start
+    return lines
+
+
+def _lead(row: Row) -> float | str | None:
+    return "identical" if row.identical else row.difference
+
+
+def _signed(low: float, high: float) -> str:
+    return " to ".join(f"{value:+.4f}".replace("0.", ".", 1) for value in (low, high))
 
 
 def _caption(protocol: str, legend: str) -> str:

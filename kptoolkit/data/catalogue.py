@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -117,6 +117,10 @@ class Catalogue:
             np.array([old or titles.get(i, "") for i, old in zip(ids, old_titles, strict=True)], dtype=object),
             np.array([old or entities.get(i) for i, old in zip(ids, old_entities, strict=True)], dtype=object),
         )
+
+    def untitled(self) -> Catalogue:
+        """Return the same items without titles."""
+        return replace(self, titles=np.full(len(self), "", dtype=object))
 
     def __len__(self) -> int:
         return len(self.item_ids)

@@ -6,7 +6,7 @@ a number is an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,10 @@ class Ranking:
     def summary(self, ks: Sequence[int] = metrics.KS) -> dict[str, float]:
         """Means over the cases of HR and NDCG at each k, and of MRR."""
         return metrics.summary(self.ranks, ks)
+
+    def same_ranks(self, other: Ranking) -> bool:
+        """Whether both ranked every target the same."""
+        return np.array_equal(self.ranks, other.ranks)
 
     def same_cases(self, other: Ranking) -> bool:
         """Whether both ranked the same targets of the same users in the same order."""
@@ -151,6 +155,24 @@ def evaluate(
     if shared:
         ranks = distributed.gather(ranks)
     return Ranking(cases.user, cases.targets, ranks, cases.histories.lengths)
+
+
+def ranks_by_case(rankings: Mapping[str, Ranking], user_ids: NDArray[Any], item_ids: NDArray[Any]) -> pd.DataFrame:
+    """Create a table, one row per case: user, target, and its rank by each model.
+
+    Args:
+        rankings: Name of the row to ranking, all of the same cases.
+        user_ids: Ids of the users.
+        item_ids: Ids of the items.
+    """
+    first = next(iter(rankings.values()))
+    return pd.DataFrame(
+        {
+            "user_id": [str(user) for user in user_ids[first.user]],
+            "target": [str(item) for item in item_ids[first.targets]],
+            **{f"rank: {name}": ranking.ranks for name, ranking in rankings.items()},
+        }
+    )
 
 
 def _distinct(seen: Histories, n_items: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

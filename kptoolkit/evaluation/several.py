@@ -9,9 +9,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kptoolkit.evaluation.groups import Group
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.evaluation.significance import RESAMPLES, compare_values
-from kptoolkit.evaluation.table import Row, figures, row_fields
+from kptoolkit.evaluation.table import Row, figures, identical_rows, in_order, row_fields, with_controls
 
 TESTED: Final = "NDCG@10"
 """Metric of spreads, intervals and tests."""
@@ -83,6 +84,7 @@ class SeveralEvaluation:
         protocol: How the cases were made and ranked, in one line.
         fingerprints: Hashes of the interactions, the catalogue and the split, which all runs share.
         resamples: Bootstrap resamples and sign flips.
+        groups: The same figures for groups of cases, averaged over the runs.
     """
 
     runs: tuple[RunRecord, ...]
@@ -94,10 +96,11 @@ class SeveralEvaluation:
     protocol: str
     fingerprints: Mapping[str, str]
     resamples: int
+    groups: tuple[Group, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON-able values."""
-        return asdict(self)
+        return asdict(self) | {"groups": [group.to_json() for group in self.groups]}
 
 
 def several_rows(
@@ -115,14 +118,20 @@ def several_rows(
         beams: Number of beams of beam search.
         resamples: Bootstrap resamples and sign flips.
     """
-    values = {name: _mean_values(each) for name, each in rankings.items()}
-    rows = []
-    for line in compare_values(values, metric=TESTED, resamples=resamples):
+    same, rows = identical_rows(rankings), []
+    values = {name: mean_values(each) for name, each in rankings.items() if name not in same}
+    for line in in_order(compare_values(values, metric=TESTED, resamples=resamples), list(rankings)):
         by_run = tuple(figures(line.name, ranking, ks, beams) for ranking in rankings[line.name])
         means = {metric: float(np.mean([run[metric] for run in by_run])) for metric in by_run[0]}
         spread = Spread.of([float(ranking.values(TESTED).mean()) for ranking in rankings[line.name]])
         rows.append(SeveralRow(**row_fields(line, means), by_run=by_run, spread=spread))
-    return tuple(rows)
+    return tuple(with_controls(rows, rankings))
+
+
+def mean_values(rankings: Sequence[Ranking]) -> NDArray[np.float64]:
+    """NDCG@10 of each case, averaged over runs, ``(N,)``."""
+    mean: NDArray[np.float64] = np.mean([ranking.values(TESTED) for ranking in rankings], axis=0)
+    return mean
 
 
 def detectable_note(rows: Sequence[Row]) -> str | None:
@@ -131,8 +140,3 @@ def detectable_note(rows: Sequence[Row]) -> str | None:
     if not found:
         return None
     return f"not significant; smallest difference found at 5 % with power 80 %: {', '.join(found)}"
-
-
-def _mean_values(rankings: Sequence[Ranking]) -> NDArray[np.float64]:
-    mean: NDArray[np.float64] = np.mean([ranking.values(TESTED) for ranking in rankings], axis=0)
-    return mean

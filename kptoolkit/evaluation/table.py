@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, TypeVar
 
+from kptoolkit.evaluation.controls import CONTROLS, kger
+from kptoolkit.evaluation.groups import Group
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.evaluation.significance import LEVEL, Comparison, compare
 
 BEAM_SEARCH: Final = "beam search"
 """Name of the row of beam search, which has no figure beyond its number of beams."""
+RELIANCE: Final = "reliance"
+"""Name of the row of the trained model without its knowledge."""
+ALONE: Final = "alone"
+"""Last word of the name of a backend's row without the score parts."""
+ENSEMBLE: Final = "ensemble of"
+"""First words of the name of the row of several runs as one recommender."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,8 @@ class Row:
         p_uncorrected: The same p-value without the correction.
         detectable: If the difference is not significant: the smallest one that the test finds at 5 % with a power of
             80 %.
+        identical: Whether this is a control, and every rank is that of the run. There is no p-value then.
+        kger: KGER (see :func:`~kptoolkit.evaluation.controls.kger`) of a control without true triples.
     """
 
     name: str
@@ -75,6 +85,11 @@ class Row:
     p_value: float | None = None
     p_uncorrected: float | None = None
     detectable: float | None = None
+    identical: bool = False
+    kger: float | None = None
+
+
+RowT = TypeVar("RowT", bound=Row)
 
 
 @dataclass(frozen=True)
@@ -90,6 +105,7 @@ class Evaluation:
         notes: Sentences to show with the figures.
         faithfulness: Whether scores depend on the triplets named for them; ``None`` if that was not measured.
         protocol: How the cases were made and ranked, in one line.
+        groups: The same figures for groups of cases.
     """
 
     run: str
@@ -100,10 +116,11 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     faithfulness: Faithfulness | None = None
     protocol: str = ""
+    groups: tuple[Group, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON-able values."""
-        fields = asdict(self)
+        fields = asdict(self) | {"groups": [group.to_json() for group in self.groups]}
         return fields if self.faithfulness is not None else {k: v for k, v in fields.items() if k != "faithfulness"}
 
 
@@ -135,9 +152,67 @@ def rows_of(rankings: Mapping[str, Ranking], ks: Sequence[int], *, beams: int, r
         beams: Number of beams of beam search.
         resamples: Bootstrap resamples and sign flips.
     """
-    name, *others = rankings
-    table = compare(name, rankings[name], {other: rankings[other] for other in others}, resamples=resamples)
-    return tuple(Row(**row_fields(line, figures(line.name, rankings[line.name], ks, beams))) for line in table)
+    each = {name: [ranking] for name, ranking in rankings.items()}
+    name, *others = (name for name in rankings if name not in identical_rows(each))
+    lines = compare(name, rankings[name], {other: rankings[other] for other in others}, resamples=resamples)
+    lines = in_order(lines, list(rankings))
+    rows = [Row(**row_fields(line, figures(line.name, rankings[line.name], ks, beams))) for line in lines]
+    return tuple(with_controls(rows, each))
+
+
+def identical_rows(rankings: Mapping[str, Sequence[Ranking]]) -> set[str]:
+    """Names of the controls that rank every target as the run does, in every run; reliance is among them.
+
+    Args:
+        rankings: Name of the row to its rankings, one per run; the first row is that of the runs.
+    """
+    runs = next(iter(rankings.values()))
+    compared = {name: rankings[name] for name in (*CONTROLS, RELIANCE) if name in rankings}
+    return {
+        name for name, each in compared.items() if all(own.same_ranks(run) for own, run in zip(each, runs, strict=True))
+    }
+
+
+def in_order(lines: Sequence[Comparison], names: Sequence[str]) -> list[Comparison]:
+    """Put lines in the order of names; one for a name that is missing has the interval of the first line."""
+    found = {line.name: line for line in lines}
+    return [found.get(name) or replace(lines[0], name=name) for name in names]
+
+
+def with_controls(rows: Sequence[RowT], rankings: Mapping[str, Sequence[Ranking]]) -> list[RowT]:
+    """Add what only controls have: whether they are identical to the run, and KGER.
+
+    Args:
+        rows: The rows of a table; that of the run comes first.
+        rankings: Name of each row to its rankings, one per run.
+    """
+    runs, same = rankings[rows[0].name], identical_rows(rankings)
+    untrue = {name for name, control in CONTROLS.items() if control.untrue}
+    return [
+        replace(
+            row,
+            identical=row.name in same,
+            difference=0.0 if row.name in same else row.difference,
+            kger=kger(runs, rankings[row.name]) if row.name in untrue else None,
+        )
+        for row in rows
+    ]
+
+
+def notes_of(rows: Sequence[Row]) -> list[str]:
+    """Name the rows that are identical to the run, and the KGER of controls; each in one line, if there is any."""
+    same = [row.name for row in rows if row.identical]
+    measured = [f"{row.name} {row.kger:.3f}" for row in rows if row.kger is not None]
+    notes = [f"identical to the run, every rank is the same: {', '.join(same)}"] if same else []
+    return notes + ([f"KGER, share of MRR@10 lost without true triples: {', '.join(measured)}"] if measured else [])
+
+
+def strongest_baseline(rows: Sequence[Row]) -> Row | None:
+    """The baseline with the best NDCG@10, if there is one."""
+    run = rows[0].name
+    others = {run, f"{run} {ALONE}", BEAM_SEARCH, RELIANCE, *CONTROLS}
+    baselines = [row for row in rows if row.name not in others and not row.name.startswith(ENSEMBLE)]
+    return max(baselines, key=lambda row: row.metrics["NDCG@10"], default=None)
 
 
 def figures(name: str, ranking: Ranking, ks: Sequence[int], beams: int) -> dict[str, float]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from kptoolkit.storage.ragged import Ragged
 
 _ARRAYS = ("indptr", "prompt", "parent", "hop", "dfs")
+_FEWEST_TO_EXCHANGE = 20
+"""Triplets of one size among which prompts are exchanged; with fewer, other sizes take part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,3 +91,32 @@ class ItemTrees(Ragged):
             cycle = np.random.default_rng(seed).permutation(nonempty)
             order[cycle] = np.roll(cycle, 1)
         return self.permuted(order)
+
+    def with_random_prompts(self, sizes: NDArray[np.integer[Any]], seed: int) -> ItemTrees:
+        """Give every triplet the prompt of a random other one of the same hop and size; the shape of each tree stays.
+
+        So an item has as many prompts of the same sizes as before, each prompt occurs as often as before, and none says
+        more about its item than about any other. Where fewer than 20 triplets have one hop and size, those of the next
+        sizes take part, so that their prompts do not stay where they are.
+
+        Args:
+            sizes: ``(P,)`` size of each distinct prompt, such as its number of words.
+            seed: Seed of the exchange.
+        """
+        drawn = np.random.default_rng(seed).permutation(len(self.prompt))
+        size, prompt = np.asarray(sizes)[self.prompt], self.prompt.copy()
+        for hop in np.unique(self.hop):
+            level = drawn[self.hop[drawn] == hop]
+            level = level[np.argsort(size[level], kind="stable")]  # by size, then random
+            for part in _parts(size[level]):
+                prompt[level[part]] = self.prompt[np.roll(level[part], 1)]
+        return replace(self, prompt=prompt)
+
+
+def _parts(sizes: NDArray[Any]) -> Iterator[slice]:
+    """Stretches of sorted sizes: one per size, or several sizes where one has few values."""
+    first, count = 0, len(sizes)
+    for end in [*(np.flatnonzero(np.diff(sizes)) + 1).tolist(), count]:
+        if end == count or min(end - first, count - end) >= _FEWEST_TO_EXCHANGE:
+            yield slice(first, end)
+            first = end

@@ -69,6 +69,14 @@ class Sentences(Ragged, Sequence[str]):
         """Arrays by name: everything except the texts."""
         return {"piece": self.piece, "role": self.role, "sentence": self.indptr}
 
+    @property
+    def words(self) -> NDArray[np.int64]:
+        """``(N,)`` number of words of every sentence, counted in each of its pieces."""
+        counts = np.array([len(text.split()) for text in self.texts], dtype=np.int64)[self.piece]
+        before = np.concatenate([[0], np.cumsum(counts)])
+        words: NDArray[np.int64] = np.diff(before[self.indptr])
+        return words
+
     @overload
     def __getitem__(self, number: int) -> str: ...
     @overload

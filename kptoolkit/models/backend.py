@@ -1,7 +1,8 @@
 """The interface of a recommender: what every backend does, and what some can do in addition.
 
 Every backend follows :class:`Backend`. A backend that can do more also follows :class:`BeamSearch`, :class:`Explains`,
-:class:`AcceptsNewItems` or :class:`ReadsKnowledge`; the program finds that out with ``isinstance``.
+:class:`AcceptsNewItems`, :class:`ReadsKnowledge`, :class:`ReadsTreeMask` or :class:`RanksByKnowledgeAlone`; the program
+finds that out with ``isinstance``.
 """
 
 from __future__ import annotations
@@ -190,6 +191,37 @@ class ReadsKnowledge(Protocol):
 
     def use_trees(self, change: Callable[[ItemTrees], ItemTrees]) -> None:
         """Change the knowledge of a fitted model; its weights stay."""
+
+
+@runtime_checkable
+class ReadsTreeMask(Protocol):
+    """A backend that reads prompts under the tree mask, and can be trained without it."""
+
+    @classmethod
+    def without_tree_mask(cls, config: Config) -> Config | None:
+        """Return the settings of a training that differs in the tree mask alone.
+
+        Args:
+            config: Settings of a run of this backend.
+
+        Returns:
+            ``None`` if the mask of such a run hides nothing, so that it would be the same training.
+        """
+        ...
+
+
+@runtime_checkable
+class RanksByKnowledgeAlone(Protocol):
+    """A backend that can be trained to read nothing of an item except its triples."""
+
+    @classmethod
+    def knowledge_alone(cls, config: Config) -> Config:
+        """Return the settings of a training in which items have no token and no name of their own.
+
+        Args:
+            config: Settings of a run of this backend.
+        """
+        ...
 
 
 @runtime_checkable

@@ -9,9 +9,10 @@ from kptoolkit import distributed, pipeline
 from kptoolkit.data.histories import Cases
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.evaluation.baselines import check_names
+from kptoolkit.evaluation.controls import applicable
 from kptoolkit.evaluation.ranking import Ranking, evaluate
 from kptoolkit.evaluation.several import RunRecord, SeveralEvaluation, detectable_note, several_rows
-from kptoolkit.evaluation.table import protocol_line
+from kptoolkit.evaluation.table import ALONE, ENSEMBLE, notes_of, protocol_line
 from kptoolkit.progress import ProgressCallback, silent, with_prefix
 from kptoolkit.runs.ensemble import Ensemble
 from kptoolkit.runs.manifest import write_json
@@ -58,6 +59,7 @@ def evaluate_runs(
     """
     fingerprints = _check(runs, beam=beam, explain=explain)
     check_names(baselines)
+    names, left_out = applicable(controls, [run.config for run in runs])
     progress = progress if distributed.is_first() else silent
     cases = runs[0].split.test if split == "test" else runs[0].split.valid
     shared, notes = pipeline.rank_baselines(runs[0], cases, baselines, progress)
@@ -65,7 +67,8 @@ def evaluate_runs(
     for run in runs:
         staged = with_prefix(f"seed {run.config.training.seed}", progress)
         models = pipeline.rank_run(run, cases, staged)
-        others, other_notes = pipeline.rank_others(run, cases, controls=controls, beam=beam, progress=staged)
+        others, other_notes = pipeline.rank_others(run, cases, controls=names, beam=beam, progress=staged)
+        other_notes += left_out
         own = models | shared | others
         single = pipeline.record(run, split, own, [*notes, *other_notes], explain=explain, progress=staged)
         if single.faithfulness is not None:
@@ -74,7 +77,7 @@ def evaluate_runs(
         run.release()
     rankings = _by_row(tables, runs[0].config.model.backend, shared)
     if ensemble:
-        rankings[f"ensemble of {len(runs)} runs"] = [_rank_ensemble(runs, cases, progress)]
+        rankings[f"{ENSEMBLE} {len(runs)} runs"] = [_rank_ensemble(runs, cases, progress)]
         other_notes.append(_ENSEMBLE_NOTE)
     result = _result(runs, split, rankings, [*notes, *other_notes, *faithfulness], fingerprints)
     if distributed.is_first():
@@ -103,7 +106,7 @@ def _check(runs: Sequence[Run], *, beam: bool, explain: bool) -> dict[str, str]:
 
 def _by_row(tables: Sequence[Mapping[str, Ranking]], name: str, shared: Mapping[str, Ranking]) -> _Rankings:
     """Collect the rankings of each row; a run whose score parts all have weight 0 is its backend alone."""
-    alone = f"{name} {pipeline.ALONE}"
+    alone = f"{name} {ALONE}"
     return {
         row: [shared[row]]
         if row in shared
@@ -127,7 +130,7 @@ def _result(
 ) -> SeveralEvaluation:
     first, settings, data = runs[0], runs[0].config.evaluation, runs[0].config.data
     rows = several_rows(rankings, settings.ks, beams=settings.beams, resamples=settings.resamples)
-    notes = [*([first.notice] if first.notice else []), *notes]
+    notes = [*([first.notice] if first.notice else []), *notes, *notes_of(rows)]
     if (other := difference_beyond_seed(runs)) is not None:
         notes.append(f"the runs differ in more than their seed: {other}; their spread is not that of seeds alone")
     if (note := detectable_note(rows)) is not None:
@@ -144,6 +147,7 @@ def _result(
         protocol=protocol_line(split, cases, items, seeds, method=data.split, min_events=data.min_events),
         fingerprints=fingerprints,
         resamples=settings.resamples,
+        groups=pipeline.groups_of(first, rankings),
     )
 
 

@@ -20,11 +20,12 @@ from worlds.ring import COMMAS, NOTICE, SAME_NAME
 
 from kptoolkit import pipeline
 from kptoolkit.evaluation.baselines import BASELINES
-from kptoolkit.evaluation.controls import CONTROLS
+from kptoolkit.evaluation.controls import STANDARD
 from kptoolkit.runs.run import Run
 from kptoolkit.testing.small_worlds import ITEMS, USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+WAYS = ("events of the target", "length of the history", "triples of the target")
 
 
 def result(done: Done) -> Any:
@@ -151,7 +152,7 @@ def test_fit_and_evaluate_in_two_processes(inputs: list[str], tmp_path: Path) ->
     asked = ("-m", "--", "kptoolkit", "evaluate", str(tmp_path / "of-2"), "--controls", "--json")
     (table,) = result(python(*asked, count=2))
     assert table == json.loads((tmp_path / "of-2" / "metrics-test.json").read_text())
-    alone = pipeline.evaluate(Run.load(tmp_path / "of-1"), controls=tuple(CONTROLS)).to_json()
+    alone = pipeline.evaluate(Run.load(tmp_path / "of-1"), controls=STANDARD).to_json()
     for one, two in zip(alone["rows"], table["rows"], strict=True):
         assert two["name"] == one["name"]
         assert two["metrics"] == pytest.approx(one["metrics"], abs=1e-6)
@@ -234,6 +235,26 @@ def test_evaluate_with_baselines(run: Path, tmp_path: Path) -> None:
     assert (shown.returncode, shown.stderr) == (0, "")
     assert f"settings on {USERS} validation cases" in shown.stdout
     assert re.search(r"blend: first .*, second .*, scale (log|z), weight", shown.stdout)
+
+
+def test_evaluate_with_a_control_and_groups(run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    refused(kptool("evaluate", folder, "--control", "mask"), "no control 'mask'", "Known: no-knowledge, ")
+    assert not (folder / "controls").exists()
+    words = ("evaluate", folder, "--control", "mask-off", "--control", "knowledge-only")
+    (report,) = result(kptool(*words, "--json"))
+    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", "mask-off", "reliance"]
+    assert [row["name"] for row in report["rows"]] == names
+    assert any("no control 'knowledge-only': backend 'kp4sr'" in note for note in report["notes"])
+    assert report == json.loads((folder / "metrics-test.json").read_text())
+    assert {group["by"] for group in report["groups"]} == set(WAYS)
+    shown = kptool(*words, "--groups", "-q", COLUMNS="80")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert [line.rstrip() for line in shown.stdout.splitlines() if line.startswith("Gains by ")] == [
+        f"Gains by {by}" for by in WAYS
+    ]
+    assert max(len(line) for line in shown.stdout.splitlines() if line[:1] in set("┏┃┡│└")) <= 80
+    assert "Gains by" not in kptool("evaluate", folder, "-q").stdout
 
 
 def test_what_cannot_be_evaluated(run: Path, tmp_path: Path) -> None:

@@ -67,3 +67,45 @@ def test_permuted_gives_each_item_the_trees_asked_for(sizes: list[int], data: An
     permuted = trees.permuted(np.array(order, dtype=np.int64))
     for item, source in enumerate(order):
         assert rows(permuted, item) == ([] if source < 0 else rows(trees, source))
+
+
+def enlarged(sizes: list[int]) -> tuple[ItemTrees, np.ndarray]:
+    """Trees of which there are 40 of each, and a size of one of three words for every prompt, by its place."""
+    trees = trees_of(sizes * 40)
+    return trees, 1 + trees.parent % 3
+
+
+@given(SIZES, st.integers(0, 2**32 - 1))
+def test_random_prompts_have_the_same_number_and_sizes(sizes: list[int], seed: int) -> None:
+    trees, words = enlarged(sizes)
+    other = trees.with_random_prompts(words, seed)
+    for column in ("indptr", "parent", "hop", "dfs"):
+        assert np.array_equal(getattr(other, column), getattr(trees, column))
+    assert np.array_equal(words[other.prompt], words[trees.prompt])
+    for hop in (1, 2):
+        assert sorted(other.prompt[trees.hop == hop]) == sorted(trees.prompt[trees.hop == hop]), "each as often"
+    assert not (other.prompt == trees.prompt).any()
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 9)), min_size=1, max_size=30), st.integers(0, 2**32 - 1))
+def test_rare_sizes_are_exchanged_with_the_next_ones(items: list[tuple[int, int]], seed: int) -> None:
+    """No prompt stays in its place unless it is the only one of its hop."""
+    trees = trees_of([size for size, _ in items])
+    words = np.array([length for size, length in items for _ in range(size)], dtype=np.int64)
+    other = trees.with_random_prompts(words, seed)
+    for hop in (1, 2):
+        here = trees.hop == hop
+        assert sorted(other.prompt[here]) == sorted(trees.prompt[here])
+        if here.sum() > 1:
+            assert not (other.prompt == trees.prompt)[here].any()
+
+
+def test_random_prompts_are_fixed_by_their_seed_and_say_nothing_of_the_item() -> None:
+    trees, words = enlarged([3] * 10)
+    first, again, other = (trees.with_random_prompts(words, seed) for seed in (5, 5, 6))
+    assert np.array_equal(first.prompt, again.prompt)
+    assert not np.array_equal(first.prompt, other.prompt)
+    own = trees.rows[first.prompt] == trees.rows  # trees_of numbers prompts by place
+    assert own.mean() < 0.02
+    together = [len(set(trees.rows[first.prompt[first.span(item)]])) for item in range(len(first))]
+    assert np.mean(together) > 2.8, "the prompts of an item come from different items"

@@ -21,7 +21,7 @@ from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.data.slices import padded
 from kptoolkit.errors import InputError, PromptTooLongError, RunError, TrainingError
-from kptoolkit.evaluation.controls import CONTROLS
+from kptoolkit.evaluation.controls import without_knowledge
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models import BeamSearch, training
 from kptoolkit.models.backend import beam_search_of
@@ -287,7 +287,7 @@ def test_the_encoder_learns_as_much_slower_as_its_gradients_wait(tmp_path: Path)
 @pytest.mark.train
 def test_no_knowledge_leaves_tokens_alone(tmp_path: Path) -> None:
     fitted = backend()
-    fitted.fit(chain_task(tmp_path, LONG, knowledge_change=CONTROLS["no-knowledge"]))
+    fitted.fit(chain_task(tmp_path, LONG, knowledge_change=without_knowledge))
     vectors, knowledge = fitted.fitted.current()
     assert knowledge.abs().sum() == 0
     assert vectors.abs().sum() > 0

@@ -34,6 +34,7 @@ from kptoolkit.testing.small_worlds import ITEMS, USERS
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 Configure = Callable[..., Config]
 CONTROL_NAMES = ("no-knowledge", "shuffled-knowledge")
+CHANGED = (*CONTROL_NAMES, "reliance")
 
 
 # -- what fit writes ----------------------------------------------------------------------------------------------
@@ -295,8 +296,9 @@ def test_intervals_differences_and_the_file(evaluated: tuple[Run, Evaluation]) -
         assert high - low < 0.5
     for row in others:
         assert row.difference == pytest.approx(own - by_hand(frame[f"rank: {row.name}"], 10)[1])
-        assert row.p_value is not None
-        assert 0 < row.p_value <= 1
+        assert row.identical is bool(frame[f"rank: {row.name}"].equals(frame["rank: kp4sr"]) and row.name in CHANGED)
+        assert row.identical is (row.p_value is None)
+        assert row.p_value is None or 0 < row.p_value <= 1
     assert json.loads((run.folder / "metrics-test.json").read_text()) == json.loads(json.dumps(result.to_json()))
 
 

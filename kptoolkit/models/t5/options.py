@@ -42,6 +42,8 @@ class T5Options(Section):
     """Attention implementation; all give the same states. flex is for CUDA only."""
     gradient_checkpointing: bool = False
     """Store only the states between layers and recompute the others in the backward pass: less memory, more time."""
+    tree_mask: bool = True
+    """Whether prompts are read under the tree mask; without it, every token attends to all tokens."""
     buckets: bool = True
     """Whether a batch is made of samples of similar length, so that less of it is padding."""
 
@@ -68,6 +70,8 @@ class SequenceOptions(T5Options):
     """Dropout, from random weights."""
     knowledge: Literal["auto", "facts", "tree"] = "auto"
     """What is read of an item, a bag of facts or the tree of its prompts; auto: tree for a checkpoint, else facts."""
+    identity: bool = True
+    """Whether an item has a vector of its own and its name in its tree; without, it is known by its triples alone."""
     cross_attention: bool = False
     """Whether the decoder also attends to the knowledge of the items read so far."""
     pooling: Literal["own", "tree"] = "own"

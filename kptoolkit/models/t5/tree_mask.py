@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from kptoolkit.tree.visibility import ROOT, ROOT_PARENT
+
 
 def visible(node: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
     """Compute the tree mask of a batch (KP4SR, knowledge tree mask).
@@ -20,6 +22,16 @@ def visible(node: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
     if node.device.type == "cpu":
         return _looked_up(node.long(), parent)
     return _compared(node, parent)
+
+
+def one_node(node: torch.Tensor, parent: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Put all tokens except padding into the root, so that the tree mask hides nothing of a prompt.
+
+    Args:
+        node: ``(B, L)`` integer node of each token, padding -2.
+        parent: ``(B, L)`` parent of that node.
+    """
+    return node.clamp(max=ROOT), torch.where(node < ROOT, parent, torch.full_like(parent, ROOT_PARENT))
 
 
 def _compared(node: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from kptoolkit.models.t5.catalogue_loss import catalogue_loss
 from kptoolkit.models.t5.flex import attentions, tree_block_mask, uses_flex
-from kptoolkit.models.t5.tree_mask import additive, masked, visible
+from kptoolkit.models.t5.tree_mask import additive, masked, one_node, visible
 
 MAX_WORDS = 1024
 SHARED_BIAS = ("t5", "mt5")
@@ -32,16 +32,22 @@ class TreeT5(nn.Module):
         fresh: Whether ``t5`` has random weights; whole-word embeddings are random then, else zero, so that a checkpoint
             starts as it was trained.
         output_tokens: ``(S,)`` the tokens that targets consist of, among which probabilities sum to 1; unset: all.
+        tree_mask: Whether the encoder attends under the tree mask; without it, every token attends to all tokens.
     """
 
     outputs: torch.Tensor | None
     place: torch.Tensor | None
 
     def __init__(
-        self, t5: T5ForConditionalGeneration, *, fresh: bool, output_tokens: NDArray[np.int64] | None = None
+        self,
+        t5: T5ForConditionalGeneration,
+        *,
+        fresh: bool,
+        output_tokens: NDArray[np.int64] | None = None,
+        tree_mask: bool = True,
     ) -> None:
         super().__init__()
-        self.t5 = t5
+        self.t5, self.tree_mask = t5, tree_mask
         outputs, place = None, None
         if output_tokens is not None:
             outputs = torch.from_numpy(output_tokens)
@@ -62,6 +68,8 @@ class TreeT5(nn.Module):
     ) -> torch.Tensor:
         """Encoder states ``(B, L, D)`` of prompts given as ``(B, L)`` integers."""
         embedded = self.t5.shared(input_ids) + self.whole_word(whole_word.clamp(max=MAX_WORDS - 1))  # (B, L, D)
+        if not self.tree_mask:
+            node, parent = one_node(node, parent)
         if uses_flex(self.t5):
             return self._stack(embedded, tree_block_mask(node, parent))
         if self.config.model_type in SHARED_BIAS:

@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from kptoolkit.config import Config, validate
 from kptoolkit.data.histories import Cases
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.models.backend import FitResult, FitTask, Triplets
@@ -86,6 +87,12 @@ class Kp4srBackend(T5Backend[Kp4srOptions, Kp4srState]):
         """Change the knowledge of a fitted model, e.g. remove it to see how far the model relies on it."""
         assembler = self.fitted.assembler
         assembler.use(assembler.knowledge.with_trees(change(assembler.trees)))
+
+    @classmethod
+    def without_tree_mask(cls, config: Config) -> Config | None:
+        """Settings with the tree mask off; see :class:`~kptoolkit.models.backend.ReadsTreeMask`."""
+        options = validate(cls.Options, config.model.options, "model")
+        return config.with_options(tree_mask=False) if options.tree_mask else None
 
     def save(self, folder: Path) -> None:
         """Write everything :meth:`load` needs into ``folder``."""

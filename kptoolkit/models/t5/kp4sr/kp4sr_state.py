@@ -168,7 +168,12 @@ def build_state(options: Kp4srOptions, task: FitTask) -> Kp4srState:
     }
     assembler = PromptAssembler(knowledge, index.tokens, user_tokens, templates, tokenizer, **limits)
     t5 = build_t5(options, tokenizer, task, index.symbols, lambda names: index.pieces(names, tokenizer.size))
-    model = TreeT5(t5, fresh=options.checkpoint is None, output_tokens=index.output_tokens(tokenizer.sentinels))
+    model = TreeT5(
+        t5,
+        fresh=options.checkpoint is None,
+        output_tokens=index.output_tokens(tokenizer.sentinels),
+        tree_mask=options.tree_mask,
+    )
     return Kp4srState(model, tokenizer, assembler, templates, user_tokens, index)
 
 
@@ -182,7 +187,9 @@ def load_state(folder: Path, options: Kp4srOptions) -> Kp4srState:
         described = json.loads((folder / "prompts.json").read_text(encoding="utf-8"))
         tokenizer = load_tokenizer(folder / "tokenizer")
         index = ItemIndex.load(folder / "index", tokenizer.size, described["n_items"])
-        model = TreeT5(saved_t5(folder, options), fresh=True, output_tokens=index.output_tokens(tokenizer.sentinels))
+        output = index.output_tokens(tokenizer.sentinels)
+        t5 = saved_t5(folder, options)
+        model = TreeT5(t5, fresh=True, output_tokens=output, tree_mask=options.tree_mask)
         safetensors.torch.load_model(model, str(folder / WEIGHTS))
     except UNREADABLE as error:
         raise unreadable(folder, error) from error

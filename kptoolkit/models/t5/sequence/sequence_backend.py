@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kptoolkit.config import Config, validate
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases
 from kptoolkit.data.slices import padded
@@ -29,6 +30,7 @@ from kptoolkit.models.t5.sequence.sequence_state import (
     item_names,
     load_state,
     prompt_tokens,
+    reads_of,
 )
 from kptoolkit.models.training import Epochs, train_and_report
 
@@ -100,11 +102,26 @@ class SequenceBackend(T5Backend[SequenceOptions, SequenceState]):
         new = len(catalogue) - state.model.n_items
         state.tokenizer = state.tokenizer.with_items(items)
         grow_items(state.model, new)
-        state.names = item_names(catalogue, state.tokenizer)
+        state.names = item_names(catalogue, state.tokenizer, identity=state.parts.identity)
         tokens = prompt_tokens(source, state.tokenizer, state.parts.reads)
         compiled = CompiledKnowledge(trees, tokens, source.pool.keys)
         facts = PromptFacts.of(source.pool, items, len(catalogue), known=state.facts)
         state.read_knowledge(compiled, facts)
+
+    @classmethod
+    def without_tree_mask(cls, config: Config) -> Config | None:
+        """Settings with the tree mask off; see :class:`~kptoolkit.models.backend.ReadsTreeMask`.
+
+        The mask hides nothing in trees of one hop, where all triplets are siblings.
+        """
+        options = validate(cls.Options, config.model.options, "model")
+        masked = options.tree_mask and reads_of(options) == "tree" and config.tree.hops > 1
+        return config.with_options(tree_mask=False) if masked else None
+
+    @classmethod
+    def knowledge_alone(cls, config: Config) -> Config:
+        """Settings with no identity of items; see :class:`~kptoolkit.models.backend.RanksByKnowledgeAlone`."""
+        return config.with_options(identity=False)
 
     def save(self, folder: Path) -> None:
         """Write everything :meth:`load` needs into ``folder``."""

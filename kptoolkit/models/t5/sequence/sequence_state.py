@@ -47,6 +47,8 @@ class ModelParts:
         hops: Hops of the trees.
         cross_attention: Whether the decoder attends to the knowledge of the items read.
         pooling: Which states of a tree make its vector.
+        identity: Whether an item has a vector of its own and its name in its tree.
+        tree_mask: Whether trees are read under the tree mask.
     """
 
     reads: Reads
@@ -54,6 +56,8 @@ class ModelParts:
     hops: int
     cross_attention: bool
     pooling: Pooling = "own"
+    identity: bool = True
+    tree_mask: bool = True
 
 
 @dataclass
@@ -172,20 +176,28 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
     source, items, n = task.knowledge, task.catalogue.item_of_entity(), len(task.catalogue)
     trees = task.knowledge_change(source.trees(0))
     templates = (*training_templates(source.pack, task.config.prompts.mpp), recommending_template(task))
-    reads = _reads(options)
+    reads = reads_of(options)
     tokenizer = build_tokenizer(options, source, templates, items, words_only=reads == "facts")
     knowledge = CompiledKnowledge(trees, prompt_tokens(source, tokenizer, reads), source.pool.keys)
     later = [str(entity) for entity in source.neighbourhoods.ids] if source.varies else []
     facts = PromptFacts.of(source.pool, items, n, more=later)
     around = facts.around(trees)
-    parts = ModelParts(reads, tokenizer.size, task.config.tree.hops, options.cross_attention, options.pooling)
+    parts = ModelParts(
+        reads=reads,
+        first_item=tokenizer.size,
+        hops=task.config.tree.hops,
+        cross_attention=options.cross_attention,
+        pooling=options.pooling,
+        identity=options.identity,
+        tree_mask=options.tree_mask,
+    )
     t5, fresh = build_t5(options, tokenizer, task, n), options.checkpoint is None
     if fresh:
         torch.nn.init.normal_(t5.shared.weight, std=_TOKEN_STD)
-    trained = torch.from_numpy(np.bincount(task.split.train.items, minlength=n) > 0).float()
+    trained = torch.from_numpy(np.bincount(task.split.train.items, minlength=n) > 0).float() * parts.identity
     model = build_model(t5, trained, around, parts, fresh=fresh)
     prefix = _aligned([_prefix_tokens(template, tokenizer) for template in templates], tokenizer.pad_id)
-    names = item_names(task.catalogue, tokenizer)
+    names = item_names(task.catalogue, tokenizer, identity=parts.identity)
     history, budget = task.config.data.history or options.default_history, task.config.tree.max_tokens
     return SequenceState(model, tokenizer, knowledge, facts, names, parts, prefix, history, budget)
 
@@ -243,7 +255,7 @@ def build_model(
         fresh: Whether ``t5`` starts from random weights.
     """
     knowledge = build_item_encoder(parts.reads, facts, t5.config.d_model, parts.hops, parts.pooling)
-    tree = TreeT5(t5, fresh=fresh)
+    tree = TreeT5(t5, fresh=fresh, tree_mask=parts.tree_mask)
     return SequenceT5(tree, parts.first_item, trained, knowledge, cross_attention=parts.cross_attention)
 
 
@@ -260,12 +272,21 @@ def prompt_tokens(
     return TokenPool(none, np.zeros(0, np.int32), np.zeros(0, np.bool_))
 
 
-def item_names(catalogue: Catalogue, tokenizer: ModelTokenizer) -> TokenPool:
-    """Tokens of every item's name at the root of its tree: its own token with phrases, else its title's subwords."""
+def item_names(catalogue: Catalogue, tokenizer: ModelTokenizer, *, identity: bool = True) -> TokenPool:
+    """Tokens of every item's name at the root of its tree: its own token with phrases, else its title's subwords.
+
+    Args:
+        catalogue: The n items.
+        tokenizer: Of the prompts.
+        identity: Without it, subwords of a title are replaced by one token that is the same for all items.
+    """
     n = len(catalogue)
     if tokenizer.has_item_tokens:
         ids = np.arange(tokenizer.size, tokenizer.size + n, dtype=np.int32)
         return TokenPool(np.arange(n + 1, dtype=np.int64), ids, np.ones(n, dtype=np.bool_))
+    if not identity:
+        same = np.full(n, tokenizer.eos_id, dtype=np.int32)
+        return TokenPool(np.arange(n + 1, dtype=np.int64), same, np.ones(n, dtype=np.bool_))
     encoded = [tokenizer.encode((Segment(str(name), "text"),)) for name in catalogue.names]
     unknown = np.array([tokenizer.eos_id], dtype=np.int32)  # a name without a single piece
     return TokenPool.of([(e.ids, e.starts) if len(e.ids) else (unknown, np.array([True])) for e in encoded])
@@ -297,7 +318,8 @@ def tree_tensors(items: NDArray[np.int64], batch: Batch) -> dict[str, torch.Tens
     }
 
 
-def _reads(options: SequenceOptions) -> Reads:
+def reads_of(options: SequenceOptions) -> Reads:
+    """What is read of an item: a bag of facts, or the tree of its prompts."""
     if options.knowledge == "facts" or (options.knowledge == "auto" and options.checkpoint is None):
         return "facts"
     return "tree"
