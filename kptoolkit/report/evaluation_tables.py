@@ -133,7 +133,7 @@ def kind_of(name: str, place: int) -> Kind:
         return "run"
     if name.endswith(f" {ALONE}"):
         return "backend alone"
-    if name in CONTROLS or name.startswith(_NO_KNOWLEDGE):
+    if name in CONTROLS:
         return "control"
     return "other" if name in (RELIANCE, BEAM_SEARCH) or name.startswith("ensemble of ") else "baseline"
 

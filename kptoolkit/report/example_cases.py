@@ -22,6 +22,7 @@ ITEMS: Final = 3
 _LATEST: Final = 10
 _SEED: Final = 2308
 _LEAST: Final = 5e-5
+_SMALLEST: Final = 0.005  # share
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,6 @@ def _bars(entry: Explanation, axis: Axis) -> tuple[PartBar, ...]:
     for part in entry.parts:
         if abs(part.value) >= _LEAST:
             named = zip(part.titles, part.items, part.shares, strict=True)
-            sources = ", ".join(f"{title or item} ({share:.0%})" for title, item, share in named)
+            sources = ", ".join(f"{title or item} ({share:.0%})" for title, item, share in named if share >= _SMALLEST)
             found.append(PartBar(part.part, f"{part.value:+.4f}", Bar.of(axis, part.value), sources))
     return tuple(found)

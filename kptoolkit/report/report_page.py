@@ -77,7 +77,7 @@ class WeightChart:
     def of(cls, title: str, weights: list[tuple[str, float]]) -> WeightChart:
         """Draw weights by name."""
         axis = Axis.of(value for _, value in weights)
-        return cls(title, tuple(WeightBar(name, f"{value:.4g}", Bar.of(axis, value)) for name, value in weights))
+        return cls(title, tuple(WeightBar(name, f"{value:.3g}", Bar.of(axis, value)) for name, value in weights))
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,14 @@ class Weights:
     cases: str
 
     @classmethod
-    def of(cls, name: str, parts: tuple[PartWeight, ...], report: dict[str, Any]) -> Weights:
+    def of(cls, name: str, parts: tuple[PartWeight, ...], report: dict[str, Any], *, kinds: bool = True) -> Weights:
         """Collect the weights of a run.
 
         Args:
             name: Name of the run.
             parts: Its parts.
             report: How the weights were found, from the manifest.
+            kinds: Whether to show the weights inside the parts too.
         """
         charts = [
             WeightChart.of("weight of each part", [(part.name, part.weight) for part in parts]),
@@ -127,7 +128,7 @@ class Weights:
         charts += [
             WeightChart.of(f"{part.name}: weight of each kind of pair", list(part.kinds))
             for part in sorted(parts, key=lambda part: part.name != "graph similarity")
-            if len(part.kinds) > 1 or (part.name == "graph similarity" and part.kinds)
+            if kinds and (len(part.kinds) > 1 or (part.name == "graph similarity" and part.kinds))
         ]
         losses = report.get("cross entropy, five folds", {})
         variants = tuple(Variant(each, f"{loss:.4f}", each == report.get("taken")) for each, loss in losses.items())

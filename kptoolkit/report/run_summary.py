@@ -14,9 +14,11 @@ from kptoolkit.data.histories import Cases
 from kptoolkit.models.parts.score_parts import READ_KNOWLEDGE
 from kptoolkit.report.evaluation_tables import relative_leads
 from kptoolkit.report.signatures import RunFigures
-from kptoolkit.runs.run import Run
+from kptoolkit.runs.run import Run, top_k
 
 METRIC: Final = "NDCG@10"
+BEST: Final = 100
+"""Number of items over which the spread of a part is computed."""
 _SPREAD_CASES: Final = 64
 _SEED: Final = 2308
 
@@ -28,7 +30,7 @@ class PartWeight:
     Attributes:
         name: Name of the part.
         weight: Its weight.
-        spread: Standard deviation of what it adds, over the items of the catalogue, mean over cases.
+        spread: Standard deviation of what it adds, over the :data:`BEST` best items of a case, mean over cases.
         kinds: Weight of each kind of pair of a part that is made of pairs, the largest first.
     """
 
@@ -143,8 +145,10 @@ def unique_names(runs: Sequence[Run]) -> list[str]:
 
 def _parts(run: Run, cases: Cases) -> tuple[PartWeight, ...]:
     recommender = run.recommender
-    added = recommender.by_part(cases.sample(_SPREAD_CASES, _SEED))
-    spreads = {name: float(scores.std(axis=1).mean()) for name, scores in added.items()}
+    sample = cases.sample(_SPREAD_CASES, _SEED)
+    added = recommender.by_part(sample)
+    best, _ = top_k(np.sum(list(added.values()), axis=0), sample, BEST, with_seen=True)
+    spreads = {name: float(np.take_along_axis(each, best, axis=1).std(axis=1).mean()) for name, each in added.items()}
     found = []
     for name, weight in recommender.parts.weights.items():
         pairs = recommender.parts.pairs.get(name)

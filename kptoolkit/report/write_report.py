@@ -143,7 +143,8 @@ def _page(summaries: Sequence[RunSummary], users: int, graph: Graph | None, prog
         chosen=tuple((each.name, f"{each.chosen_epoch:g}") for each in summaries if each.chosen_epoch is not None),
         groups=groups,
         weights=tuple(
-            Weights.of(each.name, each.parts, each.run.manifest.reports.get("parts", {})) for each in summaries
+            Weights.of(each.name, each.parts, each.run.manifest.reports.get("parts", {}), kinds=each is first)
+            for each in summaries
         ),
         signatures=_signatures(summaries),
         examples=examples,
