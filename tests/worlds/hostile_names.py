@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -26,12 +27,18 @@ KINDS = ("title", "entity", "relation", "user", "item")
 NOTICE = f"PWNnotice {ATTACKS[0]} {ATTACKS[3]}"
 RUN = "PWNrun <b onclick=x>"
 TAGS = set(
-    "html head meta title style body header h1 h2 h3 h4 p nav a main section dl div dt dd bdi table thead tbody tr th td "
-    "ul li span b svg g line rect circle path text figure figcaption article footer".split()
+    re.findall(
+        r"\w+",
+        """html head meta title style body header h1 h2 h3 h4 p nav a main section dl div dt dd bdi table thead tbody tr
+    th td ul li span b svg g line rect circle path text figure figcaption article footer""",
+    )
 )
 ATTRIBUTES = set(
-    "lang charset http-equiv content name href id class scope tabindex role aria-label aria-hidden "
-    "x y x1 x2 y1 y2 r d dy rx width height text-anchor".split()
+    re.findall(
+        r"[\w-]+",
+        """lang charset http-equiv content name href id class scope tabindex role aria-label aria-hidden
+    x y x1 x2 y1 y2 r d dy rx width height text-anchor""",
+    )
 )
 
 
@@ -82,7 +89,10 @@ def write_hostile_world(folder: Path) -> Path:
     found = chain_interactions()
     users = [hostile("user", number) for number in range(len(found.user_ids))]
     items = [hostile("item", number) for number in range(ITEMS)]
-    events = [f"{users[user]}\t{items[item]}\t{time}" for user, item, time in zip(found.user, found.item, found.time, strict=True)]
+    events = [
+        f"{users[user]}\t{items[item]}\t{time}"
+        for user, item, time in zip(found.user, found.item, found.time, strict=True)
+    ]
     triples, names = [], []
     for item in range(ITEMS - 1):
         names.append(f"e{item}\t{hostile('entity', item)}")
@@ -93,7 +103,10 @@ def write_hostile_world(folder: Path) -> Path:
         triples.append(f"a{author}\t{hostile('relation', 3)}\tp{author % 2}")
     tables = {
         "inter": ["user_id:token\titem_id:token\ttimestamp:float", *events],
-        "item": ["item_id:token\ttitle:token_seq", *(f"{items[item]}\t{hostile('title', item)}" for item in range(ITEMS))],
+        "item": [
+            "item_id:token\ttitle:token_seq",
+            *(f"{items[item]}\t{hostile('title', item)}" for item in range(ITEMS)),
+        ],
         "link": ["item_id:token\tentity_id:token", *(f"{items[item]}\te{item}" for item in range(ITEMS - 1))],
         "kg": ["head_id:token\trelation_id:token\ttail_id:token", *triples],
         "ent": ["entity_id:token\tname:token_seq", *names],
