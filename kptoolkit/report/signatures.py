@@ -175,8 +175,8 @@ SIGNATURES: Final[tuple[Signature, ...]] = (
         "fall of NDCG@10 from validation to test",
         gap_to_test,
         0.25,
-        "Compare settings by several seeds and not by one validation figure; check with `kptool data check` whether "
-        "the last events differ from the earlier ones.",
+        "Compare settings over several seeds, and not by one validation figure; look with `kptool data check` for "
+        "events with equal times.",
     ),
     Signature(
         "behind a baseline",
@@ -209,7 +209,7 @@ SIGNATURES: Final[tuple[Signature, ...]] = (
         "share of the items",
         without_triples,
         0.2,
-        "Link more items to the graph, or raise tree.hops; `kptool data check` lists items that are not linked.",
+        "Link more items to the graph, or raise tree.hops; `kptool data check` counts the items that are not linked.",
     ),
     Signature(
         "prompts cut by the token budget",

@@ -160,7 +160,7 @@ def _missing(split: str, count: int) -> dict[str, str]:
     return {
         "overview": f"The {count} runs were not evaluated together: kptool evaluate RUN…{option}.",
         "results": f"Not evaluated yet: kptool evaluate RUN{option}.",
-        "groups": "The evaluation has no gains by group.",
+        "groups": f"There are no gains by group: kptool evaluate RUN{option}.",
         "losses": "The loss is not shown: no checkpoint of the training is kept.",
         "curves": "The backend reports no validation figures of its training.",
         "triplets": "The backend cannot say which triplets mattered.",

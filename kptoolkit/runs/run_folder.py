@@ -74,6 +74,7 @@ class RunFolder:
         ├── tensorboard/             curves of the training
         ├── metrics-SPLIT.json       written by evaluate
         ├── per-user-SPLIT.parquet   written by evaluate
+        ├── report.html              written by report
         └── controls/NAME/           manifest.json, backend/, parts/, … of a control
 
     Args:

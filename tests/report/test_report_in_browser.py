@@ -28,7 +28,8 @@ const frame = document.querySelector("iframe");
 frame.addEventListener("load", () => {
   const inside = frame.contentDocument, wide = [...inside.querySelectorAll("*")].filter((one) =>
     !one.closest(".scroll, svg, title, style") && one.getBoundingClientRect().right > 391);
-  document.body.textContent = "width " + inside.documentElement.scrollWidth + ", too wide " + wide.length + ".";
+  document.body.textContent = "width " + inside.documentElement.scrollWidth + ", too wide " + wide.length + ". " +
+    wide.map((one) => one.tagName + "." + one.className).join(" ");
 });
 </script></body>"""
 
@@ -105,7 +106,7 @@ def test_a_page_fits_on_a_phone(hostile_runs: list[Path], site: Site, tmp_path: 
     written = write_report([load(run) for run in hostile_runs], tmp_path / "report.html")
     site.pages |= {"/page": written.path.read_text(encoding="utf-8"), "/frame": FRAME}
     assert "width 390, too wide 0." in opened(site, "/frame", tmp_path / "profile")
-    site.pages["/page"] = to_html(page_of("a_long_word_without_a_place_to_break" * 5))
+    site.pages["/page"] = to_html(page_of("a_long_word_without_a_place_to_break" * 5, "0.1234"))
     assert "width 390, too wide 0." in opened(site, "/frame", tmp_path / "profile")
     site.pages["/page"] = "<!DOCTYPE html><div style='width:500px'>x</div>"
     assert "width 390, too wide 0." not in opened(site, "/frame", tmp_path / "profile")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kptoolkit.report.signatures import SIGNATURES, RunFigures, Signature, findings
@@ -81,3 +83,10 @@ def test_a_figure_at_the_limit_is_fine() -> None:
 def test_limits_are_shown_as_they_are_compared() -> None:
     assert BY_NAME["overfitting"].limit_text == "above 10.0 %"
     assert BY_NAME["still improving"].limit_text == "below 1"
+
+
+def test_the_documentation_lists_all_signatures() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- signatures -->")[2].partition("<!-- end of signatures -->")[0]
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table.splitlines() if "|" in line]
+    assert rows[2:] == [(each.name, each.figure, each.limit_text) for each in SIGNATURES]
