@@ -230,13 +230,15 @@ def _result_row(place: int, row: Mapping[str, Any], metrics: Sequence[str], axis
         interval=f"{low:.4f} to {high:.4f}",
         cells=tuple(_number(row["metrics"].get(metric)) for metric in metrics),
         spread=f"{spread['deviation']:.4f} ({spread['low']:.4f} to {spread['high']:.4f})" if spread else "",
-        lead="" if difference is None else f"{difference:+.4f}",
+        lead="identical" if row.get("identical") else "" if difference is None else f"{difference:+.4f}",
         p_value="" if p_value is None else f"{p_value:.4f}",
     )
 
 
 def _relative(row: Mapping[str, Any] | None) -> float | None:
-    """Lead over the model of a row, divided by its NDCG@10; 0 if the control's lead may be chance."""
+    """Lead over the model of a row, divided by its NDCG@10; 0 if every rank is the same, or a control's lead not sure."""
+    if row is not None and row.get("identical"):
+        return 0.0
     if row is None or row.get("difference") is None or not row["metrics"].get(_METRIC):
         return None
     if row["name"] == _NO_KNOWLEDGE and (row.get("p_value") or 0.0) > _LEVEL:

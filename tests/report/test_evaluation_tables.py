@@ -91,6 +91,9 @@ def test_leads_for_the_signatures() -> None:
     assert without == pytest.approx(0.024 / 0.096)
     chance = {"rows": [EVALUATION["rows"][0], row("no-knowledge", 0.096, 0.024, 0.2)]}
     assert relative_leads(chance) == (None, 0.0), "a lead that may be chance is none"
+    same = {"rows": [EVALUATION["rows"][0], {**row("no-knowledge", 0.12), "identical": True}]}
+    assert relative_leads(same) == (None, 0.0), "nothing is tested where every rank is the same"
+    assert result_table("same", same).rows[1].lead == "identical"
     assert relative_leads({}) == (None, None)
     assert kind_of("ensemble of 3 runs", 4) == "other"
 

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from worlds.hostile_names import ATTACKS, ATTRIBUTES, KINDS, RUN, TAGS, Parsed
 from worlds.page_of_texts import page_of
 
-from kptoolkit import load, write_report
+from kptoolkit import evaluate, load, write_report
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.graph import Graph
 from kptoolkit.report.report_page import to_html
+from kptoolkit.report.run_summary import RunSummary
 from kptoolkit.runs.run import Run
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
@@ -134,6 +135,38 @@ def test_examples_are_recommendations_whose_parts_add_up(runs: list[Run], tmp_pa
             assert sum(part.value for part in item.entry.parts) == pytest.approx(item.entry.score, abs=1e-4)
             assert np.isclose(sum(float(part.figure) for part in item.parts), item.entry.score, atol=1e-3)
             assert item.entry.paths is None
+
+
+def test_figures_of_a_run_for_its_signatures(hostile_runs: list[Path], tmp_path: Path) -> None:
+    """By hand; the course of the training is that of a backend which names its figures plainly."""
+    copy = Path(shutil.copytree(hostile_runs[0], tmp_path / "run"))
+    history = [{"epoch": 1, "loss": 3.0, "NDCG@10": 0.5}, {"epoch": 2, "loss": 2.0, "NDCG@10": 0.25}, {"step": 9}]
+    figures = {"triplets_left_out_per_prompt": 7.0}
+    training = {"epochs": 2, "best": {"NDCG@10": 0.5}, "history": history, "figures": figures}
+    (copy / "training.json").write_text(json.dumps(training))
+    run = load(copy)
+    summary = RunSummary.of(run, "run", "test")
+    assert summary.curve == [(1.0, 0.5), (2.0, 0.25)]
+    assert summary.losses == [(1.0, 3.0), (2.0, 2.0)]
+    assert summary.chosen_epoch == 1
+    found, known = summary.figures, run.manifest.reports["knowledge"]
+    trained = {item for history in run.split.train for item in history.tolist()}
+    assert found.cold == np.mean([target not in trained for target in run.split.test.targets.tolist()])
+    assert (found.items, found.items_with_triples) == (known["items"], known["items_with_triples"])
+    assert (found.nameless, found.left_out_per_prompt) == (known["left_out_nameless"], 7.0)
+    assert found.nameless > 0
+    assert found.rows == len(run.files.neighbourhoods().relation)
+    rows = {row["name"]: row["metrics"]["NDCG@10"] for row in run.files.evaluation("test")["rows"]}
+    assert (found.valid, found.test) == (0.5, rows["sequence alone"]), "both of the backend alone"
+    best = max(rows["popularity"], rows["item-kNN"])
+    assert found.over_baseline == pytest.approx(rows["sequence"] / best - 1)
+    assert found.over_no_knowledge is None
+    spreads = {part.name: part.spread for part in summary.parts}
+    knowledge = spreads["graph similarity"] + spreads.get("prompts", 0.0)
+    assert found.knowledge == pytest.approx(knowledge / sum(spreads.values()))
+    evaluate(run, split="valid")
+    both = RunSummary.of(run, "run", "test").figures
+    assert (both.valid, both.test) == (run.files.evaluation("valid")["rows"][0]["metrics"]["NDCG@10"], rows["sequence"])
 
 
 def test_several_runs_in_one_page(runs: list[Run], tmp_path: Path) -> None:
