@@ -8,13 +8,13 @@ from typing import Any, Final, Literal
 
 from kptoolkit.evaluation.controls import CONTROLS
 from kptoolkit.evaluation.table import BEAM_SEARCH
-from kptoolkit.pipeline import ALONE, RELIANCE
 from kptoolkit.report.charts import Axis, Dot
 
 Kind = Literal["run", "backend alone", "baseline", "control", "other"]
 _METRIC: Final = "NDCG@10"
 _SHOWN: Final = ("NDCG@5", "HR@5", "NDCG@10", "HR@10", "NDCG@20", "HR@20", "MRR")
 _NO_KNOWLEDGE: Final = "no-knowledge"
+_ALONE, _RELIANCE, _ENSEMBLE = " alone", "reliance", "ensemble of "  # in the names of rows
 _LEVEL: Final = 0.05
 
 
@@ -131,11 +131,16 @@ def kind_of(name: str, place: int) -> Kind:
     """What the model in a row of an evaluation is."""
     if place == 0:
         return "run"
-    if name.endswith(f" {ALONE}"):
+    if is_alone(name):
         return "backend alone"
     if name in CONTROLS:
         return "control"
-    return "other" if name in (RELIANCE, BEAM_SEARCH) or name.startswith("ensemble of ") else "baseline"
+    return "other" if name in (_RELIANCE, BEAM_SEARCH) or name.startswith(_ENSEMBLE) else "baseline"
+
+
+def is_alone(name: str) -> bool:
+    """Whether a row is that of a backend without the score parts."""
+    return name.endswith(_ALONE)
 
 
 def relative_leads(evaluation: Mapping[str, Any]) -> tuple[float | None, float | None]:
@@ -236,7 +241,7 @@ def _result_row(place: int, row: Mapping[str, Any], metrics: Sequence[str], axis
 
 
 def _relative(row: Mapping[str, Any] | None) -> float | None:
-    """Lead over the model of a row, divided by its NDCG@10; 0 if every rank is the same, or a control's lead not sure."""
+    """Lead over the model of a row, divided by its NDCG@10; 0 if all ranks are the same or a control's lead is not sure."""
     if row is not None and row.get("identical"):
         return 0.0
     if row is None or row.get("difference") is None or not row["metrics"].get(_METRIC):

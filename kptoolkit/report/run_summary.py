@@ -12,7 +12,7 @@ import numpy as np
 
 from kptoolkit.data.histories import Cases
 from kptoolkit.models.parts.score_parts import READ_KNOWLEDGE
-from kptoolkit.report.evaluation_tables import relative_leads
+from kptoolkit.report.evaluation_tables import is_alone, relative_leads
 from kptoolkit.report.signatures import RunFigures
 from kptoolkit.runs.run import Run, top_k
 
@@ -177,7 +177,7 @@ def _both_splits(summary: RunSummary) -> tuple[float | None, float | None]:
     best, rows = summary.training.get("best", {}).get(METRIC), both[1]
     if not rows:
         return best, None
-    alone = [row for row in rows if row["name"].endswith(" alone")] or rows[:1]
+    alone = [row for row in rows if is_alone(row["name"])] or rows[:1]
     return best, alone[0]["metrics"].get(METRIC)
 
 

@@ -175,7 +175,7 @@ SIGNATURES: Final[tuple[Signature, ...]] = (
         "fall of NDCG@10 from validation to test",
         gap_to_test,
         0.25,
-        "Compare settings over several seeds, and not by one validation figure; look with `kptool data check` for "
+        "Compare settings over several seeds, and not by one validation figure; look with kptool data check for "
         "events with equal times.",
     ),
     Signature(
@@ -200,7 +200,7 @@ SIGNATURES: Final[tuple[Signature, ...]] = (
         "share of the parts that read knowledge in the spread of the score",
         lambda figures: figures.knowledge,
         0.01,
-        "The weights of these parts are zero or close to it; `kptool evaluate RUN --controls` says whether the "
+        "The weights of these parts are zero or close to it; kptool evaluate RUN --controls says whether the "
         "backend uses knowledge.",
         below=True,
     ),
@@ -209,7 +209,7 @@ SIGNATURES: Final[tuple[Signature, ...]] = (
         "share of the items",
         without_triples,
         0.2,
-        "Link more items to the graph, or raise tree.hops; `kptool data check` counts the items that are not linked.",
+        "Link more items to the graph, or raise tree.hops; kptool data check counts the items that are not linked.",
     ),
     Signature(
         "prompts cut by the token budget",
@@ -230,7 +230,7 @@ SIGNATURES: Final[tuple[Signature, ...]] = (
         "share of the chosen triples that were left out",
         nameless,
         0.05,
-        "Give the entities names with `kptool load-kg --names`, or set prompts.keep_nameless.",
+        "Give the entities names with kptool load-kg --names, or set prompts.keep_nameless.",
     ),
     Signature(
         "cold targets",
