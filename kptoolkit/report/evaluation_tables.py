@@ -241,7 +241,10 @@ def _result_row(place: int, row: Mapping[str, Any], metrics: Sequence[str], axis
 
 
 def _relative(row: Mapping[str, Any] | None) -> float | None:
-    """Lead over the model of a row, divided by its NDCG@10; 0 if all ranks are the same or a control's lead is not sure."""
+    """Lead over the model of a row, divided by its NDCG@10.
+
+    It is 0 if all ranks are the same, and for a control whose lead may be chance.
+    """
     if row is not None and row.get("identical"):
         return 0.0
     if row is None or row.get("difference") is None or not row["metrics"].get(_METRIC):
