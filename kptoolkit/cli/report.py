@@ -41,8 +41,9 @@ def report(
     if session.json:
         session.emit(written.to_json())
         return
-    for sentence in written.page.left_out.values():
-        session.say(sentence)
+    for part, sentence in written.page.left_out.items():
+        if part != "paths":  # open_graph_if_there has said it
+            session.say(sentence)
     for row in written.page.signatures:
         if row.found_in:
             figures = ", ".join(finding.figure for finding in row.findings if finding.state == "found")

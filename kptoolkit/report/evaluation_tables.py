@@ -81,12 +81,14 @@ class GroupCell:
     """The lead of a run over another model in one group.
 
     Attributes:
-        text: The lead with its interval.
+        lead: The lead, as text; empty if there is none.
+        interval: Its interval, as text.
         dot: The same on the axis of the table; ``None`` if there is no lead.
         sure: Whether the interval lies on one side of 0.
     """
 
-    text: str
+    lead: str
+    interval: str
     dot: Dot | None
     sure: bool
 
@@ -218,10 +220,10 @@ def _group_table(by: str, groups: Sequence[Mapping[str, Any]], drawn: set[str]) 
 def _group_cell(row: Mapping[str, Any], axis: Axis) -> GroupCell:
     lead, low, high = (row.get(name) for name in ("lead", "low", "high"))
     if lead is None:
-        return GroupCell("", None, sure=False)
+        return GroupCell("", "", None, sure=False)
     sure = low is not None and high is not None and (low > 0 or high < 0)
-    interval = "" if low is None or high is None else f" ({low:+.4f} to {high:+.4f})"
-    return GroupCell(f"{lead:+.4f}{interval}", Dot.of(axis, lead, (low, high)), sure)
+    interval = "" if low is None or high is None else f"{low:+.4f} to {high:+.4f}"
+    return GroupCell(f"{lead:+.4f}", interval, Dot.of(axis, lead, (low, high)), sure)
 
 
 def _result_row(place: int, row: Mapping[str, Any], metrics: Sequence[str], axis: Axis) -> ResultRow:

@@ -109,7 +109,8 @@ def test_gains_by_group() -> None:
         ("more", "900", "0.0700"),
     ]
     blend = [each.leads[1] for each in table.rows]
-    assert [cell.text for cell in blend] == ["+0.0200 (-0.0100 to +0.0500)", "", "-0.0300 (-0.0400 to -0.0200)"]
+    assert [cell.lead for cell in blend] == ["+0.0200", "", "-0.0300"]
+    assert [cell.interval for cell in blend] == ["-0.0100 to +0.0500", "", "-0.0400 to -0.0200"]
     assert [cell.sure for cell in blend] == [False, False, True]
     assert blend[1].dot is None
     assert blend[0].dot is not None

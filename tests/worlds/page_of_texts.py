@@ -23,7 +23,7 @@ def page_of(text: str, figure: str | None = None) -> Page:
     rows = tuple(ResultRow(text, kind, DOT, number, number, (number,), number, number, number) for kind in kinds)
     table = ResultTable(text, (text,), rows, AXIS, (text, text), text)
     group = GroupTable(
-        text, (text,), (0,), (GroupRow(text, number, number, (GroupCell(number, DOT, sure=True),)),), AXIS
+        text, (text,), (0,), (GroupRow(text, number, number, (GroupCell(number, number, DOT, sure=True),)),), AXIS
     )
     weights = WeightChart(text, (WeightBar(text, number, BAR),))
     signs = tuple(SignatureRow(each, (each.check(RunFigures(cold=1.0)),) * 2) for each in SIGNATURES)
