@@ -8,7 +8,7 @@ from pathlib import Path
 #: Layers from top to bottom: packages or modules, content, numbers of the steps of docs/architecture.md.
 LAYERS = (
     ("cli", "one file per command; the only layer that prints", ""),
-    ("studies", "several runs: trained over seeds, evaluated in one table", ""),
+    ("studies, report", "several runs as one study; an HTML page about one or several runs", ""),
     ("pipeline.py", "fit, evaluate, control, refresh: one function per stage", "4"),
     ("explain", "why an item: parts of its score, triplets, paths in the graph", "12"),
     ("runs", "the run folder: write, load, recommend", "11"),

@@ -15,6 +15,7 @@ from .pipeline import load as load
 from .prompts.pack import TemplatePack as TemplatePack
 from .prompts.templating.mpp import MppTemplate as MppTemplate
 from .prompts.templating.triplet_sentences import Segment as Segment
+from .report.write_report import write_report as write_report
 from .runs.ensemble import Ensemble as Ensemble
 from .runs.run import Run as Run
 from .runs.write_recommendations import write_back as write_back

@@ -32,6 +32,7 @@ COMMANDS: tuple[str, ...] = (
     "fit",
     "evaluate",
     "recommend",
+    "report",
     "doctor",
 )
 

@@ -11,14 +11,13 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.explanation_output import show_explanations
-from kptoolkit.cli.run_arguments import load_run, load_runs
+from kptoolkit.cli.run_arguments import load_run, load_runs, open_graph_if_there
 from kptoolkit.cli.session import Session, command
 from kptoolkit.config import GRAPH_DATA
-from kptoolkit.errors import GraphError, InputError, MissingExtraError
+from kptoolkit.errors import InputError
 
 if TYPE_CHECKING:
     from kptoolkit.data.interactions import Interactions
-    from kptoolkit.graph import Graph
     from kptoolkit.runs.run import Run
 
 
@@ -123,7 +122,7 @@ def _explain(
     """Print the items for one history with their reasons; without paths if the graph is missing and was not named."""
     from kptoolkit.explain.explanations import explain
 
-    graph = _open_if_there(session, run)
+    graph = open_graph_if_there(session, run)
     try:
         found = explain(run, user, history, k, graph=graph, with_seen=with_seen)
     finally:
@@ -133,19 +132,6 @@ def _explain(
         session.emit([entry.to_json() for entry in found])
     else:
         show_explanations(session, title, found, run.notice)
-
-
-def _open_if_there(session: Session, run: Run) -> Graph | None:
-    """Open the graph; ``None`` with a message if that fails and the command line names no graph."""
-    from kptoolkit.graph import Graph
-
-    try:
-        return Graph.open(config=session.graph(run.config.graph), create=False)
-    except (GraphError, MissingExtraError) as error:
-        if session.names_graph:
-            raise
-        session.say(f"paths are left out, the graph cannot be opened: {error}")
-        return None
 
 
 def _write_back(session: Session, run: Run, user: str | None, k: int, *, with_seen: bool) -> dict[str, Any]:

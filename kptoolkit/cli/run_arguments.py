@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kptoolkit.cli.session import Session
-from kptoolkit.errors import InputError
+from kptoolkit.errors import GraphError, InputError, MissingExtraError
 
 if TYPE_CHECKING:
+    from kptoolkit.graph import Graph
     from kptoolkit.runs.run import Run
 
 
@@ -37,3 +38,16 @@ def load_run(session: Session, folder: Path) -> Run:
     if runs := SeedsFolder(folder).runs():
         raise InputError(f"{folder} holds several runs; give one of them, such as {runs[0]}, or --ensemble")
     return Run.load(folder, session.evaluation())
+
+
+def open_graph_if_there(session: Session, run: Run) -> Graph | None:
+    """Open the graph; ``None`` with a message if that fails and the command line names no graph."""
+    from kptoolkit.graph import Graph
+
+    try:
+        return Graph.open(config=session.graph(run.config.graph), create=False)
+    except (GraphError, MissingExtraError) as error:
+        if session.names_graph:
+            raise
+        session.say(f"paths are left out, the graph cannot be opened: {error}")
+        return None

@@ -74,6 +74,7 @@ class RunFolder:
         ├── tensorboard/             curves of the training
         ├── metrics-SPLIT.json       written by evaluate
         ├── per-user-SPLIT.parquet   written by evaluate
+        ├── report.html              written by report
         └── controls/NAME/           manifest.json, backend/, parts/, … of a control
 
     Args:
@@ -312,6 +313,32 @@ class RunFolder:
     def neighbourhoods(self) -> Neighbourhoods:
         """Read what was fetched from the graph."""
         return Neighbourhoods.load(self.path / _NEIGHBOURHOODS)
+
+    def training(self) -> dict[str, Any]:
+        """Read the course of the training: epochs, best metrics, history and figures; empty if it was not written."""
+        return self._read_json(self.path / _TRAINING)
+
+    def losses(self) -> list[tuple[float, float]]:
+        """Read epoch and training loss from the newest checkpoint; empty if no checkpoint is kept."""
+        from kptoolkit.models.training import last_checkpoint
+
+        newest = last_checkpoint(self.checkpoints)
+        state = {} if newest is None else self._read_json(Path(newest) / "trainer_state.json")
+        return [(float(row["epoch"]), float(row["loss"])) for row in state.get("log_history", ()) if "loss" in row]
+
+    def evaluation(self, split: str) -> dict[str, Any]:
+        """Read what :meth:`write_evaluation` wrote for a split; empty if that was not evaluated."""
+        return self._read_json(self.path / f"metrics-{split}.json")
+
+    def _read_json(self, path: Path) -> dict[str, Any]:
+        """A JSON object; empty if there is no such file."""
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} is damaged: {error}; remove it, or write it again") from error
+        return dict(found)
 
     def recommender(self, config: Config) -> Recommender:
         """Read the trained backend and the score parts.

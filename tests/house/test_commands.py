@@ -30,6 +30,7 @@ def test_every_command_shows_an_example_that_parses() -> None:
         "fit",
         "evaluate",
         "recommend",
+        "report",
         "doctor",
     } <= listed.keys()
     for path, command in listed.items():

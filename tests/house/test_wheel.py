@@ -70,6 +70,7 @@ def test_wheel_holds_what_is_not_code(wheel: Path) -> None:
         expected = {f"kptoolkit/{in_wheel}/{file.relative_to(in_checkout).as_posix()}" for file in files}
         assert expected <= inside, expected - inside
     assert {"kptoolkit/py.typed", "kptoolkit/tree/draw/page.css", "kptoolkit/tree/draw/page.js"} <= inside
+    assert {f"kptoolkit/report/{name}" for name in ("report.html", "pictures.html", "report.css")} <= inside
     assert any(name.endswith("licenses/LICENSE") for name in inside)
     assert not [name for name in inside if name.startswith(("tests/", "kptoolkit/tests/")) or name.endswith(".pyc")]
 
