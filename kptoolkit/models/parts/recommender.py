@@ -26,9 +26,9 @@ class Recommender:
 
     def score(self, cases: Cases) -> NDArray[np.float32]:
         """Scores of the whole catalogue, ``(N, n_items)``, for N histories; higher is better, never NaN."""
-        total = np.zeros((len(cases), len(self.parts.events)), dtype=np.float32)
-        for part in self.by_part(cases).values():
-            total += part
+        total = self.parts.added(cases)
+        if self.parts.backend:
+            total += np.float32(self.parts.backend) * self.backend.score(cases)
         return total
 
     def by_part(self, cases: Cases) -> dict[str, NDArray[np.float32]]:

@@ -25,7 +25,7 @@ READ_KNOWLEDGE: Final = ("graph similarity", "prompts", "text")
 """Parts that are computed from the knowledge graph."""
 _OF_ITEMS: Final = (*READ_KNOWLEDGE, "titles")
 _MOST_FILLED: Final = 2**24  # values of a dense array
-_SPARSE_COST: Final = 100  # time of one product of sparse arrays, in products of dense ones
+_LEAST_FILLED: Final = 0.015  # share of pairs with a value from which on sums of dense rows are faster
 _SIMILAR: Final = 20  # old items that a new one takes values from
 
 
@@ -79,21 +79,19 @@ class PairPart:
     def score(self, cases: Cases) -> NDArray[np.float32]:
         """What the part adds to the score of every item, ``(N, n)``."""
         read = self.read(cases)
-        if self._filled_is_faster(read):
-            sums = np.asarray(read.toarray() @ self._filled, dtype=np.float32)
-        else:
+        if self._filled is None:
             sums = np.asarray((read @ self.values).toarray(), dtype=np.float32)
+        else:
+            sums = _row_sums(read, self._filled)
         added: NDArray[np.float32] = np.multiply(np.float32(self.scale), np.log1p(sums, out=sums), out=sums)
         return added
 
-    def _filled_is_faster(self, read: Any) -> bool:
-        """Whether products with a dense array of the values are faster; they are the same up to rounding."""
-        size = self.values.shape[0] ** 2
-        products = read.nnz * self.values.nnz / max(1, self.values.shape[0])
-        return bool(size <= _MOST_FILLED and products * _SPARSE_COST > size * read.shape[0])
-
     @cached_property
-    def _filled(self) -> NDArray[np.float32]:
+    def _filled(self) -> NDArray[np.float32] | None:
+        """The values as a dense array ``(n, n)`` where its rows are added faster; sums are the same up to rounding."""
+        size = self.values.shape[0] ** 2
+        if size > _MOST_FILLED or self.values.nnz < _LEAST_FILLED * size:
+            return None
         return np.asarray(self.values.toarray(), dtype=np.float32)
 
     def sources(self, case: Cases, candidate: int) -> NDArray[np.float32]:
@@ -147,15 +145,21 @@ class ScoreParts:
         """What each part except the backend adds to the score of every item, ``(N, n)`` each."""
         added = {name: part.score(cases) for name, part in self.pairs.items()}
         if self.popularity:
-            popularity = (self.popularity * np.log1p(self.events)).astype(np.float32)
-            added[POPULARITY] = np.broadcast_to(popularity, (len(cases), len(popularity)))
+            added[POPULARITY] = np.broadcast_to(self._popularity, (len(cases), len(self.events)))
         return added
+
+    @property
+    def _popularity(self) -> NDArray[np.float32]:
+        """What popularity adds to the score of every item, ``(n,)``."""
+        popularity: NDArray[np.float32] = (self.popularity * np.log1p(self.events)).astype(np.float32)
+        return popularity
 
     def added(self, cases: Cases) -> NDArray[np.float32]:
         """What all parts except the backend add to the score of every item, ``(N, n)``."""
-        total = np.zeros((len(cases), len(self.events)), dtype=np.float32)
-        for part in self.by_part(cases).values():
-            total += part
+        total = np.empty((len(cases), len(self.events)), dtype=np.float32)
+        total[:] = self._popularity
+        for part in self.pairs.values():
+            total += part.score(cases)
         return total
 
     def without_knowledge(self) -> ScoreParts:
@@ -218,6 +222,24 @@ class ScoreParts:
             pairs[each["name"]] = PairPart(each["scale"], each["kinds"], np.array(arrays[f"ages_{number}"]), values)
         events = np.array(arrays["events"])
         return cls(described["backend"], described["popularity"], events, pairs, described["report"])
+
+
+def _row_sums(read: Any, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Product of CSR ``(N, n)`` and dense ``(n, n)``, ``(N, n)``: the weighted sum of the rows that each case reads."""
+    import torch
+
+    rows, starts = (torch.from_numpy(array.astype(np.int64)) for array in (read.indices, read.indptr))
+    with torch.inference_mode():
+        sums = torch.nn.functional.embedding_bag(
+            rows,
+            torch.from_numpy(values),
+            starts,
+            mode="sum",
+            per_sample_weights=torch.from_numpy(read.data),
+            include_last_offset=True,
+        )
+    added: NDArray[np.float32] = sums.numpy()
+    return added
 
 
 def _most_similar(parts: Mapping[str, PairPart], old: int, n_items: int) -> Any:
