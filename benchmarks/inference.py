@@ -84,15 +84,17 @@ def kp4sr(bench: harness.Bench, world: World, shape: Shape, cases: Cases, base: 
 
 
 def sequence(bench: harness.Bench, world: World, cases: Cases, base: float) -> None:
-    """`sequence` at the tiny shape."""
-    settings = sequence_settings("movies", bench.options.seed, d_model=TINY.d_model, decoder_layers=TINY.layers)
-    backend = trained(world, settings, steps=2)
-    compare(bench, "sequence, tiny", backend, cases, base, SEQUENCE_GOAL)
-    with tempfile.TemporaryDirectory() as folder:
-        parts = fit_parts(world.task(settings, Path(folder)), backend.score)
-    bench.notes["score parts"] = parts.weights
-    parts = replace(parts, backend=parts.backend or 1.0)  # two steps may be worth nothing; a trained backend counts
-    compare(bench, "sequence, tiny, all score parts", Recommender(backend, parts), cases, base, SEQUENCE_GOAL)
+    """`sequence` at the tiny shape, and with its defaults, each alone and with all score parts."""
+    seed = {"training.seed": bench.options.seed, "tree.seed": bench.options.seed, "data.min_events": 5}
+    shape = sequence_settings("movies", bench.options.seed, d_model=TINY.d_model, decoder_layers=TINY.layers)
+    for name, settings in (("sequence, tiny", shape), ("sequence with its defaults", seed)):
+        backend = trained(world, settings, steps=2)
+        compare(bench, name, backend, cases, base, SEQUENCE_GOAL)
+        with tempfile.TemporaryDirectory() as folder:
+            parts = fit_parts(world.task(settings, Path(folder)), backend.score)
+        bench.notes[f"{name}: score parts"] = parts.weights
+        parts = replace(parts, backend=parts.backend or 1.0)  # two steps may be worth nothing; a trained backend counts
+        compare(bench, f"{name}, all score parts", Recommender(backend, parts), cases, base, SEQUENCE_GOAL)
 
 
 def trained(world: World, settings: Mapping[str, Any], steps: int) -> Backend:

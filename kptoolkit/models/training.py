@@ -223,7 +223,7 @@ def train_and_report(
             rates=rates,
         )
     model.eval()
-    history = [row for row in trainer.state.log_history if f"eval_{METRIC}" in row]
+    history = _evaluations(trainer.state.log_history)
     best: dict[str, float] = max(history, key=lambda row: float(row[f"eval_{METRIC}"]), default={})
     metrics = {key.removeprefix("eval_"): float(value) for key, value in best.items() if key.startswith("eval_")}
     reported = {
@@ -231,7 +231,19 @@ def train_and_report(
         "training_seconds": time.monotonic() - started,
         **figures(),
     }
-    return FitResult(float(trainer.state.epoch or 0), metrics, [dict(row) for row in history], reported)
+    return FitResult(float(trainer.state.epoch or 0), metrics, history, reported)
+
+
+def _evaluations(log: list[dict[str, float]]) -> list[dict[str, float]]:
+    """The rows of a log that are evaluations, each with the latest training loss before it."""
+    rows: list[dict[str, float]] = []
+    loss: dict[str, float] = {}
+    for row in log:
+        if "loss" in row:
+            loss = {"loss": row["loss"]}
+        if f"eval_{METRIC}" in row:
+            rows.append(loss | row)
+    return rows
 
 
 def _report_duration(

@@ -54,6 +54,13 @@ def test_the_duration_is_reported_before_the_first_step(tmp_path: Path, backend:
 
 
 @pytest.mark.train
+def test_every_evaluation_comes_with_the_loss_before_it(tmp_path: Path) -> None:
+    history = untrained(TINY | BACKENDS["sequence"]).fit(chain_task(tmp_path, SETTINGS)).history
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert history[1]["loss"] < history[0]["loss"]
+
+
+@pytest.mark.train
 @pytest.mark.parametrize("backend", ["kp4sr", "sequence", "trees in turns"])
 def test_measuring_changes_no_weight(tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     options = TINY | BACKENDS[backend] | {"dropout": 0.2}
