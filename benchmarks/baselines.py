@@ -2,13 +2,16 @@
 
 NDCG@10 on test, leave-one-out, full catalogue, users with fewer than 5 events left out. Every baseline is tuned on the
 validation cases. The known figures come from independent implementations on the same splits; that of a blend without
-SASRec is known for books only. Data: $KPTOOL_DATA.
+SASRec is known for books only. SASRec is left out unless --rectools names the Python of an environment with RecTools,
+such as .venv-rectools/bin/python of `make bench-env`. Data: $KPTOOL_DATA.
 
     python -m benchmarks.baselines --quick
     python -m benchmarks.baselines --data music
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from benchmarks import harness
 from benchmarks.worlds import real
@@ -30,7 +33,8 @@ def measure(bench: harness.Bench) -> None:
         world = real(name)
         split, n_items = world.split(5), len(world.catalogue)
         begun = bench.now()
-        found, notes = tuned_baselines(TuningTask.of(split, n_items, world.neighbourhoods), BASELINES)
+        others = {"rectools": bench.options.rectools, "minutes": bench.options.minutes}
+        found, notes = tuned_baselines(TuningTask.of(split, n_items, world.neighbourhoods, **others), BASELINES)
         bench.record(f"{name}: tuning", bench.now() - begun)
         for baseline in found:
             value = evaluate(baseline.score, split.test, n_items).summary()["NDCG@10"]
@@ -46,6 +50,8 @@ def main() -> None:
     """The command."""
     made = harness.parser(__doc__ or "")
     made.add_argument("--data", action="append", metavar="NAME", help="data set; repeatable (default: all three)")
+    made.add_argument("--rectools", type=Path, metavar="PYTHON", help="Python of an environment with RecTools")
+    made.add_argument("--minutes", type=float, default=30.0, help="for the trainings of each SASRec (default: 30)")
     harness.run(made, measure)
 
 

@@ -31,7 +31,6 @@ from kptoolkit.storage.arrays import read_arrays, write_arrays
 GRAPH: Final = "graph similarity"
 CASES: Final = 2000
 """Most training cases from which the weights of the terms are fitted."""
-_RIDGE_ARRAYS: Final = ("items", "targets", "matrix")
 _FEWEST_CASES: Final = 10
 _STRENGTH: Final = 1e-4  # strength with which weights are held at their start
 _STAGE: Final = "fit linear"
@@ -82,7 +81,7 @@ class LinearState:
         """Write to ``folder``, checksummed and atomic."""
         ridge = self.ridge
         described = {"n_items": ridge.n_items, "window": ridge.window, "decay": ridge.decay}
-        arrays: dict[str, NDArray[Any]] = {name: getattr(ridge, name) for name in _RIDGE_ARRAYS}
+        arrays: dict[str, NDArray[Any]] = {"items": ridge.items, "targets": ridge.targets, "matrix": ridge.matrix}
         write_arrays(folder / "ridge", arrays, described)
         self.terms.save(folder / "terms")
         self.knowledge.save(folder / "knowledge")
@@ -97,7 +96,7 @@ class LinearState:
         """
         try:
             arrays, described = read_arrays(folder / "ridge")
-            ridge = WindowRidge(*(arrays[name] for name in _RIDGE_ARRAYS), **described)
+            ridge = WindowRidge(arrays["items"], arrays["targets"], arrays["matrix"], **described)
             terms, knowledge = ScoreParts.load(folder / "terms"), CompiledKnowledge.load(folder / "knowledge")
             return cls(ridge, terms, knowledge, PromptFacts.load(folder / "facts"))
         except (DataError, OSError, ValueError, KeyError, TypeError) as error:

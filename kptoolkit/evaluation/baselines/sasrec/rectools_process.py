@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ class RecToolsProcess:
         valid: Validation cases, by which a training stops.
         n_items: Catalogue size.
         facts: Catalogue row and number of each fact that is a feature of an item, ``(F,)`` each; ``None``: none.
+
+    Raises:
+        TrainingError: ``python`` cannot be started.
     """
 
     def __init__(
@@ -50,18 +54,7 @@ class RecToolsProcess:
         np.savez(self._folder / "valid.npz", indptr=valid.indptr, items=valid.items, targets=valid.targets)
         if facts is not None:
             np.savez(self._folder / "facts.npz", item=facts[0], fact=facts[1])
-        environment = os.environ | {"PYTHONNOUSERSITE": "1", "PYTHONWARNINGS": "ignore"}
-        environment.pop("PYTHONPATH", None)
-        with (self._folder / "log").open("wb") as log:
-            self._child = subprocess.Popen(  # noqa: S603
-                [str(python), str(RUNNER), str(self._folder)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                encoding="utf-8",
-                env=environment,
-            )
+        self._child = _start(python, self._folder)
         self.close = weakref.finalize(self, _end, self._child, self._place)
         self._items: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None
 
@@ -69,11 +62,13 @@ class RecToolsProcess:
         """Train once; the best model of all trainings is kept.
 
         Args:
-            settings: ``model`` (arguments of ``SASRecModel``), ``seed``, ``epochs``, ``patience``, ``max_seconds`` and
-                ``metric``, see the runner.
+            settings: ``model`` (arguments of ``SASRecModel``), ``seed``, ``epochs``, ``patience`` in epochs,
+                ``max_seconds``, ``metric`` (``"MRR"`` or ``"NDCG@10"``) and ``device`` (``"cpu"``, or ``"auto"`` for
+                CUDA if there is any).
 
         Returns:
-            ``value`` (the best of the metric), ``epochs``, ``curve`` and ``parameters``.
+            ``value``, the best of the metric on validation; ``epochs``; ``curve``, one row per epoch with both metrics
+            and the seconds trained; ``parameters``.
 
         Raises:
             TrainingError: The process failed; the message has its own.
@@ -129,14 +124,30 @@ class RecToolsProcess:
         return " ".join(log.splitlines()[-1:])[-_LAST_LINES:] or "it wrote nothing"
 
 
+def _start(python: Path, folder: Path) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONNOUSERSITE": "1", "PYTHONWARNINGS": "ignore"}
+    environment.pop("PYTHONPATH", None)
+    try:
+        with (folder / "log").open("wb") as log:
+            return subprocess.Popen(  # noqa: S603 a Python that the user names, and our own program
+                [str(python), str(RUNNER), str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                encoding="utf-8",
+                env=environment,
+            )
+    except OSError as error:
+        raise TrainingError(f"{python} cannot be started: {error.strerror}") from error
+
+
 def _end(child: subprocess.Popen[str], place: tempfile.TemporaryDirectory[str]) -> None:
-    """End the process: it stops when its input ends, unless it is training."""
-    for stream in (child.stdin, child.stdout):
-        if stream is not None:
-            try:
-                stream.close()
-            except OSError:
-                continue
+    """End the process, close its pipes and remove its files."""
     child.kill()
     child.wait()
+    for stream in (child.stdin, child.stdout):
+        if stream is not None:
+            with suppress(OSError):  # a request that was never read
+                stream.close()
     place.cleanup()

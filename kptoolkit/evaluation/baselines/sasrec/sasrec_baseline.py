@@ -107,11 +107,10 @@ class SASRec:
         if distributed.count() > 1:
             raise InputError("SASRec and SASRec + KG are left out: they need `kptool evaluate` in a single process")
         facts = frequent_facts(task.neighbourhoods) if cls.reads_facts else None
-        process = RecToolsProcess(task.rectools, task.train, task.cases, task.n_items, facts)
         try:
+            process = RecToolsProcess(task.rectools, task.train, task.cases, task.n_items, facts)
             settings, tried = cls._search(task, process)
         except TrainingError as error:
-            process.close()
             raise InputError(f"{cls.name} is left out: {error}") from error
         best = cls(settings, process)
         best.tuning = Tuned(settings, task.value(best.score), tried)
@@ -135,6 +134,7 @@ class SASRec:
                     "epochs": EPOCHS,
                     "patience": PATIENCE,
                     "metric": METRIC,
+                    "device": "auto",
                     "max_seconds": max(1.0, deadline - time.monotonic()),
                 }
             )

@@ -199,11 +199,12 @@ class _Watch:
         self.model: Any = None
         self.curve: list[dict[str, float]] = []
         self.weights: Any = None
-        self.begun, self.started, self.paused, self.parameters = time.monotonic(), _clock(), 0.0, 0
+        self.cuda, self.parameters = _uses_cuda(settings), 0
+        self.begun, self.started, self.paused = time.monotonic(), _clock(self.cuda), 0.0
 
     def epoch_ends(self, trainer: Any, module: Any) -> None:
         """Rank; stop when validation no longer gets better, or when time is up."""
-        here = _clock()
+        here = _clock(self.cuda)
         spent, metric = here - self.started - self.paused, self.settings["metric"]
         quality = _Encoder(self.model, self.settings["n_items"]).quality(self.valid)
         best = max((row[metric] for row in self.curve), default=-1.0)
@@ -215,7 +216,7 @@ class _Watch:
         late = time.monotonic() - self.begun > self.settings["max_seconds"]
         trainer.should_stop = trainer.should_stop or late or stale >= self.settings["patience"]
         module.torch_model.train()
-        self.paused += _clock() - here
+        self.paused += _clock(self.cuda) - here
 
     def encoder(self) -> _Encoder:
         """The model with its best weights."""
@@ -223,14 +224,20 @@ class _Watch:
         return _Encoder(self.model, self.settings["n_items"])
 
 
-def _clock() -> float:
-    """CPU seconds of this process; seconds where a GPU works."""
+def _uses_cuda(settings: Mapping[str, Any]) -> bool:
     import torch
 
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-        return time.perf_counter()
-    return time.process_time()
+    return bool(settings["device"] != "cpu" and torch.cuda.is_available())
+
+
+def _clock(cuda: bool) -> float:
+    """CPU seconds of this process; seconds where a GPU works."""
+    if not cuda:
+        return time.process_time()
+    import torch
+
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def _train(
@@ -256,7 +263,7 @@ def _train(
     def trainer() -> Trainer:
         return Trainer(
             max_epochs=settings["epochs"],
-            accelerator="gpu" if torch.cuda.is_available() else "cpu",
+            accelerator="gpu" if watch.cuda else "cpu",
             devices=1,
             logger=False,
             enable_checkpointing=False,
@@ -268,7 +275,7 @@ def _train(
     watch.model = SASRecModel(loss="softmax", get_trainer_func=trainer, **settings["model"])
     watch.model.fit(_dataset(train, facts, settings["model"]["session_max_len"]))
     watch.parameters = sum(p.numel() for p in watch.model.torch_model.parameters())
-    if torch.cuda.is_available():
+    if watch.cuda:
         watch.model.torch_model.to("cuda")
     return watch
 
