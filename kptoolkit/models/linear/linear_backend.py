@@ -30,7 +30,7 @@ class LinearOptions(Section):
 
     decay: float = Field(default=0.9, gt=0, le=1)
     """Weight of an item read relative to the next later one, in the ridge regression."""
-    ridge: float = Field(default=100.0, gt=0)
+    ridge: float = Field(default=200.0, gt=0)
     """Ridge penalty: what is added to the diagonal of the item-item matrix."""
     damped: bool = True
     """Whether the events of a user with many events count less in the ridge regression, 1 / log(1 + events) each."""
