@@ -81,7 +81,8 @@ def tuned_baselines(task: TuningTask, names: Sequence[str] = ()) -> tuple[list[B
 def _note(name: str, tuning: Tuned[Any] | None, task: TuningTask) -> str:
     assert tuning is not None
     settings = ", ".join(f"{field} {value}" for field, value in asdict(tuning.settings).items())
+    budget = f"; budget: {tuning.budget}" if tuning.budget else ""
     return (
         f"{name}: {settings}; best {METRIC} ({tuning.value:.4f}) of {tuning.tried} settings on {len(task.cases):,} "
-        "validation cases"
+        f"validation cases{budget}"
     )

@@ -114,11 +114,13 @@ class Tuned(Generic[SettingsT]):
         settings: The best settings.
         value: :data:`METRIC` of the best settings on the validation cases.
         tried: Number of settings that were ranked.
+        budget: Limits of the search that depend on time, for a note; empty if there are none.
     """
 
     settings: SettingsT
     value: float
     tried: int
+    budget: str = ""
 
 
 def search(

@@ -113,7 +113,8 @@ class SASRec:
         except TrainingError as error:
             raise InputError(f"{cls.name} is left out: {error}") from error
         best = cls(settings, process)
-        best.tuning = Tuned(settings, task.value(best.score), tried)
+        most = len(cls.STARTS) + len(cls.CHANGES)
+        best.tuning = Tuned(settings, task.value(best.score), tried, f"{most} trainings, {task.minutes:g} minutes")
         return best
 
     @classmethod
