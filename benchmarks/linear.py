@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import harness
 from benchmarks.worlds import World, real
-from kptoolkit.evaluation.controls import CONTROLS
+from kptoolkit.evaluation.controls import without_knowledge
 from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.models.linear.linear_backend import LinearBackend, LinearOptions
 
@@ -29,22 +29,22 @@ def measure(bench: harness.Bench) -> None:
     """Fill the bench."""
     for name in bench.options.data or (["movies"] if bench.quick else ["movies", "books", "music"]):
         world = real(name)
-        for control, known in zip(("", "no-knowledge"), KNOWN.get(name, (None, None)), strict=True):
-            valid, test = figures(bench, name, world, control)
-            label = f"{name}: linear{', retrained without knowledge' if control else ''}"
+        for knowledge, known in zip((True, False), KNOWN.get(name, (None, None)), strict=True):
+            valid, test = figures(bench, name, world, knowledge=knowledge)
+            label = f"{name}: linear{'' if knowledge else ', retrained without knowledge'}"
             bench.add(f"{label}, test", METRIC, known, test)
             bench.add(f"{label}, validation", METRIC, None, valid)
 
 
-def figures(bench: harness.Bench, name: str, world: World, control: str) -> tuple[float, float]:
+def figures(bench: harness.Bench, name: str, world: World, *, knowledge: bool) -> tuple[float, float]:
     """NDCG@10 on validation and on test of a training; its seconds become a row."""
     with tempfile.TemporaryDirectory() as folder:
         task = world.task({"data.min_events": 5, "model.backend": LinearBackend.name}, Path(folder))
-    if control:
-        task = replace(task, knowledge_change=CONTROLS[control])
+    if not knowledge:
+        task = replace(task, knowledge_change=without_knowledge)
     backend, begun = LinearBackend(LinearOptions()), bench.now()
     result = backend.fit(task)
-    if not control:
+    if knowledge:
         bench.add(f"{name}: training, validation included", bench.second, None, bench.cost(bench.now() - begun))
     test = evaluate(backend.score, task.split.test, len(world.catalogue)).summary()[METRIC]
     return result.best[METRIC], test
