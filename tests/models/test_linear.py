@@ -58,13 +58,14 @@ def slow_scores(train: list[list[int]], asked: list[list[int]], settings: RidgeS
     return np.asarray(features @ np.linalg.solve(gram, cross))
 
 
-@given(HISTORIES, HISTORIES, st.booleans(), st.integers(1, 30))
+@given(HISTORIES, HISTORIES, st.booleans(), st.integers(1, 30), st.sampled_from([0.0, 2.0]))
 def test_the_regression_is_its_formula(
-    train: list[list[int]], asked: list[list[int]], damped: bool, at_once: int
+    train: list[list[int]], asked: list[list[int]], damped: bool, at_once: int, sparse: float
 ) -> None:
     settings = replace(SETTINGS, damped=damped)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(window_ridge, "SAMPLES_AT_ONCE", at_once)
+        patch.setattr(window_ridge, "SPARSE", sparse)
         found = RidgeFit.of(Histories.of(train), N, settings).ridge.score(Cases.of(Histories.of(asked)))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, slow_scores(train, asked, settings), rtol=1e-3, atol=1e-5)

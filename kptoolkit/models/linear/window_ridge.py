@@ -22,6 +22,8 @@ from kptoolkit.models.parts.item_pairs import profiles, user_weights
 
 SAMPLES_AT_ONCE: Final = 100_000
 """About how many samples are added to the matrices at once."""
+SPARSE: Final = 0.04
+"""Share of pairs of items that occur below which a product of sparse arrays is faster than one of dense ones."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class RidgeFit:
             gram += (weighted @ features).toarray()
             cross += (weighted @ targets).toarray()
         inverse = inverse_of(gram, settings.regularization)
-        return cls(replace(ridge, matrix=inverse @ cross), inverse, train, weights)
+        return cls(replace(ridge, matrix=_product(inverse, cross)), inverse, train, weights)
 
     def without_own(self, cases: Cases) -> NDArray[np.float32]:
         """Estimates ``(N, n_items)`` as if the regression had been fitted without the case's own user.
@@ -162,6 +164,13 @@ class RidgeFit:
         one_hot = _one_hot(samples.targets[known], self.ridge.n_items)
         scores -= (sp.csr_matrix((mixed - chosen.T)[:, known].astype(np.float32)) @ one_hot).toarray()
         return scores
+
+
+def _product(inverse: NDArray[np.float32], cross: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``inverse @ cross`` for a symmetric ``inverse``."""
+    if np.count_nonzero(cross) >= SPARSE * cross.size:
+        return inverse @ cross
+    return np.ascontiguousarray((sp.csr_matrix(cross.T) @ inverse.T).T)
 
 
 def _most_frequent(train: Histories, n_items: int, count: int) -> NDArray[np.int64]:
