@@ -13,9 +13,7 @@ bias of attention, which did a little better elsewhere; see docs/benchmarks.md.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,15 +26,13 @@ from benchmarks import harness
 from benchmarks.settings import sequence_settings
 from benchmarks.worlds import Curve, World, fitted, real
 from kptoolkit import metrics
-from kptoolkit.data.histories import Cases
-from kptoolkit.data.splits import Split
 from kptoolkit.errors import TrainingError
+from kptoolkit.evaluation.baselines.sasrec.rectools_process import RecToolsProcess
 from kptoolkit.evaluation.ranking import evaluate, rank_of
 
 MIN_EVENTS = 5
 GOAL = "<= 1"
 PYTHON = harness.CHECKOUT / ".venv-rectools" / "bin" / "python"
-PROGRAM = Path(__file__).with_name("sasrec_rectools.py")
 _COMMON = {"n_heads": 2, "session_max_len": 50, "use_key_padding_mask": True}
 SASREC: dict[str, dict[str, Any]] = {
     "movies": _COMMON | {"n_factors": 64, "n_blocks": 1, "dropout_rate": 0.3, "lr": 2e-3, "batch_size": 32},
@@ -115,39 +111,20 @@ def sasrec(bench: harness.Bench, name: str, world: World, seed: int) -> Learned:
     Raises:
         TrainingError: The process fails, or its ranking differs from kptoolkit's.
     """
-    split = world.split(MIN_EVENTS)
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        export(split, folder)
-        epochs, patience = (20, 5) if bench.quick else (200, 12)
-        settings = {"model": SASREC[name], "seed": seed, "epochs": epochs, "patience": patience}
-        settings |= {"device": bench.device, "n_items": len(world.catalogue)}
-        (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-        words = [str(bench.options.rectools), str(PROGRAM), place]
-        environment = os.environ | {"PYTHONNOUSERSITE": "1", "PYTHONWARNINGS": "ignore"}
-        if subprocess.run(words, env=environment, check=False).returncode:
-            raise TrainingError(f"{PROGRAM.name} failed; see its own message above")
-        result = json.loads((folder / "curve.json").read_text(encoding="utf-8"))
-        valid, test = (_quality(folder / f"{part}-scores.npz", getattr(split, part)) for part in ("valid", "test"))
-    if abs(valid - result["best"]["NDCG@10"]) > 1e-4:
-        raise TrainingError(f"SASRec ranks its best epoch at {result['best']['NDCG@10']:.5f}, kptoolkit at {valid:.5f}")
+    split, n_items = world.split(MIN_EVENTS), len(world.catalogue)
+    process = RecToolsProcess(bench.options.rectools, split.train, split.valid, n_items)
+    epochs, patience = (20, 5) if bench.quick else (200, 12)
+    settings = {"model": SASREC[name], "seed": seed, "epochs": epochs, "patience": patience, "metric": "NDCG@10"}
+    result = process.fit(settings | {"device": "auto" if bench.device == "cuda" else "cpu", "max_seconds": math.inf})
+    valid, test = (
+        metrics.summary(rank_of(process.score(cases), cases.targets, cases.histories))["NDCG@10"]
+        for cases in (split.valid, split.test)
+    )
+    process.close()
+    if abs(valid - result["value"]) > 1e-4:
+        raise TrainingError(f"SASRec ranks its best epoch at {result['value']:.5f}, kptoolkit at {valid:.5f}")
     curve = [(row["seconds"], row["NDCG@10"]) for row in result["curve"]]
-    return Learned(valid, result["best"]["seconds"], test, curve)
-
-
-def export(split: Split, folder: Path) -> None:
-    """Histories by catalogue row; users without training events give none."""
-    train = split.train.take(np.flatnonzero(split.train.lengths))
-    np.savez(folder / "train.npz", indptr=train.indptr, items=train.items)
-    for part in ("valid", "test"):
-        cases: Cases = getattr(split, part)
-        np.savez(folder / f"{part}.npz", indptr=cases.indptr, items=cases.items, targets=cases.targets)
-
-
-def _quality(path: Path, cases: Cases) -> float:
-    with np.load(path, allow_pickle=False) as arrays:
-        ranks = rank_of(arrays["scores"], cases.targets, cases.histories)
-    return metrics.summary(ranks)["NDCG@10"]
+    return Learned(valid, max(curve, key=lambda row: row[1])[0], test, curve)
 
 
 def sequence(bench: harness.Bench, name: str, world: World, seed: int) -> Learned:

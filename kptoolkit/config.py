@@ -119,7 +119,7 @@ class DataConfig(Section):
     min_events: int = Field(default=0, ge=0)
     """Users with fewer events are left out; a leave-one-out split leaves out users with fewer than 3 in any case."""
     history: int | None = Field(default=None, ge=1)
-    """Latest items of a history that are read; unset: ``kp4sr``: 5, ``sequence``: 50."""
+    """Latest items of a history that are read; unset: ``kp4sr``: 5, ``sequence`` and ``linear``: 50."""
 
 
 class ModelConfig(BaseModel):
@@ -211,6 +211,10 @@ class EvaluationConfig(Section):
     """Bootstrap resamples per interval, and sign flips per paired test."""
     explained: int = Field(default=100, ge=1)
     """Size of the fixed sample of cases for ``evaluate --explain``."""
+    rectools: Path | None = None
+    """Python of an environment with RecTools, for the SASRec of ``evaluate --baselines``; unset: it is left out."""
+    sasrec_minutes: float = Field(default=30.0, gt=0)
+    """Minutes for the trainings of SASRec, and as many for those of SASRec + KG."""
 
 
 class RunConfig(Section):

@@ -441,7 +441,9 @@ def rank_baselines(
 ) -> tuple[dict[str, Ranking], list[str]]:
     """Rank popularity, item-kNN and the named baselines; also returns notes on their settings."""
     neighbourhoods = run.files.neighbourhoods() if names else None
-    task = TuningTask.of(run.split, len(run.catalogue), neighbourhoods, progress)
+    settings = run.config.evaluation
+    others = {"rectools": settings.rectools, "minutes": settings.sasrec_minutes}
+    task = TuningTask.of(run.split, len(run.catalogue), neighbourhoods, progress, **others)
     tuned, notes = tuned_baselines(task, names)
     return {baseline.name: _rank(run, cases, baseline.name, baseline.score, progress) for baseline in tuned}, notes
 

@@ -36,7 +36,7 @@ def evaluate(
     ] = None,
     baselines: Annotated[
         bool,
-        typer.Option("--baselines", help="Rank tuned sequential rules, EASE, content and the best blend of two too."),
+        typer.Option("--baselines", help="Rank tuned sequential rules, EASE, content, SASRec and the best blend too."),
     ] = False,
     beam: Annotated[bool, typer.Option("--beam", help="Rank by beam search too; there is no MRR for it.")] = False,
     explain: Annotated[

@@ -227,13 +227,16 @@ def test_evaluate_with_baselines(run: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(run, tmp_path / "run"))
     done = kptool("evaluate", folder, "--baselines", "--json")
     (report,) = result(done)
-    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", *BASELINES]
+    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", *(name for name in BASELINES if "SASRec" not in name)]
     assert [row["name"] for row in report["rows"]] == names
     assert report == json.loads((folder / "metrics-test.json").read_text())
     assert "tune sequential rules" in done.stderr
     shown = kptool("evaluate", folder, "--baselines", "-q", COLUMNS="200")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert f"settings on {USERS} validation cases" in shown.stdout
+    assert "SASRec and SASRec + KG are left out: evaluation.rectools is not set" in shown.stdout
+    nowhere = kptool("evaluate", folder, "--baselines", "-q", "--set", "evaluation.rectools=nowhere", COLUMNS="200")
+    assert "evaluation.rectools: there is no nowhere" in nowhere.stdout
     assert re.search(r"blend: first .*, second .*, scale (log|z), weight", shown.stdout)
 
 

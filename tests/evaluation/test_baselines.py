@@ -283,7 +283,8 @@ def described(split: Split) -> list[tuple[str, Any, np.ndarray]]:
 def test_baselines_learn_nothing_from_test() -> None:
     split = wandering(30, seed=2)
     usual = described(split)
-    assert [name for name, *_ in usual] == ["popularity", "item-kNN", *BASELINES]
+    names = [name for name in BASELINES if "SASRec" not in name]
+    assert [name for name, *_ in usual] == ["popularity", "item-kNN", *names]
     marker = np.full(len(split.test), 39, dtype=np.int32)
     for test in (split.test.take(slice(0, 0)), replace(split.test, targets=marker)):
         for (name, settings, scores), known in zip(described(replace(split, test=test)), usual, strict=True):

@@ -69,7 +69,7 @@ def test_the_script_makes_a_run(tmp_path: Path) -> None:
     assert run.config.model.backend == "markov"
     assert run.manifest.reports["training"] == said
     assert run.recommend(items=["i05"], k=1)["item_id"].tolist() == ["i06"]
-    refused(kptool("evaluate", tmp_path / "run"), "no backend 'markov'", "Known: kp4sr, sequence")
+    refused(kptool("evaluate", tmp_path / "run"), "no backend 'markov'", "Known: kp4sr, linear, sequence")
 
 
 @pytest.mark.embedded

@@ -31,6 +31,7 @@ PROGRAMS = (
     "ablations",
     "backends",
     "baselines",
+    "linear",
     "parts",
     "text",
     "samples",

@@ -36,9 +36,10 @@ def tables(page: Path) -> str:
     rows = [{dotted: (default, text) for dotted, default, text in describe(options)} for options in (ours, papers)]
     shared = {name for name in rows[0] if rows[0][name] == rows[1].get(name)}
     return (
-        f"\n### Options of both backends\n\n{_table(ours, 'model.', shared)}"
+        f"\n### Options of both T5 backends\n\n{_table(ours, 'model.', shared)}"
         f"\n### Options of `sequence`\n\n{_table(ours, 'model.', set(rows[0]) - shared)}"
-        f"\n### Options of `kp4sr`\n\n{_table(papers, 'model.', set(rows[1]) - shared)}\n"
+        f"\n### Options of `kp4sr`\n\n{_table(papers, 'model.', set(rows[1]) - shared)}"
+        f"\n### Options of `linear`\n\n{_table(options_class(backend_class('linear')), 'model.')}\n"
     )
 
 

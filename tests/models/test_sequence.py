@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 from transformers import set_seed
+from worlds.extended import extended
 from worlds.marks import needs
 from worlds.training import losses, untrained
 
@@ -394,27 +395,6 @@ def test_no_beam_search(trained: tuple[SequenceBackend, Any]) -> None:
     assert not isinstance(fitted, BeamSearch)
     with pytest.raises(InputError, match=r"backend 'sequence' offers no beam search; .*model\.backend = 'kp4sr'"):
         beam_search_of(fitted)
-
-
-def extended(task: Any, facts_of: int) -> tuple[Catalogue, KnowledgeSource]:
-    """The catalogue with a new item that has the author of item ``facts_of`` and precedes the same next item."""
-    old, around = task.catalogue, task.knowledge.neighbourhoods
-    catalogue = Catalogue(
-        np.append(old.item_ids, "new"), np.append(old.titles, "New"), np.append(old.entity_ids, "e-new")
-    )
-    rows = [
-        (str(around.ids[around.near[row]]), around.relations[around.relation[row]], str(around.ids[around.far[row]]),
-         bool(around.forward[row]))
-        for row in range(len(around.far))
-    ]  # fmt: skip
-    model_item = str(old.entity_ids[facts_of])
-    rows += [("e-new", relation, far, forward) for near, relation, far, forward in rows if near == model_item]
-    nodes = {str(i): (str(n), int(d)) for i, n, d in zip(around.ids, around.names, around.degrees, strict=True)}
-    nodes["e-new"] = ("New", 3)
-    asked = [entity if entity is not None else "" for entity in catalogue.entity_ids]
-    found = type(around).of_rows(asked, nodes, rows, hops=2)
-    known = task.knowledge
-    return catalogue, KnowledgeSource(found, catalogue, known.pack, known.tree, known.prompts, known.max_degree)
 
 
 def test_a_new_item_is_ranked_without_training(trained: tuple[SequenceBackend, Any], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 from worlds.ring import load_graph, settings, write_world
 
 from kptoolkit import pipeline
+from kptoolkit.config import ModelConfig
 from kptoolkit.runs.run import Run
 from kptoolkit.testing.small_worlds import ITEMS
 
@@ -49,9 +50,10 @@ def content(run: Run) -> dict[str, Any]:
 
 @pytest.mark.train
 @pytest.mark.embedded
-@pytest.mark.parametrize("backend", [{}, {"model__backend": "sequence"}], ids=["kp4sr", "sequence"])
-@pytest.mark.parametrize("seed", [1, 2])
-def test_other_test_events_give_the_same_run(tmp_path: Path, backend: dict[str, Any], seed: int) -> None:
+@pytest.mark.parametrize(
+    ("backend", "seed"), [("kp4sr", 1), ("kp4sr", 2), ("sequence", 1), ("sequence", 2), ("linear", 1)]
+)
+def test_other_test_events_give_the_same_run(tmp_path: Path, backend: str, seed: int) -> None:
     """Weights, item indexes, counts of the score parts and their weights, item order and popularity."""
     uri = load_graph(write_world(tmp_path / "graph"), tmp_path / "kg")
     runs = []
@@ -59,7 +61,9 @@ def test_other_test_events_give_the_same_run(tmp_path: Path, backend: dict[str, 
         world = write_world(tmp_path / name)
         if change is not None:
             change(world)
-        config = settings(world, uri, tmp_path / f"{name}-cache", training__seed=seed, **backend)
+        config = settings(world, uri, tmp_path / f"{name}-cache", training__seed=seed, model__backend=backend)
+        if backend == "linear":  # it has no options of a T5
+            config = config.model_copy(update={"model": ModelConfig(backend=backend)})
         runs.append(pipeline.fit(config, run=tmp_path / f"{name}-run"))
     first, second = runs
     assert not np.array_equal(first.split.test.targets, second.split.test.targets)

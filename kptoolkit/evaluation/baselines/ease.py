@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.errors import InputError
 from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, tune
+from kptoolkit.models.linear.dense_inverse import MAX_SIZE, inverse_of
 from kptoolkit.models.parts.item_pairs import profiles, user_weights
-
-MAX_SIZE: Final = 15_000
-"""Largest side of the dense matrix that is inverted: the number of users or of items, whichever is smaller."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +139,9 @@ def invert(train: Histories, n_items: int, regularization: float, damped: bool) 
     shape = (len(used), n_items)
     met = sp.csr_matrix((weights[used.rows], used.items, used.indptr), shape=shape)
     if n_items <= len(used):
-        inverse = _inverse_of(met.T @ met, regularization)
+        inverse = inverse_of((met.T @ met).toarray(), regularization)
         return Inverse(np.ascontiguousarray(np.diag(inverse)), lambda rows: np.asarray(rows @ inverse))
-    users = _inverse_of(met @ met.T, regularization)
+    users = inverse_of((met @ met.T).toarray(), regularization)
     by_item = met.T.tocsr()
     diagonal = np.empty(n_items, dtype=np.float32)
     for first in range(0, n_items, 1024):
@@ -156,21 +153,3 @@ def invert(train: Histories, n_items: int, regularization: float, damped: bool) 
         return np.asarray(rows.toarray() - through.T, dtype=np.float32) / np.float32(regularization)
 
     return Inverse((1 - diagonal) / np.float32(regularization), product)
-
-
-def _inverse_of(gram: Any, regularization: float) -> NDArray[np.float32]:
-    """Inverse of a sparse symmetric matrix plus a multiple of the identity, dense float32."""
-    full = np.asfortranarray(gram.toarray(), dtype=np.float32)
-    full[np.diag_indices_from(full)] += np.float32(regularization)
-    if not len(full):
-        return full
-    factor, not_factored = lapack.spotrf(full, lower=True, overwrite_a=True)
-    inverse, not_inverted = lapack.spotri(factor, lower=True, overwrite_c=True)
-    if not_factored or not_inverted:
-        raise np.linalg.LinAlgError(f"the matrix of EASE is singular at regularization {regularization}")
-    for first in range(0, len(inverse), 1024):
-        rows = slice(first, first + 1024)
-        inverse[:first, rows] = inverse[rows, :first].T
-        inverse[rows, rows] = np.tril(inverse[rows, rows]) + np.tril(inverse[rows, rows], -1).T
-    result: NDArray[np.float32] = inverse
-    return result

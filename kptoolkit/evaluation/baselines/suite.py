@@ -12,6 +12,7 @@ from kptoolkit.evaluation.baselines.content import Content
 from kptoolkit.evaluation.baselines.ease import EASE
 from kptoolkit.evaluation.baselines.item_knn import ItemKNN
 from kptoolkit.evaluation.baselines.popularity import Popularity
+from kptoolkit.evaluation.baselines.sasrec.sasrec_baseline import SASRec, SASRecWithFacts
 from kptoolkit.evaluation.baselines.sequential_rules import SequentialRules
 from kptoolkit.evaluation.baselines.tuning import METRIC, Baseline, Tuned, TuningTask
 from kptoolkit.names import nearest
@@ -20,6 +21,8 @@ _SINGLE: Final[Mapping[str, Callable[[TuningTask], Baseline]]] = {
     SequentialRules.name: SequentialRules.tuned,
     EASE.name: EASE.tuned,
     Content.name: Content.tuned,
+    SASRec.name: SASRec.tuned,
+    SASRecWithFacts.name: SASRecWithFacts.tuned,
 }
 #: Names of the baselines that an evaluation adds when they are asked for, in the order of the table.
 BASELINES: Final = (*_SINGLE, Blend.name)
@@ -39,14 +42,15 @@ def check_names(names: Sequence[str]) -> None:
 def tuned_baselines(task: TuningTask, names: Sequence[str] = ()) -> tuple[list[Baseline], list[str]]:
     """Tune popularity, item-kNN and further baselines on the validation cases.
 
-    A baseline that cannot be computed, such as EASE on a catalogue that is too large, is left out.
+    A baseline that cannot be computed is left out, such as EASE on a catalogue that is too large, or SASRec without an
+    environment with RecTools.
 
     Args:
         task: What to learn from.
         names: Names from :data:`BASELINES`. The blend is the best of two of the others that are tuned here.
 
     Returns:
-        The baselines; and notes for the result, one per baseline that was asked for: its settings and how many were
+        The baselines; and notes for the result, for each baseline that was asked for its settings and how many were
         tried, or why it is missing. There are no notes without ``names``.
 
     Raises:
@@ -62,7 +66,8 @@ def tuned_baselines(task: TuningTask, names: Sequence[str] = ()) -> tuple[list[B
         try:
             baseline = tune(task)
         except InputError as error:
-            notes.append(str(error))
+            if str(error) not in notes:
+                notes.append(str(error))
             continue
         baselines.append(baseline)
         notes.append(_note(name, baseline.tuning, task))
@@ -76,7 +81,8 @@ def tuned_baselines(task: TuningTask, names: Sequence[str] = ()) -> tuple[list[B
 def _note(name: str, tuning: Tuned[Any] | None, task: TuningTask) -> str:
     assert tuning is not None
     settings = ", ".join(f"{field} {value}" for field, value in asdict(tuning.settings).items())
+    budget = f"; budget: {tuning.budget}" if tuning.budget else ""
     return (
         f"{name}: {settings}; best {METRIC} ({tuning.value:.4f}) of {tuning.tried} settings on {len(task.cases):,} "
-        "validation cases"
+        f"validation cases{budget}"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -71,6 +72,8 @@ class TuningTask:
         n_items: Catalogue size.
         neighbourhoods: Facts around the items for baselines that read knowledge; ``roots[i]`` belongs to item i.
         progress: Progress callback.
+        rectools: Python of an environment with RecTools; ``None``: there is none.
+        minutes: Minutes for the trainings of each baseline that needs RecTools.
     """
 
     train: Histories
@@ -78,6 +81,8 @@ class TuningTask:
     n_items: int
     neighbourhoods: Neighbourhoods | None = None
     progress: ProgressCallback = silent
+    rectools: Path | None = None
+    minutes: float = 30.0
 
     @classmethod
     def of(
@@ -86,9 +91,10 @@ class TuningTask:
         n_items: int,
         neighbourhoods: Neighbourhoods | None = None,
         progress: ProgressCallback = silent,
+        **others: Any,
     ) -> TuningTask:
-        """Create the task of a split, without its test cases."""
-        return cls(split.train, split.valid, n_items, neighbourhoods, progress)
+        """Create the task of a split, without its test cases; ``others`` are further attributes."""
+        return cls(split.train, split.valid, n_items, neighbourhoods, progress, **others)
 
     @cached_property
     def cases(self) -> Cases:
@@ -108,11 +114,13 @@ class Tuned(Generic[SettingsT]):
         settings: The best settings.
         value: :data:`METRIC` of the best settings on the validation cases.
         tried: Number of settings that were ranked.
+        budget: Limits of the search that depend on time, for a note; empty if there are none.
     """
 
     settings: SettingsT
     value: float
     tried: int
+    budget: str = ""
 
 
 def search(

@@ -185,7 +185,7 @@ class ScoreParts:
             known = [replace(kind, scale=1.0) for kind in kinds.get(name, ()) if kind.name in part.kinds]
             weights = np.array([part.kinds[kind.name] for kind in known])
             of_items[name] = PairPart.of(part.scale, known, weights, part.ages, events)
-        similar = _most_similar(of_items, old, n_items)
+        similar = most_similar(of_items, old, n_items)
         events[old:] = similar @ self.events
         pairs = {name: of_items[name] if name in of_items else part.grown(similar) for name, part in self.pairs.items()}
         return replace(self, events=events, pairs=pairs)
@@ -242,8 +242,14 @@ def _row_sums(read: Any, values: NDArray[np.float32]) -> NDArray[np.float32]:
     return added
 
 
-def _most_similar(parts: Mapping[str, PairPart], old: int, n_items: int) -> Any:
-    """Weights of the old items that are most similar to each new one: CSR ``(n_items - old, old)``."""
+def most_similar(parts: Mapping[str, PairPart], old: int, n_items: int) -> Any:
+    """Weights of the old items that are most similar to each new one: CSR ``(n_items - old, old)``.
+
+    Args:
+        parts: Parts made of pairs, for all items.
+        old: Number of old items; the new ones follow them.
+        n_items: Catalogue size.
+    """
     total = sp.csr_matrix((n_items - old, old), dtype=np.float32)
     for part in parts.values():
         total = total + np.float32(part.scale) * part.values[old:, :old]

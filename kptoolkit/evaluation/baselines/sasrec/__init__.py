@@ -1,0 +1,1 @@
+"""SASRec of RecTools, trained by a process of another Python environment."""

@@ -1,0 +1,1 @@
+"""The backend ``linear``: windowed ridge regression and graph similarity, fitted in seconds."""
