@@ -193,7 +193,7 @@ def run(made: argparse.ArgumentParser, measure: Callable[[Bench], None], words: 
     bench = Bench(made.parse_args(words))
     try:
         _prepare(bench.device)
-        from kptoolkit.models.training import flushed_denormals
+        from kptoolkit.models.cpu_speed import flushed_denormals
 
         with flushed_denormals():
             measure(bench)

@@ -8,7 +8,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -36,6 +35,7 @@ from kptoolkit.config import TrainingConfig
 from kptoolkit.data.histories import Cases
 from kptoolkit.errors import TrainingError
 from kptoolkit.models.backend import FitResult, FitTask
+from kptoolkit.models.cpu_speed import flushed_denormals, keep_freed_memory
 from kptoolkit.models.training_time import measure_duration
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.storage.atomic import write_text
@@ -207,6 +207,7 @@ def train_and_report(
         TrainingError: The loss is not a number; the message names the step.
     """
     started = time.monotonic()
+    keep_freed_memory()
     with flushed_denormals():
         if not task.resume or last_checkpoint(task.checkpoints) is None:
             _report_duration(model, data, collate, score, task)
@@ -259,17 +260,6 @@ def _report_duration(
     total = duration.epochs * duration.steps
     if distributed.is_first():
         task.progress(ProgressEvent(_STAGE, 0, total, "steps", note=str(duration)))
-
-
-@contextmanager
-def flushed_denormals() -> Iterator[None]:
-    """Round denormal numbers to 0, because they are many times slower on CPU; at the end the state is what it was."""
-    before = not torch.tensor(2.0**-1060, dtype=torch.float64).mul(1.0)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)
 
 
 def last_checkpoint(folder: Path) -> str | None:
