@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +80,18 @@ class Grid:
         bench: Whose options and clock are used.
         data: Name of the data set.
         folder: Folder of all runs, absolute.
+        changed: Settings that differ from the defaults.
+        label: What the names of such runs have in addition.
     """
 
     bench: Bench
     data: str
     folder: Path
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
 
     def config(self, seed: int) -> Config:
-        """Settings of one training: the defaults, for users with five events or more."""
+        """Settings of one training: the defaults and what is changed, for users with five events or more."""
         settings: dict[str, Any] = {
             "graph.uri": f"embedded:{self.folder / f'graph-{self.data}'}",
             "graph.cache": self.folder / "neighbourhoods",
@@ -97,6 +101,7 @@ class Grid:
             "training.seed": seed,
             "tree.seed": seed,
         }
+        settings |= self.changed
         return load_config(overrides=settings | (_QUICK if self.bench.quick else {}), environ={})
 
     def run(self, seed: int) -> Run:
@@ -105,12 +110,13 @@ class Grid:
         Raises:
             ConfigError: It was trained with other settings.
         """
-        config, files = self.config(seed), RunFolder(self.folder / f"{self.data}-{seed}")
+        name = "-".join(filter(None, (self.data, str(seed), self.label)))
+        config, files = self.config(seed), RunFolder(self.folder / name)
         if not files.is_finished:
             self._load_graph(config)
             with _noted(self.bench, files):
                 pipeline.fit(config, run=files.path)
-            self.bench.say(f"{self.data}, seed {seed}: trained")
+            self.bench.say(f"{name}: trained")
         run = Run.load(files.path)
         if (other := difference(run.manifest.settings, plain_settings(config))) is not None:
             raise ConfigError(f"{files.path} has another {other}; give another --runs, or delete the folder")

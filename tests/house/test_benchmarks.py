@@ -31,6 +31,7 @@ PROGRAMS = (
     "ablations",
     "backends",
     "baselines",
+    "defaults",
     "linear",
     "parts",
     "text",
