@@ -38,7 +38,7 @@ def test_kept_memory_is_not_taken_from_the_system_again() -> None:
         child = subprocess.run([sys.executable, "-c", _FAULTS, how], capture_output=True, text=True, check=True)
         return int(child.stdout)
 
-    assert faults("kept") < 200 < 20_000 < faults("given back")
+    assert 5 * faults("kept") < faults("given back")
 
 
 def test_denormal_numbers_are_zero_only_inside() -> None:
