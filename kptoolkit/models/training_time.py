@@ -57,7 +57,7 @@ class Duration:
 
 
 def shown(seconds: float) -> str:
-    """A duration for people: ``"40 s"``, ``"6 min"``, ``"1 h 20 min"``."""
+    """A duration for people: ``"about 40 s"``, ``"about 6 min"``, ``"about 1 h 20 min"``."""
     if seconds < 59.5:
         return f"about {max(1, round(seconds))} s"
     minutes = round(seconds / 60)

@@ -47,7 +47,7 @@ class TreeT5(nn.Module):
         tree_mask: bool = True,
     ) -> None:
         super().__init__()
-        self.t5, self.tree_mask = t5, tree_mask
+        self.t5, self.tree_mask, self.output_scale = t5, tree_mask, output_scale(t5.config)
         outputs, place = None, None
         if output_tokens is not None:
             outputs = torch.from_numpy(output_tokens)
@@ -100,10 +100,7 @@ class TreeT5(nn.Module):
             real: ``(B, L)`` which of them are not padding; the decoder reads all of these.
             decoder_input_ids: ``(B, T)`` tokens.
         """
-        decoded: torch.Tensor = self.t5.decoder(
-            input_ids=decoder_input_ids, encoder_hidden_states=states, encoder_attention_mask=real, use_cache=False
-        ).last_hidden_state
-        return decoded * output_scale(self.config)
+        return decoder_states(self.t5, states, real, decoder_input_ids) * self.output_scale
 
     def forward(
         self,
@@ -144,6 +141,32 @@ class TreeT5(nn.Module):
             weights, targets = weights.index_select(0, self.outputs), self.place[targets]
         count = len(places) if num_items_in_batch is None else num_items_in_batch
         return {"loss": catalogue_loss(decoded.flatten(0, 1).index_select(0, places), weights, targets, count)}
+
+
+def decoder_states(
+    t5: T5ForConditionalGeneration,
+    states: torch.Tensor,
+    real: torch.Tensor,
+    tokens: torch.Tensor,
+    mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Decoder states ``(B, T, D)``, not scaled.
+
+    Args:
+        t5: The model.
+        states: ``(B, L, D)`` encoder states.
+        real: ``(B, L)`` which of them are not padding.
+        tokens: ``(B, T)`` tokens to decode.
+        mask: Additive mask ``(B, H, T, T)``; unset: causal.
+    """
+    decoded: torch.Tensor = t5.decoder(
+        input_ids=tokens,
+        attention_mask=mask,
+        encoder_hidden_states=states,
+        encoder_attention_mask=real,
+        use_cache=False,
+    ).last_hidden_state
+    return decoded
 
 
 def output_scale(config: T5Config) -> float:

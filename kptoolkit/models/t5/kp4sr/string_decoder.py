@@ -15,12 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import T5ForConditionalGeneration
-from transformers.modeling_outputs import BaseModelOutput
 
 from kptoolkit.data.histories import Histories
 from kptoolkit.models.t5.kp4sr.trie import Trie, TrieConstraint
 from kptoolkit.models.t5.tree_mask import masked
-from kptoolkit.models.t5.tree_t5 import SHARED_BIAS
+from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, decoder_states, output_scale
 from kptoolkit.storage.ragged import offsets
 
 _PART = 96
@@ -95,7 +94,7 @@ class StringDecoder:
         output_tokens: NDArray[np.int64] | None,
     ) -> None:
         self.t5, self.trie, self.start = t5, trie, start
-        self.device, self.vocabulary = t5.device, t5.config.vocab_size
+        self.device, self.vocabulary, self.scale = t5.device, t5.config.vocab_size, output_scale(t5.config)
         ids = np.arange(self.vocabulary) if output_tokens is None else output_tokens
         place = np.full(self.vocabulary, -1, dtype=np.int64)
         place[ids] = np.arange(len(ids))
@@ -216,25 +215,5 @@ class StringDecoder:
     def _decoded(
         self, states: torch.Tensor, real: torch.Tensor, tokens: torch.Tensor, mask: torch.Tensor | None
     ) -> torch.Tensor:
-        """Decoder states before the output layer, ``(B, C, D)``.
-
-        They are multiplied by ``d_model ** -0.5`` for tied embeddings.
-        """
-        captured: list[torch.Tensor] = []
-
-        def capture(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
-            captured.append(inputs[0])
-            return (inputs[0][:, :0],)
-
-        hook = self.t5.lm_head.register_forward_pre_hook(capture)
-        try:
-            self.t5(
-                encoder_outputs=BaseModelOutput(last_hidden_state=states),
-                attention_mask=real,
-                decoder_input_ids=tokens,
-                decoder_attention_mask=mask,
-                use_cache=False,
-            )
-        finally:
-            hook.remove()
-        return captured[0]
+        """Decoder states before the output layer, ``(B, C, D)``."""
+        return decoder_states(self.t5, states, real, tokens, mask) * self.scale

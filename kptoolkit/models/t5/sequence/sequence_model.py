@@ -15,7 +15,7 @@ from kptoolkit.data.slices import NOTHING
 from kptoolkit.models.t5.catalogue_loss import catalogue_loss
 from kptoolkit.models.t5.sequence.item_encoders import ItemEncoder, TreeTokens
 from kptoolkit.models.t5.tree_mask import additive
-from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, TreeT5, output_scale
+from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, TreeT5
 
 _KNOWLEDGE_WEIGHTS = ("tree.t5.encoder.", "tree.whole_word.", "knowledge.")
 """Prefixes of the weights that only knowledge vectors use."""
@@ -47,7 +47,7 @@ class SequenceT5(nn.Module):
         self.tree, self.first_item, self.cross_attention = tree, first_item, cross_attention
         self.knowledge = knowledge
         self.register_buffer("trained", trained)
-        self.output_scale = output_scale(tree.config)
+        self.output_scale = tree.output_scale
         self._set_trainable()
 
     def _set_trainable(self) -> None:
