@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from kptoolkit.evaluation.controls import CONTROLS
-from kptoolkit.evaluation.table import BEAM_SEARCH
+from kptoolkit.evaluation.significance import LEVEL
+from kptoolkit.evaluation.table import ALONE, BEAM_SEARCH, RELIANCE
 from kptoolkit.report.charts import Axis, Dot
 
 Kind = Literal["run", "backend alone", "baseline", "control", "other"]
 _METRIC: Final = "NDCG@10"
 _SHOWN: Final = ("NDCG@5", "HR@5", "NDCG@10", "HR@10", "NDCG@20", "HR@20", "MRR")
 _NO_KNOWLEDGE: Final = "no-knowledge"
-_ALONE, _RELIANCE, _ENSEMBLE = " alone", "reliance", "ensemble of "  # in the names of rows
-_LEVEL: Final = 0.05
+_ENSEMBLE: Final = "ensemble of "  # how the name of that row begins
 
 
 @dataclass(frozen=True)
@@ -137,12 +137,12 @@ def kind_of(name: str, place: int) -> Kind:
         return "backend alone"
     if name in CONTROLS:
         return "control"
-    return "other" if name in (_RELIANCE, BEAM_SEARCH) or name.startswith(_ENSEMBLE) else "baseline"
+    return "other" if name in (RELIANCE, BEAM_SEARCH) or name.startswith(_ENSEMBLE) else "baseline"
 
 
 def is_alone(name: str) -> bool:
     """Whether a row is that of a backend without the score parts."""
-    return name.endswith(_ALONE)
+    return name.endswith(f" {ALONE}")
 
 
 def relative_leads(evaluation: Mapping[str, Any]) -> tuple[float | None, float | None]:
@@ -251,7 +251,7 @@ def _relative(row: Mapping[str, Any] | None) -> float | None:
         return 0.0
     if row is None or row.get("difference") is None or not row["metrics"].get(_METRIC):
         return None
-    if row["name"] == _NO_KNOWLEDGE and (row.get("p_value") or 0.0) > _LEVEL:
+    if row["name"] == _NO_KNOWLEDGE and (row.get("p_value") or 0.0) > LEVEL:
         return 0.0
     return float(row["difference"]) / float(row["metrics"][_METRIC])
 

@@ -13,10 +13,10 @@ from pydantic import Field
 from kptoolkit.config import Section
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases
-from kptoolkit.errors import RunError
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models.backend import FitResult, FitTask, Triplets
+from kptoolkit.models.fitted_backend import FittedBackend
 from kptoolkit.models.linear import removed_facts
 from kptoolkit.models.linear.dense_inverse import MAX_SIZE
 from kptoolkit.models.linear.linear_state import LinearState, fit_state
@@ -38,7 +38,7 @@ class LinearOptions(Section):
     """Items in the ridge regression, those with the most training events; memory grows with the square."""
 
 
-class LinearBackend:
+class LinearBackend(FittedBackend[LinearOptions, LinearState]):
     """Scores by a ridge regression of the next item on the latest items, and by graph similarity.
 
     Args:
@@ -47,22 +47,6 @@ class LinearBackend:
 
     name: ClassVar[str] = "linear"
     Options: ClassVar[type[LinearOptions]] = LinearOptions
-    min_training_events: ClassVar[int] = 2
-
-    def __init__(self, options: LinearOptions) -> None:
-        self.options = options
-        self._fitted: LinearState | None = None
-
-    @property
-    def fitted(self) -> LinearState:
-        """The fitted state.
-
-        Raises:
-            RunError: The backend was neither fitted nor loaded.
-        """
-        if self._fitted is None:
-            raise RunError("this backend is not fitted; call fit() or load() first")
-        return self._fitted
 
     def fit(self, task: FitTask) -> FitResult:
         """Solve the regression, and fit the weights of both terms.

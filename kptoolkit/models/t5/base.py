@@ -1,11 +1,11 @@
-"""What both T5 backends share: the fitted state, the start of a training, and how saved weights are read."""
+"""What both T5 backends share: the start of a training, and how saved weights are read."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import safetensors.torch
@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, T5ForConditionalGene
 
 from kptoolkit.errors import DataError, RunError
 from kptoolkit.models.backend import FitResult, FitTask
+from kptoolkit.models.fitted_backend import FittedBackend
 from kptoolkit.models.t5.building import attention_name
 from kptoolkit.models.t5.flex import use_flex
 from kptoolkit.models.t5.options import T5Options
@@ -27,29 +28,12 @@ OptionsT = TypeVar("OptionsT", bound=T5Options)
 StateT = TypeVar("StateT")
 
 
-class T5Backend(ABC, Generic[OptionsT, StateT]):
+class T5Backend(FittedBackend[OptionsT, StateT], ABC):
     """Base of the backends that train a T5.
 
     Args:
         options: Options of ``[model]``.
     """
-
-    min_training_events: ClassVar[int] = 2
-
-    def __init__(self, options: OptionsT) -> None:
-        self.options = options
-        self._fitted: StateT | None = None
-
-    @property
-    def fitted(self) -> StateT:
-        """The fitted state.
-
-        Raises:
-            RunError: The backend was neither fitted nor loaded.
-        """
-        if self._fitted is None:
-            raise RunError("this backend is not fitted; call fit() or load() first")
-        return self._fitted
 
     def fit(self, task: FitTask) -> FitResult:
         """Train, and keep the weights that are best on validation.
