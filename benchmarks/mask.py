@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks import harness
 from benchmarks.published import _mask
-from kptoolkit.models.t5.tree_mask import visible
+from kptoolkit.models.tree_mask import visible
 from kptoolkit.tree.visibility import ROOT, ROOT_PARENT
 
 SIZE, LENGTH = 64, 512

@@ -26,7 +26,7 @@ from kptoolkit.models import FitTask
 from kptoolkit.models.t5.kp4sr.kp4sr_feed import Kp4srFeed
 from kptoolkit.models.t5.kp4sr.kp4sr_state import Kp4srState, build_state
 from kptoolkit.models.t5.options import Kp4srOptions
-from kptoolkit.models.t5.tree_mask import visible
+from kptoolkit.models.tree_mask import visible
 
 BATCH = 64
 GOAL, WITH_MATRIX_GOAL = ">= 120", ">= 20"

@@ -1,4 +1,4 @@
-"""What a pretrained text encoder adds to the score parts: words alone, the encoder, without the tree mask, and random.
+"""What a pretrained text encoder adds to the score parts: words alone, the encoder, its adapter, no mask, and random.
 
 No backend is trained: validation and test cases are ranked by the score parts alone, with their weights fitted on
 training and validation cases, for users with five events or more. With one hop all prompts of a tree are siblings and
@@ -65,14 +65,17 @@ def chosen_encoder(bench: harness.Bench, folder: Path, world: worlds.World) -> P
 
 def variants(encoder: Path, random: Path) -> dict[str, dict[str, Any]]:
     """Settings of each row."""
-    read, mask = "parts.text_encoder", "parts.text_mask"
+    read, mask, adapter = "parts.text_encoder", "parts.text_mask", "parts.text_adapter"
     no_words = {"parts.titles": False, "parts.prompts": False}
     return {
         WORDS: {},
         ENCODER: {read: str(encoder)},
         "words and encoder, no tree mask": {read: str(encoder), mask: False},
+        "words and encoder, adapter": {read: str(encoder), adapter: True},
         "words and random encoder": {read: str(random)},
         "encoder, no words": no_words | {read: str(encoder)},
+        "encoder, no tree mask, no words": no_words | {read: str(encoder), mask: False},
+        "encoder, adapter, no words": no_words | {read: str(encoder), adapter: True},
         "random encoder, no words": no_words | {read: str(random)},
         "neither words nor encoder": no_words,
     }

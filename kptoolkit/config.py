@@ -156,17 +156,25 @@ class PartsConfig(Section):
     prompts: bool = True
     """Words that the triplet prompts of two items share."""
     text_encoder: str | None = None
-    """Folder or hub name of a pretrained encoder of the BERT or T5 family that reads each item's tree; items with
-    similar vectors are similar. Unset: none."""
+    """Folder or hub name of a pretrained encoder of the BERT or T5 family that reads each item's tree. Unset: none."""
     text_mask: bool = True
     """Whether the text encoder reads under the tree mask."""
+    text_similarity: bool = True
+    """Similarity of the vectors that the text encoder gives two items."""
+    text_adapter: bool = False
+    """Whether a small adapter is trained, so that items of the same histories get similar vectors of text."""
     cases: int = Field(default=2000, ge=10)
     """Training cases from which the weights inside the parts are fitted."""
 
     @property
     def reads_knowledge(self) -> bool:
         """Whether a part is computed from the knowledge graph."""
-        return self.graph_similarity or self.prompts or self.text_encoder is not None
+        return self.graph_similarity or self.prompts or self.reads_text
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the vectors of the text encoder are a part."""
+        return self.text_similarity and self.text_encoder is not None
 
 
 class TrainingConfig(Section):

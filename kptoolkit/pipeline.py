@@ -240,8 +240,9 @@ def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCal
         knowledge = fetch_knowledge(settings, opened, catalogue, run.pack, progress)
         fingerprint = opened.fingerprint()
     backend.extend(catalogue, knowledge)
-    kinds = knowledge_kinds(settings.parts, catalogue, knowledge, knowledge.trees(0))
-    recommender = Recommender(backend, recommender.parts.extended(len(catalogue), kinds))
+    parts = recommender.parts
+    kinds = knowledge_kinds(settings.parts, catalogue, knowledge, knowledge.trees(0), parts.adapter)
+    recommender = Recommender(backend, parts.extended(len(catalogue), kinds))
     manifest = run.manifest
     manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.fingerprint}
     manifest.reports["knowledge"] = knowledge_report(knowledge)

@@ -1,7 +1,7 @@
 """Which token sees which, from two integers per token: its tree node and that node's parent.
 
 The definition is :meth:`kptoolkit.tree.KnowledgeTree.visibility`, computed from the tree; a property test checks that
-both are equal. :mod:`kptoolkit.models.t5.tree_mask` computes the same on a device, once per batch.
+both are equal. :mod:`kptoolkit.models.tree_mask` computes the same on a device, once per batch.
 """
 
 from __future__ import annotations

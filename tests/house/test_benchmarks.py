@@ -20,7 +20,7 @@ from kptoolkit.graph.loading.survey import survey
 from kptoolkit.knowledge.batches.prompt_batches import PromptAssembler
 from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.token_pool import TokenPool
-from kptoolkit.models.t5.tree_mask import visible
+from kptoolkit.models.tree_mask import visible
 from kptoolkit.prompts import Segment
 
 PROGRAMS = (

@@ -19,9 +19,9 @@ from kptoolkit.models.t5.flex import tree_block_mask, use_flex
 from kptoolkit.models.t5.kp4sr.kp4sr_backend import Kp4srBackend
 from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.models.t5.sequence.sequence_state import build_state, tree_tensors
-from kptoolkit.models.t5.tree_mask import visible
 from kptoolkit.models.t5.tree_t5 import TreeT5, freeze_relative_bias, remove_dropout
 from kptoolkit.models.training import Epochs, ProcessBatches, train
+from kptoolkit.models.tree_mask import visible
 from kptoolkit.progress import silent
 from kptoolkit.testing.small_worlds import chain_task
 

@@ -18,8 +18,8 @@ from transformers import (
     UMT5ForConditionalGeneration,
 )
 
-from kptoolkit.models.t5.tree_mask import additive, visible
 from kptoolkit.models.t5.tree_t5 import TreeT5, grow, start_items_from_names
+from kptoolkit.models.tree_mask import additive, visible
 from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT, matrix
 
 # root, two items, two triplets below the first item, one below the second, root again (end of sequence), padding

@@ -16,7 +16,7 @@ from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.models import RanksByKnowledgeAlone, ReadsTreeMask
 from kptoolkit.models.t5.kp4sr.kp4sr_backend import Kp4srBackend
 from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
-from kptoolkit.models.t5.tree_mask import one_node, visible
+from kptoolkit.models.tree_mask import one_node, visible
 from kptoolkit.testing.small_worlds import ITEMS, chain_task
 
 SMALL: dict[str, Any] = {"d_model": 16, "heads": 2, "layers": 1, "dropout": 0.0}

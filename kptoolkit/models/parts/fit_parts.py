@@ -32,6 +32,7 @@ from kptoolkit.models.parts.part_weights import (
 from kptoolkit.models.parts.score_parts import PairPart, ScoreParts
 from kptoolkit.models.parts.words import prompt_words, title_words, word_kind
 from kptoolkit.models.text.nearest_items import nearest_items, whitened
+from kptoolkit.models.text.text_adapter import TextAdapter, fit_adapter
 from kptoolkit.models.text.text_vectors import text_vectors
 from kptoolkit.progress import ProgressEvent
 
@@ -64,7 +65,11 @@ def fit_parts(task: FitTask, backend: Score) -> ScoreParts:
 
 
 def knowledge_kinds(
-    settings: PartsConfig, catalogue: Catalogue, knowledge: KnowledgeSource, trees: ItemTrees
+    settings: PartsConfig,
+    catalogue: Catalogue,
+    knowledge: KnowledgeSource,
+    trees: ItemTrees,
+    adapter: TextAdapter | None = None,
 ) -> dict[str, list[PairKind]]:
     """Kinds of pairs by what items share in the graph, in their titles and in their triplet prompts.
 
@@ -75,6 +80,7 @@ def knowledge_kinds(
         catalogue: The n items.
         knowledge: Renders the prompts.
         trees: The prompts of each item.
+        adapter: Changes the vectors of text.
 
     Raises:
         ConfigError: The text encoder cannot be read.
@@ -87,8 +93,9 @@ def knowledge_kinds(
         parts["titles"] = [word_kind("words of titles", title_words(str(title) for title in catalogue.titles))]
     if settings.prompts and len(trees.prompt):
         parts["prompts"] = [word_kind("words of prompts", prompt_words(trees, knowledge.pool.sentences))]
-    if settings.text_encoder is not None:
-        pairs = nearest_items(whitened(text_vectors(settings, catalogue, knowledge, trees)))
+    if settings.reads_text:
+        vectors = whitened(text_vectors(settings, catalogue, knowledge, trees))
+        pairs = nearest_items(vectors if adapter is None else adapter.adapted(vectors))
         parts["text"] = [PairKind("text", pairs).with_mean_one(np.zeros(len(catalogue), dtype=np.float32))]
     return parts
 
@@ -116,6 +123,20 @@ class _Fitting:
         return TrainingEvents.of(self.task.split.train, len(self.task.catalogue))
 
     @cached_property
+    def trees(self) -> ItemTrees:
+        """The prompts of each item."""
+        return self.task.knowledge_change(self.task.knowledge.trees(0))
+
+    @cached_property
+    def adapter(self) -> TextAdapter | None:
+        """The adapter of the vectors of text, trained on training histories; ``None`` where there is none."""
+        task, settings = self.task, self.task.config.parts
+        if not (settings.text_adapter and settings.reads_text):
+            return None
+        vectors = whitened(text_vectors(settings, task.catalogue, task.knowledge, self.trees))
+        return fit_adapter(vectors, self.train.histories, self.seed)
+
+    @cached_property
     def parts(self) -> dict[str, list[PairKind]]:
         """Kinds of pairs of each part; a part without pairs is left out."""
         task, settings = self.task, self.task.config.parts
@@ -124,8 +145,7 @@ class _Fitting:
             parts["transitions"] = transition_kinds(self.train.histories, self.train.events)
         if settings.co_occurrence:
             parts["co-occurrence"] = co_occurrence_kinds(self.train.histories, self.train.events)
-        trees = task.knowledge_change(task.knowledge.trees(0))
-        parts |= knowledge_kinds(settings, task.catalogue, task.knowledge, trees)
+        parts |= knowledge_kinds(settings, task.catalogue, task.knowledge, self.trees, self.adapter)
         stored = {name: [kind for kind in kinds if kind.raw.nnz] for name, kinds in parts.items()}
         return {name: kinds for name, kinds in stored.items() if kinds}
 
@@ -205,7 +225,7 @@ class _Fitting:
                 logs, ages = weights.kinds[number], np.exp(weights.ages[number])
                 parts[name] = PairPart.of(weights.scales[number], kinds, np.exp(logs), ages, self.train.events)
         popularity = float(weights.scores[-1]) if self.task.config.parts.popularity else 0.0
-        return ScoreParts(backend, popularity, self.train.events, parts, report)
+        return ScoreParts(backend, popularity, self.train.events, parts, report, self.adapter)
 
     def _report(self, stage: str, done: int) -> None:
         self.task.progress(ProgressEvent(stage, done, 1, "fits"))

@@ -16,6 +16,7 @@ from kptoolkit.data.histories import Cases
 from kptoolkit.models.parts.item_pairs import largest, per_item
 from kptoolkit.models.parts.pair_features import OLDEST, age_groups
 from kptoolkit.models.parts.pair_kinds import PairKind
+from kptoolkit.models.text.text_adapter import TextAdapter
 from kptoolkit.storage.arrays import read_arrays, write_arrays
 
 MAX_PAIRS: Final = 10_000_000
@@ -122,6 +123,7 @@ class ScoreParts:
         events: ``(n,)`` training events of each item.
         pairs: Parts made of pairs, by name. One with weight 0 is left out.
         report: How the weights were found, JSON-able.
+        adapter: Changes the vectors from which the part ``text`` is computed; ``None``: they are taken as they are.
     """
 
     backend: float
@@ -129,6 +131,7 @@ class ScoreParts:
     events: NDArray[np.float32]
     pairs: Mapping[str, PairPart]
     report: Mapping[str, Any] = field(default_factory=dict)
+    adapter: TextAdapter | None = None
 
     @classmethod
     def none(cls, n_items: int, report: Mapping[str, Any] | None = None) -> ScoreParts:
@@ -193,6 +196,8 @@ class ScoreParts:
     def save(self, folder: Path) -> None:
         """Write to ``folder``, checksummed and atomic."""
         arrays: dict[str, NDArray[Any]] = {"events": self.events}
+        if self.adapter is not None:
+            arrays |= {"adapter_down": self.adapter.down, "adapter_up": self.adapter.up}
         for number, part in enumerate(self.pairs.values()):
             values = part.values
             for name, array in (("data", values.data), ("indices", values.indices), ("indptr", values.indptr)):
@@ -220,8 +225,10 @@ class ScoreParts:
             content = tuple(np.array(arrays[f"{name}_{number}"]) for name in ("data", "indices", "indptr"))
             values = sp.csr_matrix(content, shape=(n, n))
             pairs[each["name"]] = PairPart(each["scale"], each["kinds"], np.array(arrays[f"ages_{number}"]), values)
-        events = np.array(arrays["events"])
-        return cls(described["backend"], described["popularity"], events, pairs, described["report"])
+        events, adapter = np.array(arrays["events"]), None
+        if "adapter_up" in arrays:
+            adapter = TextAdapter(np.array(arrays["adapter_down"]), np.array(arrays["adapter_up"]))
+        return cls(described["backend"], described["popularity"], events, pairs, described["report"], adapter)
 
 
 def _row_sums(read: Any, values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -58,7 +58,7 @@ def tree_block_mask(node: torch.Tensor, parent: torch.Tensor) -> BlockMask:
         parent: ``(B, L)`` parent of that node, the root's -1, padding's -3.
 
     Returns:
-        A block mask of shape ``(B, 1, L, L)``, equal to :func:`kptoolkit.models.t5.tree_mask.visible`.
+        A block mask of shape ``(B, 1, L, L)``, equal to :func:`kptoolkit.models.tree_mask.visible`.
     """
     node, parent = node.int(), parent.int()
 

@@ -72,6 +72,8 @@ class SequenceOptions(T5Options):
     """What is read of an item, a bag of facts or the tree of its prompts; auto: tree for a checkpoint, else facts."""
     identity: bool = True
     """Whether an item has a vector of its own and its name in its tree; without, it is known by its triples alone."""
+    text_vectors: bool = False
+    """Whether the vectors of `parts.text_encoder`, projected by learnt weights, are added to the items' vectors."""
     cross_attention: bool = False
     """Whether the decoder also attends to the knowledge of the items read so far."""
     pooling: Literal["own", "tree"] = "own"

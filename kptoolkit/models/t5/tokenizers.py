@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -15,6 +12,7 @@ import numpy as np
 
 from kptoolkit.errors import RunError
 from kptoolkit.knowledge.prompt_pool import PromptPool
+from kptoolkit.models.subwords import WORD, encode_subwords
 from kptoolkit.prompts import Segment
 from kptoolkit.storage.arrays import json_hash
 from kptoolkit.tree.tokens import Encoded, SavedTokenizer
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 PAD, EOS, UNKNOWN, SENTINELS = "<pad>", "</s>", "<unk>", ("<extra_id_0>", "<extra_id_1>")
 _SPECIAL = (PAD, EOS, UNKNOWN, *SENTINELS)
 _FILE = "phrases.json"
-_WORD = re.compile(r"\S+")
 
 
 class ModelTokenizer(SavedTokenizer, Protocol):
@@ -209,7 +206,7 @@ class SubwordTokenizer:
     def fingerprint(self) -> str:
         """Hash of the whole pipeline and of the library's version."""
         pipeline = self.tokenizer.backend_tokenizer.to_str()
-        return json_hash([self.name, _WORD.pattern, version("tokenizers"), self._special, pipeline])
+        return json_hash([self.name, WORD.pattern, version("tokenizers"), self._special, pipeline])
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer into ``folder``."""
@@ -221,27 +218,6 @@ class SubwordTokenizer:
         from transformers import AutoTokenizer
 
         return cls(AutoTokenizer.from_pretrained(str(folder)))
-
-
-def encode_subwords(backend: Any, special: Sequence[str], segments: Sequence[Segment]) -> Encoded:
-    """Encode a text without adding special tokens; one that is spelled out in the text, e.g. in a name, stays text.
-
-    Args:
-        backend: Fast tokenizer of the library tokenizers.
-        special: The special tokens, the longest first.
-        segments: Segments of the text in order.
-    """
-    text = "".join(segment.text for segment in segments).strip()
-    for token in special:
-        text = text.replace(token, f"{token[0]} {token[1:]}")
-    backend.no_truncation()
-    backend.no_padding()
-    out = backend.encode(text, add_special_tokens=False)
-    ends = [word.end() for word in _WORD.finditer(text)]
-    # A token of the space before a word belongs to the word.
-    word = [-1, *(bisect_right(ends, start) for start, _ in out.offsets)]
-    starts = [own != before for before, own in pairwise(word)]
-    return Encoded(np.array(out.ids, dtype=np.int32), np.array(starts, dtype=np.bool_))
 
 
 def load_tokenizer(folder: Path) -> ModelTokenizer:

@@ -17,7 +17,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from kptoolkit.models.t5.catalogue_loss import catalogue_loss
 from kptoolkit.models.t5.flex import attentions, tree_block_mask, uses_flex
-from kptoolkit.models.t5.tree_mask import additive, masked, one_node, visible
+from kptoolkit.models.tree_mask import additive, masked, one_node, visible
 
 MAX_WORDS = 1024
 SHARED_BIAS = ("t5", "mt5")

@@ -38,10 +38,16 @@ def whitened(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         return white
     shrinkage = max(_LEAST_SHRINKAGE, width / (width + count))
     values, directions = np.linalg.eigh((1 - shrinkage) * covariance + shrinkage * variance * np.eye(width))
-    turned = centred @ (directions / np.sqrt(values))
-    lengths = np.linalg.norm(turned, axis=1, keepdims=True)
-    white[there] = np.divide(turned, lengths, out=np.zeros_like(turned), where=lengths > 1e-9)
-    return white
+    white[there] = centred @ (directions / np.sqrt(values)) @ directions.T  # turned back: few more items change little
+    return with_length_one(white)
+
+
+def with_length_one(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale vectors ``(n, D)`` to length 1; vectors of zeros stay zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = np.zeros(vectors.shape, dtype=np.float32)
+    np.divide(vectors, lengths, out=scaled, where=lengths > 1e-9)
+    return scaled
 
 
 def nearest_items(vectors: NDArray[np.float32], nearest: int = NEAREST, power: int = POWER) -> Any:

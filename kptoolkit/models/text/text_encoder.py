@@ -18,8 +18,8 @@ from kptoolkit.errors import ConfigError, shorten
 from kptoolkit.knowledge.batches.batch import Batch
 from kptoolkit.knowledge.batches.tree_batches import TreeAssembler
 from kptoolkit.knowledge.token_pool import TokenPool
-from kptoolkit.models.t5.tokenizers import encode_subwords
-from kptoolkit.models.t5.tree_mask import additive, visible
+from kptoolkit.models.subwords import encode_subwords
+from kptoolkit.models.tree_mask import additive, visible
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import Segment
 from kptoolkit.storage.arrays import json_hash

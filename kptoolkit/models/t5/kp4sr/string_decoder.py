@@ -18,8 +18,8 @@ from transformers import T5ForConditionalGeneration
 
 from kptoolkit.data.histories import Histories
 from kptoolkit.models.t5.kp4sr.trie import Trie, TrieConstraint
-from kptoolkit.models.t5.tree_mask import masked
 from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, decoder_states, output_scale
+from kptoolkit.models.tree_mask import masked
 from kptoolkit.storage.ragged import offsets
 
 _PART = 96

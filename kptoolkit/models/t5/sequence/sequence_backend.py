@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kptoolkit.config import Config, validate
+from kptoolkit.config import Config, PartsConfig, validate
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases
 from kptoolkit.data.slices import padded
@@ -32,6 +32,8 @@ from kptoolkit.models.t5.sequence.sequence_state import (
     prompt_tokens,
     reads_of,
 )
+from kptoolkit.models.text.nearest_items import whitened
+from kptoolkit.models.text.text_vectors import text_vectors
 from kptoolkit.models.training import Epochs, train_and_report
 
 
@@ -83,8 +85,13 @@ class SequenceBackend(T5Backend[SequenceOptions, SequenceState]):
         return vector_variants.score_without(self.fitted, case, candidates, triplets, removed)
 
     def use_trees(self, change: Callable[[ItemTrees], ItemTrees]) -> None:
-        """Change the knowledge of a fitted model, e.g. remove it to see how far the model relies on it."""
+        """Change the knowledge of a fitted model, e.g. remove it to see how far the model relies on it.
+
+        Vectors of text are not computed again; they become zero.
+        """
         state = self.fitted
+        if state.model.text is not None:
+            state.model.text = torch.zeros_like(state.model.text)
         state.read_knowledge(state.knowledge.with_trees(change(state.knowledge.trees)), state.facts)
 
     def extend(self, catalogue: Catalogue, source: KnowledgeSource) -> None:
@@ -106,6 +113,10 @@ class SequenceBackend(T5Backend[SequenceOptions, SequenceState]):
         tokens = prompt_tokens(source, state.tokenizer, state.parts.reads)
         compiled = CompiledKnowledge(trees, tokens, source.pool.keys)
         facts = PromptFacts.of(source.pool, items, len(catalogue), known=state.facts)
+        if state.model.text is not None:
+            settings = PartsConfig(text_encoder=state.parts.text_encoder, text_mask=state.parts.text_mask)
+            text = torch.from_numpy(whitened(text_vectors(settings, catalogue, source, trees)))
+            state.model.text = text.to(state.device)
         state.read_knowledge(compiled, facts)
 
     @classmethod

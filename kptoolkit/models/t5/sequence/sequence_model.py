@@ -14,11 +14,13 @@ from torch import nn
 from kptoolkit.data.slices import NOTHING
 from kptoolkit.models.t5.catalogue_loss import catalogue_loss
 from kptoolkit.models.t5.sequence.item_encoders import ItemEncoder, TreeTokens
-from kptoolkit.models.t5.tree_mask import additive
 from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, TreeT5
+from kptoolkit.models.tree_mask import additive
 
 _KNOWLEDGE_WEIGHTS = ("tree.t5.encoder.", "tree.whole_word.", "knowledge.")
 """Prefixes of the weights that only knowledge vectors use."""
+_PROJECTION_STD = 0.05
+"""Of fresh weights that project vectors of text, whose length is 1: projected, they are as long as fresh tokens."""
 
 
 class SequenceT5(nn.Module):
@@ -30,9 +32,11 @@ class SequenceT5(nn.Module):
         trained: ``(n,)`` 1 for items with training events; the token of another item counts as zero.
         knowledge: Encoder of the catalogue's knowledge.
         cross_attention: Whether the decoder also attends to the knowledge of the items read so far.
+        text: ``(n, D)`` vectors of the items' texts, which are projected into the items' vectors; ``None``: none.
     """
 
     trained: torch.Tensor
+    text: torch.Tensor | None
 
     def __init__(
         self,
@@ -42,11 +46,16 @@ class SequenceT5(nn.Module):
         knowledge: ItemEncoder,
         *,
         cross_attention: bool = False,
+        text: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
         self.tree, self.first_item, self.cross_attention = tree, first_item, cross_attention
         self.knowledge = knowledge
         self.register_buffer("trained", trained)
+        self.register_buffer("text", text)
+        if text is not None:
+            self.projection = nn.Linear(text.shape[1], tree.config.d_model, bias=False)
+            nn.init.normal_(self.projection.weight, std=_PROJECTION_STD)
         self.output_scale = tree.output_scale
         self._set_trainable()
 
@@ -81,11 +90,15 @@ class SequenceT5(nn.Module):
             trees: Trees to encode, where they are read.
 
         Returns:
-            ``(n, d)`` token and knowledge of every item together, and the knowledge alone.
+            ``(n, d)`` token, text and knowledge of every item together, and the knowledge alone.
         """
-        tokens = self.tokens
-        knowledge: torch.Tensor = self.knowledge(self.tree, tokens, trees)
-        return tokens * self.trained[:, None] + knowledge, knowledge
+        knowledge: torch.Tensor = self.knowledge(self.tree, self.tokens, trees)
+        return self.own_vectors() + knowledge, knowledge
+
+    def own_vectors(self) -> torch.Tensor:
+        """``(n, d)`` what is in the items' vectors without their knowledge: their tokens, and their projected texts."""
+        own = self.tokens * self.trained[:, None]
+        return own if self.text is None else own + self.projection(self.text)
 
     def read(
         self, vectors: torch.Tensor, knowledge: torch.Tensor, items: torch.Tensor, prefix_tokens: torch.Tensor

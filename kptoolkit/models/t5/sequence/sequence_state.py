@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from transformers import T5ForConditionalGeneration
 
 from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.errors import ConfigError
 from kptoolkit.knowledge.batches.batch import Batch
 from kptoolkit.knowledge.batches.tree_batches import TreeAssembler
 from kptoolkit.knowledge.compiled import CompiledKnowledge
@@ -29,6 +30,8 @@ from kptoolkit.models.t5.sequence.item_encoders import Pooling, Reads, TreeToken
 from kptoolkit.models.t5.sequence.sequence_model import SequenceT5
 from kptoolkit.models.t5.tokenizers import ModelTokenizer, load_tokenizer
 from kptoolkit.models.t5.tree_t5 import TreeT5
+from kptoolkit.models.text.nearest_items import whitened
+from kptoolkit.models.text.text_vectors import text_vectors
 from kptoolkit.prompts import MppTemplate, Segment, Slot
 
 _VECTORS, _DESCRIPTION = "vectors.safetensors", "sequence.json"
@@ -49,6 +52,9 @@ class ModelParts:
         pooling: Which states of a tree make its vector.
         identity: Whether an item has a vector of its own and its name in its tree.
         tree_mask: Whether trees are read under the tree mask.
+        text: Width of the vectors of text that are projected into the items' vectors; 0: none.
+        text_encoder: The encoder that they are from.
+        text_mask: Whether it reads under the tree mask.
     """
 
     reads: Reads
@@ -58,6 +64,9 @@ class ModelParts:
     pooling: Pooling = "own"
     identity: bool = True
     tree_mask: bool = True
+    text: int = 0
+    text_encoder: str | None = None
+    text_mask: bool = True
 
 
 @dataclass
@@ -182,6 +191,7 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
     later = [str(entity) for entity in source.neighbourhoods.ids] if source.varies else []
     facts = PromptFacts.of(source.pool, items, n, more=later)
     around = facts.around(trees)
+    text = _item_texts(options, task, trees)
     parts = ModelParts(
         reads=reads,
         first_item=tokenizer.size,
@@ -190,16 +200,30 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
         pooling=options.pooling,
         identity=options.identity,
         tree_mask=options.tree_mask,
+        text=0 if text is None else text.shape[1],
+        text_encoder=task.config.parts.text_encoder,
+        text_mask=task.config.parts.text_mask,
     )
     t5, fresh = build_t5(options, tokenizer, task, n), options.checkpoint is None
     if fresh:
         torch.nn.init.normal_(t5.shared.weight, std=_TOKEN_STD)
     trained = torch.from_numpy(np.bincount(task.split.train.items, minlength=n) > 0).float() * parts.identity
     model = build_model(t5, trained, around, parts, fresh=fresh)
+    if text is not None:
+        model.text = text
     prefix = _aligned([_prefix_tokens(template, tokenizer) for template in templates], tokenizer.pad_id)
     names = item_names(task.catalogue, tokenizer, identity=parts.identity)
     history, budget = task.config.data.history or options.default_history, task.config.tree.max_tokens
     return SequenceState(model, tokenizer, knowledge, facts, names, parts, prefix, history, budget)
+
+
+def _item_texts(options: SequenceOptions, task: FitTask, trees: ItemTrees) -> torch.Tensor | None:
+    """Vectors of the items' texts, ``(n, D)``, if the options ask for them."""
+    if not options.text_vectors:
+        return None
+    if task.config.parts.text_encoder is None:
+        raise ConfigError("setting model.text_vectors: there are no vectors of text without parts.text_encoder")
+    return torch.from_numpy(whitened(text_vectors(task.config.parts, task.catalogue, task.knowledge, trees)))
 
 
 def load_state(folder: Path, options: SequenceOptions) -> SequenceState:
@@ -256,7 +280,8 @@ def build_model(
     """
     knowledge = build_item_encoder(parts.reads, facts, t5.config.d_model, parts.hops, parts.pooling)
     tree = TreeT5(t5, fresh=fresh, tree_mask=parts.tree_mask)
-    return SequenceT5(tree, parts.first_item, trained, knowledge, cross_attention=parts.cross_attention)
+    text = torch.zeros(len(trained), parts.text) if parts.text else None  # read with the weights, or set later
+    return SequenceT5(tree, parts.first_item, trained, knowledge, cross_attention=parts.cross_attention, text=text)
 
 
 def prompt_tokens(
@@ -305,6 +330,8 @@ def grow_items(model: SequenceT5, new: int) -> None:
     t5.config.vocab_size = len(table.weight)
     model.trained = torch.cat([model.trained, model.trained.new_zeros(new)])
     model.knowledge.grow(new)
+    if model.text is not None:
+        model.text = torch.cat([model.text, model.text.new_zeros(new, model.text.shape[1])])
 
 
 def tree_tensors(items: NDArray[np.int64], batch: Batch) -> dict[str, torch.Tensor]:

@@ -123,8 +123,7 @@ def _vectors(state: SequenceState, changed: _Changed) -> tuple[torch.Tensor, tor
     model, item = state.model, torch.from_numpy(changed.item).to(state.device)
     trees = state.tree_batches(changed.trees, changed.item)
     fresh = model.knowledge.variants(model.tree, model.tokens, state.facts.around(changed.trees), trees)
-    own = model.tokens[item] * model.trained[item, None]
-    return torch.cat([vectors, own + fresh]), torch.cat([knowledge, fresh])
+    return torch.cat([vectors, model.own_vectors()[item] + fresh]), torch.cat([knowledge, fresh])
 
 
 @torch.inference_mode()
