@@ -192,12 +192,14 @@ class TrainingConfig(Section):
     """Steps over which the learning rate rises from 0."""
     schedule: Literal["constant", "linear"] = "constant"
     """Learning rate after the warm-up: constant, or falling linearly to 0 at the last epoch."""
+    weight_average: float = Field(default=0.99, ge=0, lt=1)
+    """Decay of the moving average of the weights that is validated, saved and used; 0: the weights as they are."""
     accumulation: int = Field(default=1, ge=1)
     """Batches whose gradients are accumulated per step."""
     eval_every: int = Field(default=5, ge=1)
     """Epochs between two evaluations on the validation cases."""
     patience: int = Field(default=5, ge=1)
-    """Training stops after this many evaluations without a better validation NDCG@10."""
+    """Training stops after this many evaluations whose validation NDCG@10 is not at least 1 % better."""
     max_minutes: float | None = Field(default=None, gt=0)
     """Training stops after this many minutes; unset: no limit."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -37,11 +38,14 @@ from kptoolkit.errors import TrainingError
 from kptoolkit.models.backend import FitResult, FitTask
 from kptoolkit.models.cpu_speed import flushed_denormals, keep_freed_memory
 from kptoolkit.models.training_time import measure_duration
+from kptoolkit.models.weight_average import WeightAverage
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.storage.atomic import write_text
 from kptoolkit.storage.write_errors import write_errors
 
 METRIC = "NDCG@10"
+GAIN = 0.01
+"""Share by which an evaluation has to be better so that patience starts again."""
 _COMPLETE = "complete"
 _STAGE = "train"
 _IGNORED = -100
@@ -134,6 +138,8 @@ def train(
 ) -> _Trainer:
     """Train ``model`` in place; at the end it has the weights that were best on validation.
 
+    With ``settings.weight_average`` these are averages over steps.
+
     Under ``torchrun`` every process calls this with the same arguments.
 
     Args:
@@ -163,15 +169,17 @@ def train(
     distributed.wait()
     last = last_checkpoint(checkpoints)
     trainer = _Trainer(
+        settings.weight_average,
         model=model,
         args=_arguments(settings, checkpoints, len(data)),
         train_dataset=data,
         eval_dataset=data,  # required by Trainer; evaluate() ranks the validation cases instead
         data_collator=_with_idle(collate),
-        callbacks=[EarlyStoppingCallback(settings.patience)],
+        callbacks=[_EarlyStopping(settings.patience)],
     )
     trainer.validate, trainer.rates = validate, rates
     trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(_Averaging(trainer.average))
     trainer.add_callback(_Watch(settings.max_minutes, progress if distributed.is_first() else silent))
     if distributed.count() > 1:
         torch.manual_seed(settings.seed + distributed.number())  # different dropout in each process
@@ -310,9 +318,10 @@ class _Trainer(Trainer):  # type: ignore[misc]
     rates: Mapping[str, float]
     control: TrainerControl
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, decay: float, **given: Any) -> None:
         super().__init__(**given)
         self.model_accepts_loss_kwargs = True
+        self.average = WeightAverage(self.model, decay) if decay else None
         self.first_bad = torch.zeros((), dtype=torch.int64, device=self.args.device)
         """The first step whose loss was not a number, 0 while there is none."""
 
@@ -384,7 +393,8 @@ class _Trainer(Trainer):  # type: ignore[misc]
         was_training = self.model.training
         self.model.eval()
         try:
-            metrics = {f"eval_{name}": value for name, value in self.validate().items()}
+            with self.average.in_model() if self.average is not None else nullcontext():
+                metrics = {f"eval_{name}": value for name, value in self.validate().items()}
         except TrainingError as error:
             raise TrainingError(f"after step {self.state.global_step}, {error}; {self._advice()}") from error
         self.model.train(was_training)
@@ -402,13 +412,19 @@ class _Trainer(Trainer):  # type: ignore[misc]
         folder.mkdir(parents=True, exist_ok=True)
         model = self.accelerator.unwrap_model(self.model)
         safetensors.torch.save_model(model, str(folder / "model.safetensors"))
+        if self.average is not None:
+            self.average.save(folder)
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(self.state.best_model_checkpoint)
+        if self.average is not None:
+            self.average.copy_to_model()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         unwrapped = self.accelerator.unwrap_model(model or self.model)
         safetensors.torch.load_model(unwrapped, str(Path(resume_from_checkpoint) / "model.safetensors"))
+        if self.average is not None:
+            self.average.load(Path(resume_from_checkpoint))
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         with write_errors(Path(self.args.output_dir)):
@@ -416,6 +432,39 @@ class _Trainer(Trainer):  # type: ignore[misc]
         distributed.wait()  # each process writes the state of its random numbers
         if self.args.should_save:
             (Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / _COMPLETE).touch()
+
+
+class _EarlyStopping(EarlyStoppingCallback):  # type: ignore[misc]
+    """Ends training after some evaluations without a gain of 1 % over the last one that counted as a gain."""
+
+    def __init__(self, early_stopping_patience: int = 1, early_stopping_threshold: float = GAIN) -> None:
+        super().__init__(early_stopping_patience, early_stopping_threshold)
+        self.counted: float | None = None
+
+    def check_metric_value(self, args: Any, state: Any, control: Any, metric_value: float) -> None:
+        """Count an evaluation without a gain, or start again at one with a gain."""
+        if self.counted is None or metric_value > self.counted * (1 + self.early_stopping_threshold):
+            self.counted, self.early_stopping_patience_counter = float(metric_value), 0
+        else:
+            self.early_stopping_patience_counter += 1
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        kept: dict[str, Any] = super().state()
+        kept["attributes"]["counted"] = self.counted
+        return kept
+
+
+class _Averaging(TrainerCallback):  # type: ignore[misc]
+    """Takes the weights of every step into their average."""
+
+    def __init__(self, average: WeightAverage | None) -> None:
+        self.average = average
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Take in the weights of this step."""
+        if self.average is not None:
+            self.average.update(state.global_step)
 
 
 class _Watch(TrainerCallback):  # type: ignore[misc]

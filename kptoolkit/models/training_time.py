@@ -30,7 +30,7 @@ class Duration:
         step: Seconds per step.
         evaluation: Seconds per evaluation.
         evaluations: Most evaluations.
-        patience: Evaluations without improvement after which training stops.
+        patience: Evaluations without a gain after which training stops.
         max_minutes: Time limit of the settings.
     """
 
@@ -52,7 +52,7 @@ class Duration:
         counted = f"{self.epochs:,} epoch{'s' if self.epochs > 1 else ''}"
         return (
             f"{shown(self.seconds)} for all {counted} of {self.steps:,} steps; ends earlier after "
-            f"{self.patience} evaluation{'s' if self.patience > 1 else ''} without improvement"
+            f"{self.patience} evaluation{'s' if self.patience > 1 else ''} without a gain of 1 %"
         )
 
 

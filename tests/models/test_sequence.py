@@ -270,7 +270,8 @@ def test_every_tree_has_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_encoder_learns_as_much_slower_as_its_gradients_wait(tmp_path: Path) -> None:
     """Adam's first step is the learning rate itself, whatever the gradient."""
     settings: dict[str, Any] = {"training.epochs": 1, "training.batch_size": 1000, "training.warmup_steps": 0}
-    settings |= {"training.learning_rate": 0.01, "training.weight_decay": 0.0, "tree.degree": 2}
+    settings |= {"training.learning_rate": 0.01, "training.weight_decay": 0.0, "training.weight_average": 0.0}
+    settings |= {"tree.degree": 2}
     moved = {}
     for size in (0, 6):
         fitted, task = backend(knowledge="tree", trees_per_step=size), chain_task(tmp_path / str(size), settings)
