@@ -97,17 +97,17 @@ def fit(
     distributed.wait()  # every process has looked at the folder before the first process writes into it
     if not distributed.is_first():
         return _fit_with_others(backend, settings, folder, resume=start.resumed)
-    manifest = start.manifest
-    with _timed(manifest, "prepare"):
-        prepared = prepare(settings, pack=pack, progress=progress)
-        prepared.split.require(backend.min_training_events)
-        if overwrite:
-            folder.remove()
-        manifest.reports |= _input_reports(prepared)
-        folder.write_inputs(prepared, manifest)
-    distributed.wait()
-    task = fit_task(prepared, folder, resume=start.resumed, progress=progress)
-    _train_and_write(backend, task, folder, manifest)
+    with folder.writing():
+        start = folder.begin(settings, resume=resume, overwrite=overwrite)  # nobody else can change it from here on
+        manifest = start.manifest
+        with _timed(manifest, "prepare"):
+            prepared = prepare(settings, pack=pack, progress=progress)
+            prepared.split.require(backend.min_training_events)
+            manifest.reports |= _input_reports(prepared)
+            folder.write_inputs(prepared, manifest, overwrite=overwrite)
+        distributed.wait()
+        task = fit_task(prepared, folder, resume=start.resumed, progress=progress)
+        _train_and_write(backend, task, folder, manifest)
     return Run(folder.path, manifest)
 
 
@@ -227,7 +227,13 @@ def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCal
         RunError: The backend cannot rank items it was not trained on.
         GraphError: The graph cannot be reached.
     """
-    recommender = run.files.recommender(run.config)
+    with run.files.writing():
+        run = Run.load(run.folder)  # another command may have changed it since it was opened
+        return _refresh(run, graph, progress)
+
+
+def _refresh(run: Run, graph: GraphConfig | None, progress: ProgressCallback) -> Run:
+    recommender = run.recommender
     backend = recommender.backend
     if not isinstance(backend, AcceptsNewItems):
         raise RunError(
@@ -243,11 +249,10 @@ def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCal
     kinds = knowledge_kinds(settings.parts, catalogue, knowledge, knowledge.trees(0))
     recommender = Recommender(backend, recommender.parts.extended(len(catalogue), kinds))
     manifest = run.manifest
-    manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.fingerprint}
+    manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.content_hash}
     manifest.reports["knowledge"] = knowledge_report(knowledge)
     manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
-    run.files.replace(recommender, catalogue=catalogue, neighbourhoods=knowledge.neighbourhoods)
-    run.files.seal(manifest)
+    run.files.replace(manifest, recommender, catalogue=catalogue, neighbourhoods=knowledge.neighbourhoods)
     return Run.load(run.folder)
 
 
@@ -282,16 +287,17 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Reco
 def _train_control(run: Run, chosen: Control, settings: Config, progress: ProgressCallback) -> None:
     folder = run.files.control(chosen.name)
     manifest = Manifest(settings=plain_settings(settings), reports={"control": chosen.name})
-    if distributed.is_first():
-        folder.write_manifest(manifest)
-    distributed.wait()
     prepared = _prepared_from(run, settings, run.catalogue if chosen.titles else run.catalogue.untitled())
 
     def change(trees: ItemTrees) -> ItemTrees:
         return chosen.trees(trees, prepared.knowledge)
 
-    task = fit_task(prepared, folder, change=change, resume=True, progress=progress)
-    _train_and_write(new_backend(settings), task, folder, manifest)
+    with folder.writing():
+        if distributed.is_first():
+            folder.begin_control(manifest)
+        distributed.wait()
+        task = fit_task(prepared, folder, change=change, resume=True, progress=progress)
+        _train_and_write(new_backend(settings), task, folder, manifest)
 
 
 def _prepared_from(run: Run, settings: Config, catalogue: Catalogue | None = None) -> Prepared:
@@ -396,7 +402,7 @@ def record(
         result = with_faithfulness(result, run, run.split.test if split == "test" else run.split.valid, progress)
     if distributed.is_first():
         per_user = ranks_by_case(rankings, run.interactions.user_ids, run.catalogue.item_ids)
-        run.files.write_evaluation(split, result.to_json(), per_user)
+        run.files.write_evaluation(split, result.to_json(), per_user, run.manifest)
     distributed.wait()
     return result
 
