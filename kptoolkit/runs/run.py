@@ -26,7 +26,7 @@ from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest
 from kptoolkit.runs.run_folder import RunFolder
-from kptoolkit.storage.atomic import atomic_write
+from kptoolkit.storage.table_files import write_table_file
 
 
 class Run:
@@ -193,12 +193,12 @@ class Run:
     def recommend_all(
         self, path: str | Path, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = silent
     ) -> int:
-        """Write the ``k`` best items of every user to a Parquet file, chunk by chunk and atomically.
+        """Write the ``k`` best items of every user to a file, chunk by chunk and atomically.
 
         Columns ``user_id``, ``rank``, ``item_id``, ``title``, ``score``.
 
         Args:
-            path: The file.
+            path: The file: ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet``.
             k: Number of items per user.
             with_seen: Whether items of the history may be recommended again.
             progress: Progress callback.
@@ -207,22 +207,9 @@ class Run:
             The number of users.
 
         Raises:
-            InputError: The folder of the file does not exist, or ``k`` is below 1.
+            InputError: The suffix is another one, the folder of the file does not exist, or ``k`` is below 1.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        path = Path(path)
-        if not path.parent.is_dir():
-            raise InputError(f"cannot write {path}: there is no folder {path.parent}")
-        with atomic_write(path) as temporary:
-            writer = None
-            for frame in self.chunks(k, with_seen=with_seen, progress=progress):
-                table = pa.Table.from_pandas(frame, preserve_index=False)
-                writer = writer or pq.ParquetWriter(temporary, table.schema)
-                writer.write_table(table)
-            if writer is not None:
-                writer.close()
+        write_table_file(path, self.chunks(k, with_seen=with_seen, progress=progress))
         return len(self.interactions.user_ids)
 
     def chunks(

@@ -157,7 +157,7 @@ def _place(folder: Path, name: str) -> Path:
         DataError: It is not inside the folder.
     """
     place = folder / unquote(name)
-    if ".." in place.relative_to(folder).parts or not place.parent.resolve().is_relative_to(folder.resolve()):
+    if ".." in place.parts[len(folder.parts) :] or not place.parent.resolve().is_relative_to(folder.resolve()):
         raise DataError(f"would replace {place}, which is outside; remove it", folder / _JOURNAL)
     return place
 
