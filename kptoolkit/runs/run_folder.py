@@ -248,6 +248,15 @@ class RunFolder:
         with self._parts(manifest):
             pass
 
+    def require_same(self, part: str, fingerprint: str, manifest: Manifest) -> None:
+        """Check that a part of the inputs is what an interrupted training began with.
+
+        Raises:
+            RunError: It is not.
+        """
+        if manifest.fingerprints.get(part, fingerprint) != fingerprint:
+            raise RunError(f"{self} was begun with other {part}; give another --run, or --overwrite to start again")
+
     def write_inputs(self, prepared: Prepared, manifest: Manifest, *, overwrite: bool = False) -> None:
         """Write what a run is trained on: settings, catalogue, interactions, pack and neighbourhoods.
 
