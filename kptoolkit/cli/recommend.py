@@ -66,6 +66,8 @@ def recommend(
         session.say(loaded.notice)
     if data is not None:
         loaded = loaded.with_interactions(_read(session, loaded, data))
+        if skipped := loaded.skipped.message(loaded.folder):
+            session.warn(skipped)
     answer: dict[str, Any] = {}
     if output is not None:
         with session.progress() as progress:
