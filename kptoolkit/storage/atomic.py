@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -111,7 +112,8 @@ def path_in_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
         yield
     except OSError as error:
         if error.filename is None or (temporary and Path(error.filename).is_relative_to(temporary)):
-            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+            reason = str(error) if error.errno is None else os.strerror(error.errno)
+            raise OSError(error.errno, reason, str(path)) from error
         raise
 
 
