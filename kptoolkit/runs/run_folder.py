@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -195,6 +196,8 @@ class RunFolder:
     def verify(self, manifest: Manifest) -> None:
         """Compare the files with the manifest, which must list all of them, and with their checksums.
 
+        Results of evaluations may be removed.
+
         Raises:
             RunError: A file is missing, differs or is not listed; the message names it.
         """
@@ -204,10 +207,12 @@ class RunFolder:
                 raise RunError(f"run {self} is damaged: {_MANIFEST} does not list {part}; train again")
         found = {file.relative_to(self.path).as_posix(): file for file in self._own_files()}
         for name, expected in manifest.files.items():
-            if name not in found:
+            result = any(fnmatchcase(name, pattern) for pattern in _RESULTS)
+            if name not in found and not result:
                 raise RunError(f"run {self} is damaged: {name} is missing; train again into another folder")
-            if checksum(found[name]) != expected:
-                raise RunError(f"run {self} is damaged: {name} is not what training wrote; train again")
+            if name in found and checksum(found[name]) != expected:
+                wrote = "evaluate wrote; remove it and evaluate again" if result else "training wrote; train again"
+                raise RunError(f"run {self} is damaged: {name} is not what {wrote}")
         if unlisted := sorted(found.keys() - manifest.files.keys()):
             raise RunError(f"run {self} is damaged: {_MANIFEST} does not list {unlisted[0]}; remove that file")
 

@@ -147,6 +147,16 @@ def test_load_refuses_a_file_that_the_manifest_does_not_list(own_run: Path, name
     assert Run.load(own_run).manifest.status == "finished"
 
 
+def test_a_changed_result_is_refused_and_may_be_removed(own_run: Path) -> None:
+    run = Run.load(own_run)
+    run.files.write_evaluation("valid", {"rows": []}, pd.DataFrame({"rank": [1]}), run.manifest)
+    assert {"metrics-valid.json", "per-user-valid.parquet"} <= Run.load(own_run).manifest.files.keys()
+    (own_run / "metrics-valid.json").write_text("{}")
+    assert "metrics-valid.json is not what evaluate wrote; remove it and evaluate again" in refusal(own_run)
+    (own_run / "metrics-valid.json").unlink()
+    assert Run.load(own_run).files.evaluation("valid") == {}
+
+
 # -- what fit refuses ---------------------------------------------------------------------------------------------
 
 
