@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick changed test check constraints bench bench-cuda bench-large bench-env docs
+.PHONY: help setup demo quick changed test kills check constraints bench bench-cuda bench-large bench-env docs
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -18,6 +18,7 @@ help:
 	@echo "make quick        lint and the fast tests: no server, no process, no training"
 	@echo "make changed      the tests of what changed since BASE (default HEAD) and of the layers above it"
 	@echo "make test         lint, types and all tests; CI=true measures coverage"
+	@echo "make kills        kill every writing command at every file operation and at random moments; takes an hour"
 	@echo "make check        lint and types only"
 	@echo "make bench        the benchmarks, quick; make bench-env first adds RecTools for one baseline"
 	@echo "make bench-cuda   those with a model, on a GPU"
@@ -69,6 +70,10 @@ changed: setup
 
 test: check
 	$(PYTEST) -m "not cuda" $(COVERAGE) $(PYTEST_OPTIONS)
+
+# Every file operation of every writing command, and 20 random moments of each as a process; more than an hour.
+kills: setup
+	KPTOOL_TEST_KILLS=1 $(PYTEST) --timeout=7200 $(PYTEST_OPTIONS) tests/storage/test_replacement.py tests/cli/test_killed_commands.py
 
 # Warnings are errors, broken links inside the site too. Needs no network.
 docs: setup

@@ -15,6 +15,7 @@ for wrong input, 1 for a failure at run time.
     │   ├── AmbiguousNameError        a name of several things, with their ids
     │   ├── PromptTooLongError        one item alone does not fit into the budget
     │   ├── GraphNotEmptyError        the database contains nodes that kptool did not load
+    │   ├── LockedError               a folder that another command is writing into
     │   └── RunError                  not a run, a damaged run, or a run and data that do not belong together
     ├── GraphError                1   the graph database
     │   ├── GraphUnavailableError     no server, wrong password, unknown database
@@ -135,6 +136,10 @@ class PromptTooLongError(InputError):
 
 class GraphNotEmptyError(InputError):
     """The database contains nodes that kptool did not load."""
+
+
+class LockedError(InputError):
+    """Another command is writing into the folder."""
 
 
 class RunError(InputError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 
 from kptoolkit import distributed, metrics
 from kptoolkit.config import Config, GraphConfig, load_config, validate, which_graph
-from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases
 from kptoolkit.data.interactions import notice_of
 from kptoolkit.errors import RunError
@@ -30,8 +30,7 @@ from kptoolkit.explain.faithfulness import with_faithfulness
 from kptoolkit.explain.triplet_drops import require_explains
 from kptoolkit.graph import Graph
 from kptoolkit.knowledge.item_trees import ItemTrees
-from kptoolkit.knowledge.knowledge_source import KnowledgeSource
-from kptoolkit.knowledge.prepare import Prepared, data_dir, fetch_knowledge, prepare
+from kptoolkit.knowledge.prepare import Prepared, data_dir, fetch_knowledge, knowledge_report, prepare
 from kptoolkit.models import (
     AcceptsNewItems,
     Backend,
@@ -44,11 +43,12 @@ from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.fit_parts import fit_parts, knowledge_kinds
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.text.text_vectors import check_encoder
-from kptoolkit.progress import ProgressCallback, silent
+from kptoolkit.progress import ProgressCallback, moment, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest
 from kptoolkit.runs.run import Run
-from kptoolkit.runs.run_folder import RunFolder, plain_settings
+from kptoolkit.runs.run_folder import RunFolder, Start, plain_settings
+from kptoolkit.runs.run_inputs import inputs_of, inputs_to_resume
 
 # -- fit --------------------------------------------------------------------------------------------------------------
 
@@ -59,12 +59,15 @@ def fit(
     run: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    fresh: bool = False,
+    since: float = math.inf,
     pack: TemplatePack | None = None,
     progress: ProgressCallback = silent,
 ) -> Run:
     """Train a recommender on a graph and on interactions, and write a run.
 
-    If the folder contains an interrupted run of the same settings, its training is resumed.
+    The graph is always read. If the folder contains an interrupted run of the same settings, its training is resumed
+    with the knowledge of its beginning.
 
     Under ``torchrun`` every process calls this: they train one model together; the first process reads the graph and
     writes the run, and every process must see the folder.
@@ -74,11 +77,14 @@ def fit(
         run: Folder of the run; ``[run] dir`` if ``None``.
         resume: Raise an error if there is no unfinished run to resume.
         overwrite: Replace the run that the folder contains.
+        fresh: Read nothing that earlier commands cached; a training is resumed only if the graph gives the same.
+        since: Use cached neighbourhoods that were fetched at this time, in seconds since the epoch, or later.
         pack: Template pack made in Python, instead of ``[prompts] pack``.
         progress: Progress callback.
 
     Raises:
-        RunError: The folder contains a finished run, or an unfinished one of other settings.
+        RunError: The folder contains a finished run, or an unfinished one of other settings or inputs.
+        LockedError: Another command is writing into the folder.
         ConfigError: A setting is unknown or has a bad value.
         DataError: The interactions cannot be read or split, or no item is linked to the graph.
         GraphError: The graph cannot be reached.
@@ -97,25 +103,39 @@ def fit(
     distributed.wait()  # every process has looked at the folder before the first process writes into it
     if not distributed.is_first():
         return _fit_with_others(backend, settings, folder, resume=start.resumed)
-    manifest = start.manifest
-    with _timed(manifest, "prepare"):
-        prepared = prepare(settings, pack=pack, progress=progress)
-        prepared.split.require(backend.min_training_events)
-        if overwrite:
-            folder.remove()
-        manifest.reports |= _input_reports(prepared)
-        folder.write_inputs(prepared, manifest)
-    distributed.wait()
-    task = fit_task(prepared, folder, resume=start.resumed, progress=progress)
-    _train_and_write(backend, task, folder, manifest)
+    with folder.writing():
+        start = folder.begin(settings, resume=resume, overwrite=overwrite)  # nobody else can change it from here on
+        manifest = start.manifest
+        with _timed(manifest, "prepare"):
+            if start.resumed and not fresh:
+                prepared = inputs_to_resume(Run(folder.path, manifest), settings, pack, progress)
+            else:
+                since = math.inf if fresh else since
+                prepared = prepare(settings, pack=pack, since=since, fresh=fresh, progress=progress)
+                prepared.split.require(backend.min_training_events)
+                _write_inputs(prepared, folder, start, overwrite=overwrite)
+        distributed.wait()
+        task = fit_task(prepared, folder, resume=start.resumed, progress=progress)
+        _train_and_write(backend, task, folder, manifest)
     return Run(folder.path, manifest)
+
+
+def _write_inputs(prepared: Prepared, folder: RunFolder, start: Start, *, overwrite: bool) -> None:
+    """Write the inputs of a training, or check that they are those of the interrupted one."""
+    manifest = start.manifest
+    if start.resumed:
+        folder.require_same("neighbourhoods", prepared.knowledge.neighbourhoods.content_hash, manifest)
+        folder.require_same("interactions", prepared.interactions.content_hash(), manifest)
+    else:
+        manifest.reports |= _input_reports(prepared) | {"fetched": moment(time.time())}
+        folder.write_inputs(prepared, manifest, overwrite=overwrite)
 
 
 def _fit_with_others(backend: Backend, settings: Config, folder: RunFolder, *, resume: bool) -> Run:
     """Do what every process except the first does in :func:`fit`: read the inputs of the run, and train."""
     distributed.wait()
     run = Run(folder.path, folder.read_manifest())
-    _train_and_write(backend, fit_task(_prepared_from(run, settings), folder, resume=resume), folder, run.manifest)
+    _train_and_write(backend, fit_task(inputs_of(run, settings), folder, resume=resume), folder, run.manifest)
     return Run(folder.path, folder.read_manifest())
 
 
@@ -184,23 +204,6 @@ def _input_reports(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:
-    """Count the knowledge of a catalogue: items with triples, triples per item, what was left out."""
-    trees = source.trees(0)
-    sizes = np.diff(trees.indptr)
-    return {
-        "pack": source.pack.name,
-        "items": len(source.catalogue),
-        "linked_items": int(source.catalogue.linked.sum()),
-        "items_with_triples": int((sizes > 0).sum()),
-        "triples_per_item": float(sizes.mean()) if len(sizes) else 0.0,
-        "left_out_nameless": source.nameless,
-        "distinct_prompts": len(source.pool),
-        "entities": len(source.neighbourhoods),
-        "rows_beyond_cap": source.neighbourhoods.truncated,
-    }
-
-
 def load(folder: str | Path) -> Run:
     """Open a finished run; see :meth:`kptoolkit.runs.run.Run.load`."""
     return Run.load(folder)
@@ -209,15 +212,18 @@ def load(folder: str | Path) -> Run:
 # -- refresh ----------------------------------------------------------------------------------------------------------
 
 
-def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCallback = silent) -> Run:
+def refresh(
+    run: Run, graph: GraphConfig | None = None, *, fresh: bool = False, progress: ProgressCallback = silent
+) -> Run:
     """Read the knowledge of a run's items again, and add the graph's new items; nothing is trained.
 
-    A new item is ranked by its knowledge and by the events of similar items. Catalogue, neighbourhoods, backend and
-    score parts of the run are replaced.
+    The graph is always read. A new item is ranked by its knowledge and by the events of similar items. Catalogue,
+    neighbourhoods, backend and score parts of the run are replaced together.
 
     Args:
         run: A finished run whose backend accepts new items, such as ``sequence``.
         graph: Where the graph is; ``None`` is the run's own, with user name and password from file and environment.
+        fresh: Render and tokenize prompts again, although they are cached.
         progress: Progress callback.
 
     Returns:
@@ -225,9 +231,16 @@ def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCal
 
     Raises:
         RunError: The backend cannot rank items it was not trained on.
+        LockedError: Another command is writing into the folder.
         GraphError: The graph cannot be reached.
     """
-    recommender = run.files.recommender(run.config)
+    with run.files.writing():
+        run = Run.load(run.folder)  # another command may have changed it since it was opened
+        return _refresh(run, graph, fresh, progress)
+
+
+def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: ProgressCallback) -> Run:
+    recommender = run.recommender
     backend = recommender.backend
     if not isinstance(backend, AcceptsNewItems):
         raise RunError(
@@ -236,19 +249,19 @@ def refresh(run: Run, graph: GraphConfig | None = None, *, progress: ProgressCal
         )
     settings = run.config.model_copy(update={"graph": graph or which_graph(load_config().graph, run.config.graph)})
     with Graph.open(config=settings.graph, create=False) as opened:
-        catalogue = run.catalogue.extended(opened.items())
-        knowledge = fetch_knowledge(settings, opened, catalogue, run.pack, progress)
+        catalogue = run.catalogue.refreshed(opened.items(), run.files.neighbourhoods().names_by_id())
+        knowledge = fetch_knowledge(settings, opened, catalogue, run.pack, fresh=fresh, progress=progress)
         fingerprint = opened.fingerprint()
     backend.extend(catalogue, knowledge)
     parts = recommender.parts
     kinds = knowledge_kinds(settings.parts, catalogue, knowledge, knowledge.trees(0), parts.adapter)
     recommender = Recommender(backend, parts.extended(len(catalogue), kinds))
     manifest = run.manifest
-    manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.fingerprint}
+    manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.content_hash}
     manifest.reports["knowledge"] = knowledge_report(knowledge)
+    manifest.reports["fetched"] = moment(time.time())
     manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
-    run.files.replace(recommender, catalogue=catalogue, neighbourhoods=knowledge.neighbourhoods)
-    run.files.seal(manifest)
+    run.files.replace(manifest, recommender, catalogue=catalogue, neighbourhoods=knowledge.neighbourhoods)
     return Run.load(run.folder)
 
 
@@ -283,23 +296,17 @@ def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Reco
 def _train_control(run: Run, chosen: Control, settings: Config, progress: ProgressCallback) -> None:
     folder = run.files.control(chosen.name)
     manifest = Manifest(settings=plain_settings(settings), reports={"control": chosen.name})
-    if distributed.is_first():
-        folder.write_manifest(manifest)
-    distributed.wait()
-    prepared = _prepared_from(run, settings, run.catalogue if chosen.titles else run.catalogue.untitled())
+    prepared = inputs_of(run, settings, run.catalogue if chosen.titles else run.catalogue.untitled())
 
     def change(trees: ItemTrees) -> ItemTrees:
         return chosen.trees(trees, prepared.knowledge)
 
-    task = fit_task(prepared, folder, change=change, resume=True, progress=progress)
-    _train_and_write(new_backend(settings), task, folder, manifest)
-
-
-def _prepared_from(run: Run, settings: Config, catalogue: Catalogue | None = None) -> Prepared:
-    """The inputs of a run, read from its folder; with another catalogue if one is given."""
-    catalogue = catalogue or run.catalogue
-    knowledge = replace(run.knowledge_source(), catalogue=catalogue)
-    return Prepared(settings, run.interactions, run.split, catalogue, knowledge, "")
+    with folder.writing():
+        if distributed.is_first():
+            folder.begin_control(manifest)
+        distributed.wait()
+        task = fit_task(prepared, folder, change=change, resume=True, progress=progress)
+        _train_and_write(new_backend(settings), task, folder, manifest)
 
 
 # -- evaluate ---------------------------------------------------------------------------------------------------------
@@ -397,7 +404,7 @@ def record(
         result = with_faithfulness(result, run, run.split.test if split == "test" else run.split.valid, progress)
     if distributed.is_first():
         per_user = ranks_by_case(rankings, run.interactions.user_ids, run.catalogue.item_ids)
-        run.files.write_evaluation(split, result.to_json(), per_user)
+        run.files.write_evaluation(split, result.to_json(), per_user, run.manifest)
     distributed.wait()
     return result
 

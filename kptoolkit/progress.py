@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +26,11 @@ class ProgressEvent:
     unit: str = ""
     info: Mapping[str, float | str] = field(default_factory=dict)
     note: str = ""
+
+
+def moment(seconds: float) -> str:
+    """Return a time, in seconds since the epoch, as text such as ``2026-05-31 18:05 UTC``."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 
 ProgressCallback = Callable[[ProgressEvent], None]

@@ -14,6 +14,8 @@ from kptoolkit.errors import InputError
 
 Data = Annotated[Path | None, typer.Option("--data", help="Interactions: a folder, a file, or the word `graph:`.")]
 
+Fresh = Annotated[bool, typer.Option("--fresh", help="Take nothing from a cache: fetch, render and tokenize again.")]
+
 Engine = Literal["local", "ray"]
 
 
@@ -36,12 +38,16 @@ def fit(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the run, or all runs, in the folder.")
     ] = False,
+    fresh: Fresh = False,
     seeds: Annotated[
         int | None,
         typer.Option("--seeds", min=1, help="Train this many runs that differ in training.seed, in RUN/seed-NUMBER."),
     ] = None,
 ) -> None:
-    """Train a recommender. After an interruption, the same command resumes the training."""
+    """Train a recommender. After an interruption, the same command resumes the training.
+
+    The graph is always read; a training that is resumed keeps the knowledge that it began with.
+    """
     from kptoolkit import distributed, pipeline
     from kptoolkit.runs.run_folder import RunFolder
 
@@ -54,10 +60,10 @@ def fit(
     config = session.config(data__dir=data, run__dir=run)
     config = config.model_copy(update={"graph": session.graph(trained)})
     if seeds is not None:
-        _fit_seeds(session, config, seeds, overwrite=overwrite)
+        _fit_seeds(session, config, seeds, overwrite=overwrite, fresh=fresh)
         return
     with session.progress() as progress:
-        fitted = pipeline.fit(config, resume=resume, overwrite=overwrite, progress=progress)
+        fitted = pipeline.fit(config, resume=resume, overwrite=overwrite, fresh=fresh, progress=progress)
     if not distributed.is_first():
         return
     report = fitted.manifest.reports
@@ -68,13 +74,13 @@ def fit(
     session.say(f"run: {fitted.folder}\nnext: kptool evaluate {fitted.folder}")
 
 
-def _fit_seeds(session: Session, config: Config, seeds: int, *, overwrite: bool) -> None:
+def _fit_seeds(session: Session, config: Config, seeds: int, *, overwrite: bool, fresh: bool) -> None:
     """Train the runs of ``--seeds`` and print one row for each."""
     from kptoolkit import distributed
     from kptoolkit.studies import fit_seeds
 
     with session.progress() as progress:
-        runs = fit_seeds(config, seeds=seeds, overwrite=overwrite, progress=progress)
+        runs = fit_seeds(config, seeds=seeds, overwrite=overwrite, fresh=fresh, progress=progress)
     if not distributed.is_first():
         return
     if session.json:
@@ -107,6 +113,7 @@ def compile_(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Add new facts and new items of the graph to RUN, without training.")
     ] = False,
+    fresh: Fresh = False,
     engine: Annotated[
         Engine | None,
         typer.Option(
@@ -121,18 +128,17 @@ def compile_(
     """
     if refresh != (run is not None):
         raise InputError("RUN and --refresh belong together: kptool compile runs/first --refresh")
-    from kptoolkit import pipeline
-    from kptoolkit.knowledge.prepare import prepare
+    from kptoolkit.knowledge.prepare import knowledge_report, prepare
 
     if run is not None:
         _refuse_without_effect(session, data, engine)
-        report = _refresh(session, run)
+        report = _refresh(session, run, fresh=fresh)
     else:
         config = session.config(data__dir=data, prompts__engine=engine)
         config = config.model_copy(update={"graph": session.graph()})
         with session.progress() as progress:
-            prepared = prepare(config, progress=progress)
-            report = pipeline.knowledge_report(prepared.knowledge)
+            prepared = prepare(config, fresh=fresh, progress=progress)
+            report = knowledge_report(prepared.knowledge)
             prepared.knowledge.render()
         report |= {"cache": str(config.graph.cache)}
     if session.json:
@@ -151,14 +157,14 @@ def _refuse_without_effect(session: Session, data: Path | None, engine: Engine |
     session.allow_only("graph")
 
 
-def _refresh(session: Session, folder: Path) -> dict[str, Any]:
+def _refresh(session: Session, folder: Path, *, fresh: bool) -> dict[str, Any]:
     from kptoolkit import pipeline
     from kptoolkit.runs.run import Run
 
     run = Run.load(folder)
     graph = session.graph(run.config.graph)
     with session.progress() as progress:
-        refreshed = pipeline.refresh(run, graph, progress=progress)
+        refreshed = pipeline.refresh(run, graph, fresh=fresh, progress=progress)
     reports = refreshed.manifest.reports
     return {**reports["knowledge"], "new_items": reports["refreshed"]["new_items"]}
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,8 @@ from kptoolkit.cli.session import Session, command
 from kptoolkit.config import GRAPH_DATA, Config, GraphConfig, commented_toml
 from kptoolkit.errors import InputError, shorten
 from kptoolkit.resources import cypher_dir, pack_dir
-from kptoolkit.storage.atomic import write_text
+from kptoolkit.storage.atomic import path_in_errors, write_text
+from kptoolkit.storage.replacement import atomic_parts, finish_replacement, folder_lock, part_name
 
 if TYPE_CHECKING:
     from kptoolkit.graph import Graph
@@ -48,6 +49,7 @@ def init(
     """
     source = None if pack is None and from_graph else pack_dir(pack or "generic")
     name = DRAFTED if from_graph else source.name if source is not None else ""
+    finish_replacement(folder)
     targets = [folder / "kptool.toml", folder / "templates" / name, folder / "cypher"]
     for target in targets:
         if target.exists():
@@ -56,15 +58,29 @@ def init(
         _init_from_graph(session, folder, source, targets)
         return
     assert source is not None
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(source, targets[1])
-    shutil.copytree(cypher_dir(), targets[2])
-    write_text(targets[0], commented_toml())
+    with _new_project(folder) as new:
+        _copy(source, new / part_name(f"templates/{name}"))
+        _copy(cypher_dir(), new / "cypher")
+        write_text(new / "kptool.toml", commented_toml())
     _say_written(session, targets)
     session.say(
         f"next: edit {targets[0]}; to use the copies set prompts.pack and graph.cypher there; then "
         "kptool load-kg SOURCE and kptool fit --data DIR"
     )
+
+
+@contextmanager
+def _new_project(folder: Path) -> Iterator[Path]:
+    """Yield a folder for the parts of a project, which get into ``folder`` together."""
+    with path_in_errors(folder), folder_lock(folder), atomic_parts(folder) as new:
+        yield new
+
+
+def _copy(source: Path, target: Path) -> None:
+    for file in (path for path in source.rglob("*") if path.is_file()):
+        place = target / file.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(file.read_bytes())
 
 
 @dataclass(frozen=True)
@@ -83,15 +99,12 @@ def _init_from_graph(session: Session, folder: Path, source: Path | None, target
     from kptoolkit.prompts import TemplatePack, draft_pack, load_auto
 
     config = session.config()
-    try:
-        found = _read_graph(session, session.graph().model_copy(update={"cypher": None}), targets[2])
-    except BaseException:
-        shutil.rmtree(targets[2], ignore_errors=True)
-        raise
-    like = load_auto(found.counts) if source is None else TemplatePack.load(source)
-    draft = draft_pack(DRAFTED, found.counts, like, examples=found.examples, language=like.language)
-    draft.write(targets[1])
-    write_text(targets[0], commented_toml(_values(config, folder, targets[1], found.roles)))
+    with _new_project(folder) as new:
+        found = _read_graph(session, session.graph().model_copy(update={"cypher": None}), new / "cypher")
+        like = load_auto(found.counts) if source is None else TemplatePack.load(source)
+        draft = draft_pack(DRAFTED, found.counts, like, examples=found.examples, language=like.language)
+        draft.write(new / part_name(f"templates/{DRAFTED}"))
+        write_text(new / "kptool.toml", commented_toml(_values(config, folder, targets[1], found.roles)))
     _say_written(session, targets)
     for line in (*_decisions(found.schema, found.roles), f"pack: {_said_of_pack(draft)}"):
         session.say(line)

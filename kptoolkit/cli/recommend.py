@@ -37,7 +37,10 @@ def recommend(
         Path | None,
         typer.Option("--data", help="Other histories than those of the run: a folder, a file, or the word `graph:`."),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", help="Parquet file to write, with --all-users.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="File to write, with --all-users: .csv, .tsv, .jsonl or .parquet."),
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Number of items.")] = 10,
     with_seen: Annotated[
         bool, typer.Option("--with-seen", help="Items of the history may be recommended again.")
@@ -63,6 +66,8 @@ def recommend(
         session.say(loaded.notice)
     if data is not None:
         loaded = loaded.with_interactions(_read(session, loaded, data))
+        if skipped := loaded.skipped.message(loaded.folder):
+            session.warn(skipped)
     answer: dict[str, Any] = {}
     if output is not None:
         with session.progress() as progress:
@@ -157,6 +162,10 @@ def _check_who(user: str | None, items: str | None, all_users: bool, output: Pat
         raise InputError("give one of --user, --items and --all-users")
     if (output is not None and not all_users) or (all_users and output is None and not write_back):
         raise InputError("--all-users and --output FILE.parquet belong together, or --all-users and --write-back")
+    if output is not None:
+        from kptoolkit.storage.table_files import check_table_file
+
+        check_table_file(output)
 
 
 def _check_together(items: str | None, all_users: bool, with_seen: bool, beam: bool, explain: bool, back: bool) -> None:

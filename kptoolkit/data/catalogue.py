@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -117,6 +117,25 @@ class Catalogue:
             np.array([old or titles.get(i, "") for i, old in zip(ids, old_titles, strict=True)], dtype=object),
             np.array([old or entities.get(i) for i, old in zip(ids, old_entities, strict=True)], dtype=object),
         )
+
+    def refreshed(self, graph_items: ItemRows, earlier_names: Mapping[str, str]) -> Catalogue:
+        """Take the present links of the graph, and its present names where a title was the earlier name of the entity.
+
+        Other titles, such as those of an item file, stay. Other items of the graph are appended, as by
+        :meth:`extended`.
+
+        Args:
+            graph_items: Items of the graph.
+            earlier_names: Names of the entities when the titles were read, by entity id.
+        """
+        names: dict[str, str] = {}
+        _add_names(names, graph_items.item_id, graph_items.name)
+        links = dict(zip(graph_items.item_id, graph_items.entity_id, strict=True))
+        rows = list(zip(self.item_ids, self.titles, self.entity_ids, strict=True))
+        titles = [names.get(item, title) if title == earlier_names.get(old) else title for item, title, old in rows]
+        entities = [links.get(item, old) for item, _, old in rows]
+        renewed = replace(self, titles=np.array(titles, dtype=object), entity_ids=np.array(entities, dtype=object))
+        return renewed.extended(graph_items)
 
     def untitled(self) -> Catalogue:
         """Return the same items without titles."""

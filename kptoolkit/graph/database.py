@@ -224,7 +224,11 @@ class Graph:
         return {name: int(count) for name, count in self.queries["counts"].read(self.store).dicts()[0].items()}
 
     def fingerprint(self) -> str:
-        """Return a hash that changes when the knowledge changes; interactions and recommendations do not affect it."""
+        """Return a hash of the latest load and of the counts of entities and relations.
+
+        A change by others than kptool that leaves all counts equal does not change it; interactions and recommendations
+        do not affect it.
+        """
         meta = self.queries["meta"].read(self.store).dicts()
         revision = meta[0]["revision"] if meta else None
         return json_hash([revision, self.counts()["entities"], self.relation_counts()])
@@ -250,9 +254,13 @@ class Graph:
         max_degree: int | None = None,
         cap: int | None = None,
         cache: Path | None = None,
+        since: float = 0.0,
         progress: ProgressCallback = silent,
     ) -> Neighbourhoods:
         """Fetch the triples around entities, breadth first.
+
+        The fingerprint of a graph does not see every change: a cached result may be older than a changed name or a
+        moved relationship. Its date is reported, and ``since`` says how old it may be.
 
         Args:
             entity_ids: Requested entities; ``roots`` has the same order and repetitions.
@@ -260,6 +268,8 @@ class Graph:
             max_degree: Nodes with more relationships are included but not expanded, except for requested entities.
             cap: Maximum number of rows kept per node, in a round-robin order over its relations.
             cache: Folder in which the result is cached; ``None`` for no cache.
+            since: A cached result is used if it was fetched at this time, in seconds since the epoch, or later;
+                ``float("inf")`` always fetches.
             progress: Progress callback.
 
         Raises:
@@ -269,7 +279,7 @@ class Graph:
         self.check_complete()
         max_degree, cap = max_degree or self.config.max_degree, cap or self.config.cap
         key = cache_key(self.fingerprint(), self.queries, entity_ids, max_degree, cap)
-        if cache is not None and (found := cached(cache, key, hops)) is not None:
+        if cache is not None and (found := cached(cache, key, hops, since, progress)) is not None:
             return found
         found = fetch(
             self.store,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kptoolkit.errors import GraphLockedError, GraphUnavailableError, MissingExtraError, shorten
+from kptoolkit.errors import GraphError, GraphLockedError, GraphUnavailableError, MissingExtraError, shorten
 from kptoolkit.graph.bolt import BoltStore
 from kptoolkit.graph.embedded_server import DATABASE, HOLDER, LOCK, USERNAME
 from kptoolkit.graph.store import EMBEDDED, Dialect, GraphTransaction, Records, WriteCounters
@@ -24,6 +26,7 @@ HEAP = "1g"
 LOG = Path("log") / "kptool.log"
 _START_SECONDS, _STOP_SECONDS = 120.0, 30.0
 _RETRY_SECONDS = 1.0  # a child process that ended does not come back
+_LEAST_ROOM = 1 << 16  # bytes; the log cannot say that the disk is full if it is
 _STARTS = 3  # with other ports each time
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,6 +74,17 @@ class EmbeddedServer:
         """Whether the child process is running."""
         return self._child.poll() is None
 
+    @property
+    def disk_is_full(self) -> bool:
+        """Whether the child process has found no room for a file since it started; what it answers does not say so."""
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(self.path).free < _LEAST_ROOM:
+                return True
+            with (self.path / LOG).open("rb") as file:
+                file.seek(self._log_begins)
+                return os.strerror(errno.ENOSPC).encode() in file.read()
+        return False
+
     def close(self) -> None:
         """End the child process and wait for it."""
         if self._child.stdin is not None:
@@ -91,6 +105,7 @@ class EmbeddedServer:
         paths = os.pathsep.join([str(_PACKAGE_ROOT), *([known] if known else [])])
         secret = ("NEO4J_PASSWORD", "KPTOOL_GRAPH__PASSWORD")
         with log.open("ab") as file:
+            self._log_begins = file.tell()
             return subprocess.Popen(  # noqa: S603 our own interpreter and module
                 [sys.executable, "-P", "-m", "kptoolkit.graph.embedded_server", str(self.path)],
                 stdin=subprocess.PIPE,
@@ -191,8 +206,13 @@ class EmbeddedStore:
     def _watching(self) -> Iterator[None]:
         try:
             yield
-        except GraphUnavailableError as error:
-            if self._server.alive:
+        except GraphError as error:
+            if self._server.disk_is_full:
+                reason = os.strerror(errno.ENOSPC)
+                raise GraphError(
+                    f"{self._server.path}: {reason}; free some space and run the same command again: a load resumes"
+                ) from error
+            if self._server.alive or not isinstance(error, GraphUnavailableError):
                 raise
             raise GraphUnavailableError(
                 f"the process of {self.uri} ended by itself; see {self._server.path / LOG}, then run the same command "

@@ -15,8 +15,8 @@ from kptoolkit.graph.neighbour_rows import RowColumns
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.store import GraphStore, Records
-from kptoolkit.progress import ProgressCallback
-from kptoolkit.storage.arrays import json_hash
+from kptoolkit.progress import ProgressCallback, ProgressEvent, moment
+from kptoolkit.storage.arrays import json_hash, written
 from kptoolkit.storage.batches import Meter, chunks, prefetch, without_gc
 
 
@@ -26,13 +26,31 @@ def cache_key(graph: str, queries: QuerySet, roots: Sequence[str], max_degree: i
     return json_hash([graph, texts, max_degree, cap, list(roots)])
 
 
-def cached(folder: Path, key: str, hops: int) -> Neighbourhoods | None:
-    """Return the neighbourhoods cached under ``key``; ``None`` if they are missing, damaged or of fewer hops."""
+def cached(folder: Path, key: str, hops: int, since: float, progress: ProgressCallback) -> Neighbourhoods | None:
+    """Return the neighbourhoods cached under ``key``, and report their date.
+
+    Args:
+        folder: Folder of the cache.
+        key: See :func:`cache_key`.
+        hops: How far they must go.
+        since: The earliest date, in seconds since the epoch.
+        progress: Progress callback.
+
+    Returns:
+        ``None`` if they are missing, older, damaged or of fewer hops.
+    """
+    date = written(folder / key)
+    if date < since:
+        return None
     try:
         found = Neighbourhoods.load(folder / key)
     except DataError:
         return None
-    return found.limited(hops) if found.fingerprint == key and found.hops >= hops else None
+    if found.fingerprint != key or found.hops < hops:
+        return None
+    found = found.limited(hops)
+    progress(ProgressEvent(f"neighbourhoods from the cache of {moment(date)}", len(found), len(found), "entities"))
+    return found
 
 
 @without_gc()

@@ -40,7 +40,7 @@ class Neighbourhoods(Ragged):
         dropped: ``(N,)`` int64: rows of each node beyond the cap, which are left out.
         roots: ``(K,)`` int32: node number of each requested entity, in that order; -1 when it is not in the graph.
         hops: Hops that were fetched.
-        fingerprint: Hash of graph, query, cap and roots; equal fingerprints mean equal arrays.
+        fingerprint: Hash of the graph's own fingerprint, query, cap and roots; the key of the cache.
     """
 
     columns = ("relation", "far", "forward")
@@ -128,6 +128,10 @@ class Neighbourhoods(Ragged):
             hops=hops,
             fingerprint=fingerprint,
         )
+
+    def names_by_id(self) -> dict[str, str]:
+        """Return the name of every node by its entity id."""
+        return dict(zip(self.ids.tolist(), self.names.tolist(), strict=True))
 
     @property
     def truncated(self) -> int:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from kptoolkit.config import PromptsConfig, TreeConfig
 from kptoolkit.errors import DataError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.progress import ProgressCallback, ProgressEvent
+from kptoolkit.progress import ProgressCallback, ProgressEvent, moment
 from kptoolkit.prompts import TemplatePack, sentence_hash
-from kptoolkit.storage.arrays import json_hash, read_arrays, write_arrays
+from kptoolkit.storage.arrays import json_hash, read_arrays, write_arrays, written
 from kptoolkit.storage.atomic import written_meanwhile
 
 _FORMAT = 2
@@ -53,13 +53,16 @@ def tokens_key(prompts: str, tokenizer: str) -> str:
     return json_hash([_FORMAT, prompts, tokenizer])
 
 
-def read_cached(folder: Path, arrays: Sequence[str], progress: ProgressCallback) -> CachedArrays | None:
+def read_cached(
+    folder: Path, arrays: Sequence[str], progress: ProgressCallback, *, report: bool = False
+) -> CachedArrays | None:
     """Read arrays that :func:`write_cached` wrote.
 
     Args:
         folder: Folder of the cache; the folder must also contain its own name.
         arrays: Names of the arrays that must be there.
         progress: Called if the folder exists and is damaged.
+        report: Whether ``progress`` is also called, with the date of the folder, if it is read.
 
     Returns:
         ``None`` if the folder is missing or damaged.
@@ -69,6 +72,9 @@ def read_cached(folder: Path, arrays: Sequence[str], progress: ProgressCallback)
     try:
         found, extra = read_arrays(folder)
         if extra["name"] == folder.name and found.keys() == set(arrays):
+            if report:
+                stage = f"{folder.name.partition('-')[0]} from the cache of {moment(written(folder))}"
+                progress(ProgressEvent(stage, 1, 1, "folder"))
             return found, extra
     except (DataError, KeyError, TypeError):
         pass

@@ -55,7 +55,8 @@ class KnowledgeSource:
         prompts: Settings of the rendering.
         max_degree: Nodes with more relationships are not expanded.
         cache: Folder of cached trees, sentences and tokens of the first epoch; unset: no cache.
-        progress: Called if something in ``cache`` is damaged, or if Ray is set but not used.
+        fresh: Whether to compute again what was cached before.
+        progress: Called if something comes from ``cache``, with its date, or is damaged; or if Ray is set but not used.
     """
 
     neighbourhoods: Neighbourhoods
@@ -65,6 +66,7 @@ class KnowledgeSource:
     prompts: PromptsConfig
     max_degree: int
     cache: Path | None = None
+    fresh: bool = False
     progress: ProgressCallback = silent
     _keys: PromptKeys = field(init=False, default_factory=PromptKeys)
     _first: _FirstEpoch | None = field(init=False, default=None)
@@ -136,7 +138,8 @@ class KnowledgeSource:
         """The first epoch, from the cache if possible."""
         if self._first is None:
             folder = self._folder("trees") if len(self._keys) == 0 else None
-            self._first = (folder and self._read_trees(folder)) or self._build_first(folder)
+            found = None if folder is None or self.fresh else self._read_trees(folder, report=True)
+            self._first = found or self._build_first(folder)
         return self._first
 
     def _build_first(self, folder: Path | None) -> _FirstEpoch:
@@ -148,8 +151,9 @@ class KnowledgeSource:
                 return written
         return _FirstEpoch(trees, 0 if earlier else len(self._keys), nameless)
 
-    def _read_trees(self, folder: Path) -> _FirstEpoch | None:
-        found = read_cached(folder, (*ItemTrees.empty().arrays, *PromptKeys().arrays), self.progress)
+    def _read_trees(self, folder: Path, *, report: bool = False) -> _FirstEpoch | None:
+        names = (*ItemTrees.empty().arrays, *PromptKeys().arrays)
+        found = read_cached(folder, names, self.progress, report=report)
         if found is None:
             return None
         arrays, extra = found
@@ -192,7 +196,8 @@ class KnowledgeSource:
     def _first_sentences(self, keys: PromptKeys) -> Sentences:
         """The sentences of the first epoch's prompts, from the cache if possible."""
         folder = self._folder("sentences")
-        if folder is not None and (found := self._read_sentences(folder)) is not None:
+        found = None if folder is None or self.fresh else self._read_sentences(folder, report=True)
+        if found is not None:
             return found
         if self._workers.skips_ray(len(keys)):
             stage = f"render {len(keys):,} prompts without Ray, which is used for {MIN_PROMPTS:,} or more"
@@ -203,15 +208,15 @@ class KnowledgeSource:
         write_cached(folder, sentences.arrays, {"texts": sentences.texts})
         return self._read_sentences(folder) or sentences
 
-    def _read_sentences(self, folder: Path) -> Sentences | None:
-        found = read_cached(folder, tuple(_NO_SENTENCES.arrays), self.progress)
+    def _read_sentences(self, folder: Path, *, report: bool = False) -> Sentences | None:
+        found = read_cached(folder, tuple(_NO_SENTENCES.arrays), self.progress, report=report)
         return None if found is None else Sentences.of_arrays(found[0], found[1]["texts"])
 
     def _cached_tokens(self, tokenizer: SavedTokenizer, key: str) -> TokenPool:
         assert self.cache is not None
         folder = self.cache / f"tokens-{tokens_key(key, tokenizer.fingerprint)}"
         names = tuple(TokenPool.of([]).arrays)
-        found = read_cached(folder, names, self.progress)
+        found = None if self.fresh else read_cached(folder, names, self.progress, report=True)
         if found is None:
             tokens = tokenize_prompts(self.pool, tokenizer, self._workers)
             write_cached(folder, tokens.arrays, {})

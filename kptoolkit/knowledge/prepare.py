@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +46,13 @@ class Prepared:
 
 
 def prepare(
-    config: Config, *, pack: TemplatePack | None = None, graph: Graph | None = None, progress: ProgressCallback = silent
+    config: Config,
+    *,
+    pack: TemplatePack | None = None,
+    graph: Graph | None = None,
+    since: float = math.inf,
+    fresh: bool = False,
+    progress: ProgressCallback = silent,
 ) -> Prepared:
     """Read the interactions and the graph, and prepare the inputs of a training.
 
@@ -52,6 +60,9 @@ def prepare(
         config: Settings.
         pack: Template pack to use instead of ``[prompts] pack``.
         graph: An open graph, instead of ``[graph]``; it stays open.
+        since: Use cached neighbourhoods that were fetched at this time, in seconds since the epoch, or later; by
+            default the graph is always read.
+        fresh: Render and tokenize prompts again, although they are cached.
         progress: Progress callback.
 
     Raises:
@@ -66,7 +77,7 @@ def prepare(
         interactions, split = read or _split(graph_interactions(opened)[0], config)
         catalogue = read_catalogue(interactions, data, opened.items())
         chosen = pack or choose_pack(config.prompts.pack, opened.relation_counts)
-        knowledge = fetch_knowledge(config, opened, catalogue, chosen, progress)
+        knowledge = fetch_knowledge(config, opened, catalogue, chosen, since=since, fresh=fresh, progress=progress)
         return Prepared(config, interactions, split, catalogue, knowledge, opened.fingerprint())
 
 
@@ -108,9 +119,18 @@ def split_of(interactions: Interactions, settings: DataConfig) -> Split:
 
 
 def fetch_knowledge(
-    config: Config, graph: Graph, catalogue: Catalogue, pack: TemplatePack, progress: ProgressCallback = silent
+    config: Config,
+    graph: Graph,
+    catalogue: Catalogue,
+    pack: TemplatePack,
+    *,
+    since: float = math.inf,
+    fresh: bool = False,
+    progress: ProgressCallback = silent,
 ) -> KnowledgeSource:
-    """Read the neighbourhoods of the whole catalogue, with one query per hop or from the cache.
+    """Read the neighbourhoods of the whole catalogue, with one query per hop.
+
+    ``since`` and ``fresh`` are those of :func:`prepare`.
 
     Raises:
         DataError: No item of the catalogue is linked to the graph.
@@ -122,7 +142,7 @@ def fetch_knowledge(
             "(kptool load-kg SOURCE --link FILE) and check that item ids agree"
         )
     ids = [str(entity) for entity in catalogue.entity_ids[linked]]
-    found = graph.neighbourhoods(ids, config.tree.hops, cache=config.graph.cache, progress=progress)
+    found = graph.neighbourhoods(ids, config.tree.hops, cache=config.graph.cache, since=since, progress=progress)
     roots = np.full(len(catalogue), -1, dtype=np.int32)
     roots[linked] = found.roots
     return KnowledgeSource(
@@ -133,8 +153,26 @@ def fetch_knowledge(
         config.prompts,
         config.graph.max_degree,
         cache=config.prompts.cache,
+        fresh=fresh,
         progress=progress,
     )
+
+
+def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:
+    """Count the knowledge of a catalogue: items with triples, triples per item, what was left out."""
+    trees = source.trees(0)
+    sizes = np.diff(trees.indptr)
+    return {
+        "pack": source.pack.name,
+        "items": len(source.catalogue),
+        "linked_items": int(source.catalogue.linked.sum()),
+        "items_with_triples": int((sizes > 0).sum()),
+        "triples_per_item": float(sizes.mean()) if len(sizes) else 0.0,
+        "left_out_nameless": source.nameless,
+        "distinct_prompts": len(source.pool),
+        "entities": len(source.neighbourhoods),
+        "rows_beyond_cap": source.neighbourhoods.truncated,
+    }
 
 
 def _split(interactions: Interactions, config: Config) -> tuple[Interactions, Split]:

@@ -24,6 +24,7 @@ from kptoolkit.prompts.templating.relations import FALLBACK, NEUTRAL, RelationTe
 from kptoolkit.prompts.templating.sandbox import Filter, PromptEnvironment
 from kptoolkit.prompts.templating.texts import relation_words
 from kptoolkit.prompts.templating.triplet_sentences import Segment, Sentence
+from kptoolkit.storage.replacement import atomic_parts, finish_replacement
 
 
 @dataclass(frozen=True)
@@ -86,22 +87,26 @@ class TemplatePack:
             TemplateError: The pack has a mistake; the error names pack, file, key and column. The command
                 ``kptool templates check`` lists all mistakes.
         """
-        parts, findings = read_parts(find_pack(name_or_path))
+        folder = find_pack(name_or_path)
+        finish_replacement(folder)
+        parts, findings = read_parts(folder)
         raise_first(findings)
         return cls(**vars(parts))
 
     def save(self, folder: str | Path) -> Path:
-        """Write the pack's three YAML files; filters are written as ``module:function``.
+        """Write the pack's three YAML files, which replace those of an earlier pack together.
+
+        Filters are written as ``module:function``.
 
         Raises:
             TemplateError: A filter is a lambda, a local function or one of ``__main__``.
         """
         target = Path(folder)
         filters = {name: filter_path(f, Place(self.name, PACK_FILE, name)) for name, f in self.filters.items()}
-        target.mkdir(parents=True, exist_ok=True)
-        write_yaml(target / RELATIONS_FILE, {key: sides.to_dict() for key, sides in self.relations.items()})
-        write_yaml(target / MPP_FILE, self._mpp_values())
-        write_yaml(target / PACK_FILE, self._pack_values() | ({"filters": filters} if filters else {}))
+        with atomic_parts(target) as new:
+            write_yaml(new / RELATIONS_FILE, {key: sides.to_dict() for key, sides in self.relations.items()})
+            write_yaml(new / MPP_FILE, self._mpp_values())
+            write_yaml(new / PACK_FILE, self._pack_values() | ({"filters": filters} if filters else {}))
         return target
 
     def with_relation(

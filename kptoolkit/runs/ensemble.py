@@ -42,7 +42,7 @@ class Ensemble(Run):
     def _take(self, runs: Sequence[Run]) -> None:
         self.runs, first = tuple(runs), runs[0]
         super().__init__(first.folder, first.manifest, first._evaluation)
-        self._own_users = first._own_users
+        self._own_users, self.skipped = first._own_users, first.skipped
         self.interactions, self.catalogue, self.split = first.interactions, first.catalogue, first.split
 
     @cached_property

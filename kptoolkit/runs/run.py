@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,17 +18,46 @@ from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import Split
-from kptoolkit.errors import InputError, RunError
+from kptoolkit.errors import DataError, InputError, RunError, shorten
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prepare import split_of
-from kptoolkit.models import Backend
+from kptoolkit.models import AcceptsNewItems, Backend, backend_class
 from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest
 from kptoolkit.runs.run_folder import RunFolder
-from kptoolkit.storage.atomic import atomic_write
+from kptoolkit.storage.table_files import write_table_file
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """What a run leaves out of interactions, because its catalogue does not have the items.
+
+    Attributes:
+        items: Ids of the items, sorted.
+        events: Events with these items.
+        users: Users without any other event.
+        refresh: Whether the run can add items of the graph.
+    """
+
+    items: tuple[str, ...] = ()
+    events: int = 0
+    users: int = 0
+    refresh: bool = False
+
+    def message(self, folder: Path) -> str:
+        """Return a sentence with the counts and with what to do; empty if nothing was left out."""
+        if not self.items:
+            return ""
+        items = ", ".join(shorten(item) for item in self.items[:3]) + (", …" if len(self.items) > 3 else "")
+        users = f", and {_counted(self.users, 'user')} with no other event" if self.users else ""
+        advice = f"`kptool compile {shlex.quote(str(folder))} --refresh` adds new items of the graph"
+        return (
+            f"{_counted(self.events, 'event')} skipped{users}: {_counted(len(self.items), 'item')} not in the run's "
+            f"catalogue ({items}); {advice if self.refresh else 'train again to add them'}"
+        )
 
 
 class Run:
@@ -41,7 +72,7 @@ class Run:
     def __init__(self, folder: Path, manifest: Manifest, evaluation: Mapping[str, Any] | None = None) -> None:
         self.folder, self.manifest, self._evaluation = folder, manifest, evaluation or {}
         self.files = RunFolder(folder)
-        self._own_users = True
+        self._own_users, self.skipped = True, Skipped()
 
     @classmethod
     def load(cls, folder: str | Path, evaluation: Mapping[str, Any] | None = None) -> Run:
@@ -126,18 +157,21 @@ class Run:
     def with_interactions(self, interactions: Interactions) -> Run:
         """Return this run with other histories, e.g. newer ones; model and catalogue stay the same.
 
+        Events with items that are not in the catalogue are left out and counted in ``skipped`` of the result.
+
         Raises:
-            RunError: An item of the interactions is not in the run's catalogue.
+            RunError: No event has an item of the catalogue.
         """
-        unknown = sorted(set(map(str, interactions.item_ids)) - set(map(str, self.catalogue.item_ids)))
-        if unknown:
-            raise RunError(
-                f"run {self.folder} and these interactions do not belong together: {len(unknown)} items are not in the "
-                f"run's catalogue, e.g. {', '.join(unknown[:3])}; train again on them"
-            )
         other = Run(self.folder, self.manifest)
-        other.interactions, _ = interactions.restrict_to(self.catalogue.item_ids)
+        try:
+            other.interactions, events = interactions.restrict_to(self.catalogue.item_ids)
+        except DataError as error:
+            raise RunError(f"run {self.folder} and these interactions do not belong together: {error}") from error
         other._own_users = False
+        unknown = sorted(set(map(str, interactions.item_ids)) - set(map(str, self.catalogue.item_ids)))
+        users = len(interactions.user_ids) - len(np.unique(other.interactions.user))
+        extends = issubclass(backend_class(self.config.model.backend), AcceptsNewItems)
+        other.skipped = Skipped(tuple(unknown), events, users, extends)
         return other
 
     def recommend(
@@ -186,61 +220,54 @@ class Run:
             raise InputError("give either a user or a list of items")
         history = self.interactions.history_of(user) if user is not None else self.catalogue.rows_of(items or [])
         if len(history) == 0:
-            raise InputError("the history is empty; give at least one item")
+            why = "" if user is None else self.skipped.message(self.folder)
+            raise InputError(f"the history is empty; {why or 'give at least one item'}")
         number = -1 if user is None else self.interactions.user_number(user)
         return self._cases(Histories.of([history.tolist()]), np.array([number]))
 
     def recommend_all(
         self, path: str | Path, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = silent
     ) -> int:
-        """Write the ``k`` best items of every user to a Parquet file, chunk by chunk and atomically.
+        """Write the ``k`` best items of every user to a file, chunk by chunk and atomically.
 
         Columns ``user_id``, ``rank``, ``item_id``, ``title``, ``score``.
 
         Args:
-            path: The file.
+            path: The file: ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet``.
             k: Number of items per user.
             with_seen: Whether items of the history may be recommended again.
             progress: Progress callback.
 
         Returns:
-            The number of users.
+            The number of users; those without an item of the catalogue are left out.
 
         Raises:
-            InputError: The folder of the file does not exist, or ``k`` is below 1.
+            InputError: The suffix is another one, the folder of the file does not exist, or ``k`` is below 1.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        write_table_file(path, self.chunks(k, with_seen=with_seen, progress=progress))
+        return len(self._users)
 
-        path = Path(path)
-        if not path.parent.is_dir():
-            raise InputError(f"cannot write {path}: there is no folder {path.parent}")
-        with atomic_write(path) as temporary:
-            writer = None
-            for frame in self.chunks(k, with_seen=with_seen, progress=progress):
-                table = pa.Table.from_pandas(frame, preserve_index=False)
-                writer = writer or pq.ParquetWriter(temporary, table.schema)
-                writer.write_table(table)
-            if writer is not None:
-                writer.close()
-        return len(self.interactions.user_ids)
+    @property
+    def _users(self) -> NDArray[np.int64]:
+        """Numbers of the users with a history."""
+        return np.flatnonzero(self.interactions.histories.lengths)
 
     def chunks(
         self, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = silent
     ) -> Iterator[pd.DataFrame]:
         """Yield the ``k`` best items of every user, some users at a time; columns as in :meth:`recommend_all`."""
         _check_k(k)
-        users, size = len(self.interactions.user_ids), self.config.evaluation.batch_size
-        for first in range(0, users, size):
-            numbers = list(range(first, min(first + size, users)))
+        users, size = self._users, self.config.evaluation.batch_size
+        for first in range(0, len(users), size):
+            numbers = users[first : first + size]
             yield self._chunk(numbers, k, with_seen=with_seen)
-            progress(ProgressEvent("recommend", numbers[-1] + 1, users, "users"))
+            progress(ProgressEvent("recommend", first + len(numbers), len(users), "users"))
 
     def _cases(self, histories: Histories, users: NDArray[np.int64]) -> Cases:
         return Cases.of(histories, user=(users if self._own_users else np.full(len(users), -1)).astype(np.int32))
 
-    def _chunk(self, numbers: list[int], k: int, *, with_seen: bool) -> pd.DataFrame:
-        interactions, users = self.interactions, np.array(numbers)
+    def _chunk(self, users: NDArray[np.int64], k: int, *, with_seen: bool) -> pd.DataFrame:
+        interactions = self.interactions
         cases = self._cases(interactions.histories.take(users), users)
         best, scores = top_k(self.score(cases), cases, k, with_seen=with_seen)
         row, place = np.nonzero(best >= 0)  # left-out items come last
@@ -270,6 +297,10 @@ class Run:
                 "score": scores,
             }
         )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _check_k(k: int) -> None:

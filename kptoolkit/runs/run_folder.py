@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 
+from kptoolkit import distributed
 from kptoolkit.config import Config, difference, to_toml, validate
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.interactions import Interactions
@@ -25,14 +27,19 @@ from kptoolkit.models.parts.score_parts import ScoreParts
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest, write_json
 from kptoolkit.storage.arrays import checksum
-from kptoolkit.storage.atomic import atomic_parts, atomic_write, write_text
+from kptoolkit.storage.atomic import remove_folder, write_text
+from kptoolkit.storage.replacement import atomic_parts, finish_replacement, folder_lock, is_own
 from kptoolkit.storage.write_errors import write_errors
 
 _MANIFEST, _CONFIG, _TRAINING = "manifest.json", "config.toml", "training.json"
 _CATALOGUE, _INTERACTIONS = "catalogue.parquet", "interactions.parquet"
 _PACK, _NEIGHBOURHOODS, _BACKEND, _PARTS = "pack", "neighbourhoods", "backend", "parts"
 _CHECKPOINTS, _LOGS, _CONTROLS = "checkpoints", "tensorboard", "controls"
-_WITH_CHECKSUMS = (_BACKEND, _PARTS, _CONFIG, _CATALOGUE, _INTERACTIONS, _PACK, _NEIGHBOURHOODS)
+_INPUTS = (_CONFIG, _CATALOGUE, _INTERACTIONS, _PACK, _NEIGHBOURHOODS)
+_OUTPUTS = (_BACKEND, _PARTS)
+_RESULTS = ("metrics-*.json", "per-user-*.parquet")
+_EVALUATION_WAITS = 600.0
+"""Seconds that an evaluation, which may have taken hours, waits until it can write its results."""
 
 
 class Saveable(Protocol):
@@ -77,12 +84,16 @@ class RunFolder:
         ├── report.html              written by report
         └── controls/NAME/           manifest.json, backend/, parts/, … of a control
 
+    The manifest lists every file but itself, ``report.html``, checkpoints, logs and controls.
+
     Args:
         path: The folder; it need not exist.
+        control: Whether it is the folder of a control, which has the inputs of its run.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, control: bool = False) -> None:
         self.path = Path(path)
+        self._required = _OUTPUTS if control else (*_INPUTS, *_OUTPUTS)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -92,6 +103,7 @@ class RunFolder:
     @property
     def exists(self) -> bool:
         """Whether the folder contains a run, finished or not."""
+        finish_replacement(self.path)
         return (self.path / _MANIFEST).is_file()
 
     @property
@@ -134,7 +146,7 @@ class RunFolder:
             return self._begin_over(settings, overwrite=overwrite)
         if resume:
             raise RunError(f"{self} holds no unfinished run to resume; leave out --resume to begin one")
-        if self.path.is_file() or (self.path.is_dir() and any(self.path.iterdir())):
+        if self.path.is_file() or (self.path.is_dir() and not all(is_own(entry.name) for entry in self.path.iterdir())):
             raise RunError(f"{self} is not empty and not a run; give another --run")
         return Start(Manifest(settings=settings), resumed=False)
 
@@ -172,6 +184,7 @@ class RunFolder:
         Raises:
             RunError: There is none, or it cannot be read.
         """
+        finish_replacement(self.path)
         path = self.path / _MANIFEST
         if not path.is_file():
             raise RunError(f"{self} is not a run: it holds no {_MANIFEST}; `kptool fit --run {self}` makes one")
@@ -180,119 +193,172 @@ class RunFolder:
         except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{path} is damaged: {error}; train again into another folder") from error
 
-    def write_manifest(self, manifest: Manifest) -> None:
-        """Write the manifest, atomically; the folder is created if it is missing."""
-        with write_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_json(self.path / _MANIFEST, asdict(manifest))
-
-    def seal(self, manifest: Manifest) -> None:
-        """Mark the run as finished, and record the checksums of all files that belong to it."""
-        files = sorted(self._checked_files())
-        manifest.files = {str(file.relative_to(self.path)): checksum(file) for file in files}
-        manifest.status = "finished"
-        self.write_manifest(manifest)
-
     def verify(self, manifest: Manifest) -> None:
-        """Compare the files with their checksums.
+        """Compare the files with the manifest, which must list all of them, and with their checksums.
+
+        Results of evaluations may be removed.
 
         Raises:
-            RunError: A file is missing or differs; the message names it.
+            RunError: A file is missing, differs or is not listed; the message names it.
         """
+        parts = {name.partition("/")[0] for name in manifest.files}
+        for part in self._required:
+            if part not in parts:
+                raise RunError(f"run {self} is damaged: {_MANIFEST} does not list {part}; train again")
+        found = {file.relative_to(self.path).as_posix(): file for file in self._own_files()}
         for name, expected in manifest.files.items():
-            path = self.path / name
-            if not path.is_file():
+            result = any(fnmatchcase(name, pattern) for pattern in _RESULTS)
+            if name not in found and not result:
                 raise RunError(f"run {self} is damaged: {name} is missing; train again into another folder")
-            if checksum(path) != expected:
-                raise RunError(f"run {self} is damaged: {name} is not what training wrote; train again")
+            if name in found and checksum(found[name]) != expected:
+                wrote = "evaluate wrote; remove it and evaluate again" if result else "training wrote; train again"
+                raise RunError(f"run {self} is damaged: {name} is not what {wrote}")
+        if unlisted := sorted(found.keys() - manifest.files.keys()):
+            raise RunError(f"run {self} is damaged: {_MANIFEST} does not list {unlisted[0]}; remove that file")
 
-    def _checked_files(self) -> Iterator[Path]:
-        for part in (self.path / name for name in _WITH_CHECKSUMS):
-            yield from [part] if part.is_file() else (file for file in part.rglob("*") if file.is_file())
+    def _own_files(self) -> Iterator[Path]:
+        """The files that the manifest must list."""
+        for part in (*_INPUTS, *_OUTPUTS, _TRAINING):
+            yield from _files(self.path / part)
+        for pattern in _RESULTS:
+            yield from self.path.glob(pattern)
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def remove(self) -> None:
-        """Delete the folder, if it exists."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Delete the folder, if it exists; a process that is killed meanwhile leaves no part of a run."""
+        remove_folder(self.path)
 
-    def write_inputs(self, prepared: Prepared, manifest: Manifest) -> None:
+    @contextmanager
+    def writing(self, seconds: float = 0.0) -> Iterator[None]:
+        """Keep other commands from writing into the folder; first finish what a killed command left.
+
+        Of several processes that train one model together, the first does this.
+
+        Args:
+            seconds: How long to wait for another command.
+
+        Raises:
+            LockedError: Another command is writing into the folder.
+            OSError: The folder cannot be written.
+        """
+        if not distributed.is_first():
+            yield
+            return
+        with folder_lock(self.path, seconds):
+            yield
+
+    def begin_control(self, manifest: Manifest) -> None:
+        """Write the manifest of a control that will be trained."""
+        with self._parts(manifest):
+            pass
+
+    def require_same(self, part: str, fingerprint: str, manifest: Manifest) -> None:
+        """Check that a part of the inputs is what an interrupted training began with.
+
+        Raises:
+            RunError: It is not.
+        """
+        if manifest.fingerprints.get(part, fingerprint) != fingerprint:
+            raise RunError(f"{self} was begun with other {part}; give another --run, or --overwrite to start again")
+
+    def write_inputs(self, prepared: Prepared, manifest: Manifest, *, overwrite: bool = False) -> None:
         """Write what a run is trained on: settings, catalogue, interactions, pack and neighbourhoods.
+
+        They replace those of an earlier run together with its outputs and its checkpoints.
 
         Args:
             prepared: The inputs.
             manifest: Gets their fingerprints.
-
-        Raises:
-            RunError: The interrupted training that is resumed had other inputs.
+            overwrite: Whether to remove everything else that is in the folder.
         """
         knowledge = prepared.knowledge
-        fingerprints = {
+        manifest.fingerprints = {
             "graph": prepared.graph_fingerprint,
-            "neighbourhoods": knowledge.neighbourhoods.fingerprint,
+            "neighbourhoods": knowledge.neighbourhoods.content_hash,
             "interactions": prepared.interactions.content_hash(),
         }
-        for part, value in fingerprints.items():
-            if manifest.fingerprints.get(part, value) != value:
-                raise RunError(f"{self} was begun with other {part}; give another --run, or --overwrite to start again")
-        self.write_manifest(manifest)
-        with write_errors(self.path):
-            write_text(self.config_file, to_toml(prepared.config))
-            prepared.catalogue.save(self.path / _CATALOGUE)
-            prepared.interactions.save(self.path / _INTERACTIONS)
-            knowledge.pack.save(self.path / _PACK)
-            knowledge.neighbourhoods.save(self.path / _NEIGHBOURHOODS)
-        manifest.fingerprints = fingerprints
-        self.write_manifest(manifest)
+        with self._parts(manifest, self._earlier(everything=overwrite)) as new:
+            write_text(new / _CONFIG, to_toml(prepared.config))
+            prepared.catalogue.save(new / _CATALOGUE)
+            prepared.interactions.save(new / _INTERACTIONS)
+            knowledge.pack.save(new / _PACK)
+            knowledge.neighbourhoods.save(new / _NEIGHBOURHOODS)
+
+    def _earlier(self, *, everything: bool) -> list[str]:
+        """Names of what an earlier run left in the folder."""
+        known = [*_OUTPUTS, _TRAINING, _CHECKPOINTS, _LOGS, _CONTROLS]
+        known += [path.name for pattern in _RESULTS for path in self.path.glob(pattern)]
+        if everything:
+            known = [path.name for path in self.path.iterdir() if not is_own(path.name)]
+        return [name for name in known if name not in (*_INPUTS, _MANIFEST)]
 
     def write_outputs(self, recommender: Recommender, result: FitResult, manifest: Manifest) -> None:
-        """Write the trained backend, the score parts and the course of the training, and seal the run."""
-        self.replace(recommender)
+        """Write the trained backend, the score parts and the course of the training; the run is finished then."""
         training = {"epochs": result.epochs, "best": result.best, "history": result.history, "figures": result.figures}
-        with write_errors(self.path):
-            write_json(self.path / _TRAINING, training)
         manifest.reports["training"] = {"epochs": result.epochs, "best": dict(result.best), **result.figures}
         manifest.reports["parts"] = {"weights": recommender.parts.weights, **recommender.parts.report}
-        self.seal(manifest)
+        manifest.status = "finished"
+        with self._parts(manifest) as new:
+            _save_recommender(recommender, new)
+            write_json(new / _TRAINING, training)
 
     def replace(
-        self, recommender: Recommender, *, catalogue: Saveable | None = None, neighbourhoods: Saveable | None = None
+        self, manifest: Manifest, recommender: Recommender, *, catalogue: Saveable, neighbourhoods: Saveable
     ) -> None:
-        """Replace backend, score parts and, if given, other files, after all were written under temporary names.
-
-        An error puts the old parts back; see :func:`~kptoolkit.storage.atomic.atomic_parts` for a killed process.
-        Checksums are those of the old parts until :meth:`seal`.
+        """Replace manifest, backend, score parts, catalogue and neighbourhoods together.
 
         Raises:
             OSError: A part cannot be written; the run is what it was before.
         """
-        with write_errors(self.path), atomic_parts(self.path) as temporary:
-            (temporary / _BACKEND).mkdir()
-            recommender.backend.save(temporary / _BACKEND)
-            recommender.parts.save(temporary / _PARTS)
-            if catalogue is not None:
-                catalogue.save(temporary / _CATALOGUE)
-            if neighbourhoods is not None:
-                neighbourhoods.save(temporary / _NEIGHBOURHOODS)
+        with self._parts(manifest) as new:
+            _save_recommender(recommender, new)
+            catalogue.save(new / _CATALOGUE)
+            neighbourhoods.save(new / _NEIGHBOURHOODS)
 
-    def write_evaluation(self, split: str, report: Mapping[str, Any], per_user: pd.DataFrame) -> None:
+    def write_evaluation(
+        self, split: str, report: Mapping[str, Any], per_user: pd.DataFrame, evaluated: Manifest
+    ) -> None:
         """Write the results of an evaluation.
 
         Args:
             split: Name of the split that was ranked.
             report: The table of metrics, JSON-able.
             per_user: One row per case.
+            evaluated: Manifest of the run when it was opened.
+
+        Raises:
+            RunError: The run has been changed since it was opened.
+            LockedError: Another command has been writing into the folder for ten minutes.
         """
-        with write_errors(self.path):
-            write_json(self.path / f"metrics-{split}.json", report)
-            with atomic_write(self.path / f"per-user-{split}.parquet") as temporary:
-                per_user.to_parquet(temporary)
+        with self.writing(_EVALUATION_WAITS):
+            manifest = self.read_manifest()
+            if self._without_results(manifest) != self._without_results(evaluated):
+                raise RunError(f"run {self} was changed while it was evaluated; evaluate it again")
+            with self._parts(manifest) as new:
+                write_json(new / f"metrics-{split}.json", report)
+                per_user.to_parquet(new / f"per-user-{split}.parquet")
+
+    def _without_results(self, manifest: Manifest) -> dict[str, str]:
+        return {name: value for name, value in manifest.files.items() if name.startswith(self._required)}
+
+    @contextmanager
+    def _parts(self, manifest: Manifest, removed: Iterable[str] = ()) -> Iterator[Path]:
+        """Write parts into a folder; together with the manifest, which lists them, they replace those of the run."""
+        removed = list(removed)
+        with write_errors(self.path), atomic_parts(self.path, removed) as new:
+            yield new
+            replaced = {*removed, *(path.name for path in new.iterdir())}
+            files = {name: value for name, value in manifest.files.items() if name.partition("/")[0] not in replaced}
+            files |= {path.relative_to(new).as_posix(): checksum(path) for path in _files(new)}
+            write_json(new / _MANIFEST, asdict(replace(manifest, files=dict(sorted(files.items())))))
+        manifest.files = files
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def control(self, name: str) -> RunFolder:
         """The folder of a control."""
-        return RunFolder(self.path / _CONTROLS / name)
+        return RunFolder(self.path / _CONTROLS / name, control=True)
 
     def settings(self) -> dict[str, Any]:
         """Read the settings of the run, by section."""
@@ -356,6 +422,17 @@ class RunFolder:
         except DataError as error:
             raise RunError(f"run {self} is damaged: {error}; train again") from error
         return Recommender(kind.load(self.path / _BACKEND, options), parts)
+
+
+def _save_recommender(recommender: Recommender, folder: Path) -> None:
+    (folder / _BACKEND).mkdir()
+    recommender.backend.save(folder / _BACKEND)
+    recommender.parts.save(folder / _PARTS)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """A file itself, or all files in a folder."""
+    yield from [path] if path.is_file() else (file for file in path.rglob("*") if file.is_file())
 
 
 def plain_settings(config: Config) -> dict[str, Any]:

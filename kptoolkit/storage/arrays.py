@@ -56,6 +56,14 @@ def read_arrays(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     return arrays, extra
 
 
+def written(folder: Path) -> float:
+    """Return when :func:`write_arrays` wrote a folder, in seconds since the epoch; 0 if there is none."""
+    try:
+        return (folder / _INDEX).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def _write_array(path: Path, array: NDArray[Any]) -> None:
     """Write one array as ``np.save`` does, but with the operating system's reason in errors."""
     plain = np.ascontiguousarray(array)

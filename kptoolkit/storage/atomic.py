@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         >>> with atomic_write(Path("report.json")) as temporary:  # doctest: +SKIP
         ...     temporary.write_text("{}", encoding="utf-8")
     """
-    temporary = _temporary(path)
+    temporary = temporary_name(path)
     try:
         with path_in_errors(path, temporary):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +41,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
             if temporary.exists():
                 temporary.replace(path)
     finally:
-        _remove(temporary)
+        remove_quietly(temporary)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -69,41 +70,26 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         OSError: A file cannot be written, and the error names ``folder``; or another process has written the same
             folder in the meantime (``ENOTEMPTY`` or ``EEXIST``).
     """
-    temporary, old = _temporary(folder), _temporary(folder)
+    temporary, old = temporary_name(folder), temporary_name(folder)
     try:
         with path_in_errors(folder, temporary):
             temporary.mkdir(parents=True)
             yield temporary
             _replace(folder, temporary, old)
     finally:
-        _remove(temporary)
+        remove_quietly(temporary)
 
 
-@contextmanager
-def atomic_parts(folder: Path) -> Iterator[Path]:
-    """Replace some files and folders of ``folder`` together, after all of them were written.
-
-    The old parts are removed when every new part has its place; an error before that puts them back. Each part is
-    either old or new at any time, but a process that is killed between two renames leaves new parts next to old ones,
-    and an old part may remain under a temporary name.
-
-    Args:
-        folder: Existing folder; parts that are not written again stay.
-
-    Yields:
-        The temporary folder, which exists and is empty; each entry of it replaces the one of the same name.
+def remove_folder(folder: Path) -> None:
+    """Delete a folder, if it exists; a process that is killed meanwhile leaves all of it, or none under its name.
 
     Raises:
-        OSError: A part cannot be written or renamed; ``folder`` is what it was before.
+        OSError: The folder cannot be renamed.
     """
-    temporary = _temporary(folder / "new")
-    try:
-        with path_in_errors(folder, temporary):
-            temporary.mkdir()
-            yield temporary
-            _replace_parts(folder, temporary)
-    finally:
-        _remove(temporary)
+    doomed = temporary_name(folder)
+    with suppress(FileNotFoundError):
+        folder.rename(doomed)
+    remove_quietly(doomed)
 
 
 def written_meanwhile(error: OSError) -> bool:
@@ -126,11 +112,13 @@ def path_in_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
         yield
     except OSError as error:
         if error.filename is None or (temporary and Path(error.filename).is_relative_to(temporary)):
-            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+            reason = str(error) if error.errno is None else os.strerror(error.errno)
+            raise OSError(error.errno, reason, str(path)) from error
         raise
 
 
-def _temporary(path: Path) -> Path:
+def temporary_name(path: Path) -> Path:
+    """Return a new hidden name in the folder of ``path``, for what will be renamed to ``path``."""
     return path.with_name(f".{path.name[:_NAME_LENGTH]}.{secrets.token_hex(4)}.tmp")
 
 
@@ -146,35 +134,15 @@ def _replace(place: Path, new: Path, old: Path) -> None:
             old.rename(place)
         raise
     finally:
-        _remove(old)
-
-
-def _replace_parts(folder: Path, new: Path) -> None:
-    """Move every entry of ``new`` into ``folder``; on an error, ``folder`` gets its old entries back."""
-    names = sorted(part.name for part in new.iterdir())
-    olds = {name: _temporary(folder / name) for name in names}
-    present = {name for name in names if _exists(folder / name)}
-    try:
-        for name in names:
-            if name in present:
-                (folder / name).rename(olds[name])
-            (new / name).rename(folder / name)
-    except BaseException:
-        for name in names:
-            if _exists(folder / name) and (name not in present or _exists(olds[name])):
-                (folder / name).rename(new / name)
-            if _exists(olds[name]):
-                olds[name].rename(folder / name)
-        raise
-    for old in olds.values():
-        _remove(old)
+        remove_quietly(old)
 
 
 def _exists(path: Path) -> bool:
     return path.exists() or path.is_symlink()
 
 
-def _remove(path: Path) -> None:
+def remove_quietly(path: Path) -> None:
+    """Remove a file or folder, if there is one and as far as that is possible."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -55,8 +55,10 @@ def evaluate_runs(
 
     Raises:
         RunError: Runs have other data or another backend than the first.
-        InputError: As in :func:`kptoolkit.pipeline.evaluate`.
+        InputError: As there; or the name of ``output`` does not end in ``.json``.
     """
+    if output is not None and Path(output).suffix.lower() != ".json":
+        raise InputError(f"{output}: the name must end in .json")
     fingerprints = _check(runs, beam=beam, explain=explain)
     check_names(baselines)
     names, left_out = applicable(controls, [run.config for run in runs])

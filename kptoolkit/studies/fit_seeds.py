@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 from kptoolkit import distributed
 from kptoolkit.config import Config, load_config
@@ -20,18 +22,20 @@ def fit_seeds(
     seeds: int,
     run: str | Path | None = None,
     overwrite: bool = False,
+    fresh: bool = False,
     pack: TemplatePack | None = None,
     progress: ProgressCallback = silent,
 ) -> list[Run]:
     """Train several runs that differ in ``training.seed`` alone, each into ``seed-NUMBER`` of a folder.
 
-    The same call again keeps finished runs, resumes an interrupted one and trains the others.
+    The graph is read once. The same call again keeps finished runs, resumes an interrupted one and trains the others.
 
     Args:
         config: Settings, or a TOML file with settings; the first run has their seed, the next one that plus 1.
         seeds: Number of runs.
         run: Folder of the runs; ``[run] dir`` if ``None``.
         overwrite: Replace all runs in the folder.
+        fresh: As in :func:`kptoolkit.pipeline.fit`, for each run.
         pack: As in :func:`kptoolkit.pipeline.fit`.
         progress: Progress callback; names of stages start with the seed.
 
@@ -49,12 +53,13 @@ def fit_seeds(
     settings = folder.settings(base, seeds)
     finished = folder.finished(settings, overwrite=overwrite)
     distributed.wait()  # every process has looked at the folder before the first process writes into it
-    runs = []
+    runs, began = [], time.time()
     for number, (each, earlier) in enumerate(zip(settings, finished, strict=True), 1):
         stage = f"seed {each.training.seed} ({number} of {seeds})"
         if earlier is None:
             progress(ProgressEvent(stage, 0, 1, "runs", {"into": str(each.run.dir)}))
-            earlier = fit(each, run=each.run.dir, overwrite=overwrite, pack=pack, progress=with_prefix(stage, progress))
+            how: dict[str, Any] = {"overwrite": overwrite, "fresh": fresh, "since": began, "pack": pack}
+            earlier = fit(each, run=each.run.dir, progress=with_prefix(stage, progress), **how)
             progress(ProgressEvent(stage, 1, 1, "runs"))
         else:
             progress(ProgressEvent(stage, 1, 1, "runs", {"finished": "earlier"}))

@@ -73,3 +73,13 @@ def test_find_items(tmp_path: Path) -> None:
     (tmp_path / "y.item").write_text("")
     with pytest.raises(DataError, match=r"several item files: x\.item, y\.item"):
         find_items(tmp_path)
+
+
+def test_a_refreshed_catalogue_has_the_names_and_links_that_the_graph_has_now() -> None:
+    columns = (["i1", "i2", "i3", "i4"], ["Own title", "Name 2", "Name 3", ""], ["e1", "e2", "e3", None])
+    before = Catalogue(*(np.array(column, dtype=object) for column in columns))
+    items = Rows(["i9", "i1", "i2", "i4"], ["e9", "e1", "e7", "e4"], ["Nine", "One now", "Two now", "Four"])
+    after = before.refreshed(items, {"e1": "Name 1", "e2": "Name 2", "e3": "Name 3"})
+    assert after.item_ids.tolist() == ["i1", "i2", "i3", "i4", "i9"]
+    assert after.titles.tolist() == ["Own title", "Two now", "Name 3", "Four", "Nine"]
+    assert after.entity_ids.tolist() == ["e1", "e7", "e3", "e4", "e9"]

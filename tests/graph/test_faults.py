@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers.neo4j_server import Installation, Neo4jServer, login_of
@@ -20,6 +21,8 @@ from kptoolkit.config import GraphConfig
 from kptoolkit.errors import GraphUnavailableError
 from kptoolkit.graph.database import Graph
 from kptoolkit.graph.sources.memory_source import MemorySource
+from kptoolkit.graph.store import GraphTransaction
+from kptoolkit.graph.write_back import Recommendation
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.testing.graph_store_suite import expected_rows, rows_of
 
@@ -88,6 +91,46 @@ def assert_slow_statements_end(server: Neo4jServer, graph: Graph) -> None:
         graph.store.write("MATCH (n:Entity {id: $id}) REMOVE n.touched", {"id": ROOTS[0]})
         assert time.monotonic() - begun > SILENCE + 2
         free.join()
+
+
+def killed_while_writing_back(installation: Installation, graph: Graph, rows: list[Recommendation]) -> None:
+    """Kill the server after some transactions of a write-back."""
+    transact, left = graph.store.transact, 3
+
+    def counted(work: Callable[[GraphTransaction], Any]) -> Any:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            installation.kill()
+        return transact(work)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph.store, "transact", counted)
+        with pytest.raises(GraphUnavailableError, match="went away"):
+            graph.write_recommendations("a run", rows)
+
+
+def test_a_server_killed_in_mid_write_back(installation: Installation) -> None:
+    """After a restart every user has all recommendations of the older or of the newer call, and a repeat completes."""
+    users, items = [f"u{number:03d}" for number in range(60)], [f"i{number}" for number in range(5)]
+    facts = [(f"e{number}", "r", "x") for number in range(5)]
+    links = [(item, f"e{number}") for number, item in enumerate(items)]
+
+    def rows(score: float) -> list[Recommendation]:
+        return [Recommendation(user, item, rank, score) for user in users for rank, item in enumerate(items, 1)]
+
+    counted = "MATCH (u:User)-[r:RECOMMENDED {run: 'a run'}]->(:Item) RETURN u.id, min(r.score), max(r.score), count(r)"
+    with installation.running(), opened(installation.server) as graph:
+        graph.load(MemorySource(facts, {}, links))
+        graph = Graph(graph.store, graph.queries, GraphConfig(batch_size=50))  # 10 users per transaction
+        graph.write_recommendations("a run", rows(1.0))
+        killed_while_writing_back(installation, graph, rows(2.0))
+    with installation.running(), opened(installation.server) as graph:
+        found = graph.store.read(counted, {}).rows
+        assert sorted(row[0] for row in found) == users
+        assert {tuple(row[1:]) for row in found} == {(1.0, 1.0, 5), (2.0, 2.0, 5)}
+        assert graph.write_recommendations("a run", rows(2.0)).recommendations == len(users) * len(items)
+        assert {tuple(row[1:]) for row in graph.store.read(counted, {}).rows} == {(2.0, 2.0, 5)}
 
 
 def test_a_server_killed_in_mid_load_and_killed_or_silent_while_read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -228,6 +229,22 @@ def test_the_cache_answers_without_the_graph(tmp_path: Path) -> None:
     assert fingerprint_of_rows(graph.neighbourhoods(["a"], 3, cache=tmp_path)) == fingerprint_of_rows(first)
     assert len(graph.neighbourhoods(["a"], 1, cache=tmp_path).far) == 1
     assert store.asked == asked
+
+
+def test_a_cached_result_is_reported_with_its_date_and_not_used_if_it_is_older_than_asked(tmp_path: Path) -> None:
+    graph, store = graph_of([("a", "r", "b")])
+    stages: list[str] = []
+    options: dict[str, Any] = {"cache": tmp_path, "progress": lambda event: stages.append(event.stage)}
+    graph.neighbourhoods(["a"], 1, **options)
+    os.utime(next(tmp_path.glob("*/index.json")), (3600, 3600))
+    stages.clear()
+    graph.neighbourhoods(["a"], 1, since=3600, **options)
+    assert stages == ["neighbourhoods from the cache of 1970-01-01 01:00 UTC"]
+    for since in (3601, float("inf")):
+        asked = store.asked
+        graph.neighbourhoods(["a"], 1, since=since, **options)
+        assert store.asked > asked
+        os.utime(next(tmp_path.glob("*/index.json")), (3600, 3600))
 
 
 @pytest.mark.parametrize("change", ["revision", "cap", "max_degree", "roots", "hops", "damage"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import string
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
 from kptoolkit.progress import ProgressEvent
+from kptoolkit.storage.arrays import written
 from kptoolkit.tree.tokens import Tokenizer, WordTokenizer
 
 
@@ -209,7 +211,8 @@ def test_a_damaged_folder_is_rebuilt_with_one_line(tmp_path: Path, part: str, da
     assert same(again.trees(0), trees)
     assert same(again.tokens(tokenizer), tokens)
     assert list(again.pool) == list(alone.pool)
-    assert [event.stage.split("/")[-1].split("-")[0] for event in said] == [part]
+    stages = [event.stage for event in said if "from the cache of" not in event.stage]
+    assert [stage.split("/")[-1].split("-")[0] for stage in stages] == [part]
     assert contents(tmp_path / "cache") == before
 
 
@@ -236,3 +239,21 @@ def spoil(folder: Path, damage: str) -> None:
     else:
         shutil.rmtree(folder)
         folder.write_text("not a folder")
+
+
+def test_what_is_cached_is_reported_with_its_date_and_fresh_computes_it_again(tmp_path: Path) -> None:
+    def stages(*, fresh: bool = False) -> list[str]:
+        knowledge, said = caching(tmp_path), list[str]()
+        knowledge.progress, knowledge.fresh = lambda event: said.append(event.stage), fresh
+        knowledge.trees(0)
+        knowledge.tokens(phrases(knowledge))
+        return said
+
+    assert stages() == []
+    before = contents(tmp_path)
+    for folder in folders(tmp_path):
+        os.utime(folder / "index.json", (0, 0))
+    assert stages() == [f"{kind} from the cache of 1970-01-01 00:00 UTC" for kind in ("trees", "sentences", "tokens")]
+    assert stages(fresh=True) == []
+    assert contents(tmp_path) == before
+    assert all(written(folder) > 0 for folder in folders(tmp_path))

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,22 @@ from kptoolkit import pipeline
 from kptoolkit.cli.recommend import split_names
 from kptoolkit.config import Config, to_toml
 from kptoolkit.data.interactions import Interactions
-from kptoolkit.errors import AmbiguousNameError, ConfigError, DataError, InputError, RunError, UnknownNameError
+from kptoolkit.errors import (
+    AmbiguousNameError,
+    ConfigError,
+    DataError,
+    InputError,
+    LockedError,
+    RunError,
+    UnknownNameError,
+)
 from kptoolkit.evaluation.baselines import BASELINES
 from kptoolkit.evaluation.table import Evaluation
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.progress import ProgressEvent
-from kptoolkit.runs.run import Run, top_k
+from kptoolkit.runs.run import Run, Skipped, top_k
+from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.testing.small_worlds import ITEMS, USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
@@ -59,8 +69,7 @@ def test_a_run_says_what_it_is(run: Run) -> None:
 def test_every_file_but_logs_and_checkpoints_has_a_checksum(run: Run) -> None:
     files = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()}
     written = {name for name in files if not name.startswith(("checkpoints/", "tensorboard/", "controls/"))}
-    later = {name for name in written if name.startswith(("metrics-", "per-user-"))}
-    assert written - later - set(run.manifest.files) == {"manifest.json", "training.json"}
+    assert written - set(RunFolder(run.folder).read_manifest().files) == {"manifest.json"}
     assert {"backend/model.safetensors", "config.toml", "catalogue.parquet"} <= set(run.manifest.files)
 
 
@@ -118,6 +127,36 @@ def test_load_names_the_file_that_is_missing_or_changed(own_run: Path, name: str
     assert f"{name} is missing" in refusal(own_run)
 
 
+@pytest.mark.parametrize("left", [[], ["config.toml"], ["backend/model.safetensors", "catalogue.parquet"]])
+def test_load_refuses_a_manifest_that_does_not_list_every_file(own_run: Path, left: list[str]) -> None:
+    manifest = json.loads((own_run / "manifest.json").read_text())
+    listed = {name: value for name, value in manifest["files"].items() if name in left}
+    (own_run / "manifest.json").write_text(json.dumps(manifest | {"files": listed}))
+    assert "manifest.json does not list" in refusal(own_run)
+
+
+@pytest.mark.parametrize("name", ["backend/extra.bin", "pack/more.yaml", "metrics-test.json", "training.json"])
+def test_load_refuses_a_file_that_the_manifest_does_not_list(own_run: Path, name: str) -> None:
+    manifest = json.loads((own_run / "manifest.json").read_text())
+    manifest["files"].pop(name, None)
+    (own_run / "manifest.json").write_text(json.dumps(manifest))
+    (own_run / name).write_text("{}")
+    assert f"manifest.json does not list {name}; remove that file" in refusal(own_run)
+    (own_run / name).unlink()
+    (own_run / "my notes.txt").write_text("not a part of the run")
+    assert Run.load(own_run).manifest.status == "finished"
+
+
+def test_a_changed_result_is_refused_and_may_be_removed(own_run: Path) -> None:
+    run = Run.load(own_run)
+    run.files.write_evaluation("valid", {"rows": []}, pd.DataFrame({"rank": [1]}), run.manifest)
+    assert {"metrics-valid.json", "per-user-valid.parquet"} <= Run.load(own_run).manifest.files.keys()
+    (own_run / "metrics-valid.json").write_text("{}")
+    assert "metrics-valid.json is not what evaluate wrote; remove it and evaluate again" in refusal(own_run)
+    (own_run / "metrics-valid.json").unlink()
+    assert Run.load(own_run).files.evaluation("valid") == {}
+
+
 # -- what fit refuses ---------------------------------------------------------------------------------------------
 
 
@@ -172,6 +211,30 @@ def test_an_unfinished_run_of_other_settings_or_data_is_refused(
         pipeline.fit(configure(), run=unfinished)
 
 
+def test_a_folder_that_another_command_writes_into_is_refused(
+    own_run: Path, configure: Configure, tmp_path: Path
+) -> None:
+    run = Run.load(own_run)
+    with run.files.writing(), pytest.raises(LockedError, match=f"another command is writing into {own_run}"):
+        pipeline.fit(configure(), run=own_run, overwrite=True)
+    with run.files.writing(), pytest.raises(LockedError):
+        pipeline.refresh(run)
+    assert Run.load(own_run).manifest.files == run.manifest.files
+    with RunFolder(tmp_path / "new").writing(), pytest.raises(LockedError):
+        pipeline.fit(configure(), run=tmp_path / "new")
+
+
+def test_results_of_a_run_that_has_changed_meanwhile_are_refused(own_run: Path) -> None:
+    run = Run.load(own_run)
+    changed = json.loads((own_run / "manifest.json").read_text())
+    changed["files"]["catalogue.parquet"] = "another"
+    (own_run / "manifest.json").write_text(json.dumps(changed))
+    before = sorted(path.name for path in own_run.iterdir())
+    with pytest.raises(RunError, match="was changed while it was evaluated"):
+        run.files.write_evaluation("test", {}, pd.DataFrame(), run.manifest)
+    assert sorted(path.name for path in own_run.iterdir()) == before
+
+
 def test_a_finished_run_is_replaced_only_on_demand(own_run: Path, configure: Configure) -> None:
     before = (own_run / "manifest.json").read_bytes()
     with pytest.raises(RunError, match=r"finished run.*--overwrite"):
@@ -215,8 +278,27 @@ def test_a_run_and_other_interactions(run: Run) -> None:
     assert newer.recommend("eve", k=5).equals(run.recommend(items=["i01", "i02", "i03"], k=5))
     with pytest.raises(UnknownNameError):
         newer.recommend("u01")
-    with pytest.raises(RunError, match=r"do not belong together: 1 items .* zz"):
-        run.with_interactions(Interactions.of(["u00", "u00"], ["i01", "zz"]))
+    assert newer.skipped.message(run.folder) == ""
+
+
+def test_unknown_items_are_skipped_and_counted(run: Run, tmp_path: Path) -> None:
+    users, items = ["eve", "eve", "eve", "bob", "bob"], ["i01", "zz", "i02", "yy", "zz"]
+    newer = run.with_interactions(Interactions.of(users, items))
+    assert newer.recommend("eve", k=5).equals(run.recommend(items=["i01", "i02"], k=5))
+    assert newer.skipped == Skipped(("yy", "zz"), events=3, users=1, refresh=False)
+    said = newer.skipped.message(run.folder)
+    assert said.startswith(
+        "3 events skipped, and 1 user with no other event: 2 items not in the run's catalogue (yy, zz)"
+    )
+    assert said.endswith("train again to add them"), "kp4sr ranks only the items it was trained on"
+    advice = replace(newer.skipped, refresh=True).message(run.folder)
+    assert advice.endswith(f"`kptool compile {run.folder} --refresh` adds new items of the graph")
+    assert newer.recommend_all(tmp_path / "all.csv", k=3) == 1
+    assert set(pd.read_csv(tmp_path / "all.csv")["user_id"]) == {"eve"}
+    with pytest.raises(InputError, match="the history is empty; 3 events skipped"):
+        newer.recommend("bob")
+    with pytest.raises(RunError, match="do not belong together: none of the 2 interactions names an item"):
+        run.with_interactions(Interactions.of(["u00", "u00"], ["yy", "zz"]))
 
 
 # -- evaluate -----------------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def test_a_part_that_finds_no_room_leaves_the_run_as_it_was(trained: Path, tmp_p
             path.write_text("no room")
 
     with pytest.raises(OSError, match=f"No space left on device: '{folder}'"):
-        run.files.replace(run.recommender, catalogue=run.catalogue, neighbourhoods=OnFullDisk())
+        run.files.replace(run.manifest, run.recommender, catalogue=run.catalogue, neighbourhoods=OnFullDisk())
     assert {path.name for path in folder.iterdir()} == {path.name for path in trained.iterdir()}
     assert np.isfinite(Run.load(folder).recommender.score(run.split.test)).all()
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kptoolkit.storage.atomic import atomic_folder, atomic_parts, atomic_write, path_in_errors, written_meanwhile
+from kptoolkit.storage.atomic import atomic_folder, atomic_write, path_in_errors, remove_folder, written_meanwhile
+from kptoolkit.storage.replacement import atomic_parts
 
 AtomicWriter = Callable[[Path], AbstractContextManager[Path]]
 
@@ -62,49 +63,6 @@ def test_a_folder_replaces_a_file_of_its_name(tmp_path: Path) -> None:
     with atomic_folder(tmp_path / "kg") as temporary:
         (temporary / "x").write_text("x")
     assert tree(tmp_path) == {"kg/x": "x"}
-
-
-def test_parts_of_a_folder_are_replaced_and_others_stay(tmp_path: Path) -> None:
-    (tmp_path / "backend").mkdir()
-    for name in ("backend/old", "stays", "changes"):
-        (tmp_path / name).write_text("old")
-    with atomic_parts(tmp_path) as temporary:
-        (temporary / "backend").mkdir()
-        (temporary / "backend" / "weights").write_text("new")
-        (temporary / "changes").write_text("new")
-        assert (tmp_path / "changes").read_text() == "old"
-    assert tree(tmp_path) == {"backend/weights": "new", "stays": "old", "changes": "new"}
-
-
-@pytest.mark.parametrize("error", [full_disk(), KeyboardInterrupt()])
-@pytest.mark.parametrize("failing", range(1, 6))
-def test_a_failed_rename_puts_all_parts_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int, error: BaseException
-) -> None:
-    (tmp_path / "backend").mkdir()
-    for name in ("backend/old", "last", "stays"):
-        (tmp_path / name).write_text("old")
-    before, rename, calls = tree(tmp_path), Path.rename, 0
-
-    def renamed(path: Path, target: Path) -> Path:
-        nonlocal calls
-        calls += 1
-        if calls == failing:
-            raise error
-        return rename(path, target)
-
-    def replace_three() -> None:
-        with atomic_parts(tmp_path) as temporary:
-            (temporary / "backend").mkdir()
-            for name in ("backend/weights", "fresh", "last"):
-                (temporary / name).write_text("new")
-            monkeypatch.setattr(Path, "rename", renamed)
-
-    with pytest.raises(type(error)):
-        replace_three()
-    assert calls >= failing
-    assert tree(tmp_path) == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["backend", "last", "stays"]
 
 
 @pytest.mark.parametrize("error", [full_disk(), ValueError("a bad value"), KeyboardInterrupt()])
@@ -187,3 +145,11 @@ def test_another_process_that_was_faster_is_recognized(tmp_path: Path, monkeypat
     assert written_meanwhile(caught.value)
     assert not written_meanwhile(full_disk())
     assert tree(tmp_path) == {"kg/x": "theirs"}
+
+
+def test_a_folder_is_removed_as_a_whole_and_one_that_is_missing_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "kg" / "inner").mkdir(parents=True)
+    (tmp_path / "kg" / "inner" / "x").write_text("x")
+    for _ in range(2):
+        remove_folder(tmp_path / "kg")
+        assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +22,17 @@ from typer.testing import CliRunner
 from kptoolkit.cli.app import app
 
 ROOM = "64m"
+OTHERS = {
+    "tree.html": ["tree", "--item", "Book 1", "--output", "PLACE"],
+    "tree.png": ["tree", "--item", "Book 1", "--output", "PLACE"],
+    "all.csv": ["recommend", "RUN", "--all-users", "-k", "20", "--output", "PLACE"],
+    "all.parquet": ["recommend", "RUN", "--all-users", "--set", "evaluation.batch_size=1", "--output", "PLACE"],
+    "report.html": ["report", "RUN", "--users", "0", "--output", "PLACE"],
+    "project": ["init", "PLACE"],
+    "import": ["export-csv", "DATA", "--output", "PLACE"],
+    "mine": ["templates", "new", "PLACE"],
+}
+"""Commands that write one file or folder: its name, and their words."""
 _UNLIMITED = resource.RLIM_INFINITY
 
 
@@ -52,7 +64,9 @@ def main(way: str, out: Path, common: list[str]) -> list[dict[str, Any]]:
     messages = []
 
     def tell(command: str, small: bool, cache: Path, prompts: Path, *more: object) -> None:
-        words = [command, *common, "--set", f"graph.cache={cache}", "--set", f"prompts.cache={prompts}", *more]
+        call(command, *common, "--set", f"graph.cache={cache}", "--set", f"prompts.cache={prompts}", *more, small=small)
+
+    def call(*words: object, small: bool = True) -> None:
         make(small)
         result = CliRunner().invoke(app, list(map(str, words)))
         make(False)
@@ -65,6 +79,12 @@ def main(way: str, out: Path, common: list[str]) -> list[dict[str, Any]]:
     tell("compile", True, place / "cache", prompts)
     tell("compile", True, cache, place / "prompts")
     tell("fit", True, cache, prompts, "--run", place / "run")
+    graph = [*common[2:4], *common[-4:]]
+    for name, words in OTHERS.items():
+        given = {"DATA": common[1], "RUN": out / "run", "PLACE": place / name}
+        call(*(given.get(word, word) for word in words), *(graph if words[0] in ("tree", "templates") else ()))
+    call("load-kg", common[1], "--graph", f"embedded:{place / 'kg'}")
+    shutil.rmtree(place / "kg", ignore_errors=True)
     tell("compile", False, place / "cache", place / "prompts")
     tell("fit", False, place / "cache", place / "prompts", "--run", place / "run")
     subprocess.run(["cp", "-r", place, out / "kept"], check=True)  # the file system goes with this process

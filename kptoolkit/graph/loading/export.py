@@ -22,6 +22,7 @@ from kptoolkit.graph.queries import QuerySet
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.storage.atomic import atomic_write, write_text
 from kptoolkit.storage.batches import Meter
+from kptoolkit.storage.replacement import atomic_parts, folder_lock
 
 SOURCE = "kptool"
 _ENTITIES, _ITEMS, _META = "entities.csv", "items.csv", "kptool.csv"
@@ -72,28 +73,26 @@ def export_csv(found: Survey, folder: Path, *, database: str = "neo4j", progress
 
     Args:
         found: Result of :func:`~kptoolkit.graph.loading.survey.survey`.
-        folder: Folder to write to, created if missing. Files of an earlier export are replaced.
+        folder: Folder to write to, created if missing. Files of an earlier export are replaced together.
         database: The database to import into.
         progress: Progress callback.
 
     Raises:
         DataError: The folder cannot be written.
+        LockedError: Another export into the folder is running.
     """
     labelled = {item.entity: item for item in found.items if item.first}
     others = [item for item in found.items if not item.first]
-    with _failures(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with _failures(folder), folder_lock(folder), atomic_parts(folder, () if others else (_ITEMS,)) as new:
         sheets = [
-            _Sheet.write(folder / _ENTITIES, _ENTITY_HEADER, _entities(found, labelled, progress)),
-            _Sheet.write(folder / _META, _META_HEADER, [_meta(found)]),
-            _Sheet.write(folder / _RELATIONSHIPS, _RELATIONSHIP_HEADER, _triples(found, progress)),
+            _Sheet.write(new / _ENTITIES, _ENTITY_HEADER, _entities(found, labelled, progress)),
+            _Sheet.write(new / _META, _META_HEADER, [_meta(found)]),
+            _Sheet.write(new / _RELATIONSHIPS, _RELATIONSHIP_HEADER, _triples(found, progress)),
         ]
         if others:
-            sheets.insert(1, _Sheet.write(folder / _ITEMS, _ITEM_HEADER, _items(found, others)))
-        else:
-            (folder / _ITEMS).unlink(missing_ok=True)
+            sheets.insert(1, _Sheet.write(new / _ITEMS, _ITEM_HEADER, _items(found, others)))
         statements = (query.text for query in QuerySet() if query.path.stem.startswith("schema_"))
-        write_text(folder / _SCHEMA, "".join(f"{text};\n" for text in statements))
+        write_text(new / _SCHEMA, "".join(f"{text};\n" for text in statements))
     return Export(
         folder=str(folder),
         files={sheet.path.name: sheet.rows for sheet in sheets},

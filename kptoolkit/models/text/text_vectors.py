@@ -69,7 +69,8 @@ def text_vectors(
         models = [encoder.fingerprint, encoder.tokenizer.fingerprint]
         key = json_hash([_FORMAT, _POOLING, masked, most, models, _contents(names, read)])
         folder = knowledge.cache / f"text-{key}"
-        if (found := read_cached(folder, ("vectors",), knowledge.progress)) is not None:
+        found = None if knowledge.fresh else read_cached(folder, ("vectors",), knowledge.progress, report=True)
+        if found is not None:
             return np.array(found[0]["vectors"])
     assembler = TreeAssembler(read, names, max_tokens=most, pad_id=encoder.tokenizer.pad_id)
     items = np.flatnonzero(titled | (assembler.fitting > 0))

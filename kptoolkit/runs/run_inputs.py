@@ -1,0 +1,55 @@
+"""The inputs of a training, read from the folder of a run; no graph is needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kptoolkit.config import GRAPH_DATA, Config
+from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.interactions import read_interactions
+from kptoolkit.knowledge.prepare import Prepared, data_dir
+from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
+from kptoolkit.prompts import TemplatePack
+from kptoolkit.runs.run import Run
+
+
+def inputs_of(
+    run: Run, settings: Config, catalogue: Catalogue | None = None, progress: ProgressCallback = silent
+) -> Prepared:
+    """Read the inputs of a run.
+
+    Args:
+        run: A run, finished or not.
+        settings: Settings of the training.
+        catalogue: The items, instead of the run's own; the same rows.
+        progress: Progress callback.
+    """
+    catalogue = catalogue or run.catalogue
+    knowledge = replace(run.knowledge_source(), catalogue=catalogue, progress=progress)
+    return Prepared(settings, run.interactions, run.split, catalogue, knowledge, run.manifest.fingerprints["graph"])
+
+
+def inputs_to_resume(
+    run: Run, settings: Config, pack: TemplatePack | None = None, progress: ProgressCallback = silent
+) -> Prepared:
+    """Read the inputs of an interrupted training: its knowledge is that of its beginning, whatever the graph has now.
+
+    Args:
+        run: The unfinished run.
+        settings: Settings of the training.
+        pack: Template pack made in Python, instead of the run's own.
+        progress: Gets the date of the knowledge.
+
+    Raises:
+        RunError: The interactions have changed since.
+        DataError: They cannot be read.
+    """
+    data = data_dir(settings)
+    if data != GRAPH_DATA:
+        run.files.require_same("interactions", read_interactions(data)[0].content_hash(), run.manifest)
+    if pack is not None:
+        run.pack = pack
+    found = inputs_of(run, settings, progress=progress)
+    items, date = len(found.catalogue), run.manifest.reports.get("fetched", "the beginning of the training")
+    progress(ProgressEvent(f"knowledge of the unfinished run, fetched {date}", items, items, "items"))
+    return found

@@ -1,0 +1,380 @@
+"""Every command that writes files is killed at its file operations: what was there stays whole, and it can be repeated.
+
+Each command runs in a fork of this process. `KPTOOL_TEST_KILLS=1`, which `make kills` sets, kills at every operation
+and also kills real processes at random moments; otherwise the test kills at some operations of the longer commands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+from worlds.command import line, sets
+from worlds.killed import moments
+from worlds.ring import load_graph, write_world
+
+from kptoolkit.cli.app import app
+from kptoolkit.graph.embedded import EmbeddedServer
+from kptoolkit.runs.run import Run
+from kptoolkit.runs.run_folder import RunFolder
+from kptoolkit.storage.replacement import finish_replacement, is_own
+
+pytestmark = [pytest.mark.embedded, pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="forks and kills")]
+ALL = bool(os.environ.get("KPTOOL_TEST_KILLS"))
+RANDOM_KILLS = 20
+PASSWORD = "kill-me-9-times"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Files, a graph and a finished run that the commands work with.
+
+    Attributes:
+        folder: Folder of everything.
+        graph: Options that name the graph.
+        train: Options of a training on it.
+    """
+
+    folder: Path
+    graph: list[str]
+    train: list[str]
+
+    @property
+    def out(self) -> Path:
+        """Where a command writes."""
+        return self.folder / "out"
+
+    def run(self, words: list[object]) -> str:
+        """Run a command in this process to its end, and return its standard output."""
+        done = CliRunner().invoke(app, list(map(str, words)))
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("killed")
+    data = write_world(folder / "data")
+    load_graph(data, folder / "kg")
+    server = EmbeddedServer(folder / "kg", password=PASSWORD)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("NEO4J_PASSWORD", PASSWORD)
+            patch.setenv("COLUMNS", "300")
+            graph = ["--graph", server.uri, "--set", f"graph.username={server.username}"]
+            graph += ["--set", f"graph.database={server.database}", "--set", f"graph.cache={folder / 'cache'}"]
+            small = sets(training__epochs=1, model__backend="sequence")
+            train = ["--data", str(data), *graph, *small, "--set", f"prompts.cache={folder / 'prompts'}"]
+            made = Place(folder, graph, train)
+            made.run(["fit", *train, "--run", folder / "run"])
+            yield made
+    finally:
+        server.close()
+
+
+@pytest.fixture(autouse=True)
+def _password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEO4J_PASSWORD", PASSWORD)
+    monkeypatch.setenv("COLUMNS", "300")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def nothing(place: Place) -> None:
+    shutil.rmtree(place.out, ignore_errors=True)
+    place.out.mkdir()
+
+
+def a_run(place: Place) -> None:
+    nothing(place)
+    shutil.copytree(place.folder / "run", place.out / "run")
+
+
+def whole_run(place: Place, *, finished: bool = True) -> Run | None:
+    """Open the run, or check that it is an unfinished one that a training can resume."""
+    folder = RunFolder(place.out / "run")
+    if finished or folder.is_finished:
+        run = Run.load(folder.path)
+        assert len(run.recommend(items=["i01"], k=3)) == 3
+        return run
+    assert not folder.exists or folder.read_manifest().status == "training"
+    return None
+
+
+def no_leftovers(folder: Path) -> None:
+    assert [path.name for path in folder.iterdir() if is_own(path.name)] == []
+
+
+class Scenario:
+    """A command that writes.
+
+    Attributes:
+        words: Its arguments.
+        every: Kill at every so many operations, unless all are wanted.
+    """
+
+    every = 1
+
+    def words(self, place: Place) -> list[object]:
+        raise NotImplementedError
+
+    def before(self, place: Place) -> None:
+        """Bring back what is there before the command."""
+        nothing(place)
+
+    def after_kill(self, place: Place) -> None:
+        """Check what a killed command left."""
+
+    def after_repeat(self, place: Place) -> None:
+        """Check what the repeated command made."""
+
+
+class Init(Scenario):
+    def words(self, place: Place) -> list[object]:
+        return ["init", place.out]
+
+    every = 12
+
+    def after_kill(self, place: Place) -> None:
+        finish_replacement(place.out)
+        found = {path.name for path in place.out.iterdir() if not is_own(path.name)}
+        assert found in (set(), {"kptool.toml", "templates", "cypher"})
+        if found:
+            shutil.rmtree(place.out)  # it is complete, and the command would refuse to write over it
+
+    def after_repeat(self, place: Place) -> None:
+        no_leftovers(place.out)
+        assert len(contents(place.out)) > 40
+
+
+class ExportCsv(Scenario):
+    """An older export with a file that the new one does not have."""
+
+    old = "older export"
+    every = 3
+
+    def words(self, place: Place) -> list[object]:
+        return ["export-csv", place.folder / "data" / "ring.kg", "--output", place.out]
+
+    def before(self, place: Place) -> None:
+        nothing(place)
+        for name in ("entities.csv", "items.csv", "kptool.csv", "relationships.csv", "schema.cypher"):
+            (place.out / name).write_text(self.old)
+
+    def after_kill(self, place: Place) -> None:
+        finish_replacement(place.out)
+        found = {name: text for name, text in contents(place.out).items() if not is_own(name.partition("/")[0])}
+        old = [text == self.old.encode() for text in found.values()]
+        assert all(old) or not any(old)
+        assert ("items.csv" in found) is all(old)
+
+    def after_repeat(self, place: Place) -> None:
+        no_leftovers(place.out)
+        assert sorted(contents(place.out)) == ["entities.csv", "kptool.csv", "relationships.csv", "schema.cypher"]
+
+
+class OneFile(Scenario):
+    """A command that replaces one file."""
+
+    def __init__(self, name: str, *words: str) -> None:
+        self.name, self.given = name, words
+
+    def words(self, place: Place) -> list[object]:
+        given = [place.folder / "run" if word == "RUN" else word for word in self.given]
+        return [*given, "--output", place.out / self.name, *(() if "--all-users" in given else place.graph)]
+
+    def before(self, place: Place) -> None:
+        nothing(place)
+        (place.out / self.name).write_text("older")
+
+    def after_kill(self, place: Place) -> None:
+        content = (place.out / self.name).read_bytes()
+        assert content == b"older" or len(content) > 100
+
+    def after_repeat(self, place: Place) -> None:
+        path = place.out / self.name
+        assert path.read_bytes() != b"older"
+        if path.suffix == ".csv":
+            assert len(pd.read_csv(path)) == 600
+        if path.suffix == ".parquet":
+            assert len(pd.read_parquet(path)) == 600
+
+
+class TemplatesNew(Scenario):
+    def words(self, place: Place) -> list[object]:
+        return ["templates", "new", place.out / "mine", *place.graph]
+
+    def after_kill(self, place: Place) -> None:
+        if (place.out / "mine").exists():
+            place.run(["templates", "check", place.out / "mine"])
+            shutil.rmtree(place.out / "mine")
+
+    def after_repeat(self, place: Place) -> None:
+        place.run(["templates", "check", place.out / "mine"])
+
+
+class Compile(Scenario):
+    every = 9
+
+    def words(self, place: Place) -> list[object]:
+        caches = {"graph.cache": place.out / "around", "prompts.cache": place.out / "prompts"}
+        return ["compile", *place.train, *(word for key, path in caches.items() for word in ("--set", f"{key}={path}"))]
+
+    def after_repeat(self, place: Place) -> None:
+        report = json.loads(place.run([*self.words(place), "--json"]))
+        assert (report["items"], report["items_with_triples"]) == (24, 23)
+
+
+class Fit(Scenario):
+    every = 83
+
+    def words(self, place: Place) -> list[object]:
+        return ["fit", *place.train, "--run", place.out / "run"]
+
+    def after_kill(self, place: Place) -> None:
+        if whole_run(place, finished=False):
+            shutil.rmtree(place.out / "run")  # it is complete, and the command would refuse to write over it
+
+    def after_repeat(self, place: Place) -> None:
+        whole_run(place)
+        no_leftovers(place.out / "run")
+
+
+class FitOver(Fit):
+    """The old run is whole until the new one has begun."""
+
+    every = 90
+
+    def words(self, place: Place) -> list[object]:
+        return [*super().words(place), "--overwrite"]
+
+    def before(self, place: Place) -> None:
+        a_run(place)
+
+    def after_kill(self, place: Place) -> None:
+        run = whole_run(place, finished=False)
+        assert run is not None or not list((place.out / "run").glob("backend/*")), "no model of an older training"
+
+
+class Refresh(Scenario):
+    every = 21
+
+    def words(self, place: Place) -> list[object]:
+        return ["compile", place.out / "run", "--refresh", *place.graph, "--json"]
+
+    def before(self, place: Place) -> None:
+        a_run(place)
+
+    def after_kill(self, place: Place) -> None:
+        whole_run(place)
+
+    def after_repeat(self, place: Place) -> None:
+        run = whole_run(place)
+        assert run is not None
+        assert run.manifest.reports["refreshed"] == {"new_items": 0, "items": 24}
+        no_leftovers(run.folder)
+
+
+class Evaluate(Refresh):
+    every = 4
+
+    def words(self, place: Place) -> list[object]:
+        return ["evaluate", place.out / "run"]
+
+    def after_repeat(self, place: Place) -> None:
+        run = whole_run(place)
+        assert run is not None
+        assert run.files.evaluation("test")["rows"]
+        no_leftovers(run.folder)
+
+
+class EvaluateControl(Evaluate):
+    every = 56
+
+    def words(self, place: Place) -> list[object]:
+        return [*super().words(place), "--control", "no-knowledge"]
+
+
+class LoadKg(Scenario):
+    """The files are those of an embedded graph of its own."""
+
+    def words(self, place: Place) -> list[object]:
+        return ["load-kg", place.folder / "data", "--graph", f"embedded:{place.out / 'kg'}"]
+
+    def after_repeat(self, place: Place) -> None:
+        place.run(["compile", *place.train, *self.words(place)[2:]])
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "init": Init(),
+    "export-csv": ExportCsv(),
+    "recommend csv": OneFile("all.csv", "recommend", "RUN", "--all-users"),
+    "recommend parquet": OneFile("all.parquet", "recommend", "RUN", "--all-users"),
+    "tree": OneFile("tree.html", "tree", "--item", "Book 1"),
+    "report": OneFile("report.html", "report", "RUN"),
+    "templates new": TemplatesNew(),
+    "compile": Compile(),
+    "fit": Fit(),
+    "fit --overwrite": FitOver(),
+    "compile --refresh": Refresh(),
+    "evaluate": Evaluate(),
+    "evaluate --control": EvaluateControl(),
+}
+
+
+if ALL:  # a JVM is started for each
+    SCENARIOS["load-kg"] = LoadKg()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_command_killed_at_any_file_operation_loses_nothing(place: Place, name: str) -> None:
+    scenario, kills = SCENARIOS[name], 0
+    words = scenario.words(place)
+    for _ in moments(lambda: scenario.before(place), lambda: place.run(words), 1 if ALL else scenario.every):
+        kills += 1
+        scenario.after_kill(place)
+        place.run(scenario.words(place))
+        scenario.after_repeat(place)
+    assert kills > 2
+
+
+@pytest.mark.skipif(not ALL, reason="make kills")
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_process_killed_at_a_random_moment_loses_nothing(place: Place, name: str) -> None:
+    scenario, chance = SCENARIOS[name], random.Random(name)
+    scenario.before(place)
+    took = timed(place, scenario)
+    for _ in range(RANDOM_KILLS):
+        scenario.before(place)
+        process = started(scenario.words(place))
+        time.sleep(chance.uniform(0, took))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        scenario.after_kill(place)
+        place.run(scenario.words(place))
+        scenario.after_repeat(place)
+
+
+def timed(place: Place, scenario: Scenario) -> float:
+    """Seconds that the command takes as a process."""
+    began = time.monotonic()
+    assert started(scenario.words(place)).wait() == 0
+    return time.monotonic() - began
+
+
+def started(words: list[object]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(line(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
