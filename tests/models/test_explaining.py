@@ -34,7 +34,8 @@ READERS: dict[str, dict[str, Any]] = {
     "kp4sr": {"backend": "kp4sr"},
     "kp4sr of subwords": {"backend": "kp4sr", "tokens": "subword", "vocabulary": 600},
     "kp4sr of names": {"backend": "kp4sr", "index": "name"},
-    "facts": {},
+    "facts": {"fact_hops": 2},
+    "near facts": {"fact_hops": 1},
     "facts for the decoder": {"cross_attention": True},
     "trees": {"knowledge": "tree", "trees_per_step": 8},
     "trees of subwords": {"knowledge": "tree", "tokens": "subword", "vocabulary": 600},
@@ -102,6 +103,15 @@ def places(fitted: AnyT5, found: Triplets) -> list[tuple[int, int]]:
     return pairs
 
 
+def has_near_facts(trained: AnyT5) -> bool:
+    """Whether it reads triplets of hop 1 alone, of which the history has few."""
+    return (
+        isinstance(trained, SequenceBackend)
+        and trained.options.fact_hops == 1
+        and trained.fitted.parts.reads == "facts"
+    )
+
+
 def test_it_can_explain(trained: AnyT5) -> None:
     assert isinstance(trained, Explains)
 
@@ -111,9 +121,10 @@ def test_a_score_without_a_triplet_is_that_of_trees_without_it(trained: AnyT5) -
     found = trained.triplets(case, CANDIDATES)
     assert len(found) > 20
     assert set(HISTORY) <= set(found.item.tolist())
-    assert {1, 2} == set(found.hop.tolist())
+    near = has_near_facts(trained)
+    assert set(found.hop.tolist()) == ({1} if near else {1, 2})
     removed = found.with_below(np.eye(len(found), dtype=bool))
-    assert (removed.sum(axis=1) > 1).any(), "some triplets have descendants"
+    assert near or (removed.sum(axis=1) > 1).any(), "some triplets have descendants"
     fast = trained.score_without(case, CANDIDATES, found, removed)
     slow = np.stack([really(trained, case, {place}) for place in places(trained, found)])
     np.testing.assert_allclose(fast, slow, atol=1e-4)
@@ -163,7 +174,7 @@ def test_the_variants_of_a_case_are_read_together(
     if isinstance(trained, SequenceBackend) and trained.options.knowledge == "tree":
         assert sizes.pop(0) == len(found), "every changed tree in one pass"
     assert sum(sizes) == in_history + 1, "whole, and without each"
-    assert len(sizes) == passes
+    assert len(sizes) == (1 if has_near_facts(trained) else passes)
     assert max(sizes) <= AT_ONCE
 
 

@@ -118,7 +118,7 @@ def _prompts_part(part: PairPart, knowledge: KnowledgeSource, trees: ItemTrees) 
     )
 
     def keys(prompts: NDArray[np.int32], hops: NDArray[np.int8]) -> set[int]:
-        return set((by_prompt[prompts].indices.astype(np.int64) + n).tolist())
+        return set((by_prompt[prompts[hops == 1]].indices.astype(np.int64) + n).tolist())
 
     kinds = np.array([sum(part.kinds.values()), 0.0])
     return _Part(part, FactHolders.of(facts), kinds, keys)

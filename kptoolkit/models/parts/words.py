@@ -33,13 +33,17 @@ def title_words(titles: Iterable[str]) -> Any:
 
 
 def prompt_words(trees: ItemTrees, sentences: Sentences) -> Any:
-    """Words of triplet prompts: CSR ``(n, W)``, 1 where a prompt of an item contains a word.
+    """Words of the triplet prompts of hop 1: CSR ``(n, W)``, 1 where such a prompt of an item contains a word.
+
+    Prompts of farther hops are about other entities: their words make items similar that are not.
 
     Args:
         trees: The prompts of each item.
         sentences: The sentence of each prompt.
     """
-    found = (_incidence(trees.prompt, trees.indptr, len(sentences)) @ words_per_prompt(sentences)).tocsr()
+    near = np.flatnonzero(trees.hop == 1)
+    per_item = _incidence(trees.prompt[near], np.searchsorted(near, trees.indptr), len(sentences))
+    found = (per_item @ words_per_prompt(sentences)).tocsr()
     found.data[:] = 1.0
     return found
 

@@ -70,6 +70,8 @@ class SequenceOptions(T5Options):
     """Dropout, from random weights."""
     knowledge: Literal["auto", "facts", "tree"] = "auto"
     """What is read of an item, a bag of facts or the tree of its prompts; auto: tree for a checkpoint, else facts."""
+    fact_hops: int = Field(default=1, ge=1)
+    """Hops of the facts in a bag of facts; with trees all hops of `tree.hops` are read."""
     identity: bool = True
     """Whether an item has a vector of its own and its name in its tree; without, it is known by its triples alone."""
     text_vectors: bool = False

@@ -107,6 +107,15 @@ def test_prompt_words_are_those_of_every_piece_of_every_prompt(world: tuple[list
     assert columns_of(found) == plain_columns(words)
 
 
+def test_words_of_farther_prompts_do_not_count() -> None:
+    stored = Sentences.of([[Segment(text, "text")] for text in ("near words", "far sentence")])
+    trees = trees_of([[0, 1], [1], [0]])
+    hops = replace(trees, hop=np.array([1, 2, 2, 1], dtype=np.int8))
+    found = prompt_words(hops, stored)
+    assert found.getnnz(axis=1).tolist() == [2, 0, 2]
+    assert (found[0] != found[2]).nnz == 0
+
+
 def test_a_prompt_of_pieces_apart_has_the_words_of_its_sentence() -> None:
     pieces = [[Segment("Dune", "head"), Segment(" was written by ", "text"), Segment("Frank Herbert", "tail")]]
     stored = Sentences.of(pieces)

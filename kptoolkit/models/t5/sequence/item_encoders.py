@@ -98,8 +98,10 @@ class ItemEncoder(nn.Module, ABC):
         """
 
     @abstractmethod
-    def reads(self, facts: PromptFacts, prompts: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-        """Whether each of these triplet prompts enters the vector of its item."""
+    def reads(
+        self, facts: PromptFacts, prompts: NDArray[np.integer[Any]], hops: NDArray[np.integer[Any]]
+    ) -> NDArray[np.bool_]:
+        """Whether each of these triplet prompts, so many hops from its item, enters the item's vector."""
 
 
 class FactBagEncoder(ItemEncoder):
@@ -111,7 +113,7 @@ class FactBagEncoder(ItemEncoder):
     Args:
         facts: Facts around every item.
         width: Size of a vector.
-        hops: Hops that may occur.
+        hops: Hops of the facts that are read; farther ones are left out.
     """
 
     far: torch.Tensor
@@ -159,16 +161,19 @@ class FactBagEncoder(ItemEncoder):
         """The whole learning rate: every step trains all facts."""
         return 1.0
 
-    def reads(self, facts: PromptFacts, prompts: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-        """Whether the relation and the far end of each prompt are known."""
-        return facts.known(prompts)
+    def reads(
+        self, facts: PromptFacts, prompts: NDArray[np.integer[Any]], hops: NDArray[np.integer[Any]]
+    ) -> NDArray[np.bool_]:
+        """Whether each prompt is near enough, and its relation and far end are known."""
+        return facts.known(prompts) & (hops <= self.hops)
 
     def _tensors(self, facts: ItemFacts) -> dict[str, torch.Tensor]:
         """One row per item and kind of fact: where its far ends begin, the share of each, its item, its kind."""
-        kind = facts.relation.astype(np.int64) * self.hops + facts.hop - 1
-        rows = facts.rows
+        near = facts.hop <= self.hops
+        kind = (facts.relation.astype(np.int64) * self.hops + facts.hop - 1)[near]
+        rows = facts.rows[near]
         order = np.lexsort((kind, rows))
-        rows, kind, far = rows[order], kind[order], facts.far[order].astype(np.int64)
+        rows, kind, far = rows[order], kind[order], facts.far[near][order].astype(np.int64)
         starts = np.flatnonzero(np.diff(rows, prepend=-1) | np.diff(kind, prepend=-1))
         sizes = np.diff(np.append(starts, len(rows)))
         arrays = {
@@ -270,7 +275,9 @@ class TreeEncoder(ItemEncoder):
         """``1 / turns``: a tree's turn brings the gradients of as many steps."""
         return 1 / turns
 
-    def reads(self, facts: PromptFacts, prompts: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    def reads(
+        self, facts: PromptFacts, prompts: NDArray[np.integer[Any]], hops: NDArray[np.integer[Any]]
+    ) -> NDArray[np.bool_]:
         """All of them are read."""
         return np.ones(len(prompts), dtype=bool)
 
@@ -301,7 +308,7 @@ def build_item_encoder(reads: Reads, facts: ItemFacts, width: int, hops: int, po
         reads: A bag of facts, or trees of triplet prompts.
         facts: Facts around every item.
         width: Size of a vector.
-        hops: Hops of the trees.
+        hops: Hops of the facts that are read.
         pooling: Whose states make the vector of a tree.
     """
     if reads == "tree":

@@ -47,7 +47,7 @@ class ModelParts:
     Attributes:
         reads: A bag of facts, or trees of triplet prompts.
         first_item: Token of catalogue row 0.
-        hops: Hops of the trees.
+        hops: Hops of the facts, or of the trees, that are read.
         cross_attention: Whether the decoder attends to the knowledge of the items read.
         pooling: Which states of a tree make its vector.
         identity: Whether an item has a vector of its own and its name in its tree.
@@ -195,7 +195,7 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
     parts = ModelParts(
         reads=reads,
         first_item=tokenizer.size,
-        hops=task.config.tree.hops,
+        hops=min(task.config.tree.hops, options.fact_hops) if reads == "facts" else task.config.tree.hops,
         cross_attention=options.cross_attention,
         pooling=options.pooling,
         identity=options.identity,

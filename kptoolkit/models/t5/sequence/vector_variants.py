@@ -91,7 +91,7 @@ def _rows_read(state: SequenceState, items: NDArray[np.int64]) -> tuple[NDArray[
     """Tree rows that the vectors of ``items`` are made of, and the item of each."""
     trees, fitting = state.knowledge.trees, state.assembler().fitting
     rows = [trees.indptr[item] + np.arange(fitting[item]) for item in items]
-    rows = [r[state.model.knowledge.reads(state.facts, trees.prompt[r])] for r in rows]
+    rows = [r[state.model.knowledge.reads(state.facts, trees.prompt[r], trees.hop[r])] for r in rows]
     return np.concatenate(rows), np.repeat(items, [len(r) for r in rows])
 
 
