@@ -1,7 +1,14 @@
-"""Cross entropy over the whole catalogue, without a matrix of all scores in memory."""
+"""Cross entropy over the whole catalogue, or an estimate of it from a sample of the items.
+
+Scores are computed in blocks, so that no matrix of all of them is in memory.
+
+References:
+    Sampled softmax: Bengio and Senecal, Quick Training of Probabilistic Neural Nets by Importance Sampling, 2003.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -39,15 +46,34 @@ class _SummedLoss(torch.autograd.Function):
 
 
 def catalogue_loss(
-    states: torch.Tensor, vectors: torch.Tensor, targets: torch.Tensor, count: torch.Tensor | int
+    states: torch.Tensor, vectors: torch.Tensor, targets: torch.Tensor, count: torch.Tensor | int, negatives: int = 0
 ) -> torch.Tensor:
     """Sum of the cross entropy of all targets among the catalogue, divided by ``count``.
+
+    With ``negatives`` and a catalogue that is more than twice as large, the sum over the catalogue is estimated: by all
+    targets, and by that many items drawn at random, which stand for all others. So the time no longer grows with the
+    catalogue.
 
     Args:
         states: ``(M, d)`` decoder states.
         vectors: ``(n, d)`` of the items; the score of an item is its product with a state.
         targets: ``(M,)`` catalogue rows.
         count: Targets of the whole step, of which these are a part.
+        negatives: Items to draw for these targets; 0: the whole catalogue.
     """
+    if 0 < 2 * negatives < len(vectors):
+        return _sampled(states, vectors, targets, negatives) / count
     summed: torch.Tensor = _SummedLoss.apply(states, vectors, targets)
     return summed / count
+
+
+def _sampled(states: torch.Tensor, vectors: torch.Tensor, targets: torch.Tensor, negatives: int) -> torch.Tensor:
+    """Estimate the sum of the cross entropies; the items drawn are shared by all targets."""
+    asked, place = targets.unique(return_inverse=True)
+    drawn = torch.randint(0, len(vectors), (negatives,), device=vectors.device)
+    drawn = drawn[~torch.isin(drawn, asked)]
+    shares = torch.zeros(len(asked) + len(drawn), device=vectors.device)
+    if len(drawn):
+        shares[len(asked) :] = math.log((len(vectors) - len(asked)) / len(drawn))
+    scores = (states @ vectors.index_select(0, torch.cat([asked, drawn])).T).float() + shares
+    return torch.nn.functional.cross_entropy(scores, place, reduction="sum")

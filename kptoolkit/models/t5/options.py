@@ -44,6 +44,8 @@ class T5Options(Section):
     """Store only the states between layers and recompute the others in the backward pass: less memory, more time."""
     tree_mask: bool = True
     """Whether prompts are read under the tree mask; without it, every token attends to all tokens."""
+    negatives: int = Field(default=2048, ge=0)
+    """Items drawn per batch to learn against, where the catalogue is more than twice as large; 0: always all items."""
     buckets: bool = True
     """Whether a batch is made of samples of similar length, so that less of it is padding."""
 

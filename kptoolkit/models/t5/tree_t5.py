@@ -33,8 +33,12 @@ class TreeT5(nn.Module):
             starts as it was trained.
         output_tokens: ``(S,)`` the tokens that targets consist of, among which probabilities sum to 1; unset: all.
         tree_mask: Whether the encoder attends under the tree mask; without it, every token attends to all tokens.
+
+    Attributes:
+        negatives: Items drawn per batch for the loss, see :func:`~kptoolkit.models.t5.catalogue_loss.catalogue_loss`.
     """
 
+    negatives: int = 0
     outputs: torch.Tensor | None
     place: torch.Tensor | None
 
@@ -140,7 +144,8 @@ class TreeT5(nn.Module):
         if self.outputs is not None and self.place is not None:
             weights, targets = weights.index_select(0, self.outputs), self.place[targets]
         count = len(places) if num_items_in_batch is None else num_items_in_batch
-        return {"loss": catalogue_loss(decoded.flatten(0, 1).index_select(0, places), weights, targets, count)}
+        chosen = decoded.flatten(0, 1).index_select(0, places)
+        return {"loss": catalogue_loss(chosen, weights, targets, count, self.negatives if self.training else 0)}
 
 
 def decoder_states(

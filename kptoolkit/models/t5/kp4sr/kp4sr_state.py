@@ -174,6 +174,7 @@ def build_state(options: Kp4srOptions, task: FitTask) -> Kp4srState:
         output_tokens=index.output_tokens(tokenizer.sentinels),
         tree_mask=options.tree_mask,
     )
+    model.negatives = options.negatives
     return Kp4srState(model, tokenizer, assembler, templates, user_tokens, index)
 
 

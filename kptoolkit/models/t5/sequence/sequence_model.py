@@ -191,7 +191,8 @@ class SequenceT5(nn.Module):
         places = (labels.flatten() != NOTHING).nonzero().squeeze(1)  # (M,)
         count = len(places) if num_items_in_batch is None else num_items_in_batch
         targets = labels.flatten()[places]
-        return {"loss": catalogue_loss(states.flatten(0, 1).index_select(0, places), vectors, targets, count)}
+        chosen = states.flatten(0, 1).index_select(0, places)
+        return {"loss": catalogue_loss(chosen, vectors, targets, count, self.tree.negatives if self.training else 0)}
 
 
 def _causal(embedded: torch.Tensor) -> torch.Tensor:

@@ -209,6 +209,7 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
         torch.nn.init.normal_(t5.shared.weight, std=_TOKEN_STD)
     trained = torch.from_numpy(np.bincount(task.split.train.items, minlength=n) > 0).float() * parts.identity
     model = build_model(t5, trained, around, parts, fresh=fresh)
+    model.tree.negatives = options.negatives
     if text is not None:
         model.text = text
     prefix = _aligned([_prefix_tokens(template, tokenizer) for template in templates], tokenizer.pad_id)
