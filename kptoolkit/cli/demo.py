@@ -14,7 +14,7 @@ from kptoolkit.cli.session import Session, command
 from kptoolkit.config import Config, to_toml
 from kptoolkit.errors import InputError
 from kptoolkit.resources import demo_data_dir
-from kptoolkit.storage.atomic import write_text
+from kptoolkit.storage.atomic import remove_folder, write_text
 
 if TYPE_CHECKING:
     from kptoolkit.graph import Graph
@@ -67,7 +67,7 @@ def _fresh(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         if not (folder / _MARK).is_file():
             raise InputError(f"{folder} is not empty and not of an earlier demo; give another folder: kptool demo DIR")
-        shutil.rmtree(folder)
+        remove_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MARK).touch()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from worlds.killed import moments
+from worlds.killed import killed, moments
 
 from kptoolkit.errors import DataError, LockedError
 from kptoolkit.storage.atomic import atomic_write, remove_folder
@@ -117,6 +117,25 @@ def test_a_second_writer_is_refused_until_the_first_has_ended(tmp_path: Path) ->
     with folder_lock(folder):
         pass
     assert tree(tmp_path) == {"runs/first/x": "x"}
+
+
+@pytest.mark.process
+def test_another_process_is_refused_and_a_killed_one_holds_no_lock(tmp_path: Path) -> None:
+    def refused() -> None:
+        with pytest.raises(LockedError), folder_lock(tmp_path):
+            raise AssertionError("two processes have the lock")
+
+    def killed_while_it_writes() -> None:
+        with folder_lock(tmp_path):
+            for name in "abc":
+                (tmp_path / name).touch()
+
+    with folder_lock(tmp_path):
+        assert not killed(1000, refused)
+    assert killed(3, killed_while_it_writes)
+    with folder_lock(tmp_path):
+        pass
+    assert LOCK not in tree(tmp_path)
 
 
 def test_a_lock_on_a_folder_that_stays_empty_leaves_no_folder(tmp_path: Path) -> None:
