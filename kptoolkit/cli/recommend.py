@@ -66,7 +66,7 @@ def recommend(
         session.say(loaded.notice)
     if data is not None:
         loaded = loaded.with_interactions(_read(session, loaded, data))
-        if skipped := loaded.skipped.message(loaded.folder):
+        if skipped := loaded.skipped.message:
             session.warn(skipped)
     answer: dict[str, Any] = {}
     if output is not None:
@@ -127,6 +127,8 @@ def _explain(
     """Print the items for one history with their reasons; without paths if the graph is missing and was not named."""
     from kptoolkit.explain.explanations import explain
 
+    if fetched := run.manifest.reports.get("fetched"):
+        session.say(f"facts about items: fetched {fetched}{f'; {run.refresh_advice}' if run.refresh_advice else ''}")
     graph = open_graph_if_there(session, run)
     try:
         found = explain(run, user, history, k, graph=graph, with_seen=with_seen)

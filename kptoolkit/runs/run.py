@@ -39,24 +39,24 @@ class Skipped:
         items: Ids of the items, sorted.
         events: Events with these items.
         users: Users without any other event.
-        refresh: Whether the run can add items of the graph.
+        advice: What to do about them.
     """
 
     items: tuple[str, ...] = ()
     events: int = 0
     users: int = 0
-    refresh: bool = False
+    advice: str = ""
 
-    def message(self, folder: Path) -> str:
+    @property
+    def message(self) -> str:
         """Return a sentence with the counts and with what to do; empty if nothing was left out."""
         if not self.items:
             return ""
         items = ", ".join(shorten(item) for item in self.items[:3]) + (", …" if len(self.items) > 3 else "")
         users = f", and {_counted(self.users, 'user')} with no other event" if self.users else ""
-        advice = f"`kptool compile {shlex.quote(str(folder))} --refresh` adds new items of the graph"
         return (
             f"{_counted(self.events, 'event')} skipped{users}: {_counted(len(self.items), 'item')} not in the run's "
-            f"catalogue ({items}); {advice if self.refresh else 'train again to add them'}"
+            f"catalogue ({items}); {self.advice}"
         )
 
 
@@ -97,6 +97,13 @@ class Run:
         """
         settings = self.files.settings()
         return validate(Config, settings | {"evaluation": {**settings.get("evaluation", {}), **self._evaluation}})
+
+    @property
+    def refresh_advice(self) -> str:
+        """The command that adds new facts and items; empty if the backend ranks only items that it was trained on."""
+        if not issubclass(backend_class(self.config.model.backend), AcceptsNewItems):
+            return ""
+        return f"`kptool compile {shlex.quote(str(self.folder))} --refresh` adds what is new in the graph"
 
     @property
     def notice(self) -> str:
@@ -170,8 +177,8 @@ class Run:
         other._own_users = False
         unknown = sorted(set(map(str, interactions.item_ids)) - set(map(str, self.catalogue.item_ids)))
         users = len(interactions.user_ids) - len(np.unique(other.interactions.user))
-        extends = issubclass(backend_class(self.config.model.backend), AcceptsNewItems)
-        other.skipped = Skipped(tuple(unknown), events, users, extends)
+        advice = self.refresh_advice or "train again to add them"
+        other.skipped = Skipped(tuple(unknown), events, users, advice)
         return other
 
     def recommend(
@@ -220,7 +227,7 @@ class Run:
             raise InputError("give either a user or a list of items")
         history = self.interactions.history_of(user) if user is not None else self.catalogue.rows_of(items or [])
         if len(history) == 0:
-            why = "" if user is None else self.skipped.message(self.folder)
+            why = "" if user is None else self.skipped.message
             raise InputError(f"the history is empty; {why or 'give at least one item'}")
         number = -1 if user is None else self.interactions.user_number(user)
         return self._cases(Histories.of([history.tolist()]), np.array([number]))

@@ -10,6 +10,7 @@ import pytest
 
 from kptoolkit import pipeline
 from kptoolkit.config import Config, GraphConfig
+from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import RunError
 from kptoolkit.graph import Graph
 from kptoolkit.progress import ProgressEvent, moment
@@ -74,6 +75,9 @@ def test_fit_and_refresh_see_a_change_that_leaves_all_counts_equal(live: Config,
     assert knowledge(again) == after
     assert "fetch hop 1" in stages
     assert not [stage for stage in stages if stage.startswith("neighbourhoods from the cache")]
+    newer = first.with_interactions(Interactions.of(["eve", "eve"], ["i01", "new"]))
+    advice = f"`kptool compile {first.folder} --refresh` adds what is new in the graph"
+    assert newer.skipped.message == f"1 event skipped: 1 item not in the run's catalogue (new); {advice}"
     refreshed = pipeline.refresh(first)
     assert knowledge(refreshed) == after
     shown = set(refreshed.recommend(items=["i01"], k=24)["title"])
