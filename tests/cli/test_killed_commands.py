@@ -146,7 +146,7 @@ class Init(Scenario):
     def words(self, place: Place) -> list[object]:
         return ["init", place.out]
 
-    every = 12
+    every = 20
 
     def after_kill(self, place: Place) -> None:
         finish_replacement(place.out)
@@ -164,7 +164,7 @@ class ExportCsv(Scenario):
     """An older export with a file that the new one does not have."""
 
     old = "older export"
-    every = 3
+    every = 5
 
     def words(self, place: Place) -> list[object]:
         return ["export-csv", place.folder / "data" / "ring.kg", "--output", place.out]
@@ -214,6 +214,8 @@ class OneFile(Scenario):
 
 
 class TemplatesNew(Scenario):
+    every = 2
+
     def words(self, place: Place) -> list[object]:
         return ["templates", "new", place.out / "mine", *place.graph]
 
@@ -227,7 +229,7 @@ class TemplatesNew(Scenario):
 
 
 class Compile(Scenario):
-    every = 9
+    every = 15
 
     def words(self, place: Place) -> list[object]:
         caches = {"graph.cache": place.out / "around", "prompts.cache": place.out / "prompts"}
@@ -239,7 +241,7 @@ class Compile(Scenario):
 
 
 class Fit(Scenario):
-    every = 83
+    every = 120
 
     def words(self, place: Place) -> list[object]:
         return ["fit", *place.train, "--run", place.out / "run"]
@@ -256,7 +258,7 @@ class Fit(Scenario):
 class FitOver(Fit):
     """The old run is whole until the new one has begun."""
 
-    every = 90
+    every = 120
 
     def words(self, place: Place) -> list[object]:
         return [*super().words(place), "--overwrite"]
@@ -270,7 +272,7 @@ class FitOver(Fit):
 
 
 class Refresh(Scenario):
-    every = 21
+    every = 40
 
     def words(self, place: Place) -> list[object]:
         return ["compile", place.out / "run", "--refresh", *place.graph, "--json"]
@@ -351,22 +353,23 @@ def test_a_command_killed_at_any_file_operation_loses_nothing(place: Place, name
     assert kills > 2
 
 
-@pytest.mark.skipif(not ALL, reason="make kills")
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_a_process_killed_at_a_random_moment_loses_nothing(place: Place, name: str) -> None:
-    scenario, chance = SCENARIOS[name], random.Random(name)
-    scenario.before(place)
-    took = timed(place, scenario)
-    for _ in range(RANDOM_KILLS):
+if ALL:
+
+    @pytest.mark.timeout(3600)
+    @pytest.mark.parametrize("name", SCENARIOS)
+    def test_a_process_killed_at_a_random_moment_loses_nothing(place: Place, name: str) -> None:
+        scenario, chance = SCENARIOS[name], random.Random(name)
         scenario.before(place)
-        process = started(scenario.words(place))
-        time.sleep(chance.uniform(0, took))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        scenario.after_kill(place)
-        place.run(scenario.words(place))
-        scenario.after_repeat(place)
+        took = timed(place, scenario)
+        for _ in range(RANDOM_KILLS):
+            scenario.before(place)
+            process = started(scenario.words(place))
+            time.sleep(chance.uniform(0, took))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            scenario.after_kill(place)
+            place.run(scenario.words(place))
+            scenario.after_repeat(place)
 
 
 def timed(place: Place, scenario: Scenario) -> float:
