@@ -28,7 +28,8 @@ def fit_seeds(
 ) -> list[Run]:
     """Train several runs that differ in ``training.seed`` alone, each into ``seed-NUMBER`` of a folder.
 
-    The graph is read once. The same call again keeps finished runs, resumes an interrupted one and trains the others.
+    The same call again keeps finished runs, resumes an interrupted one and trains the others. The graph is read once,
+    also if the same call continues later.
 
     Args:
         config: Settings, or a TOML file with settings; the first run has their seed, the next one that plus 1.
@@ -54,6 +55,8 @@ def fit_seeds(
     finished = folder.finished(settings, overwrite=overwrite)
     distributed.wait()  # every process has looked at the folder before the first process writes into it
     runs, began = [], time.time()
+    if not overwrite:
+        began = min([began, *(each.read_manifest().started for each in folder.runs())])
     for number, (each, earlier) in enumerate(zip(settings, finished, strict=True), 1):
         stage = f"seed {each.training.seed} ({number} of {seeds})"
         if earlier is None:

@@ -76,7 +76,10 @@ def test_the_same_call_keeps_resumes_and_trains(resumed: tuple[Path, list[Progre
     assert not steps[SEEDS[0]], "the first was finished"
     assert steps[SEEDS[1]][0] == 5, "the second continues after its checkpoint"
     assert steps[SEEDS[2]][0] == 1, "the third is new"
-    assert not [event for event in events if "fetch" in event.stage], "knowledge comes from the cache"
+    said = [event.stage for event in events]
+    assert not [stage for stage in said if "fetch hop" in stage], "all runs have the knowledge of the first"
+    assert [stage for stage in said if stage.startswith(f"seed {SEEDS[1]} (2 of 3): knowledge of the unfinished run")]
+    assert [stage for stage in said if stage.startswith(f"seed {SEEDS[2]} (3 of 3): neighbourhoods from the cache of")]
 
 
 def stages() -> enumerate[int]:
