@@ -28,9 +28,8 @@ ITEM, TITLE = "e7", "A Title Renamed"
 def live(configure: Callable[..., Config], world: Path, tmp_path: Path) -> Config:
     """Settings of a training whose graph and caches are its own."""
     shutil.copytree(world.parent / "kg", tmp_path / "kg")
-    config = configure(
-        graph__uri=f"embedded:{tmp_path / 'kg'}", graph__cache=tmp_path / "cache", model__backend="sequence"
-    )
+    changes = {"model__backend": "sequence", "training__epochs": 2}
+    config = configure(graph__uri=f"embedded:{tmp_path / 'kg'}", graph__cache=tmp_path / "cache", **changes)
     (tmp_path / "data").mkdir()
     for file in world.glob("*.inter"):  # no item file: titles are the graph's names
         shutil.copy(file, tmp_path / "data")
