@@ -127,7 +127,7 @@ def test_a_folder_that_cannot_be_moved_into_place_restores_the_old_one(
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(OSError, match="input/output"), atomic_folder(tmp_path / "kg") as temporary:
+    with pytest.raises(OSError, match="Input/output error"), atomic_folder(tmp_path / "kg") as temporary:
         (temporary / "new").write_text("new")
     assert tree(tmp_path) == {"kg/x": "old"}
 
