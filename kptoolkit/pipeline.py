@@ -436,7 +436,8 @@ def _rank(
 
 def rank_run(run: Run, cases: Cases, progress: ProgressCallback = silent) -> dict[str, Ranking]:
     """Rank the run, and its backend alone if there are score parts; by name of the row."""
-    name, recommender = run.config.model.backend, run.recommender
+    recommender = run.recommender
+    name = recommender.backend.name
     rankings = {name: _rank(run, cases, name, recommender.score, progress)}
     if recommender.has_parts:
         alone = f"{name} {ALONE}"

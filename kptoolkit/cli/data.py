@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kptoolkit.cli.app import app
+from kptoolkit.cli.command_group import CommandGroup
 from kptoolkit.cli.session import Session, command
 from kptoolkit.config import GRAPH_DATA
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from kptoolkit.data.checks import Finding
     from kptoolkit.data.data_folder import DataFolder
 
-data_app = typer.Typer(help="Look at a data folder: counts, and suspicious parts.", no_args_is_help=True)
+data_app = typer.Typer(
+    cls=CommandGroup, help="Look at a data folder: counts, and suspicious parts.", no_args_is_help=True
+)
 app.add_typer(data_app, name="data")
 
 _Folder = Annotated[

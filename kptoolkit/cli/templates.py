@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kptoolkit.cli.app import app
+from kptoolkit.cli.command_group import CommandGroup
 from kptoolkit.cli.session import Session, command
 from kptoolkit.errors import InputError, TemplateError
 from kptoolkit.prompts import (
@@ -22,19 +23,21 @@ from kptoolkit.prompts import (
     pack_names,
 )
 from kptoolkit.prompts.drafting.draft_pack import DraftedRelation
+from kptoolkit.prompts.reading.pack_sources import project_packs
+from kptoolkit.resources import shipped_packs
 
 MISTAKES_FOUND = 2
 HEAD, TAIL = "Alpha", "Beta"
 
-templates_app = typer.Typer(help="Template packs: the sentences of prompts.", no_args_is_help=True)
+templates_app = typer.Typer(cls=CommandGroup, help="Template packs: the sentences of prompts.", no_args_is_help=True)
 app.add_typer(templates_app, name="templates")
 
 
 @command(templates_app, "list", example="kptool templates list", results=True)
 def list_packs(session: Session) -> None:
-    """List the shipped and the installed packs."""
+    """List the shipped and the installed packs, and those in the folder templates."""
     packs: list[TemplatePack] = []
-    for name in pack_names():
+    for name in [*pack_names(), *_own_packs()]:
         try:
             packs.append(TemplatePack.load(name))
         except TemplateError as error:
@@ -50,14 +53,28 @@ def list_packs(session: Session) -> None:
 @command(templates_app, "show", example="kptool templates show movies", results=True)
 def show(
     session: Session,
-    name: Annotated[str, typer.Argument(help="Name of a pack, or its folder.")],
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a pack, or its folder; by default the one of the settings.")
+    ] = None,
 ) -> None:
     """Show all sentences of a pack."""
-    pack = TemplatePack.load(name)
+    pack = TemplatePack.load(_chosen(session, name))
     if session.json:
         session.emit(_pack_values(pack))
     else:
         session.out.print("\n".join(_pack_lines(pack)), markup=False, highlight=False, soft_wrap=True)
+
+
+def _own_packs() -> list[str]:
+    """Folders of the project's packs; a checkout's own ``templates`` are the shipped ones."""
+    shipped = {folder.resolve() for folder in shipped_packs()}
+    return [str(folder) for folder in project_packs().values() if folder.resolve() not in shipped]
+
+
+def _chosen(session: Session, name: str | None) -> str:
+    """The pack that is meant: the one of the settings without a name, and where its folder has the name."""
+    configured = session.config().prompts.pack
+    return configured if name is None or Path(configured).name == name else name
 
 
 @command(templates_app, "check", example="kptool templates check templates/movies", results=True)
@@ -69,7 +86,7 @@ def check(
 
     The Python modules that a pack.yaml names under filters: are imported.
     """
-    found = {name: check_pack(name) for name in packs or pack_names()}
+    found = {name: check_pack(name) for name in packs or [*pack_names(), *_own_packs()]}
     if session.json:
         session.emit([{"pack": name, "findings": [asdict(f) for f in findings]} for name, findings in found.items()])
     else:

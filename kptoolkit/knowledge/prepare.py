@@ -22,6 +22,8 @@ from kptoolkit.knowledge.engines.ray_engine import check_ray
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.prompts import TemplatePack, choose_pack
+from kptoolkit.prompts.pack_choice import AUTO
+from kptoolkit.tree.ranked_rows import ranking_named
 
 
 @dataclass(frozen=True)
@@ -67,18 +69,29 @@ def prepare(
 
     Raises:
         MissingExtraError: ``prompts.engine`` is ``ray``, and Ray is not installed.
+        UnknownNameError: There is no such pack, or the pack has no such MPP template.
     """
     data = data_dir(config)
     if config.prompts.engine == "ray":
         check_ray()
-    # Files are checked before a graph is started.
+    # Files and names are checked before a graph is started.
+    named = pack if config.prompts.pack == AUTO else pack or TemplatePack.load(config.prompts.pack)
+    _check_mpp(config, named)
+    ranking_named(config.tree.ranking)
     read = None if data == GRAPH_DATA else _split(read_interactions(data)[0], config)
     with _opened(config, graph) as opened:
         interactions, split = read or _split(graph_interactions(opened)[0], config)
         catalogue = read_catalogue(interactions, data, opened.items())
-        chosen = pack or choose_pack(config.prompts.pack, opened.relation_counts)
+        chosen = named or choose_pack(AUTO, opened.relation_counts)
+        _check_mpp(config, chosen)
         knowledge = fetch_knowledge(config, opened, catalogue, chosen, since=since, fresh=fresh, progress=progress)
         return Prepared(config, interactions, split, catalogue, knowledge, opened.fingerprint())
+
+
+def _check_mpp(config: Config, pack: TemplatePack | None) -> None:
+    """Check that a pack has the MPP template of the settings."""
+    if pack is not None and config.prompts.mpp is not None:
+        pack.mpp_template(config.prompts.mpp)
 
 
 def data_dir(config: Config) -> Path:

@@ -40,6 +40,12 @@ _OUTPUTS = (_BACKEND, _PARTS)
 _RESULTS = ("metrics-*.json", "per-user-*.parquet")
 _EVALUATION_WAITS = 600.0
 """Seconds that an evaluation, which may have taken hours, waits until it can write its results."""
+_OF_A_SITTING = {
+    "graph": {"cache", "frontier", "batch_size"},
+    "prompts": {"cache", "engine", "workers"},
+    "training": {"max_minutes"},
+}
+"""Settings that may change when a training is resumed: the time it may take, and what only this machine needs."""
 
 
 class Saveable(Protocol):
@@ -130,7 +136,8 @@ class RunFolder:
         """Decide whether a training starts here, is resumed or is refused; nothing is written.
 
         An unfinished run without a checkpoint contains nothing that could be lost: it starts again, whatever its
-        settings.
+        settings. One with a checkpoint is resumed by the same settings; ``training.max_minutes`` and settings that only
+        the machine needs, such as caches, may differ.
 
         Args:
             config: Settings of the training.
@@ -158,12 +165,12 @@ class RunFolder:
             raise RunError(f"{self} holds a finished run; give another --run, or --overwrite to replace it")
         if not any(self.checkpoints.glob("*")):
             return Start(Manifest(settings=settings), resumed=False)
-        if (different := difference(earlier.settings, settings)) is not None:
+        if (different := difference(_deciding(earlier.settings), _deciding(settings))) is not None:
             raise RunError(
                 f"{self} holds an unfinished run with another {different}; give the same settings, another --run, "
                 "or --overwrite"
             )
-        return Start(earlier, resumed=True)
+        return Start(replace(earlier, settings=settings), resumed=True)
 
     def open(self) -> Manifest:
         """Read the manifest of a finished run and verify its files.
@@ -438,3 +445,11 @@ def _files(path: Path) -> Iterator[Path]:
 def plain_settings(config: Config) -> dict[str, Any]:
     """The settings that decide a training, as JSON-able values without the password."""
     return config.model_dump(mode="json", exclude={"run"}, exclude_none=True)
+
+
+def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a run without those that may change when it is resumed."""
+    return {
+        section: {key: value for key, value in values.items() if key not in _OF_A_SITTING.get(section, ())}
+        for section, values in settings.items()
+    }

@@ -21,11 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.errors import ConfigError, shorten
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.storage.ragged import Ints, Ragged, group_numbers, indptr_of, offsets, run_positions
 from kptoolkit.tree.fact_keys import FactKeys
-from kptoolkit.tree.ranked_rows import RANKINGS, RankedRows, Ranking
+from kptoolkit.tree.ranked_rows import RankedRows, Ranking, ranking_named
 
 _CHUNK = 2048
 """Roots processed together; selecting needs several times the memory of its result."""
@@ -82,11 +81,10 @@ def select(
         keep_nameless: Keep rows whose far end has no name.
 
     Raises:
-        ConfigError: ``ranking`` is not a known name.
+        ConfigError: ``ranking`` is no known name, or its function cannot be imported.
         ValueError: ``hops`` exceeds the hops that were fetched, or a ranking function does not return one key per row.
     """
-    if not callable(ranking) and ranking not in RANKINGS:
-        raise ConfigError(f"unknown ranking {shorten(repr(ranking))}: allowed: {', '.join(RANKINGS)}, or a function")
+    ranking = ranking if callable(ranking) else ranking_named(ranking)
     if hops > neighbourhoods.hops:
         raise ValueError(f"{hops} hops asked for, {neighbourhoods.hops} fetched")
     ranked = RankedRows(neighbourhoods, FactKeys(neighbourhoods, mirrored), ranking, seed, keep_nameless)

@@ -1,0 +1,41 @@
+"""The small shop of the documentation can be loaded, trained and asked."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from kptoolkit.cli.app import app
+
+PAGE = Path(__file__).parents[2] / "docs" / "getting-started.md"
+
+
+def write_shop(folder: Path) -> list[str]:
+    """Write the files of the page's table, one per column; returns their names."""
+    (block,) = re.findall(r"```text\n(triples\.csv .*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    header, *rows = block.splitlines()
+    starts = [found.start() for found in re.finditer(r"\S+", header)]
+    names: list[str] = header.split()
+    for name, start, end in zip(names, starts, [*starts[1:], None], strict=True):
+        lines = [line for row in rows if (line := row[start:end].strip())]
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return names
+
+
+def answer(*words: str) -> Any:
+    said = CliRunner().invoke(app, [*words, "--json"])
+    assert said.exit_code == 0, said.stderr
+    return json.loads(said.stdout)
+
+
+@pytest.mark.embedded
+def test_the_shop_of_five_files_can_be_trained(tmp_path: Path) -> None:
+    assert write_shop(tmp_path) == ["triples.csv", "links.csv", "names.csv", "items.csv", "interactions.csv"]
+    answer("load-kg", "triples.csv", "--link", "links.csv", "--names", "names.csv", "--items", "items.csv")
+    answer("fit", "--data", ".", "--run", "run", "--set", "training.epochs=1")
+    assert [row["title"] for row in answer("recommend", "run", "--user", "ann")] == ["Tea Cup"]
