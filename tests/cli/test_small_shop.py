@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +41,19 @@ def test_the_shop_of_five_files_can_be_trained(tmp_path: Path) -> None:
     answer("load-kg", "triples.csv", "--link", "links.csv", "--names", "names.csv", "--items", "items.csv")
     answer("fit", "--data", ".", "--run", "run", "--set", "training.epochs=1")
     assert [row["title"] for row in answer("recommend", "run", "--user", "ann")] == ["Tea Cup"]
+    _answers_soon("recommend", "run", "--user", "ann")
+
+
+def _answers_soon(*words: str) -> None:
+    """A command ends after few CPU seconds, most of them imports; torch and transformers would double them."""
+    script = (
+        "import resource, sys\nfrom kptoolkit.cli import run\nsys.argv[1:] = sys.argv[2:]\n"
+        "try:\n    run()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "print(used.ru_utime + used.ru_stime, sorted({'torch', 'transformers'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, "kptool", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    seconds, modules = done.stdout.splitlines()[-1].split(maxsplit=1)
+    assert modules == "[]"
+    assert float(seconds) < 3, "1.5 seconds where nothing else runs"
