@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 #: Neo4j refuses to index longer texts (8,167 bytes in version 5); a character has at most 4 bytes.
@@ -14,6 +15,11 @@ LIKELY = 60.0
 def lowered(name: str) -> str:
     """Return a name as it is indexed: case-folded, and cut to a length that an index accepts."""
     return name.casefold()[:INDEXED_LETTERS]
+
+
+def compared(name: str) -> str:
+    """Return a name as two names are compared: case-folded, in one Unicode normal form, without spaces around it."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
 
 
 def too_long_for_an_index(text: str) -> int:

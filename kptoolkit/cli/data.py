@@ -32,7 +32,8 @@ def check_data(session: Session, path: _Folder) -> None:
     """Check data for what misleads a model or a measurement, such as equal times, missing links, repeated relations."""
     from kptoolkit.data.checks import check
 
-    findings = check(_in_graph(session)[0] if path == GRAPH_DATA else path)
+    pack = session.config().prompts.pack
+    findings = check(_in_graph(session)[0] if path == GRAPH_DATA else path, pack)
     session.say_notice(path)
     if session.json:
         session.emit([finding.to_json() for finding in findings])
