@@ -95,7 +95,7 @@ def test_what_the_pack_has_already_is_not_advised(tmp_path: Path) -> None:
     rows = [f"a{i}|P50|b{i}\na{i}|author|b{i}" for i in range(12)]
     rows += [f"a{i}|part_of|c{i}\nc{i}|has_part|a{i}" for i in range(12)]
     rows += [f"p{i}|similar_to|q{i}\nq{i}|similar_to|p{i}" for i in range(6)]
-    rows += [f"p{i}|sibling|q{i}\nq{i}|sibling|p{i}" for i in range(6)]
+    rows += [f"s{i}|sibling|t{i}\nt{i}|sibling|s{i}" for i in range(6)]
     folder = write(tmp_path, kg="\n".join(rows))
     for pack in ("generic", "auto"):
         said = {finding.what: finding.examples for finding in check(folder, pack)}
