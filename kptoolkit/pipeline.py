@@ -114,6 +114,8 @@ def fit(
                 prepared = prepare(settings, pack=pack, since=since, fresh=fresh, progress=progress)
                 prepared.split.require(backend.min_training_events)
                 _write_inputs(prepared, folder, start, overwrite=overwrite)
+        if start.resumed:
+            folder.write_settings(settings, manifest)
         distributed.wait()
         task = fit_task(prepared, folder, resume=start.resumed, progress=progress)
         _train_and_write(backend, task, folder, manifest)

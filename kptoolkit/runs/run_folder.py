@@ -292,6 +292,11 @@ class RunFolder:
             knowledge.pack.save(new / _PACK)
             knowledge.neighbourhoods.save(new / _NEIGHBOURHOODS)
 
+    def write_settings(self, config: Config, manifest: Manifest) -> None:
+        """Write the settings with which an interrupted training is resumed."""
+        with self._parts(manifest) as new:
+            write_text(new / _CONFIG, to_toml(config))
+
     def _earlier(self, *, everything: bool) -> list[str]:
         """Names of what an earlier run left in the folder."""
         known = [*_OUTPUTS, _TRAINING, _CHECKPOINTS, _LOGS, _CONTROLS]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from kptoolkit.config import Config, load_config
 from kptoolkit.errors import RunError
-from kptoolkit.runs.manifest import Manifest
+from kptoolkit.runs.manifest import Manifest, write_json
 from kptoolkit.runs.run_folder import RunFolder, plain_settings
 
 MAY_CHANGE = {
@@ -36,7 +37,9 @@ DECIDE = {
 @pytest.fixture
 def interrupted(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
-    folder.write_manifest(Manifest(settings=plain_settings(Config()), reports={"data": {"users": 7}}))
+    folder.path.mkdir()
+    begun = Manifest(settings=plain_settings(Config()), reports={"data": {"users": 7}})
+    write_json(folder.path / "manifest.json", asdict(begun))
     (folder.checkpoints / "checkpoint-1").mkdir(parents=True)
     return folder
 

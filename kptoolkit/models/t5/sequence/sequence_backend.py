@@ -98,7 +98,7 @@ class SequenceBackend(T5Backend[SequenceOptions, "SequenceState"]):
         """
         state = self.fitted
         if state.model.text is not None:
-            state.model.text = state.model.text * 0
+            state.model.text = state.model.text.new_zeros(state.model.text.shape)
         state.read_knowledge(state.knowledge.with_trees(change(state.knowledge.trees)), state.facts)
 
     def extend(self, catalogue: Catalogue, source: KnowledgeSource) -> None:
