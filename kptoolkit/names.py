@@ -22,6 +22,21 @@ def compared(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
 
 
+def quantity(count: float, noun: str) -> str:
+    """Return a number with its noun: ``"1 step"``, ``"2,000 steps"``, ``"1 entity"``.
+
+    Args:
+        count: The number.
+        noun: The noun in the plural.
+    """
+    return f"{count:,} {noun if count != 1 else singular(noun)}"
+
+
+def singular(noun: str) -> str:
+    """Return the singular of a regular English plural."""
+    return f"{noun[:-3]}y" if noun.endswith("ies") else noun.removesuffix("s")
+
+
 def too_long_for_an_index(text: str) -> int:
     """Return the number of bytes of a text too long for an index, 0 for any other text."""
     if len(text) <= INDEXED_BYTES // 4:

@@ -54,8 +54,10 @@ def doctor(session: Session) -> None:
     if session.json:
         session.emit([asdict(line) for line in lines])
     else:
-        rows = [["ok" if line.ok else "look", line.what, line.seen, line.advice] for line in lines]
-        session.table("kptool doctor", ["", "what", "seen", "advice"], rows)
+        rows = [["ok" if line.ok else "look", line.what, line.seen] for line in lines]
+        session.table("kptool doctor", ["", "what", "seen"], rows)
+        advice = "\n".join(f"{line.what}: {line.advice}" for line in lines if line.advice)
+        session.out.print(advice, highlight=False, markup=False, soft_wrap=True)  # commands to paste stay whole
     if not all(line.ok for line in lines):
         raise typer.Exit(1)
 

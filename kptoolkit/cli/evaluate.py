@@ -55,7 +55,11 @@ def evaluate(
     ] = None,
 ) -> None:
     """Rank the full catalogue for every case; compare with popularity and item-kNN by intervals and paired tests."""
-    from kptoolkit import distributed, pipeline
+    from kptoolkit import distributed
+
+    if distributed.is_first():
+        session.say(f"evaluating {', '.join(map(str, runs))} on the {split} cases")
+    from kptoolkit import pipeline
     from kptoolkit.evaluation.baselines import BASELINES
     from kptoolkit.evaluation.controls import STANDARD
 

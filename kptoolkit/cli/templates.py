@@ -239,10 +239,18 @@ def _print_coverage(session: Session, pack: TemplatePack, covered: Coverage) -> 
     if session.json:
         session.emit({"pack": pack.name, "share_of_triples": covered.share_of_triples, "relations": rows})
         return
-    cells = [[r["relation"], r["triples"], r["template"] or "fallback", r["example"]] for r in rows]
+    columns = ["relation", "triples", "template", "example"] if session.wide else ["relation", "triples", "example"]
+    cells = [[r["relation"], r["triples"], *_example(r, wide=session.wide)] for r in rows]
     caption = f"{covered.share_of_triples:.1%} of {covered.triples:,} triples have sentences of their own"
     if covered.fallbacks:
         count = len(covered.fallbacks)
         use = "1 relation uses" if count == 1 else f"{count} relations use"
         caption += f"; {use} the fallback sentence; add them to relations.yaml"
-    session.table(f"Pack {pack.name}", ["relation", "triples", "template", "example"], cells, caption=caption)
+    session.table(f"Pack {pack.name}", columns, cells, caption=caption)
+
+
+def _example(row: dict[str, Any], *, wide: bool) -> list[str]:
+    """The template of a relation and its example; in a narrow table only what is not clear from the relation."""
+    if wide:
+        return [row["template"] or "fallback", row["example"]]
+    return [row["example"] if row["template"] else f"fallback: {row['example']}"]

@@ -29,18 +29,30 @@ def write_shop(folder: Path) -> list[str]:
     return names
 
 
-def answer(*words: str) -> Any:
+def answer(*words: str) -> tuple[Any, str]:
+    """The result of a command, and what it said."""
     said = CliRunner().invoke(app, [*words, "--json"])
     assert said.exit_code == 0, said.stderr
-    return json.loads(said.stdout)
+    return json.loads(said.stdout), said.stderr
 
 
 @pytest.mark.embedded
 def test_the_shop_of_five_files_can_be_trained(tmp_path: Path) -> None:
     assert write_shop(tmp_path) == ["triples.csv", "links.csv", "names.csv", "items.csv", "interactions.csv"]
-    answer("load-kg", "triples.csv", "--link", "links.csv", "--names", "names.csv", "--items", "items.csv")
-    answer("fit", "--data", ".", "--run", "run", "--set", "training.epochs=1")
-    assert [row["title"] for row in answer("recommend", "run", "--user", "ann")] == ["Tea Cup"]
+    files = ["--link", "links.csv", "--names", "names.csv", "--items", "items.csv"]
+    loaded, _ = answer("load-kg", "triples.csv", *files)
+    assert (loaded["entities"], loaded["entities_created"], loaded["items_created"]) == (6, 6, 5)
+    assert loaded["written"]["nodes_created"] == 8, "two items have no entity"
+    fitted, said = answer("fit", "--data", ".", "--run", "run", "--set", "training.epochs=1")
+    assert fitted["training"]["best_epoch"] == 1
+    warned = [line for line in said.splitlines() if line.startswith("warning: ")]
+    assert len(warned) == 1, "in one line"
+    assert "times begin at the same value for nearly every user" in warned[0]
+    assert "`kptool data check .`" in warned[0]
+    found, _ = answer("recommend", "run", "--user", "ann")
+    assert [row["title"] for row in found] == ["Tea Cup"]
+    _, said = answer("compile", "--data", ".", "--set", "prompts.pack=movies")
+    assert "movies has no sentences for 4 of 4 relations, which use the fallback sentence" in said
     _answers_soon("recommend", "run", "--user", "ann")
 
 
