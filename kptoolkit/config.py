@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Collection, Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -19,17 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic.fields import FieldInfo
 
 from kptoolkit.errors import ConfigError, shorten
-from kptoolkit.names import LIKELY, nearest
+from kptoolkit.names import LIKELY, RankingName, nearest
 
 DEFAULT_FILE = Path("kptool.toml")
 GRAPH_DATA = Path("graph:")
 """The value of ``data.dir`` that means the interactions in the graph."""
 PROMPT_HISTORY = 5
 """Latest items of a history that enter a prompt where ``data.history`` is unset."""
-RANKINGS = ("balanced", "inverse-degree", "random")
-"""The values of ``tree.ranking`` that need no code of another package."""
-RANKED_BY = "kptoolkit.rankings"
-"""Entry point group of ranking functions."""
 _NEO4J = {"NEO4J_URI": "uri", "NEO4J_USERNAME": "username", "NEO4J_PASSWORD": "password", "NEO4J_DATABASE": "database"}
 
 
@@ -79,25 +74,13 @@ class TreeConfig(Section):
     """Maximum number of relationships between an item and a fact of its tree."""
     degree: int = Field(default=8, ge=0)
     """Maximum number of triples per expanded node; 0 means no knowledge."""
-    ranking: str = "balanced"
+    ranking: RankingName = "balanced"
     """Order in which a node's triples are chosen: ``balanced``, ``inverse-degree``, or ``random``, which chooses again
     each epoch as in the paper; also an entry point in the group kptoolkit.rankings, or ``module:function``."""
     max_tokens: int = Field(default=512, ge=8)
     """Maximum number of tokens per prompt, the MPP included."""
     seed: int = 2308
     """Random seed for ties and for the ranking ``random``."""
-
-    @field_validator("ranking")
-    @classmethod
-    def _known(cls, ranking: str) -> str:
-        if (
-            ranking in RANKINGS
-            or ":" in ranking
-            or any(ranking == point.name for point in entry_points(group=RANKED_BY))
-        ):
-            return ranking
-        *first, last = map(repr, RANKINGS)
-        raise ValueError(f"input should be {', '.join(first)} or {last}, an installed ranking, or module:function")
 
 
 class PromptsConfig(Section):

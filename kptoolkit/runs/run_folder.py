@@ -292,6 +292,16 @@ class RunFolder:
             knowledge.pack.save(new / _PACK)
             knowledge.neighbourhoods.save(new / _NEIGHBOURHOODS)
 
+    def resume_inputs(self, prepared: Prepared, manifest: Manifest) -> None:
+        """Check that inputs are those of the interrupted training, and write the settings that it is resumed with.
+
+        Raises:
+            RunError: They are not.
+        """
+        self.require_same("neighbourhoods", prepared.knowledge.neighbourhoods.content_hash, manifest)
+        self.require_same("interactions", prepared.interactions.content_hash(), manifest)
+        self.write_settings(prepared.config, manifest)
+
     def write_settings(self, config: Config, manifest: Manifest) -> None:
         """Write the settings with which an interrupted training is resumed."""
         with self._parts(manifest) as new:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kptoolkit.config import RANKED_BY, RANKINGS
 from kptoolkit.errors import ConfigError, shorten
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.names import RANKED_BY, RANKINGS
 from kptoolkit.resources import installed_object
 from kptoolkit.storage.ragged import Ints, inverse_permutation, offsets, run_positions, run_starts
 from kptoolkit.tree.fact_keys import FactKeys
@@ -25,7 +25,7 @@ def ranking_named(name: str) -> Ranking:
     """Return what a value of ``tree.ranking`` stands for: a shipped order by its name, else a function.
 
     Args:
-        name: A name of :data:`kptoolkit.config.RANKINGS`, of an entry point, or ``module:function``.
+        name: A name of :data:`kptoolkit.names.RANKINGS`, of an entry point, or ``module:function``.
 
     Raises:
         ConfigError: There is no such ranking, or it cannot be imported or called.

@@ -78,8 +78,8 @@ def test_a_fact_stored_twice_is_read_once(triples: list[Triple], expected: list[
 
 
 def test_facts_that_differ_stay() -> None:
-    told = sentences([("a", "P50", "b"), ("a", "P50", "c"), ("b", "P50", "a"), ("a", "genre", "b")], "a", hops=1)
-    assert len(set(told)) == len(told) == 4
+    stated = sentences([("a", "P50", "b"), ("a", "P50", "c"), ("b", "P50", "a"), ("a", "genre", "b")], "a", hops=1)
+    assert len(set(stated)) == len(stated) == 4
     inverse = "{{ tail }} is liked by {{ head }}."
     own = PACK.with_relation("likes", forward="{{ head }} likes {{ tail }}.", inverse=inverse)
     assert ("likes", "likes") not in equal_facts(own, ["likes"]).mirrored
