@@ -148,7 +148,7 @@ def new(
     model = None if like is None else TemplatePack.load(like)
     with Graph.open(config=session.graph(), create=False) as graph:
         counts = graph.relation_counts()
-        model = model or load_auto(counts)
+        model = model or load_auto(counts, language)
         with session.progress() as progress:
             seen = find_examples(graph, counts, each=examples, progress=progress) if examples else Examples()
         draft = draft_pack(folder.resolve().name, counts, model, examples=seen, language=language or model.language)

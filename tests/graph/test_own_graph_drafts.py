@@ -142,6 +142,22 @@ def test_names_are_compared_by_case_folding(make: Callable[[str], Graph], tmp_pa
         graph.resolve("GROSSE STRASE")
 
 
+@pytest.mark.embedded
+@pytest.mark.parametrize(("number", "key"), [(", nr: 7", "nr"), ("", None)])
+def test_e_mail_addresses_are_no_ids(
+    make: Callable[[str], Graph], tmp_path: Path, number: str, key: str | None
+) -> None:
+    created = f"""CREATE (u:User {{email: 'ann@example.org'{number}}}), (b:Book {{id: 1, name: 'A'}}),
+    (c:Book {{id: 2, name: 'B'}}), (u)-[:READ {{at: 1}}]->(b), (b)-[:NEXT]->(c)"""
+    roles, graph = adapt(make(created), tmp_path / "cypher")
+    assert roles.events is not None
+    assert (roles.events.user.key, roles.events.user.name) == (key, None)
+    assert [note for note in roles.notes if "User.email looks like e-mail addresses" in note]
+    (event,) = graph.queries["interactions"].read(graph.store).dicts()
+    assert "@" not in str(event["user"])
+    assert "email" not in "".join(file.read_text() for file in (tmp_path / "cypher").iterdir())
+
+
 PLAIN = """// The items with a name.
 // parameters: name_lower
 // columns: item_id, entity_id, name
