@@ -85,7 +85,10 @@ def _warn_of_data(session: Session, config: Config) -> None:
     data = config.data.dir
     if data is None or data == GRAPH_DATA or not data.exists():
         return
-    found = [finding for finding in check(data, config.prompts.pack) if finding.level == "warning"]
+    try:
+        found = [finding for finding in check(data, config.prompts.pack) if finding.level == "warning"]
+    except InputError:
+        return  # the training reports it, after what is wrong with its settings
     if found:
         listed = "; ".join(f"{finding.what}: {finding.count:,}" for finding in found)
         session.warn(f"{listed}; `kptool data check {data}` says what follows from this")
