@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kptoolkit.cli.app import app
+from kptoolkit.cli.command_group import CommandGroup
 from kptoolkit.cli.session import Session, command
 from kptoolkit.config import GRAPH_DATA
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from kptoolkit.data.checks import Finding
     from kptoolkit.data.data_folder import DataFolder
 
-data_app = typer.Typer(help="Look at a data folder: counts, and suspicious parts.", no_args_is_help=True)
+data_app = typer.Typer(
+    cls=CommandGroup, help="Look at a data folder: counts, and suspicious parts.", no_args_is_help=True
+)
 app.add_typer(data_app, name="data")
 
 _Folder = Annotated[
@@ -29,7 +32,8 @@ def check_data(session: Session, path: _Folder) -> None:
     """Check data for what misleads a model or a measurement, such as equal times, missing links, repeated relations."""
     from kptoolkit.data.checks import check
 
-    findings = check(_in_graph(session)[0] if path == GRAPH_DATA else path)
+    pack = session.config().prompts.pack
+    findings = check(_in_graph(session)[0] if path == GRAPH_DATA else path, pack)
     session.say_notice(path)
     if session.json:
         session.emit([finding.to_json() for finding in findings])

@@ -49,6 +49,7 @@ def inputs_to_resume(
         run.files.require_same("interactions", read_interactions(data)[0].content_hash(), run.manifest)
     if pack is not None:
         run.pack = pack
+    run.files.write_settings(settings, run.manifest)
     found = inputs_of(run, settings, progress=progress)
     items, date = len(found.catalogue), run.manifest.reports.get("fetched", "the beginning of the training")
     progress(ProgressEvent(f"knowledge of the unfinished run, fetched {date}", items, items, "items"))
