@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from kptoolkit import __version__
+from kptoolkit.cli.console import SafeGroup
 
 app = typer.Typer(
     name="kptool",
+    cls=SafeGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -14,7 +14,7 @@ from kptoolkit.cli.session import Session, command
 from kptoolkit.errors import InputError
 
 
-@command(app, "evaluate", example="kptool evaluate runs/first --controls", results=True)
+@command(app, "evaluate", example="kptool evaluate runs/first --controls", packs=True, results=True)
 def evaluate(
     session: Session,
     runs: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,13 @@ DRAFTED = "own"
 _EMBEDDED = "embedded:"
 
 
-@command(app, "init", example="kptool init my-recommender --from-graph --graph neo4j://localhost:7687", graph=True)
+@command(
+    app,
+    "init",
+    example="kptool init my-recommender --from-graph --graph neo4j://localhost:7687",
+    graph=True,
+    packs=True,
+)
 def init(
     session: Session,
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder to write into.")] = Path("."),
@@ -99,9 +106,10 @@ def _init_from_graph(session: Session, folder: Path, source: Path | None, target
     from kptoolkit.prompts import TemplatePack, draft_pack, load_auto
 
     config = session.config()
+    trusted = session.trust_filters
     with _new_project(folder) as new:
         found = _read_graph(session, session.graph().model_copy(update={"cypher": None}), new / "cypher")
-        like = load_auto(found.counts) if source is None else TemplatePack.load(source)
+        like = load_auto(found.counts) if source is None else TemplatePack.load(source, trust_filters=trusted)
         draft = draft_pack(DRAFTED, found.counts, like, examples=found.examples, language=like.language)
         draft.write(new / part_name(f"templates/{DRAFTED}"))
         write_text(new / "kptool.toml", commented_toml(_values(config, folder, targets[1], found.roles)))
@@ -112,10 +120,10 @@ def _init_from_graph(session: Session, folder: Path, source: Path | None, target
     for check in found.checks:
         if check.advice and (events or not check.ok):
             session.warn(f"{check.what}: {check.seen}; {check.advice}")
-    into = "" if folder == Path(".") else f"cd {folder}; "
+    into = "" if folder == Path(".") else f"cd {shlex.quote(str(folder))}; "
     session.say(
         f"next: {into}read the files in cypher and templates/{DRAFTED}; kptool doctor; kptool templates coverage; "
-        f'kptool render-prompts --item "{found.item}"; kptool fit' + ("" if events else " --data DIR")
+        f"kptool render-prompts --item {shlex.quote(found.item)}; kptool fit" + ("" if events else " --data DIR")
     )
 
 

@@ -52,6 +52,7 @@ def prepare(
     graph: Graph | None = None,
     since: float = math.inf,
     fresh: bool = False,
+    trust_filters: bool = False,
     progress: ProgressCallback = silent,
 ) -> Prepared:
     """Read the interactions and the graph, and prepare the inputs of a training.
@@ -63,6 +64,7 @@ def prepare(
         since: Use cached neighbourhoods that were fetched at this time, in seconds since the epoch, or later; by
             default the graph is always read.
         fresh: Render and tokenize prompts again, although they are cached.
+        trust_filters: As for :meth:`TemplatePack.load`.
         progress: Progress callback.
 
     Raises:
@@ -76,7 +78,7 @@ def prepare(
     with _opened(config, graph) as opened:
         interactions, split = read or _split(graph_interactions(opened)[0], config)
         catalogue = read_catalogue(interactions, data, opened.items())
-        chosen = pack or choose_pack(config.prompts.pack, opened.relation_counts)
+        chosen = pack or choose_pack(config.prompts.pack, opened.relation_counts, trust_filters=trust_filters)
         knowledge = fetch_knowledge(config, opened, catalogue, chosen, since=since, fresh=fresh, progress=progress)
         return Prepared(config, interactions, split, catalogue, knowledge, opened.fingerprint())
 

@@ -15,6 +15,7 @@ from kptoolkit.knowledge.engines.worker_pool import WorkerPool
 from kptoolkit.knowledge.prompt_pool import PromptKeys, PromptPool
 from kptoolkit.knowledge.sentences import Sentences
 from kptoolkit.knowledge.token_pool import TokenPool
+from kptoolkit.limits import LimitsConfig, current, use
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.storage.arrays import read_arrays, write_arrays
 from kptoolkit.storage.batches import without_gc
@@ -51,9 +52,10 @@ class RenderJob:
 class SavedRenderJob(RenderJob):
     """A :class:`RenderJob` whose neighbourhoods and pack are read from a folder."""
 
-    def __init__(self, folder: str, variants: Variants, name_tokens: int) -> None:
+    def __init__(self, folder: str, variants: Variants, name_tokens: int, limits: LimitsConfig) -> None:
+        use(limits)
         place = Path(folder)
-        pack = TemplatePack.load(str(place / PACK))
+        pack = TemplatePack.load(place / PACK, trust_filters=True)  # written by the process that started this one
         super().__init__(TripletRenderer(Neighbourhoods.load(place / NEIGHBOURHOODS), pack, variants, name_tokens))
 
 
@@ -106,7 +108,7 @@ def render_sentences(renderer: TripletRenderer, keys: PromptKeys, workers: Worke
         with workers.shared_folder() as folder:
             renderer.neighbourhoods.save(folder / NEIGHBOURHOODS)
             renderer.pack.save(folder / PACK)
-            arguments = (str(folder), renderer.variants, renderer.name_tokens)
+            arguments = (str(folder), renderer.variants, renderer.name_tokens, current())
             results = workers.run(SavedRenderJob, arguments, _parts(columns, workers.processes))
     else:
         results = [RenderJob(renderer)(part) for part in _parts(columns, 1)]

@@ -48,12 +48,13 @@ class SeedsFolder:
             made.append(config.model_copy(update={"training": training, "run": RunConfig(dir=self.run(seed).path)}))
         return made
 
-    def finished(self, settings: Sequence[Config], *, overwrite: bool) -> list[Run | None]:
+    def finished(self, settings: Sequence[Config], *, overwrite: bool, trust_filters: bool = False) -> list[Run | None]:
         """Check before a training that all runs can be trained here; nothing is written.
 
         Args:
             settings: Settings of the runs.
             overwrite: Whether runs that are there will be replaced.
+            trust_filters: As for :meth:`Run.load`.
 
         Returns:
             For each of the settings, the finished run that the folder contains, or ``None``.
@@ -72,7 +73,7 @@ class SeedsFolder:
         for each in settings:
             folder = self.run(each.training.seed)
             if not overwrite and folder.is_finished:
-                found.append(Run.load(folder.path))
+                found.append(Run.load(folder.path, trust_filters=trust_filters))
                 continue
             folder.begin(each, resume=False, overwrite=overwrite)
             found.append(None)
