@@ -428,16 +428,6 @@ def commented_toml(values: Mapping[str, str] | None = None) -> str:
     return tomlkit.dumps(document).rstrip("\n") + "\n"
 
 
-def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
-    """Find the first setting in which two configurations differ, as ``section.key``."""
-    for section in sorted({*one, *other}):
-        left, right = one.get(section, {}), other.get(section, {})
-        for key in sorted({*left, *right}):
-            if left.get(key) != right.get(key):
-                return f"{section}.{key}"
-    return None
-
-
 def _description(field: FieldInfo) -> str:
     return " ".join((field.description or "").split())
 

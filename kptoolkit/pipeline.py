@@ -17,7 +17,6 @@ from kptoolkit import distributed, metrics
 from kptoolkit.arguments import checked
 from kptoolkit.config import Config, GraphConfig, load_config, validate, which_graph
 from kptoolkit.data.histories import Cases
-from kptoolkit.data.interactions import notice_of
 from kptoolkit.errors import RunError
 from kptoolkit.evaluation.baselines import TuningTask, check_names, tuned_baselines
 from kptoolkit.evaluation.controls import Control, applicable, unchanged, without_knowledge
@@ -31,7 +30,7 @@ from kptoolkit.explain.faithfulness import with_faithfulness
 from kptoolkit.explain.triplet_drops import require_explains
 from kptoolkit.graph import Graph
 from kptoolkit.knowledge.item_trees import ItemTrees
-from kptoolkit.knowledge.prepare import Prepared, data_dir, fetch_knowledge, knowledge_report, prepare
+from kptoolkit.knowledge.prepare import Prepared, data_dir, fetch_knowledge, input_reports, knowledge_report, prepare
 from kptoolkit.models import (
     AcceptsNewItems,
     Backend,
@@ -107,7 +106,7 @@ def fit(
     distributed.wait()  # every process has looked at the folder before the first process writes into it
     trusted = trust_filters or pack is not None
     if not distributed.is_first():
-        return _fit_with_others(backend, settings, folder, resume=start.resumed, trust_filters=trusted)
+        return _fit_with_others(backend, settings, folder, resume=start.resumed, trusted=trusted)
     with folder.writing():
         start = folder.begin(settings, resume=resume, overwrite=overwrite)  # nobody else can change it from here on
         manifest = start.manifest
@@ -132,18 +131,16 @@ def _write_inputs(prepared: Prepared, folder: RunFolder, start: Start, *, overwr
         folder.require_same("neighbourhoods", prepared.knowledge.neighbourhoods.content_hash, manifest)
         folder.require_same("interactions", prepared.interactions.content_hash(), manifest)
     else:
-        manifest.reports |= _input_reports(prepared) | {"fetched": moment(time.time())}
+        manifest.reports |= input_reports(prepared) | {"fetched": moment(time.time())}
         folder.write_inputs(prepared, manifest, overwrite=overwrite)
 
 
-def _fit_with_others(
-    backend: Backend, settings: Config, folder: RunFolder, *, resume: bool, trust_filters: bool
-) -> Run:
+def _fit_with_others(backend: Backend, settings: Config, folder: RunFolder, *, resume: bool, trusted: bool) -> Run:
     """Do what every process except the first does in :func:`fit`: read the inputs of the run, and train."""
     distributed.wait()
-    run = Run(folder.path, folder.read_manifest(), trust_filters=trust_filters)
+    run = Run(folder.path, folder.read_manifest(), trust_filters=trusted)
     _train_and_write(backend, fit_task(inputs_of(run, settings), folder, resume=resume), folder, run.manifest)
-    return Run(folder.path, folder.read_manifest(), trust_filters=trust_filters)
+    return Run(folder.path, folder.read_manifest(), trust_filters=trusted)
 
 
 def _train_and_write(backend: Backend, task: FitTask, folder: RunFolder, manifest: Manifest) -> None:
@@ -203,14 +200,6 @@ def fit_task(
     )
 
 
-def _input_reports(prepared: Prepared) -> dict[str, Any]:
-    return {
-        "data": prepared.split.report.to_json(),
-        "notice": notice_of(data_dir(prepared.config)),
-        "knowledge": knowledge_report(prepared.knowledge),
-    }
-
-
 @checked
 def load(folder: str | Path, *, trust_filters: bool = False) -> Run:
     """Open a finished run; see :meth:`kptoolkit.runs.run.Run.load`."""
@@ -244,7 +233,7 @@ def refresh(
         GraphError: The graph cannot be reached.
     """
     with run.files.writing():
-        run = Run.load(run.folder)  # another command may have changed it since it was opened
+        run = Run.load(run.folder, trust_filters=run.trust_filters)  # another command may have changed it
         return _refresh(run, graph, fresh, progress)
 
 

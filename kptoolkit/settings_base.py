@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,3 +75,13 @@ def read_toml(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """Find the first setting in which two configurations differ, as ``section.key``."""
+    for section in sorted({*one, *other}):
+        left, right = one.get(section, {}), other.get(section, {})
+        for key in sorted({*left, *right}):
+            if left.get(key) != right.get(key):
+                return f"{section}.{key}"
+    return None

@@ -14,7 +14,7 @@ import numpy as np
 from kptoolkit.config import GRAPH_DATA, Config, DataConfig
 from kptoolkit.data.catalogue import Catalogue, ItemRows, find_items
 from kptoolkit.data.graph_events import graph_interactions
-from kptoolkit.data.interactions import Interactions, read_interactions
+from kptoolkit.data.interactions import Interactions, notice_of, read_interactions
 from kptoolkit.data.splits import Split, make_split
 from kptoolkit.errors import ConfigError, DataError
 from kptoolkit.graph import Graph
@@ -158,6 +158,15 @@ def fetch_knowledge(
         fresh=fresh,
         progress=progress,
     )
+
+
+def input_reports(prepared: Prepared) -> dict[str, Any]:
+    """Count the inputs of a training: data and knowledge; with the notice of the data."""
+    return {
+        "data": prepared.split.report.to_json(),
+        "notice": notice_of(data_dir(prepared.config)),
+        "knowledge": knowledge_report(prepared.knowledge),
+    }
 
 
 def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:

@@ -18,10 +18,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import (
-    EarlyStoppingCallback,
     PrinterCallback,
     Trainer,
-    TrainerCallback,
     TrainerControl,
     TrainerState,
     TrainingArguments,
@@ -43,15 +41,12 @@ from kptoolkit.models.checkpoints import (
     remove_checkpoints,
 )
 from kptoolkit.models.cpu_speed import flushed_denormals, keep_freed_memory
+from kptoolkit.models.training_callbacks import METRIC, STAGE, Averaging, EarlyStopping, Watch
 from kptoolkit.models.training_time import measure_duration
 from kptoolkit.models.weight_average import WeightAverage
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.storage.write_errors import write_errors
 
-METRIC = "NDCG@10"
-GAIN = 0.01
-"""Share by which an evaluation has to be better so that patience starts again."""
-_STAGE = "train"
 _IGNORED = -100
 Validate = Callable[[], dict[str, float]]
 Collate = Callable[[list[int]], dict[str, torch.Tensor]]
@@ -180,12 +175,12 @@ def train(
         train_dataset=data,
         eval_dataset=data,  # required by Trainer; evaluate() ranks the validation cases instead
         data_collator=_with_idle(collate),
-        callbacks=[_EarlyStopping(settings.patience)],
+        callbacks=[EarlyStopping(settings.patience)],
     )
     trainer.validate, trainer.rates = validate, rates
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_Averaging(trainer.average))
-    trainer.add_callback(_Watch(settings.max_minutes, progress if distributed.is_first() else silent))
+    trainer.add_callback(Averaging(trainer.average))
+    trainer.add_callback(Watch(settings.max_minutes, progress if distributed.is_first() else silent))
     if distributed.count() > 1:
         torch.manual_seed(settings.seed + distributed.number())  # different dropout in each process
     model.train()
@@ -274,7 +269,7 @@ def _report_duration(
     duration = measure_duration(model, batches, collate, score, task.split.valid, settings)
     total = duration.epochs * duration.steps
     if distributed.is_first():
-        task.progress(ProgressEvent(_STAGE, 0, total, "steps", note=str(duration)))
+        task.progress(ProgressEvent(STAGE, 0, total, "steps", note=str(duration)))
 
 
 def _with_idle(collate: Collate) -> Collate:
@@ -423,65 +418,6 @@ class _Trainer(Trainer):  # type: ignore[misc]
         distributed.wait()  # each process writes the state of its random numbers
         if self.args.should_save:
             (Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / COMPLETE).touch()
-
-
-class _EarlyStopping(EarlyStoppingCallback):  # type: ignore[misc]
-    """Ends training after some evaluations without a gain of 1 % over the last one that counted as a gain."""
-
-    def __init__(self, early_stopping_patience: int = 1, early_stopping_threshold: float = GAIN) -> None:
-        super().__init__(early_stopping_patience, early_stopping_threshold)
-        self.counted: float | None = None
-
-    def check_metric_value(self, args: Any, state: Any, control: Any, metric_value: float) -> None:
-        """Count an evaluation without a gain, or start again at one with a gain."""
-        if self.counted is None or metric_value > self.counted * (1 + self.early_stopping_threshold):
-            self.counted, self.early_stopping_patience_counter = float(metric_value), 0
-        else:
-            self.early_stopping_patience_counter += 1
-
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-        kept: dict[str, Any] = super().state()
-        kept["attributes"]["counted"] = self.counted
-        return kept
-
-
-class _Averaging(TrainerCallback):  # type: ignore[misc]
-    """Takes the weights of every step into their average."""
-
-    def __init__(self, average: WeightAverage | None) -> None:
-        self.average = average
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Take in the weights of this step."""
-        if self.average is not None:
-            self.average.update(state.global_step)
-
-
-class _Watch(TrainerCallback):  # type: ignore[misc]
-    """Reports progress and enforces the time limit."""
-
-    def __init__(self, max_minutes: float | None, progress: ProgressCallback) -> None:
-        self.deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
-        self.progress = progress
-        self.info: dict[str, float | str] = {}
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        """Remember the latest loss."""
-        if (loss := (logs or {}).get("loss")) is not None:
-            self.info["loss"] = round(float(loss), 4)
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:
-        """Report the validation metric."""
-        self.info[f"valid {METRIC}"] = round(metrics[f"eval_{METRIC}"], 4)
-        self.progress(ProgressEvent(_STAGE, state.global_step, state.max_steps, "steps", dict(self.info)))
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        """Report the step; start a last evaluation when time is up."""
-        self.progress(ProgressEvent(_STAGE, state.global_step, state.max_steps, "steps"))
-        if self.deadline < math.inf and distributed.any_of(time.monotonic() > self.deadline):
-            control.should_evaluate = control.should_save = control.should_training_stop = True
-        return control
 
 
 def _arguments(settings: TrainingConfig, folder: Path, samples: int) -> TrainingArguments:

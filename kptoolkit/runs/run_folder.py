@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from kptoolkit import distributed
-from kptoolkit.config import Config, difference, to_toml, validate
+from kptoolkit.config import Config, to_toml, validate
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import DataError, InputError, RunError, shorten
@@ -26,7 +26,7 @@ from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.parts.score_parts import ScoreParts
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest, write_json
-from kptoolkit.settings_base import read_toml
+from kptoolkit.settings_base import difference, read_toml
 from kptoolkit.storage.arrays import checksum
 from kptoolkit.storage.atomic import remove_folder, write_text
 from kptoolkit.storage.replacement import atomic_parts, finish_replacement, folder_lock, is_own

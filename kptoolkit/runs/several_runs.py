@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from kptoolkit.config import Config, RunConfig, difference
+from kptoolkit.config import Config, RunConfig
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder, plain_settings
+from kptoolkit.settings_base import difference
 
 _PREFIX: Final = "seed-"
 _SPLIT_SETTINGS: Final = ("split", "min_events", "valid_fraction", "test_fraction")

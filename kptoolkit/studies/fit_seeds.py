@@ -67,8 +67,8 @@ def fit_seeds(
         if earlier is None:
             progress(ProgressEvent(stage, 0, 1, "runs", {"into": str(each.run.dir)}))
             how: dict[str, Any] = {"overwrite": overwrite, "fresh": fresh, "since": began, "pack": pack}
-            how["trust_filters"] = trust_filters
-            earlier = fit(each, run=each.run.dir, progress=with_prefix(stage, progress), **how)
+            how["progress"] = with_prefix(stage, progress)
+            earlier = fit(each, run=each.run.dir, trust_filters=trust_filters, **how)
             progress(ProgressEvent(stage, 1, 1, "runs"))
         else:
             progress(ProgressEvent(stage, 1, 1, "runs", {"finished": "earlier"}))
