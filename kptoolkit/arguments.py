@@ -190,7 +190,7 @@ def _all_fit(values: Iterable[Any], kind: Any) -> bool:
 
 
 def _need(kind: Any) -> str:
-    """Describe the values of an annotation in words."""
+    """Describe the values that an annotation allows."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return _need(parts[0])
