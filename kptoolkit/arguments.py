@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args,
 
 from kptoolkit.errors import InputError, shorten
 
+Moment = Annotated[float, "infinite"]
+"""Seconds since the epoch; infinity is never."""
 P = ParamSpec("P")
 R = TypeVar("R")
 LARGEST = 2**63 - 1
@@ -74,7 +76,7 @@ def _hints(function: Callable[..., Any], names: Iterable[str]) -> dict[str, Any]
         if name in function.__annotations__:
             holder.__annotations__[name] = function.__annotations__[name]
         with contextlib.suppress(NameError):
-            found |= typing.get_type_hints(holder, globalns=getattr(function, "__globals__", {}))
+            found |= typing.get_type_hints(holder, getattr(function, "__globals__", {}), include_extras=True)
     return found
 
 
@@ -114,6 +116,8 @@ def require(value: object, kind: Any, name: str) -> None:
 def fits(value: Any, kind: Any) -> bool:
     """Return whether a value has the type of an annotation, with its parts."""
     origin = get_origin(kind)
+    if kind == Moment:
+        return value == math.inf or fits(value, float)
     if origin is Annotated:
         return fits(value, get_args(kind)[0])
     if origin in (Union, types.UnionType):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit import distributed, metrics
-from kptoolkit.arguments import checked
+from kptoolkit.arguments import Moment, checked
 from kptoolkit.config import Config, GraphConfig, load_config, validate, which_graph
 from kptoolkit.data.histories import Cases
 from kptoolkit.errors import RunError
@@ -61,7 +61,7 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     fresh: bool = False,
-    since: float = math.inf,
+    since: Moment = math.inf,
     pack: TemplatePack | None = None,
     trust_filters: bool = False,
     progress: ProgressCallback = silent,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from kptoolkit.arguments import checked
+from kptoolkit.arguments import Moment, checked
 from kptoolkit.config import GraphConfig, load_config
 from kptoolkit.errors import AmbiguousNameError, GraphError, UnknownNameError
 from kptoolkit.graph.bolt import BoltStore
@@ -259,7 +259,7 @@ class Graph:
         max_degree: int | None = None,
         cap: int | None = None,
         cache: Path | None = None,
-        since: float = 0.0,
+        since: Moment = 0.0,
         progress: ProgressCallback = silent,
     ) -> Neighbourhoods:
         """Fetch the triples around entities, breadth first.

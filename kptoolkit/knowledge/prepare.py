@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kptoolkit.arguments import Moment
 from kptoolkit.config import GRAPH_DATA, Config, DataConfig
 from kptoolkit.data.catalogue import Catalogue, ItemRows, find_items
 from kptoolkit.data.graph_events import graph_interactions
@@ -50,7 +51,7 @@ def prepare(
     *,
     pack: TemplatePack | None = None,
     graph: Graph | None = None,
-    since: float = math.inf,
+    since: Moment = math.inf,
     fresh: bool = False,
     trust_filters: bool = False,
     progress: ProgressCallback = silent,
@@ -126,7 +127,7 @@ def fetch_knowledge(
     catalogue: Catalogue,
     pack: TemplatePack,
     *,
-    since: float = math.inf,
+    since: Moment = math.inf,
     fresh: bool = False,
     progress: ProgressCallback = silent,
 ) -> KnowledgeSource:

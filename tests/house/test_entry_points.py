@@ -84,6 +84,8 @@ def plausible(kind: Any) -> Any:
 def wrong(kind: Any) -> list[Any]:
     """Values that are of no type of an annotation: wrong types, a text for a list, NaN, huge values."""
     parts = parts_of(kind)
+    if kind == arguments.Moment:
+        return [object(), "0.5", True, float("nan"), [1.0]]
     origins = {get_origin(part) or part for part in parts}
     listed = any(isinstance(o, type) and issubclass(o, Iterable) and o is not str for o in origins)
     mapped = any(isinstance(o, type) and issubclass(o, Mapping) for o in origins)
