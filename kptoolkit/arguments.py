@@ -11,7 +11,7 @@ import numbers
 import os
 import types
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
@@ -190,7 +190,9 @@ def _is_listed(value: Any, origin: type) -> bool:
 def _all_fit(values: Iterable[Any], kind: Any) -> bool:
     if kind is str:
         return set(map(type, values)) <= {str} or all(isinstance(value, str) for value in values)
-    return kind is Any or all(fits(value, kind) for value in values)
+    if kind == Sequence[object] and set(map(type, values)) <= {tuple, list}:
+        return True
+    return kind in (Any, object) or all(fits(value, kind) for value in values)
 
 
 def _need(kind: Any) -> str:

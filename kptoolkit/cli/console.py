@@ -68,4 +68,8 @@ def json_text(value: Any, default: Callable[[Any], Any]) -> str:
         default: As for :func:`json.dumps`.
     """
     text = json.dumps(value, ensure_ascii=False, indent=2, default=default)
-    return text if text.isascii() else "".join(c if c == "\n" or escaped(c) == c else f"\\u{ord(c):04x}" for c in text)
+    return "\n".join(line if escaped(line) == line else _json_escaped(line) for line in text.split("\n"))
+
+
+def _json_escaped(line: str) -> str:
+    return "".join(c if escaped(c) == c else f"\\u{ord(c):04x}" for c in line)
