@@ -27,13 +27,13 @@ _Folder = Annotated[
 ]
 
 
-@command(data_app, "check", example="kptool data check examples/demo", graph=True, results=True)
+@command(data_app, "check", example="kptool data check examples/demo", graph=True, packs=True, results=True)
 def check_data(session: Session, path: _Folder) -> None:
     """Check data for what misleads a model or a measurement, such as equal times, missing links, repeated relations."""
     from kptoolkit.data.checks import check
 
     pack = session.config().prompts.pack
-    findings = check(_in_graph(session)[0] if path == GRAPH_DATA else path, pack)
+    findings = check(_in_graph(session)[0] if path == GRAPH_DATA else path, pack, trust_filters=session.trust_filters)
     session.say_notice(path)
     if session.json:
         session.emit([finding.to_json() for finding in findings])

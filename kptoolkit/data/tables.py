@@ -17,12 +17,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.limits import current
 from kptoolkit.storage import text_tables as text
+from kptoolkit.storage.open_files import FREE
 from kptoolkit.storage.text_tables import TextReader, header_of, places_of, suffix_of
 
 TAB_SUFFIXES = frozenset({".inter", ".item", ".link", ".ent", ".kg", ".user", ".tsv"})
 SUFFIXES = TAB_SUFFIXES | {".csv", ".parquet"}
 _BLOCK = text.BLOCK_BYTES
+_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,11 @@ class Table:
         """Return a column as strings, none of them empty.
 
         Raises:
-            DataError: A value is empty; the message names the line.
+            DataError: A value is empty, and the message names the line; or the column holds dates.
         """
         values = self.columns[name]
+        if values.dtype.kind == "M":
+            raise DataError(f"the column of {name} holds dates; ids are texts or numbers", self.path)
         blank = {value for value in set(values) if not value.strip()}
         if blank:
             first = next(row for row, value in enumerate(values) if value in blank)
@@ -63,11 +68,7 @@ class Table:
             DataError: A value is neither; the message names the line.
         """
         values = self.columns[name]
-        if values.dtype.kind == "M":
-            found = values.astype("datetime64[ns]")
-            seconds = np.where(np.isnat(found), np.nan, found.astype(np.int64) / 1e9)
-        else:
-            seconds = seconds_of(values)
+        seconds = _since_1970(values) if values.dtype.kind == "M" else seconds_of(values)
         bad = ~np.isfinite(seconds)
         if bad.any():
             first = int(np.argmax(bad))
@@ -88,8 +89,15 @@ def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
 
 def _dates(values: NDArray[Any]) -> NDArray[np.float64]:
     found = pd.to_datetime(pd.Series(values), errors="coerce", format="ISO8601", utc=True)
-    seconds = (found - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
-    return np.asarray(seconds, dtype=np.float64)
+    return _since_1970(found.dt.tz_localize(None).to_numpy())
+
+
+def _since_1970(dates: NDArray[Any]) -> NDArray[np.float64]:
+    """Seconds of dates of any unit; NaN where there is no date."""
+    unit, _ = np.datetime_data(dates.dtype)
+    if unit not in _PER_SECOND:
+        dates, unit = dates.astype("datetime64[s]"), "s"
+    return np.where(np.isnat(dates), np.nan, dates.astype(np.int64) / _PER_SECOND[unit])
 
 
 def tables_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
@@ -133,8 +141,8 @@ def columns_of(path: Path) -> list[str]:
     if suffix_of(path) == ".parquet":
         try:
             return [str(name).split(":")[0] for name in pq.read_schema(path).names]
-        except pa.ArrowInvalid as error:
-            raise DataError("is not a Parquet file", path) from error
+        except (pa.ArrowException, OSError) as error:
+            raise DataError("is not a Parquet file, or is damaged; write it again", path) from error
     return header_of(path)
 
 
@@ -179,10 +187,11 @@ def _objects(values: Sequence[str]) -> NDArray[Any]:
 
 def _read_parquet(path: Path, required: Mapping[str, Sequence[str]], optional: Mapping[str, Sequence[str]]) -> Table:
     try:
+        _check_size(path, pq.read_metadata(path))
         names = [str(name) for name in pq.read_schema(path).names]
         positions = places_of([name.split(":")[0] for name in names], {**required, **optional}, optional, path)
         table = pq.read_table(path, columns=[names[position] for position in positions.values()])
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"is not a readable Parquet file: {shorten(str(error))}", path) from error
     if not table.num_rows:
         raise DataError("the file has no rows", path)
@@ -190,11 +199,24 @@ def _read_parquet(path: Path, required: Mapping[str, Sequence[str]], optional: M
     return Table(path, columns, np.arange(1, table.num_rows + 1))
 
 
+def _check_size(path: Path, described: Any) -> None:
+    """Check that a Parquet file does not expand beyond the limit, before it is read.
+
+    Raises:
+        DataError: It does.
+    """
+    groups = [described.row_group(number) for number in range(described.num_row_groups)]
+    size = max(sum(group.total_byte_size for group in groups), 8 * described.num_rows * described.num_columns)
+    most = current().expansion
+    if size > FREE + path.stat().st_size * most:
+        raise DataError(f"expands to more than {most:,} times its size; raise limits.expansion", path)
+
+
 def _from_arrow(column: Any) -> NDArray[Any]:
     """Convert dates to ``datetime64`` and other values to strings; whole floats without ``.0``, null as ``""``."""
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return np.asarray(column.cast(pa.timestamp("ns")).to_numpy())
+        return np.asarray(column.to_numpy())
     values = column.to_pylist()
     if pa.types.is_floating(kind):
         values = [int(v) if v is not None and float(v).is_integer() else v for v in values]

@@ -8,29 +8,24 @@ a comma, a semicolon or a tab, whichever the header contains. Line numbers are t
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import itertools
-import zlib
-from codecs import getincrementaldecoder
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any, cast
 
 import numpy as np
 
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.limits import current
+from kptoolkit.storage.open_files import DAMAGED, LimitedFile, file_failures, open_bytes, too_long
 
 BATCH_ROWS = 50_000
 BLOCK_BYTES = 1 << 22
 _LISTED = 1000
-_LONGEST_CELL = 2**31 - 1
-"""Maximum number of characters of a CSV cell: the largest limit that the csv module accepts on every system."""
-_GZIP = b"\x1f\x8b"
 _NOT_TEXT = "not UTF-8 text"
-_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
-_Bytes = io.BufferedReader | gzip.GzipFile
 
 #: Accepted headers of each column, compared as in :func:`locate`, without RecBole's ``:type``.
 TRIPLE_COLUMNS: Mapping[str, Sequence[str]] = {
@@ -260,7 +255,7 @@ class TextReader:
                     part = slice(at, at + self.batch_rows)
                     yield Table({name: column[part] for name, column in found.items()}, lines[part], str(self.path))
 
-    def _read_blocks(self, raw: _Bytes, size: int) -> Iterator[bytes]:
+    def _read_blocks(self, raw: LimitedFile, size: int) -> Iterator[bytes]:
         """Read the header, then yield blocks of whole lines; ends early if the gzip data is damaged."""
         try:
             header = raw.readline()
@@ -270,9 +265,12 @@ class TextReader:
             self._take_header(text.split("\t"))
             self.line, self._offset = 2, len(header)
             while block := raw.read(size):
-                yield block + raw.readline()
+                block += raw.readline()
+                if len(block) > current().line_bytes and max(map(len, block.split(b"\n"))) > current().line_bytes:
+                    return
+                yield block
             self.ended = True
-        except _DAMAGED:
+        except DAMAGED:
             return
 
     def rows(self) -> Iterator[Table]:
@@ -304,27 +302,36 @@ class TextReader:
         with self._failures(), open_bytes(self.path) as raw:
             raw.seek(self._offset)
             encoding, newline = "utf-8" if self._offset else "utf-8-sig", "" if self.comma else "\n"
-            file = io.TextIOWrapper(raw, encoding, "surrogateescape", newline)
+            file: io.TextIOWrapper[Any] = io.TextIOWrapper(cast("IO[bytes]", raw), encoding, "surrogateescape", newline)
             rows = self._csv_rows(file) if self.comma else self._tab_rows(file)
             if not self.names:
                 self._take_header(next(rows, None))
             yield rows
 
     def _tab_rows(self, file: io.TextIOWrapper) -> Iterator[list[str]]:
-        for text in file:
+        for text in self._lines(file):
             stripped = text.rstrip("\r\n")
             if stripped:
                 yield stripped.split("\t")
             self.line += 1
 
     def _csv_rows(self, file: io.TextIOWrapper) -> Iterator[list[str]]:
-        first = file.readline()
-        csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
-        reader = csv.reader(itertools.chain([first], file), delimiter=max(",;\t", key=first.count), strict=True)
+        lines = self._lines(file)
+        first = next(lines, "")
+        csv.field_size_limit(current().line_bytes)
+        reader = csv.reader(itertools.chain([first], lines), delimiter=max(",;\t", key=first.count), strict=True)
         for cells in reader:
             if cells:
                 yield cells
             self.line = reader.line_num + 1
+
+    def _lines(self, file: io.TextIOWrapper) -> Iterator[str]:
+        """Yield the lines of a file, none of them longer than the limit."""
+        longest = current().line_bytes
+        while line := file.readline(longest + 1):
+            if len(line) > longest:
+                raise DataError(too_long("line", longest), self.path, self.line)
+            yield line
 
     def _take_header(self, cells: list[str] | None) -> None:
         if cells is None:
@@ -348,58 +355,8 @@ class TextReader:
         return file_failures(self.path, lambda: self.line)
 
 
-@contextmanager
-def file_failures(path: Path, line: Callable[[], int | None]) -> Iterator[None]:
-    """Turn failures to read a file into :class:`DataError`.
-
-    Args:
-        path: The file.
-        line: Returns the current line.
-
-    Raises:
-        DataError: The file cannot be read, is damaged, or is not CSV; with file and line.
-    """
-    try:
-        yield
-    except _DAMAGED as error:
-        text = "the gzip data ends early or is damaged; fetch or pack the file again"
-        raise DataError(text, path, line()) from error
-    except csv.Error as error:
-        raise DataError(f"is not CSV: {error}", path, line()) from error
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror or error}", path) from error
-
-
 def _plain(header: str) -> str:
     return "".join(c for c in header.casefold() if c not in " _-\t")
-
-
-def open_bytes(path: Path) -> _Bytes:
-    """Open a file, decompressed if its content is gzip; a file named ``.gz`` may be text as well.
-
-    Raises:
-        DataError: There is no such file, it is a folder, or it is named ``.gz`` and is neither gzip nor text.
-    """
-    if path.is_dir():
-        raise DataError("is a folder; a file is needed", path)
-    try:
-        with path.open("rb") as probe:
-            start = probe.read(1000)
-    except FileNotFoundError as error:
-        raise DataError("no such file", path) from error
-    if start.startswith(_GZIP):
-        return gzip.GzipFile(path)
-    if path.suffix == ".gz" and not _begins_text(start):
-        raise DataError("is not gzip, though its name ends in .gz; fetch or pack the file again", path)
-    return path.open("rb")
-
-
-def _begins_text(start: bytes) -> bool:
-    """Return whether a file that starts with these bytes may be UTF-8; the last character may be incomplete."""
-    try:
-        return "\x00" not in getincrementaldecoder("utf-8")().decode(start)
-    except UnicodeDecodeError:
-        return False
 
 
 def _split(block: bytes, width: int) -> list[str] | None:

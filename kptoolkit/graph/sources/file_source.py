@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from kptoolkit.arguments import checked
 from kptoolkit.errors import DataError
 from kptoolkit.graph.sources.rdf import Literals, RdfFile
 from kptoolkit.storage.text_tables import (
@@ -121,6 +122,7 @@ class FileSource:
         return found if found == "recbole" or self.format is None else self.format
 
 
+@checked
 def open_source(
     paths: Sequence[str | Path],
     *,

@@ -7,8 +7,6 @@ id ``"text"@language`` or ``"text"^^<type>``.
 
 from __future__ import annotations
 
-import gzip
-import io
 import itertools
 import re
 from codecs import BOM_UTF8
@@ -21,7 +19,9 @@ from typing import Literal as Choice
 from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, parse
 
 from kptoolkit.errors import DataError, shorten
-from kptoolkit.storage.text_tables import BadRows, Table, file_failures, open_bytes
+from kptoolkit.limits import current
+from kptoolkit.storage.open_files import LimitedFile, file_failures, open_bytes, too_long
+from kptoolkit.storage.text_tables import BadRows, Table
 
 RdfFileFormat = Choice["ntriples", "turtle"]
 Literals = Choice["drop", "entities"]
@@ -179,8 +179,17 @@ def _statement(raw: bytes, file: str, line: int) -> _Statement:
     subject, blank, predicate, thing, other_blank, lexical, language, datatype = parts
     head = f"_:{file}#{blank}" if subject is None else subject
     if lexical is not None:
+        if (reason := _too_long(lexical)) is not None:
+            raise ValueError(reason)
         return head, predicate, lexical, line, ((language or "").lower(), "" if datatype == _STRING else datatype or "")
     return head, predicate, f"_:{file}#{other_blank}" if thing is None else thing, line, None
+
+
+def _too_long(literal: str) -> str | None:
+    longest = current().literal_characters
+    if len(literal) <= longest:
+        return None
+    return f"a literal of {len(literal):,} characters; limits.literal_characters allows {longest:,}"
 
 
 def _unescaped(text: str) -> str:
@@ -226,20 +235,23 @@ def _turtle(path: Path) -> Iterator[list[_Statement]]:
 class _TurtleText:
     """Bytes of a file without a byte order mark, checked for NUL."""
 
-    def __init__(self, file: io.BufferedReader | gzip.GzipFile, path: Path) -> None:
-        self.file, self.path, self.lines = file, path, 0
+    def __init__(self, file: LimitedFile, path: Path) -> None:
+        self.file, self.path, self.lines, self.since = file, path, 0, 0
         self.start = file.read(len(BOM_UTF8)).removeprefix(BOM_UTF8)
 
     def read(self, size: int = -1) -> bytes:
         """Read up to ``size`` bytes.
 
         Raises:
-            DataError: There is a NUL byte, with its line.
+            DataError: There is a NUL byte, or a line is too long; with its line.
         """
         data, self.start = self.start or self.file.read(size), b""
         if b"\x00" in data:
             line = self.lines + data.count(b"\n", 0, data.index(b"\x00")) + 1
             raise DataError("not UTF-8 text (it holds NUL bytes)", self.path, line)
+        self.since = len(data) - end if (end := data.rfind(b"\n")) >= 0 else self.since + len(data)
+        if self.since > current().line_bytes:
+            raise DataError(too_long("line", current().line_bytes), self.path, self.lines + data.count(b"\n") + 1)
         self.lines += data.count(b"\n")
         return data
 
@@ -255,13 +267,15 @@ def _of_quad(quad: Quad, path: Path, number: int, numbers: dict[str, int]) -> _S
             without a label gets a random one each time the file is parsed.
 
     Raises:
-        DataError: A term contains NUL, or the object is itself a statement (RDF 1.2).
+        DataError: A term contains NUL, a literal is too long, or the object is itself a statement (RDF 1.2).
     """
     subject, predicate, thing, _ = quad
     head, relation = _turtle_id(subject, path, numbers), _turtle_id(predicate, path, numbers)
     literal = None
     if isinstance(thing, Literal):
         tail, datatype = thing.value, thing.datatype.value
+        if (reason := _too_long(tail)) is not None:
+            raise DataError(f"statement {number}: {reason}", path)
         literal = (thing.language or "", "" if thing.language or datatype == _STRING else datatype)
     else:
         tail = _turtle_id(thing, path, numbers)
