@@ -88,11 +88,11 @@ def fit(
 
 
 def _warn_of_data(session: Session, config: Config) -> None:
-    """Print in one line what ``kptool data check`` would warn of."""
+    """Print in one line what ``kptool data check`` would warn of; nothing with ``-q``."""
     from kptoolkit.data.checks import check
 
     data = config.data.dir
-    if data is None or data == GRAPH_DATA or not data.exists():
+    if session.verbosity < 0 or data is None or data == GRAPH_DATA or not data.exists():
         return
     try:
         findings = check(data, config.prompts.pack, trust_filters=session.trust_filters)

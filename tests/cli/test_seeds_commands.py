@@ -43,7 +43,7 @@ def grid(words: list[str]) -> tuple[Path, Done]:
         words, lambda: any((folder / SECOND).glob("checkpoints/*/complete")), folder.parent, by=signal.SIGKILL
     )
     assert code == -signal.SIGKILL, said
-    assert f"seed {SEED} (1 of 2): 0/1 runs  into {folder / FIRST}" in said
+    assert f"seed {SEED} (1 of 2): 0/1 run  into {folder / FIRST}" in said
     return folder, kptool(*words, "--json")
 
 
@@ -52,7 +52,7 @@ def test_fit_killed_in_the_second_run_and_the_same_command_again(grid: tuple[Pat
     report = result(done)
     assert [run["seed"] for run in report["runs"]] == [SEED, SEED + 1]
     assert [run["run"] for run in report["runs"]] == [str(folder / FIRST), str(folder / SECOND)]
-    assert f"seed {SEED} (1 of 2): 1/1 runs  finished earlier" in done.stderr
+    assert f"seed {SEED} (1 of 2): 1/1 run  finished earlier" in done.stderr
     lines = [text for text in done.stderr.splitlines() if f"seed {SEED + 1} (2 of 2): train: " in text]
     assert int(lines[0].partition("train: ")[2].split("/")[0]) > 4, "it resumes after the first checkpoint"
     before = [(folder / name / "manifest.json").read_bytes() for name in (FIRST, SECOND)]

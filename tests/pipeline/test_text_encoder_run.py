@@ -68,7 +68,8 @@ def test_text_is_in_the_vectors_and_what_is_saved_scores_the_same(fitted: Run) -
     with torch.no_grad():
         assert not torch.allclose(model.own_vectors(), model.tokens * model.trained[:, None])
     case = fitted.case_of("u11")
-    np.testing.assert_array_equal(Run.load(fitted.folder).backend.score(case), fitted.backend.score(case))
+    again = Run.load(fitted.folder).backend.score(case)
+    np.testing.assert_allclose(again, fitted.backend.score(case), atol=1e-5)
 
 
 def test_without_knowledge_the_vectors_of_text_are_gone_too(fitted: Run) -> None:
