@@ -237,6 +237,9 @@ def test_each_run_keeps_results_of_its_own(evaluated: tuple[Path, SeveralEvaluat
 
 
 def test_output_goes_where_it_is_wanted(runs: list[Run], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot write \S*table\.json: there is no folder"):
+        evaluate_runs(runs, split="valid", output=tmp_path / "new" / "table.json")
+    (tmp_path / "new").mkdir()
     result = evaluate_runs(runs, split="valid", output=tmp_path / "new" / "table.json")
     assert json.loads((tmp_path / "new" / "table.json").read_text()) == json.loads(json.dumps(result.to_json()))
     assert not (runs[0].folder.parent / "metrics-valid.json").exists()
