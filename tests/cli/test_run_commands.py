@@ -52,7 +52,7 @@ def test_a_quiet_fit_prints_its_table_alone(inputs: list[str], tmp_path: Path) -
     done = kptool("fit", *inputs, "--set", "training.epochs=1", "--run", tmp_path / "run", "-q")
     assert (done.returncode, done.stderr) == (0, "")
     assert "users with training events" in done.stdout
-    assert re.search(r"epochs\W+1\W*\n", done.stdout), "a whole figure has no decimals"
+    assert re.search(r"epochs\W+1, best 1\W*\n", done.stdout), "whole figures have no decimals"
     assert re.search(r"weight: backend\W+\d+\.\d\d\W*\n", done.stdout)
     assert NOTICE in done.stdout
 
