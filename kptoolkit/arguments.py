@@ -170,9 +170,13 @@ def _fits_generic(value: Any, origin: Any, parts: tuple[Any, ...]) -> bool:
         return callable(value)
     if issubclass(origin, Mapping):
         columns: tuple[Iterable[Any], ...] = (value.keys(), value.values()) if isinstance(value, Mapping) else ()
-        return isinstance(value, Mapping) and all(map(_all_fit, columns, parts))
+        return bool(columns) and all(map(_all_fit, columns, parts))
     if not issubclass(origin, Iterable) or origin.__module__ == "numpy":
         return isinstance(value, origin)
+    return _fits_list(value, origin, parts)
+
+
+def _fits_list(value: Any, origin: type, parts: tuple[Any, ...]) -> bool:
     if isinstance(value, str | bytes | Mapping) or not _is_listed(value, origin):
         return False
     if origin is tuple and parts[-1:] != (Ellipsis,):

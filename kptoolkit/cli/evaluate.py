@@ -62,10 +62,13 @@ def evaluate(
     from kptoolkit import pipeline
     from kptoolkit.evaluation.baselines import BASELINES
     from kptoolkit.evaluation.controls import STANDARD
+    from kptoolkit.evaluation.several import SeveralEvaluation
+    from kptoolkit.evaluation.table import Evaluation
 
-    if controls or control:
+    names = [*(STANDARD if controls else ()), *(control or ())]
+    if names:
         _refuse_names_as_runs(runs)
-    loaded, names = load_runs(session, runs), [*(STANDARD if controls else ()), *(control or ())]
+    loaded = load_runs(session, runs)
     if len(loaded) == 1 and (ensemble or output is not None):
         raise InputError("--ensemble and --output need several runs; give more, or a folder of `kptool fit --seeds`")
     options: dict[str, Any] = {
@@ -77,22 +80,22 @@ def evaluate(
     }
     with session.progress() as progress:
         if len(loaded) == 1:
-            single = pipeline.evaluate(loaded[0], **options, progress=progress)
+            result: Evaluation | SeveralEvaluation = pipeline.evaluate(loaded[0], **options, progress=progress)
         else:
             from kptoolkit.studies import evaluate_runs
 
-            several = evaluate_runs(loaded, **options, ensemble=ensemble, output=output, progress=progress)
+            result = evaluate_runs(loaded, **options, ensemble=ensemble, output=output, progress=progress)
     if not distributed.is_first():
         return
     if session.json:
-        session.emit([single.to_json() if len(loaded) == 1 else several.to_json()])
+        session.emit([result.to_json()])
         return
-    if len(loaded) == 1:
-        show_evaluation(session, str(loaded[0].folder), single)
+    if isinstance(result, Evaluation):
+        show_evaluation(session, str(loaded[0].folder), result)
     else:
-        show_several(session, ", ".join(map(str, runs)), several)
+        show_several(session, ", ".join(map(str, runs)), result)
     if groups:
-        show_groups(session, single if len(loaded) == 1 else several)
+        show_groups(session, result)
 
 
 def _refuse_names_as_runs(runs: list[Path]) -> None:

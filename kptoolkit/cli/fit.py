@@ -62,20 +62,14 @@ def fit(
     config = config.model_copy(update={"graph": session.graph(trained)})
     if distributed.is_first():
         _warn_of_data(session, config)
+    how: dict[str, Any] = {"overwrite": overwrite, "fresh": fresh}
     if seeds is not None:
-        _fit_seeds(session, config, seeds, overwrite=overwrite, fresh=fresh)
+        _fit_seeds(session, config, seeds, how)
         return
     from kptoolkit import pipeline
 
     with session.progress() as progress:
-        fitted = pipeline.fit(
-            config,
-            resume=resume,
-            overwrite=overwrite,
-            fresh=fresh,
-            trust_filters=session.trust_filters,
-            progress=progress,
-        )
+        fitted = pipeline.fit(config, resume=resume, trust_filters=session.trust_filters, progress=progress, **how)
     if not distributed.is_first():
         return
     report = fitted.manifest.reports
@@ -103,20 +97,13 @@ def _warn_of_data(session: Session, config: Config) -> None:
         session.warn(f"{listed}; `kptool data check {data}` says what follows from this")
 
 
-def _fit_seeds(session: Session, config: Config, seeds: int, *, overwrite: bool, fresh: bool) -> None:
-    """Train the runs of ``--seeds`` and print one row for each."""
+def _fit_seeds(session: Session, config: Config, seeds: int, how: dict[str, Any]) -> None:
+    """Train the runs of ``--seeds`` with further arguments, and print one row for each."""
     from kptoolkit import distributed
     from kptoolkit.studies import fit_seeds
 
     with session.progress() as progress:
-        runs = fit_seeds(
-            config,
-            seeds=seeds,
-            overwrite=overwrite,
-            fresh=fresh,
-            trust_filters=session.trust_filters,
-            progress=progress,
-        )
+        runs = fit_seeds(config, seeds=seeds, trust_filters=session.trust_filters, progress=progress, **how)
     if not distributed.is_first():
         return
     if session.json:

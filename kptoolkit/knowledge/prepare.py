@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,9 +89,10 @@ def prepare(
     with _opened(config, graph) as opened:
         interactions, split = read or _split(graph_interactions(opened)[0], config)
         catalogue = read_catalogue(interactions, data, opened.items())
-        chosen = named or choose_pack(AUTO, opened.relation_counts, trust_filters=trust_filters)
+        counts = opened.relation_counts()
+        chosen = named or choose_pack(AUTO, lambda: counts, trust_filters=trust_filters)
         _check_mpp(config, chosen)
-        _note_fallback(chosen, opened, progress)
+        _note_fallback(chosen, counts, progress)
         knowledge = fetch_knowledge(config, opened, catalogue, chosen, since=since, fresh=fresh, progress=progress)
         return Prepared(config, interactions, split, catalogue, knowledge, opened.fingerprint())
 
@@ -102,9 +103,9 @@ def _named_pack(config: Config, trust_filters: bool) -> TemplatePack | None:
     return None if name == AUTO else TemplatePack.load(name, trust_filters=trust_filters)
 
 
-def _note_fallback(pack: TemplatePack, graph: Graph, progress: ProgressCallback) -> None:
+def _note_fallback(pack: TemplatePack, counts: Mapping[str, int], progress: ProgressCallback) -> None:
     """Report that the fallback sentence is used for most relations or triples of the graph."""
-    covered = pack.coverage(graph.relation_counts())
+    covered = pack.coverage(counts)
     missing, relations = len(covered.fallbacks), len(covered.rows)
     if 2 * missing > relations or covered.share_of_triples < _FEW_OWN:
         note = (

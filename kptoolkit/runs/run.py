@@ -25,6 +25,7 @@ from kptoolkit.knowledge.prepare import split_of
 from kptoolkit.models import AcceptsNewItems, Backend, backend_class
 from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.recommender import Recommender
+from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest
@@ -54,9 +55,9 @@ class Skipped:
         if not self.items:
             return ""
         items = ", ".join(shorten(item) for item in self.items[:3]) + (", …" if len(self.items) > 3 else "")
-        users = f", and {_counted(self.users, 'user')} with no other event" if self.users else ""
+        users = f", and {quantity(self.users, 'users')} with no other event" if self.users else ""
         return (
-            f"{_counted(self.events, 'event')} skipped{users}: {_counted(len(self.items), 'item')} not in the run's "
+            f"{quantity(self.events, 'events')} skipped{users}: {quantity(len(self.items), 'items')} not in the run's "
             f"catalogue ({items}); {self.advice}"
         )
 
@@ -323,10 +324,6 @@ class Run:
                 "score": scores,
             }
         )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _check_k(k: int) -> None:

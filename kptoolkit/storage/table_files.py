@@ -37,10 +37,24 @@ def check_table_file(path: str | Path) -> Path:
     Raises:
         InputError: The suffix is that of no format, or the folder of the file does not exist.
     """
+    return check_output(path, *_FORMATS)
+
+
+def check_output(path: str | Path, *suffixes: str) -> Path:
+    """Check the name of a file that will be written, and return its path.
+
+    Args:
+        path: The file.
+        suffixes: What its name may end in, in lower case.
+
+    Raises:
+        InputError: It ends in something else, or the folder of the file does not exist.
+    """
     path = Path(path)
-    if path.suffix.lower() not in _FORMATS:
-        *first, last = _FORMATS
-        raise InputError(f"{path}: the name must end in {', '.join(first)} or {last}")
+    if path.suffix.lower() not in suffixes:
+        *first, last = suffixes
+        allowed = f"{', '.join(first)} or {last}" if first else last
+        raise InputError(f"{path}: the name must end in {allowed}")
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: there is no folder {path.parent}")
     return path

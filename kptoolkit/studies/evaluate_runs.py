@@ -20,6 +20,7 @@ from kptoolkit.runs.ensemble import Ensemble
 from kptoolkit.runs.manifest import write_json
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.several_runs import difference_beyond_seed, require_same_data
+from kptoolkit.storage.table_files import check_output
 from kptoolkit.storage.write_errors import write_errors
 
 _Rankings = dict[str, list[Ranking]]
@@ -60,10 +61,8 @@ def evaluate_runs(
         RunError: Runs have other data or another backend than the first.
         InputError: As there; or the name of ``output`` does not end in ``.json``, or its folder does not exist.
     """
-    if output is not None and Path(output).suffix.lower() != ".json":
-        raise InputError(f"{output}: the name must end in .json")
-    if output is not None and not Path(output).parent.is_dir():
-        raise InputError(f"cannot write {output}: there is no folder {Path(output).parent}")
+    if output is not None:
+        check_output(output, ".json")
     fingerprints = _check(runs, beam=beam, explain=explain)
     check_names(baselines)
     names, left_out = applicable(controls, [run.config for run in runs])

@@ -31,9 +31,9 @@ from kptoolkit.models.parts.part_weights import (
 )
 from kptoolkit.models.parts.score_parts import PairPart, ScoreParts
 from kptoolkit.models.parts.words import prompt_words, title_words, word_kind
-from kptoolkit.models.text.nearest_items import nearest_items, whitened
+from kptoolkit.models.text.nearest_items import nearest_items
 from kptoolkit.models.text.text_adapter import TextAdapter, fit_adapter
-from kptoolkit.models.text.text_vectors import text_vectors
+from kptoolkit.models.text.text_vectors import whitened_vectors
 from kptoolkit.progress import ProgressEvent
 
 _FOLDS: Final = 5
@@ -94,7 +94,7 @@ def knowledge_kinds(
     if settings.prompts and len(trees.prompt):
         parts["prompts"] = [word_kind("words of prompts", prompt_words(trees, knowledge.pool.sentences))]
     if settings.reads_text:
-        vectors = whitened(text_vectors(settings, catalogue, knowledge, trees))
+        vectors = whitened_vectors(settings, catalogue, knowledge, trees)
         pairs = nearest_items(vectors if adapter is None else adapter.adapted(vectors))
         parts["text"] = [PairKind("text", pairs).with_mean_one(np.zeros(len(catalogue), dtype=np.float32))]
     return parts
@@ -133,7 +133,7 @@ class _Fitting:
         task, settings = self.task, self.task.config.parts
         if not (settings.text_adapter and settings.reads_text):
             return None
-        vectors = whitened(text_vectors(settings, task.catalogue, task.knowledge, self.trees))
+        vectors = whitened_vectors(settings, task.catalogue, task.knowledge, self.trees)
         return fit_adapter(vectors, self.train.histories, self.seed)
 
     @cached_property

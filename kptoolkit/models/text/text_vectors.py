@@ -17,6 +17,7 @@ from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.token_pool import TokenPool
+from kptoolkit.models.text.nearest_items import whitened
 from kptoolkit.storage.arrays import json_hash
 
 _FORMAT: Final = 1
@@ -81,6 +82,13 @@ def text_vectors(
     if folder is not None:
         write_cached(folder, {"vectors": vectors}, {})
     return vectors
+
+
+def whitened_vectors(
+    settings: PartsConfig, catalogue: Catalogue, knowledge: KnowledgeSource, trees: ItemTrees
+) -> NDArray[np.float32]:
+    """The vectors of :func:`text_vectors`, whitened, ``(n, D)``; arguments and errors as there."""
+    return whitened(text_vectors(settings, catalogue, knowledge, trees))
 
 
 def _lengths(assembler: TreeAssembler, read: CompiledKnowledge, names: TokenPool) -> NDArray[np.int64]:

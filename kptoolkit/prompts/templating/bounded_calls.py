@@ -89,23 +89,23 @@ def _whole(value: Any, budget: Budget) -> Any:
 
 def _foresee(name: str, values: list[Any], kwargs: dict[str, Any], budget: Budget) -> None:
     """Count what a call will produce where its arguments tell."""
-    for value in (*values[1:], *kwargs.values()):
-        if isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
-            raise Refused(f"a number above {LARGEST_NUMBER:,}")
+    given = [*values[1:], *kwargs.values()]
+    numbers = [value for value in given if isinstance(value, int | float)]
+    if any(abs(value) > LARGEST_NUMBER for value in numbers):
+        raise Refused(f"a number above {LARGEST_NUMBER:,}")
+    if not values:
+        return
+    value, texts = values[0], [text for text in given if isinstance(text, str)]
     if name in _WIDTHS:
-        numbers = [int(value) for value in (*values[1:], *kwargs.values()) if isinstance(value, int | float)]
-        lines = str(values[0]).count("\n") + str(values[0]).count("\t") + 1 if isinstance(values[0], str) else 1
-        budget.spend(max(numbers, default=0) * lines)
-    if name == "join" and values:
-        between = next((value for value in (*values[1:], *kwargs.values()) if isinstance(value, str)), "")
-        parts = values[0] if isinstance(values[0], str | list | tuple | dict | set | frozenset) else ()
-        budget.spend(len(between) * len(parts) + budget.size(parts))
+        lines = value.count("\n") + value.count("\t") + 1 if isinstance(value, str) else 1
+        budget.spend(max(map(int, numbers), default=0) * lines)
+    if name == "join":
+        parts = value if isinstance(value, str | list | tuple | dict | set | frozenset) else ()
+        budget.spend(len(next(iter(texts), "")) * len(parts) + budget.size(parts))
     if name in ("indent", "wordwrap"):
-        texts = [len(value) for value in (*values[1:], *kwargs.values()) if isinstance(value, str)]
-        budget.spend(budget.size(values[0]) * max(texts, default=0) if values else 0)
-    if name == "replace" and len(values) + len(kwargs) > 2:
-        old, new = [*values[1:], *kwargs.values()][:2]
-        budget.spend(str(values[0]).count(str(old)) * len(str(new)))
+        budget.spend(budget.size(value) * max(map(len, texts), default=0))
+    if name == "replace" and len(given) > 1:
+        budget.spend(str(value).count(str(given[0])) * len(str(given[1])))
 
 
 def _counted(result: Any, budget: Budget) -> Any:

@@ -35,8 +35,7 @@ from kptoolkit.models.t5.sequence.vector_scorer import DESCRIPTION, VECTORS
 from kptoolkit.models.t5.t5_backend import WEIGHTS
 from kptoolkit.models.t5.tokenizers import ModelTokenizer, load_tokenizer
 from kptoolkit.models.t5.tree_t5 import TreeT5
-from kptoolkit.models.text.nearest_items import whitened
-from kptoolkit.models.text.text_vectors import text_vectors
+from kptoolkit.models.text.text_vectors import whitened_vectors
 from kptoolkit.prompts import MppTemplate, Segment, Slot
 
 _TREE_BATCH = 256
@@ -183,7 +182,7 @@ class SequenceState:
         facts = PromptFacts.of(source.pool, items, len(catalogue), known=self.facts)
         if self.model.text is not None:
             settings = PartsConfig(text_encoder=self.parts.text_encoder, text_mask=self.parts.text_mask)
-            text = torch.from_numpy(whitened(text_vectors(settings, catalogue, source, trees)))
+            text = torch.from_numpy(whitened_vectors(settings, catalogue, source, trees))
             self.model.text = text.to(self.device)
         self.read_knowledge(compiled, facts)
 
@@ -256,7 +255,7 @@ def _item_texts(options: SequenceOptions, task: FitTask, trees: ItemTrees) -> to
         return None
     if task.config.parts.text_encoder is None:
         raise ConfigError("setting model.text_vectors: there are no vectors of text without parts.text_encoder")
-    return torch.from_numpy(whitened(text_vectors(task.config.parts, task.catalogue, task.knowledge, trees)))
+    return torch.from_numpy(whitened_vectors(task.config.parts, task.catalogue, task.knowledge, trees))
 
 
 def load_state(folder: Path, options: SequenceOptions) -> SequenceState:

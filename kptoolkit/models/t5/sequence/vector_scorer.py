@@ -29,7 +29,6 @@ DESCRIPTION, VECTORS = "sequence.json", "vectors.safetensors"
 _DECODER: Final = "tree.t5.decoder."
 _TABLES: Final = ("tree.t5.shared.weight", f"{_DECODER}embed_tokens.weight", "tree.t5.encoder.embed_tokens.weight")
 """Names that the table of tokens may have in a file: tied weights are written once."""
-_HIDDEN: Final = np.float32(-np.inf)
 Array = NDArray[np.float32]
 
 
