@@ -109,6 +109,12 @@ class DataConfig(Section):
     dir: Path | None = None
     """Folder with ``.inter``, ``.csv`` or ``.parquet`` interactions (and ``.item``), or the file itself; ``graph:``
     reads interactions and items from the graph."""
+    columns: str = ""
+    """Header or number of columns by role, where interactions and items do not have the usual header line:
+    ``item=track_id,user=listener`` or ``user=1,item=2,time=4``. Roles are ``user``, ``item``, ``time`` and
+    ``title``."""
+    encoding: str = ""
+    """Encoding of interactions and items, e.g. ``latin-1``; unset: UTF-8, or UTF-16 with a byte order mark."""
     split: Literal["leave-one-out", "temporal"] = "leave-one-out"
     """``leave-one-out``: each user's last event is the test case and the one before it the validation case.
     ``temporal``: two points in time separate training, validation and test for all users."""

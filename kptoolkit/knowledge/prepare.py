@@ -13,6 +13,7 @@ import numpy as np
 
 from kptoolkit.config import GRAPH_DATA, Config, DataConfig
 from kptoolkit.data.catalogue import Catalogue, ItemRows, find_items
+from kptoolkit.data.event_files import reading_of
 from kptoolkit.data.graph_events import graph_interactions
 from kptoolkit.data.interactions import Interactions, read_interactions
 from kptoolkit.data.splits import Split, make_split
@@ -22,6 +23,7 @@ from kptoolkit.knowledge.engines.ray_engine import check_ray
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.prompts import TemplatePack, choose_pack
+from kptoolkit.storage.dialects import Reading
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,10 @@ def prepare(
     if config.prompts.engine == "ray":
         check_ray()
     # Files are checked before a graph is started.
-    read = None if data == GRAPH_DATA else _split(read_interactions(data)[0], config)
+    read = None if data == GRAPH_DATA else _split(read_interactions(data, reading_of(config.data))[0], config)
     with _opened(config, graph) as opened:
         interactions, split = read or _split(graph_interactions(opened)[0], config)
-        catalogue = read_catalogue(interactions, data, opened.items())
+        catalogue = read_catalogue(interactions, data, opened.items(), reading_of(config.data))
         chosen = pack or choose_pack(config.prompts.pack, opened.relation_counts)
         knowledge = fetch_knowledge(config, opened, catalogue, chosen, since=since, fresh=fresh, progress=progress)
         return Prepared(config, interactions, split, catalogue, knowledge, opened.fingerprint())
@@ -92,18 +94,25 @@ def data_dir(config: Config) -> Path:
     return config.data.dir
 
 
-def read_events(data: Path, graph: Graph) -> Interactions:
+def read_events(data: Path, graph: Graph, reading: Reading | None = None) -> Interactions:
     """Read the interactions of a folder or a file, or of ``graph`` if ``data`` is ``graph:``.
+
+    Args:
+        data: The folder or file.
+        graph: The graph.
+        reading: Columns and encoding, where the file does not tell them.
 
     Raises:
         DataError: There are no usable interactions.
     """
-    return (graph_interactions(graph) if data == GRAPH_DATA else read_interactions(data))[0]
+    return (graph_interactions(graph) if data == GRAPH_DATA else read_interactions(data, reading))[0]
 
 
-def read_catalogue(interactions: Interactions, data: Path, items: ItemRows) -> Catalogue:
+def read_catalogue(
+    interactions: Interactions, data: Path, items: ItemRows, reading: Reading | None = None
+) -> Catalogue:
     """Build the catalogue: items of the interactions, and of the item file, or of the graph for ``graph:``."""
-    catalogue = Catalogue.build(interactions, find_items(data), items)
+    catalogue = Catalogue.build(interactions, find_items(data), items, reading)
     return catalogue.extended(items) if data == GRAPH_DATA else catalogue
 
 

@@ -2,7 +2,8 @@
 
 Tab-separated files have no quoting, so a title such as ``"Heroes"`` keeps its quotation marks. As long as their lines
 are regular they are split block by block, several times as fast as row by row. CSV follows RFC 4180; the separator is
-a comma, a semicolon or a tab, whichever the header contains. Line numbers are those of an editor.
+the comma, semicolon, tab or bar that the header contains most often. Other tables are read with a
+:class:`~kptoolkit.storage.dialects.Dialect`. Line numbers are those of an editor.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import gzip
 import io
 import itertools
 import zlib
-from codecs import getincrementaldecoder
+from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.storage.dialects import Dialect, suffix_of
 
 BATCH_ROWS = 50_000
 BLOCK_BYTES = 1 << 22
@@ -29,9 +31,36 @@ _LONGEST_CELL = 2**31 - 1
 """Maximum number of characters of a CSV cell: the largest limit that the csv module accepts on every system."""
 _GZIP = b"\x1f\x8b"
 _NOT_TEXT = "not UTF-8 text"
+ENCODING_ADVICE = "save the file as UTF-8, or give its encoding, e.g. --encoding latin-1"
+_NUL_ADVICE = "save the file as UTF-8, or give its encoding, e.g. --encoding utf-16-le"
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 _Bytes = io.BufferedReader | gzip.GzipFile
 
+_ITEM_IDS = (
+    "iid",
+    "movie_id",
+    "book_id",
+    "track_id",
+    "tracks_id",
+    "artist_id",
+    "product_id",
+    "parent_asin",
+    "asin",
+    "business_id",
+    "isbn",
+)
+_TIMES = (
+    "unix_review_time",
+    "timestamp_unix",
+    "timestamp_ms",
+    "review_time",
+    "review_date",
+    "event_time",
+    "created_at",
+    "rated_at",
+    "date_added",
+    "last_played",
+)
 #: Accepted headers of each column, compared as in :func:`locate`, without RecBole's ``:type``.
 TRIPLE_COLUMNS: Mapping[str, Sequence[str]] = {
     "head": ("head_id", "head", "h", "subject", "subject_id", "source", "head_entity"),
@@ -43,11 +72,11 @@ NAME_COLUMNS: Mapping[str, Sequence[str]] = {
     "name": ("name", "entity_name", "label", "title"),
 }
 LINK_COLUMNS: Mapping[str, Sequence[str]] = {
-    "item_id": ("item_id", "item"),
+    "item_id": ("item_id", "item", *_ITEM_IDS),
     "entity_id": ("entity_id", "entity"),
 }
 ITEM_COLUMNS: Mapping[str, Sequence[str]] = {
-    "item_id": ("item_id", "item", "iid", "movie_id", "book_id", "artist_id", "product_id", "asin", "id"),
+    "item_id": ("item_id", "item", *_ITEM_IDS, "id"),
     "title": (
         "title",
         "name",
@@ -61,9 +90,9 @@ ITEM_COLUMNS: Mapping[str, Sequence[str]] = {
     ),
 }
 INTERACTION_COLUMNS: Mapping[str, Sequence[str]] = {
-    "user_id": ("user_id", "user", "uid", "reader_id", "customer_id", "session_id"),
-    "item_id": ("item_id", "item", "iid", "movie_id", "book_id", "artist_id", "product_id", "asin"),
-    "time": ("timestamp", "time", "ts", "unix_timestamp", "unix_time", "datetime", "date"),
+    "user_id": ("user_id", "user", "uid", "reader_id", "customer_id", "session_id", "reviewer_id", "username"),
+    "item_id": ("item_id", "item", *_ITEM_IDS),
+    "time": ("timestamp", "time", "ts", "unix_timestamp", "unix_time", "datetime", "date", *_TIMES),
     "rating": ("rating", "score", "label", "weight"),
 }
 
@@ -128,11 +157,6 @@ class BadRows:
             self.rows.append(BadRow(str(path), line, reason))
 
 
-def suffix_of(path: Path) -> str:
-    """Return the suffix of a file name in lower case, without ``.gz``."""
-    return Path(path.name.lower().removesuffix(".gz")).suffix
-
-
 def locate(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Return the position in ``names`` of each wanted column that is present; the first accepted spelling counts.
 
@@ -175,7 +199,7 @@ def read_table(
     optional: Collection[str] = (),
     may_be_empty: Collection[str] = (),
     bad_rows: BadRows | None = None,
-    comma: bool | None = None,
+    dialect: Dialect | None = None,
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[Table]:
     """Read some columns of a table in batches, with :class:`TextReader`: first by blocks, then by rows.
@@ -186,13 +210,14 @@ def read_table(
         optional: Columns that the file may lack.
         may_be_empty: Columns whose cells may be empty; an empty cell in another column makes a bad row.
         bad_rows: What to do with bad rows; ``None`` raises an error.
-        comma: Whether the file is CSV; ``None`` means files named ``.csv`` and ``.csv.gz``.
+        dialect: How the file is written; ``None``: with a header line, as CSV if it is named ``.csv`` or ``.csv.gz``,
+            else tab-separated.
         batch_rows: Maximum number of rows per batch.
 
     Raises:
         DataError: No such file, empty, not UTF-8, truncated gzip, a missing column or a bad row; with file and line.
     """
-    reader = TextReader(Path(path), columns, optional, may_be_empty, bad_rows, comma, batch_rows)
+    reader = TextReader(Path(path), columns, optional, may_be_empty, bad_rows, dialect, batch_rows)
     yield from reader.blocks()
     if not reader.ended:
         yield from reader.rows()
@@ -225,7 +250,7 @@ class TextReader:
     optional: Collection[str] = ()
     may_be_empty: Collection[str] = ()
     bad_rows: BadRows | None = None
-    comma: bool | None = None
+    dialect: Dialect | None = None
     batch_rows: int = BATCH_ROWS
     line: int = field(default=1, init=False)
     ended: bool = field(default=False, init=False)
@@ -234,8 +259,7 @@ class TextReader:
     _offset: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        if self.comma is None:
-            self.comma = suffix_of(self.path) == ".csv"
+        self._dialect = self.dialect or Dialect(quoted=suffix_of(self.path) == ".csv", separator="\t")
 
     def blocks(self, size: int = BLOCK_BYTES) -> Iterator[Table]:
         """Yield the regular part of a tab-separated file: UTF-8 lines with all cells, required ones not empty.
@@ -246,7 +270,7 @@ class TextReader:
         Raises:
             DataError: No such file, or a missing column.
         """
-        if self.comma:
+        if not self._dialect.in_blocks:
             return
         with self._failures(), open_bytes(self.path) as raw:
             for block in self._read_blocks(raw, size):
@@ -263,17 +287,25 @@ class TextReader:
     def _read_blocks(self, raw: _Bytes, size: int) -> Iterator[bytes]:
         """Read the header, then yield blocks of whole lines; ends early if the gzip data is damaged."""
         try:
-            header = raw.readline()
+            header = self._mark(raw) if self._dialect.header else raw.readline()
             text = header.decode("utf-8-sig", "surrogateescape").rstrip("\r\n")
-            if not text:
+            if not text and not self._dialect.header:
                 return
             self._take_header(text.split("\t"))
-            self.line, self._offset = 2, len(header)
+            self.line, self._offset = (1 if self._dialect.header else 2), len(header)
             while block := raw.read(size):
                 yield block + raw.readline()
             self.ended = True
         except _DAMAGED:
             return
+
+    @staticmethod
+    def _mark(raw: _Bytes) -> bytes:
+        """Read a byte order mark if there is one."""
+        if raw.read(len(BOM_UTF8)) == BOM_UTF8:
+            return BOM_UTF8
+        raw.seek(0)
+        return b""
 
     def rows(self) -> Iterator[Table]:
         """Yield the rest of the file after :meth:`blocks`, row by row; empty lines are skipped.
@@ -303,40 +335,54 @@ class TextReader:
         """Open the file where :meth:`blocks` stopped, and give its rows, bad ones too; reads the header if needed."""
         with self._failures(), open_bytes(self.path) as raw:
             raw.seek(self._offset)
-            encoding, newline = "utf-8" if self._offset else "utf-8-sig", "" if self.comma else "\n"
-            file = io.TextIOWrapper(raw, encoding, "surrogateescape", newline)
-            rows = self._csv_rows(file) if self.comma else self._tab_rows(file)
+            file = self._opened(raw)
+            for _ in range(0 if self._offset else self._dialect.skip):
+                file.readline()
+                self.line += 1
+            rows = self._csv_rows(file) if self._dialect.quoted else self._plain_rows(file)
             if not self.names:
-                self._take_header(next(rows, None))
+                self._take_header([] if self._dialect.header else next(rows, None))
             yield rows
 
-    def _tab_rows(self, file: io.TextIOWrapper) -> Iterator[list[str]]:
+    def _opened(self, raw: _Bytes) -> io.TextIOWrapper:
+        encoding, errors = self._dialect.encoding, "strict"
+        if encoding == "utf-8":
+            encoding, errors = "utf-8" if self._offset else "utf-8-sig", "surrogateescape"
+        return io.TextIOWrapper(raw, encoding, errors, "" if self._dialect.quoted else "\n")
+
+    def _plain_rows(self, file: io.TextIOWrapper) -> Iterator[list[str]]:
         for text in file:
             stripped = text.rstrip("\r\n")
             if stripped:
-                yield stripped.split("\t")
+                yield self._dialect.cells(stripped)
             self.line += 1
 
     def _csv_rows(self, file: io.TextIOWrapper) -> Iterator[list[str]]:
-        first = file.readline()
+        first, before = file.readline(), self.line - 1
         csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
-        reader = csv.reader(itertools.chain([first], file), delimiter=max(",;\t", key=first.count), strict=True)
+        mark = self._dialect.separator if self.dialect else max(",;\t|", key=first.count)
+        escape = "\\" if self._dialect.backslash else None
+        reader = csv.reader(itertools.chain([first], file), delimiter=mark, escapechar=escape, strict=True)
         for cells in reader:
             if cells:
                 yield cells
-            self.line = reader.line_num + 1
+            self.line = before + reader.line_num + 1
 
     def _take_header(self, cells: list[str] | None) -> None:
+        if self._dialect.header:
+            self.names = list(self._dialect.header)
+            self._places = places_of(self.names, self.columns, self.optional, self.path)
+            return
         if cells is None:
             raise DataError("the file is empty; its first line must name the columns", self.path)
         if (reason := _undecodable(cells)) is not None:
-            raise DataError(f"{reason}; save the file as UTF-8", self.path, self.line)
+            raise DataError(f"{reason}; {_encoding_advice(reason)}", self.path, self.line)
         self.names = [cell.split(":")[0].strip() for cell in cells]
         self._places = places_of(self.names, self.columns, self.optional, self.path, self.line)
 
     def _add_bad_row(self, reason: str) -> None:
         if self.bad_rows is None:
-            advice = "save the file as UTF-8" if reason.startswith(_NOT_TEXT) else "correct it"
+            advice = _encoding_advice(reason) if reason.startswith(_NOT_TEXT) else "correct it"
             raise DataError(f"{reason}; {advice}", self.path, self.line)
         self.bad_rows.add(self.path, self.line, reason)
 
@@ -366,6 +412,8 @@ def file_failures(path: Path, line: Callable[[], int | None]) -> Iterator[None]:
         raise DataError(text, path, line()) from error
     except csv.Error as error:
         raise DataError(f"is not CSV: {error}", path, line()) from error
+    except UnicodeError as error:
+        raise DataError(f"is not text in the given encoding: {error}", path, line()) from error
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}", path) from error
 
@@ -432,6 +480,10 @@ def _fault(cells: list[str], width: int, required: Sequence[tuple[str, int]]) ->
         if not cells[at].strip():
             return f"the {name} is empty"
     return _undecodable(cells)
+
+
+def _encoding_advice(reason: str) -> str:
+    return _NUL_ADVICE if "NUL" in reason else ENCODING_ADVICE
 
 
 def _undecodable(cells: list[str]) -> str | None:

@@ -65,7 +65,7 @@ def test_quotes_in_tab_separated_files_are_characters(tmp_path: Path) -> None:
         (b"head\trelation\ttail\na\tr\n", 2, "2 columns instead of 3"),
         (b"head\trelation\ttail\na\tr\tb\n\na\t\tb\n", 4, "the relation is empty"),
         (b"head\trelation\ttail\na\tr\tb\nM\xfcller\tr\tb\n", 3, "not UTF-8"),
-        (GOOD.encode("utf-16"), 1, "not UTF-8"),
+        (GOOD.encode("utf-16-le"), 1, "not UTF-8"),
         (gzip.compress(GOOD.encode() * 50, mtime=0)[:-20], None, "ends early"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Reads RDF: N-Triples line by line, Turtle with pyoxigraph; gzip of either.
+"""Reads RDF: N-Triples line by line, other formats with pyoxigraph; gzip of each.
 
 The id of an IRI is its text. The id of a blank node is ``_:FILE#LABEL``, because labels are local to a file. A literal
 of a naming predicate is a name of its subject; any other literal is counted and left out, or becomes an entity with the
@@ -12,7 +12,7 @@ import io
 import itertools
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
@@ -23,7 +23,7 @@ from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, parse
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.storage.text_tables import BadRows, Table, file_failures, open_bytes
 
-RdfFileFormat = Choice["ntriples", "turtle"]
+RdfFileFormat = Choice["ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"]
 Literals = Choice["drop", "entities"]
 
 #: Predicates whose literals are names, the preferred ones first.
@@ -37,6 +37,15 @@ NAMING = (
     "http://purl.org/dc/terms/title",
     "http://purl.org/dc/elements/1.1/title",
 )
+_PARSED: Mapping[RdfFileFormat, tuple[str, RdfFormat]] = {
+    "turtle": ("Turtle", RdfFormat.TURTLE),
+    "rdfxml": ("RDF/XML", RdfFormat.RDF_XML),
+    "n3": ("N3", RdfFormat.N3),
+    "trig": ("TriG", RdfFormat.TRIG),
+    "nquads": ("N-Quads", RdfFormat.N_QUADS),
+    "jsonld": ("JSON-LD", RdfFormat.JSON_LD),
+}
+"""Name and parser of the formats that pyoxigraph reads; the names of graphs in TriG and N-Quads are left out."""
 _NAMING_RANK = {predicate: rank for rank, predicate in enumerate(NAMING)}
 #: Letters of a literal that may be an entity: its text is its id, and ids are indexed.
 LONGEST_ENTITY = 1000
@@ -69,7 +78,7 @@ class RdfFile:
     Attributes:
         path: The file.
         format: Its format.
-        bad_rows: What to do with lines of N-Triples that cannot be read; the first mistake ends a Turtle file.
+        bad_rows: What to do with lines of N-Triples that cannot be read; other formats end at the first mistake.
         language: Names in this language come before names without a language, and these before all others.
         literals: What to do with literals that are not names.
         left_out: Number of literals left out by the last :meth:`triples`.
@@ -91,7 +100,8 @@ class RdfFile:
         """
         names: dict[str, tuple[int, int, str]] = {}
         self.left_out = 0
-        for block in _ntriples(self.path, self.bad_rows) if self.format == "ntriples" else _turtle(self.path):
+        plain = self.format == "ntriples"
+        for block in _ntriples(self.path, self.bad_rows) if plain else _parsed(self.path, self.format):
             rows = [found for found in block if found[4] is None or self._keeps(found, names)]
             if rows:
                 heads, relations, tails, lines, kinds = zip(*rows, strict=True)
@@ -202,24 +212,27 @@ def _character(match: re.Match[str]) -> str:
     return chr(code)
 
 
-def _turtle(path: Path) -> Iterator[list[_Statement]]:
-    """Yield the statements of a Turtle file in blocks, as they are parsed.
+def _parsed(path: Path, format: RdfFileFormat) -> Iterator[list[_Statement]]:
+    """Yield the statements of a file that pyoxigraph reads in blocks, as they are parsed.
 
     Raises:
-        DataError: It is not Turtle, with its line.
+        DataError: It does not have the format, with its line.
     """
     numbers: dict[str, int] = {}
+    name, parser = _PARSED[format]
     with file_failures(path, lambda: None), open_bytes(path) as file:
         text = cast("IO[bytes]", _TurtleText(file, path))
-        quads = enumerate(parse(input=text, format=RdfFormat.TURTLE, base_iri=_RELATIVE, lenient=True), 1)
+        quads = enumerate(parse(input=text, format=parser, base_iri=_RELATIVE, lenient=True), 1)
         try:
             while block := list(itertools.islice(quads, _BLOCK)):
                 yield [_of_quad(quad, path, number, numbers) for number, quad in block]
         except SyntaxError as error:
             reason = shorten(_PLACE.sub("", error.msg), 200)
-            message = f"no Turtle: {reason}; correct it"
+            message = f"no {name}: {reason}; correct it"
             if reason.startswith("Invalid UTF-8"):
                 message = f"{_NOT_UTF8}; save the file as UTF-8"
+            if "remote context" in reason:
+                message = "names a remote @context, which is not fetched; write the context into the file"
             raise DataError(message, path, error.lineno) from error
 
 
