@@ -19,7 +19,7 @@ from kptoolkit.data.tables import Table, read_recognized, tables_in
 from kptoolkit.errors import DataError
 from kptoolkit.graph import Graph
 from kptoolkit.storage.dialects import Reading
-from kptoolkit.storage.table_layouts import Kind
+from kptoolkit.storage.layouts.table_layouts import Kind
 
 
 @dataclass(frozen=True)

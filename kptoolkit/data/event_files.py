@@ -14,10 +14,10 @@ from kptoolkit.data.tables import Table, join_tables, read_recognized
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph import folder_reader
 from kptoolkit.storage import text_tables as text
+from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
 from kptoolkit.storage.dialects import Reading, Sample, in_split_order, suffix_of
-from kptoolkit.storage.json_rows import JSON_SUFFIXES, read_objects
-from kptoolkit.storage.table_layouts import COLUMNS, header_cells, recognize_table
-from kptoolkit.storage.text_tables import INTERACTION_COLUMNS, locate
+from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, recognize_table
 
 #: Endings of files that may have events.
 EVENT_SUFFIXES = (".csv", ".tsv", ".parquet", ".txt", ".dat", ".data", *sorted(JSON_SUFFIXES))

@@ -26,10 +26,10 @@ from kptoolkit.data.histories import Histories
 from kptoolkit.data.tables import columns_of, tables_in
 from kptoolkit.errors import DataError, RunError, UnknownNameError
 from kptoolkit.names import nearest
-from kptoolkit.storage.archives import is_archive, unpack
 from kptoolkit.storage.atomic import atomic_write
+from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
 from kptoolkit.storage.dialects import Reading, suffix_of
-from kptoolkit.storage.text_tables import INTERACTION_COLUMNS, locate
+from kptoolkit.storage.layouts.archives import is_archive, unpack
 
 _REQUIRED = {name: INTERACTION_COLUMNS[name] for name in ("user_id", "item_id")}
 _METADATA = b"kptool"

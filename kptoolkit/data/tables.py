@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.storage import text_tables as text
+from kptoolkit.storage.columns import places_of
 from kptoolkit.storage.dialects import TAB_SUFFIXES, Dialect, Reading, suffix_of
-from kptoolkit.storage.table_layouts import COLUMNS, OPTIONAL, Kind, recognize_table
-from kptoolkit.storage.text_tables import TextReader, header_of, places_of
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, recognize_table
+from kptoolkit.storage.text_tables import TextReader, header_of
 
 SUFFIXES = TAB_SUFFIXES | {".csv", ".txt", ".dat", ".data", ".parquet"}
 _BLOCK = text.BLOCK_BYTES
+_UTC = r"\s+(?:UTC|GMT)$"
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _dates(values: NDArray[Any]) -> NDArray[np.float64]:
-    found = pd.to_datetime(pd.Series(values), errors="coerce", format="ISO8601", utc=True)
+    texts = pd.Series(values).astype(str).str.replace(_UTC, "Z", regex=True)
+    found = pd.to_datetime(texts, errors="coerce", format="ISO8601", utc=True)
     seconds = (found - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
     return np.asarray(seconds, dtype=np.float64)
 
@@ -102,8 +105,8 @@ def read_recognized(path: Path, kind: Kind, reading: Reading) -> tuple[Table, st
     """Read a table after recognizing its layout.
 
     Returns:
-        The columns by their names in :data:`~kptoolkit.storage.table_layouts.COLUMNS`, what was recognized (``""`` for
-        the usual header line), and whether rows with rating 0 are no events.
+        The columns by their names in :data:`~kptoolkit.storage.layouts.table_layouts.COLUMNS`, what was recognized
+        (``""`` for the usual header line), and whether rows with rating 0 are no events.
 
     Raises:
         DataError: As for :func:`read_table`, or the layout is not recognized.

@@ -199,8 +199,10 @@ class Sample:
 
     def shown(self) -> str:
         """Return the first three lines for a message."""
-        lines = [f"{number}: {shorten(line, 100)}" for number, line in enumerate(self.lines[:_SHOWN], 1)]
-        return f"its first lines are {' / '.join(lines)}" if any(self.lines) else "it is empty"
+        lines = [
+            f"{number}: {shorten(line, 100)}" for number, line in enumerate(self.lines[:_SHOWN], 1) if line.strip()
+        ]
+        return f"its first lines are {' / '.join(lines)}" if lines else "its first lines are empty"
 
 
 def first_bytes(path: Path, size: int = _PROBE) -> tuple[bytes, bool]:

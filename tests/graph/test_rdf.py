@@ -210,7 +210,7 @@ def test_bad_lines_keep_their_numbers_in_every_block(tmp_path: Path, monkeypatch
 
 def test_a_format_can_be_given_and_folders_keep_theirs(tmp_path: Path) -> None:
     path = write(tmp_path, "<a> <p> <b> .\n", "dump")
-    with pytest.raises(DataError, match="1: a p b; give --format .*ntriples"):
+    with pytest.raises(DataError, match=r"1: a p b; give --format .*ntriples"):
         open_source([write(tmp_path, "a p b", "unknown")])
     folder = tmp_path / "set"
     folder.mkdir()

@@ -13,7 +13,8 @@ from kptoolkit.errors import DataError
 from kptoolkit.graph.loading.survey import survey
 from kptoolkit.graph.sources.file_source import open_source
 from kptoolkit.graph.sources.memory_source import MemorySource
-from kptoolkit.storage.text_tables import TRIPLE_COLUMNS, BadRows, read_table
+from kptoolkit.storage.columns import TRIPLE_COLUMNS
+from kptoolkit.storage.text_tables import BadRows, read_table
 
 GOOD = "head_id:token\trelation_id:token\ttail_id:token\na\tr\tb\nb\tr\tc\n"
 

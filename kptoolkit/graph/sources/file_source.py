@@ -21,9 +21,9 @@ from kptoolkit.graph.sources.layouts import (
 from kptoolkit.graph.sources.neo4j_files import Neo4jCsv
 from kptoolkit.graph.sources.path_reader import PathReader
 from kptoolkit.graph.sources.rdf import Literals, RdfFile, RdfFileFormat
-from kptoolkit.storage.archives import is_archive, unpack
 from kptoolkit.storage.dialects import Reading, in_split_order, suffix_of
-from kptoolkit.storage.table_layouts import OPTIONAL, Kind, Recognized, recognize_table
+from kptoolkit.storage.layouts.archives import is_archive, unpack
+from kptoolkit.storage.layouts.table_layouts import OPTIONAL, Kind, Recognized, recognize_table
 from kptoolkit.storage.text_tables import BadRows, Table, read_table
 
 

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 from kptoolkit.errors import ConfigError, DataError, shorten
 from kptoolkit.graph.sources.path_reader import PathReader, tables_of
+from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, locate
 from kptoolkit.storage.dialects import Reading
-from kptoolkit.storage.json_rows import read_objects
-from kptoolkit.storage.text_tables import INTERACTION_COLUMNS, ITEM_COLUMNS, Table, locate
+from kptoolkit.storage.layouts.json_rows import read_objects
+from kptoolkit.storage.text_tables import Table
 
 #: Keys that become triples without a mapping file: those of Amazon 2014-2023, Steam, Yelp and Goodreads.
 VALUES: Mapping[str, str] = {

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from kptoolkit.graph.sources.path_reader import PathReader, tables_of, translated
 from kptoolkit.storage.dialects import Dialect
-from kptoolkit.storage.item_lists import read_item_lists
+from kptoolkit.storage.layouts.item_lists import read_item_lists
 from kptoolkit.storage.text_tables import Table, read_table
 
 TRIPLES = "kg_final.txt"

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from kptoolkit.graph.sources.path_reader import PathReader
 from kptoolkit.storage.dialects import Dialect
-from kptoolkit.storage.table_layouts import recognize_table
+from kptoolkit.storage.layouts.table_layouts import recognize_table
 from kptoolkit.storage.text_tables import Table, read_table
 
 _TRIPLES = Dialect("\t", header=("head", "relation", "tail"))

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from kptoolkit.errors import DataError
 from kptoolkit.graph.sources.path_reader import PathReader, tables_of
-from kptoolkit.storage.item_lists import read_item_lists
-from kptoolkit.storage.json_rows import read_json
+from kptoolkit.storage.layouts.item_lists import read_item_lists
+from kptoolkit.storage.layouts.json_rows import read_json
 from kptoolkit.storage.text_tables import Table
 
 _TRIPLES, _NAMES, _LINKS = "triple2dict.json", "entity2text.json", "item2entity.json"

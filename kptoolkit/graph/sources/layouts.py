@@ -15,10 +15,11 @@ from kptoolkit.graph.sources.kp4sr_json import Kp4srFolder
 from kptoolkit.graph.sources.neo4j_files import ApocJson, Neo4jCsv
 from kptoolkit.graph.sources.openke import OpenKeFolder
 from kptoolkit.graph.sources.path_reader import PathReader
+from kptoolkit.storage.columns import locate
 from kptoolkit.storage.dialects import Reading, Sample, suffix_of
-from kptoolkit.storage.json_rows import JSON_SUFFIXES, read_objects
-from kptoolkit.storage.table_layouts import COLUMNS, OPTIONAL, Kind
-from kptoolkit.storage.text_tables import BadRows, header_of, locate
+from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind
+from kptoolkit.storage.text_tables import BadRows, header_of
 
 Format = Literal["recbole", "csv", "tsv", "ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"]
 SUFFIXES: Mapping[str, Format] = {

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph.sources.path_reader import PathReader, tables_of
+from kptoolkit.storage.columns import NAME_COLUMNS, locate
 from kptoolkit.storage.dialects import Dialect, Sample
-from kptoolkit.storage.json_rows import read_objects
-from kptoolkit.storage.text_tables import NAME_COLUMNS, Table, locate, read_table
+from kptoolkit.storage.layouts.json_rows import read_objects
+from kptoolkit.storage.text_tables import Table, read_table
 
 _FIELD = re.compile(r"(?P<name>[^:]*):(?P<type>ID|START_ID|END_ID|TYPE|LABEL)(?:\((?P<space>[^)]*)\))?.*")
 _META = "Kptool"

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from kptoolkit.errors import DataError, shorten
-from kptoolkit.storage.dialects import Dialect, Reading, Sample, role_of
-from kptoolkit.storage.text_tables import (
+from kptoolkit.storage.columns import (
     INTERACTION_COLUMNS,
     ITEM_COLUMNS,
     LINK_COLUMNS,
@@ -18,6 +17,7 @@ from kptoolkit.storage.text_tables import (
     TRIPLE_COLUMNS,
     locate,
 )
+from kptoolkit.storage.dialects import Dialect, Reading, Sample, role_of
 
 Kind = Literal["triples", "names", "links", "items", "interactions"]
 COLUMNS: Mapping[Kind, Mapping[str, Sequence[str]]] = {
