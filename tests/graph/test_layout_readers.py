@@ -126,7 +126,7 @@ def test_a_mapping_file_says_what_becomes_triples(tmp_path: Path) -> None:
     rows = [{"key": "k", "label": "Kay", "facts": {"made by": "Acme, Best"}, "near": ["m"]}]
     mapping = 'id = "key"\nname = "label"\nsplit = ", "\n[relations]\nmaker = "facts.made by"\n[items]\nnear = "near"\n'
     folder = write(tmp_path, {"x.json": json.dumps(rows), "mapping.toml": mapping})
-    with pytest.raises(DataError, match="no keys for an item are known .*--mapping"):
+    with pytest.raises(DataError, match=r"no keys for an item are known .*--mapping"):
         read(folder / "x.json")
     found = read(folder / "x.json", mapping=folder / "mapping.toml")
     assert triples(found) == {("k", "maker", "maker:Acme"), ("k", "maker", "maker:Best"), ("k", "near", "m")}
