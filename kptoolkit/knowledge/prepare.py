@@ -21,7 +21,7 @@ from kptoolkit.errors import ConfigError, DataError
 from kptoolkit.graph import Graph
 from kptoolkit.knowledge.engines.ray_engine import check_ray
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
-from kptoolkit.progress import ProgressCallback, silent
+from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack, choose_pack
 from kptoolkit.storage.dialects import Reading
 
@@ -74,13 +74,21 @@ def prepare(
     if config.prompts.engine == "ray":
         check_ray()
     # Files are checked before a graph is started.
-    read = None if data == GRAPH_DATA else _split(read_interactions(data, reading_of(config.data))[0], config)
+    read = None if data == GRAPH_DATA else _split(_read_files(data, config, progress), config)
     with _opened(config, graph) as opened:
         interactions, split = read or _split(graph_interactions(opened)[0], config)
         catalogue = read_catalogue(interactions, data, opened.items(), reading_of(config.data))
         chosen = pack or choose_pack(config.prompts.pack, opened.relation_counts)
         knowledge = fetch_knowledge(config, opened, catalogue, chosen, since=since, fresh=fresh, progress=progress)
         return Prepared(config, interactions, split, catalogue, knowledge, opened.fingerprint())
+
+
+def _read_files(data: Path, config: Config, progress: ProgressCallback) -> Interactions:
+    """Read the interactions of files, and report the layout that was recognized."""
+    interactions, report = read_interactions(data, reading_of(config.data))
+    if report.layout:
+        progress(ProgressEvent("read interactions", len(interactions), note=f"recognized {report.layout}"))
+    return interactions
 
 
 def data_dir(config: Config) -> Path:

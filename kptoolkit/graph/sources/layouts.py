@@ -48,6 +48,8 @@ FOLDERS: tuple[type[KgatFolder | OpenKeFolder | Kp4srFolder | KgcnFolder | Neo4j
     KgcnFolder,
     Neo4jCsv,
 )
+#: Readers of single files.
+FILES = (Neo4jCsv, ApocJson, JsonItems)
 _TERM = r'(?:<[^<>]*>|_:\S+|"(?:[^"\\]|\\.)*"(?:@[\w-]+|\^\^<[^<>]*>)?)'
 _TRIPLE = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*\.\s*(?:#.*)?")
 _QUAD = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*(?:<[^<>]*>|_:\S+)\s*\.\s*(?:#.*)?")

@@ -1,4 +1,4 @@
-"""Recognizes how a text table is laid out: by its header line, or as one of the layouts of public data sets."""
+"""Recognizes the layout of a text table: by its header line, or as one of the layouts of public data sets."""
 
 from __future__ import annotations
 
