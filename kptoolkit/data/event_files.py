@@ -63,7 +63,7 @@ def read_folder_events(folder: Path, reading: Reading) -> EventTable | None:
     Raises:
         DataError: A file is wrong; with file and line.
     """
-    reader = folder_reader(folder)
+    reader = folder_reader(folder, reading=reading)
     if reader is not None:
         found = join_tables(folder, _named(reader.interactions()), ("user_id", "item_id"))
         return None if found is None else EventTable(folder, found, reader.said)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
-import io
+import lzma
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,16 @@ from pathlib import Path
 
 from kptoolkit.errors import ConfigError, DataError, shorten
 
-_GZIP = b"\x1f\x8b"
+PACKED_SUFFIXES: Mapping[str, str] = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz"}
+"""Endings of files that may be packed, and how; the first bytes decide."""
+DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
+"""Errors of a packed file that ends early or is damaged."""
+PACKERS: Mapping[bytes, type[gzip.GzipFile] | type[bz2.BZ2File] | type[lzma.LZMAFile]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
+"""What unpacks a file, by its first bytes."""
 _PROBE = 1 << 16
 """Bytes of a file that are looked at to recognize its layout."""
 _SHOWN = 3
@@ -138,7 +148,7 @@ class Sample:
 
     @classmethod
     def read(cls, path: Path, encoding: str | None = None) -> Sample:
-        """Read the first 64 KiB of a file, gzip or not.
+        """Read the first 64 KiB of a file, packed or not.
 
         Args:
             path: The file.
@@ -206,34 +216,38 @@ class Sample:
 
 
 def first_bytes(path: Path, size: int = _PROBE) -> tuple[bytes, bool]:
-    """Return the first bytes of a file, unpacked if it is gzip, and whether that is all of it.
+    """Return the first bytes of a file, unpacked, and whether that is all of it.
 
     Raises:
         DataError: There is no such file, or it cannot be read.
     """
     try:
         with path.open("rb") as file:
-            start = file.read(len(_GZIP))
-            file.seek(0)
-            raw: io.BufferedReader | gzip.GzipFile = gzip.GzipFile(fileobj=file) if start == _GZIP else file
-            found = raw.read(size)
+            start = file.read(8)
+        opener = next((PACKERS[mark] for mark in PACKERS if start.startswith(mark)), None)
+        with path.open("rb") if opener is None else opener(path) as content:
+            found = content.read(size)
             return found, len(found) < size
     except FileNotFoundError as error:
         raise DataError("no such file", path) from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError("the gzip data ends early or is damaged; fetch or pack the file again", path) from error
+    except DAMAGED as error:
+        raise DataError("the packed data ends early or is damaged; fetch or pack the file again", path) from error
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}", path) from error
 
 
+def unpacked_name(path: Path) -> str:
+    """Return the name of a file in lower case without the ending of a packed file."""
+    name = path.name.lower()
+    return next((name.removesuffix(suffix) for suffix in PACKED_SUFFIXES if name.endswith(suffix)), name)
+
+
 def suffix_of(path: Path) -> str:
-    """Return the suffix of a file name in lower case, without ``.gz``."""
-    return Path(path.name.lower().removesuffix(".gz")).suffix
+    """Return the suffix of a file name in lower case, without that of a packed file."""
+    return Path(unpacked_name(path)).suffix
 
 
 def in_split_order(paths: Sequence[Path]) -> list[Path]:
     """Return the files of a split in the order of time: ``.train``, ``.valid``, ``.test``; others come first."""
     order = {".train": 1, ".valid": 2, ".test": 3}
-    return sorted(
-        paths, key=lambda path: (order.get(suffix_of(Path(Path(path.name.removesuffix(".gz")).stem)), 0), path)
-    )
+    return sorted(paths, key=lambda path: (order.get(Path(Path(unpacked_name(path)).stem).suffix, 0), path))

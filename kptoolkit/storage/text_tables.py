@@ -1,4 +1,4 @@
-"""Reads text tables in batches of columns: tab-separated RecBole files, TSV and CSV, gzip or not.
+"""Reads text tables in batches of columns: tab-separated RecBole files, TSV and CSV, packed or not.
 
 Tab-separated files have no quoting, so a title such as ``"Heroes"`` keeps its quotation marks. As long as their lines
 are regular they are split block by block, several times as fast as row by row. CSV follows RFC 4180; the separator is
@@ -8,11 +8,12 @@ the comma, semicolon, tab or bar that the header contains most often. Other tabl
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
 import itertools
-import zlib
+import lzma
 from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -23,19 +24,17 @@ import numpy as np
 
 from kptoolkit.errors import DataError
 from kptoolkit.storage.columns import places_of
-from kptoolkit.storage.dialects import Dialect, suffix_of
+from kptoolkit.storage.dialects import DAMAGED, PACKED_SUFFIXES, PACKERS, Dialect, suffix_of
 
 BATCH_ROWS = 50_000
 BLOCK_BYTES = 1 << 22
 _LISTED = 1000
 _LONGEST_CELL = 2**31 - 1
 """Maximum number of characters of a CSV cell: the largest limit that the csv module accepts on every system."""
-_GZIP = b"\x1f\x8b"
 _NOT_TEXT = "not UTF-8 text"
 ENCODING_ADVICE = "save the file as UTF-8, or give its encoding, e.g. --encoding latin-1"
 _NUL_ADVICE = "save the file as UTF-8, or give its encoding, e.g. --encoding utf-16-le"
-_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
-_Bytes = io.BufferedReader | gzip.GzipFile
+_Bytes = io.BufferedReader | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def read_table(
     """Read some columns of a table in batches, with :class:`TextReader`: first by blocks, then by rows.
 
     Args:
-        path: File in UTF-8, gzip or not.
+        path: File in UTF-8, packed (gzip, bzip2, xz) or not.
         columns: Accepted headers by the name of the column in the result, see :func:`locate`.
         optional: Columns that the file may lack.
         may_be_empty: Columns whose cells may be empty; an empty cell in another column makes a bad row.
@@ -121,7 +120,7 @@ def read_table(
         batch_rows: Maximum number of rows per batch.
 
     Raises:
-        DataError: No such file, empty, not UTF-8, truncated gzip, a missing column or a bad row; with file and line.
+        DataError: No such file, empty, not UTF-8, cut off, a missing column or a bad row; with file and line.
     """
     reader = TextReader(Path(path), columns, optional, may_be_empty, bad_rows, dialect, batch_rows)
     yield from reader.blocks()
@@ -191,7 +190,7 @@ class TextReader:
                     yield Table({name: column[part] for name, column in found.items()}, lines[part], str(self.path))
 
     def _read_blocks(self, raw: _Bytes, size: int) -> Iterator[bytes]:
-        """Read the header, then yield blocks of whole lines; ends early if the gzip data is damaged."""
+        """Read the header, then yield blocks of whole lines; ends early if the packed data is damaged."""
         try:
             header = self._mark(raw) if self._dialect.header else raw.readline()
             text = header.decode("utf-8-sig", "surrogateescape").rstrip("\r\n")
@@ -202,7 +201,7 @@ class TextReader:
             while block := raw.read(size):
                 yield block + raw.readline()
             self.ended = True
-        except _DAMAGED:
+        except DAMAGED:
             return
 
     @staticmethod
@@ -313,8 +312,8 @@ def file_failures(path: Path, line: Callable[[], int | None]) -> Iterator[None]:
     """
     try:
         yield
-    except _DAMAGED as error:
-        text = "the gzip data ends early or is damaged; fetch or pack the file again"
+    except DAMAGED as error:
+        text = "the packed data ends early or is damaged; fetch or pack the file again"
         raise DataError(text, path, line()) from error
     except csv.Error as error:
         raise DataError(f"is not CSV: {error}", path, line()) from error
@@ -325,10 +324,11 @@ def file_failures(path: Path, line: Callable[[], int | None]) -> Iterator[None]:
 
 
 def open_bytes(path: Path) -> _Bytes:
-    """Open a file, decompressed if its content is gzip; a file named ``.gz`` may be text as well.
+    """Open a file, unpacked if its content is gzip, bzip2 or xz; a file named ``.gz`` may be text as well.
 
     Raises:
-        DataError: There is no such file, it is a folder, or it is named ``.gz`` and is neither gzip nor text.
+        DataError: There is no such file, it is a folder, or it is named ``.gz`` or the like and is neither packed nor
+            text.
     """
     if path.is_dir():
         raise DataError("is a folder; a file is needed", path)
@@ -337,10 +337,13 @@ def open_bytes(path: Path) -> _Bytes:
             start = probe.read(1000)
     except FileNotFoundError as error:
         raise DataError("no such file", path) from error
-    if start.startswith(_GZIP):
-        return gzip.GzipFile(path)
-    if path.suffix == ".gz" and not _begins_text(start):
-        raise DataError("is not gzip, though its name ends in .gz; fetch or pack the file again", path)
+    opener = next((PACKERS[mark] for mark in PACKERS if start.startswith(mark)), None)
+    if opener is not None:
+        return opener(path)
+    suffix = path.suffix.lower()
+    if suffix in PACKED_SUFFIXES and not _begins_text(start):
+        kind = PACKED_SUFFIXES[suffix]
+        raise DataError(f"is not {kind}, though its name ends in {suffix}; fetch or pack the file again", path)
     return path.open("rb")
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -250,3 +254,47 @@ def test_an_archive_stays_in_its_folder(tmp_path: Path) -> None:
     (tmp_path / "y.zip").write_bytes(b"PK no archive")
     with pytest.raises(DataError, match="cannot be unpacked"):
         read(tmp_path / "y.zip")
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)])
+@pytest.mark.parametrize("name", ["x.kg", "x.csv", "x.nt", "x.ttl", "x.json"])
+def test_packed_files(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes], name: str) -> None:
+    texts = {
+        "x.kg": "head\trelation\ttail\nhttp://a\thttp://p\thttp://b\n",
+        "x.csv": "head,relation,tail\nhttp://a,http://p,http://b\n",
+        "x.nt": "<http://a> <http://p> <http://b> .\n",
+        "x.ttl": "<http://a> <http://p> <http://b> .\n",
+        "x.json": '{"@id": "http://a", "http://p": {"@id": "http://b"}}\n',
+    }
+    path = tmp_path / f"{name}.{suffix}"
+    path.write_bytes(pack(texts[name].encode()))
+    assert triples(read(path)) == {("http://a", "http://p", "http://b")}
+    path.write_bytes(pack((texts[name] + "\n" * 999).encode())[:-9])
+    with pytest.raises(DataError, match="ends early"):
+        read(path)
+
+
+def test_kgat_without_lists_has_numbers(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"kg_final.txt": "1 0 5\n2 0 5\n", "train.txt": "0 1 2\n1 2\n", "test.txt": "0\n1 1\n"})
+    found = read(folder)
+    assert triples(found) == {("1", "0", "5"), ("2", "0", "5")}
+    assert links(found) == {"1": "1", "2": "2"}
+
+
+def test_original_ids_of_kgat_may_contain_spaces(tmp_path: Path) -> None:
+    texts = {path.name: path.read_text() for path in (LAYOUTS / "kgat").glob("*.txt")}
+    entities = texts["entity_list.txt"].replace("m.0austen", "Jane Austen")
+    folder = write(tmp_path, texts | {"entity_list.txt": entities})
+    assert names(read(folder))["Jane Austen"] == "Jane Austen"
+    folder = write(tmp_path, {"entity_list.txt": "org_id remap_id\nx\n"})
+    with pytest.raises(DataError, match=r"entity_list.txt, line 2: 1 columns instead of 2"):
+        read(folder)
+
+
+def test_yelp_and_goodreads(tmp_path: Path) -> None:
+    business = {"business_id": "b", "name": "Roma", "city": "Reno", "categories": "Pizza, Wine Bars"}
+    book = {"book_id": "7", "title": "Emma", "authors": [{"author_id": "3", "role": ""}], "similar_books": ["8"]}
+    folder = write(tmp_path, {"yelp.json": json.dumps(business), "goodreads.json": json.dumps(book)})
+    categories = {("b", "category", "category:Pizza"), ("b", "category", "category:Wine Bars")}
+    assert triples(read(folder / "yelp.json")) == {*categories, ("b", "city", "city:Reno")}
+    assert triples(read(folder / "goodreads.json")) == {("7", "author", "author:3"), ("7", "similar", "8")}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import cast
 
 from kptoolkit.errors import DataError
-from kptoolkit.graph.sources.kgcn import positive
 from kptoolkit.graph.sources.layouts import (
     RDF_FORMATS,
     SUFFIXES,
@@ -18,9 +17,10 @@ from kptoolkit.graph.sources.layouts import (
     format_of,
     sort_tables,
 )
-from kptoolkit.graph.sources.neo4j_files import Neo4jCsv
-from kptoolkit.graph.sources.path_reader import PathReader
 from kptoolkit.graph.sources.rdf import Literals, RdfFile, RdfFileFormat
+from kptoolkit.graph.sources.readers.kgcn import positive
+from kptoolkit.graph.sources.readers.neo4j_files import Neo4jCsv
+from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.storage.dialects import Reading, in_split_order, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
 from kptoolkit.storage.layouts.table_layouts import OPTIONAL, Kind, Recognized, recognize_table
@@ -287,7 +287,7 @@ def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
             "items": _with_suffix(folder, ".item"),
             "interactions": in_split_order(_with_suffix(folder, ".inter")),
         }
-    elif (reader := folder_reader(folder, source.bad_rows)) is not None:
+    elif (reader := folder_reader(folder, source.bad_rows, source.reading)) is not None:
         source.readers.append(reader)
         return
     else:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from kptoolkit.errors import DataError
-from kptoolkit.graph.sources.json_items import JsonItems
-from kptoolkit.graph.sources.kgat import KgatFolder
-from kptoolkit.graph.sources.kgcn import KgcnFolder
-from kptoolkit.graph.sources.kp4sr_json import Kp4srFolder
-from kptoolkit.graph.sources.neo4j_files import ApocJson, Neo4jCsv
-from kptoolkit.graph.sources.openke import OpenKeFolder
-from kptoolkit.graph.sources.path_reader import PathReader
+from kptoolkit.graph.sources.readers.json_items import JsonItems
+from kptoolkit.graph.sources.readers.kgat import KgatFolder
+from kptoolkit.graph.sources.readers.kgcn import KgcnFolder
+from kptoolkit.graph.sources.readers.kp4sr_json import Kp4srFolder
+from kptoolkit.graph.sources.readers.neo4j_files import ApocJson, Neo4jCsv
+from kptoolkit.graph.sources.readers.openke import OpenKeFolder
+from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.storage.columns import locate
 from kptoolkit.storage.dialects import Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
@@ -55,11 +55,11 @@ _TRIPLE = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*\.\s*(?:#.*)?")
 _QUAD = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*(?:<[^<>]*>|_:\S+)\s*\.\s*(?:#.*)?")
 
 
-def folder_reader(folder: Path, bad_rows: BadRows | None = None) -> PathReader | None:
+def folder_reader(folder: Path, bad_rows: BadRows | None = None, reading: Reading | None = None) -> PathReader | None:
     """Return the reader of a folder in a layout of its own, ``None`` if it has none of these layouts."""
     for reader in FOLDERS:
         if reader.matches(folder):
-            return reader(folder, bad_rows or BadRows())
+            return reader(folder, bad_rows or BadRows(), reading or Reading())
     return None
 
 

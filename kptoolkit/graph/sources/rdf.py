@@ -1,4 +1,4 @@
-"""Reads RDF: N-Triples line by line, other formats with pyoxigraph; gzip of each.
+"""Reads RDF: N-Triples line by line, other formats with pyoxigraph; packed or not.
 
 The id of an IRI is its text. The id of a blank node is ``_:FILE#LABEL``, because labels are local to a file. A literal
 of a naming predicate is a name of its subject; any other literal is counted and left out, or becomes an entity with the
@@ -7,9 +7,11 @@ id ``"text"@language`` or ``"text"^^<type>``.
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import itertools
+import lzma
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
@@ -239,7 +241,7 @@ def _parsed(path: Path, format: RdfFileFormat) -> Iterator[list[_Statement]]:
 class _TurtleText:
     """Bytes of a file without a byte order mark, checked for NUL."""
 
-    def __init__(self, file: io.BufferedReader | gzip.GzipFile, path: Path) -> None:
+    def __init__(self, file: io.BufferedReader | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile, path: Path) -> None:
         self.file, self.path, self.lines = file, path, 0
         self.start = file.read(len(BOM_UTF8)).removeprefix(BOM_UTF8)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from kptoolkit.errors import ConfigError, DataError, shorten
-from kptoolkit.graph.sources.path_reader import PathReader, tables_of
+from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, locate
 from kptoolkit.storage.dialects import Reading
 from kptoolkit.storage.layouts.json_rows import read_objects
@@ -30,16 +30,22 @@ VALUES: Mapping[str, str] = {
     "developer": "developer",
     "publisher": "publisher",
     "author": "author",
+    "authors.author_id": "author",
+    "authors.name": "author",
+    "state": "state",
     "city": "city",
 }
 #: Keys whose values are ids of other items.
 OTHER_ITEMS: Mapping[str, str] = {
     "also_buy": "also_buy",
     "also_view": "also_view",
+    "similar_books": "similar",
     "related.also_bought": "also_bought",
     "related.also_viewed": "also_viewed",
     "related.bought_together": "bought_together",
 }
+YELP_SPLIT = ", "
+"""What separates the categories of a business in Yelp's files."""
 _LOOKED_AT = 200
 """Objects that are looked at to choose keys."""
 
@@ -102,7 +108,7 @@ class JsonItems(PathReader):
             ConfigError: The mapping file is wrong.
             DataError: The file has no items that are known; the message says what to give.
         """
-        found = cls(path)
+        found = cls(path, reading=reading)
         found.mapping = JsonMapping.read(mapping) if mapping is not None else _chosen(path, reading)
         return found
 
@@ -181,7 +187,9 @@ def _chosen(path: Path, reading: Reading) -> JsonMapping:
         said = f"no keys for {what} are known (keys: {shorten(', '.join(keys), 300)})"
         raise DataError(f"{said}; write a mapping file with id, name and [relations], and give it with --mapping", path)
     name = keys[at["title"]] if "title" in at else ""
-    return JsonMapping(keys[at["item_id"]], name, relations, items, reading.split)
+    item = keys[at["item_id"]]
+    split = reading.split or (YELP_SPLIT if item == "business_id" else "")
+    return JsonMapping(item, name, relations, items, split)
 
 
 def _known(objects: list[dict[str, Any]], known: Mapping[str, str]) -> dict[str, str | list[str]]:
@@ -206,8 +214,9 @@ def _values(one: Any, key: str, split: str) -> Iterator[str]:
     """Yield the texts and numbers at a key, also those in lists."""
     if key:
         first, _, rest = key.partition(".")
-        if isinstance(one, dict):
-            yield from _values(one.get(first), rest, split)
+        for each in one if isinstance(one, list) else [one]:
+            if isinstance(each, dict):
+                yield from _values(each.get(first), rest, split)
         return
     if isinstance(one, list):
         for each in one:

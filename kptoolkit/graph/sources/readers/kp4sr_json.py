@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from kptoolkit.errors import DataError
-from kptoolkit.graph.sources.path_reader import PathReader, tables_of
+from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of
 from kptoolkit.storage.layouts.item_lists import read_item_lists
 from kptoolkit.storage.layouts.json_rows import read_json
 from kptoolkit.storage.text_tables import Table

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from kptoolkit.errors import DataError, shorten
-from kptoolkit.graph.sources.path_reader import PathReader, tables_of
+from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of
 from kptoolkit.storage.columns import NAME_COLUMNS, locate
 from kptoolkit.storage.dialects import Dialect, Sample
 from kptoolkit.storage.layouts.json_rows import read_objects

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from kptoolkit.graph.sources.path_reader import PathReader, translated
+from kptoolkit.graph.sources.readers.path_reader import PathReader, translated
 from kptoolkit.storage.dialects import Dialect
 from kptoolkit.storage.text_tables import Table, read_table
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from kptoolkit.graph.sources.path_reader import PathReader
+from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.storage.dialects import Dialect
 from kptoolkit.storage.layouts.table_layouts import recognize_table
 from kptoolkit.storage.text_tables import Table, read_table
@@ -65,7 +65,7 @@ class KgcnFolder(PathReader):
         file = next((self.path / name for name in _RATINGS if (self.path / name).is_file()), None)
         if file is None:
             return
-        found = recognize_table(file, "interactions")
+        found = recognize_table(file, "interactions", self.reading)
         optional = [name for name in ("time", "rating") if name in found.columns]
         tables = read_table(
             file,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from kptoolkit.errors import DataError
+from kptoolkit.storage.dialects import Reading
 from kptoolkit.storage.text_tables import BATCH_ROWS, BadRows, Table
 
 
@@ -19,12 +20,14 @@ class PathReader:
     Attributes:
         path: The folder or file.
         bad_rows: What to do with bad rows.
+        reading: What the user says about columns and encoding.
         label: Name of the layout.
         parts: What the layout has, for messages.
     """
 
     path: Path
     bad_rows: BadRows = field(default_factory=BadRows)
+    reading: Reading = field(default_factory=Reading)
     label: ClassVar[str]
     parts: ClassVar[str]
 
