@@ -15,6 +15,7 @@ from kptoolkit.graph.sources.layouts import (
     file_reader,
     folder_reader,
     format_of,
+    readers_in,
     sort_tables,
 )
 from kptoolkit.graph.sources.rdf import Literals, RdfFile, RdfFileFormat
@@ -292,8 +293,14 @@ def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
         return
     else:
         found = sort_tables(folder)
+        json_readers = [] if found.get("triples") else readers_in(folder, source.bad_rows, source.reading)
+        if len(json_readers) == 1:
+            source.readers += json_readers
+            return
     if not found.get("triples"):
+        inside = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_dir())[:5])
         said = "holds no .kg file and no other file of triples that is known"
+        said += f"; its folders are {inside}" * bool(inside)
         raise DataError(f"{said}; name a RecBole folder, or the file of triples itself", folder)
     source.triple_files += found["triples"]
     source.name_files += found.get("names", [])

@@ -18,7 +18,7 @@ from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.storage.columns import locate
 from kptoolkit.storage.dialects import Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, layout_of
 from kptoolkit.storage.text_tables import BadRows, header_of
 
 Format = Literal["recbole", "csv", "tsv", "ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"]
@@ -90,6 +90,18 @@ def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path |
     return found
 
 
+def readers_in(folder: Path, bad_rows: BadRows, reading: Reading) -> list[PathReader]:
+    """Return the readers of the JSON files of a folder that become triples."""
+    found = []
+    for path in sorted(path for path in folder.iterdir() if path.is_file() and suffix_of(path) in JSON_SUFFIXES):
+        try:
+            reader = file_reader(path, bad_rows, reading)
+        except DataError:
+            continue  # events, or keys that are not known
+        found += [] if reader is None else [reader]
+    return found
+
+
 def format_of(path: Path) -> tuple[Format, str]:
     """Return the format of a file of triples, and what to say where its name does not tell it.
 
@@ -145,7 +157,8 @@ def _kind(path: Path) -> Kind | None:
     except DataError:
         return None
     order: Sequence[Kind] = ("interactions", "triples", "links", "names", "items")
-    return next((kind for kind in order if _has(names, kind)), None)
+    known = next((kind for kind in order if _has(names, kind)), None)
+    return known or next((kind for kind in ("triples", "links") if layout_of(path, kind) is not None), None)
 
 
 def _has(names: Sequence[str], kind: Kind) -> bool:

@@ -111,6 +111,17 @@ def recognize_table(path: Path, kind: Kind, reading: Reading | None = None, *, c
     raise _unrecognized(sample, kind, required, names, dialect)
 
 
+def layout_of(path: Path, kind: Kind) -> TableLayout | None:
+    """Return the layout of a table by what it says of itself; three columns without a header line may be anything.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    sample = Sample.read(path)
+    layouts = (layout for layout in LAYOUTS if layout.kind == kind and layout.header != _TRIPLE)
+    return next((layout for layout in layouts if layout.matches(sample)), None)
+
+
 def _of_layout(layout: TableLayout, dialect: Dialect, wanted: Mapping[str, Sequence[str]]) -> Recognized:
     found = layout.dialect or dialect
     found = replace(found, encoding=dialect.encoding, header=layout.header)
