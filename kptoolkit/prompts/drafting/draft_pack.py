@@ -40,8 +40,8 @@ class DraftedRelation:
     Attributes:
         relation: Its id.
         count: Number of its triples.
-        source: Where the sentences come from: ``file`` from a file of sentences, ``pack`` from the model pack, ``words``
-            from the words in the id, ``neutral`` if the id has no words.
+        source: Where the sentences come from: ``file`` from a file of sentences, ``pack`` from the model pack,
+            ``words`` from the words in the id, ``neutral`` if the id has no words.
         templates: The sentences.
         examples: Names of head and tail of some triples.
         notes: Remarks, e.g. which relation states the same facts.

@@ -37,7 +37,7 @@ class KgatFolder(PathReader):
     def said(self) -> str:
         """The layout and what is read."""
         lists = "ids of *_list.txt (also as names)" if self._entities else "numbers as ids, no names"
-        return f"{self.label}: triples of {TRIPLES}, {lists}, a user and items per line"
+        return f"{self.label}: triples of {TRIPLES}, {lists}, events of train.txt and test.txt"
 
     def triples(self) -> Iterator[Table]:
         """Yield the triples."""
