@@ -11,6 +11,8 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -298,3 +300,58 @@ def test_yelp_and_goodreads(tmp_path: Path) -> None:
     categories = {("b", "category", "category:Pizza"), ("b", "category", "category:Wine Bars")}
     assert triples(read(folder / "yelp.json")) == {*categories, ("b", "city", "city:Reno")}
     assert triples(read(folder / "goodreads.json")) == {("7", "author", "author:3"), ("7", "similar", "8")}
+
+
+def test_parquet(tmp_path: Path) -> None:
+    table = pa.table(
+        {"source": [1.0, 2.0, None], "relation": ["r"] * 3, "target": ["a", "b", "c"], "weight": [1, 2, 3]}
+    )
+    pq.write_table(table, tmp_path / "x.parquet")
+    pq.write_table(pa.table({"id": ["a"], "label": ["Alpha"]}), tmp_path / "names.parquet")
+    with pytest.raises(DataError, match="line 3: the head is empty"):
+        read(tmp_path / "x.parquet")
+    found = read(tmp_path / "x.parquet", names=tmp_path / "names.parquet", skip_bad_rows=True)
+    assert triples(found) == {("1", "r", "a"), ("2", "r", "b")}
+    assert names(found)["a"] == "Alpha"
+
+
+def test_bad_parquet(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"head": ["a"], "relation": ["r"], "tail": [["b", "c"]]}), tmp_path / "x.parquet")
+    (tmp_path / "y.parquet").write_bytes(b"PAR1 no")
+    for name, said in (("x", "lists or records"), ("y", "not a readable Parquet")):
+        with pytest.raises(DataError, match=said):
+            read(tmp_path / f"{name}.parquet")
+
+
+def test_a_folder_of_parquet(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"head": ["a"], "relation": ["r"], "tail": ["b"]}), tmp_path / "facts.parquet")
+    pq.write_table(pa.table({"item_id": [7], "entity_id": ["a"]}), tmp_path / "links.parquet")
+    pq.write_table(pa.table({"user_id": [1], "item_id": [7], "rating": [5]}), tmp_path / "events.parquet")
+    assert links(read(tmp_path)) == {"7": "a"}
+
+
+NEWS = (
+    'N1\tsports\tgolf\tThe Open\tText\thttps://u\t[{"Label": "Tiger Woods", "Type": "P", "WikidataId": "Q10993"}]\t[]\n'
+    "N2\tsports\t\tMore golf\t\thttps://u\t[]\t\n"
+    "N3\tnews\tweather\tRain\t\thttps://u\t[]\t[]\n"
+)
+CLICKS = (
+    "1\tU1\t11/13/2019 8:36:57 AM\tN3\tN1-1 N2-0\n"
+    "2\tU1\t11/11/2019 6:51:49 PM\tN3\tN2-1\n"
+    "3\tU2\t11/11/2019 6:51:49 PM\t\tN1-1\n"
+)
+
+
+def test_mind(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"news.tsv": NEWS, "behaviors.tsv": CLICKS})
+    found = read(folder)
+    assert {("N1", "mentions", "Q10993"), ("N1", "subcategory", "subcategory:golf")} <= triples(found)
+    assert names(found) | {"Q10993": "Tiger Woods", "N1": "The Open", "category:news": "news"} == names(found)
+    assert links(found) == {"N1": "N1", "N2": "N2", "N3": "N3"}
+    events, report = read_interactions(folder)
+    assert report.layout.startswith("MIND")
+    assert [events.item_ids[item] for item in events.history_of("U1")] == ["N3", "N2", "N1"]
+    assert [events.item_ids[item] for item in events.history_of("U2")] == ["N1"]
+    write(tmp_path, {"behaviors.tsv": CLICKS.replace("11/13/2019 8", "13.11.2019 8")})
+    with pytest.raises(DataError, match=r"behaviors.tsv, line 1: the time is 13\.11\.2019"):
+        read_interactions(folder)

@@ -22,9 +22,10 @@ from kptoolkit.graph.sources.rdf import Literals, RdfFile, RdfFileFormat
 from kptoolkit.graph.sources.readers.kgcn import positive
 from kptoolkit.graph.sources.readers.neo4j_files import Neo4jCsv
 from kptoolkit.graph.sources.readers.path_reader import PathReader
-from kptoolkit.storage.dialects import Reading, in_split_order, suffix_of
+from kptoolkit.storage.dialects import Dialect, Reading, in_split_order, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
-from kptoolkit.storage.layouts.table_layouts import OPTIONAL, Kind, Recognized, recognize_table
+from kptoolkit.storage.layouts.parquet_tables import parquet_columns, read_parquet
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, Recognized, recognize_table
 from kptoolkit.storage.text_tables import BadRows, Table, read_table
 
 
@@ -145,6 +146,10 @@ class FileSource:
         }
 
     def _recognized(self, path: Path, kind: Kind) -> Recognized:
+        if (path, kind) not in self._tables and suffix_of(path) == ".parquet":
+            columns = self.reading.spellings(COLUMNS[kind])
+            parquet_columns(path, columns, OPTIONAL)
+            self._tables[path, kind] = Recognized(Dialect(), columns)
         if (path, kind) not in self._tables:
             csv = self._format_of(path) == "csv" if kind == "triples" else None
             self._tables[path, kind] = recognize_table(path, kind, self.reading, csv=csv)
@@ -154,6 +159,10 @@ class FileSource:
         found = self._recognized(path, kind)
         optional = OPTIONAL & found.columns.keys()
         may_be_empty = {*optional, *(("name",) if kind == "names" else ())}
+        if suffix_of(path) == ".parquet":
+            return read_parquet(
+                path, found.columns, optional=optional, may_be_empty=may_be_empty, bad_rows=self.bad_rows
+            )
         tables = read_table(
             path,
             found.columns,

@@ -12,16 +12,18 @@ from kptoolkit.graph.sources.readers.json_items import JsonItems
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
 from kptoolkit.graph.sources.readers.kgcn import KgcnFolder
 from kptoolkit.graph.sources.readers.kp4sr_json import Kp4srFolder
+from kptoolkit.graph.sources.readers.mind import MindFolder
 from kptoolkit.graph.sources.readers.neo4j_files import ApocJson, Neo4jCsv
 from kptoolkit.graph.sources.readers.openke import OpenKeFolder
 from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.storage.columns import locate
 from kptoolkit.storage.dialects import Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
+from kptoolkit.storage.layouts.parquet_tables import parquet_columns
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, layout_of
 from kptoolkit.storage.text_tables import BadRows, header_of
 
-Format = Literal["recbole", "csv", "tsv", "ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"]
+Format = Literal["recbole", "csv", "tsv", "parquet", "ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"]
 SUFFIXES: Mapping[str, Format] = {
     ".kg": "recbole",
     ".csv": "csv",
@@ -29,6 +31,7 @@ SUFFIXES: Mapping[str, Format] = {
     ".txt": "tsv",
     ".dat": "tsv",
     ".sif": "tsv",
+    ".parquet": "parquet",
     ".nt": "ntriples",
     ".ttl": "turtle",
     ".rdf": "rdfxml",
@@ -41,11 +44,12 @@ SUFFIXES: Mapping[str, Format] = {
 }
 RDF_FORMATS = frozenset({"ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"})
 #: Readers of folders, in the order in which they are tried.
-FOLDERS: tuple[type[KgatFolder | OpenKeFolder | Kp4srFolder | KgcnFolder | Neo4jCsv], ...] = (
+FOLDERS: tuple[type[KgatFolder | OpenKeFolder | Kp4srFolder | KgcnFolder | MindFolder | Neo4jCsv], ...] = (
     KgatFolder,
     OpenKeFolder,
     Kp4srFolder,
     KgcnFolder,
+    MindFolder,
     Neo4jCsv,
 )
 #: Readers of single files.
@@ -150,6 +154,8 @@ def _kind(path: Path) -> Kind | None:
     suffix = suffix_of(path)
     if SUFFIXES.get(suffix) in RDF_FORMATS:
         return "triples"
+    if suffix == ".parquet":
+        return next((kind for kind in COLUMNS if _in_parquet(path, kind)), None)
     if suffix not in (".csv", ".tsv", ".txt"):
         return None
     try:
@@ -159,6 +165,13 @@ def _kind(path: Path) -> Kind | None:
     order: Sequence[Kind] = ("interactions", "triples", "links", "names", "items")
     known = next((kind for kind in order if _has(names, kind)), None)
     return known or next((kind for kind in ("triples", "links") if layout_of(path, kind) is not None), None)
+
+
+def _in_parquet(path: Path, kind: Kind) -> bool:
+    try:
+        return bool(parquet_columns(path, COLUMNS[kind], OPTIONAL))
+    except DataError:
+        return False
 
 
 def _has(names: Sequence[str], kind: Kind) -> bool:
