@@ -13,9 +13,11 @@ from kptoolkit.config import DataConfig
 from kptoolkit.data.tables import Table, join_tables, read_recognized
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph import folder_reader
+from kptoolkit.graph.sources.readers.kgat import KgatFolder
 from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
-from kptoolkit.storage.dialects import Reading, Sample, in_split_order, suffix_of
+from kptoolkit.storage.dialects import Dialect, Reading, Sample, in_split_order, suffix_of
+from kptoolkit.storage.layouts.item_lists import read_item_lists
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, recognize_table
 
@@ -88,6 +90,11 @@ def read_file_events(path: Path, reading: Reading) -> EventTable:
     """
     if suffix_of(path) in JSON_SUFFIXES:
         tables, said = read_json_events(path, reading)
+        return EventTable(path, _whole(path, _named(tables)), said)
+    if is_user_lists(path, reading):
+        known = KgatFolder.matches(path.parent)
+        tables = KgatFolder(path.parent).events_of(path) if known else read_item_lists(path)
+        said = "one user per line, then the items" + ", with the ids of KGAT next to it" * known
         return EventTable(path, _whole(path, _named(tables)), said)
     if is_item_lists(path, reading):
         tables = read_sequences(path, reading)
@@ -167,6 +174,15 @@ def _keys(path: Path) -> list[str]:
 def _required(reading: Reading) -> Mapping[str, Sequence[str]]:
     wanted = reading.spellings(COLUMNS["interactions"])
     return {name: wanted[name] for name in ("user_id", "item_id")}
+
+
+def is_user_lists(path: Path, reading: Reading) -> bool:
+    """Return whether a file has a user and any number of items per line, as numbers with spaces between them."""
+    if suffix_of(path) != ".txt" or reading.columns:
+        return False
+    rows = Sample.read(path, reading.encoding).rows(Dialect(""))
+    widths = {len(row) for row in rows}
+    return len(widths) > 1 and all(cell.isdecimal() for row in rows for cell in row)
 
 
 def is_item_lists(path: Path, reading: Reading) -> bool:

@@ -230,12 +230,12 @@ def _is_openke(sample: Sample) -> bool:
 
 
 def _is_headerless_triples(sample: Sample) -> bool:
-    """Three columns of data, the middle one with the fewest values."""
+    """Three columns of data, the middle one with the fewest values, of which some occur again."""
     rows = sample.rows(sample.dialect())
     if not _is_data(rows) or any(len(row) != 3 for row in rows):
         return False
     heads, relations, tails = (len(set(column)) for column in zip(*rows, strict=True))
-    return relations <= min(heads, tails)
+    return relations <= min(heads, tails, len(rows) - 1)
 
 
 def _is_amazon(sample: Sample, item: int) -> bool:

@@ -61,10 +61,13 @@ class KgatFolder(PathReader):
 
     def interactions(self) -> Iterator[Table]:
         """Yield the events: those of ``train.txt``, then those of the other files."""
-        listed = self._list("item")
         for file in (self.path / name for name in EVENTS):
             if file.is_file():
-                yield from read_item_lists(file, self.bad_rows, self._list("user"), listed or None)
+                yield from self.events_of(file)
+
+    def events_of(self, file: Path) -> Iterator[Table]:
+        """Yield the events of one file of the folder."""
+        yield from read_item_lists(file, self.bad_rows, self._list("user"), self._list("item") or None)
 
     @cached_property
     def _entities(self) -> dict[str, str]:
