@@ -355,3 +355,30 @@ def test_mind(tmp_path: Path) -> None:
     write(tmp_path, {"behaviors.tsv": CLICKS.replace("11/13/2019 8", "13.11.2019 8")})
     with pytest.raises(DataError, match=r"behaviors.tsv, line 1: the time is 13\.11\.2019"):
         read_interactions(folder)
+
+
+def test_pgpr(tmp_path: Path) -> None:
+    texts = {
+        "product.txt": "P0\nP1\nP2\n",
+        "users.txt": "U0\nU1\n",
+        "brand.txt": "Acme Soap\nBest\n",
+        "category.txt": "Bath\nHair\n",
+        "related_product.txt": "P2\nX9\n",
+        "brand_p_b.txt": "1\n\n0\n",
+        "category_p_c.txt": "0 1\n\n\n",
+        "also_bought_p_p.txt": "\n0 1\n\n",
+        "train.txt": "0\t0\t5 6 7\n1\t2\t5\n",
+        "test.txt": "0\t1\t8\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+    found = read(tmp_path)
+    brands = {("P0", "brand", "brand:Best"), ("P2", "brand", "brand:Acme Soap")}
+    categories = {("P0", "category", "category:Bath"), ("P0", "category", "category:Hair")}
+    assert triples(found) == {*brands, *categories, ("P1", "also_bought", "P2"), ("P1", "also_bought", "X9")}
+    assert names(found)["brand:Acme Soap"] == "Acme Soap"
+    events, _ = read_interactions(tmp_path)
+    assert [events.item_ids[item] for item in events.history_of("U0")] == ["P0", "P1"]
+    (tmp_path / "brand_p_b.txt").write_text("7\n")
+    with pytest.raises(DataError, match=r"brand_p_b.txt, line 1: the number 7 is not in the list"):
+        read(tmp_path)

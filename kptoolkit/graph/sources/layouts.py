@@ -16,6 +16,7 @@ from kptoolkit.graph.sources.readers.mind import MindFolder
 from kptoolkit.graph.sources.readers.neo4j_files import ApocJson, Neo4jCsv
 from kptoolkit.graph.sources.readers.openke import OpenKeFolder
 from kptoolkit.graph.sources.readers.path_reader import PathReader
+from kptoolkit.graph.sources.readers.pgpr import PgprFolder
 from kptoolkit.storage.columns import locate
 from kptoolkit.storage.dialects import Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
@@ -43,13 +44,15 @@ SUFFIXES: Mapping[str, Format] = {
     ".jsonld": "jsonld",
 }
 RDF_FORMATS = frozenset({"ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"})
+FolderReader = KgatFolder | OpenKeFolder | Kp4srFolder | KgcnFolder | MindFolder | PgprFolder | Neo4jCsv
 #: Readers of folders, in the order in which they are tried.
-FOLDERS: tuple[type[KgatFolder | OpenKeFolder | Kp4srFolder | KgcnFolder | MindFolder | Neo4jCsv], ...] = (
+FOLDERS: tuple[type[FolderReader], ...] = (
     KgatFolder,
     OpenKeFolder,
     Kp4srFolder,
     KgcnFolder,
     MindFolder,
+    PgprFolder,
     Neo4jCsv,
 )
 #: Readers of single files.
