@@ -114,10 +114,17 @@ class Reading:
             found[role] = name
         return cls(found, encoding or None, split or "")
 
-    def spellings(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
-        """Return accepted headers by column, with only the given one where :attr:`columns` has its role."""
+    def spellings(self, wanted: Mapping[str, Sequence[str]], *, usual_too: bool = False) -> dict[str, Sequence[str]]:
+        """Return accepted headers by column.
+
+        Args:
+            wanted: The usual headers by column.
+            usual_too: Whether they are accepted, after the given one, where :attr:`columns` has the role.
+        """
         return {
-            name: (self.columns[role_of(name)],) if role_of(name) in self.columns else spellings
+            name: (self.columns[role_of(name)], *(spellings if usual_too else ()))
+            if role_of(name) in self.columns
+            else spellings
             for name, spellings in wanted.items()
         }
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kptoolkit.config import load_config
+from kptoolkit.data.data_folder import DataFolder
 from kptoolkit.data.event_files import reading_of
 from kptoolkit.data.interactions import Interactions, read_interactions
 from kptoolkit.errors import ConfigError, DataError
@@ -156,3 +157,20 @@ def test_an_archive_is_read_like_its_folder(tmp_path: Path) -> None:
         for file in (LAYOUTS / "kgat").glob("*.txt"):
             packed.write(file, f"amazon-book/{file.name}")
     assert histories(read_interactions(archive)[0]) == histories(read_interactions(LAYOUTS / "kgat")[0])
+
+
+@pytest.mark.parametrize("columns", ["user=1,item=2", "user=who,item=what"])
+def test_items_next_to_interactions_keep_their_headers(tmp_path: Path, columns: str) -> None:
+    header = "" if "1" in columns else "who,what\n"
+    (tmp_path / "plays.csv").write_text(header + "u,9\nu,8\n")
+    (tmp_path / "items.csv").write_text("title,item_id\nNine,9\nTen,10\n")
+    folder = DataFolder.read(tmp_path / "plays.csv", Reading.of(columns))
+    assert sorted(folder.catalogue) == ["10", "8", "9"]
+
+
+def test_numbers_are_not_used_for_a_file_with_a_header_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("item_id,user_id\n9,u\n")
+    found, report = read_interactions(path, Reading.of("user=1,item=2"))
+    assert histories(found) == {"u": ["9"]}
+    assert "numbers of columns are not used" in report.layout

@@ -29,6 +29,8 @@ COLUMNS: Mapping[Kind, Mapping[str, Sequence[str]]] = {
 }
 #: Columns that a file may lack.
 OPTIONAL = frozenset({"title", "time", "rating"})
+#: Tables for which ``--columns`` is meant first; others may keep their usual headers.
+PRIMARY = frozenset({"triples", "interactions"})
 _FREEBASE = re.compile(r"(?:/?[mg][./])\w+")
 _ASIN = re.compile(r"B[0-9A-Z]{3,9}|\d{9}[\dX]")
 _REVIEWER = re.compile(r"A[0-9A-Z]{1,27}")
@@ -95,10 +97,12 @@ def recognize_table(path: Path, kind: Kind, reading: Reading | None = None, *, c
     """
     reading = reading or Reading()
     sample = Sample.read(path, reading.encoding)
-    dialect, wanted = sample.dialect(csv), reading.spellings(COLUMNS[kind])
+    dialect, wanted = sample.dialect(csv), reading.spellings(COLUMNS[kind], usual_too=kind not in PRIMARY)
     if not sample.first or _is_no_text(sample.first):
         return Recognized(dialect, wanted)  # the reader says what is wrong
     names = _header(sample, dialect)
+    if reading.numbered(COLUMNS[kind]) and _has_all(names, kind):
+        return Recognized(dialect, COLUMNS[kind], "a header line, so that numbers of columns are not used")
     if reading.numbered(COLUMNS[kind]):
         dialect = replace(dialect, header=tuple(str(number) for number in range(1, len(names) + 1)))
         return Recognized(dialect, _given_only(wanted, reading), f"columns by number: {_columns_said(reading, wanted)}")
