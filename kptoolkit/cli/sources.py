@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kptoolkit.cli.session import Session
+from kptoolkit.errors import shorten
 
 if TYPE_CHECKING:
     from kptoolkit.graph import FileSource
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 _RDF = "RDF"
+_LONGEST = 600
+"""Letters of a line about a layout, which may contain headers of a file."""
 ColumnsOption = Annotated[
     str | None,
     typer.Option(
@@ -72,7 +75,7 @@ class SourceOptions:
 def say_recognized(session: Session, recognized: Sequence[str]) -> None:
     """Print the layouts that were recognized."""
     for line in recognized:
-        session.say(f"recognized {line}")
+        session.say(f"recognized {shorten(line, _LONGEST)}")
 
 
 def warn_of_bad_rows(session: Session, bad_rows: BadRows) -> None:

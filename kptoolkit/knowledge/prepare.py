@@ -17,7 +17,7 @@ from kptoolkit.data.event_files import reading_of
 from kptoolkit.data.graph_events import graph_interactions
 from kptoolkit.data.interactions import Interactions, read_interactions
 from kptoolkit.data.splits import Split, make_split
-from kptoolkit.errors import ConfigError, DataError
+from kptoolkit.errors import ConfigError, DataError, shorten
 from kptoolkit.graph import Graph
 from kptoolkit.knowledge.engines.ray_engine import check_ray
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
@@ -87,7 +87,9 @@ def _read_files(data: Path, config: Config, progress: ProgressCallback) -> Inter
     """Read the interactions of files, and report the layout that was recognized."""
     interactions, report = read_interactions(data, reading_of(config.data))
     if report.layout:
-        progress(ProgressEvent("read interactions", len(interactions), note=f"recognized {report.layout}"))
+        progress(
+            ProgressEvent("read interactions", len(interactions), note=f"recognized {shorten(report.layout, 600)}")
+        )
     return interactions
 
 

@@ -187,3 +187,11 @@ def test_an_own_export_is_read_back(tmp_path: Path) -> None:
         names = ("triples_read", "entities", "relationships", "items", "nameless_entities", "shared_entity_items")
         assert [reports[0][name] for name in names] == [reports[1][name] for name in names], source
         assert reports[0]["relations"] == reports[1]["relations"]
+
+
+def test_fit_takes_the_option_that_its_error_names(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("17,4,2\n18,5,9\n")
+    for given, said in (((), "--columns user=1,item=2"), (("--columns", "user=1,item=2"), "no user has 3 events")):
+        done = CliRunner().invoke(app, ["fit", "--data", str(tmp_path / "x.csv"), *given])
+        assert done.exit_code == 2
+        assert said in " ".join(done.stderr.split())
