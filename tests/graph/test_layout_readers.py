@@ -382,3 +382,16 @@ def test_pgpr(tmp_path: Path) -> None:
     (tmp_path / "brand_p_b.txt").write_text("7\n")
     with pytest.raises(DataError, match=r"brand_p_b.txt, line 1: the number 7 is not in the list"):
         read(tmp_path)
+
+
+def test_a_split_for_link_prediction(tmp_path: Path) -> None:
+    train = "/m/a\t/r/one\t/m/b\n/m/c\t/r/one\t/m/b\n"
+    folder = write(
+        tmp_path, {"train.txt": train, "test.txt": "/m/a\t/r/one\t/m/d\n/m/d\t/r/one\t/m/c\n", "about.txt": "-"}
+    )
+    assert len(triples(read(folder))) == 4
+    write(folder, {"test.txt": "/m/a\t/r/one\t/m/d\n"})
+    with pytest.raises(DataError, match="holds no .kg file"):
+        read(folder)
+    with pytest.raises(DataError, match=r"\(--columns head=1,relation=2,tail=3 if there is no header line\)"):
+        read(folder / "test.txt")

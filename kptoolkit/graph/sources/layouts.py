@@ -21,7 +21,7 @@ from kptoolkit.storage.columns import locate
 from kptoolkit.storage.dialects import Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, layout_of
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, layout_of, recognize_table
 from kptoolkit.storage.text_tables import BadRows, header_of
 
 Format = Literal["recbole", "csv", "tsv", "parquet", "ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"]
@@ -57,6 +57,7 @@ FOLDERS: tuple[type[FolderReader], ...] = (
 )
 #: Readers of single files.
 FILES = (Neo4jCsv, ApocJson, JsonItems)
+_SPLIT = ("train", "valid", "test", "dev")
 _TERM = r'(?:<[^<>]*>|_:\S+|"(?:[^"\\]|\\.)*"(?:@[\w-]+|\^\^<[^<>]*>)?)'
 _TRIPLE = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*\.\s*(?:#.*)?")
 _QUAD = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*(?:<[^<>]*>|_:\S+)\s*\.\s*(?:#.*)?")
@@ -143,6 +144,8 @@ def sort_tables(folder: Path) -> dict[Kind, list[Path]]:
         kind = _kind(path)
         if kind is not None:
             found.setdefault(kind, []).append(path)
+    if "triples" not in found and (split := _split_triples(folder)):
+        return found | {"triples": split}
     options: Mapping[Kind, str] = {"triples": "", "links": "--link", "names": "--names", "items": "--items"}
     for kind, option in options.items():
         tables = [path for path in found.get(kind, []) if SUFFIXES.get(suffix_of(path)) not in RDF_FORMATS]
@@ -151,6 +154,16 @@ def sort_tables(folder: Path) -> dict[Kind, list[Path]]:
             advice = f"name the file of triples, and one of these with {option}" if option else "name one of them"
             raise DataError(f"several files of {kind}: {names}; {advice}", folder)
     return found
+
+
+def _split_triples(folder: Path) -> list[Path]:
+    """Return the files of a split for link prediction, such as that of FB15k; none if they have no triples."""
+    files = [path for path in sorted(folder.iterdir()) if path.stem in _SPLIT and suffix_of(path) in (".txt", ".tsv")]
+    try:
+        known = [path for path in files if recognize_table(path, "triples").layout is not None]
+    except DataError:
+        return []
+    return known if known and known == files else []
 
 
 def _kind(path: Path) -> Kind | None:

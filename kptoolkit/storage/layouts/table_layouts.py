@@ -189,7 +189,10 @@ def _unrecognized(
     header = shorten(", ".join(names), 200)
     text = f"no column for '{missing[0]}' (header: {header}); call it one of {', '.join(required[missing[0]])}"
     options = ",".join(f"{role_of(name)}=HEADER" for name in missing)
-    return DataError(f"{text}; or say which it is with --columns {options}; {sample.shown()}", sample.path, 1)
+    numbers = ",".join(f"{role}={number}" for number, role in enumerate(roles, 1))
+    without = f" (--columns {numbers} if there is no header line)" * (len(missing) == len(roles) <= len(names))
+    text += f"; or say which it is with --columns {options}{without}; {sample.shown()}"
+    return DataError(text, sample.path, 1)
 
 
 def _has_all(names: Sequence[str], kind: Kind) -> bool:
