@@ -6,6 +6,7 @@ import bz2
 import codecs
 import gzip
 import lzma
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -84,7 +85,7 @@ class Reading:
     def __post_init__(self) -> None:
         if self.encoding is not None:
             try:
-                codecs.lookup(self.encoding)
+                "".encode(self.encoding)
             except LookupError as error:
                 said = f"--encoding {shorten(self.encoding)}: no such encoding; try latin-1 or utf-16"
                 raise ConfigError(said) from error
@@ -185,7 +186,7 @@ class Sample:
 
     def rows(self, dialect: Dialect) -> list[list[str]]:
         """Return the cells of the first lines, without those that the dialect skips."""
-        return [dialect.cells(line) for line in self.filled[dialect.skip :]]
+        return [dialect.cells(line) for line in self.lines[dialect.skip :] if line.strip()]
 
     def dialect(self, csv: bool | None = None) -> Dialect:
         """Return the dialect that the name and the first line suggest; the file is assumed to have a header line.
@@ -194,15 +195,18 @@ class Sample:
             csv: Whether the file is CSV; ``None`` means files named ``.csv`` and ``.csv.gz``.
         """
         found = Dialect(encoding=self.encoding, quoted=suffix_of(self.path) == ".csv" if csv is None else csv)
-        while found.skip < len(self.filled) and self._is_comment(self.filled[found.skip], found.skip):
-            found = replace(found, skip=found.skip + 1)
-        first = self.filled[found.skip] if found.skip < len(self.filled) else ""
+        for number, line in enumerate(self.lines):
+            if self._is_comment(line, number):
+                found = replace(found, skip=number + 1)
+            elif line.strip():
+                break
+        first = next((line for line in self.lines[found.skip :] if line.strip()), "")
         if found.quoted:
             mark = max(",;\t|", key=first.count)
             return replace(found, separator=mark, backslash=self._has_backslash_quotes(mark))
         if suffix_of(self.path) not in TAB_SUFFIXES and "\t" not in first:
             mark = next((mark for mark in ("::", ";", "|", ",") if mark in first), "" if " " in first else "\t")
-            return replace(found, separator=mark, quoted=len(mark) == 1 and mark not in "\t" and '"' in first)
+            return replace(found, separator=mark, quoted=mark in (";", ","))
         return found
 
     @staticmethod
@@ -212,7 +216,9 @@ class Sample:
         )
 
     def _has_backslash_quotes(self, mark: str) -> bool:
-        return any('\\"' in line.replace(f'\\"{mark}', "") for line in self.filled)
+        """Return whether a quotation mark after a backslash is neither the end of a cell nor doubled."""
+        inside = re.compile(rf'\\"(?!"|\s*(?:{re.escape(mark)}|$))')
+        return any(map(inside.search, self.filled))
 
     def shown(self) -> str:
         """Return the first three lines for a message."""

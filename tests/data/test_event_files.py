@@ -75,6 +75,7 @@ def test_kgcn_ratings_with_label_0_are_no_events(tmp_path: Path) -> None:
     [
         ("x.csv", "9,u,3\n8,u,1\n", "item=1,user=2,time=3", ["8", "9"]),
         ("x.txt", "u 9 3\nu 8 1\n", "item=2,user=1,time=3", ["8", "9"]),
+        ("x.txt", 'user,item,name\nu,9,"A, B"\nu,8,"C"\n', "", ["9", "8"]),
         ("x.tsv", "who\twhat\nu\t9\nu\t8\n", "user=who,item=what", ["9", "8"]),
         ("x.dat", "u::9::5::3\nu::8::1::1\n", "", ["8", "9"]),
         ("x.data", "1\t9\t5\t978300760\n1\t8\t3\t978300750\n", "", ["8", "9"]),
@@ -98,7 +99,8 @@ def test_a_file_without_header_shows_its_lines_and_the_option(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("columns", "encoding"), [("user", ""), ("user=", ""), ("person=1", ""), ("user=1,user=2", ""), ("", "latin-99")]
+    ("columns", "encoding"),
+    [("user", ""), ("user=", ""), ("person=1", ""), ("user=1,user=2", ""), ("", "latin-99"), ("", "base64")],
 )
 def test_wrong_settings_are_errors(columns: str, encoding: str) -> None:
     config = load_config(None, {"data.columns": columns, "data.encoding": encoding}, {})
@@ -174,3 +176,18 @@ def test_numbers_are_not_used_for_a_file_with_a_header_line(tmp_path: Path) -> N
     found, report = read_interactions(path, Reading.of("user=1,item=2"))
     assert histories(found) == {"u": ["9"]}
     assert "numbers of columns are not used" in report.layout
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("\n# a note\n\nuser,item\nu,a\n", ["a"]),
+        ('"user","item","path"\n"u","a","C:\\dir\\"\n"u","b","x"\n', ["a", "b"]),
+        ('"user","item","json"\n"u","a","{""k"": ""x\\""y""}"\n', ["a"]),
+        ('"user","item","json"\n"u","a","{\\"k\\": \\"x, y\\"}"\n"u","b",""\n', ["a", "b"]),
+    ],
+)
+def test_notes_and_backslashes(tmp_path: Path, text: str, items: list[str]) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    assert histories(read_interactions(path)[0]) == {"u": items}

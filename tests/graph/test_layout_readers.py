@@ -212,8 +212,6 @@ def test_triples_without_a_header_line(
 ) -> None:
     path = tmp_path_factory.mktemp("rows") / "x.txt"
     path.write_bytes("".join(mark.join(row) + "\n" for row in rows).encode(encoding))
-    if '"' in rows[0][0] + rows[0][2] and mark == "|":
-        return  # quotation marks in the first line make it a quoted file
     found = read(path, columns="head=1,relation=2,tail=3", encoding=None if encoding == "utf-8" else encoding)
     assert triples(found) == set(rows)
 
@@ -391,7 +389,7 @@ def test_a_split_for_link_prediction(tmp_path: Path) -> None:
     )
     assert len(triples(read(folder))) == 4
     write(folder, {"test.txt": "/m/a\t/r/one\t/m/d\n"})
-    with pytest.raises(DataError, match="holds no .kg file"):
+    with pytest.raises(DataError, match=r"holds no \.kg file"):
         read(folder)
     with pytest.raises(DataError, match=r"\(--columns head=1,relation=2,tail=3 if there is no header line\)"):
         read(folder / "test.txt")
