@@ -1,13 +1,10 @@
-"""Reads Parquet files in batches of columns of texts."""
+"""Reads Parquet files in batches of columns of texts. Arrow is imported when a file is read, since it is large."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.storage.columns import places_of
@@ -25,6 +22,9 @@ def parquet_columns(path: Path, columns: Mapping[str, Sequence[str]], optional: 
     Raises:
         DataError: It is not Parquet, a column is missing, or one holds lists or records.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         schema = pq.read_schema(path)
     except FileNotFoundError as error:
@@ -60,6 +60,8 @@ def read_parquet(
     Raises:
         DataError: As for :func:`parquet_columns`, or an empty cell; with the row.
     """
+    import pyarrow.parquet as pq
+
     found, row = parquet_columns(path, columns, optional), 1
     required = [name for name in found if name not in may_be_empty]
     with pq.ParquetFile(path) as file:
