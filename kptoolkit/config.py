@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic.fields import FieldInfo
 
 from kptoolkit.errors import ConfigError, shorten
-from kptoolkit.names import LIKELY, nearest
+from kptoolkit.names import LIKELY, RankingName, nearest
 
 DEFAULT_FILE = Path("kptool.toml")
 GRAPH_DATA = Path("graph:")
@@ -74,8 +74,9 @@ class TreeConfig(Section):
     """Maximum number of relationships between an item and a fact of its tree."""
     degree: int = Field(default=8, ge=0)
     """Maximum number of triples per expanded node; 0 means no knowledge."""
-    ranking: Literal["balanced", "inverse-degree", "random"] = "balanced"
-    """Order in which a node's triples are chosen; ``random``, as in the paper, chooses again each epoch."""
+    ranking: RankingName = "balanced"
+    """Order in which a node's triples are chosen: ``balanced``, ``inverse-degree``, or ``random``, which chooses again
+    each epoch as in the paper; also an entry point in the group kptoolkit.rankings, or ``module:function``."""
     max_tokens: int = Field(default=512, ge=8)
     """Maximum number of tokens per prompt, the MPP included."""
     seed: int = 2308
@@ -134,7 +135,7 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
     backend: str = "sequence"
-    """Name of a backend: a shipped one, or an entry point in the group kptoolkit.backends."""
+    """Name of a backend: a shipped one, an entry point in the group kptoolkit.backends, or ``module:Class``."""
 
     @property
     def options(self) -> dict[str, Any]:

@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
+from importlib.metadata import entry_points
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 #: Neo4j refuses to index longer texts (8,167 bytes in version 5); a character has at most 4 bytes.
 INDEXED_BYTES = 8000
 INDEXED_LETTERS = 1000
 #: Lowest similarity of a name that was probably meant.
 LIKELY = 60.0
+RANKINGS = ("balanced", "inverse-degree", "random")
+"""The values of ``tree.ranking`` that need no code of another package."""
+RANKED_BY = "kptoolkit.rankings"
+"""Entry point group of ranking functions."""
 
 
 def lowered(name: str) -> str:
     """Return a name as it is indexed: case-folded, and cut to a length that an index accepts."""
     return name.casefold()[:INDEXED_LETTERS]
+
+
+def compared(name: str) -> str:
+    """Return a name as two names are compared: case-folded, in one Unicode normal form, without spaces around it."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
+
+
+def quantity(count: float, noun: str) -> str:
+    """Return a number with its noun: ``"1 step"``, ``"2,000 steps"``, ``"1 entity"``.
+
+    Args:
+        count: The number.
+        noun: The noun in the plural.
+    """
+    return f"{count:,} {noun if count != 1 else singular(noun)}"
+
+
+def singular(noun: str) -> str:
+    """Return the singular of a regular English plural."""
+    return f"{noun[:-3]}y" if noun.endswith("ies") else noun.removesuffix("s")
 
 
 def too_long_for_an_index(text: str) -> int:
@@ -45,3 +74,19 @@ def nearest(name: str, known: Iterable[str], count: int = 3, *, min_score: float
     long_enough = [text for text in folded if 2 * len(text) >= len(name)] or list(folded)
     found = process.extract(lowered(name), long_enough, scorer=fuzz.WRatio, limit=count, score_cutoff=min_score)
     return [folded[text] for text, _, _ in found]
+
+
+def ranking_name(name: str) -> str:
+    """Return the name of a ranking if it can be one: a shipped one, ``module:function``, or an entry point.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    if name in RANKINGS or ":" in name or name in entry_points(group=RANKED_BY).names:
+        return name
+    *first, last = map(repr, RANKINGS)
+    raise ValueError(f"input should be {', '.join(first)} or {last}, an installed ranking, or module:function")
+
+
+RankingName = Annotated[str, AfterValidator(ranking_name)]
+"""Type of ``tree.ranking``."""

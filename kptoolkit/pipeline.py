@@ -124,8 +124,7 @@ def _write_inputs(prepared: Prepared, folder: RunFolder, start: Start, *, overwr
     """Write the inputs of a training, or check that they are those of the interrupted one."""
     manifest = start.manifest
     if start.resumed:
-        folder.require_same("neighbourhoods", prepared.knowledge.neighbourhoods.content_hash, manifest)
-        folder.require_same("interactions", prepared.interactions.content_hash(), manifest)
+        folder.resume_inputs(prepared, manifest)
     else:
         manifest.reports |= _input_reports(prepared) | {"fetched": moment(time.time())}
         folder.write_inputs(prepared, manifest, overwrite=overwrite)
@@ -436,7 +435,7 @@ def _rank(
 
 def rank_run(run: Run, cases: Cases, progress: ProgressCallback = silent) -> dict[str, Ranking]:
     """Rank the run, and its backend alone if there are score parts; by name of the row."""
-    name, recommender = run.config.model.backend, run.recommender
+    name, recommender = run.backend.name, run.recommender
     rankings = {name: _rank(run, cases, name, recommender.score, progress)}
     if recommender.has_parts:
         alone = f"{name} {ALONE}"

@@ -1,14 +1,19 @@
-"""Finds the files that are not code: template packs, Cypher files and the data of the demo.
+"""Finds the files that are not code, and the code of other packages.
 
-They are searched in the user's folder, then in the installed package, then in the checkout of the package.
+Template packs, Cypher files and the data of the demo are searched in the user's folder, then in the installed package,
+then in the checkout of the package. Backends and rankings of other packages are named by ``module:attribute`` or by an
+entry point.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
-from kptoolkit.errors import QueryFileError, UnknownNameError
+from kptoolkit.errors import ConfigError, QueryFileError, UnknownNameError, shorten
 from kptoolkit.names import nearest
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -74,3 +79,36 @@ def pack_dir(name_or_path: str | Path) -> Path:
     known = [folder.name for folder in shipped_packs()]
     hint = f"Shipped packs: {', '.join(known)}; or give a folder that contains a pack.yaml"
     raise UnknownNameError("template pack", str(name_or_path), nearest(str(name_or_path), known), hint)
+
+
+def installed_object(kind: str, name: str, group: str) -> Any | None:
+    """Import what a name stands for in the code of another package.
+
+    Args:
+        kind: What it is, for messages, e.g. ``"backend"``.
+        name: ``module:attribute``, or the name of an entry point.
+        group: Group of the entry points.
+
+    Returns:
+        ``None`` if the name is no ``module:attribute`` and no entry point of the group has it.
+
+    Raises:
+        ConfigError: The module or the attribute cannot be imported.
+    """
+    reference = name if ":" in name else _reference(name, group)
+    if reference is None:
+        return None
+    module, _, attribute = reference.partition(":")
+    try:
+        found = importlib.import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        hint = "install its package, or put its folder on PYTHONPATH" if isinstance(error, ModuleNotFoundError) else ""
+        said = f"{kind} '{shorten(name)}' ({shorten(reference)}) cannot be imported: {shorten(str(error))}"
+        raise ConfigError(f"{said}; {hint}" if hint else said) from error
+    return found
+
+
+def _reference(name: str, group: str) -> str | None:
+    return next((point.value for point in entry_points(group=group) if point.name == name), None)

@@ -158,7 +158,7 @@ def test_mistakes_are_reported_in_one_line(dotted: str, value: str, says: str) -
 
 
 def test_a_settings_file_in_the_working_folder_is_read_by_commands() -> None:
-    Path("kptool.toml").write_text("[prompts]\npack = 'bocks'\n[data]\ndir = 'nowhere'\n")
+    Path("kptool.toml").write_text("[prompts]\npack = 'books'\n[data]\ndir = 'nowhere'\n")
     done = CliRunner().invoke(app, ["fit"])
     assert done.exit_code == 2
     assert "nowhere: no such file or folder" in done.output

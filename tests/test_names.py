@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import unicodedata
 
-from kptoolkit.names import LIKELY, nearest
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kptoolkit.names import LIKELY, compared, nearest
 
 
 @pytest.mark.parametrize(
@@ -28,3 +32,12 @@ def test_names_that_differ_in_case_count_once() -> None:
 def test_unlike_names_are_left_out_on_request() -> None:
     assert nearest("zzzz", ["hops", "degree"], min_score=LIKELY) == []
     assert len(nearest("zzzz", ["hops", "degree"])) == 2
+
+
+@given(st.text(max_size=20))
+def test_a_name_is_compared_without_case_spaces_around_it_and_normal_form(name: str) -> None:
+    wanted = compared(name)
+    assert compared(wanted) == wanted
+    assert compared(f" {name}\n") == wanted
+    assert compared(unicodedata.normalize("NFC", name).casefold()) == wanted
+    assert compared(unicodedata.normalize("NFD", name)) == compared(unicodedata.normalize("NFC", name))

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from kptoolkit import __version__
+from kptoolkit.cli.command_group import CommandGroup
 
 app = typer.Typer(
     name="kptool",
+    cls=CommandGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
 )
 
 #: Modules that register commands, in the order of ``kptool --help``. None of them imports torch at module level.
@@ -49,7 +50,10 @@ def _options(
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """Turns a knowledge graph in Neo4j into prompts that train, run and explain a recommender."""
+    """Turns a knowledge graph in Neo4j into prompts that train, run and explain a recommender.
+
+    Options may be before or after the command. --install-completion makes the shell complete commands and options.
+    """
 
 
 for _name in COMMANDS:

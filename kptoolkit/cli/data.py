@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kptoolkit.cli.app import app
+from kptoolkit.cli.command_group import CommandGroup
 from kptoolkit.cli.session import Session, command
 from kptoolkit.cli.sources import ColumnsOption, EncodingOption, say_recognized
 from kptoolkit.config import GRAPH_DATA
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from kptoolkit.data.checks import Finding
     from kptoolkit.data.data_folder import DataFolder
 
-data_app = typer.Typer(help="Look at a data folder: counts, and suspicious parts.", no_args_is_help=True)
+data_app = typer.Typer(
+    cls=CommandGroup, help="Look at a data folder: counts, and suspicious parts.", no_args_is_help=True
+)
 app.add_typer(data_app, name="data")
 
 _Folder = Annotated[
@@ -30,7 +33,9 @@ def check_data(session: Session, path: _Folder, columns: ColumnsOption = None, e
     """Check data for what misleads a model or a measurement, such as equal times, missing links, repeated relations."""
     from kptoolkit.data.checks import check
 
-    findings = check(_in_graph(session)[0] if path == GRAPH_DATA else _in_files(session, path, columns, encoding))
+    pack = session.config().prompts.pack
+    data = _in_graph(session)[0] if path == GRAPH_DATA else _in_files(session, path, columns, encoding)
+    findings = check(data, pack)
     session.say_notice(path)
     if session.json:
         session.emit([finding.to_json() for finding in findings])

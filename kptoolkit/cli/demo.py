@@ -69,7 +69,7 @@ def _fresh(folder: Path) -> None:
             raise InputError(f"{folder} is not empty and not of an earlier demo; give another folder: kptool demo DIR")
         remove_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _MARK).touch()
+    write_text(folder / _MARK, "The next `kptool demo` into this folder empties it.\n")
 
 
 def _graph(session: Session, config: Config, folder: Path) -> None:

@@ -15,7 +15,7 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
-from kptoolkit.config import Config
+from kptoolkit.config import DEFAULT_FILE, Config
 from kptoolkit.errors import KptoolError, shorten
 from kptoolkit.resources import shipped_packs
 
@@ -42,12 +42,22 @@ def doctor(session: Session) -> None:
     """Check versions, graph, GPU, disk and template packs; give one line of advice per problem."""
     config = session.config()
     session.graph()
-    lines = [_python(), *map(_package, _PACKAGES), _gpu(), _disk(), *_packs(), *_graph(config)]
+    lines = [
+        _python(),
+        *map(_package, _PACKAGES),
+        _settings(session.config_file),
+        _gpu(),
+        _disk(),
+        *_packs(),
+        *_graph(config),
+    ]
     if session.json:
         session.emit([asdict(line) for line in lines])
     else:
-        rows = [["ok" if line.ok else "look", line.what, line.seen, line.advice] for line in lines]
-        session.table("kptool doctor", ["", "what", "seen", "advice"], rows)
+        rows = [["ok" if line.ok else "look", line.what, line.seen] for line in lines]
+        session.table("kptool doctor", ["", "what", "seen"], rows)
+        advice = "\n".join(f"{line.what}: {line.advice}" for line in lines if line.advice)
+        session.out.print(advice, highlight=False, markup=False, soft_wrap=True)  # commands to paste stay whole
     if not all(line.ok for line in lines):
         raise typer.Exit(1)
 
@@ -64,6 +74,13 @@ def _package(name: str) -> Line:
         if name == "arcadedb-embedded":
             return Line(name, True, "no wheel for this platform", "use a Neo4j server: --graph neo4j://HOST:7687")
         return Line(name, False, "missing", f"pip install {name}")
+
+
+def _settings(file: Path | None) -> Line:
+    found = file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+    if found is None:
+        return Line("settings", True, f"defaults; no {DEFAULT_FILE} in {Path.cwd()}", "kptool init writes one")
+    return Line("settings", True, str(found.resolve()))
 
 
 def _gpu() -> Line:
@@ -119,7 +136,10 @@ def _coverage(config: Config, graph: Graph) -> Line:
     from kptoolkit.prompts import choose_pack
 
     counts = graph.relation_counts()
-    pack = choose_pack(config.prompts.pack, lambda: counts)
+    try:
+        pack = choose_pack(config.prompts.pack, lambda: counts)
+    except KptoolError as error:
+        return Line("pack for this graph", False, str(error), f"kptool templates check {config.prompts.pack}")
     covered = pack.coverage(counts)
     seen = f"{pack.name} has sentences for {covered.share_of_triples:.0%} of the triples"
     missing = ", ".join(map(shorten, covered.fallbacks[:3]))

@@ -12,6 +12,7 @@ from kptoolkit.cli.evaluation_output import show_evaluation, show_groups, show_s
 from kptoolkit.cli.run_arguments import load_runs
 from kptoolkit.cli.session import Session, command
 from kptoolkit.errors import InputError
+from kptoolkit.names import LIKELY, nearest
 
 
 @command(app, "evaluate", example="kptool evaluate runs/first --controls", results=True)
@@ -54,10 +55,16 @@ def evaluate(
     ] = None,
 ) -> None:
     """Rank the full catalogue for every case; compare with popularity and item-kNN by intervals and paired tests."""
-    from kptoolkit import distributed, pipeline
+    from kptoolkit import distributed
+
+    if distributed.is_first():
+        session.say(f"evaluating {', '.join(map(str, runs))} on the {split} cases")
+    from kptoolkit import pipeline
     from kptoolkit.evaluation.baselines import BASELINES
     from kptoolkit.evaluation.controls import STANDARD
 
+    if controls or control:
+        _refuse_names_as_runs(runs)
     loaded, names = load_runs(session, runs), [*(STANDARD if controls else ()), *(control or ())]
     if len(loaded) == 1 and (ensemble or output is not None):
         raise InputError("--ensemble and --output need several runs; give more, or a folder of `kptool fit --seeds`")
@@ -86,3 +93,15 @@ def evaluate(
         show_several(session, ", ".join(map(str, runs)), several)
     if groups:
         show_groups(session, single if len(loaded) == 1 else several)
+
+
+def _refuse_names_as_runs(runs: list[Path]) -> None:
+    """Refuse a RUN that does not exist and is probably the name of a control: ``--controls`` takes no value."""
+    from kptoolkit.evaluation.controls import ALL, CONTROLS
+
+    for run in runs:
+        meant = nearest(str(run), [*CONTROLS, ALL], 1, min_score=LIKELY)
+        if meant and not run.exists():
+            raise InputError(
+                f"there is no run {run}; --controls takes no name. To name a control: --control {meant[0]}"
+            )

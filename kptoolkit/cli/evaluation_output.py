@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from kptoolkit.evaluation.several import SeveralEvaluation, SeveralRow
     from kptoolkit.evaluation.table import Evaluation, Row
 
-_WIDE: Final = 110
-"""Columns of a terminal from which a table has all metrics."""
 _TESTED: Final = "p: paired sign-flip test on NDCG@10, corrected by Holm over all rows"
 
 
@@ -25,7 +23,7 @@ def show_evaluation(session: Session, name: str, result: Evaluation) -> None:
         name: Title of the table.
         result: The evaluation.
     """
-    wide = session.out.width >= _WIDE
+    wide = session.wide
     shown = ["NDCG@5", "HR@5", "NDCG@10", "HR@10", "MRR"] if wide else ["NDCG@10", "HR@10"]
     rows = []
     for row in result.rows:
@@ -46,7 +44,7 @@ def show_several(session: Session, name: str, result: SeveralEvaluation) -> None
         name: Title of the table.
         result: The evaluation.
     """
-    shown = ["NDCG@5", "HR@10", "MRR"] if session.out.width >= _WIDE else []
+    shown = ["NDCG@5", "HR@10", "MRR"] if session.wide else []
     columns = ["ranked by", *shown, "NDCG@10", "sd, range", "95 %", "lead", "p"]
     rows = [
         [

@@ -11,7 +11,7 @@ import typer
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import KEEPS, Session, command
 from kptoolkit.cli.sources import ColumnsOption, EncodingOption
-from kptoolkit.config import Config, load_config
+from kptoolkit.config import GRAPH_DATA, Config, load_config
 from kptoolkit.errors import InputError
 
 Data = Annotated[Path | None, typer.Option("--data", help="Interactions: a folder, a file, or the word `graph:`.")]
@@ -52,7 +52,7 @@ def fit(
 
     The graph is always read; a training that is resumed keeps the knowledge that it began with.
     """
-    from kptoolkit import distributed, pipeline
+    from kptoolkit import distributed
     from kptoolkit.runs.run_folder import RunFolder
 
     if seeds is not None and resume:
@@ -63,9 +63,13 @@ def fit(
         trained = load_config(file, environ={}).graph
     config = session.config(data__dir=data, data__columns=columns, data__encoding=encoding, run__dir=run)
     config = config.model_copy(update={"graph": session.graph(trained)})
+    if distributed.is_first():
+        _warn_of_data(session, config)
     if seeds is not None:
         _fit_seeds(session, config, seeds, overwrite=overwrite, fresh=fresh)
         return
+    from kptoolkit import pipeline
+
     with session.progress() as progress:
         fitted = pipeline.fit(config, resume=resume, overwrite=overwrite, fresh=fresh, progress=progress)
     if not distributed.is_first():
@@ -76,6 +80,25 @@ def fit(
         return
     session.table("Trained", ["figure", "value"], _figures(report), caption=fitted.notice)
     session.say(f"run: {fitted.folder}\nnext: kptool evaluate {fitted.folder}")
+
+
+def _warn_of_data(session: Session, config: Config) -> None:
+    """Print in one line what ``kptool data check`` would warn of."""
+    from kptoolkit.data.checks import check
+    from kptoolkit.data.data_folder import DataFolder
+    from kptoolkit.data.event_files import reading_of
+
+    data = config.data.dir
+    if data is None or data == GRAPH_DATA or not data.exists():
+        return
+    try:
+        folder = DataFolder.read(data, reading_of(config.data))
+        found = [finding for finding in check(folder, config.prompts.pack) if finding.level == "warning"]
+    except InputError:
+        return  # the training reports it, after what is wrong with its settings
+    if found:
+        listed = "; ".join(f"{finding.what}: {finding.count:,}" for finding in found)
+        session.warn(f"{listed}; `kptool data check {data}` says what follows from this")
 
 
 def _fit_seeds(session: Session, config: Config, seeds: int, *, overwrite: bool, fresh: bool) -> None:
@@ -103,7 +126,7 @@ def _fit_seeds(session: Session, config: Config, seeds: int, *, overwrite: bool,
     for run in runs:
         training = run.manifest.reports["training"]
         best = training["best"].get("NDCG@10")
-        rows.append([run.folder.name, f"{training['epochs']:g}", best, round(sum(run.manifest.seconds.values()))])
+        rows.append([run.folder.name, _epochs(training), best, round(sum(run.manifest.seconds.values()))])
     columns = ["run", "epochs", "validation NDCG@10, backend alone", "seconds"]
     session.table(f"Trained in {config.run.dir}", columns, rows, caption=runs[0].notice)
     session.say(f"runs: {config.run.dir}\nnext: kptool evaluate {config.run.dir}")
@@ -176,6 +199,12 @@ def _refresh(session: Session, folder: Path, *, fresh: bool) -> dict[str, Any]:
     return {**reports["knowledge"], "new_items": reports["refreshed"]["new_items"]}
 
 
+def _epochs(training: dict[str, Any]) -> str:
+    """The epochs that were trained, and the one whose weights were kept."""
+    best = training.get("best_epoch")
+    return f"{training['epochs']:g}" + (f", best {best:g}" if best else "")
+
+
 def _figures(report: dict[str, Any]) -> list[list[Any]]:
     data, knowledge, training = report["data"], report["knowledge"], report["training"]
     rows: list[list[Any]] = [
@@ -193,8 +222,7 @@ def _figures(report: dict[str, Any]) -> list[list[Any]]:
     }
     rows += [[name, round(training[key])] for key, name in named.items() if key in training]
     rows += [["padding", f"{training['padding']:.0%}"]] if "padding" in training else []
-    epochs = training["epochs"]
-    rows.append(["epochs", int(epochs) if epochs == int(epochs) else round(epochs, 2)])
+    rows.append(["epochs", _epochs(training)])
     rows += [[f"validation {name}, backend alone", value] for name, value in training["best"].items() if "@10" in name]
     weights = report["parts"]["weights"]
     return rows + [[f"weight: {part}", f"{weight:.2f}"] for part, weight in weights.items() if weight]

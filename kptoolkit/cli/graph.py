@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kptoolkit.cli.app import app
+from kptoolkit.cli.command_group import CommandGroup
 from kptoolkit.cli.session import Session, command
 from kptoolkit.errors import GraphUnavailableError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 CREDENTIAL_FILE = "password"
 
-graph_app = typer.Typer(help="Run the embedded graph as a server.", no_args_is_help=True)
+graph_app = typer.Typer(cls=CommandGroup, help="Run the embedded graph as a server.", no_args_is_help=True)
 app.add_typer(graph_app, name="graph")
 
 

@@ -41,6 +41,10 @@ def init(
     from_graph: Annotated[
         bool, typer.Option("--from-graph", help="Draft Cypher files and a pack for a graph that kptool did not load.")
     ] = False,
+    language: Annotated[
+        str | None,
+        typer.Option("--language", help="Language of the draft, e.g. fr; default: that of the names in the graph."),
+    ] = None,
 ) -> None:
     """Write a commented kptool.toml, a template pack and Cypher files, for you to edit.
 
@@ -55,7 +59,7 @@ def init(
         if target.exists():
             raise InputError(f"{target} is there already; nothing was written. Give another folder")
     if from_graph:
-        _init_from_graph(session, folder, source, targets)
+        _init_from_graph(session, folder, source, targets, language)
         return
     assert source is not None
     with _new_project(folder) as new:
@@ -92,30 +96,38 @@ class _Found:
     checks: list[Check]
     counts: dict[str, int]
     examples: Examples
-    item: str
+    names: list[str]
 
 
-def _init_from_graph(session: Session, folder: Path, source: Path | None, targets: list[Path]) -> None:
+def _init_from_graph(
+    session: Session, folder: Path, source: Path | None, targets: list[Path], language: str | None
+) -> None:
     from kptoolkit.prompts import TemplatePack, draft_pack, load_auto
+    from kptoolkit.prompts.drafting.language import language_of
 
     config = session.config()
     with _new_project(folder) as new:
         found = _read_graph(session, session.graph().model_copy(update={"cypher": None}), new / "cypher")
-        like = load_auto(found.counts) if source is None else TemplatePack.load(source)
-        draft = draft_pack(DRAFTED, found.counts, like, examples=found.examples, language=like.language)
+        spoken = language or language_of(found.names)
+        like = load_auto(found.counts, spoken) if source is None else TemplatePack.load(source)
+        draft = draft_pack(DRAFTED, found.counts, like, examples=found.examples, language=language or like.language)
         draft.write(new / part_name(f"templates/{DRAFTED}"))
         write_text(new / "kptool.toml", commented_toml(_values(config, folder, targets[1], found.roles)))
     _say_written(session, targets)
-    for line in (*_decisions(found.schema, found.roles), f"pack: {_said_of_pack(draft)}"):
+    for line in (
+        *_decisions(found.schema, found.roles),
+        f"pack: {_said_of_pack(draft)}; language: {language or like.language}",
+    ):
         session.say(line)
     events = found.roles.events is not None
     for check in found.checks:
         if check.advice and (events or not check.ok):
             session.warn(f"{check.what}: {check.seen}; {check.advice}")
+    item = next((name for name in found.names if '"' not in name), "NAME")
     into = "" if folder == Path(".") else f"cd {folder}; "
     session.say(
         f"next: {into}read the files in cypher and templates/{DRAFTED}; kptool doctor; kptool templates coverage; "
-        f'kptool render-prompts --item "{found.item}"; kptool fit' + ("" if events else " --data DIR")
+        f'kptool render-prompts --item "{item}"; kptool fit' + ("" if events else " --data DIR")
     )
 
 
@@ -139,8 +151,9 @@ def _read_graph(session: Session, settings: GraphConfig, cypher: Path) -> _Found
         counts = adapted.relation_counts()
         with session.progress() as progress:
             seen = find_examples(adapted, counts, progress=progress)
-        item = next((name for name in adapted.items().name if name and '"' not in name), "NAME")
-        return _Found(schema, roles, inspect(adapted), counts, seen, item)
+        names = [name for name in adapted.items().name if name]
+        names += [name for pairs in seen.triples.values() for pair in pairs for name in pair]
+        return _Found(schema, roles, inspect(adapted), counts, seen, names)
 
 
 def _distinct(graph: Graph, label: str, key: str) -> tuple[int, int, int]:

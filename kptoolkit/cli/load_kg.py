@@ -11,6 +11,7 @@ from kptoolkit.cli.session import Session, command
 from kptoolkit.cli.sources import SHOWN, SourceOptions, say_recognized, warn_of_bad_rows
 from kptoolkit.config import Config
 from kptoolkit.errors import ConfigError
+from kptoolkit.names import quantity
 
 if TYPE_CHECKING:
     from kptoolkit.graph import FileSource, LoadReport
@@ -88,20 +89,18 @@ def _show(session: Session, config: Config, report: LoadReport) -> None:
     written, figures = report.written, report.graph
     rows = [
         ["triples read", report.triples_read, _those({"repeated": report.duplicates, "skipped": report.bad_rows})],
-        ["entities", report.entities, _those({"nameless": report.nameless_entities, "new": written.nodes_created})],
+        ["entities", report.entities, _those({"nameless": report.nameless_entities, "new": report.entities_created})],
         ["relationships", report.relationships, _those({"new": written.relationships_created})],
         ["relations", len(report.relations), ", ".join(list(report.relations)[:3])],
         ["self loops", report.self_loops, ""],
-        ["items", report.items, _those(_item_notes(report))],
+        ["items", report.items, _those({**_item_notes(report), "new": report.items_created})],
     ]
     if report.literals_left_out:
         rows.append(["literals left out", report.literals_left_out, "--literals entities keeps them"])
     if report.interactions is not None:
         rows.append(["interactions", report.interactions, ""])
     if not report.dry_run:
-        now = (
-            f"{figures['entities']:,} entities, {figures['relationships']:,} relationships, {figures['items']:,} items"
-        )
+        now = ", ".join(quantity(figures[name], name) for name in ("entities", "relationships", "items"))
         caption = f"now in the graph: {now}; {report.seconds:.1f} s"
     else:
         caption = f"{report.seconds:.1f} s"
@@ -109,7 +108,9 @@ def _show(session: Session, config: Config, report: LoadReport) -> None:
     if report.by_relation:
         _show_relations(session, report)
     if report.resumed:
-        known = f": {report.acknowledged_before:,} triples were known to be there" * bool(report.acknowledged_before)
+        known = f": {report.acknowledged_before:,} of the triples were known to be there" * bool(
+            report.acknowledged_before
+        )
         session.say(f"an earlier load was interrupted; this one resumed it{known}")
     for pair in report.mirrored[:SHOWN]:
         share = f"{pair.share:.0%} of the triples"

@@ -7,7 +7,6 @@ import inspect
 import json
 import os
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,17 +16,19 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from kptoolkit import distributed
+from kptoolkit.cli.progress_display import WIDE, Bars, Lines, bars_on, cell
 from kptoolkit.config import Config, GraphConfig, load_config, parse_assignment, which_graph
 from kptoolkit.errors import InputError, KptoolError, shorten
-from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
+from kptoolkit.progress import ProgressCallback, silent
 
 COMMON = "Common options"
 INTERRUPTED = 130
+_WHOLE = 13
+"""Length up to which the texts and figures of a column are never wrapped."""
 KEEPS = "a finished run keeps the settings it was trained with; fit another one"
 
 
@@ -105,6 +106,11 @@ class Session:
         return chosen
 
     @property
+    def wide(self) -> bool:
+        """Whether tables on standard output have room for all columns."""
+        return self.out.width >= WIDE
+
+    @property
     def names_graph(self) -> bool:
         """Whether the command line names a graph."""
         return "graph.uri" in self.overrides
@@ -130,16 +136,19 @@ class Session:
         self.out.file.write(json.dumps(result, ensure_ascii=False, indent=2, default=_jsonable) + "\n")
 
     def table(self, title: str, columns: list[str], rows: list[list[Any]], *, caption: str | None = None) -> None:
-        """Print a table on standard output, numbers aligned right, with the caption on one line below it."""
-        table = Table(title=Text(title), title_justify="left")
+        """Print a title, a table with numbers aligned right, and a caption, whose lines a terminal wraps at words."""
+        self.out.print(Text(title, style="italic"), soft_wrap=True)
+        table = Table()
         for index, column in enumerate(columns):
             numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+            whole = all(len(cell(row[index])) <= _WHOLE for row in rows)
+            table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
         for row in rows:
-            table.add_row(*(_cell(value) for value in row))
+            table.add_row(*(cell(value) for value in row))
         self.out.print(table, markup=False)
         if caption:
-            self.out.print(caption, style="italic", highlight=False, markup=False, soft_wrap=True)
+            wraps = not self.out.is_terminal
+            self.out.print(caption, style="italic", highlight=False, markup=False, soft_wrap=wraps)
 
     @contextmanager
     def progress(self) -> Iterator[ProgressCallback]:
@@ -147,80 +156,12 @@ class Session:
         if self.verbosity < 0:
             yield silent
         elif self.err.is_terminal:
-            with _bars(self.err) as bars:
-                yield _Bars(bars)
+            with bars_on(self.err) as bars:
+                drawn = Bars(bars)
+                yield drawn
+                drawn.finish()
         else:
-            yield _Lines(self.err)
-
-
-class _Bars:
-    """Draws progress events, one bar per stage."""
-
-    def __init__(self, bars: Progress) -> None:
-        self.bars = bars
-        self.tasks: dict[str, TaskID] = {}
-
-    def __call__(self, event: ProgressEvent) -> None:
-        if event.stage not in self.tasks:
-            self.tasks[event.stage] = self.bars.add_task(event.stage, total=event.total, unit=event.unit, info="")
-        shown: dict[str, Any] = {"unit": event.unit}
-        if event.info:
-            shown["info"] = "  ".join(f"{key} {_cell(value)}" for key, value in event.info.items())
-        if event.note:
-            self.bars.console.print(_note(event), highlight=False, markup=False)
-        self.bars.update(self.tasks[event.stage], completed=event.done, total=event.total, refresh=True, **shown)
-
-
-class _Lines:
-    """Prints a line when a stage ends, and every few seconds for events with figures."""
-
-    EVERY = 5.0
-    """Seconds between two lines of a stage."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.last: dict[str, float] = {}
-
-    def __call__(self, event: ProgressEvent) -> None:
-        if event.note:
-            self.console.print(_note(event), highlight=False, markup=False, soft_wrap=True)
-        finished = event.total is not None and event.done >= event.total
-        now = time.monotonic()
-        if finished or (event.info and now - self.last.get(event.stage, -self.EVERY) >= self.EVERY):
-            self.last[event.stage] = now
-            total = "" if event.total is None else f"/{event.total:,}"
-            info = "  ".join(f"{key} {_cell(value)}" for key, value in event.info.items())
-            text = f"{event.stage}: {event.done:,}{total} {event.unit}  {info}".rstrip()
-            self.console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _note(event: ProgressEvent) -> str:
-    return f"{event.stage}: {event.note}"
-
-
-def _bars(console: Console) -> Progress:
-    return Progress(
-        SpinnerColumn(finished_text="✓"),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        _CountColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[info]}", markup=False),
-        console=console,
-    )
-
-
-class _CountColumn(TextColumn):
-    """Shows ``done/total unit``; an unknown total is left out."""
-
-    def __init__(self) -> None:
-        super().__init__("")
-
-    def render(self, task: Any) -> Any:
-        """Return the text of the column for a task."""
-        total = "" if task.total is None else f"/{task.total:,.0f}"
-        return Text(f"{task.completed:,.0f}{total} {task.fields['unit']}")
+            yield Lines(self.err)
 
 
 _Register = Callable[[Callable[..., None]], Callable[..., None]]
@@ -397,14 +338,6 @@ def _common(graph: bool, results: bool) -> list[inspect.Parameter]:
 def _console(*, stderr: bool) -> Console:
     width = None if (sys.stderr if stderr else sys.stdout).isatty() or "COLUMNS" in os.environ else 120
     return Console(stderr=stderr, width=width)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return "" if value is None else str(value)
 
 
 def _jsonable(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kptoolkit.cli.app import app
+from kptoolkit.cli.command_group import CommandGroup
 from kptoolkit.cli.session import Session, command
 from kptoolkit.errors import InputError, TemplateError
 from kptoolkit.prompts import (
@@ -22,19 +23,21 @@ from kptoolkit.prompts import (
     pack_names,
 )
 from kptoolkit.prompts.drafting.draft_pack import DraftedRelation
+from kptoolkit.prompts.reading.pack_sources import project_packs
+from kptoolkit.resources import shipped_packs
 
 MISTAKES_FOUND = 2
 HEAD, TAIL = "Alpha", "Beta"
 
-templates_app = typer.Typer(help="Template packs: the sentences of prompts.", no_args_is_help=True)
+templates_app = typer.Typer(cls=CommandGroup, help="Template packs: the sentences of prompts.", no_args_is_help=True)
 app.add_typer(templates_app, name="templates")
 
 
 @command(templates_app, "list", example="kptool templates list", results=True)
 def list_packs(session: Session) -> None:
-    """List the shipped and the installed packs."""
+    """List the shipped and the installed packs, and those in the folder templates."""
     packs: list[TemplatePack] = []
-    for name in pack_names():
+    for name in [*pack_names(), *_own_packs()]:
         try:
             packs.append(TemplatePack.load(name))
         except TemplateError as error:
@@ -50,14 +53,28 @@ def list_packs(session: Session) -> None:
 @command(templates_app, "show", example="kptool templates show movies", results=True)
 def show(
     session: Session,
-    name: Annotated[str, typer.Argument(help="Name of a pack, or its folder.")],
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a pack, or its folder; by default the one of the settings.")
+    ] = None,
 ) -> None:
     """Show all sentences of a pack."""
-    pack = TemplatePack.load(name)
+    pack = TemplatePack.load(_chosen(session, name))
     if session.json:
         session.emit(_pack_values(pack))
     else:
         session.out.print("\n".join(_pack_lines(pack)), markup=False, highlight=False, soft_wrap=True)
+
+
+def _own_packs() -> list[str]:
+    """Folders of the project's packs; a checkout's own ``templates`` are the shipped ones."""
+    shipped = {folder.resolve() for folder in shipped_packs()}
+    return [str(folder) for folder in project_packs().values() if folder.resolve() not in shipped]
+
+
+def _chosen(session: Session, name: str | None) -> str:
+    """The pack that is meant: the one of the settings without a name, and where its folder has the name."""
+    configured = session.config().prompts.pack
+    return configured if name is None or Path(configured).name == name else name
 
 
 @command(templates_app, "check", example="kptool templates check templates/movies", results=True)
@@ -69,7 +86,7 @@ def check(
 
     The Python modules that a pack.yaml names under filters: are imported.
     """
-    found = {name: check_pack(name) for name in packs or pack_names()}
+    found = {name: check_pack(name) for name in packs or [*pack_names(), *_own_packs()]}
     if session.json:
         session.emit([{"pack": name, "findings": [asdict(f) for f in findings]} for name, findings in found.items()])
     else:
@@ -138,7 +155,7 @@ def new(
     given = None if sentences is None else read_sentences(sentences)
     with Graph.open(config=session.graph(), create=False) as graph:
         counts = graph.relation_counts()
-        model = model or load_auto(counts)
+        model = model or load_auto(counts, language)
         with session.progress() as progress:
             seen = find_examples(graph, counts, each=examples, progress=progress) if examples else Examples()
         draft = draft_pack(
@@ -236,10 +253,18 @@ def _print_coverage(session: Session, pack: TemplatePack, covered: Coverage) -> 
     if session.json:
         session.emit({"pack": pack.name, "share_of_triples": covered.share_of_triples, "relations": rows})
         return
-    cells = [[r["relation"], r["triples"], r["template"] or "fallback", r["example"]] for r in rows]
+    columns = ["relation", "triples", "template", "example"] if session.wide else ["relation", "triples", "example"]
+    cells = [[r["relation"], r["triples"], *_example(r, wide=session.wide)] for r in rows]
     caption = f"{covered.share_of_triples:.1%} of {covered.triples:,} triples have sentences of their own"
     if covered.fallbacks:
         count = len(covered.fallbacks)
         use = "1 relation uses" if count == 1 else f"{count} relations use"
         caption += f"; {use} the fallback sentence; add them to relations.yaml"
-    session.table(f"Pack {pack.name}", ["relation", "triples", "template", "example"], cells, caption=caption)
+    session.table(f"Pack {pack.name}", columns, cells, caption=caption)
+
+
+def _example(row: dict[str, Any], *, wide: bool) -> list[str]:
+    """The template of a relation and its example; in a narrow table only what is not clear from the relation."""
+    if wide:
+        return [row["template"] or "fallback", row["example"]]
+    return [row["example"] if row["template"] else f"fallback: {row['example']}"]

@@ -12,6 +12,7 @@ from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
 from kptoolkit.config import PROMPT_HISTORY, Config
 from kptoolkit.errors import InputError
+from kptoolkit.names import quantity
 
 if TYPE_CHECKING:
     from kptoolkit.graph.database import Graph, ItemRef
@@ -111,9 +112,9 @@ def make_tree(
 def counted(tree: KnowledgeTree) -> str:
     """Describe in one line how long a prompt is and what was left out."""
     left = tree.left_out
-    used = f"{len(tree)} of {tree.max_tokens} tokens, counted by {tree.tokenizer_name}"
-    dropped = f"{left.triplets} triplets and {left.items} items did not fit"
-    return f"{used}; {dropped}; {left.nameless} facts left out because an end has no name"
+    used = f"{len(tree)} of {quantity(tree.max_tokens, 'tokens')}, counted by {tree.tokenizer_name}"
+    dropped = f"{quantity(left.triplets, 'triplets')} and {quantity(left.items, 'items')} did not fit"
+    return f"{used}; {dropped}; {quantity(left.nameless, 'facts')} left out because an end has no name"
 
 
 def outline(tree: KnowledgeTree) -> list[tuple[int, str]]:

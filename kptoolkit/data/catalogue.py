@@ -18,7 +18,7 @@ from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.interactions import Interactions, write_parquet
 from kptoolkit.data.tables import Table, read_recognized, tables_in
 from kptoolkit.errors import AmbiguousNameError, DataError, RunError, UnknownNameError
-from kptoolkit.names import nearest
+from kptoolkit.names import compared, nearest
 from kptoolkit.storage.dialects import Reading
 
 
@@ -162,20 +162,20 @@ class Catalogue:
 
     @cached_property
     def _others(self) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-        """Rows by entity id and by case-folded title."""
+        """Rows by entity id and by title as it is compared."""
         by_entity: dict[str, list[int]] = defaultdict(list)
         by_title: dict[str, list[int]] = defaultdict(list)
         for row, (entity, title) in enumerate(zip(self.entity_ids, self.titles, strict=True)):
             if entity is not None:
                 by_entity[entity].append(row)
             if title:
-                by_title[title.casefold()].append(row)
+                by_title[compared(title)].append(row)
         return by_entity, by_title
 
     def holds(self, name: str) -> bool:
         """Whether one or several items have this name, as :meth:`resolve` understands names."""
         by_entity, by_title = self._others
-        return name in self._rows or name in by_entity or name.strip().casefold() in by_title
+        return name in self._rows or name in by_entity or compared(name) in by_title
 
     def item_of_entity(self) -> dict[str, int]:
         """Return the catalogue row of each entity that is linked to exactly one item."""
@@ -192,7 +192,7 @@ class Catalogue:
         if name in self._rows:
             return self._rows[name]
         by_entity, by_title = self._others
-        rows = by_entity.get(name) or by_title.get(name.strip().casefold()) or []
+        rows = by_entity.get(name) or by_title.get(compared(name)) or []
         if len(rows) > 1:
             raise AmbiguousNameError("item", name, [str(self.item_ids[row]) for row in rows])
         if not rows:

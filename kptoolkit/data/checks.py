@@ -17,6 +17,8 @@ from kptoolkit.data.data_folder import DataFolder, Triples
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import FEWEST_EVENTS
 from kptoolkit.errors import shorten
+from kptoolkit.prompts import EqualFacts, choose_pack, equal_facts
+from kptoolkit.prompts.pack_choice import AUTO
 
 Level = Literal["error", "warning", "note"]
 REPEATS = 0.9
@@ -49,11 +51,12 @@ class Finding:
         return asdict(self)
 
 
-def check(data: str | Path | DataFolder) -> list[Finding]:
+def check(data: str | Path | DataFolder, pack: str = AUTO) -> list[Finding]:
     """Check a data folder; returns findings, the most severe first.
 
     Args:
         data: Folder, an interactions file in its folder, or a folder that is already read.
+        pack: Template pack as in ``prompts.pack``. What it already says about relations is no finding.
 
     Raises:
         DataError: There is nothing to read, or a file is wrong; with file and line.
@@ -61,7 +64,7 @@ def check(data: str | Path | DataFolder) -> list[Finding]:
     folder = data if isinstance(data, DataFolder) else DataFolder.read(data)
     findings = [*_check_events(folder), *_check_items(folder), *_check_links(folder)]
     if folder.triples is not None:
-        findings += [*_check_names(folder, folder.triples), *_check_triples(folder.triples)]
+        findings += [*_check_names(folder, folder.triples), *_check_triples(folder.triples, pack)]
     order = ("error", "warning", "note")
     return sorted((finding for finding in findings if finding.count), key=lambda finding: order.index(finding.level))
 
@@ -310,11 +313,13 @@ def _named(names: pd.DataFrame) -> NDArray[Any]:
     return names["entity_id"][names["name"].str.strip() != ""].to_numpy(dtype=object)
 
 
-def _check_triples(triples: Triples) -> list[Finding]:
+def _check_triples(triples: Triples, pack: str) -> list[Finding]:
     rows = len(triples.head)
     duplicates = rows - int(triples.sizes.sum())
     loops = triples.head == triples.tail
-    repeated, mirrored, symmetric = _related(triples)
+    counts = dict(zip(map(str, triples.relations), triples.sizes.tolist(), strict=True))
+    known = equal_facts(choose_pack(pack, lambda: counts), list(counts))
+    repeated, mirrored, symmetric = _related(triples, known)
     return [
         Finding("note", "triples given more than once", duplicates, "loaded once", duplicates / max(rows, 1)),
         Finding(
@@ -352,8 +357,11 @@ def _check_triples(triples: Triples) -> list[Finding]:
     ]
 
 
-def _related(triples: Triples) -> tuple[list[str], list[str], list[str]]:
-    """Relations that repeat another one, mirror another one, or mirror themselves, each with its share of pairs."""
+def _related(triples: Triples, known: EqualFacts) -> tuple[list[str], list[str], list[str]]:
+    """Relations that repeat another one, mirror another one, or mirror themselves, each with its share of pairs.
+
+    Pairs that are ``known`` to state the same fact are left out.
+    """
     n_relations = len(triples.relations)
     codes, numbers = np.unique(np.concatenate([triples.pairs, triples.reversed_pairs]), return_inverse=True)
     rows = len(triples.pairs)
@@ -365,14 +373,20 @@ def _related(triples: Triples) -> tuple[list[str], list[str], list[str]]:
         return found
 
     forward, backward = matrix(numbers[:rows]), matrix(numbers[rows:])
-    repeated = [(a, b, s) for a, b, s in _overlaps(forward @ forward.T, triples.sizes) if a != b]
-    mirrored = list(_overlaps(forward @ backward.T, triples.sizes))
+    ids = list(map(str, triples.relations))
+    same, swapped = ({frozenset(pair) for pair in pairs} for pairs in (known.repeated, known.mirrored))
+
+    def new(shared: Any, pairs: set[frozenset[str]]) -> list[tuple[int, int, float]]:
+        found = _overlaps(shared, triples.sizes)
+        return [(a, b, share) for a, b, share in found if frozenset((ids[a], ids[b])) not in pairs]
+
+    repeated = [(a, b, share) for a, b, share in new(forward @ forward.T, same) if a != b]
+    mirrored = new(forward @ backward.T, swapped)
 
     def lines(found: Iterable[tuple[int, int, float]], word: str) -> list[str]:
-        ids = [shorten(str(name)) for name in triples.relations]
-        return [f"{ids[a]} {word} {ids[b]} ({share:.0%} of its pairs)" for a, b, share in found]
+        return [f"{shorten(ids[a])} {word} {shorten(ids[b])} ({share:.0%} of its pairs)" for a, b, share in found]
 
-    both_ways = [f"{shorten(str(triples.relations[a]))} ({s:.0%} of its pairs)" for a, b, s in mirrored if a == b]
+    both_ways = [f"{shorten(ids[a])} ({s:.0%} of its pairs)" for a, b, s in mirrored if a == b]
     one_way = [(a, b, s) for a, b, s in mirrored if a != b]
     return lines(_once(repeated), "repeats"), lines(_once(one_way), "mirrors"), both_ways
 

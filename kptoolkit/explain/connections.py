@@ -69,8 +69,9 @@ def connections(
 
 
 def _connection(run: Run, pack: TemplatePack, path: GraphPath, row: int) -> Connection:
+    items, called = run.catalogue.item_of_entity(), run.catalogue.names
     names = [
-        cap_name(name or node, run.config.prompts.name_tokens)
+        cap_name(name or (str(called[items[node]]) if node in items else node), run.config.prompts.name_tokens)
         for name, node in zip(path.names, path.nodes, strict=True)
     ]
     sentences = []
@@ -78,4 +79,4 @@ def _connection(run: Run, pack: TemplatePack, path: GraphPath, row: int) -> Conn
         head, tail = (near, far) if forward else (far, near)
         sentences.append(pack.sentence(head, relation, tail, inverse=not forward))
     catalogue = run.catalogue
-    return Connection(str(catalogue.item_ids[row]), str(catalogue.titles[row]), tuple(sentences), path.triples)
+    return Connection(str(catalogue.item_ids[row]), str(catalogue.names[row]), tuple(sentences), path.triples)

@@ -31,7 +31,7 @@ class Reason:
     Attributes:
         text: The sentence.
         item_id: The item that it is about: one of the history, or the recommended one.
-        title: Title of that item.
+        title: Title of that item, or its id if it has none.
         hop: Hops from that item.
         drop: How far the score falls when the model does not read the sentence and the sentences below it.
     """
@@ -52,7 +52,7 @@ class Contribution:
         value: What it adds; the values of all parts add up to the score.
         items: Ids of the items of the history that contributed most to it, best first; none for the backend and for
             popularity.
-        titles: Their titles.
+        titles: Their titles; the id of one that has none.
         shares: Share of each of them in the part, between 0 and 1.
     """
 
@@ -70,7 +70,7 @@ class Explanation:
     Attributes:
         rank: From 1.
         item_id: The item.
-        title: Its title.
+        title: Its title, or its id if it has none.
         score: As in :meth:`Run.recommend`.
         parts: What each part adds to the score, the largest first.
         triplets: The triplet prompts that raised the score, the one with the largest drop first.
@@ -132,7 +132,7 @@ def explain(
         Explanation(
             rank=number + 1,
             item_id=str(run.catalogue.item_ids[row]),
-            title=str(run.catalogue.titles[row]),
+            title=str(run.catalogue.names[row]),
             score=float(score),
             parts=parts[number],
             triplets=_named(run, found, sentences, fall[:, number], triplets),
@@ -165,7 +165,7 @@ def contributions(
             shares = np.zeros(0, dtype=np.float32) if part is None else part.sources(case, row)
             best = np.argsort(-shares, kind="stable")[:SOURCES]
             best = best[shares[best] > 0]
-            ids, titles = (tuple(map(str, of[best])) for of in (catalogue.item_ids, catalogue.titles))
+            ids, titles = (tuple(map(str, of[best])) for of in (catalogue.item_ids, catalogue.names))
             parts.append(Contribution(name, float(values[number]), ids, titles, tuple(shares[best].tolist())))
         found.append(tuple(sorted(parts, key=lambda part: -part.value)))
     return found
@@ -180,7 +180,7 @@ def _named(
         if len(reasons) == count or fall[triplet] <= 0:
             break
         item, text = found.item[triplet], sentences[triplet]
-        titles, ids = run.catalogue.titles, run.catalogue.item_ids
+        titles, ids = run.catalogue.names, run.catalogue.item_ids
         reason = Reason(text, str(ids[item]), str(titles[item]), int(found.hop[triplet]), float(fall[triplet]))
         reasons.setdefault(text, reason)
     return tuple(reasons.values())

@@ -21,7 +21,7 @@ from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.graph.store import EMBEDDED, GraphStore, checked_uri
 from kptoolkit.graph.write_back import Recommendation, Written, write_recommendations
-from kptoolkit.names import lowered, nearest
+from kptoolkit.names import compared, lowered, nearest
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.storage.arrays import json_hash
 
@@ -201,12 +201,16 @@ class Graph:
                 raise AmbiguousNameError(
                     "item" if items else "node", name, [row["item_id" if items else "id"] for row in found]
                 )
+            if found and query == "entities_by_name":
+                # Its name, not its id: it may be an item that the file of item names does not find.
+                of_entity = self.queries["items_of_entity"].read(self.store, id=found[0]["id"]).dicts()
+                found = of_entity if len(of_entity) == 1 else found
             if found:
                 row = found[0]
                 return ItemRef(
                     row.get("item_id"), row["entity_id"] if "entity_id" in row else row["id"], row["name"] or ""
                 )
-        raise UnknownNameError("item", name, self._nearest(name), "Give an item id, an entity id or a whole name")
+        return self._compared_with_all(name)
 
     def items(self) -> GraphItems:
         """Return all items."""
@@ -336,9 +340,25 @@ class Graph:
         """
         return write_recommendations(self.store, self.queries, run, rows, self.config.batch_size)
 
-    def _nearest(self, name: str) -> list[str]:
+    def _compared_with_all(self, name: str) -> ItemRef:
+        """Find an item whose name differs in case only: in Cypher files of the user, ``toLower`` folds fewer letters.
+
+        Raises:
+            AmbiguousNameError: Several items have the name.
+            UnknownNameError: There is no such item.
+        """
+        items, wanted = self.items(), compared(name)
+        rows = [row for row, known in enumerate(items.name) if known and compared(known) == wanted]
+        if len(rows) > 1:
+            raise AmbiguousNameError("item", name, [items.item_id[row] for row in rows])
+        if rows:
+            return ItemRef(items.item_id[rows[0]], items.entity_id[rows[0]], items.name[rows[0]])
+        near = self._nearest(name, items)
+        raise UnknownNameError("item", name, near, "Give an item id, an entity id or a whole name")
+
+    def _nearest(self, name: str, items: GraphItems) -> list[str]:
         """Return the item names nearest to ``name``, or entity names if there are no items."""
-        known = [item for item in self.items().name if item]
+        known = [item for item in items.name if item]
         if not known:
             prefix = lowered(name)[:_PREFIX]
             known = self.queries["entity_names"].read(self.store, prefix=prefix, limit=_NEAREST_AMONG).column("name")

@@ -6,8 +6,10 @@ written under another name. Nothing is deleted automatically.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from numpy.typing import NDArray
@@ -17,10 +19,11 @@ from kptoolkit.errors import DataError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.progress import ProgressCallback, ProgressEvent, moment
 from kptoolkit.prompts import TemplatePack, sentence_hash
-from kptoolkit.storage.arrays import json_hash, read_arrays, write_arrays, written
+from kptoolkit.storage.arrays import checksum, json_hash, read_arrays, write_arrays, written
 from kptoolkit.storage.atomic import written_meanwhile
+from kptoolkit.tree.ranked_rows import ranking_named
 
-_FORMAT = 2
+_FORMAT = 3
 """Increase it when the selection, rendering, tokenizing or layout of the arrays changes."""
 
 CachedArrays = tuple[dict[str, NDArray[Any]], dict[str, Any]]
@@ -28,19 +31,44 @@ CachedArrays = tuple[dict[str, NDArray[Any]], dict[str, Any]]
 
 
 def prompts_key(
-    neighbourhoods: Neighbourhoods, pack: TemplatePack, tree: TreeConfig, prompts: PromptsConfig, max_degree: int
+    neighbourhoods: Neighbourhoods,
+    pack: TemplatePack,
+    tree: TreeConfig,
+    prompts: PromptsConfig,
+    max_degree: int,
+    item_names: Mapping[str, str] = MappingProxyType({}),
 ) -> str | None:
     """Hash of everything that affects the first epoch's trees and prompts.
 
+    Args:
+        neighbourhoods: The facts.
+        pack: Template pack.
+        tree: Settings of the selection.
+        prompts: Settings of the rendering.
+        max_degree: Nodes with more relationships are not expanded.
+        item_names: As in :class:`~kptoolkit.tree.triplet_prompts.TripletRenderer`.
+
     Returns:
-        Hexadecimal hash; ``None`` if a filter of the pack has no source code that could be hashed.
+        Hexadecimal hash; ``None`` if a filter of the pack or the ranking has no source code that could be hashed.
     """
-    sentences = sentence_hash(pack)
-    if sentences is None:
+    sentences, ranking = sentence_hash(pack), _ranking_key(tree.ranking)
+    if sentences is None or ranking is None:
         return None
-    selection = [tree.hops, tree.degree, tree.ranking, tree.seed, max_degree]
+    selection = [tree.hops, tree.degree, ranking, tree.seed, max_degree]
     rendering = [prompts.variants, prompts.name_tokens, prompts.keep_nameless]
-    return json_hash([_FORMAT, neighbourhoods.content_hash, sentences, selection, rendering])
+    named = [dict(item_names)] if item_names else []
+    return json_hash([_FORMAT, neighbourhoods.content_hash, sentences, selection, rendering, *named], sort_keys=True)
+
+
+def _ranking_key(name: str) -> str | list[str] | None:
+    """A ranking by its name; a function also by its source file, without what that file imports."""
+    ranking = ranking_named(name)
+    if isinstance(ranking, str):
+        return name
+    try:
+        return [name, checksum(Path(inspect.getsourcefile(ranking) or ""))]
+    except (OSError, TypeError):
+        return None
 
 
 def tokens_key(prompts: str, tokenizer: str) -> str:

@@ -20,7 +20,7 @@ from kptoolkit.knowledge.prompt_pool import PromptKeys, PromptPool
 from kptoolkit.knowledge.sentences import Sentences
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
-from kptoolkit.prompts import TemplatePack
+from kptoolkit.prompts import EqualFacts, TemplatePack, equal_facts
 from kptoolkit.tree.selection import Selection, select
 from kptoolkit.tree.tokens import SavedTokenizer, Tokenizer
 from kptoolkit.tree.triplet_prompts import TripletRenderer
@@ -93,7 +93,8 @@ class KnowledgeSource:
         seed = self.tree.seed + (epoch if self.tree.ranking == "random" else 0)
         return select(
             self.neighbourhoods,
-            mirrored=self.pack.mirrored,
+            mirrored=self._equal.mirrored,
+            repeated=self._equal.repeated,
             hops=self.tree.hops,
             degree=self.tree.degree,
             ranking=self.tree.ranking,
@@ -232,7 +233,8 @@ class KnowledgeSource:
         """Key of the first epoch's prompts; ``None`` if nothing can be cached."""
         if self.cache is None:
             return None
-        return prompts_key(self.neighbourhoods, self.pack, self.tree, self.prompts, self.max_degree)
+        settings = (self.tree, self.prompts, self.max_degree)
+        return prompts_key(self.neighbourhoods, self.pack, *settings, self._item_names)
 
     @property
     def _workers(self) -> WorkerPool:
@@ -240,4 +242,18 @@ class KnowledgeSource:
 
     @cached_property
     def _renderer(self) -> TripletRenderer:
-        return TripletRenderer(self.neighbourhoods, self.pack, self.prompts.variants, self.prompts.name_tokens)
+        prompts = self.prompts
+        return TripletRenderer(self.neighbourhoods, self.pack, prompts.variants, prompts.name_tokens, self._item_names)
+
+    @cached_property
+    def _equal(self) -> EqualFacts:
+        return equal_facts(self.pack, self.neighbourhoods.relations)
+
+    @cached_property
+    def _item_names(self) -> dict[str, str]:
+        """What MPPs call the items whose entities have no name, by entity id."""
+        found, names = self.neighbourhoods, self.catalogue.names
+        nameless = set(np.asarray(found.ids)[np.asarray(found.names) == ""].tolist())
+        return {
+            entity: str(names[row]) for entity, row in self.catalogue.item_of_entity().items() if entity in nameless
+        }

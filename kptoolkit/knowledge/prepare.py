@@ -21,9 +21,15 @@ from kptoolkit.errors import ConfigError, DataError, shorten
 from kptoolkit.graph import Graph
 from kptoolkit.knowledge.engines.ray_engine import check_ray
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
+from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack, choose_pack
+from kptoolkit.prompts.pack_choice import AUTO
 from kptoolkit.storage.dialects import Reading
+from kptoolkit.tree.ranked_rows import ranking_named
+
+_FEW_OWN = 0.5
+"""Share of triples with sentences of their own below which the fallback sentence is reported."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +75,22 @@ def prepare(
 
     Raises:
         MissingExtraError: ``prompts.engine`` is ``ray``, and Ray is not installed.
+        UnknownNameError: There is no such pack, or the pack has no such MPP template.
     """
     data = data_dir(config)
     if config.prompts.engine == "ray":
         check_ray()
-    # Files are checked before a graph is started.
+    # Files and names are checked before a graph is started.
+    named = pack if config.prompts.pack == AUTO else pack or TemplatePack.load(config.prompts.pack)
+    _check_mpp(config, named)
+    ranking_named(config.tree.ranking)
     read = None if data == GRAPH_DATA else _split(_read_files(data, config, progress), config)
     with _opened(config, graph) as opened:
         interactions, split = read or _split(graph_interactions(opened)[0], config)
         catalogue = read_catalogue(interactions, data, opened.items(), reading_of(config.data))
-        chosen = pack or choose_pack(config.prompts.pack, opened.relation_counts)
+        chosen = named or choose_pack(AUTO, opened.relation_counts)
+        _check_mpp(config, chosen)
+        _note_fallback(chosen, opened, progress)
         knowledge = fetch_knowledge(config, opened, catalogue, chosen, since=since, fresh=fresh, progress=progress)
         return Prepared(config, interactions, split, catalogue, knowledge, opened.fingerprint())
 
@@ -91,6 +103,24 @@ def _read_files(data: Path, config: Config, progress: ProgressCallback) -> Inter
             ProgressEvent("read interactions", len(interactions), note=f"recognized {shorten(report.layout, 600)}")
         )
     return interactions
+
+
+def _note_fallback(pack: TemplatePack, graph: Graph, progress: ProgressCallback) -> None:
+    """Report that the fallback sentence is used for most relations or triples of the graph."""
+    covered = pack.coverage(graph.relation_counts())
+    missing, relations = len(covered.fallbacks), len(covered.rows)
+    if 2 * missing > relations or covered.share_of_triples < _FEW_OWN:
+        note = (
+            f"{pack.name} has no sentences for {missing:,} of {quantity(relations, 'relations')}, which use the "
+            "fallback sentence; `kptool templates coverage` lists them, `kptool templates new` drafts sentences"
+        )
+        progress(ProgressEvent("template pack", 1, 1, "packs", note=note))
+
+
+def _check_mpp(config: Config, pack: TemplatePack | None) -> None:
+    """Check that a pack has the MPP template of the settings."""
+    if pack is not None and config.prompts.mpp is not None:
+        pack.mpp_template(config.prompts.mpp)
 
 
 def data_dir(config: Config) -> Path:

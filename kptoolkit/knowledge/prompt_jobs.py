@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,10 +52,10 @@ class RenderJob:
 class SavedRenderJob(RenderJob):
     """A :class:`RenderJob` whose neighbourhoods and pack are read from a folder."""
 
-    def __init__(self, folder: str, variants: Variants, name_tokens: int) -> None:
+    def __init__(self, folder: str, variants: Variants, name_tokens: int, item_names: Mapping[str, str]) -> None:
         place = Path(folder)
-        pack = TemplatePack.load(str(place / PACK))
-        super().__init__(TripletRenderer(Neighbourhoods.load(place / NEIGHBOURHOODS), pack, variants, name_tokens))
+        pack, found = TemplatePack.load(str(place / PACK)), Neighbourhoods.load(place / NEIGHBOURHOODS)
+        super().__init__(TripletRenderer(found, pack, variants, name_tokens, item_names))
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def render_sentences(renderer: TripletRenderer, keys: PromptKeys, workers: Worke
         with workers.shared_folder() as folder:
             renderer.neighbourhoods.save(folder / NEIGHBOURHOODS)
             renderer.pack.save(folder / PACK)
-            arguments = (str(folder), renderer.variants, renderer.name_tokens)
+            arguments = (str(folder), renderer.variants, renderer.name_tokens, dict(renderer.item_names))
             results = workers.run(SavedRenderJob, arguments, _parts(columns, workers.processes))
     else:
         results = [RenderJob(renderer)(part) for part in _parts(columns, 1)]

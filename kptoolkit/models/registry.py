@@ -1,15 +1,17 @@
-"""Backends by name: registered in this process, or installed under the entry point group ``kptoolkit.backends``."""
+"""Backends by name: registered in this process, entry points of ``kptoolkit.backends``, or ``module:Class``."""
 
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import TypeVar
+from typing import Final, TypeVar, cast
 
-from kptoolkit.errors import ConfigError, UnknownNameError
+from kptoolkit.errors import ConfigError, UnknownNameError, shorten
 from kptoolkit.models.backend import Backend
 from kptoolkit.names import nearest
+from kptoolkit.resources import installed_object
 
 GROUP = "kptoolkit.backends"
+_MEMBERS: Final = ("name", "min_training_events", "Options", "fit", "score", "save", "load")
 _registered: dict[str, type[Backend]] = {}
 BackendT = TypeVar("BackendT", bound=type[Backend])
 
@@ -28,18 +30,20 @@ def backend_names() -> list[str]:
 def backend_class(name: str) -> type[Backend]:
     """Return the backend class of this name.
 
+    Args:
+        name: Name of a registered or installed backend, or ``module:Class``.
+
     Raises:
         UnknownNameError: No backend has this name.
-        ConfigError: Its entry point cannot be imported.
+        ConfigError: It cannot be imported, or it is no backend.
     """
-    if name in _registered:
-        return _registered[name]
-    for point in entry_points(group=GROUP):
-        if point.name == name:
-            try:
-                loaded: type[Backend] = point.load()
-            except (ImportError, AttributeError) as error:
-                raise ConfigError(f"backend '{name}' ({point.value}) cannot be imported: {error}") from error
-            return loaded
-    names = backend_names()
-    raise UnknownNameError("backend", name, nearest(name, names), f"Known: {', '.join(names)}")
+    found = _registered.get(name) or installed_object("backend", name, GROUP)
+    if found is None:
+        names = backend_names()
+        hint = f"Known: {', '.join(names)}; or write module:Class"
+        raise UnknownNameError("backend", name, nearest(name, names), hint)
+    missing = [member for member in _MEMBERS if not hasattr(found, member)]
+    if not isinstance(found, type) or missing:
+        lacks = f", without {', '.join(missing)}" if isinstance(found, type) else ", and not a class"
+        raise ConfigError(f"'{shorten(name)}' is no backend{lacks}; see kptoolkit.models.Backend")
+    return cast("type[Backend]", found)

@@ -238,6 +238,7 @@ def train_and_report(
     reported = {
         "parameters": float(sum(p.numel() for p in model.parameters())),
         "training_seconds": time.monotonic() - started,
+        "best_epoch": float(best.get("epoch", 0.0)),
         **figures(),
     }
     return FitResult(float(trainer.state.epoch or 0), metrics, history, reported)

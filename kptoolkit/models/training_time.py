@@ -15,6 +15,7 @@ from torch import nn
 
 from kptoolkit.config import TrainingConfig
 from kptoolkit.data.histories import Cases
+from kptoolkit.names import quantity
 
 _STEPS = 5  # measured, after one that is not
 _CASES = 256
@@ -49,10 +50,10 @@ class Duration:
         return min(limit, self.epochs * self.steps * self.step + self.evaluations * self.evaluation)
 
     def __str__(self) -> str:
-        counted = f"{self.epochs:,} epoch{'s' if self.epochs > 1 else ''}"
+        epochs, steps = quantity(self.epochs, "epochs"), quantity(self.steps, "steps")
         return (
-            f"{shown(self.seconds)} for all {counted} of {self.steps:,} steps; ends earlier after "
-            f"{self.patience} evaluation{'s' if self.patience > 1 else ''} without a gain of 1 %"
+            f"{shown(self.seconds)} for all {epochs} of {steps}; ends earlier after "
+            f"{quantity(self.patience, 'evaluations')} without a gain of 1 %"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kptoolkit.prompts.coverage import Coverage, CoverageRow
 from kptoolkit.prompts.drafting.draft_pack import Draft, draft_pack
 from kptoolkit.prompts.drafting.examples import Examples, find_examples
+from kptoolkit.prompts.equal_facts import EqualFacts, equal_facts
 from kptoolkit.prompts.pack import TemplatePack
 from kptoolkit.prompts.pack_choice import choose_pack, load_auto
 from kptoolkit.prompts.pack_hash import sentence_hash
@@ -20,6 +21,7 @@ __all__ = [
     "Coverage",
     "CoverageRow",
     "Draft",
+    "EqualFacts",
     "Examples",
     "Finding",
     "MppTemplate",
@@ -32,6 +34,7 @@ __all__ = [
     "choose_variant",
     "clean_name",
     "draft_pack",
+    "equal_facts",
     "find_examples",
     "load_auto",
     "pack_names",

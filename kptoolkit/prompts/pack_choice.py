@@ -20,7 +20,7 @@ def choose_pack(name: str, relation_counts: Callable[[], Mapping[str, int]]) -> 
     return load_auto(relation_counts()) if name == AUTO else TemplatePack.load(name)
 
 
-def load_auto(relation_counts: Mapping[str, int]) -> TemplatePack:
+def load_auto(relation_counts: Mapping[str, int], language: str | None = None) -> TemplatePack:
     """Load the shipped or installed pack with sentences for most triples of a graph.
 
     Of several with the same share: ``generic`` if it is one of them, else an English one, else the most specific one,
@@ -28,10 +28,12 @@ def load_auto(relation_counts: Mapping[str, int]) -> TemplatePack:
 
     Args:
         relation_counts: Triples by relation id, see ``Graph.relation_counts``.
+        language: Only packs in this language, if there are any.
     """
 
     def rank(pack: TemplatePack) -> tuple[float, bool, bool, int]:
         share = pack.coverage(relation_counts).share_of_triples
         return share, pack.name == DEFAULT, pack.language == ENGLISH, -len(pack.relations)
 
-    return max((TemplatePack.load(name) for name in pack_names()), key=rank)
+    packs = [TemplatePack.load(name) for name in pack_names()]
+    return max([pack for pack in packs if pack.language == language] or packs, key=rank)

@@ -201,8 +201,8 @@ class Run:
                 catalogue by all score parts.
 
         Returns:
-            Columns ``rank``, ``item_id``, ``title``, ``score`` (the sum of the score parts, or with
-            ``beam`` a log-likelihood), best first.
+            Columns ``rank``, ``item_id``, ``title`` (its id for an item without one) and ``score`` (the sum of the
+            score parts, or with ``beam`` a log-likelihood), best first.
 
         Raises:
             UnknownNameError: No such user or item.
@@ -284,7 +284,7 @@ class Run:
                 "user_id": interactions.user_ids[users[row]].astype(str).astype(object),
                 "rank": place + 1,
                 "item_id": self.catalogue.item_ids[items],
-                "title": self.catalogue.titles[items],
+                "title": self.catalogue.names[items],
                 "score": scores[row, place],
             }
         )
@@ -300,7 +300,7 @@ class Run:
             {
                 "rank": np.arange(1, len(rows) + 1),
                 "item_id": [str(self.catalogue.item_ids[row]) for row in rows],
-                "title": [str(self.catalogue.titles[row]) for row in rows],
+                "title": [str(self.catalogue.names[row]) for row in rows],
                 "score": scores,
             }
         )

@@ -40,6 +40,12 @@ _OUTPUTS = (_BACKEND, _PARTS)
 _RESULTS = ("metrics-*.json", "per-user-*.parquet")
 _EVALUATION_WAITS = 600.0
 """Seconds that an evaluation, which may have taken hours, waits until it can write its results."""
+_OF_A_SITTING = {
+    "graph": {"cache", "frontier", "batch_size"},
+    "prompts": {"cache", "engine", "workers"},
+    "training": {"max_minutes"},
+}
+"""Settings that may change when a training is resumed: the time it may take, and what only this machine needs."""
 
 
 class Saveable(Protocol):
@@ -130,7 +136,8 @@ class RunFolder:
         """Decide whether a training starts here, is resumed or is refused; nothing is written.
 
         An unfinished run without a checkpoint contains nothing that could be lost: it starts again, whatever its
-        settings.
+        settings. One with a checkpoint is resumed by the same settings; ``training.max_minutes`` and settings that only
+        the machine needs, such as caches, may differ.
 
         Args:
             config: Settings of the training.
@@ -158,12 +165,12 @@ class RunFolder:
             raise RunError(f"{self} holds a finished run; give another --run, or --overwrite to replace it")
         if not any(self.checkpoints.glob("*")):
             return Start(Manifest(settings=settings), resumed=False)
-        if (different := difference(earlier.settings, settings)) is not None:
+        if (different := difference(_deciding(earlier.settings), _deciding(settings))) is not None:
             raise RunError(
                 f"{self} holds an unfinished run with another {different}; give the same settings, another --run, "
                 "or --overwrite"
             )
-        return Start(earlier, resumed=True)
+        return Start(replace(earlier, settings=settings), resumed=True)
 
     def open(self) -> Manifest:
         """Read the manifest of a finished run and verify its files.
@@ -284,6 +291,21 @@ class RunFolder:
             prepared.interactions.save(new / _INTERACTIONS)
             knowledge.pack.save(new / _PACK)
             knowledge.neighbourhoods.save(new / _NEIGHBOURHOODS)
+
+    def resume_inputs(self, prepared: Prepared, manifest: Manifest) -> None:
+        """Check that inputs are those of the interrupted training, and write the settings that it is resumed with.
+
+        Raises:
+            RunError: They are not.
+        """
+        self.require_same("neighbourhoods", prepared.knowledge.neighbourhoods.content_hash, manifest)
+        self.require_same("interactions", prepared.interactions.content_hash(), manifest)
+        self.write_settings(prepared.config, manifest)
+
+    def write_settings(self, config: Config, manifest: Manifest) -> None:
+        """Write the settings with which an interrupted training is resumed."""
+        with self._parts(manifest) as new:
+            write_text(new / _CONFIG, to_toml(config))
 
     def _earlier(self, *, everything: bool) -> list[str]:
         """Names of what an earlier run left in the folder."""
@@ -438,3 +460,11 @@ def _files(path: Path) -> Iterator[Path]:
 def plain_settings(config: Config) -> dict[str, Any]:
     """The settings that decide a training, as JSON-able values without the password."""
     return config.model_dump(mode="json", exclude={"run"}, exclude_none=True)
+
+
+def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a run without those that may change when it is resumed."""
+    return {
+        section: {key: value for key, value in values.items() if key not in _OF_A_SITTING.get(section, ())}
+        for section, values in settings.items()
+    }

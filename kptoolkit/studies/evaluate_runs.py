@@ -13,6 +13,7 @@ from kptoolkit.evaluation.controls import applicable
 from kptoolkit.evaluation.ranking import Ranking, evaluate
 from kptoolkit.evaluation.several import RunRecord, SeveralEvaluation, detectable_note, several_rows
 from kptoolkit.evaluation.table import ALONE, ENSEMBLE, notes_of, protocol_line
+from kptoolkit.models import backend_class
 from kptoolkit.progress import ProgressCallback, silent, with_prefix
 from kptoolkit.runs.ensemble import Ensemble
 from kptoolkit.runs.manifest import write_json
@@ -55,10 +56,12 @@ def evaluate_runs(
 
     Raises:
         RunError: Runs have other data or another backend than the first.
-        InputError: As there; or the name of ``output`` does not end in ``.json``.
+        InputError: As there; or the name of ``output`` does not end in ``.json``, or its folder does not exist.
     """
     if output is not None and Path(output).suffix.lower() != ".json":
         raise InputError(f"{output}: the name must end in .json")
+    if output is not None and not Path(output).parent.is_dir():
+        raise InputError(f"cannot write {output}: there is no folder {Path(output).parent}")
     fingerprints = _check(runs, beam=beam, explain=explain)
     check_names(baselines)
     names, left_out = applicable(controls, [run.config for run in runs])
@@ -77,7 +80,7 @@ def evaluate_runs(
             faithfulness.append(f"seed {run.config.training.seed}: {single.faithfulness.note}")
         tables.append(own)
         run.release()
-    rankings = _by_row(tables, runs[0].config.model.backend, shared)
+    rankings = _by_row(tables, backend_class(runs[0].config.model.backend).name, shared)
     if ensemble:
         rankings[f"{ENSEMBLE} {len(runs)} runs"] = [_rank_ensemble(runs, cases, progress)]
         other_notes.append(_ENSEMBLE_NOTE)

@@ -17,6 +17,7 @@ class FactKeys:
     Args:
         neighbourhoods: The rows.
         mirrored: Pairs of relation ids that state the same fact with head and tail swapped.
+        repeated: Pairs of relation ids that state the same fact with the same head and tail.
 
     Attributes:
         relation: ``(E,)`` relation number of each row.
@@ -25,10 +26,15 @@ class FactKeys:
         nodes: Number of nodes.
     """
 
-    def __init__(self, neighbourhoods: Neighbourhoods, mirrored: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        neighbourhoods: Neighbourhoods,
+        mirrored: Sequence[tuple[str, str]],
+        repeated: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self.relation, self.far = np.asarray(neighbourhoods.relation), np.asarray(neighbourhoods.far)
         self.forward, self.nodes = np.asarray(neighbourhoods.forward), len(neighbourhoods.degrees)
-        self._canonical, self._swapped, self._symmetric = _canonical(neighbourhoods.relations, mirrored)
+        self._canonical, self._swapped, self._symmetric = _canonical(neighbourhoods.relations, mirrored, repeated)
 
     def keys(self, near: Ints, row: Ints) -> tuple[Ints, Ints]:
         """Return two ``(n,)`` arrays that together identify the fact of each row: its head; its relation and tail.
@@ -50,27 +56,28 @@ class FactKeys:
 
 
 def _canonical(
-    relations: Sequence[str], mirrored: Sequence[tuple[str, str]]
+    relations: Sequence[str], mirrored: Sequence[tuple[str, str]], repeated: Sequence[tuple[str, str]]
 ) -> tuple[Ints, NDArray[np.bool_], NDArray[np.bool_]]:
     """For each relation: the number of its group, whether its ends are swapped there, whether it is symmetric.
 
-    Mirrored pairs that share a relation form one group. A group that mirrors a relation with itself is symmetric.
+    Pairs that share a relation form one group. A group that mirrors a relation with itself is symmetric.
     """
-    links: dict[str, list[str]] = {}
-    for first, second in mirrored:
-        links.setdefault(first, []).append(second)
-        links.setdefault(second, []).append(first)
+    links: dict[str, list[tuple[str, bool]]] = {}
+    for pairs, swaps in ((mirrored, True), (repeated, False)):
+        for first, second in pairs:
+            links.setdefault(first, []).append((second, swaps))
+            links.setdefault(second, []).append((first, swaps))
     places: dict[str, tuple[int, bool]] = {}  # group, ends swapped
     symmetric: set[int] = set()
-    for first, _ in mirrored:
+    for first in list(links):
         if first in places:
             continue
         group = len(relations) + len(places)
         places[first], queue = (group, False), [first]
         while queue:
             name = queue.pop()
-            swapped = not places[name][1]
-            for other in links[name]:
+            for other, swaps in links[name]:
+                swapped = places[name][1] ^ swaps
                 if other not in places:
                     places[other] = (group, swapped)
                     queue.append(other)

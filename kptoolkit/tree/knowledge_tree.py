@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.config import PromptsConfig, TreeConfig, validate
 from kptoolkit.errors import InputError
-from kptoolkit.prompts import MppTemplate, Segment, TemplatePack, clean_name
+from kptoolkit.prompts import MppTemplate, Segment, TemplatePack, clean_name, equal_facts
 from kptoolkit.tree.budget import LeftOut
 from kptoolkit.tree.linearization import HistoryItem, Linearization, Node, Triplet, linearize
 from kptoolkit.tree.ranked_rows import Ranking
@@ -138,9 +138,11 @@ class KnowledgeTree:
         tokenizer = WordTokenizer() if tokenizer is None else tokenizer
         entities = list(dict.fromkeys(ref.entity_id for ref in refs if ref.entity_id is not None))
         around = graph.neighbourhoods(entities, tree.hops)
+        equal = equal_facts(pack, around.relations)
         selection = select(
             around,
-            mirrored=pack.mirrored,
+            mirrored=equal.mirrored,
+            repeated=equal.repeated,
             hops=tree.hops,
             degree=tree.degree,
             ranking=tree.ranking if ranking is None else ranking,
@@ -148,7 +150,8 @@ class KnowledgeTree:
             max_degree=graph.config.max_degree,
             keep_nameless=prompts.keep_nameless,
         )
-        renderer = TripletRenderer(around, pack, prompts.variants, prompts.name_tokens)
+        called = {ref.entity_id: ref.name or _key(ref) for ref in refs if ref.entity_id is not None}
+        renderer = TripletRenderer(around, pack, prompts.variants, prompts.name_tokens, called)
         triplets = {entity: _triplets(selection, root, renderer, tokenizer) for root, entity in enumerate(entities)}
         history = [_history_item(ref, triplets, prompts.name_tokens, tokenizer) for ref in refs]
         return cls.build(template, history, tokenizer=tokenizer, max_tokens=tree.max_tokens, user=user)
@@ -291,10 +294,15 @@ def _triplets(
 def _history_item(
     ref: ItemRef, triplets: Mapping[str, tuple[tuple[Triplet, ...], int]], name_tokens: int, tokenizer: Tokenizer
 ) -> HistoryItem:
-    key = ref.item_id or ref.entity_id or ref.name
+    key = _key(ref)
     name = cap_name(clean_name(ref.name) or key, name_tokens)
     own, nameless = triplets.get(ref.entity_id or "", ((), 0))
     return HistoryItem(key, name, tokenizer.encode((Segment(name, "text"),)), own, nameless)
+
+
+def _key(ref: ItemRef) -> str:
+    """The id of an item, or of an entity that is not an item."""
+    return ref.item_id or ref.entity_id or ref.name
 
 
 def _attributes(node: Node, linear: Linearization) -> dict[str, Any]:

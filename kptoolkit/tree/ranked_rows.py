@@ -9,14 +9,36 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kptoolkit.errors import ConfigError, shorten
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.names import RANKED_BY, RANKINGS
+from kptoolkit.resources import installed_object
 from kptoolkit.storage.ragged import Ints, inverse_permutation, offsets, run_positions, run_starts
 from kptoolkit.tree.fact_keys import FactKeys
 
 Ranking = str | Callable[[Neighbourhoods, NDArray[np.int64]], NDArray[Any]]
-"""``balanced``, ``inverse-degree``, ``random``, or a function of the neighbourhoods and ``(n,)`` row numbers that
-returns ``(n,)`` sort keys, lowest first; ties are broken by the seed."""
-RANKINGS = ("balanced", "inverse-degree", "random")
+"""``balanced``, ``inverse-degree``, ``random``, the name of a function as in ``tree.ranking``, or a function of the
+neighbourhoods and ``(n,)`` row numbers that returns ``(n,)`` sort keys, lowest first; ties are broken by the seed."""
+
+
+def ranking_named(name: str) -> Ranking:
+    """Return what a value of ``tree.ranking`` stands for: a shipped order by its name, else a function.
+
+    Args:
+        name: A name of :data:`kptoolkit.names.RANKINGS`, of an entry point, or ``module:function``.
+
+    Raises:
+        ConfigError: There is no such ranking, or it cannot be imported or called.
+    """
+    if name in RANKINGS:
+        return name
+    found = installed_object("ranking", name, RANKED_BY)
+    if found is None:
+        raise ConfigError(f"unknown ranking {shorten(repr(name))}: allowed: {', '.join(RANKINGS)}, or a function")
+    if not callable(found):
+        raise ConfigError(f"ranking {shorten(repr(name))} is no function; see kptoolkit.tree.ranked_rows.Ranking")
+    ranking: Ranking = found
+    return ranking
 
 
 class RankedRows:

@@ -3,7 +3,8 @@
 The rules, for each item (KP4SR, knowledge prompt construction):
 
 1. A *fact* is a triple regardless of how it is stored: for a mirrored pair ``(r1, r2)``, ``(h, r2, t)`` is the fact
-   ``(t, r1, h)``; a relation mirrored with itself is symmetric.
+   ``(t, r1, h)``; a relation mirrored with itself is symmetric. For a repeated pair, ``(h, r2, t)`` is the fact
+   ``(h, r1, t)``.
 2. A node's rows are ranked once: rows with a nameless far end are left out; of rows that state the same fact one
    remains (one whose near end is the head, else the row with the smaller number); the ranking orders the rest.
 3. Hop 1 expands the item's entity. Hop h expands, in the order of hop h - 1, the far ends of its triples that are not
@@ -21,11 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.errors import ConfigError, shorten
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.storage.ragged import Ints, Ragged, group_numbers, indptr_of, offsets, run_positions
 from kptoolkit.tree.fact_keys import FactKeys
-from kptoolkit.tree.ranked_rows import RANKINGS, RankedRows, Ranking
+from kptoolkit.tree.ranked_rows import RankedRows, Ranking, ranking_named
 
 _CHUNK = 2048
 """Roots processed together; selecting needs several times the memory of its result."""
@@ -60,6 +60,7 @@ def select(
     neighbourhoods: Neighbourhoods,
     *,
     mirrored: Sequence[tuple[str, str]] = (),
+    repeated: Sequence[tuple[str, str]] = (),
     hops: int,
     degree: int,
     ranking: Ranking = "balanced",
@@ -72,6 +73,7 @@ def select(
     Args:
         neighbourhoods: Rows around the roots; a root of -1 gets no triples.
         mirrored: Pairs of relation ids that state the same fact with head and tail swapped.
+        repeated: Pairs of relation ids that state the same fact with the same head and tail.
         hops: Hops from the root, at least 1.
         degree: Triples per expanded node; 0 selects nothing.
         ranking: Which of a node's rows come first. ``balanced`` takes turns over the node's relations; within a
@@ -82,14 +84,13 @@ def select(
         keep_nameless: Keep rows whose far end has no name.
 
     Raises:
-        ConfigError: ``ranking`` is not a known name.
+        ConfigError: ``ranking`` is no known name, or its function cannot be imported.
         ValueError: ``hops`` exceeds the hops that were fetched, or a ranking function does not return one key per row.
     """
-    if not callable(ranking) and ranking not in RANKINGS:
-        raise ConfigError(f"unknown ranking {shorten(repr(ranking))}: allowed: {', '.join(RANKINGS)}, or a function")
+    ranking = ranking if callable(ranking) else ranking_named(ranking)
     if hops > neighbourhoods.hops:
         raise ValueError(f"{hops} hops asked for, {neighbourhoods.hops} fetched")
-    ranked = RankedRows(neighbourhoods, FactKeys(neighbourhoods, mirrored), ranking, seed, keep_nameless)
+    ranked = RankedRows(neighbourhoods, FactKeys(neighbourhoods, mirrored, repeated), ranking, seed, keep_nameless)
     expandable = np.maximum(neighbourhoods.degrees, 0) <= max_degree  # (N,)
     roots = np.asarray(neighbourhoods.roots).astype(np.int64)
     parts = [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -60,12 +60,15 @@ class TripletRenderer:
         pack: Template pack with the sentences.
         variants: How one of several sentences is chosen, see :func:`kptoolkit.prompts.choose_variant`.
         name_tokens: Greatest number of words of a name; see :func:`kptoolkit.tree.tokens.cap_name`.
+        item_names: Names of the entities without a name of their own that are one item each, by entity id: what an MPP
+            calls that item.
     """
 
     neighbourhoods: Neighbourhoods
     pack: TemplatePack
     variants: Variants = "first"
     name_tokens: int = 48
+    item_names: Mapping[str, str] = field(default_factory=dict)
 
     def render(self, row: int, epoch: int = 0) -> TripletPrompt:
         """Render one row.
@@ -102,8 +105,11 @@ class TripletRenderer:
         return np.fromiter(numbers, np.int32, len(rows))
 
     def name(self, node: int) -> str:
-        """Return the capped name of a node, or its id if it has no name."""
-        name = str(self.neighbourhoods.names[node]) or str(self.neighbourhoods.ids[node])
+        """Return the capped name of a node; without a name it is called like its item, or by its id."""
+        name = str(self.neighbourhoods.names[node])
+        if not name:
+            entity = str(self.neighbourhoods.ids[node])
+            name = self.item_names.get(entity, entity)
         return cap_name(name, self.name_tokens)
 
     def _triples(self, rows: Sequence[int] | NDArray[np.int64]) -> list[_Triple]:

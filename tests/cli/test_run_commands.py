@@ -131,8 +131,10 @@ def test_kill_9_in_fit_and_resume(inputs: list[str], tmp_path: Path) -> None:
     words_of_remedy = shlex.split(remedy)
     assert words_of_remedy == ["kptool", "fit", "--run", str(killed), "--resume"]
     refused(kptool(*words_of_remedy[1:], "--set", "tree.hops=1"), "unfinished run with another tree.hops")
-    assert result(kptool(*words_of_remedy[1:], "--json"))["training"]["epochs"] == 12
+    resumed = kptool(*words_of_remedy[1:], "--json", "--set", "training.max_minutes=9")
+    assert result(resumed)["training"]["epochs"] == 12, "another time budget is no other training"
     one, other = (Run.load(folder) for folder in (whole, killed))
+    assert other.config.training.max_minutes == 9
     assert np.array_equal(one.backend.score(one.split.test), other.backend.score(other.split.test))
     weights, others = (run.backend.fitted.model.state_dict() for run in (one, other))  # type: ignore[attr-defined]
     assert all(weight.equal(others[name]) for name, weight in weights.items())

@@ -91,6 +91,20 @@ def test_repeated_mirrored_and_symmetric_relations(tmp_path: Path) -> None:
     assert findings["relations that hold in both directions"].examples == ("sibling (100% of its pairs)",)
 
 
+def test_what_the_pack_has_already_is_not_advised(tmp_path: Path) -> None:
+    rows = [f"a{i}|P50|b{i}\na{i}|author|b{i}" for i in range(12)]
+    rows += [f"a{i}|part_of|c{i}\nc{i}|has_part|a{i}" for i in range(12)]
+    rows += [f"p{i}|similar_to|q{i}\nq{i}|similar_to|p{i}" for i in range(6)]
+    rows += [f"s{i}|sibling|t{i}\nt{i}|sibling|s{i}" for i in range(6)]
+    folder = write(tmp_path, kg="\n".join(rows))
+    for pack in ("generic", "auto"):
+        said = {finding.what: finding.examples for finding in check(folder, pack)}
+        assert not [what for what in said if "another" in what]
+        assert said["relations that hold in both directions"] == ("sibling (100% of its pairs)",)
+    said = {finding.what: finding.examples for finding in check(folder, "movies")}
+    assert len(said["relations that hold in both directions"]) == 2
+
+
 def test_worst_first_and_nothing_to_split_is_an_error(tmp_path: Path) -> None:
     findings = check(write(tmp_path, inter="u|a|1\nu|b|1\nv|a|1", item="a|A"))
     assert [finding.level for finding in findings] == sorted(

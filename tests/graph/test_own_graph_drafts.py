@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -139,6 +140,49 @@ def test_names_are_compared_by_case_folding(make: Callable[[str], Graph], tmp_pa
         assert graph.resolve(name).item_id == item
     with pytest.raises(UnknownNameError, match="Große Straße"):
         graph.resolve("GROSSE STRASE")
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize(("number", "key"), [(", nr: 7", "nr"), ("", None)])
+def test_e_mail_addresses_are_no_ids(
+    make: Callable[[str], Graph], tmp_path: Path, number: str, key: str | None
+) -> None:
+    created = f"""CREATE (u:User {{email: 'ann@example.org'{number}}}), (b:Book {{id: 1, name: 'A'}}),
+    (c:Book {{id: 2, name: 'B'}}), (u)-[:READ {{at: 1}}]->(b), (b)-[:NEXT]->(c)"""
+    roles, graph = adapt(make(created), tmp_path / "cypher")
+    assert roles.events is not None
+    assert (roles.events.user.key, roles.events.user.name) == (key, None)
+    assert [note for note in roles.notes if "User.email looks like e-mail addresses" in note]
+    (event,) = graph.queries["interactions"].read(graph.store).dicts()
+    assert "@" not in str(event["user"])
+    assert "email" not in "".join(file.read_text() for file in (tmp_path / "cypher").iterdir())
+
+
+PLAIN = """// The items with a name.
+// parameters: name_lower
+// columns: item_id, entity_id, name
+MATCH (i:Road) WHERE toLower(i.name) = $name_lower
+RETURN toString(i.id) AS item_id, toString(i.id) AS entity_id, i.name AS name
+"""
+NAMES = ("Große Straße", "Οδυσσεύς", "Oﬃce", "ŉ", "Straſſe", "µ", "Café", "Cafe\u0301 2", "İstanbul", "Ἀθῆναι ᾳ", "և")
+
+
+@pytest.mark.embedded
+def test_every_name_is_found_where_a_file_of_the_user_folds_fewer_letters(
+    make: Callable[[str], Graph], tmp_path: Path
+) -> None:
+    """Also as the tool itself suggests it, in capitals, and composed or not."""
+    nodes = ", ".join(f"(n{number}:Road {{id: {number}, name: '{name}'}})" for number, name in enumerate(NAMES))
+    _, drafted = adapt(make(f"CREATE {nodes}, (n0)-[:NEXT_TO]->(n1)"), tmp_path / "cypher")
+    (tmp_path / "cypher" / "items_by_name.cypher").write_text(PLAIN, encoding="utf-8")
+    files = QuerySet(tmp_path / "cypher", embedded=drafted.store.dialect == "embedded")
+    graph = Graph(drafted.store, files, drafted.config)
+    for number, name in enumerate(NAMES):
+        for spelling in (name, name.upper(), name.casefold(), unicodedata.normalize("NFD", name), f" {name} "):
+            assert graph.resolve(spelling).item_id == str(number), spelling
+        with pytest.raises(UnknownNameError) as refused:
+            graph.resolve(f"{name}?")
+        assert all(graph.resolve(suggested).name == suggested for suggested in refused.value.nearest)
 
 
 @pytest.mark.parametrize("make", [pytest.param("neo4j", marks=pytest.mark.graph)], indirect=True)

@@ -86,10 +86,40 @@ def test_names_are_capped() -> None:
     assert wordings(knowledge)[0] == "A: Book… by Author…"
 
 
+def without_names(knowledge: KnowledgeSource) -> KnowledgeSource:
+    """The first two books have no name in the graph; of these, the first has no title either."""
+    around = knowledge.neighbourhoods
+    names = np.where(np.isin(around.ids, ["b0", "b1"]), "", around.names)
+    titles = np.where(np.arange(7) == 0, "", knowledge.catalogue.titles)
+    catalogue = replace(knowledge.catalogue, titles=titles)
+    return replace(knowledge, neighbourhoods=replace(around, names=names), catalogue=catalogue)
+
+
+def test_an_entity_without_a_name_is_called_like_its_item() -> None:
+    knowledge = without_names(source())
+    assert knowledge.catalogue.names[:2].tolist() == ["i0", "Book 1"]
+    assert wordings(knowledge)[:3] == ["A: i0 by Author 0", "A: Book 1 by Author 1", "A: Book 2 by Author 2"]
+
+
+def test_an_entity_of_two_items_keeps_its_id() -> None:
+    knowledge = without_names(source())
+    entities = np.where(np.arange(7) == 6, "b0", knowledge.catalogue.entity_ids)
+    two = replace(knowledge, catalogue=replace(knowledge.catalogue, entity_ids=entities))
+    assert wordings(two)[0] == "A: b0 by Author 0"
+
+
+def test_other_names_of_items_are_not_served_from_the_cache(tmp_path: Path) -> None:
+    first = without_names(replace(source(), cache=tmp_path))
+    assert wordings(first)[0] == "A: i0 by Author 0"
+    titles = np.where(np.arange(7) == 0, "Renamed", first.catalogue.titles)
+    renamed = replace(first, catalogue=replace(first.catalogue, titles=titles))
+    assert wordings(renamed)[0] == "A: Renamed by Author 0"
+
+
 @pytest.mark.slow
 def test_worker_processes_render_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kptoolkit.knowledge.engines.worker_pool.MIN_PROMPTS", 2)
-    alone, together = source(variants="epoch"), source(variants="epoch", workers=2)
+    alone, together = (without_names(source(variants="epoch", workers=count)) for count in (1, 2))
     for epoch in range(2):
         assert alone.trees(epoch).prompt.tolist() == together.trees(epoch).prompt.tolist()
     assert list(alone.pool) == list(together.pool)

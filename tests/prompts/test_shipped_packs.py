@@ -39,6 +39,14 @@ class TestFreebase(TemplatePackSuite):
     pack = "freebase"
 
 
+class TestGenericDe(TemplatePackSuite):
+    pack = "generic-de"
+
+
+class TestGenericFr(TemplatePackSuite):
+    pack = "generic-fr"
+
+
 class TestMoviesDe(TemplatePackSuite):
     pack = "movies-de"
 

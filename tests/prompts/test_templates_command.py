@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from kptoolkit.cli.app import app
 from kptoolkit.prompts import TemplatePack
 
-SHIPPED = ["books", "freebase", "generic", "movies", "movies-de", "music"]
+SHIPPED = ["books", "freebase", "generic", "generic-de", "generic-fr", "movies", "movies-de", "music"]
 
 
 def kptool(*words: str) -> Result:

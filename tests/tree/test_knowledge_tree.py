@@ -268,6 +268,18 @@ def test_a_tree_of_items_asks_the_graph() -> None:
     assert tree.graph.nodes[1]["item"] == "i3"
 
 
+@pytest.mark.parametrize(("name", "called"), [("", "i4"), ("Titled", "Titled")])
+def test_an_item_has_one_name_in_a_prompt(name: str, called: str) -> None:
+    """Its entity has no name in the graph."""
+    shelf = Shelf({"Four": Ref("i4", "x", name)})
+    tree = KnowledgeTree.of_items(shelf, ["Four"], PACK)  # type: ignore[arg-type]
+    assert tree.mpp_text == f"After {called} : ___"
+    facts = [node["text"] for _, node in tree.graph.nodes(data=True) if node["kind"] == "triplet"]
+    assert len(facts) > 0
+    assert all("x" not in fact.split() for fact in facts)
+    assert called in facts[0]
+
+
 def test_a_single_name_is_a_history_of_one() -> None:
     assert KnowledgeTree.of_items(SHELF, "Two", PACK).mpp_text == "After Two : ___"  # type: ignore[arg-type]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kptoolkit.errors import KptoolError, shorten
 from kptoolkit.graph.database import Graph, GraphItems
-from kptoolkit.graph.queries import QuerySet
+from kptoolkit.resources import cypher_dir
 
 _SAMPLE = 50
 _NAMELESS = 0.1
@@ -55,9 +55,13 @@ def _checks(graph: Graph) -> Iterator[Check]:
     yield _check_events(graph, items)
 
 
-def _file(queries: QuerySet, name: str) -> str:
-    """Return the path of a query's file."""
-    return str(queries[name].path)
+def _file(graph: Graph, name: str) -> str:
+    """Return the path of a query's file; in place of a shipped one, which nobody edits, the user's that replaces it."""
+    path = graph.queries[name].path
+    if not path.is_relative_to(cypher_dir()):
+        return str(path)
+    folder = graph.config.cypher
+    return f"{name}.cypher in the folder of graph.cypher" if folder is None else str(folder / f"{name}.cypher")
 
 
 def _check_empty(graph: Graph, seen: str) -> Check:
@@ -74,7 +78,7 @@ def _check_empty(graph: Graph, seen: str) -> Check:
 
 
 def _check_items(graph: Graph, items: GraphItems) -> Check:
-    file = _file(graph.queries, "items")
+    file = _file(graph, "items")
     if not len(items):
         return Check("items", False, "none", f"{file} must return what can be recommended")
     twice = [item for item, count in Counter(items.item_id).items() if count > 1]
@@ -93,7 +97,7 @@ def _check_items(graph: Graph, items: GraphItems) -> Check:
 def _check_sample(graph: Graph, roots: Sequence[str]) -> Iterator[Check]:
     """Check some items: whether they are entities with triples, whose far ends are entities with names."""
     found = graph.neighbourhoods(roots, 1)
-    of_ids, of_rows = _file(graph.queries, "entities_by_id"), _file(graph.queries, "neighbours")
+    of_ids, of_rows = _file(graph, "entities_by_id"), _file(graph, "neighbours")
     ids = graph.queries["entities_by_id"].read(graph.store, ids=list(dict.fromkeys(roots))).column("id")
     unknown = [root for root in roots if root not in set(ids)]
     what = f"triples of {len(roots)} items"
@@ -114,7 +118,7 @@ def _check_sample(graph: Graph, roots: Sequence[str]) -> Iterator[Check]:
     yield Check("far ends", few, seen, advice)
     counted = graph.relation_counts()
     strange = sorted(set(found.relations) - counted.keys())
-    file = _file(graph.queries, "relation_counts")
+    file = _file(graph, "relation_counts")
     advice = f"{file} must count every relation of neighbours.cypher, else packs are chosen and checked without it"
     yield Check(
         "relations",
@@ -125,7 +129,7 @@ def _check_sample(graph: Graph, roots: Sequence[str]) -> Iterator[Check]:
 
 
 def _check_events(graph: Graph, items: GraphItems) -> Check:
-    file = _file(graph.queries, "interactions")
+    file = _file(graph, "interactions")
     found = graph.queries["interactions"].read(graph.store)
     if not len(found):
         advice = f"for --data graph: {file} must return them; or keep them in files: --data DIR"

@@ -36,6 +36,7 @@ _TIMES = _set("at time timestamp date datetime ts when on day epoch created")
 _IDS = _set("id uuid guid key code iri uri isbn asin sku slug")
 _NAMES = ("name", "title", "label", "displayname", "fullname", "caption", "headline", "term")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+_MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _LONGEST_NAME = 80
 _ENOUGH = 4
 OUR_NODE = "KptoolGraph"
@@ -134,7 +135,7 @@ def find_roles(schema: GraphSchema, distinct: Distinct) -> Roles:
         raise DataError("the graph holds no nodes with a label; there is nothing to draft Cypher files for")
     types = {kind for kind in schema.types if _take(kind, "relationship type", notes) and not _ours(schema, kind)}
     ends = [entry for entry in schema.relationships if entry.type in types]
-    events = _find_events(schema, ends, labels, distinct)
+    events = _find_events(schema, ends, labels, distinct, notes)
     primary = _cover(schema, labels)
     if events is not None:
         primary = _without_users(events, ends, primary)
@@ -187,7 +188,11 @@ def _cover(schema: GraphSchema, labels: Iterable[str]) -> list[str]:
 
 
 def _find_events(
-    schema: GraphSchema, ends: Sequence[RelationshipKind], labels: Sequence[str], distinct: Distinct
+    schema: GraphSchema,
+    ends: Sequence[RelationshipKind],
+    labels: Sequence[str],
+    distinct: Distinct,
+    notes: list[str],
 ) -> Events | None:
     """Return the relationships most likely to be interactions, or ``None`` if none are likely."""
     best: tuple[float, int, str, str, str, bool] | None = None
@@ -203,7 +208,9 @@ def _find_events(
     if best is None or best[0] < _ENOUGH:
         return None
     _, _, kind, user, _, to_item = best
-    return Events(kind, _node_key(schema, user, distinct, []), _time_key(schema.relationship_properties[kind]), to_item)
+    return Events(
+        kind, _node_key(schema, user, distinct, notes), _time_key(schema.relationship_properties[kind]), to_item
+    )
 
 
 def _event_score(schema: GraphSchema, kind: str, user: str, item: str) -> float:
@@ -275,6 +282,12 @@ def _item_label(
 
 def _node_key(schema: GraphSchema, label: str, distinct: Distinct, notes: list[str]) -> NodeKey:
     properties = [p for p in schema.node_properties[label] if usable(p.name)]
+    if mails := [p.name for p in properties if _are_mails(p)]:
+        notes.append(
+            f"{shorten(label)}.{shorten(mails[0])} looks like e-mail addresses: it is neither id nor name, so that no "
+            "prompt and no run contains it; a number is used instead"
+        )
+        properties = [p for p in properties if p.name not in mails]
     key = _id_key(properties, label, schema.sampled[label], distinct)
     name = _name_of(properties)
     name_is_text = name is None or name.is_text
@@ -302,6 +315,12 @@ def _id_key(properties: Iterable[Property], label: str, sampled: int, distinct: 
         if nodes == filled == values:
             return candidate
     return None
+
+
+def _are_mails(found: Property) -> bool:
+    """Return whether most values look like e-mail addresses."""
+    texts = [value for value in found.values if isinstance(value, str)]
+    return 2 * sum(bool(_MAIL.fullmatch(text.strip())) for text in texts) > max(len(found.values), 1)
 
 
 def _could_be_id(found: Property) -> bool:

@@ -67,6 +67,7 @@ def load(
     loader.relationships()
     loader.degrees()
     report.graph = loader.verify()
+    report.entities_created, report.items_created = loader.done.entities_created, loader.items_created
     report.written = loader.written + loader.deleted
     report.by_relation, report.acknowledged_before = loader.by_relation(), loader.triples_skipped
     if interactions:

@@ -61,6 +61,8 @@ class LoadReport:
         acknowledged_before: Triples that the interrupted load had written, by the checkpoint in the graph; they were
             not sent again.
         by_relation: Triples sent, created and matched per relation, the most frequent first; empty in a dry run.
+        entities_created: Entities that were not in the graph.
+        items_created: Items that were not in the graph.
         written: Changes in the graph.
         interactions: Interactions in the source, ``None`` when they were not requested.
         graph: Entities, relationships and items counted in the graph after the load.
@@ -89,6 +91,8 @@ class LoadReport:
     resumed: bool = False
     acknowledged_before: int = 0
     by_relation: dict[str, RelationCounts] = field(default_factory=dict)
+    entities_created: int = 0
+    items_created: int = 0
     written: WriteCounters = field(default_factory=WriteCounters)
     interactions: int | None = None
     graph: dict[str, int] = field(default_factory=dict)

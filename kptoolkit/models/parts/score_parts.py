@@ -27,6 +27,7 @@ READ_KNOWLEDGE: Final = ("graph similarity", "prompts", "text")
 _OF_ITEMS: Final = (*READ_KNOWLEDGE, "titles")
 _MOST_FILLED: Final = 2**24  # values of a dense array
 _LEAST_FILLED: Final = 0.015  # share of pairs with a value from which on sums of dense rows are faster
+_FEW: Final = 16  # histories whose sums are made without a dense array, which needs torch
 _SIMILAR: Final = 20  # old items that a new one takes values from
 
 
@@ -80,7 +81,7 @@ class PairPart:
     def score(self, cases: Cases) -> NDArray[np.float32]:
         """What the part adds to the score of every item, ``(N, n)``."""
         read = self.read(cases)
-        if self._filled is None:
+        if len(cases) <= _FEW or self._filled is None:
             sums = np.asarray((read @ self.values).toarray(), dtype=np.float32)
         else:
             sums = _row_sums(read, self._filled)

@@ -1,55 +1,25 @@
-"""What both T5 backends share: the start of a training, and how saved weights are read."""
+"""How both T5 backends read saved weights."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from transformers import AutoConfig, AutoModelForSeq2SeqLM, T5ForConditionalGeneration, set_seed
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, T5ForConditionalGeneration
 
 from kptoolkit.errors import DataError, RunError
-from kptoolkit.models.backend import FitResult, FitTask
-from kptoolkit.models.fitted_backend import FittedBackend
 from kptoolkit.models.t5.building import attention_name
 from kptoolkit.models.t5.flex import use_flex
 from kptoolkit.models.t5.options import T5Options
+from kptoolkit.models.t5.t5_backend import WEIGHTS
 
-WEIGHTS = "model.safetensors"
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, DataError, safetensors.SafetensorError)
 """Exceptions that reading a run's files raises where they are missing or damaged."""
-OptionsT = TypeVar("OptionsT", bound=T5Options)
-StateT = TypeVar("StateT")
-
-
-class T5Backend(FittedBackend[OptionsT, StateT], ABC):
-    """Base of the backends that train a T5.
-
-    Args:
-        options: Options of ``[model]``.
-    """
-
-    def fit(self, task: FitTask) -> FitResult:
-        """Train, and keep the weights that are best on validation.
-
-        Raises:
-            DataError: No user has two training events.
-            TrainingError: The loss is not a number.
-            PromptTooLongError: One item does not fit into ``tree.max_tokens``.
-        """
-        task.split.require(self.min_training_events)
-        set_seed(task.config.training.seed)
-        return self._train(task)
-
-    @abstractmethod
-    def _train(self, task: FitTask) -> FitResult:
-        """Build the state and train it; random numbers are seeded."""
 
 
 def chunks(rows: NDArray[np.int64], device: torch.device) -> Iterator[NDArray[np.int64]]:

@@ -84,3 +84,10 @@ class SequenceOptions(T5Options):
     """With trees: an item's vector is the mean state of its own tokens, or of all tokens of its tree."""
     trees_per_step: int = Field(default=256, ge=0)
     """Trees encoded per step, in turns; the others' vectors are stored and their gradients accumulated; 0: all."""
+
+    @property
+    def reads(self) -> Literal["facts", "tree"]:
+        """What is read of an item: a bag of facts, or the tree of its prompts."""
+        return (
+            "facts" if self.knowledge == "facts" or (self.knowledge == "auto" and self.checkpoint is None) else "tree"
+        )

@@ -17,6 +17,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from kptoolkit.models.t5.catalogue_loss import catalogue_loss
 from kptoolkit.models.t5.flex import attentions, tree_block_mask, uses_flex
+from kptoolkit.models.t5.t5_backend import output_scale
 from kptoolkit.models.tree_mask import additive, masked, one_node, visible
 
 MAX_WORDS = 1024
@@ -51,7 +52,7 @@ class TreeT5(nn.Module):
         tree_mask: bool = True,
     ) -> None:
         super().__init__()
-        self.t5, self.tree_mask, self.output_scale = t5, tree_mask, output_scale(t5.config)
+        self.t5, self.tree_mask, self.output_scale = t5, tree_mask, output_scale(t5.config.to_dict())
         outputs, place = None, None
         if output_tokens is not None:
             outputs = torch.from_numpy(output_tokens)
@@ -172,14 +173,6 @@ def decoder_states(
         use_cache=False,
     ).last_hidden_state
     return decoded
-
-
-def output_scale(config: T5Config) -> float:
-    """Factor of decoder states before the output layer: less than 1 where it shares the weights of the embeddings."""
-    settings = config.to_dict()
-    tied = config.model_type == "umt5" and settings["tie_word_embeddings"]
-    scaled = settings.get("scale_decoder_outputs", tied)  # MT5 has none
-    return float(config.d_model**-0.5) if scaled else 1.0
 
 
 def grow(t5: T5ForConditionalGeneration, vocabulary: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from kptoolkit.storage.atomic import atomic_folder
 
 Source = Literal["file", "pack", "words", "neutral"]
 _LONGEST_NAME = 60
+_LINE_BREAKS = re.compile("[\x85\u2028\u2029]")
 _HEAD = """\
 # Sentences by relation, the most frequent first. Read the examples and write what a person would say.
 # head and tail are those of the stored triple; forward is about the head, inverse about the tail.
@@ -219,4 +221,17 @@ def _comment(text: str, limit: int = _LONGEST_NAME) -> str:
 
 
 def _yaml(values: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(dict(values), allow_unicode=True, sort_keys=False, width=1000)
+    plain = not _LINE_BREAKS.search("".join(_texts(values)))  # YAML reads these as line breaks unless escaped
+    return yaml.safe_dump(dict(values), allow_unicode=plain, sort_keys=False, width=1000)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts in a value of dictionaries and lists."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from (*_texts(key), *_texts(inner))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)

@@ -11,6 +11,10 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def _pairs(text: str) -> dict[str, str]:
+    return {first: second for first, _, second in (pair.partition("/") for pair in text.split())}
+
+
 _PREPOSITIONS = _words("about as at by for from in into of on to under with")
 _BE = _words("is are was were")
 _PAST = {
@@ -36,17 +40,52 @@ _PAST = {
 }
 """Past tense of irregular verbs by participle."""
 _PARTICIPLE = {past: participle for participle, past in _PAST.items()}
-_WAS = _words("based born built filmed found held located made named published recorded released")
+_WAS = _words("based born built filmed found held made named published recorded released")
 """Participles of past events of the head: "was born in"."""
-_DOES = _words("acted appeared belonged competed lived participated performed played served starred studied worked")
+_IS = _words("listed located made sold used")
+"""Participles that describe a state of the head before any preposition: "is located in"."""
+_DOES = _words(
+    "acted appeared applied belonged competed contributed enrolled lived listened moved participated performed played"
+    " reacted replied responded served starred studied subscribed travelled worked"
+)
 """Verbs with the head as subject, regardless of the preposition: "worked for"."""
 _DONE = _words("as for from to with")
 """Prepositions after which a participle describes a state of the head: "is married to"."""
-_NOW = _words(
-    "belongs consists contains depicts employs follows has includes inspires knows likes makes mentions owns precedes"
-    " produces recommends replaces represents requires sells speaks succeeds teaches wants writes"
+_VERBS = _pairs(
+    "accepts/accepted attends/attended buys/bought cites/cited contains/contained controls/controlled covers/covered"
+    " creates/created depicts/depicted describes/described directs/directed eats/eaten edits/edited employs/employed"
+    " endorses/endorsed follows/followed governs/governed includes/included influences/influenced inspires/inspired"
+    " involves/involved knows/known leads/led likes/liked loves/loved makes/made manages/managed mentions/mentioned"
+    " offers/offered operates/operated orders/ordered owns/owned performs/performed plays/played precedes/preceded"
+    " prefers/preferred produces/produced publishes/published reads/read recommends/recommended replaces/replaced"
+    " represents/represented requires/required sells/sold speaks/spoken supplies/supplied supports/supported"
+    " teaches/taught uses/used visits/visited wants/wanted watches/watched wears/worn writes/written"
 )
-"""Verbs that could be mistaken for plural nouns."""
+"""Participles of verbs by present tense; many could be mistaken for plural nouns."""
+_NOW = frozenset({*_VERBS, *_words("belongs consists has succeeds")})
+_NOUNS = _words("cover edit influence like lead offer order play read support use visit wear")
+"""Base forms that are nouns too: they stay nouns."""
+_BASES = {
+    present.removesuffix("es" if present.endswith("ches") or present.endswith("shes") else "s"): present
+    for present in _VERBS
+    if present.removesuffix("s") not in _NOUNS
+}
+"""Present tense of verbs by base form."""
+_LASTING = frozenset(_VERBS[verb] for verb in _VERBS) & _words(
+    "contained controlled employed followed governed included known led liked loved managed operated owned preferred"
+    " recommended represented required sold spoken supported used wanted"
+)
+"""Participles of what lasts: "is owned by"."""
+_PRESENT = {participle: present for present, participle in _VERBS.items()}
+_ALONE = {
+    "categorized": "is categorized as",
+    "classified": "is classified as",
+    "labelled": "is labelled",
+    "located": "is located in",
+    "married": "is married to",
+    "tagged": "is tagged with",
+}
+"""Sentences of participles that describe the head although no preposition follows."""
 _HEAD, _TAIL = "{{ head }}", "{{ tail }}"
 
 
@@ -61,6 +100,11 @@ def guess_sentences(words: str) -> RelationTemplates:
         return _of_preposition(first, rest)
     if first in _BE:
         return _verb(words)
+    if words in _ALONE:
+        return _verb(_ALONE[words])
+    if words in _VERBS or words in _BASES:
+        present = words if words in _VERBS else _BASES[words]
+        return _both(f"{_HEAD} {present} {_TAIL}.", f"{_TAIL} is {_VERBS[present]} by {_HEAD}.")
     if _is_participle(first) and (not rest or _PREPOSITIONS.intersection(rest)):
         return _of_participle(first, rest)
     if first in _PARTICIPLE:
@@ -93,12 +137,14 @@ def _of_participle(first: str, rest: Sequence[str]) -> RelationTemplates:
     words = " ".join([first, *rest])
     if not rest:
         return _past(_PAST.get(first, first))
+    if rest == ["by"] and first in _LASTING:
+        return _both(f"{_HEAD} is {words} {_TAIL}.", f"{_TAIL} {_PRESENT[first]} {_HEAD}.")
     if rest == ["by"]:
         return _both(f"{_HEAD} was {words} {_TAIL}.", f"{_TAIL} {_PAST.get(first, first)} {_HEAD}.")
-    if first in _WAS or rest[-1] == "by":
+    if (first in _WAS and rest != ["of"]) or rest[-1] == "by":
         return _verb(f"was {words}")
     changed = _PAST.get(first, first) != first
-    return _verb(f"is {words}" if changed or (rest[-1] in _DONE and first not in _DOES) else words)
+    return _verb(f"is {words}" if changed or first in _IS or (rest[-1] in _DONE and first not in _DOES) else words)
 
 
 def _of_noun(words: str, rest: Sequence[str]) -> RelationTemplates:
@@ -116,7 +162,8 @@ def _of_noun(words: str, rest: Sequence[str]) -> RelationTemplates:
 
 
 def _is_participle(word: str) -> bool:
-    return word in _WAS or word in _PAST or (word.endswith("ed") and not word.endswith("eed") and len(word) > 4)
+    regular = word.endswith("ed") and not word.endswith("eed") and len(word) > 4
+    return regular or word in _WAS or word in _PAST or word in _LASTING
 
 
 def _ends_in_s(word: str) -> bool:

@@ -10,6 +10,8 @@ from kptoolkit.errors import TemplateError, UnknownNameError, shorten
 from kptoolkit.names import nearest
 
 GROUP = "kptoolkit.templates"
+PROJECT = Path("templates")
+"""Folder of the packs of a project."""
 
 
 def pack_names() -> list[str]:
@@ -18,13 +20,19 @@ def pack_names() -> list[str]:
     return shipped + sorted(name for name in _installed() if name not in shipped)
 
 
+def project_packs() -> dict[str, Path]:
+    """Return the packs in ``templates/`` of the working directory, as ``kptool init`` writes them, by folder name."""
+    return {path.parent.name: path.parent for path in sorted(PROJECT.glob("*/pack.yaml"))}
+
+
 def find_pack(name_or_path: str | Path) -> Path:
     """Return the folder of a pack.
 
     An entry point refers to a function that returns the folder, or to the path itself.
 
     Args:
-        name_or_path: A folder, a shipped name, or a name in the entry point group ``kptoolkit.templates``.
+        name_or_path: A folder, a shipped name, a name in the entry point group ``kptoolkit.templates``, or the name of
+            a folder in ``templates/`` of the working directory.
 
     Raises:
         UnknownNameError: There is no such pack.
@@ -37,7 +45,10 @@ def find_pack(name_or_path: str | Path) -> Path:
         entry = _installed().get(name)
     if entry is not None:
         return _folder(entry)
-    known = pack_names()
+    own = project_packs()
+    if name in own:
+        return own[name]
+    known = [*pack_names(), *own]
     hint = f"Packs: {', '.join(known)}; or give a folder with a pack.yaml"
     if name == "auto":
         hint = f"auto chooses a pack for a graph, so it needs one. {hint}"

@@ -17,11 +17,11 @@ from kptoolkit.config import Config, validate
 from kptoolkit.data.histories import Cases
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.models.backend import FitResult, FitTask, Triplets
-from kptoolkit.models.t5.base import T5Backend
 from kptoolkit.models.t5.kp4sr import prompt_variants
 from kptoolkit.models.t5.kp4sr.kp4sr_feed import Kp4srFeed
 from kptoolkit.models.t5.kp4sr.kp4sr_state import Kp4srState, build_state, load_state
 from kptoolkit.models.t5.options import Kp4srOptions
+from kptoolkit.models.t5.t5_backend import T5Backend
 from kptoolkit.models.training import Epochs, train_and_report
 
 

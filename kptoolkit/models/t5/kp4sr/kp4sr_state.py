@@ -21,12 +21,13 @@ from kptoolkit.knowledge.batches.prompt_batches import PromptAssembler
 from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.backend import FitTask
-from kptoolkit.models.t5.base import UNREADABLE, WEIGHTS, chunks, saved_t5, to_device, unreadable
+from kptoolkit.models.t5.base import UNREADABLE, chunks, saved_t5, to_device, unreadable
 from kptoolkit.models.t5.building import build_t5, build_tokenizer, recommending_template, training_templates
 from kptoolkit.models.t5.kp4sr.item_index import ItemIndex, build_index, index_names
 from kptoolkit.models.t5.kp4sr.string_decoder import StringDecoder
 from kptoolkit.models.t5.kp4sr.trie import Trie
 from kptoolkit.models.t5.options import Kp4srOptions
+from kptoolkit.models.t5.t5_backend import WEIGHTS
 from kptoolkit.models.t5.tokenizers import ModelTokenizer, load_tokenizer
 from kptoolkit.models.t5.tree_t5 import TreeT5
 from kptoolkit.prompts import MppTemplate, Segment

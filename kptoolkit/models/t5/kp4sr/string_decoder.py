@@ -18,7 +18,8 @@ from transformers import T5ForConditionalGeneration
 
 from kptoolkit.data.histories import Histories
 from kptoolkit.models.t5.kp4sr.trie import Trie, TrieConstraint
-from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, decoder_states, output_scale
+from kptoolkit.models.t5.t5_backend import output_scale
+from kptoolkit.models.t5.tree_t5 import SHARED_BIAS, decoder_states
 from kptoolkit.models.tree_mask import masked
 from kptoolkit.storage.ragged import offsets
 
@@ -94,7 +95,7 @@ class StringDecoder:
         output_tokens: NDArray[np.int64] | None,
     ) -> None:
         self.t5, self.trie, self.start = t5, trie, start
-        self.device, self.vocabulary, self.scale = t5.device, t5.config.vocab_size, output_scale(t5.config)
+        self.device, self.vocabulary, self.scale = t5.device, t5.config.vocab_size, output_scale(t5.config.to_dict())
         ids = np.arange(self.vocabulary) if output_tokens is None else output_tokens
         place = np.full(self.vocabulary, -1, dtype=np.int64)
         place[ids] = np.arange(len(ids))

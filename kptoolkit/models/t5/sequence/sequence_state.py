@@ -13,7 +13,10 @@ import torch
 from numpy.typing import NDArray
 from transformers import T5ForConditionalGeneration
 
+from kptoolkit.config import PartsConfig
 from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.histories import Cases
+from kptoolkit.data.slices import padded
 from kptoolkit.errors import ConfigError
 from kptoolkit.knowledge.batches.batch import Batch
 from kptoolkit.knowledge.batches.tree_batches import TreeAssembler
@@ -23,18 +26,19 @@ from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.token_pool import TokenPool
 from kptoolkit.models.backend import FitTask
-from kptoolkit.models.t5.base import UNREADABLE, WEIGHTS, saved_t5, to_device, unreadable
+from kptoolkit.models.t5.base import UNREADABLE, chunks, saved_t5, to_device, unreadable
 from kptoolkit.models.t5.building import build_t5, build_tokenizer, recommending_template, training_templates
 from kptoolkit.models.t5.options import SequenceOptions
 from kptoolkit.models.t5.sequence.item_encoders import Pooling, Reads, TreeTokens, build_item_encoder
 from kptoolkit.models.t5.sequence.sequence_model import SequenceT5
+from kptoolkit.models.t5.sequence.vector_scorer import DESCRIPTION, VECTORS
+from kptoolkit.models.t5.t5_backend import WEIGHTS
 from kptoolkit.models.t5.tokenizers import ModelTokenizer, load_tokenizer
 from kptoolkit.models.t5.tree_t5 import TreeT5
 from kptoolkit.models.text.nearest_items import whitened
 from kptoolkit.models.text.text_vectors import text_vectors
 from kptoolkit.prompts import MppTemplate, Segment, Slot
 
-_VECTORS, _DESCRIPTION = "vectors.safetensors", "sequence.json"
 _TREE_BATCH = 256
 _TOKEN_STD = 0.05
 """Of fresh token embeddings; 0.3 made no difference (docs/results.md), other values were not compared."""
@@ -155,11 +159,39 @@ class SequenceState:
             tensors = {name: t.to(self.device) for name, t in tree_tensors(rows, assembler.assemble(rows)).items()}
             yield TreeTokens(**tensors)
 
+    def score(self, cases: Cases) -> NDArray[np.float32]:
+        """Log-likelihood of every item as the next one, ``(N, n_items)``."""
+        vectors, knowledge = self.current()
+        prefix = torch.tensor(self.prefix_tokens[-1:], dtype=torch.long, device=self.device)  # (1, P)
+        out = np.empty((len(cases), self.model.n_items), dtype=np.float32)
+        by_length = np.argsort(cases.histories.lengths, kind="stable")
+        for rows in chunks(by_length, self.device):
+            items = padded(cases.histories.take(rows), self.history)
+            with torch.inference_mode():
+                states = self.model.read_last(vectors, knowledge, torch.from_numpy(items).to(self.device), prefix)
+                logits = states @ vectors.T  # (B, n)
+                out[rows] = logits.float().log_softmax(-1).cpu().numpy()
+        return out
+
+    def extend(self, catalogue: Catalogue, source: KnowledgeSource) -> None:
+        """Rank a catalogue that extends the trained one; arguments as in ``SequenceBackend.extend``."""
+        items, trees = catalogue.item_of_entity(), source.trees(0)
+        self.tokenizer = self.tokenizer.with_items(items)
+        grow_items(self.model, len(catalogue) - self.model.n_items)
+        self.names = item_names(catalogue, self.tokenizer, identity=self.parts.identity)
+        compiled = CompiledKnowledge(trees, prompt_tokens(source, self.tokenizer, self.parts.reads), source.pool.keys)
+        facts = PromptFacts.of(source.pool, items, len(catalogue), known=self.facts)
+        if self.model.text is not None:
+            settings = PartsConfig(text_encoder=self.parts.text_encoder, text_mask=self.parts.text_mask)
+            text = torch.from_numpy(whitened(text_vectors(settings, catalogue, source, trees)))
+            self.model.text = text.to(self.device)
+        self.read_knowledge(compiled, facts)
+
     def save(self, folder: Path) -> None:
         """Write weights, item vectors, tokenizer and compiled knowledge into ``folder``."""
         vectors, knowledge = (tensor.cpu().contiguous() for tensor in self.current())
         safetensors.torch.save_model(self.model, str(folder / WEIGHTS))
-        safetensors.torch.save_file({"items": vectors, "knowledge": knowledge}, str(folder / _VECTORS))
+        safetensors.torch.save_file({"items": vectors, "knowledge": knowledge}, str(folder / VECTORS))
         self.model.tree.config.save_pretrained(folder / "t5")
         (folder / "tokenizer").mkdir(exist_ok=True)
         self.tokenizer.save(folder / "tokenizer")
@@ -172,7 +204,7 @@ class SequenceState:
             "max_tokens": self.max_tokens,
             "parts": asdict(self.parts),
         }
-        (folder / _DESCRIPTION).write_text(json.dumps(described, indent=1), encoding="utf-8")
+        (folder / DESCRIPTION).write_text(json.dumps(described, indent=1), encoding="utf-8")
 
 
 def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
@@ -185,7 +217,7 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
     source, items, n = task.knowledge, task.catalogue.item_of_entity(), len(task.catalogue)
     trees = task.knowledge_change(source.trees(0))
     templates = (*training_templates(source.pack, task.config.prompts.mpp), recommending_template(task))
-    reads = reads_of(options)
+    reads = options.reads
     tokenizer = build_tokenizer(options, source, templates, items, words_only=reads == "facts")
     knowledge = CompiledKnowledge(trees, prompt_tokens(source, tokenizer, reads), source.pool.keys)
     later = [str(entity) for entity in source.neighbourhoods.ids] if source.varies else []
@@ -234,7 +266,7 @@ def load_state(folder: Path, options: SequenceOptions) -> SequenceState:
         RunError: A file is missing or damaged, or a weight is not a number.
     """
     try:
-        described = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         facts = PromptFacts.load(folder / "facts")
         knowledge = CompiledKnowledge.load(folder / "knowledge")
         tokenizer = load_tokenizer(folder / "tokenizer")
@@ -242,7 +274,7 @@ def load_state(folder: Path, options: SequenceOptions) -> SequenceState:
         trained = torch.zeros(facts.n_items)  # read with the weights
         model = build_model(saved_t5(folder, options), trained, around, parts, fresh=True)
         safetensors.torch.load_model(model, str(folder / WEIGHTS))
-        saved = safetensors.torch.load_file(str(folder / _VECTORS))
+        saved = safetensors.torch.load_file(str(folder / VECTORS))
         vectors = (saved["items"], saved["knowledge"])
     except UNREADABLE as error:
         raise unreadable(folder, error) from error
@@ -344,13 +376,6 @@ def tree_tensors(items: NDArray[np.int64], batch: Batch) -> dict[str, torch.Tens
         "parent": torch.from_numpy(batch.parent),
         "whole_word": torch.from_numpy(batch.whole_word).long(),
     }
-
-
-def reads_of(options: SequenceOptions) -> Reads:
-    """What is read of an item: a bag of facts, or the tree of its prompts."""
-    if options.knowledge == "facts" or (options.knowledge == "auto" and options.checkpoint is None):
-        return "facts"
-    return "tree"
 
 
 def _prefix_tokens(template: MppTemplate, tokenizer: ModelTokenizer) -> list[int]:

@@ -1,0 +1,180 @@
+"""Draws progress events: bars on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.text import Text
+
+from kptoolkit.names import singular
+from kptoolkit.progress import ProgressEvent
+
+WIDE = 110
+"""Columns of a terminal from which progress has bars and tables have all columns."""
+
+
+class Bars:
+    """Draws progress events, one bar per stage."""
+
+    def __init__(self, bars: Progress) -> None:
+        self.bars = bars
+        self.tasks: dict[str, TaskID] = {}
+
+    def __call__(self, event: ProgressEvent) -> None:
+        """Draw an event."""
+        if event.stage not in self.tasks:
+            self.tasks[event.stage] = self.bars.add_task(event.stage, total=event.total, unit=event.unit, info=[])
+        shown: dict[str, Any] = {"unit": event.unit}
+        if event.info:
+            shown["info"] = [f"{key} {cell(value)}" for key, value in event.info.items()]
+        if event.note:
+            self.bars.console.print(_note(event), highlight=False, markup=False)
+        self.bars.update(self.tasks[event.stage], completed=event.done, total=event.total, refresh=True, **shown)
+
+    def finish(self) -> None:
+        """Mark all stages as finished: a training that stopped early leaves no spinner and no time left."""
+        for task in self.bars.tasks:
+            self.bars.stop_task(task.id)
+        self.bars.refresh()
+
+
+class Lines:
+    """Prints a line when a stage ends, and every few seconds for events with figures."""
+
+    EVERY = 5.0
+    """Seconds between two lines of a stage."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.last: dict[str, float] = {}
+
+    def __call__(self, event: ProgressEvent) -> None:
+        """Print an event, if it ends a stage or the last line is some seconds old."""
+        if event.note:
+            self.console.print(_note(event), highlight=False, markup=False, soft_wrap=True)
+        finished = event.total is not None and event.done >= event.total
+        now = time.monotonic()
+        if finished or (event.info and now - self.last.get(event.stage, -self.EVERY) >= self.EVERY):
+            self.last[event.stage] = now
+            total = "" if event.total is None else f"/{event.total:,}"
+            info = "  ".join(f"{key} {cell(value)}" for key, value in event.info.items())
+            unit = singular(event.unit) if (event.total or event.done) == 1 else event.unit
+            text = f"{event.stage}: {event.done:,}{total} {unit}  {info}".rstrip()
+            self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _note(event: ProgressEvent) -> str:
+    return f"{event.stage}: {event.note}"
+
+
+def bars_on(console: Console) -> Progress:
+    """Progress bars; a narrow terminal has no bars and fewer figures, but those that it has are whole."""
+    wide = console.width >= WIDE
+    return Progress(
+        _StateColumn(finished_text="✓"),
+        _CutColumn("{task.description}", markup=False),
+        *([BarColumn(bar_width=24)] if wide else []),
+        _CountColumn(),
+        TimeElapsedColumn(),
+        _RemainingColumn(),
+        _InfoColumn(last=not wide),
+        console=console,
+    )
+
+
+class _StateColumn(SpinnerColumn):
+    """Shows a spinner, and a mark once a stage has ended, even if it stopped early."""
+
+    def render(self, task: Task) -> RenderableType:
+        """Return the spinner or the mark for a task."""
+        return super().render(task) if task.stop_time is None else self.finished_text
+
+
+class _RemainingColumn(TimeRemainingColumn):
+    """Shows the time left of a stage that has not ended."""
+
+    def render(self, task: Task) -> Text:
+        """Return the text of the column for a task."""
+        return Text("") if task.finished or task.stop_time is not None else super().render(task)
+
+
+class _CutColumn(TextColumn):
+    """Shows a text that may be cut where the terminal is narrow."""
+
+    def render(self, task: Task) -> Text:
+        """Return the text of the column for a task."""
+        text = super().render(task)
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+    def get_table_column(self) -> Column:
+        """Return the column: the only kind that gives up width."""
+        return Column(no_wrap=False, overflow="ellipsis")
+
+
+class _InfoColumn(ProgressColumn):
+    """Shows the figures of a stage, or nothing where they do not fit.
+
+    Args:
+        last: Show the last figure only.
+    """
+
+    def __init__(self, *, last: bool) -> None:
+        super().__init__(Column())
+        self.last = last
+
+    def render(self, task: Task) -> RenderableType:
+        """Return the figures of a task."""
+        pairs = list(task.fields["info"])
+        return _Whole("  ".join(pairs[-1:] if self.last else pairs))
+
+
+class _Whole:
+    """A text that is shown as a whole or not at all."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(self.text if cell_len(self.text) <= options.max_width else "")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(0, cell_len(self.text))
+
+
+class _CountColumn(TextColumn):
+    """Shows ``done/total unit``; an unknown total is left out."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Any) -> Any:
+        """Return the text of the column for a task."""
+        total = "" if task.total is None else f"/{task.total:,.0f}"
+        unit = task.fields["unit"]
+        return Text(f"{task.completed:,.0f}{total} {singular(unit) if (task.total or task.completed) == 1 else unit}")
+
+
+def cell(value: Any) -> str:
+    """Return a value as a table and a progress bar show it."""
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "" if value is None else str(value)

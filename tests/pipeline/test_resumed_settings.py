@@ -1,0 +1,60 @@
+"""Which settings may change when an interrupted training is resumed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from kptoolkit.config import Config, load_config
+from kptoolkit.errors import RunError
+from kptoolkit.runs.manifest import Manifest, write_json
+from kptoolkit.runs.run_folder import RunFolder, plain_settings
+
+MAY_CHANGE = {
+    "training.max_minutes": "9",
+    "graph.cache": "elsewhere",
+    "graph.frontier": "10",
+    "graph.batch_size": "10",
+    "prompts.cache": "elsewhere",
+    "prompts.engine": "ray",
+    "prompts.workers": "2",
+}
+DECIDE = {
+    "training.epochs": "9",
+    "training.seed": "9",
+    "tree.hops": "1",
+    "tree.ranking": "random",
+    "prompts.pack": "music",
+    "model.backend": "kp4sr",
+    "data.min_events": "5",
+    "graph.cap": "10",
+    "parts.titles": "false",
+}
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    begun = Manifest(settings=plain_settings(Config()), reports={"data": {"users": 7}})
+    write_json(folder.path / "manifest.json", asdict(begun))
+    (folder.checkpoints / "checkpoint-1").mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize(("key", "value"), MAY_CHANGE.items())
+def test_it_is_resumed_with_another(interrupted: RunFolder, key: str, value: str) -> None:
+    changed = load_config(overrides={key: value}, environ={})
+    start = interrupted.begin(changed, resume=True, overwrite=False)
+    assert start.resumed
+    assert start.manifest.settings == plain_settings(changed) != plain_settings(Config())
+    assert start.manifest.reports == {"data": {"users": 7}}, "the rest of the manifest is that of the interrupted run"
+
+
+@pytest.mark.parametrize(("key", "value"), DECIDE.items())
+def test_it_is_refused_with_another(interrupted: RunFolder, key: str, value: str) -> None:
+    changed = load_config(overrides={key: value}, environ={})
+    with pytest.raises(RunError, match=f"an unfinished run with another {key}"):
+        interrupted.begin(changed, resume=True, overwrite=False)
