@@ -178,7 +178,7 @@ def _block(drafted: DraftedRelation) -> str:
         lines.append("# a guess from the words in the id: replace it by a good sentence")
     if drafted.source == "neutral":
         lines.append("# the id has no words: say what it means")
-    sides = drafted.templates.to_dict()
+    sides = {"forward": list(drafted.templates.sentences(False)), "inverse": list(drafted.templates.sentences(True))}
     return "\n".join(lines) + "\n" + _yaml({drafted.relation: sides})
 
 
