@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import Bench, data_folder
 from kptoolkit import pipeline
-from kptoolkit.config import Config, difference, load_config
+from kptoolkit.config import Config, load_config
 from kptoolkit.data.histories import Cases
 from kptoolkit.data.splits import Split
 from kptoolkit.errors import ConfigError
@@ -31,6 +31,7 @@ from kptoolkit.resources import demo_data_dir
 from kptoolkit.runs.manifest import Manifest, write_json
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder, plain_settings
+from kptoolkit.settings_base import difference
 from kptoolkit.storage.arrays import read_arrays, write_arrays
 
 DEMO = "demo"

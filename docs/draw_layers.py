@@ -23,6 +23,8 @@ LAYERS = (
     ("distributed, metrics, progress", "processes of torchrun, HR and NDCG, progress callback", ""),
     ("resources.py", "finds packs, Cypher files and the bundled data", ""),
     ("config.py", "settings: file, environment, flags", ""),
+    ("limits.py", "what a small input may cost", ""),
+    ("arguments.py, settings_base.py", "checks of arguments and settings", ""),
     ("errors.py, names.py", "every error; nearest names", ""),
 )
 WIDTH, ROW, TOP, LEFT = 880, 42, 46, 20

@@ -8,17 +8,29 @@ the backend, which validates them with a pydantic class of its own.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
-from kptoolkit.errors import ConfigError, shorten
+from kptoolkit.arguments import checked
+from kptoolkit.errors import ConfigError, holds_secret, redacted, shorten
+from kptoolkit.limits import LimitsConfig
 from kptoolkit.names import LIKELY, RankingName, nearest
+from kptoolkit.settings_base import Section as Section
+from kptoolkit.settings_base import Seed, check_bounded, read_toml, shown_value, toml_value
 
 DEFAULT_FILE = Path("kptool.toml")
 GRAPH_DATA = Path("graph:")
@@ -26,12 +38,6 @@ GRAPH_DATA = Path("graph:")
 PROMPT_HISTORY = 5
 """Latest items of a history that enter a prompt where ``data.history`` is unset."""
 _NEO4J = {"NEO4J_URI": "uri", "NEO4J_USERNAME": "username", "NEO4J_PASSWORD": "password", "NEO4J_DATABASE": "database"}
-
-
-class Section(BaseModel):
-    """Base of all settings: unknown keys are errors, values are immutable, docstrings describe the fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
 
 
 class GraphConfig(Section):
@@ -62,7 +68,7 @@ class GraphConfig(Section):
     @field_validator("uri")
     @classmethod
     def _no_secret(cls, uri: str) -> str:
-        if "@" in uri and not uri.startswith("embedded:"):
+        if not uri.startswith("embedded:") and holds_secret(uri):
             raise ValueError("give user and password as NEO4J_USERNAME and NEO4J_PASSWORD, not inside the URI")
         return uri
 
@@ -79,7 +85,7 @@ class TreeConfig(Section):
     each epoch as in the paper; also an entry point in the group kptoolkit.rankings, or ``module:function``."""
     max_tokens: int = Field(default=512, ge=8)
     """Maximum number of tokens per prompt, the MPP included."""
-    seed: int = 2308
+    seed: Seed = 2308
     """Random seed for ties and for the ranking ``random``."""
 
 
@@ -132,10 +138,19 @@ class DataConfig(Section):
 class ModelConfig(BaseModel):
     """The model: its backend, and the options of that backend."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
     backend: str = "sequence"
     """Name of a backend: a shipped one, an entry point in the group kptoolkit.backends, or ``module:Class``."""
+
+    @model_validator(mode="after")
+    def _options_are_bounded(self) -> Self:
+        for key, value in (self.model_extra or {}).items():
+            try:
+                check_bounded(value)
+            except ValueError as error:
+                raise ValueError(f"{shorten(key)}: {error}") from None
+        return self
 
     @property
     def options(self) -> dict[str, Any]:
@@ -211,14 +226,14 @@ class TrainingConfig(Section):
     """Training stops after this many minutes; unset: no limit."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format; ``auto``: bf16 on CUDA, fp32 elsewhere."""
-    seed: int = 2308
+    seed: Seed = 2308
     """Random seed for weights, windows and batches."""
 
 
 class EvaluationConfig(Section):
     """Ranking of the full catalogue."""
 
-    ks: tuple[int, ...] = (1, 5, 10, 20)
+    ks: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 5, 10, 20), min_length=1)
     """Cut-offs of HR and NDCG."""
     batch_size: int = Field(default=256, ge=1)
     """Cases scored at once."""
@@ -262,6 +277,8 @@ class Config(Section):
     """``[evaluation]``"""
     run: RunConfig = RunConfig()
     """``[run]``"""
+    limits: LimitsConfig = LimitsConfig()
+    """``[limits]``"""
 
     def with_options(self, **options: Any) -> Config:
         """Return the same settings with some other options of the backend."""
@@ -273,11 +290,12 @@ class Config(Section):
         return self.model_copy(update={"parts": self.parts.model_copy(update=parts)})
 
 
-_SECRET = frozenset({"password", "uri"})  # what people put secrets into; never repeated in a message
+_GRAPH_SECTION = "graph"  # people put secrets into its settings, also into the wrong one: values are never repeated
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 _Values = dict[str, dict[str, Any]]
 
 
+@checked
 def load_config(
     file: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -300,7 +318,7 @@ def load_config(
         section, _, key = dotted.partition(".")
         if not key:
             raise ConfigError(f"'{shorten(dotted)}' is not a setting; write section.key=value, e.g. tree.hops=2")
-        values.setdefault(section, {})[key] = _parse(value) if isinstance(value, str) else value
+        values.setdefault(section, {})[key] = toml_value(value) if isinstance(value, str) else value
     return validate(Config, values)
 
 
@@ -312,7 +330,8 @@ def parse_assignment(text: str) -> tuple[str, str]:
     """
     dotted, equals, value = text.partition("=")
     if not equals or "." not in dotted:
-        raise ConfigError(f"--set {shorten(text)}: write section.key=value, e.g. --set tree.hops=2")
+        key = f" {shorten(dotted)}" if equals else ""  # without a key, the text may be a secret
+        raise ConfigError(f"--set{key}: write section.key=value, e.g. --set tree.hops=2")
     return dotted.strip(), value
 
 
@@ -338,7 +357,8 @@ def validate(model: type[OptionsT], values: Mapping[str, Any], where: str = "") 
         close = nearest(path[-1], known, min_score=LIKELY)
         hint = f"did you mean {close[0]}? " if close else ""
         raise ConfigError(f"unknown setting {shorten(dotted)}: {hint}known: {', '.join(known)}")
-    given = "" if _SECRET.intersection(path) else f" (given: {shorten(repr(first['input']))})"
+    hidden = path[:1] == [_GRAPH_SECTION] or isinstance(first["input"], Mapping)
+    given = "" if hidden else f" (given: {shorten(redacted(shown_value(first['input'])))})"
     message = first["msg"].removeprefix("Value error, ")
     raise ConfigError(f"setting {shorten(dotted)}: {message[:1].lower()}{message[1:]}{given}")
 
@@ -415,16 +435,6 @@ def commented_toml(values: Mapping[str, str] | None = None) -> str:
     return tomlkit.dumps(document).rstrip("\n") + "\n"
 
 
-def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
-    """Find the first setting in which two configurations differ, as ``section.key``."""
-    for section in sorted({*one, *other}):
-        left, right = one.get(section, {}), other.get(section, {})
-        for key in sorted({*left, *right}):
-            if left.get(key) != right.get(key):
-                return f"{section}.{key}"
-    return None
-
-
 def _description(field: FieldInfo) -> str:
     return " ".join((field.description or "").split())
 
@@ -465,11 +475,11 @@ def _read_file(file: str | Path | None) -> _Values:
     if file is None and not path.is_file():
         return {}
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read settings file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid TOML: {shorten(str(error), 200)}") from error
     for section, entries in values.items():
         if not isinstance(entries, dict):
             raise ConfigError(f"{path}: setting {shorten(section)} is outside a section such as [tree]")
@@ -483,13 +493,5 @@ def _from_environment(environ: Mapping[str, str]) -> _Values:
         if name.startswith("KPTOOL_") and "__" in name and not name.startswith("KPTOOL_TEST_"):
             section, _, key = name.removeprefix("KPTOOL_").lower().partition("__")
             text = section == "graph" and key in {"password", "username", "uri", "database"}
-            values.setdefault(section, {})[key] = value if text else _parse(value)
+            values.setdefault(section, {})[key] = value if text else toml_value(value)
     return values
-
-
-def _parse(text: str) -> Any:
-    """A TOML value if ``text`` is one, else ``text`` itself."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text

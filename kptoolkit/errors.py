@@ -27,15 +27,43 @@ for wrong input, 1 for a failure at run time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+_GRAPH = r"(?:neo4j|bolt)[+sc]*://?"  # pathlib turns two slashes into one
+_KEY = r"(?:passwor[dt]|passwd|pwd|secret|api_?key|access_?key|token)"
+_VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s,;)}]+)"""
+_SECRETS = [
+    (re.compile(pattern, re.IGNORECASE), replacement)
+    for pattern, replacement in (
+        (rf"""({_GRAPH})[^\s'"<>]*(?:@|%40)""", r"\1***@"),
+        (rf"""({_GRAPH}[^\s'"<>/@:\[]+:)(?!\d{{1,5}}(?![\w.%-]))[^'"<>@]*@""", r"\1***@"),
+        (rf"""({_GRAPH}[^\s'"<>/?@:\[]+:)(?!\d{{1,5}}(?![\w%])|PORT\b)[^\s'"<>/?]+""", r"\1***"),
+        (r"""((?:[a-z][a-z0-9+.-]*://|https?:/))[^\s/'"<>@]+@""", r"\1***@"),
+        (r"""([?&;][\w.-]*(?:pass|pw|secret|token|key|auth|cred)[\w.-]*=)[^\s&'"<>]+""", r"\1***"),
+        (rf"""((?<!\w)[\w.-]*{_KEY}["']?\s*=\s*){_VALUE}""", r"\1***"),
+        (rf"""(["'][\w.-]*{_KEY}["']\s*:\s*){_VALUE}""", r"\1***"),
+        (r"(?<!\w)((?:hf_|gh[pousr]_|github_pat_|sk-|xox[abp]-|AKIA))[\w-]{16,}", r"\1***"),
+    )
+]
+"""Where secrets are in messages: user and password of a URI, its query, settings whose names say so, known tokens."""
+_LINE = dict.fromkeys(map(ord, "\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"), " ")
+_COMMANDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+
 
 class KptoolError(Exception):
-    """Root of all errors that kptoolkit raises on purpose."""
+    """Root of all errors that kptoolkit raises on purpose.
+
+    Args:
+        message: What is wrong, where, and what to do; secrets in it are replaced, see :func:`redacted`.
+    """
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redacted(message))
 
 
 class InputError(KptoolError):
@@ -170,7 +198,41 @@ class MissingExtraError(KptoolError):
     """An optional package is not installed; the message says how to get it."""
 
 
+def redacted(text: str) -> str:
+    """Replace secrets in a message by ``***``: user and password of a URI, values of settings such as ``token=``."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def holds_secret(uri: str) -> bool:
+    """Return whether the URI of a graph has a user, a password or a parameter that is named like a secret."""
+    return "@" in uri or "%40" in uri or redacted(uri) != uri
+
+
+def escaped(text: str, *, lines: bool = False) -> str:
+    """Make a text from data harmless on a terminal.
+
+    Line breaks and tabs become spaces. Other characters that a terminal may take for a command, or that change the
+    direction of the text, become ``\\x1b`` or ``\\u202e``.
+
+    Args:
+        text: The text.
+        lines: Whether line breaks stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    if lines:
+        return "\n".join(escaped(line) for line in text.split("\n"))
+    return _COMMANDS.sub(_named, text.translate(_LINE))
+
+
+def _named(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
 def shorten(text: str, limit: int = 80) -> str:
-    """Shorten a text for a message: one line of at most ``limit`` characters, control characters become spaces."""
-    line = "".join(c if c.isprintable() else " " for c in text)
+    """Shorten a text for a message: one line of at most ``limit`` characters, see :func:`escaped`."""
+    line = escaped(text[: 4 * limit + 1])
     return line if len(line) <= limit else line[: limit - 1] + "…"

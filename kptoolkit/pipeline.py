@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit import distributed, metrics
+from kptoolkit.arguments import Moment, checked
 from kptoolkit.config import Config, GraphConfig, load_config, validate, which_graph
 from kptoolkit.data.histories import Cases
-from kptoolkit.data.interactions import notice_of
 from kptoolkit.errors import RunError
 from kptoolkit.evaluation.baselines import TuningTask, check_names, tuned_baselines
 from kptoolkit.evaluation.controls import Control, applicable, unchanged, without_knowledge
@@ -30,7 +30,7 @@ from kptoolkit.explain.faithfulness import with_faithfulness
 from kptoolkit.explain.triplet_drops import require_explains
 from kptoolkit.graph import Graph
 from kptoolkit.knowledge.item_trees import ItemTrees
-from kptoolkit.knowledge.prepare import Prepared, data_dir, fetch_knowledge, knowledge_report, prepare
+from kptoolkit.knowledge.prepare import Prepared, data_dir, fetch_knowledge, input_reports, knowledge_report, prepare
 from kptoolkit.models import (
     AcceptsNewItems,
     Backend,
@@ -53,6 +53,7 @@ from kptoolkit.runs.run_inputs import inputs_of, inputs_to_resume
 # -- fit --------------------------------------------------------------------------------------------------------------
 
 
+@checked
 def fit(
     config: Config | str | Path,
     *,
@@ -60,8 +61,9 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     fresh: bool = False,
-    since: float = math.inf,
+    since: Moment = math.inf,
     pack: TemplatePack | None = None,
+    trust_filters: bool = False,
     progress: ProgressCallback = silent,
 ) -> Run:
     """Train a recommender on a graph and on interactions, and write a run.
@@ -80,6 +82,7 @@ def fit(
         fresh: Read nothing that earlier commands cached; a training is resumed only if the graph gives the same.
         since: Use cached neighbourhoods that were fetched at this time, in seconds since the epoch, or later.
         pack: Template pack made in Python, instead of ``[prompts] pack``.
+        trust_filters: Whether to run the filters that ``[prompts] pack`` names, see :meth:`TemplatePack.load`.
         progress: Progress callback.
 
     Raises:
@@ -101,23 +104,24 @@ def fit(
     backend = new_backend(settings)
     check_encoder(settings.parts)
     distributed.wait()  # every process has looked at the folder before the first process writes into it
+    trusted = trust_filters or pack is not None
     if not distributed.is_first():
-        return _fit_with_others(backend, settings, folder, resume=start.resumed)
+        return _fit_with_others(backend, settings, folder, resume=start.resumed, trusted=trusted)
     with folder.writing():
         start = folder.begin(settings, resume=resume, overwrite=overwrite)  # nobody else can change it from here on
         manifest = start.manifest
         with _timed(manifest, "prepare"):
             if start.resumed and not fresh:
-                prepared = inputs_to_resume(Run(folder.path, manifest), settings, pack, progress)
+                prepared = inputs_to_resume(Run(folder.path, manifest, trust_filters=trusted), settings, pack, progress)
             else:
-                since = math.inf if fresh else since
-                prepared = prepare(settings, pack=pack, since=since, fresh=fresh, progress=progress)
+                how: dict[str, Any] = {"since": math.inf if fresh else since, "fresh": fresh, "progress": progress}
+                prepared = prepare(settings, pack=pack, trust_filters=trust_filters, **how)
                 prepared.split.require(backend.min_training_events)
                 _write_inputs(prepared, folder, start, overwrite=overwrite)
         distributed.wait()
         task = fit_task(prepared, folder, resume=start.resumed, progress=progress)
         _train_and_write(backend, task, folder, manifest)
-    return Run(folder.path, manifest)
+    return Run(folder.path, manifest, trust_filters=trusted)
 
 
 def _write_inputs(prepared: Prepared, folder: RunFolder, start: Start, *, overwrite: bool) -> None:
@@ -126,16 +130,16 @@ def _write_inputs(prepared: Prepared, folder: RunFolder, start: Start, *, overwr
     if start.resumed:
         folder.resume_inputs(prepared, manifest)
     else:
-        manifest.reports |= _input_reports(prepared) | {"fetched": moment(time.time())}
+        manifest.reports |= input_reports(prepared) | {"fetched": moment(time.time())}
         folder.write_inputs(prepared, manifest, overwrite=overwrite)
 
 
-def _fit_with_others(backend: Backend, settings: Config, folder: RunFolder, *, resume: bool) -> Run:
+def _fit_with_others(backend: Backend, settings: Config, folder: RunFolder, *, resume: bool, trusted: bool) -> Run:
     """Do what every process except the first does in :func:`fit`: read the inputs of the run, and train."""
     distributed.wait()
-    run = Run(folder.path, folder.read_manifest())
+    run = Run(folder.path, folder.read_manifest(), trust_filters=trusted)
     _train_and_write(backend, fit_task(inputs_of(run, settings), folder, resume=resume), folder, run.manifest)
-    return Run(folder.path, folder.read_manifest())
+    return Run(folder.path, folder.read_manifest(), trust_filters=trusted)
 
 
 def _train_and_write(backend: Backend, task: FitTask, folder: RunFolder, manifest: Manifest) -> None:
@@ -195,22 +199,16 @@ def fit_task(
     )
 
 
-def _input_reports(prepared: Prepared) -> dict[str, Any]:
-    return {
-        "data": prepared.split.report.to_json(),
-        "notice": notice_of(data_dir(prepared.config)),
-        "knowledge": knowledge_report(prepared.knowledge),
-    }
-
-
-def load(folder: str | Path) -> Run:
+@checked
+def load(folder: str | Path, *, trust_filters: bool = False) -> Run:
     """Open a finished run; see :meth:`kptoolkit.runs.run.Run.load`."""
-    return Run.load(folder)
+    return Run.load(folder, trust_filters=trust_filters)
 
 
 # -- refresh ----------------------------------------------------------------------------------------------------------
 
 
+@checked
 def refresh(
     run: Run, graph: GraphConfig | None = None, *, fresh: bool = False, progress: ProgressCallback = silent
 ) -> Run:
@@ -234,7 +232,7 @@ def refresh(
         GraphError: The graph cannot be reached.
     """
     with run.files.writing():
-        run = Run.load(run.folder)  # another command may have changed it since it was opened
+        run = Run.load(run.folder, trust_filters=run.trust_filters)  # another command may have changed it
         return _refresh(run, graph, fresh, progress)
 
 
@@ -261,12 +259,13 @@ def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: Progres
     manifest.reports["fetched"] = moment(time.time())
     manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
     run.files.replace(manifest, recommender, catalogue=catalogue, neighbourhoods=knowledge.neighbourhoods)
-    return Run.load(run.folder)
+    return Run.load(run.folder, trust_filters=run.trust_filters)
 
 
 # -- controls ---------------------------------------------------------------------------------------------------------
 
 
+@checked
 def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Recommender:
     """Retrain a run as a control, with the run's settings, budget and seeds, and fit its own score parts.
 
@@ -328,6 +327,7 @@ def check_abilities(run: Run, *, beam: bool, explain: bool) -> None:
         require_explains(run.backend)
 
 
+@checked
 def evaluate(
     run: Run,
     *,

@@ -7,8 +7,10 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+from kptoolkit.cli.console import SafeGroup
 
-class CommandGroup(TyperGroup):
+
+class CommandGroup(SafeGroup):
     """A group of commands: ``kptool -q --graph URI tree …`` is ``kptool tree -q --graph URI …``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -28,14 +28,14 @@ _Folder = Annotated[
 ]
 
 
-@command(data_app, "check", example="kptool data check examples/demo", graph=True, results=True)
+@command(data_app, "check", example="kptool data check examples/demo", graph=True, packs=True, results=True)
 def check_data(session: Session, path: _Folder, columns: ColumnsOption = None, encoding: EncodingOption = None) -> None:
     """Check data for what misleads a model or a measurement, such as equal times, missing links, repeated relations."""
     from kptoolkit.data.checks import check
 
     pack = session.config().prompts.pack
     data = _in_graph(session)[0] if path == GRAPH_DATA else _in_files(session, path, columns, encoding)
-    findings = check(data, pack)
+    findings = check(data, pack, trust_filters=session.trust_filters)
     session.say_notice(path)
     if session.json:
         session.emit([finding.to_json() for finding in findings])

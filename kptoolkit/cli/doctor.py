@@ -37,7 +37,7 @@ class Line:
     advice: str = ""
 
 
-@command(app, "doctor", example="kptool doctor --graph embedded:./kg", graph=True, results=True)
+@command(app, "doctor", example="kptool doctor --graph embedded:./kg", graph=True, packs=True, results=True)
 def doctor(session: Session) -> None:
     """Check versions, graph, GPU, disk and template packs; give one line of advice per problem."""
     config = session.config()
@@ -49,7 +49,7 @@ def doctor(session: Session) -> None:
         _gpu(),
         _disk(),
         *_packs(),
-        *_graph(config),
+        *_graph(session, config),
     ]
     if session.json:
         session.emit([asdict(line) for line in lines])
@@ -114,7 +114,7 @@ def _packs() -> list[Line]:
     return lines
 
 
-def _graph(config: Config) -> list[Line]:
+def _graph(session: Session, config: Config) -> list[Line]:
     """Check the graph through the Cypher files in use, and whether the pack in use covers it."""
     from kptoolkit.graph import Graph
     from kptoolkit.graph.foreign.inspection import inspect
@@ -127,17 +127,17 @@ def _graph(config: Config) -> list[Line]:
             checks = inspect(graph)
             lines = [Line(check.what, check.ok, check.seen, check.advice) for check in checks]
             lines[0] = replace(lines[0], what=what)
-            return lines + ([_coverage(config, graph)] if checks[-1].what != "graph" else [])
+            return lines + ([_coverage(session, config, graph)] if checks[-1].what != "graph" else [])
     except KptoolError as error:
         return [Line(what, False, str(error), "see the message")]
 
 
-def _coverage(config: Config, graph: Graph) -> Line:
+def _coverage(session: Session, config: Config, graph: Graph) -> Line:
     from kptoolkit.prompts import choose_pack
 
     counts = graph.relation_counts()
     try:
-        pack = choose_pack(config.prompts.pack, lambda: counts)
+        pack = choose_pack(config.prompts.pack, lambda: counts, trust_filters=session.trust_filters)
     except KptoolError as error:
         return Line("pack for this graph", False, str(error), f"kptool templates check {config.prompts.pack}")
     covered = pack.coverage(counts)

@@ -15,7 +15,7 @@ from kptoolkit.errors import InputError
 from kptoolkit.names import LIKELY, nearest
 
 
-@command(app, "evaluate", example="kptool evaluate runs/first --controls", results=True)
+@command(app, "evaluate", example="kptool evaluate runs/first --controls", packs=True, results=True)
 def evaluate(
     session: Session,
     runs: Annotated[

@@ -127,5 +127,5 @@ def _range(low: float, high: float) -> str:
 
 
 def _show_notes(session: Session, notes: Sequence[str]) -> None:
-    for line in notes:
-        session.out.print(line, highlight=False, markup=False, soft_wrap=True)
+    if notes:
+        session.lines(notes)

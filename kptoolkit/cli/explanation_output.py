@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kptoolkit.cli.session import Session
+from kptoolkit.errors import escaped
 
 if TYPE_CHECKING:
     from kptoolkit.explain.connections import Connection
@@ -29,14 +30,16 @@ def show_explanations(session: Session, title: str, explanations: Sequence[Expla
         notice: Last line; empty for none.
     """
     out = session.out
-    out.print(Text(title, style="italic"))
+    out.print(Text(escaped(title), style="italic"))
     for entry in explanations:
         out.print()
         head = Table.grid(padding=(0, 1), expand=True)
         head.add_column(justify="right", min_width=2)
         head.add_column(ratio=1, overflow="fold")
         head.add_column(justify="right")
-        head.add_row(Text(str(entry.rank), "bold"), Text(entry.title, "bold"), Text(f"score {entry.score:.4f}", "dim"))
+        head.add_row(
+            Text(str(entry.rank), "bold"), Text(escaped(entry.title), "bold"), Text(f"score {entry.score:.4f}", "dim")
+        )
         out.print(head)
         out.print(Padding(_parts(entry), (0, 0, 0, 3)))
         out.print(Padding(_triplets(entry), (0, 0, 0, 3)))
@@ -57,7 +60,7 @@ def _parts(entry: Explanation) -> Table:
     for part in (part for part in entry.parts if abs(part.value) >= _LEAST_SHOWN):
         named = zip(part.titles, part.items, part.shares, strict=True)
         said = ", ".join(f"{title or item} ({share:.0%})" for title, item, share in named)
-        table.add_row(Text(part.part), Text(said), f"{part.value:.4f}")
+        table.add_row(Text(part.part), Text(escaped(said)), f"{part.value:.4f}")
     return table
 
 
@@ -67,9 +70,9 @@ def _triplets(entry: Explanation) -> Table:
     table.add_column(justify="right")
     table.add_row(Text("what mattered", "cyan"), Text("drop", "cyan"))
     for reason in entry.triplets:
-        said = Text(reason.text)
+        said = Text(escaped(reason.text))
         if reason.title and reason.title not in reason.text:
-            said.append(f"  ({'about it' if reason.item_id == entry.item_id else reason.title})", "dim")
+            said.append(f"  ({'about it' if reason.item_id == entry.item_id else escaped(reason.title)})", "dim")
         table.add_row(said, f"{reason.drop:.4f}")
     if not entry.triplets:
         table.add_row(Text("no triplet raised its score", "dim"), "")
@@ -82,7 +85,7 @@ def _paths(paths: Sequence[Connection]) -> Table:
     table.add_row(Text("how the graph connects it", "cyan"))
     for path in paths:
         said = " ".join(path.sentences)
-        table.add_row(Text(said if path.title in path.sentences[0] else f"{path.title}: {said}"))
+        table.add_row(Text(escaped(said if path.title in path.sentences[0] else f"{path.title}: {said}")))
     if not paths:
         table.add_row(Text("by no path of at most 4 relationships", "dim"))
     return table

@@ -53,5 +53,4 @@ def _show(session: Session, made: Export) -> None:
         "start the server, then:",
         f"  {made.schema_command}",
     ]
-    for line in lines:
-        session.out.print(line, markup=False, highlight=False, soft_wrap=True)
+    session.lines(lines)

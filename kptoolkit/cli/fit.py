@@ -26,6 +26,7 @@ Engine = Literal["local", "ray"]
     "fit",
     example="kptool fit --data ./data --run runs/first",
     graph=True,
+    packs=True,
     results=True,
     resumes_without="overwrite",
 )
@@ -71,7 +72,14 @@ def fit(
     from kptoolkit import pipeline
 
     with session.progress() as progress:
-        fitted = pipeline.fit(config, resume=resume, overwrite=overwrite, fresh=fresh, progress=progress)
+        fitted = pipeline.fit(
+            config,
+            resume=resume,
+            overwrite=overwrite,
+            fresh=fresh,
+            trust_filters=session.trust_filters,
+            progress=progress,
+        )
     if not distributed.is_first():
         return
     report = fitted.manifest.reports
@@ -79,7 +87,8 @@ def fit(
         session.emit({"run": str(fitted.folder), "seconds": fitted.manifest.seconds, **report})
         return
     session.table("Trained", ["figure", "value"], _figures(report), caption=fitted.notice)
-    session.say(f"run: {fitted.folder}\nnext: kptool evaluate {fitted.folder}")
+    session.say(f"run: {fitted.folder}")
+    session.say(f"next: kptool evaluate {fitted.folder}")
 
 
 def _warn_of_data(session: Session, config: Config) -> None:
@@ -93,10 +102,10 @@ def _warn_of_data(session: Session, config: Config) -> None:
         return
     try:
         folder = DataFolder.read(data, reading_of(config.data))
-        found = [finding for finding in check(folder, config.prompts.pack) if finding.level == "warning"]
+        findings = check(folder, config.prompts.pack, trust_filters=session.trust_filters)
     except InputError:
         return  # the training reports it, after what is wrong with its settings
-    if found:
+    if found := [finding for finding in findings if finding.level == "warning"]:
         listed = "; ".join(f"{finding.what}: {finding.count:,}" for finding in found)
         session.warn(f"{listed}; `kptool data check {data}` says what follows from this")
 
@@ -107,7 +116,14 @@ def _fit_seeds(session: Session, config: Config, seeds: int, *, overwrite: bool,
     from kptoolkit.studies import fit_seeds
 
     with session.progress() as progress:
-        runs = fit_seeds(config, seeds=seeds, overwrite=overwrite, fresh=fresh, progress=progress)
+        runs = fit_seeds(
+            config,
+            seeds=seeds,
+            overwrite=overwrite,
+            fresh=fresh,
+            trust_filters=session.trust_filters,
+            progress=progress,
+        )
     if not distributed.is_first():
         return
     if session.json:
@@ -129,10 +145,11 @@ def _fit_seeds(session: Session, config: Config, seeds: int, *, overwrite: bool,
         rows.append([run.folder.name, _epochs(training), best, round(sum(run.manifest.seconds.values()))])
     columns = ["run", "epochs", "validation NDCG@10, backend alone", "seconds"]
     session.table(f"Trained in {config.run.dir}", columns, rows, caption=runs[0].notice)
-    session.say(f"runs: {config.run.dir}\nnext: kptool evaluate {config.run.dir}")
+    session.say(f"runs: {config.run.dir}")
+    session.say(f"next: kptool evaluate {config.run.dir}")
 
 
-@command(app, "compile", example="kptool compile --data ./data --engine ray", graph=True, results=True)
+@command(app, "compile", example="kptool compile --data ./data --engine ray", graph=True, packs=True, results=True)
 def compile_(
     session: Session,
     run: Annotated[Path | None, typer.Argument(help="A finished run, with --refresh.")] = None,
@@ -167,7 +184,7 @@ def compile_(
         config = session.config(**given, prompts__engine=engine)
         config = config.model_copy(update={"graph": session.graph()})
         with session.progress() as progress:
-            prepared = prepare(config, fresh=fresh, progress=progress)
+            prepared = prepare(config, fresh=fresh, trust_filters=session.trust_filters, progress=progress)
             report = knowledge_report(prepared.knowledge)
             prepared.knowledge.render()
         report |= {"cache": str(config.graph.cache)}
@@ -191,7 +208,7 @@ def _refresh(session: Session, folder: Path, *, fresh: bool) -> dict[str, Any]:
     from kptoolkit import pipeline
     from kptoolkit.runs.run import Run
 
-    run = Run.load(folder)
+    run = Run.load(folder, trust_filters=session.trust_filters)
     graph = session.graph(run.config.graph)
     with session.progress() as progress:
         refreshed = pipeline.refresh(run, graph, fresh=fresh, progress=progress)

@@ -69,7 +69,7 @@ def _announce(session: Session, uri: str, username: str, database: str, file: Pa
         f"user     {username}, database {database}, password {password}",
         f"connect  {given}kptool … --graph {uri} --set graph.username={username} --set graph.database={database}",
     ]
-    session.out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    session.lines(lines)
     session.out.file.flush()
     session.say("Ctrl-C stops it")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,13 @@ DRAFTED = "own"
 _EMBEDDED = "embedded:"
 
 
-@command(app, "init", example="kptool init my-recommender --from-graph --graph neo4j://localhost:7687", graph=True)
+@command(
+    app,
+    "init",
+    example="kptool init my-recommender --from-graph --graph neo4j://localhost:7687",
+    graph=True,
+    packs=True,
+)
 def init(
     session: Session,
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder to write into.")] = Path("."),
@@ -106,10 +113,11 @@ def _init_from_graph(
     from kptoolkit.prompts.drafting.language import language_of
 
     config = session.config()
+    trusted = session.trust_filters
     with _new_project(folder) as new:
         found = _read_graph(session, session.graph().model_copy(update={"cypher": None}), new / "cypher")
         spoken = language or language_of(found.names)
-        like = load_auto(found.counts, spoken) if source is None else TemplatePack.load(source)
+        like = load_auto(found.counts, spoken) if source is None else TemplatePack.load(source, trust_filters=trusted)
         draft = draft_pack(DRAFTED, found.counts, like, examples=found.examples, language=language or like.language)
         draft.write(new / part_name(f"templates/{DRAFTED}"))
         write_text(new / "kptool.toml", commented_toml(_values(config, folder, targets[1], found.roles)))
@@ -123,11 +131,11 @@ def _init_from_graph(
     for check in found.checks:
         if check.advice and (events or not check.ok):
             session.warn(f"{check.what}: {check.seen}; {check.advice}")
-    item = next((name for name in found.names if '"' not in name), "NAME")
-    into = "" if folder == Path(".") else f"cd {folder}; "
+    item = next(iter(found.names), "NAME")
+    into = "" if folder == Path(".") else f"cd {shlex.quote(str(folder))}; "
     session.say(
         f"next: {into}read the files in cypher and templates/{DRAFTED}; kptool doctor; kptool templates coverage; "
-        f'kptool render-prompts --item "{item}"; kptool fit' + ("" if events else " --data DIR")
+        f"kptool render-prompts --item {shlex.quote(item)}; kptool fit" + ("" if events else " --data DIR")
     )
 
 

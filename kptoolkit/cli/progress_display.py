@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from kptoolkit.errors import escaped
 from kptoolkit.names import singular
 from kptoolkit.progress import ProgressEvent
 
@@ -80,7 +81,7 @@ class Lines:
 
 
 def _note(event: ProgressEvent) -> str:
-    return f"{event.stage}: {event.note}"
+    return escaped(f"{event.stage}: {event.note}")
 
 
 def bars_on(console: Console) -> Progress:
@@ -177,4 +178,4 @@ def cell(value: Any) -> str:
         return f"{value:.4f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return "" if value is None else str(value)
+    return "" if value is None else escaped(str(value), lines=True)

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from kptoolkit.runs.run import Run
 
 
-@command(app, "recommend", example="kptool recommend runs/first --user 'Ada Finch' -k 5", graph=True, results=True)
+@command(
+    app,
+    "recommend",
+    example="kptool recommend runs/first --user 'Ada Finch' -k 5",
+    graph=True,
+    packs=True,
+    results=True,
+)
 def recommend(
     session: Session,
     runs: Annotated[

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     "render-prompts",
     example="kptool render-prompts --item 'Oliver Twist' --item Emma --hops 2",
     graph=True,
+    packs=True,
     results=True,
 )
 def render_prompts(
@@ -35,10 +36,10 @@ def render_prompts(
     if session.json:
         session.emit(_as_json(tree, chosen.name))
     else:
-        session.out.print(_as_text(tree, chosen.name), highlight=False, markup=False, soft_wrap=True)
+        session.lines(_as_text(tree, chosen.name))
 
 
-def _as_text(tree: KnowledgeTree, pack: str) -> str:
+def _as_text(tree: KnowledgeTree, pack: str) -> list[str]:
     lines = [tree.mpp_text]
     for item in tree.by_hop():
         lines += ["", f"{item.node}  {item.name}"]
@@ -46,7 +47,7 @@ def _as_text(tree: KnowledgeTree, pack: str) -> str:
             lines += [f"   hop {hop}", *(f"      {sentence}" for sentence in sentences)]
         if not item.hops:
             lines.append("   no triplets")
-    return "\n".join([*lines, "", f"pack {pack}, MPP {tree.mpp.id}; {counted(tree)}"])
+    return [*lines, "", f"pack {pack}, MPP {tree.mpp.id}; {counted(tree)}"]
 
 
 def _as_json(tree: KnowledgeTree, pack: str) -> dict[str, Any]:

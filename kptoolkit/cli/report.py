@@ -12,7 +12,7 @@ from kptoolkit.cli.run_arguments import load_runs, open_graph_if_there
 from kptoolkit.cli.session import Session, command
 
 
-@command(app, "report", example="kptool report runs/first --output report.html", graph=True, results=True)
+@command(app, "report", example="kptool report runs/first --output report.html", graph=True, packs=True, results=True)
 def report(
     session: Session,
     runs: Annotated[

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
-import os
-import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -19,10 +16,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kptoolkit import distributed
+from kptoolkit import distributed, limits
+from kptoolkit.cli.console import json_text, open_console
 from kptoolkit.cli.progress_display import WIDE, Bars, Lines, bars_on, cell
 from kptoolkit.config import Config, GraphConfig, load_config, parse_assignment, which_graph
-from kptoolkit.errors import InputError, KptoolError, shorten
+from kptoolkit.errors import ConfigError, InputError, KptoolError, escaped, redacted, shorten
+from kptoolkit.limits import LimitsConfig
 from kptoolkit.progress import ProgressCallback, silent
 
 COMMON = "Common options"
@@ -43,6 +42,7 @@ class Session:
         verbosity: -1 quiet, 0 normal, 1 verbose.
         debug: Whether the traceback of an error is printed.
         graph_option: Whether ``--graph`` was given.
+        trust_filters: Whether the filters that a pack or a run names may be run.
         out: Console on standard output, for results.
         err: Console on standard error, for progress and messages.
     """
@@ -53,9 +53,10 @@ class Session:
     verbosity: int = 0
     debug: bool = False
     graph_option: bool = False
+    trust_filters: bool = False
     environ: Mapping[str, str] | None = None
-    out: Console = field(default_factory=lambda: _console(stderr=False))
-    err: Console = field(default_factory=lambda: _console(stderr=True))
+    out: Console = field(default_factory=lambda: open_console(stderr=False))
+    err: Console = field(default_factory=lambda: open_console(stderr=True))
 
     def config(self, **flags: Any) -> Config:
         """Load the settings; ``flags`` such as ``tree__hops=2`` are stronger than ``--set``, ``None`` is left out."""
@@ -83,8 +84,22 @@ class Session:
             InputError: ``--set`` names a setting of another section, which cannot change any more.
         """
         for key in self.overrides:
-            if key.partition(".")[0] not in sections:
+            if key.partition(".")[0] not in (*sections, "limits"):
                 raise InputError(f"--set {key}: {KEEPS}")
+
+    def limits(self) -> LimitsConfig:
+        """Return the limits of the settings; the defaults if the settings have mistakes elsewhere.
+
+        Raises:
+            ConfigError: A limit is unknown or has a bad value.
+        """
+        given = {key: value for key, value in self.overrides.items() if key.startswith("limits.")}
+        try:
+            return load_config(self.config_file, given, self.environ).limits
+        except ConfigError as error:
+            if given or "limits." in str(error):
+                raise
+            return LimitsConfig()
 
     def graph(self, trained: GraphConfig | None = None) -> GraphConfig:
         """Decide which graph the command reads, and print it on standard error.
@@ -116,13 +131,15 @@ class Session:
         return "graph.uri" in self.overrides
 
     def say(self, message: str, style: str | None = None) -> None:
-        """Print a message on standard error; nothing with ``-q``."""
+        """Print a message of one line on standard error; nothing with ``-q``."""
         if self.verbosity >= 0:
-            self.err.print(message, style=style, highlight=False, markup=False, soft_wrap=True)
+            said = escaped(redacted(message))
+            self.err.print(said, style=style, highlight=False, markup=False, soft_wrap=True)
 
     def warn(self, message: str) -> None:
         """Print a warning on standard error, also with ``-q``."""
-        self.err.print(f"warning: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        said = f"warning: {escaped(redacted(message))}"
+        self.err.print(said, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
     def say_notice(self, data: Path) -> None:
         """Print the notice of a data folder on standard error, if it has one."""
@@ -133,11 +150,11 @@ class Session:
 
     def emit(self, result: Any) -> None:
         """Print ``result`` as JSON on standard output."""
-        self.out.file.write(json.dumps(result, ensure_ascii=False, indent=2, default=_jsonable) + "\n")
+        self.out.file.write(json_text(result, _jsonable) + "\n")
 
     def table(self, title: str, columns: list[str], rows: list[list[Any]], *, caption: str | None = None) -> None:
         """Print a title, a table with numbers aligned right, and a caption, whose lines a terminal wraps at words."""
-        self.out.print(Text(title, style="italic"), soft_wrap=True)
+        self.out.print(Text(escaped(title), style="italic"), soft_wrap=True)
         table = Table()
         for index, column in enumerate(columns):
             numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
@@ -149,6 +166,11 @@ class Session:
         if caption:
             wraps = not self.out.is_terminal
             self.out.print(caption, style="italic", highlight=False, markup=False, soft_wrap=wraps)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Print lines on standard output; a line break inside a line, from a name, starts no new one."""
+        text = "\n".join(escaped(line) for line in lines)
+        self.out.print(text, highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def progress(self) -> Iterator[ProgressCallback]:
@@ -173,6 +195,7 @@ def command(
     *,
     example: str,
     graph: bool = False,
+    packs: bool = False,
     results: bool = False,
     resumes_without: str | None = None,
 ) -> _Register:
@@ -185,6 +208,7 @@ def command(
         name: Name of the command.
         example: A call shown by ``--help``.
         graph: Whether the command has ``--graph``.
+        packs: Whether the command has ``--trust-filters``, because it reads template packs or runs.
         results: Whether the command has ``--json``.
         resumes_without: The option with which the command starts again, e.g. ``"overwrite"``; called without it after
             an interruption, the command resumes. ``None``: it never resumes.
@@ -199,16 +223,20 @@ def command(
             session = _session(kwargs)
             for name, group in groups.items():
                 kwargs[name] = group(**{each.name: kwargs.pop(each.name) for each in fields(group)})
+            before = limits.current()
             try:
+                limits.use(session.limits())
                 function(session, **kwargs)
             except (KptoolError, KeyboardInterrupt, Exception) as error:
                 if isinstance(error, typer.Exit | typer.Abort | typer.BadParameter):
                     raise
                 if session.debug:
-                    session.err.file.write(traceback.format_exc())
+                    session.err.file.write(escaped(redacted(traceback.format_exc()), lines=True))
                 fail(session.err, error, _after_interrupt(resumes_without, kwargs))
+            finally:
+                limits.use(before)
 
-        options = [option for parameter in own for option in _options(parameter)] + _common(graph, results)
+        options = [option for parameter in own for option in _options(parameter)] + _common(graph, packs, results)
         wrapper.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
         wrapper.__annotations__ = {option.name: option.annotation for option in options}
         help_text = f"{inspect.getdoc(function)}\n\n\b\nExample:\n  {example}"
@@ -246,7 +274,8 @@ def fail(console: Console, error: BaseException, after_interrupt: str = "") -> N
         text, code = f"{error.filename}: {error.strerror}", 1
     else:
         text, code = f"{type(error).__name__}: {error}; run again with --debug for the traceback", 1
-    console.print(f"error: {shorten(text, 2000)}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+    text = f"error: {shorten(redacted(text), 2000)}"
+    console.print(text, style="bold red", highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -263,6 +292,7 @@ def _session(kwargs: dict[str, Any]) -> Session:
     overrides: dict[str, Any] = {}
     session = Session(kwargs.pop("config_file"), overrides, kwargs.pop("as_json", False))
     session.debug = kwargs.pop("debug")
+    session.trust_filters = kwargs.pop("trust_filters", False)
     session.verbosity = 1 if kwargs.pop("verbose") else 0
     session.verbosity = -1 if kwargs.pop("quiet") else session.verbosity
     try:
@@ -286,7 +316,7 @@ def _is_group(annotation: Any) -> bool:
     return is_dataclass(annotation)
 
 
-def _common(graph: bool, results: bool) -> list[inspect.Parameter]:
+def _common(graph: bool, packs: bool, results: bool) -> list[inspect.Parameter]:
     def option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
         return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
@@ -327,17 +357,21 @@ def _common(graph: bool, results: bool) -> list[inspect.Parameter]:
         options.append(
             option("graph_uri", Annotated[str | None, typer.Option("--graph", help=text, rich_help_panel=COMMON)], None)
         )
+    if packs:
+        text = "Run the Python filters that a pack or a run names; only for packs and runs of people you trust."
+        options.append(
+            option(
+                "trust_filters",
+                Annotated[bool, typer.Option("--trust-filters", help=text, rich_help_panel=COMMON)],
+                False,
+            )
+        )
     if results:
         text = "Print the result as JSON."
         options.append(
             option("as_json", Annotated[bool, typer.Option("--json", help=text, rich_help_panel=COMMON)], False)
         )
     return options
-
-
-def _console(*, stderr: bool) -> Console:
-    width = None if (sys.stderr if stderr else sys.stdout).isatty() or "COLUMNS" in os.environ else 120
-    return Console(stderr=stderr, width=width)
 
 
 def _jsonable(value: Any) -> Any:

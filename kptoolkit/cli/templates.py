@@ -39,7 +39,7 @@ def list_packs(session: Session) -> None:
     packs: list[TemplatePack] = []
     for name in [*pack_names(), *_own_packs()]:
         try:
-            packs.append(TemplatePack.load(name))
+            packs.append(TemplatePack.load(name, trust_filters=False))
         except TemplateError as error:
             session.warn(str(error))
     keys = ("name", "domain", "language", "relations", "mpp", "description")
@@ -50,7 +50,7 @@ def list_packs(session: Session) -> None:
         session.table("Template packs", list(keys), rows)
 
 
-@command(templates_app, "show", example="kptool templates show movies", results=True)
+@command(templates_app, "show", example="kptool templates show movies", packs=True, results=True)
 def show(
     session: Session,
     name: Annotated[
@@ -58,11 +58,11 @@ def show(
     ] = None,
 ) -> None:
     """Show all sentences of a pack."""
-    pack = TemplatePack.load(_chosen(session, name))
+    pack = TemplatePack.load(_chosen(session, name), trust_filters=session.trust_filters)
     if session.json:
         session.emit(_pack_values(pack))
     else:
-        session.out.print("\n".join(_pack_lines(pack)), markup=False, highlight=False, soft_wrap=True)
+        session.lines(_pack_lines(pack))
 
 
 def _own_packs() -> list[str]:
@@ -77,16 +77,17 @@ def _chosen(session: Session, name: str | None) -> str:
     return configured if name is None or Path(configured).name == name else name
 
 
-@command(templates_app, "check", example="kptool templates check templates/movies", results=True)
+@command(templates_app, "check", example="kptool templates check templates/movies", packs=True, results=True)
 def check(
     session: Session,
     packs: Annotated[list[str] | None, typer.Argument(help="Names or folders; by default all packs.")] = None,
 ) -> None:
     """Check packs: syntax, variables, slots, ids, hostile names, unsafe expressions. The exit code is 2 on any mistake.
 
-    The Python modules that a pack.yaml names under filters: are imported.
+    Filters that no installed package names are mistakes, and are run only with --trust-filters.
     """
-    found = {name: check_pack(name) for name in packs or [*pack_names(), *_own_packs()]}
+    names = packs or [*pack_names(), *_own_packs()]
+    found = {name: check_pack(name, trust_filters=session.trust_filters) for name in names}
     if session.json:
         session.emit([{"pack": name, "findings": [asdict(f) for f in findings]} for name, findings in found.items()])
     else:
@@ -100,6 +101,7 @@ def check(
     "coverage",
     example="kptool templates coverage --graph embedded:./kg --pack movies",
     graph=True,
+    packs=True,
     results=True,
 )
 def coverage(
@@ -113,7 +115,8 @@ def coverage(
     from kptoolkit.graph.foreign.inspection import inspect
 
     config = session.config(prompts__pack=pack)
-    chosen = None if config.prompts.pack == "auto" else TemplatePack.load(config.prompts.pack)
+    given, trusted = config.prompts.pack, session.trust_filters
+    chosen = None if given == "auto" else TemplatePack.load(given, trust_filters=trusted)
     with Graph.open(config=session.graph(), create=False) as graph:
         counts = graph.relation_counts()
         if not counts:
@@ -124,7 +127,12 @@ def coverage(
 
 
 @command(
-    templates_app, "new", example="kptool templates new templates/mine --graph embedded:./kg", graph=True, results=True
+    templates_app,
+    "new",
+    example="kptool templates new templates/mine --graph embedded:./kg",
+    graph=True,
+    packs=True,
+    results=True,
 )
 def new(
     session: Session,
@@ -151,7 +159,7 @@ def new(
 
     if folder.exists():
         raise InputError(f"{folder} is there already; nothing was written. Give another folder")
-    model = None if like is None else TemplatePack.load(like)
+    model = None if like is None else TemplatePack.load(like, trust_filters=session.trust_filters)
     given = None if sentences is None else read_sentences(sentences)
     with Graph.open(config=session.graph(), create=False) as graph:
         counts = graph.relation_counts()
@@ -231,11 +239,10 @@ def _pack_lines(pack: TemplatePack) -> list[str]:
 def _print_findings(session: Session, found: dict[str, list[Finding]]) -> None:
     for name, findings in found.items():
         verdict = f"{len(findings)} to fix" if findings else "no mistakes"
-        session.out.print(f"{name}: {verdict}", markup=False, highlight=False, soft_wrap=True)
+        session.lines([f"{name}: {verdict}"])
         for finding in findings:
             weight = "" if finding.fatal else " (the pack loads all the same)"
-            lines = [f"  {finding}{weight}", *(f"      {line}" for line in finding.excerpt())]
-            session.out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+            session.lines([f"  {finding}{weight}", *(f"      {line}" for line in finding.excerpt())])
 
 
 def _print_coverage(session: Session, pack: TemplatePack, covered: Coverage) -> None:

@@ -33,7 +33,14 @@ Pack = Annotated[str | None, typer.Option("--pack", help="Template pack: name, f
 Mpp = Annotated[str | None, typer.Option("--mpp", help="Id of an MPP template.")]
 
 
-@command(app, "tree", example="kptool tree --item 'Oliver Twist' --output tree.png --hops 2", graph=True, results=True)
+@command(
+    app,
+    "tree",
+    example="kptool tree --item 'Oliver Twist' --output tree.png --hops 2",
+    graph=True,
+    packs=True,
+    results=True,
+)
 def tree(
     session: Session,
     items: Items = None,
@@ -60,10 +67,9 @@ def tree(
     if session.json:
         session.emit(shown.to_json())
     elif output is None:
-        lines = [f"{'  ' * depth}{text}" for depth, text in outline(shown)]
-        session.out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+        session.lines(f"{'  ' * depth}{text}" for depth, text in outline(shown))
     if not session.json:
-        session.out.print(counted(shown), highlight=False, markup=False, soft_wrap=True)
+        session.lines([counted(shown)])
 
 
 def settings(
@@ -100,7 +106,7 @@ def make_tree(
     from kptoolkit.tree import KnowledgeTree
 
     with Graph.open(config=session.graph(), create=False) as graph:
-        pack = choose_pack(config.prompts.pack, graph.relation_counts)
+        pack = choose_pack(config.prompts.pack, graph.relation_counts, trust_filters=session.trust_filters)
         history = [graph.resolve(item) for item in items] or _history(session, graph, config, str(user))
         tree = KnowledgeTree.of_items(graph, history, pack, config.tree, config.prompts, user=user)
     unlinked = dict.fromkeys(ref.name or str(ref.item_id) for ref in history if ref.entity_id is None)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from kptoolkit.arguments import check_fields, checked
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.interactions import Interactions, write_parquet
 from kptoolkit.data.tables import Table, read_recognized, tables_in
@@ -55,7 +56,11 @@ class Catalogue:
     titles: NDArray[Any]
     entity_ids: NDArray[Any]
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     @classmethod
+    @checked
     def build(
         cls,
         interactions: Interactions | None,
@@ -98,6 +103,7 @@ class Catalogue:
             np.array([entities.get(item_id) for item_id in unique], dtype=object),
         )
 
+    @checked
     def extended(self, graph_items: ItemRows) -> Catalogue:
         """Append the other items of the graph, sorted by item id; the rows of this catalogue stay.
 
@@ -172,6 +178,7 @@ class Catalogue:
                 by_title[compared(title)].append(row)
         return by_entity, by_title
 
+    @checked
     def holds(self, name: str) -> bool:
         """Whether one or several items have this name, as :meth:`resolve` understands names."""
         by_entity, by_title = self._others
@@ -182,6 +189,7 @@ class Catalogue:
         by_entity, _ = self._others
         return {entity: rows[0] for entity, rows in by_entity.items() if len(rows) == 1}
 
+    @checked
     def resolve(self, name: str) -> int:
         """Return the catalogue row of an item by item id, entity id or exact title; case does not matter.
 
@@ -199,16 +207,19 @@ class Catalogue:
             raise UnknownNameError("item", name, nearest(name, self.names.tolist()))
         return rows[0]
 
+    @checked
     def rows_of(self, names: Iterable[str]) -> NDArray[np.int32]:
         """Return the rows of several items, ``(k,)``, as :meth:`resolve` does."""
         return np.array([self.resolve(name) for name in names], dtype=np.int32)
 
+    @checked
     def save(self, path: Path) -> None:
         """Write a Parquet file with the columns item_id, title and entity_id."""
         columns = {"item_id": self.item_ids, "title": self.titles, "entity_id": self.entity_ids}
         write_parquet(pa.table({name: pa.array(column, pa.string()) for name, column in columns.items()}), path)
 
     @classmethod
+    @checked
     def load(cls, path: Path) -> Catalogue:
         """Read what :meth:`save` wrote.
 

@@ -51,12 +51,13 @@ class Finding:
         return asdict(self)
 
 
-def check(data: str | Path | DataFolder, pack: str = AUTO) -> list[Finding]:
+def check(data: str | Path | DataFolder, pack: str = AUTO, *, trust_filters: bool = False) -> list[Finding]:
     """Check a data folder; returns findings, the most severe first.
 
     Args:
         data: Folder, an interactions file in its folder, or a folder that is already read.
         pack: Template pack as in ``prompts.pack``. What it already says about relations is no finding.
+        trust_filters: As for :meth:`TemplatePack.load`.
 
     Raises:
         DataError: There is nothing to read, or a file is wrong; with file and line.
@@ -64,7 +65,7 @@ def check(data: str | Path | DataFolder, pack: str = AUTO) -> list[Finding]:
     folder = data if isinstance(data, DataFolder) else DataFolder.read(data)
     findings = [*_check_events(folder), *_check_items(folder), *_check_links(folder)]
     if folder.triples is not None:
-        findings += [*_check_names(folder, folder.triples), *_check_triples(folder.triples, pack)]
+        findings += [*_check_names(folder, folder.triples), *_check_triples(folder.triples, pack, trust_filters)]
     order = ("error", "warning", "note")
     return sorted((finding for finding in findings if finding.count), key=lambda finding: order.index(finding.level))
 
@@ -313,12 +314,13 @@ def _named(names: pd.DataFrame) -> NDArray[Any]:
     return names["entity_id"][names["name"].str.strip() != ""].to_numpy(dtype=object)
 
 
-def _check_triples(triples: Triples, pack: str) -> list[Finding]:
+def _check_triples(triples: Triples, pack: str, trust_filters: bool) -> list[Finding]:
     rows = len(triples.head)
     duplicates = rows - int(triples.sizes.sum())
     loops = triples.head == triples.tail
     counts = dict(zip(map(str, triples.relations), triples.sizes.tolist(), strict=True))
-    known = equal_facts(choose_pack(pack, lambda: counts), list(counts))
+    chosen = choose_pack(pack, lambda: counts, trust_filters=trust_filters)
+    known = equal_facts(chosen, list(counts))
     repeated, mirrored, symmetric = _related(triples, known)
     return [
         Finding("note", "triples given more than once", duplicates, "loaded once", duplicates / max(rows, 1)),

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from kptoolkit.arguments import check_fields, checked
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.event_files import EVENT_SUFFIXES, has_events, read_file_events, read_folder_events
 from kptoolkit.data.histories import Histories
@@ -33,6 +34,8 @@ from kptoolkit.storage.layouts.archives import is_archive, unpack
 
 _REQUIRED = {name: INTERACTION_COLUMNS[name] for name in ("user_id", "item_id")}
 _METADATA = b"kptool"
+_LONGEST_NOTICE = 4000
+"""Bytes of the notice that are read."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,11 @@ class Interactions:
     row: NDArray[np.int64]
     timed: bool = True
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     @classmethod
+    @checked
     def of(
         cls, users: Sequence[str] | NDArray[Any], items: Sequence[str] | NDArray[Any], times: Any = None
     ) -> Interactions:
@@ -132,6 +139,7 @@ class Interactions:
         """The items of each user, oldest first, U histories."""
         return Histories(self.indptr, self.item)
 
+    @checked
     def user_number(self, user_id: str) -> int:
         """Return the number of a user.
 
@@ -140,6 +148,7 @@ class Interactions:
         """
         return _look_up(self._user_numbers, "user", user_id)
 
+    @checked
     def history_of(self, user_id: str) -> NDArray[np.int32]:
         """Return the item numbers of a user's history, oldest first, ``(H,)``.
 
@@ -148,6 +157,7 @@ class Interactions:
         """
         return self.histories[self.user_number(user_id)]
 
+    @checked
     def restrict_to(self, item_ids: Sequence[str] | NDArray[Any]) -> tuple[Interactions, int]:
         """Keep the events of some items, and number the items by their position in ``item_ids``.
 
@@ -189,6 +199,7 @@ class Interactions:
         digest.update(place[item].astype("<i8").tobytes())
         return digest.hexdigest()
 
+    @checked
     def save(self, path: Path) -> None:
         """Write a Parquet file with the columns user_id, item_id, time and row."""
         columns = {
@@ -207,6 +218,7 @@ class Interactions:
         write_parquet(table, path)
 
     @classmethod
+    @checked
     def load(cls, path: Path) -> Interactions:
         """Read what :meth:`save` wrote.
 
@@ -240,6 +252,7 @@ def write_parquet(table: pa.Table, path: Path) -> None:
         pq.write_table(table, temporary)
 
 
+@checked
 def read_interactions(path: str | Path, reading: Reading | None = None) -> tuple[Interactions, ReadReport]:
     """Read interactions from a file, or from the one interactions file of a folder.
 
@@ -264,12 +277,25 @@ def read_interactions(path: str | Path, reading: Reading | None = None) -> tuple
 
 
 def notice_of(path: Path) -> str:
-    """Return the first line of the ``NOTICE`` file next to interactions, which every output repeats; else ``""``."""
+    """Return the first line of the ``NOTICE`` file next to interactions, which every output repeats; else ``""``.
+
+    Raises:
+        DataError: The line is not UTF-8.
+    """
     if path == GRAPH_DATA:
         return ""
     file = (path if path.is_dir() else path.parent) / "NOTICE"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    return lines[0].strip() if lines else ""
+    if not file.is_file():
+        return ""
+    try:
+        with file.open("rb") as opened:
+            first = opened.readline(_LONGEST_NOTICE)
+        lines = first.decode("utf-8-sig", "strict" if len(first) < _LONGEST_NOTICE else "ignore").splitlines()
+        return lines[0].strip() if lines else ""
+    except UnicodeDecodeError as error:
+        raise DataError("not UTF-8 text; save the file as UTF-8", file, 1) from error
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", file) from error
 
 
 def find_interactions(path: Path, reading: Reading | None = None) -> Path:
@@ -280,7 +306,7 @@ def find_interactions(path: Path, reading: Reading | None = None) -> Path:
         reading: Columns and encoding, where the files do not tell them.
 
     Raises:
-        DataError: There is none or more than one; the message has all candidates.
+        DataError: There is none or more than one, and the message has all candidates; or a Parquet file is damaged.
     """
     if not path.exists():
         raise DataError("no such file or folder", path)
@@ -288,6 +314,8 @@ def find_interactions(path: Path, reading: Reading | None = None) -> Path:
         return path
     candidates = interactions_in(path, reading)
     if not candidates:
+        for table in tables_in(path, (".parquet",)):
+            columns_of(table)  # one that is damaged is the reason
         said = "no interactions here: no .inter, and no table or JSON lines with user_id and item_id"
         raise DataError(f"{said}; give the path of the file, and its columns with --columns", path)
     if len(candidates) > 1:

@@ -20,12 +20,14 @@ from kptoolkit.errors import DataError, shorten
 from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.columns import places_of
 from kptoolkit.storage.dialects import TAB_SUFFIXES, Dialect, Reading, suffix_of
+from kptoolkit.storage.layouts.parquet_tables import check_expansion
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, recognize_table
 from kptoolkit.storage.text_tables import TextReader, header_of
 
 SUFFIXES = TAB_SUFFIXES | {".csv", ".txt", ".dat", ".data", ".parquet"}
 _BLOCK = text.BLOCK_BYTES
-_UTC = r"\s+(?:UTC|GMT)$"
+_UTC = r"(?<!\s)\s+(?:UTC|GMT)$"
+_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,11 @@ class Table:
         """Return a column as strings, none of them empty.
 
         Raises:
-            DataError: A value is empty; the message names the line.
+            DataError: A value is empty, and the message names the line; or the column holds dates.
         """
         values = self.columns[name]
+        if values.dtype.kind == "M":
+            raise DataError(f"the column of {name} holds dates; ids are texts or numbers", self.path)
         blank = {value for value in set(values) if not value.strip()}
         if blank:
             first = next(row for row, value in enumerate(values) if value in blank)
@@ -66,11 +70,7 @@ class Table:
             DataError: A value is neither; the message names the line.
         """
         values = self.columns[name]
-        if values.dtype.kind == "M":
-            found = values.astype("datetime64[ns]")
-            seconds = np.where(np.isnat(found), np.nan, found.astype(np.int64) / 1e9)
-        else:
-            seconds = seconds_of(values)
+        seconds = _since_1970(values) if values.dtype.kind == "M" else seconds_of(values)
         bad = ~np.isfinite(seconds)
         if bad.any():
             first = int(np.argmax(bad))
@@ -92,8 +92,15 @@ def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
 def _dates(values: NDArray[Any]) -> NDArray[np.float64]:
     texts = pd.Series(values).astype(str).str.replace(_UTC, "Z", regex=True)
     found = pd.to_datetime(texts, errors="coerce", format="ISO8601", utc=True)
-    seconds = (found - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
-    return np.asarray(seconds, dtype=np.float64)
+    return _since_1970(found.dt.tz_localize(None).to_numpy())
+
+
+def _since_1970(dates: NDArray[Any]) -> NDArray[np.float64]:
+    """Seconds of dates of any unit; NaN where there is no date."""
+    unit, _ = np.datetime_data(dates.dtype)
+    if unit not in _PER_SECOND:
+        dates, unit = dates.astype("datetime64[s]"), "s"
+    return np.where(np.isnat(dates), np.nan, dates.astype(np.int64) / _PER_SECOND[unit])
 
 
 def tables_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
@@ -163,8 +170,8 @@ def columns_of(path: Path) -> list[str]:
     if suffix_of(path) == ".parquet":
         try:
             return [str(name).split(":")[0] for name in pq.read_schema(path).names]
-        except pa.ArrowInvalid as error:
-            raise DataError("is not a Parquet file", path) from error
+        except (pa.ArrowException, OSError) as error:
+            raise DataError("is not a Parquet file, or is damaged; write it again", path) from error
     return header_of(path)
 
 
@@ -225,10 +232,11 @@ def _objects(values: Sequence[str]) -> NDArray[Any]:
 
 def _read_parquet(path: Path, required: Mapping[str, Sequence[str]], optional: Mapping[str, Sequence[str]]) -> Table:
     try:
+        check_expansion(path, pq.read_metadata(path))
         names = [str(name) for name in pq.read_schema(path).names]
         positions = places_of([name.split(":")[0] for name in names], {**required, **optional}, optional, path)
         table = pq.read_table(path, columns=[names[position] for position in positions.values()])
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"is not a readable Parquet file: {shorten(str(error))}", path) from error
     if not table.num_rows:
         raise DataError("the file has no rows", path)
@@ -240,7 +248,7 @@ def _from_arrow(column: Any) -> NDArray[Any]:
     """Convert dates to ``datetime64`` and other values to strings; whole floats without ``.0``, null as ``""``."""
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return np.asarray(column.cast(pa.timestamp("ns")).to_numpy())
+        return np.asarray(column.to_numpy())
     values = column.to_pylist()
     if pa.types.is_floating(kind):
         values = [int(v) if v is not None and float(v).is_integer() else v for v in values]

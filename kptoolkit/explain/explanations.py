@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kptoolkit.arguments import checked
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases
 from kptoolkit.explain.connections import Connection, connections
@@ -90,6 +91,7 @@ class Explanation:
         return asdict(self)
 
 
+@checked
 def explain(
     run: Run,
     user: str | None = None,

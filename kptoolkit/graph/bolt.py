@@ -12,7 +12,7 @@ import neo4j
 from neo4j import exceptions
 
 from kptoolkit.errors import GraphError, GraphUnavailableError, shorten
-from kptoolkit.graph.clauses import writing_clause
+from kptoolkit.graph.clauses import reaching_clause, writing_clause
 from kptoolkit.graph.store import Dialect, GraphTransaction, Records, StatementError, WriteCounters, checked_uri
 
 # Failures are raised; without a handler the driver would also print them.
@@ -75,6 +75,8 @@ class BoltStore:
         """Run one reading statement in a transaction of its own, opened for reading."""
         if self.dialect == "embedded" and (clause := writing_clause(query, procedures=False)) is not None:
             raise StatementError(f"{self.uri}: {clause} may write, and this statement is to read")
+        if (clause := reaching_clause(query)) is not None:
+            raise StatementError(f"{self.uri}: {clause} may read files or the network, and this statement is to read")
         retry = min(_READ_RETRY_SECONDS, self._retry_seconds)
         with self._running(), self._session(retry) as session:
             return session.execute_read(lambda tx: _Transaction(tx).read(query, parameters))

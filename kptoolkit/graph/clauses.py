@@ -1,4 +1,4 @@
-"""Detects whether a Cypher statement writes, so that statements that should only read never do.
+"""Detects whether a Cypher statement writes or reads elsewhere, for those that are to read the graph alone.
 
 Neo4j refuses a write in a transaction for reading; ArcadeDB executes it. The check is conservative: a statement that
 might write counts as writing. Texts, quoted names and comments are ignored.
@@ -7,6 +7,7 @@ might write counts as writing. Texts, quoted names and comments are ignored.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 _SKIPPED = re.compile(
@@ -22,6 +23,17 @@ _NAME_BEFORE = re.compile(r"[.:|&!]\s*$")
 _NUMBER_BEFORE = re.compile(r"\b\d\w*\s*\.\s*$")
 _PROCEDURE = re.compile(r"(?<![\w$.])CALL\s+(?![({])([^\s({]+(?:\s*\.\s*[^\s({]+)*)", re.IGNORECASE)
 _READING_PROCEDURES = re.compile(r"db\.(labels|relationshipTypes|propertyKeys|schema\.\w+)$", re.IGNORECASE)
+_SEARCHING_PROCEDURES = re.compile(
+    r"(db\.(info|ping|index\.(fulltext|vector)\.query\w+)|apoc\.(path|neighbors|algo|search|meta)\.[\w.]+"
+    r"|gds\.[\w.]+\.stream)$",
+    re.IGNORECASE,
+)
+_LOAD = re.compile(r"(?<![\w$.])LOAD\s+CSV(?!\w)", re.IGNORECASE)
+_REACHING_FUNCTION = re.compile(
+    r"(?<![\w$.])((?:apoc\s*\.\s*(?:cypher|load|import|export|util|static|config)|genai|ai|dbms)"
+    r"\s*\.\s*\w+(?:\s*\.\s*\w+)*)\s*\(",
+    re.IGNORECASE,
+)
 
 
 @lru_cache(maxsize=512)
@@ -36,9 +48,7 @@ def writing_clause(text: str, *, procedures: bool = True) -> str | None:
         procedures: Whether any procedure may be called, as on Neo4j, which refuses a writing one in a transaction for
             reading. Otherwise only those procedures of ``db.`` that list the schema may be called.
     """
-    # Neo4j replaces \u0043 by C before it reads the statement, ArcadeDB does not.
-    for variant in dict.fromkeys((text, _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text))):
-        bare = _SKIPPED.sub(lambda match: "''" if match["text"] else "_" if match["name"] else " ", variant)
+    for bare in _bare(text):
         for match in _WRITING.finditer(bare):
             before = bare[: match.start()]
             if not _NAME_BEFORE.search(before) or _NUMBER_BEFORE.search(before):
@@ -47,3 +57,41 @@ def writing_clause(text: str, *, procedures: bool = True) -> str | None:
             if not _READING_PROCEDURES.match(match[1]):
                 return f"CALL {match[1]}"
     return None
+
+
+@lru_cache(maxsize=512)
+def reaching_clause(text: str) -> str | None:
+    """Return the words by which a statement might read files or the network, or ``None`` if it can only read the graph.
+
+    ``LOAD CSV``; every procedure but those that list the schema, search an index, walk paths or stream the result of
+    an algorithm; and functions that run other statements, read files or ask services.
+
+    Args:
+        text: The statement.
+    """
+    for bare in _bare(text, names=True):
+        if _LOAD.search(bare):
+            return "LOAD CSV"
+        for match in _PROCEDURE.finditer(bare):
+            name = "".join(match[1].split())
+            if not _READING_PROCEDURES.match(name) and not _SEARCHING_PROCEDURES.match(name):
+                return f"CALL {name}"
+        if function := _REACHING_FUNCTION.search(bare):
+            return f"{''.join(function[1].split())}()"
+    return None
+
+
+def _bare(text: str, *, names: bool = False) -> Iterator[str]:
+    """Yield a statement without texts, comments and quoted names; with ``names``, quoted names without the quotes."""
+
+    def kept(match: re.Match[str]) -> str:
+        if match["text"]:
+            return "''"
+        if not match["name"]:
+            return " "
+        name = match["name"][1:-1]
+        return name if names and name.isidentifier() else "_"
+
+    # Neo4j replaces \u0043 by C before it reads the statement, ArcadeDB does not.
+    for variant in dict.fromkeys((text, _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text))):
+        yield _SKIPPED.sub(kept, variant)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from kptoolkit.arguments import Moment, checked
 from kptoolkit.config import GraphConfig, load_config
 from kptoolkit.errors import AmbiguousNameError, GraphError, UnknownNameError
 from kptoolkit.graph.bolt import BoltStore
@@ -74,6 +75,7 @@ class Graph:
         self.store, self.queries, self.config = store, queries, config
 
     @classmethod
+    @checked
     def open(
         cls,
         uri: str | None = None,
@@ -137,6 +139,7 @@ class Graph:
         """URI of the database, without a password."""
         return self.store.uri
 
+    @checked
     def load(
         self,
         source: TripleSource,
@@ -178,6 +181,7 @@ class Graph:
             progress=progress,
         )
 
+    @checked
     def resolve(self, name: str) -> ItemRef:
         """Find an item by item id, entity id or exact name (Unicode case folding), in this order.
 
@@ -250,6 +254,7 @@ class Graph:
                 "`kptool load-kg` again"
             )
 
+    @checked
     def neighbourhoods(
         self,
         entity_ids: Sequence[str],
@@ -258,7 +263,7 @@ class Graph:
         max_degree: int | None = None,
         cap: int | None = None,
         cache: Path | None = None,
-        since: float = 0.0,
+        since: Moment = 0.0,
         progress: ProgressCallback = silent,
     ) -> Neighbourhoods:
         """Fetch the triples around entities, breadth first.
@@ -300,6 +305,7 @@ class Graph:
             found.save(cache / key)
         return found
 
+    @checked
     def paths(
         self, sources: Sequence[str], targets: Sequence[str], *, hops: int = LONGEST, limit: int = 2
     ) -> list[list[GraphPath]]:
@@ -324,6 +330,7 @@ class Graph:
         )
         return finder.find(sources, targets, hops=hops, limit=limit)
 
+    @checked
     def write_recommendations(self, run: str, rows: Sequence[Recommendation]) -> Written:
         """Write ``(:User)-[:RECOMMENDED {run, rank, score}]->(:Item)``.
 

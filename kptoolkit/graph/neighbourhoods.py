@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kptoolkit.arguments import checked
 from kptoolkit.graph.neighbour_rows import Row, RowColumns, objects
 from kptoolkit.storage.arrays import read_arrays, write_arrays
 from kptoolkit.storage.ragged import Ragged, indptr_of, inverse_permutation, run_starts
@@ -198,6 +199,7 @@ class Neighbourhoods(Ragged):
             roots=np.append(number, np.int32(-1))[self.roots],
         )
 
+    @checked
     def save(self, folder: Path) -> None:
         """Write to ``folder``, atomically and with checksums."""
         extra = {"ids": self.ids.tolist(), "names": self.names.tolist(), "relations": list(self.relations)}
@@ -205,6 +207,7 @@ class Neighbourhoods(Ragged):
         write_arrays(folder, {name: getattr(self, name) for name in _ARRAYS}, extra)
 
     @classmethod
+    @checked
     def load(cls, folder: Path) -> Neighbourhoods:
         """Read a folder that :meth:`save` wrote; number arrays are memory-mapped.
 

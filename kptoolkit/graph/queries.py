@@ -23,11 +23,12 @@ from typing import Any
 
 from kptoolkit import resources
 from kptoolkit.errors import QueryFileError, shorten
-from kptoolkit.graph.clauses import writing_clause
+from kptoolkit.graph.clauses import reaching_clause, writing_clause
 from kptoolkit.graph.store import GraphStore, GraphTransaction, Records, StatementError, WriteCounters
 
 _HEADER = re.compile(r"^//\s*(parameters|columns)\s*:\s*(.*)$", re.IGNORECASE)
 _LIST = "[]"
+_NAME = re.compile(r"\w+(\[\])?")
 _PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
 #: Columns that hold ids, and whether an id may be missing.
 _IDS = {
@@ -65,14 +66,17 @@ class Query:
             QueryFileError: The file cannot be read, has no header, or uses a parameter that the header does not name.
         """
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise QueryFileError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+        for number, line in enumerate(lines, 1):
+            if "\x00" in line:
+                raise QueryFileError(f"{path}, line {number}: not UTF-8 text (it holds NUL characters)")
         header: dict[str, tuple[str, ...]] = {}
         description = []
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             if match := _HEADER.match(line.strip()):
-                header[match[1].lower()] = _names(match[2])
+                header[match[1].lower()] = _names(match[2], f"{path}, line {number}")
             elif line.strip().startswith("//") and not header:
                 description.append(line.strip().lstrip("/ "))
         for key in ("parameters", "columns"):
@@ -172,12 +176,8 @@ class QuerySet:
             if extra:
                 given = ", ".join(model.parameters) or "none"
                 raise QueryFileError(f"{query.path}: kptool gives no parameter ${extra[0]} to it; it gives: {given}")
-            clause = writing_clause(query.text, procedures=not embedded)
-            if clause is not None and writing_clause(model.text) is None:
-                raise QueryFileError(
-                    f"{query.path}: {clause} may write, and {model.path.name} only reads; leave it out (a variable "
-                    "of this name: call it something else)"
-                )
+            if writing_clause(model.text) is None:
+                _check_reading(query, model.path.name, embedded)
 
     def __getitem__(self, name: str) -> Query:
         if name not in self._queries:
@@ -188,8 +188,24 @@ class QuerySet:
         return iter(self._queries.values())
 
 
-def _names(text: str) -> tuple[str, ...]:
+def _check_reading(query: Query, replaced: str, embedded: bool) -> None:
+    """Check that a query reads the graph and nothing else."""
+    if (clause := writing_clause(query.text, procedures=not embedded)) is not None:
+        raise QueryFileError(
+            f"{query.path}: {clause} may write, and {replaced} only reads; leave it out (a variable of this name: call "
+            "it something else)"
+        )
+    if (clause := reaching_clause(query.text)) is not None:
+        raise QueryFileError(
+            f"{query.path}: {clause} may read files or the network, and {replaced} reads the graph alone; leave it out"
+        )
+
+
+def _names(text: str, where: str) -> tuple[str, ...]:
     names = [name.strip().lstrip("$") for name in text.split(",")]
+    for name in names:
+        if name and not _NAME.fullmatch(name):
+            raise QueryFileError(f"{where}: '{shorten(name)}' is no name; separate names by commas")
     return tuple(name for name in names if name and name.lower() != "none")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 
-from kptoolkit.errors import ConfigError, GraphError, shorten
+from kptoolkit.errors import ConfigError, GraphError, holds_secret, shorten
 
 T = TypeVar("T")
 Dialect = Literal["neo4j", "embedded"]
@@ -161,7 +161,7 @@ def checked_uri(uri: str) -> str:
         known = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
     except ValueError:
         known = False
-    if "@" in uri:
+    if holds_secret(uri):
         raise ConfigError(
             "setting graph.uri: give user and password as NEO4J_USERNAME and NEO4J_PASSWORD, not inside the URI"
         )

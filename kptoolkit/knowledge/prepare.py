@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from kptoolkit.arguments import Moment
 from kptoolkit.config import GRAPH_DATA, Config, DataConfig
 from kptoolkit.data.catalogue import Catalogue, ItemRows, find_items
 from kptoolkit.data.event_files import reading_of
 from kptoolkit.data.graph_events import graph_interactions
-from kptoolkit.data.interactions import Interactions, read_interactions
+from kptoolkit.data.interactions import Interactions, notice_of, read_interactions
 from kptoolkit.data.splits import Split, make_split
 from kptoolkit.errors import ConfigError, DataError, shorten
 from kptoolkit.graph import Graph
@@ -58,8 +59,9 @@ def prepare(
     *,
     pack: TemplatePack | None = None,
     graph: Graph | None = None,
-    since: float = math.inf,
+    since: Moment = math.inf,
     fresh: bool = False,
+    trust_filters: bool = False,
     progress: ProgressCallback = silent,
 ) -> Prepared:
     """Read the interactions and the graph, and prepare the inputs of a training.
@@ -71,6 +73,7 @@ def prepare(
         since: Use cached neighbourhoods that were fetched at this time, in seconds since the epoch, or later; by
             default the graph is always read.
         fresh: Render and tokenize prompts again, although they are cached.
+        trust_filters: As for :meth:`TemplatePack.load`.
         progress: Progress callback.
 
     Raises:
@@ -81,14 +84,14 @@ def prepare(
     if config.prompts.engine == "ray":
         check_ray()
     # Files and names are checked before a graph is started.
-    named = pack if config.prompts.pack == AUTO else pack or TemplatePack.load(config.prompts.pack)
+    named = pack or _named_pack(config, trust_filters)
     _check_mpp(config, named)
     ranking_named(config.tree.ranking)
     read = None if data == GRAPH_DATA else _split(_read_files(data, config, progress), config)
     with _opened(config, graph) as opened:
         interactions, split = read or _split(graph_interactions(opened)[0], config)
         catalogue = read_catalogue(interactions, data, opened.items(), reading_of(config.data))
-        chosen = named or choose_pack(AUTO, opened.relation_counts)
+        chosen = named or choose_pack(AUTO, opened.relation_counts, trust_filters=trust_filters)
         _check_mpp(config, chosen)
         _note_fallback(chosen, opened, progress)
         knowledge = fetch_knowledge(config, opened, catalogue, chosen, since=since, fresh=fresh, progress=progress)
@@ -103,6 +106,12 @@ def _read_files(data: Path, config: Config, progress: ProgressCallback) -> Inter
             ProgressEvent("read interactions", len(interactions), note=f"recognized {shorten(report.layout, 600)}")
         )
     return interactions
+
+
+def _named_pack(config: Config, trust_filters: bool) -> TemplatePack | None:
+    """The pack that the settings name; ``None`` if the graph decides."""
+    name = config.prompts.pack
+    return None if name == AUTO else TemplatePack.load(name, trust_filters=trust_filters)
 
 
 def _note_fallback(pack: TemplatePack, graph: Graph, progress: ProgressCallback) -> None:
@@ -173,7 +182,7 @@ def fetch_knowledge(
     catalogue: Catalogue,
     pack: TemplatePack,
     *,
-    since: float = math.inf,
+    since: Moment = math.inf,
     fresh: bool = False,
     progress: ProgressCallback = silent,
 ) -> KnowledgeSource:
@@ -205,6 +214,15 @@ def fetch_knowledge(
         fresh=fresh,
         progress=progress,
     )
+
+
+def input_reports(prepared: Prepared) -> dict[str, Any]:
+    """Count the inputs of a training: data and knowledge; with the notice of the data."""
+    return {
+        "data": prepared.split.report.to_json(),
+        "notice": notice_of(data_dir(prepared.config)),
+        "knowledge": knowledge_report(prepared.knowledge),
+    }
 
 
 def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from kptoolkit.knowledge.engines.worker_pool import WorkerPool
 from kptoolkit.knowledge.prompt_pool import PromptKeys, PromptPool
 from kptoolkit.knowledge.sentences import Sentences
 from kptoolkit.knowledge.token_pool import TokenPool
+from kptoolkit.limits import LimitsConfig, current, use
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.storage.arrays import read_arrays, write_arrays
 from kptoolkit.storage.batches import without_gc
@@ -52,9 +53,18 @@ class RenderJob:
 class SavedRenderJob(RenderJob):
     """A :class:`RenderJob` whose neighbourhoods and pack are read from a folder."""
 
-    def __init__(self, folder: str, variants: Variants, name_tokens: int, item_names: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: str,
+        variants: Variants,
+        name_tokens: int,
+        item_names: Mapping[str, str],
+        limits: LimitsConfig,
+    ) -> None:
+        use(limits)
         place = Path(folder)
-        pack, found = TemplatePack.load(str(place / PACK)), Neighbourhoods.load(place / NEIGHBOURHOODS)
+        pack = TemplatePack.load(place / PACK, trust_filters=True)  # written by the process that started this one
+        found = Neighbourhoods.load(place / NEIGHBOURHOODS)
         super().__init__(TripletRenderer(found, pack, variants, name_tokens, item_names))
 
 
@@ -107,7 +117,8 @@ def render_sentences(renderer: TripletRenderer, keys: PromptKeys, workers: Worke
         with workers.shared_folder() as folder:
             renderer.neighbourhoods.save(folder / NEIGHBOURHOODS)
             renderer.pack.save(folder / PACK)
-            arguments = (str(folder), renderer.variants, renderer.name_tokens, dict(renderer.item_names))
+            names = dict(renderer.item_names)
+            arguments = (str(folder), renderer.variants, renderer.name_tokens, names, current())
             results = workers.run(SavedRenderJob, arguments, _parts(columns, workers.processes))
     else:
         results = [RenderJob(renderer)(part) for part in _parts(columns, 1)]

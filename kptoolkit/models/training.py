@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
@@ -20,15 +18,12 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import (
-    EarlyStoppingCallback,
     PrinterCallback,
     Trainer,
-    TrainerCallback,
     TrainerControl,
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import logging as transformers_logging
 
 from kptoolkit import distributed
@@ -36,18 +31,22 @@ from kptoolkit.config import TrainingConfig
 from kptoolkit.data.histories import Cases
 from kptoolkit.errors import TrainingError
 from kptoolkit.models.backend import FitResult, FitTask
+from kptoolkit.models.checkpoints import (
+    COMPLETE,
+    STATE,
+    fix_best_path,
+    has_stopped,
+    last_checkpoint,
+    readable,
+    remove_checkpoints,
+)
 from kptoolkit.models.cpu_speed import flushed_denormals, keep_freed_memory
+from kptoolkit.models.training_callbacks import METRIC, STAGE, Averaging, EarlyStopping, Watch
 from kptoolkit.models.training_time import measure_duration
 from kptoolkit.models.weight_average import WeightAverage
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
-from kptoolkit.storage.atomic import write_text
 from kptoolkit.storage.write_errors import write_errors
 
-METRIC = "NDCG@10"
-GAIN = 0.01
-"""Share by which an evaluation has to be better so that patience starts again."""
-_COMPLETE = "complete"
-_STAGE = "train"
 _IGNORED = -100
 Validate = Callable[[], dict[str, float]]
 Collate = Callable[[list[int]], dict[str, torch.Tensor]]
@@ -157,15 +156,16 @@ def train(
 
     Raises:
         TrainingError: The loss is not a number; the message names the step.
+        RunError: The checkpoint to resume from is damaged.
     """
     transformers_logging.set_verbosity_error()
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(logs)
     distributed.start()
     checkpoints = checkpoints.absolute()
     if distributed.is_first():
-        _remove_checkpoints(checkpoints, complete=not resume)
+        remove_checkpoints(checkpoints, complete=not resume)
         if (newest := last_checkpoint(checkpoints)) is not None:
-            _fix_best_path(Path(newest))
+            fix_best_path(Path(newest))
     distributed.wait()
     last = last_checkpoint(checkpoints)
     trainer = _Trainer(
@@ -175,17 +175,19 @@ def train(
         train_dataset=data,
         eval_dataset=data,  # required by Trainer; evaluate() ranks the validation cases instead
         data_collator=_with_idle(collate),
-        callbacks=[_EarlyStopping(settings.patience)],
+        callbacks=[EarlyStopping(settings.patience)],
     )
     trainer.validate, trainer.rates = validate, rates
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_Averaging(trainer.average))
-    trainer.add_callback(_Watch(settings.max_minutes, progress if distributed.is_first() else silent))
+    trainer.add_callback(Averaging(trainer.average))
+    trainer.add_callback(Watch(settings.max_minutes, progress if distributed.is_first() else silent))
     if distributed.count() > 1:
         torch.manual_seed(settings.seed + distributed.number())  # different dropout in each process
     model.train()
-    if last is not None and _has_stopped(last):
-        trainer.load_finished(last)
+    if last is not None:
+        trainer.read_state(last)
+    if last is not None and has_stopped(last):
+        trainer.load_best()
     else:
         trainer.train(resume_from_checkpoint=last)
     return trainer
@@ -268,36 +270,7 @@ def _report_duration(
     duration = measure_duration(model, batches, collate, score, task.split.valid, settings)
     total = duration.epochs * duration.steps
     if distributed.is_first():
-        task.progress(ProgressEvent(_STAGE, 0, total, "steps", note=str(duration)))
-
-
-def last_checkpoint(folder: Path) -> str | None:
-    """The newest complete checkpoint."""
-    complete = [path.parent for path in folder.glob(f"checkpoint-*/{_COMPLETE}")]
-    newest = max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-    return None if newest is None else str(newest)
-
-
-def _remove_checkpoints(folder: Path, *, complete: bool) -> None:
-    """Remove incomplete checkpoints, whose names new ones may need; complete ones too if ``complete``."""
-    for path in folder.glob("checkpoint-*"):
-        if complete or not (path / _COMPLETE).exists():
-            shutil.rmtree(path)
-
-
-def _fix_best_path(checkpoint: Path) -> None:
-    """Correct the path of the best checkpoint in ``checkpoint``: the run may have been moved."""
-    path = checkpoint / TRAINER_STATE_NAME
-    state = json.loads(path.read_text(encoding="utf-8"))
-    if state["best_model_checkpoint"] is not None:
-        state["best_model_checkpoint"] = str(checkpoint.parent / Path(state["best_model_checkpoint"]).name)
-        write_text(path, json.dumps(state, indent=2) + "\n")
-
-
-def _has_stopped(checkpoint: str) -> bool:
-    """Whether training had ended when a checkpoint was written, by early stopping or the time limit."""
-    state = json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
-    return bool(state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"])
+        task.progress(ProgressEvent(STAGE, 0, total, "steps", note=str(duration)))
 
 
 def _with_idle(collate: Collate) -> Collate:
@@ -403,9 +376,13 @@ class _Trainer(Trainer):  # type: ignore[misc]
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def load_finished(self, checkpoint: str) -> None:
-        """Load the history and the best weights of a training that had ended."""
-        self.state = TrainerState.load_from_json(str(Path(checkpoint) / TRAINER_STATE_NAME))
+    def read_state(self, checkpoint: str) -> None:
+        """Read the history of a training."""
+        with readable(checkpoint):
+            self.state = TrainerState.load_from_json(str(Path(checkpoint) / STATE))
+
+    def load_best(self) -> None:
+        """Load the best weights of a training that had ended."""
         self._load_best_model()
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
@@ -423,75 +400,25 @@ class _Trainer(Trainer):  # type: ignore[misc]
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         unwrapped = self.accelerator.unwrap_model(model or self.model)
-        safetensors.torch.load_model(unwrapped, str(Path(resume_from_checkpoint) / "model.safetensors"))
-        if self.average is not None:
-            self.average.load(Path(resume_from_checkpoint))
+        with readable(resume_from_checkpoint):
+            safetensors.torch.load_model(unwrapped, str(Path(resume_from_checkpoint) / "model.safetensors"))
+            if self.average is not None:
+                self.average.load(Path(resume_from_checkpoint))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with readable(checkpoint or ""):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with readable(checkpoint or ""):
+            super()._load_rng_state(checkpoint)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         with write_errors(Path(self.args.output_dir)):
             super()._save_checkpoint(model, trial)
         distributed.wait()  # each process writes the state of its random numbers
         if self.args.should_save:
-            (Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / _COMPLETE).touch()
-
-
-class _EarlyStopping(EarlyStoppingCallback):  # type: ignore[misc]
-    """Ends training after some evaluations without a gain of 1 % over the last one that counted as a gain."""
-
-    def __init__(self, early_stopping_patience: int = 1, early_stopping_threshold: float = GAIN) -> None:
-        super().__init__(early_stopping_patience, early_stopping_threshold)
-        self.counted: float | None = None
-
-    def check_metric_value(self, args: Any, state: Any, control: Any, metric_value: float) -> None:
-        """Count an evaluation without a gain, or start again at one with a gain."""
-        if self.counted is None or metric_value > self.counted * (1 + self.early_stopping_threshold):
-            self.counted, self.early_stopping_patience_counter = float(metric_value), 0
-        else:
-            self.early_stopping_patience_counter += 1
-
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-        kept: dict[str, Any] = super().state()
-        kept["attributes"]["counted"] = self.counted
-        return kept
-
-
-class _Averaging(TrainerCallback):  # type: ignore[misc]
-    """Takes the weights of every step into their average."""
-
-    def __init__(self, average: WeightAverage | None) -> None:
-        self.average = average
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Take in the weights of this step."""
-        if self.average is not None:
-            self.average.update(state.global_step)
-
-
-class _Watch(TrainerCallback):  # type: ignore[misc]
-    """Reports progress and enforces the time limit."""
-
-    def __init__(self, max_minutes: float | None, progress: ProgressCallback) -> None:
-        self.deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
-        self.progress = progress
-        self.info: dict[str, float | str] = {}
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        """Remember the latest loss."""
-        if (loss := (logs or {}).get("loss")) is not None:
-            self.info["loss"] = round(float(loss), 4)
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:
-        """Report the validation metric."""
-        self.info[f"valid {METRIC}"] = round(metrics[f"eval_{METRIC}"], 4)
-        self.progress(ProgressEvent(_STAGE, state.global_step, state.max_steps, "steps", dict(self.info)))
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        """Report the step; start a last evaluation when time is up."""
-        self.progress(ProgressEvent(_STAGE, state.global_step, state.max_steps, "steps"))
-        if self.deadline < math.inf and distributed.any_of(time.monotonic() > self.deadline):
-            control.should_evaluate = control.should_save = control.should_training_stop = True
-        return control
+            (Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / COMPLETE).touch()
 
 
 def _arguments(settings: TrainingConfig, folder: Path, samples: int) -> TrainingArguments:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kptoolkit.arguments import checked
 from kptoolkit.prompts.pack import TemplatePack
 from kptoolkit.prompts.templating.texts import relation_words
 
@@ -26,6 +27,7 @@ class EqualFacts:
     repeated: tuple[tuple[str, str], ...] = ()
 
 
+@checked
 def equal_facts(pack: TemplatePack, relations: Sequence[str]) -> EqualFacts:
     """Find the relations of a graph that state the same fact.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from kptoolkit.arguments import check_fields, checked, require
 from kptoolkit.errors import UnknownNameError
 from kptoolkit.names import nearest
 from kptoolkit.prompts.coverage import Coverage, CoverageRow
@@ -69,6 +70,7 @@ class TemplatePack:
     environment: PromptEnvironment | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.environment is None:
             object.__setattr__(self, "environment", PromptEnvironment(self.filters))
         for name in ("relations", "aliases", "filters"):
@@ -76,11 +78,18 @@ class TemplatePack:
         object.__setattr__(self, "mirrored", self._under_aliases())
 
     @classmethod
-    def load(cls, name_or_path: str | Path) -> TemplatePack:
+    @checked
+    def load(cls, name_or_path: str | Path, *, trust_filters: bool = False) -> TemplatePack:
         """Load and check a pack: a folder, a shipped name, or a name in the entry point group kptoolkit.templates.
 
-        A pack whose ``pack.yaml`` has a ``filters:`` key imports the modules named there: load such a pack only from
-        people whose code you would run. Nothing else in a pack is executed outside the sandbox.
+        The filters that a ``pack.yaml`` names are code. Those that a shipped pack or a pack of an installed package
+        names are imported; any other is an error unless ``trust_filters``. Nothing else in a pack is executed outside
+        the sandbox.
+
+        Args:
+            name_or_path: The folder or the name.
+            trust_filters: Whether to import the modules of all filters that the pack names; use it for packs of people
+                whose code you would run.
 
         Raises:
             UnknownNameError: There is no such pack.
@@ -89,10 +98,11 @@ class TemplatePack:
         """
         folder = find_pack(name_or_path)
         finish_replacement(folder)
-        parts, findings = read_parts(folder)
+        parts, findings = read_parts(folder, trust_filters=trust_filters)
         raise_first(findings)
         return cls(**vars(parts))
 
+    @checked
     def save(self, folder: str | Path) -> Path:
         """Write the pack's three YAML files, which replace those of an earlier pack together.
 
@@ -109,6 +119,7 @@ class TemplatePack:
             write_yaml(new / PACK_FILE, self._pack_values() | ({"filters": filters} if filters else {}))
         return target
 
+    @checked
     def with_relation(
         self, relation: str, forward: str | Sequence[str] | None = None, inverse: str | Sequence[str] | None = None
     ) -> TemplatePack:
@@ -132,6 +143,7 @@ class TemplatePack:
         raise_first(sides.findings(self._environment, Place(self.name, RELATIONS_FILE, relation)))
         return replace(self, relations={**self.relations, relation: sides})
 
+    @checked
     def with_mpp(
         self,
         id: str,
@@ -154,6 +166,7 @@ class TemplatePack:
         before_last = self.last_separator if last_separator is None else last_separator
         return replace(self, mpp=(*self.mpp, MppTemplate(id, text, split, between, before_last, parts)))
 
+    @checked
     def with_filter(self, function: Filter, name: str | None = None) -> TemplatePack:
         """Return the pack with a Python function as a filter for templates: ``{{ head | name }}``.
 
@@ -200,16 +213,21 @@ class TemplatePack:
             IndexError: There is no sentence with this number.
             TemplateError: A filter or an expression fails on these names.
         """
+        if not type(head) is type(relation) is type(tail) is str:
+            for name, value in (("head", head), ("relation", relation), ("tail", tail)):
+                require(value, str, f"TemplatePack.render({name}=…)")
         sentences = self._sentences(relation, inverse)
         if not 0 <= variant < len(sentences):
             raise IndexError(f"variant {variant} of relation '{relation}': there are {len(sentences)}")
         return sentences[variant].render({"head": head, "tail": tail, "relation": relation_words(relation)})
 
+    @checked
     def sentence(self, head: str, relation: str, tail: str, *, inverse: bool = False, variant: int = 0) -> str:
         """Render a triplet prompt as text; arguments and errors as in :meth:`render`."""
         segments = self.render(head, relation, tail, inverse=inverse, variant=variant)
         return "".join(segment.text for segment in segments)
 
+    @checked
     def coverage(self, relation_counts: Mapping[str, int]) -> Coverage:
         """Return which relations of a graph the pack has sentences for.
 
@@ -222,6 +240,7 @@ class TemplatePack:
             tuple(CoverageRow(r, count, self.canonical(r) if self.has(r) else None) for r, count in ordered),
         )
 
+    @checked
     def mpp_template(self, id: str) -> MppTemplate:
         """Return the MPP template with an id.
 

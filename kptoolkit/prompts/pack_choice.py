@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from kptoolkit.arguments import checked
 from kptoolkit.prompts.pack import TemplatePack
 from kptoolkit.prompts.reading.pack_sources import pack_names
 
 AUTO, DEFAULT, ENGLISH = "auto", "generic", "en"
 
 
-def choose_pack(name: str, relation_counts: Callable[[], Mapping[str, int]]) -> TemplatePack:
+@checked
+def choose_pack(
+    name: str, relation_counts: Callable[[], Mapping[str, int]], *, trust_filters: bool = False
+) -> TemplatePack:
     """Load the pack that ``[prompts] pack`` names; ``auto`` chooses one for the graph.
 
     Args:
         name: A shipped or installed pack, a folder, or ``auto``.
         relation_counts: The method ``graph.relation_counts``; called only for ``auto``.
+        trust_filters: As for :meth:`TemplatePack.load`.
     """
-    return load_auto(relation_counts()) if name == AUTO else TemplatePack.load(name)
+    return load_auto(relation_counts()) if name == AUTO else TemplatePack.load(name, trust_filters=trust_filters)
 
 
+@checked
 def load_auto(relation_counts: Mapping[str, int], language: str | None = None) -> TemplatePack:
     """Load the shipped or installed pack with sentences for most triples of a graph.
 

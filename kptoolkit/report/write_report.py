@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kptoolkit import __version__
+from kptoolkit.arguments import checked
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.graph import Graph
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
@@ -56,6 +57,7 @@ class Report:
         }
 
 
+@checked
 def write_report(
     runs: Run | Sequence[Run],
     output: str | Path | None = None,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kptoolkit.arguments import checked
 from kptoolkit.data.histories import Cases
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import InputError
@@ -33,6 +34,7 @@ class Ensemble(Run):
         InputError: There is no run.
     """
 
+    @checked
     def __init__(self, runs: Sequence[Run]) -> None:
         if not runs:
             raise InputError("an ensemble needs at least one run")
@@ -41,7 +43,7 @@ class Ensemble(Run):
 
     def _take(self, runs: Sequence[Run]) -> None:
         self.runs, first = tuple(runs), runs[0]
-        super().__init__(first.folder, first.manifest, first._evaluation)
+        super().__init__(first.folder, first.manifest, first._evaluation, trust_filters=first.trust_filters)
         self._own_users, self.skipped = first._own_users, first.skipped
         self.interactions, self.catalogue, self.split = first.interactions, first.catalogue, first.split
 
@@ -54,6 +56,7 @@ class Ensemble(Run):
         """
         raise InputError("an ensemble of runs has no single model for this; give one run")
 
+    @checked
     def score(self, cases: Cases) -> NDArray[np.floating[Any]]:
         """Mean of the standardized scores of the runs, ``(N, n_items)``; higher is better, never NaN."""
         total = standardized(self.runs[0].score(cases))
@@ -62,6 +65,7 @@ class Ensemble(Run):
         total /= len(self.runs)
         return total
 
+    @checked
     def with_interactions(self, interactions: Interactions) -> Ensemble:
         """Return this ensemble with other histories; see :meth:`kptoolkit.runs.run.Run.with_interactions`."""
         other = Ensemble.__new__(Ensemble)

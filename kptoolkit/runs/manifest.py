@@ -13,9 +13,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from kptoolkit.arguments import check_fields, require
 from kptoolkit.storage.atomic import write_text
 
 _PACKAGES = ("kptoolkit", "torch", "transformers", "accelerate", "numpy", "pandas", "networkx", "jinja2", "neo4j")
+
+_REPORTS: dict[str, Any] = {
+    **dict.fromkeys(("data", "knowledge", "training", "parts", "refreshed"), dict[str, Any]),
+    **{"notice": str, "training.epochs": float, "training.best": dict[str, float], "parts.weights": dict[str, float]},
+}
+"""Types of the reports, and of parts of them, that commands print."""
 
 
 @dataclass
@@ -43,6 +50,15 @@ class Manifest:
     machine: dict[str, Any] = field(default_factory=lambda: machine())
     started: float = field(default_factory=time.time)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name, kind in _REPORTS.items():
+            part: Any = self.reports
+            for key in name.split("."):
+                part = part.get(key) if isinstance(part, dict) else None
+            if part is not None:
+                require(part, kind, f"Manifest(reports=…)['{name}']")
 
     @property
     def id(self) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kptoolkit.arguments import checked
 from kptoolkit.config import Config, validate
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases, Histories
@@ -67,26 +68,39 @@ class Run:
         folder: Folder that ``fit`` wrote.
         manifest: Its manifest.
         evaluation: Settings of ``[evaluation]`` to use in place of the run's own.
+        trust_filters: Whether the filters that its template pack names may be run, see :meth:`TemplatePack.load`.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, evaluation: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        evaluation: Mapping[str, Any] | None = None,
+        *,
+        trust_filters: bool = False,
+    ) -> None:
         self.folder, self.manifest, self._evaluation = folder, manifest, evaluation or {}
+        self.trust_filters = trust_filters
         self.files = RunFolder(folder)
         self._own_users, self.skipped = True, Skipped()
 
     @classmethod
-    def load(cls, folder: str | Path, evaluation: Mapping[str, Any] | None = None) -> Run:
-        """Open a finished run.
+    @checked
+    def load(
+        cls, folder: str | Path, evaluation: Mapping[str, Any] | None = None, *, trust_filters: bool = False
+    ) -> Run:
+        """Open a finished run. Nothing in a run is executed, except for filters of its pack if they are trusted.
 
         Args:
             folder: Folder that ``fit`` wrote.
             evaluation: Settings of ``[evaluation]`` to use in place of the run's own, such as ``{"explained": 500}``.
+            trust_filters: As for :meth:`TemplatePack.load`; the pack is read when it is first needed.
 
         Raises:
             RunError: Not a run, an unfinished one, or a damaged one; the message names the part.
         """
         files = RunFolder(folder)
-        return cls(files.path, files.open(), evaluation)
+        return cls(files.path, files.open(), evaluation, trust_filters=trust_filters)
 
     @cached_property
     def config(self) -> Config:
@@ -130,6 +144,7 @@ class Run:
         """The trained backend with the score parts."""
         return self.files.recommender(self.config)
 
+    @checked
     def score(self, cases: Cases) -> NDArray[np.floating[Any]]:
         """Scores of the whole catalogue, ``(N, n_items)``, for N histories; higher is better, never NaN."""
         return self.recommender.score(cases)
@@ -146,7 +161,7 @@ class Run:
     @cached_property
     def pack(self) -> TemplatePack:
         """The template pack."""
-        return self.files.pack()
+        return self.files.pack(trust_filters=self.trust_filters)
 
     def knowledge_source(self) -> KnowledgeSource:
         """Create the knowledge that the run was trained with from its own files; no graph is needed."""
@@ -161,6 +176,7 @@ class Run:
             cache=config.prompts.cache,
         )
 
+    @checked
     def with_interactions(self, interactions: Interactions) -> Run:
         """Return this run with other histories, e.g. newer ones; model and catalogue stay the same.
 
@@ -169,7 +185,7 @@ class Run:
         Raises:
             RunError: No event has an item of the catalogue.
         """
-        other = Run(self.folder, self.manifest)
+        other = Run(self.folder, self.manifest, trust_filters=self.trust_filters)
         try:
             other.interactions, events = interactions.restrict_to(self.catalogue.item_ids)
         except DataError as error:
@@ -181,6 +197,7 @@ class Run:
         other.skipped = Skipped(tuple(unknown), events, users, advice)
         return other
 
+    @checked
     def recommend(
         self,
         user: str | None = None,
@@ -221,6 +238,7 @@ class Run:
         best, scores = top_k(self.score(cases), cases, k, with_seen=with_seen)
         return self._frame(best[0], scores[0])
 
+    @checked
     def case_of(self, user: str | None = None, items: Sequence[str] | None = None) -> Cases:
         """Create the case that :meth:`recommend` scores; arguments and errors as there."""
         if (user is None) == (items is None):
@@ -232,6 +250,7 @@ class Run:
         number = -1 if user is None else self.interactions.user_number(user)
         return self._cases(Histories.of([history.tolist()]), np.array([number]))
 
+    @checked
     def recommend_all(
         self, path: str | Path, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = silent
     ) -> int:

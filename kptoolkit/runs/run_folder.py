@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -15,17 +14,19 @@ from typing import Any, Protocol
 import pandas as pd
 
 from kptoolkit import distributed
-from kptoolkit.config import Config, difference, to_toml, validate
+from kptoolkit.config import Config, to_toml, validate
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.interactions import Interactions
-from kptoolkit.errors import DataError, RunError
+from kptoolkit.errors import DataError, InputError, RunError, shorten
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.prepare import Prepared
 from kptoolkit.models import FitResult, backend_class, options_class
+from kptoolkit.models.checkpoints import last_checkpoint
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.parts.score_parts import ScoreParts
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest, write_json
+from kptoolkit.settings_base import difference, read_toml
 from kptoolkit.storage.arrays import checksum
 from kptoolkit.storage.atomic import remove_folder, write_text
 from kptoolkit.storage.replacement import atomic_parts, finish_replacement, folder_lock, is_own
@@ -197,8 +198,8 @@ class RunFolder:
             raise RunError(f"{self} is not a run: it holds no {_MANIFEST}; `kptool fit --run {self}` makes one")
         try:
             return Manifest(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise RunError(f"{path} is damaged: {error}; train again into another folder") from error
+        except (OSError, ValueError, TypeError, RecursionError, InputError) as error:
+            raise RunError(f"{path} is damaged: {shorten(str(error), 200)}; train again into another folder") from error
 
     def verify(self, manifest: Manifest) -> None:
         """Compare the files with the manifest, which must list all of them, and with their checksums.
@@ -383,8 +384,15 @@ class RunFolder:
         return RunFolder(self.path / _CONTROLS / name, control=True)
 
     def settings(self) -> dict[str, Any]:
-        """Read the settings of the run, by section."""
-        return tomllib.loads(self.config_file.read_text(encoding="utf-8"))
+        """Read the settings of the run, by section.
+
+        Raises:
+            RunError: The file is missing or damaged.
+        """
+        try:
+            return read_toml(self.config_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.config_file} is damaged: {shorten(str(error), 200)}; train again") from error
 
     def catalogue(self) -> Catalogue:
         """Read the items."""
@@ -394,9 +402,9 @@ class RunFolder:
         """Read the events."""
         return Interactions.load(self.path / _INTERACTIONS)
 
-    def pack(self) -> TemplatePack:
-        """Read the template pack."""
-        return TemplatePack.load(self.path / _PACK)
+    def pack(self, *, trust_filters: bool = False) -> TemplatePack:
+        """Read the template pack; arguments and errors as in :meth:`TemplatePack.load`."""
+        return TemplatePack.load(self.path / _PACK, trust_filters=trust_filters)
 
     def neighbourhoods(self) -> Neighbourhoods:
         """Read what was fetched from the graph."""
@@ -408,8 +416,6 @@ class RunFolder:
 
     def losses(self) -> list[tuple[float, float]]:
         """Read epoch and training loss from the newest checkpoint; empty if no checkpoint is kept."""
-        from kptoolkit.models.training import last_checkpoint
-
         newest = last_checkpoint(self.checkpoints)
         state = {} if newest is None else self._read_json(Path(newest) / "trainer_state.json")
         return [(float(row["epoch"]), float(row["loss"])) for row in state.get("log_history", ()) if "loss" in row]
@@ -421,12 +427,11 @@ class RunFolder:
     def _read_json(self, path: Path) -> dict[str, Any]:
         """A JSON object; empty if there is no such file."""
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            return dict(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} is damaged: {error}; remove it, or write it again") from error
-        return dict(found)
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise RunError(f"{path} is damaged: {shorten(str(error), 200)}; remove it, or write it again") from error
 
     def recommender(self, config: Config) -> Recommender:
         """Read the trained backend and the score parts.
@@ -459,7 +464,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 def plain_settings(config: Config) -> dict[str, Any]:
     """The settings that decide a training, as JSON-able values without the password."""
-    return config.model_dump(mode="json", exclude={"run"}, exclude_none=True)
+    return config.model_dump(mode="json", exclude={"run", "limits"}, exclude_none=True)
 
 
 def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:

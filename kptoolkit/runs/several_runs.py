@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from kptoolkit.config import Config, RunConfig, difference
+from kptoolkit.config import Config, RunConfig
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder, plain_settings
+from kptoolkit.settings_base import difference
 
 _PREFIX: Final = "seed-"
 _SPLIT_SETTINGS: Final = ("split", "min_events", "valid_fraction", "test_fraction")
@@ -48,12 +49,13 @@ class SeedsFolder:
             made.append(config.model_copy(update={"training": training, "run": RunConfig(dir=self.run(seed).path)}))
         return made
 
-    def finished(self, settings: Sequence[Config], *, overwrite: bool) -> list[Run | None]:
+    def finished(self, settings: Sequence[Config], *, overwrite: bool, trust_filters: bool = False) -> list[Run | None]:
         """Check before a training that all runs can be trained here; nothing is written.
 
         Args:
             settings: Settings of the runs.
             overwrite: Whether runs that are there will be replaced.
+            trust_filters: As for :meth:`Run.load`.
 
         Returns:
             For each of the settings, the finished run that the folder contains, or ``None``.
@@ -72,7 +74,7 @@ class SeedsFolder:
         for each in settings:
             folder = self.run(each.training.seed)
             if not overwrite and folder.is_finished:
-                found.append(Run.load(folder.path))
+                found.append(Run.load(folder.path, trust_filters=trust_filters))
                 continue
             folder.begin(each, resume=False, overwrite=overwrite)
             found.append(None)

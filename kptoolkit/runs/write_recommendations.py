@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from kptoolkit.arguments import checked
 from kptoolkit.graph import Graph
 from kptoolkit.graph.write_back import Recommendation, Written
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.runs.run import Run
 
 
+@checked
 def write_back(
     run: Run,
     graph: Graph,

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
-import lzma
+import csv
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from kptoolkit.errors import ConfigError, DataError, shorten
+from kptoolkit.errors import ConfigError, shorten
+from kptoolkit.storage.open_files import PACKED_SUFFIXES, file_failures, open_bytes
 
-PACKED_SUFFIXES: Mapping[str, str] = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz"}
-"""Endings of files that may be packed, and how; the first bytes decide."""
-DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
-"""Errors of a packed file that ends early or is damaged."""
-PACKERS: Mapping[bytes, type[gzip.GzipFile] | type[bz2.BZ2File] | type[lzma.LZMAFile]] = {
-    b"\x1f\x8b": gzip.GzipFile,
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\x00": lzma.LZMAFile,
-}
-"""What unpacks a file, by its first bytes."""
 _PROBE = 1 << 16
 """Bytes of a file that are looked at to recognize its layout."""
 _SHOWN = 3
@@ -61,11 +49,19 @@ class Dialect:
     def cells(self, line: str) -> list[str]:
         """Divide a line into cells; a quoted cell may not contain a line break here."""
         if self.quoted:
-            import csv
-
-            escape = "\\" if self.backslash else None
-            return next(csv.reader([line], delimiter=self.separator, escapechar=escape), [])
+            return _csv_cells(line, self.separator, "\\" if self.backslash else None)
         return line.split(self.separator) if self.separator else line.split()
+
+
+def _csv_cells(line: str, separator: str, escape: str | None) -> list[str]:
+    """Divide a line of CSV into cells, whatever the limit of a cell is; at the separators if it is no CSV."""
+    longest = csv.field_size_limit(len(line) + 1)
+    try:
+        return next(csv.reader([line], delimiter=separator, escapechar=escape), [])
+    except csv.Error:
+        return line.split(separator)
+    finally:
+        csv.field_size_limit(longest)
 
 
 @dataclass(frozen=True)
@@ -234,19 +230,9 @@ def first_bytes(path: Path, size: int = _PROBE) -> tuple[bytes, bool]:
     Raises:
         DataError: There is no such file, or it cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-        opener = next((PACKERS[mark] for mark in PACKERS if start.startswith(mark)), None)
-        with path.open("rb") if opener is None else opener(path) as content:
-            found = content.read(size)
-            return found, len(found) < size
-    except FileNotFoundError as error:
-        raise DataError("no such file", path) from error
-    except DAMAGED as error:
-        raise DataError("the packed data ends early or is damaged; fetch or pack the file again", path) from error
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror or error}", path) from error
+    with file_failures(path, lambda: None), open_bytes(path) as content:
+        found = content.read(size)
+        return found, len(found) < size
 
 
 def unpacked_name(path: Path) -> str:

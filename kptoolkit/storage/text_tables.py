@@ -8,33 +8,30 @@ the comma, semicolon, tab or bar that the header contains most often. Other tabl
 
 from __future__ import annotations
 
-import bz2
 import csv
-import gzip
 import io
 import itertools
-import lzma
-from codecs import BOM_UTF8, getincrementaldecoder
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from codecs import BOM_UTF8
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 
 from kptoolkit.errors import DataError
+from kptoolkit.limits import current
 from kptoolkit.storage.columns import places_of
-from kptoolkit.storage.dialects import DAMAGED, PACKED_SUFFIXES, PACKERS, Dialect, suffix_of
+from kptoolkit.storage.dialects import Dialect, suffix_of
+from kptoolkit.storage.open_files import DAMAGED, LimitedFile, file_failures, limited_lines, open_bytes
 
 BATCH_ROWS = 50_000
 BLOCK_BYTES = 1 << 22
 _LISTED = 1000
-_LONGEST_CELL = 2**31 - 1
-"""Maximum number of characters of a CSV cell: the largest limit that the csv module accepts on every system."""
 _NOT_TEXT = "not UTF-8 text"
 ENCODING_ADVICE = "save the file as UTF-8, or give its encoding, e.g. --encoding latin-1"
 _NUL_ADVICE = "save the file as UTF-8, or give its encoding, e.g. --encoding utf-16-le"
-_Bytes = io.BufferedReader | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
 
 
 @dataclass(frozen=True)
@@ -189,7 +186,7 @@ class TextReader:
                     part = slice(at, at + self.batch_rows)
                     yield Table({name: column[part] for name, column in found.items()}, lines[part], str(self.path))
 
-    def _read_blocks(self, raw: _Bytes, size: int) -> Iterator[bytes]:
+    def _read_blocks(self, raw: LimitedFile, size: int) -> Iterator[bytes]:
         """Read the header, then yield blocks of whole lines; ends early if the packed data is damaged."""
         try:
             header = self._mark(raw) if self._dialect.header else raw.readline()
@@ -199,13 +196,16 @@ class TextReader:
             self._take_header(text.split("\t"))
             self.line, self._offset = (1 if self._dialect.header else 2), len(header)
             while block := raw.read(size):
-                yield block + raw.readline()
+                block += raw.readline()
+                if len(block) > current().line_bytes and max(map(len, block.split(b"\n"))) > current().line_bytes:
+                    return
+                yield block
             self.ended = True
         except DAMAGED:
             return
 
     @staticmethod
-    def _mark(raw: _Bytes) -> bytes:
+    def _mark(raw: LimitedFile) -> bytes:
         """Read a byte order mark if there is one."""
         if raw.read(len(BOM_UTF8)) == BOM_UTF8:
             return BOM_UTF8
@@ -240,34 +240,34 @@ class TextReader:
         """Open the file where :meth:`blocks` stopped, and give its rows, bad ones too; reads the header if needed."""
         with self._failures(), open_bytes(self.path) as raw:
             raw.seek(self._offset)
-            file = self._opened(raw)
+            lines = limited_lines(self._opened(raw), self.path, self.line)
             for _ in range(0 if self._offset else self._dialect.skip):
-                file.readline()
+                next(lines, "")
                 self.line += 1
-            rows = self._csv_rows(file) if self._dialect.quoted else self._plain_rows(file)
+            rows = self._csv_rows(lines) if self._dialect.quoted else self._plain_rows(lines)
             if not self.names:
                 self._take_header([] if self._dialect.header else next(rows, None))
             yield rows
 
-    def _opened(self, raw: _Bytes) -> io.TextIOWrapper:
+    def _opened(self, raw: LimitedFile) -> io.TextIOWrapper:
         encoding, errors = self._dialect.encoding, "strict"
         if encoding == "utf-8":
             encoding, errors = "utf-8" if self._offset else "utf-8-sig", "surrogateescape"
-        return io.TextIOWrapper(raw, encoding, errors, "" if self._dialect.quoted else "\n")
+        return io.TextIOWrapper(cast("IO[bytes]", raw), encoding, errors, "" if self._dialect.quoted else "\n")
 
-    def _plain_rows(self, file: io.TextIOWrapper) -> Iterator[list[str]]:
-        for text in file:
+    def _plain_rows(self, lines: Iterator[str]) -> Iterator[list[str]]:
+        for text in lines:
             stripped = text.rstrip("\r\n")
             if stripped:
                 yield self._dialect.cells(stripped)
             self.line += 1
 
-    def _csv_rows(self, file: io.TextIOWrapper) -> Iterator[list[str]]:
-        first, before = file.readline(), self.line - 1
-        csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
+    def _csv_rows(self, lines: Iterator[str]) -> Iterator[list[str]]:
+        first, before = next(lines, ""), self.line - 1
+        csv.field_size_limit(current().line_bytes)
         mark = self._dialect.separator if self.dialect else max(",;\t|", key=first.count)
         escape = "\\" if self._dialect.backslash else None
-        reader = csv.reader(itertools.chain([first], file), delimiter=mark, escapechar=escape, strict=True)
+        reader = csv.reader(itertools.chain([first], lines), delimiter=mark, escapechar=escape, strict=True)
         for cells in reader:
             if cells:
                 yield cells
@@ -297,62 +297,6 @@ class TextReader:
 
     def _failures(self) -> AbstractContextManager[None]:
         return file_failures(self.path, lambda: self.line)
-
-
-@contextmanager
-def file_failures(path: Path, line: Callable[[], int | None]) -> Iterator[None]:
-    """Turn failures to read a file into :class:`DataError`.
-
-    Args:
-        path: The file.
-        line: Returns the current line.
-
-    Raises:
-        DataError: The file cannot be read, is damaged, or is not CSV; with file and line.
-    """
-    try:
-        yield
-    except DAMAGED as error:
-        text = "the packed data ends early or is damaged; fetch or pack the file again"
-        raise DataError(text, path, line()) from error
-    except csv.Error as error:
-        raise DataError(f"is not CSV: {error}", path, line()) from error
-    except UnicodeError as error:
-        raise DataError(f"is not text in the given encoding: {error}", path, line()) from error
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror or error}", path) from error
-
-
-def open_bytes(path: Path) -> _Bytes:
-    """Open a file, unpacked if its content is gzip, bzip2 or xz; a file named ``.gz`` may be text as well.
-
-    Raises:
-        DataError: There is no such file, it is a folder, or it is named ``.gz`` or the like and is neither packed nor
-            text.
-    """
-    if path.is_dir():
-        raise DataError("is a folder; a file is needed", path)
-    try:
-        with path.open("rb") as probe:
-            start = probe.read(1000)
-    except FileNotFoundError as error:
-        raise DataError("no such file", path) from error
-    opener = next((PACKERS[mark] for mark in PACKERS if start.startswith(mark)), None)
-    if opener is not None:
-        return opener(path)
-    suffix = path.suffix.lower()
-    if suffix in PACKED_SUFFIXES and not _begins_text(start):
-        kind = PACKED_SUFFIXES[suffix]
-        raise DataError(f"is not {kind}, though its name ends in {suffix}; fetch or pack the file again", path)
-    return path.open("rb")
-
-
-def _begins_text(start: bytes) -> bool:
-    """Return whether a file that starts with these bytes may be UTF-8; the last character may be incomplete."""
-    try:
-        return "\x00" not in getincrementaldecoder("utf-8")().decode(start)
-    except UnicodeDecodeError:
-        return False
 
 
 def _split(block: bytes, width: int) -> list[str] | None:

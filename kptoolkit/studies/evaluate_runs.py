@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kptoolkit import distributed, pipeline
+from kptoolkit.arguments import checked
 from kptoolkit.data.histories import Cases
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.evaluation.baselines import check_names
@@ -27,6 +28,7 @@ _ENSEMBLE_NOTE = (
 )
 
 
+@checked
 def evaluate_runs(
     runs: Sequence[Run],
     *,

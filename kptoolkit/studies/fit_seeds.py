@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kptoolkit import distributed
+from kptoolkit.arguments import checked
 from kptoolkit.config import Config, load_config
 from kptoolkit.errors import InputError
 from kptoolkit.pipeline import fit
@@ -16,6 +17,7 @@ from kptoolkit.runs.run import Run
 from kptoolkit.runs.several_runs import SeedsFolder
 
 
+@checked
 def fit_seeds(
     config: Config | str | Path,
     *,
@@ -24,6 +26,7 @@ def fit_seeds(
     overwrite: bool = False,
     fresh: bool = False,
     pack: TemplatePack | None = None,
+    trust_filters: bool = False,
     progress: ProgressCallback = silent,
 ) -> list[Run]:
     """Train several runs that differ in ``training.seed`` alone, each into ``seed-NUMBER`` of a folder.
@@ -38,6 +41,7 @@ def fit_seeds(
         overwrite: Replace all runs in the folder.
         fresh: As in :func:`kptoolkit.pipeline.fit`, for each run.
         pack: As in :func:`kptoolkit.pipeline.fit`.
+        trust_filters: As there.
         progress: Progress callback; names of stages start with the seed.
 
     Returns:
@@ -52,7 +56,8 @@ def fit_seeds(
     base = config if isinstance(config, Config) else load_config(config)
     folder = SeedsFolder(run or base.run.dir)
     settings = folder.settings(base, seeds)
-    finished = folder.finished(settings, overwrite=overwrite)
+    trusted = trust_filters or pack is not None
+    finished = folder.finished(settings, overwrite=overwrite, trust_filters=trusted)
     distributed.wait()  # every process has looked at the folder before the first process writes into it
     runs, began = [], time.time()
     if not overwrite:
@@ -62,7 +67,8 @@ def fit_seeds(
         if earlier is None:
             progress(ProgressEvent(stage, 0, 1, "runs", {"into": str(each.run.dir)}))
             how: dict[str, Any] = {"overwrite": overwrite, "fresh": fresh, "since": began, "pack": pack}
-            earlier = fit(each, run=each.run.dir, progress=with_prefix(stage, progress), **how)
+            how["progress"] = with_prefix(stage, progress)
+            earlier = fit(each, run=each.run.dir, trust_filters=trust_filters, **how)
             progress(ProgressEvent(stage, 1, 1, "runs"))
         else:
             progress(ProgressEvent(stage, 1, 1, "runs", {"finished": "earlier"}))

@@ -11,6 +11,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from kptoolkit.arguments import checked
 from kptoolkit.config import PromptsConfig, TreeConfig, validate
 from kptoolkit.errors import InputError
 from kptoolkit.prompts import MppTemplate, Segment, TemplatePack, clean_name, equal_facts
@@ -76,6 +77,7 @@ class KnowledgeTree:
                 self.graph.add_edge(node.parent, node.number)
 
     @classmethod
+    @checked
     def build(
         cls,
         mpp: MppTemplate,
@@ -94,6 +96,7 @@ class KnowledgeTree:
         return cls(linear, mpp, tokenizer.name, max_tokens)
 
     @classmethod
+    @checked
     def of_items(
         cls,
         graph: Graph,

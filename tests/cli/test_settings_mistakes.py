@@ -18,7 +18,7 @@ from worlds.command import kptool, refused
         (["--set", "tree.ranking=best"], ["tree.ranking", "'balanced', 'inverse-degree' or 'random'", "'best'"]),
         (["--set", "tre.hops=2"], ["unknown setting tre", "did you mean tree?"]),
         (["--set", "tree.hops"], ["--set tree.hops", "section.key=value"]),
-        (["--set", "hops=2"], ["--set hops=2", "section.key=value"]),
+        (["--set", "hops=2"], ["--set hops: write", "section.key=value"]),
         (["--config", "mine.toml"], ["settings file mine.toml", "No such file"]),
         (["--set", "model.backend=kp4", "--data", "."], ["no backend 'kp4'", "nearest: kp4sr"]),
         (["--set", "model.backend=os:system", "--data", "."], ["'os:system' is no backend, and not a class"]),

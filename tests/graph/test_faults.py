@@ -76,7 +76,7 @@ def lost_while_reading(graph: Graph, cache: Path, lose: Callable[[], None]) -> f
 
 def assert_whole(graph: Graph, cache: Path) -> None:
     found = graph.neighbourhoods(ROOTS, 2, cache=cache)
-    source = MemorySource([tuple(triple.split("\t")) for triple in TRIPLES])  # type: ignore[misc]
+    source = MemorySource([tuple(triple.split("\t")) for triple in TRIPLES])
     assert rows_of(found) == expected_rows(source, ROOTS, 2, graph.config.max_degree)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from kptoolkit import resources
 from kptoolkit.errors import QueryFileError
-from kptoolkit.graph.clauses import writing_clause
+from kptoolkit.graph.clauses import reaching_clause, writing_clause
 from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.store import GraphTransaction, Records, StatementError, WriteCounters
 
@@ -72,6 +72,9 @@ def test_the_users_folder_comes_first(tmp_path: Path) -> None:
         ("neighbours", HEADER.replace("frontier", "frontiers") + "RETURN 1", "frontiers"),
         ("neighbours", HEADER.replace(", forward", "") + "RETURN 1", "'forward'"),
         ("neighbors", HEADER + "RETURN 1", "no file of this name"),
+        ("neighbours", HEADER.replace(", relation", "\trelation") + "RETURN 1", "line 3: 'id relation' is no name"),
+        ("neighbours", HEADER.replace("cap", "c\x00ap") + "RETURN 1", r"line 2: not UTF-8 text \(it holds NUL"),
+        ("neighbours", HEADER + "RETURN '\x00' AS id", r"line 4: not UTF-8 text \(it holds NUL"),
     ],
 )
 def test_errors_name_the_file(tmp_path: Path, name: str, text: str, words: str) -> None:
@@ -79,6 +82,12 @@ def test_errors_name_the_file(tmp_path: Path, name: str, text: str, words: str) 
     with pytest.raises(QueryFileError, match=words) as caught:
         QuerySet(tmp_path)
     assert str(tmp_path / f"{name}.cypher") in str(caught.value)
+
+
+def test_tabs_around_names_do_not_matter(tmp_path: Path) -> None:
+    header = HEADER.replace("parameters: ", "\tparameters\t:\t").replace(", cap", "\t,\tcap\t")
+    (tmp_path / "neighbours.cypher").write_text(header + "MATCH (n) RETURN n.x AS id")
+    assert QuerySet(tmp_path)["neighbours"].parameters == ("frontier", "max_degree", "cap")
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
@@ -130,6 +139,44 @@ WRITES = (
 )
 
 
+REACHES = (
+    ("LOAD CSV FROM 'file:///etc/passwd' AS line RETURN line", "LOAD CSV"),
+    ("MATCH (n) load /* x */\n  csv WITH HEADERS FROM $url AS line RETURN line.id AS id", "LOAD CSV"),
+    ("\\u004cOAD CSV FROM 'http://x' AS line RETURN line", "LOAD CSV"),
+    ("CALL { LOAD CSV FROM 'http://x' AS line RETURN line } RETURN line", "LOAD CSV"),
+    ("CALL apoc.load.json('file:///x') YIELD value RETURN value", "CALL apoc.load.json"),
+    ("CALL `apoc`.`load`.`json`('file:///x') YIELD value RETURN value", "CALL apoc.load.json"),
+    ("CALL apoc . /* x */ cypher . run('LOAD CSV', {}) YIELD value RETURN value", "CALL apoc.cypher.run"),
+    ("MATCH (n) CALL dbms.listConfig() YIELD name RETURN name", "CALL dbms.listConfig"),
+    ("CALL gds.graph.export.csv('g', {}) YIELD x RETURN x", "CALL gds.graph.export.csv"),
+    ("CALL somebody.fetch('http://x')", "CALL somebody.fetch"),
+    ("RETURN apoc.cypher.runFirstColumnSingle('LOAD CSV FROM 1 AS x RETURN x', {}) AS x", "apoc.cypher.runFirstCol"),
+    ("RETURN `apoc`.cypher . runFirstColumnMany ('RETURN 1', {}) AS x", "apoc.cypher.runFirstColumnMany()"),
+    ("MATCH (n) RETURN genai.vector.encode(n.name, 'OpenAI', {}) AS v", "genai.vector.encode()"),
+)
+STAYS = (
+    "CALL db.index.fulltext.queryNodes('names', $item) YIELD node RETURN node",
+    "MATCH (n) CALL apoc.path.subgraphNodes(n, {maxLevel: 2}) YIELD node RETURN node",
+    "CALL gds.pageRank.stream('g') YIELD nodeId, score RETURN nodeId, score",
+    "MATCH (ai:Load {csv: 'LOAD CSV'}) WHERE ai.name IN (['a']) RETURN ai.load AS load, apoc.text.join(ai.x) AS csv",
+    "RETURN date.truncate('year', date()) AS d, point.distance(a, b) AS far // LOAD CSV",
+)
+
+
+@pytest.mark.parametrize("text", [*READS, *STAYS])
+def test_what_reads_the_graph_alone_is_let_through(text: str) -> None:
+    assert reaching_clause(text) is None
+
+
+@pytest.mark.parametrize(("text", "clause"), REACHES)
+@pytest.mark.parametrize("embedded", [False, True])
+def test_a_reading_file_that_reads_elsewhere_is_refused(tmp_path: Path, text: str, clause: str, embedded: bool) -> None:
+    assert (reaching_clause(text) or "").startswith(clause)
+    (tmp_path / "neighbours.cypher").write_text(HEADER + text.replace("$url", "$cap"))
+    with pytest.raises(QueryFileError, match=r"neighbours\.cypher: .* may (read files or the network|write)"):
+        QuerySet(tmp_path, embedded=embedded)
+
+
 @pytest.mark.parametrize("text", READS)
 def test_names_texts_and_comments_do_not_write(text: str) -> None:
     assert writing_clause(text, procedures=False) is None
@@ -149,6 +196,7 @@ def test_procedures_are_let_through_where_the_server_guards_reads() -> None:
 def test_shipped_files_that_return_rows_only_read() -> None:
     for query in QuerySet(embedded=True):
         assert (writing_clause(query.text, procedures=False) is None) == bool(query.columns), query.path
+        assert reaching_clause(query.text) is None, query.path
 
 
 @pytest.mark.parametrize("embedded", [False, True])

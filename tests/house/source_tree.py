@@ -12,6 +12,8 @@ PACKAGE = CHECKOUT / "kptoolkit"
 #: Packages and modules of each layer. They import from earlier layers only, and not from each other.
 LAYERS = (
     ("errors", "names"),
+    ("arguments", "settings_base"),
+    ("limits",),
     ("config",),
     ("resources",),
     ("metrics", "progress", "distributed"),

@@ -180,6 +180,7 @@ def test_nothing_unsafe() -> None:
 def _unsafe_call(node: ast.Call) -> str | None:
     keywords = {keyword.arg: keyword.value for keyword in node.keywords}
     true = {name for name, value in keywords.items() if isinstance(value, ast.Constant) and value.value is True}
+    false = {name for name, value in keywords.items() if isinstance(value, ast.Constant) and value.value is False}
     if isinstance(node.func, ast.Name) and node.func.id in UNSAFE_CALLS:
         return f"calls {node.func.id}"
     called = ast.unparse(node.func)
@@ -187,12 +188,17 @@ def _unsafe_call(node: ast.Call) -> str | None:
         return f"calls {called}"
     if called == "torch.load" and "weights_only" not in true:
         return "calls torch.load without weights_only=True"
+    if called.split(".")[-1] in {"from_pretrained", "from_config"} and "trust_remote_code" not in false:
+        return f"calls {called} without trust_remote_code=False"
     return f"passes {true & {'allow_pickle', 'shell'}} to {called}" if true & {"allow_pickle", "shell"} else None
 
 
 @pytest.mark.parametrize(
     "call",
-    ["eval('1')", "df.to_pickle('x')", "torch.load(f)", "np.load(f, allow_pickle=True)", "run('ls', shell=True)"],
+    [
+        *("eval('1')", "df.to_pickle('x')", "torch.load(f)", "np.load(f, allow_pickle=True)", "run('ls', shell=True)"),
+        *("AutoModel.from_pretrained(f)", "AutoModel.from_config(c, trust_remote_code=True)"),
+    ],
 )
 def test_unsafe_calls_are_seen(call: str) -> None:
     node = ast.parse(call, mode="eval").body

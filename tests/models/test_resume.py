@@ -14,6 +14,8 @@ from worlds.command import python
 from worlds.marks import needs
 from worlds.training import BACKENDS, learned, train, words
 
+from kptoolkit.errors import RunError
+
 SETTINGS = {"training.epochs": 5, "training.eval_every": 1, "training.learning_rate": 0.01, "tree.degree": 1}
 """Four steps per epoch."""
 DROPOUT = {"dropout": 0.2}
@@ -125,3 +127,32 @@ def test_a_new_training_where_another_was(whole: Path, tmp_path: Path) -> None:
     assert train(folder, SETTINGS, DROPOUT)[0] == 1
     assert max(checkpoints(folder)) == 20
     same(folder, whole)
+
+
+class Planted:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("name", ["trainer_state.json", "optimizer.pt", "rng_state.pth"])
+def test_a_damaged_checkpoint_is_named_and_never_trusted(whole: Path, tmp_path: Path, name: str) -> None:
+    """The error of torch would advise to read the file without ``weights_only``."""
+    for number, content in enumerate([b"\x80\x02half", None]):
+        folder = Path(shutil.copytree(whole, tmp_path / str(number)))
+        shutil.rmtree(folder / "checkpoints" / "checkpoint-20")  # of the last epoch
+        (last,) = checkpoints(folder)
+        file = folder / "checkpoints" / f"checkpoint-{last}" / name
+        if content is None:
+            torch.save({"x": Planted(tmp_path / "ran")}, file)
+        else:
+            file.write_bytes(content)
+        with pytest.raises(RunError, match=rf"checkpoint .*checkpoint-{last} is damaged \(\w+\); remove it") as caught:
+            train(folder, SETTINGS, DROPOUT, resume=True)
+        assert "weights_only" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()

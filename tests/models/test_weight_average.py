@@ -14,7 +14,7 @@ from torch import nn
 from transformers import EarlyStoppingCallback
 from worlds.training import untrained
 
-from kptoolkit.models.training import GAIN, _EarlyStopping
+from kptoolkit.models.training_callbacks import GAIN, EarlyStopping
 from kptoolkit.models.weight_average import FILE, WeightAverage
 from kptoolkit.testing.small_worlds import chain_task
 
@@ -123,13 +123,13 @@ def test_without_an_average_the_weights_are_those_of_the_best_step(tmp_path: Pat
     ],
 )
 def test_gains_that_are_tiny_together_do_not_prolong_a_training(figures: list[float], stops: bool) -> None:
-    stopping = _EarlyStopping(3)
+    stopping = EarlyStopping(3)
     control = SimpleNamespace(should_training_stop=False)
     args = SimpleNamespace(metric_for_best_model="x", greater_is_better=True)
     for figure in figures:
         stopping.on_evaluate(args, SimpleNamespace(best_metric=0.2), control, {"eval_x": figure})
     assert control.should_training_stop is stops
-    again = _EarlyStopping.from_state(stopping.state())
+    again = EarlyStopping.from_state(stopping.state())
     assert isinstance(again, EarlyStoppingCallback)
     assert (again.counted, again.early_stopping_threshold) == (stopping.counted, GAIN)
     assert again.early_stopping_patience_counter == stopping.early_stopping_patience_counter

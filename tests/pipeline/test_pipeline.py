@@ -100,7 +100,22 @@ def test_load_refuses_what_is_no_run(tmp_path: Path) -> None:
     assert "is not a run" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"colour": 1}', "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "{",
+            "[]",
+            '{"colour": 1}',
+            "\x00",
+            "[" * 100_000,
+            '{"status": 3}',
+            '{"settings": []}',
+            '{"files": {"a": 1}}',
+        ),
+        *('{"started": "now"}', '{"reports": {"training": 3}}', '{"reports": {"training": {"best": [1]}}}'),
+    ],
+)
 def test_load_refuses_a_damaged_manifest(own_run: Path, text: str) -> None:
     (own_run / "manifest.json").write_text(text)
     assert "manifest.json is damaged" in refusal(own_run)

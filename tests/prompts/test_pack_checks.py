@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -134,12 +135,70 @@ FILES = [
     ("pack", PACK + "mirrored: [[likes, likes]]\n", "'mirrored': not a list of pairs"),
     ("pack", PACK + "fallback: {forward: '{{ head }} {{ rel }} {{ tail }}'}\n", "undeclared variable 'rel'"),
     ("pack", PACK + "neutral: {forward: '{{ head }} {{ relation }} {{ tail }}'}\n", "undeclared variable 'relation'"),
-    ("pack", PACK + "filters: {f: no_such_module:f}\n", "'f': cannot import the filter no_such_module:f"),
-    ("pack", PACK + "filters: {f: 'os:no_such'}\n", "'f': cannot import the filter os:no_such"),
-    ("pack", PACK + "filters: {f: 'os:sep'}\n", "'f': the filter os:sep is not a function"),
-    ("pack", PACK + "filters: {f: 'os'}\n", "'f': 'os' is not an import path; write module:function"),
     ("pack", PACK + "filters: {'f g': 'os.path:basename'}\n", "'f g': not a name for a filter"),
+    ("pack", PACK + "filters: {f: 'os:system'}\n", "'f': the filter os:system is Python code"),
 ]
+TAGS = [
+    "map",
+    "seq",
+    "set",
+    "omap",
+    "pairs",
+    "binary",
+    "int",
+    "float",
+    "timestamp",
+    "bool",
+    "null",
+    "str",
+    "merge",
+    "value",
+    "python/name:os.system",
+    "x",
+]
+NODES = (
+    "[1]",
+    "{a: 1}",
+    "x",
+    "''",
+    "{}",
+    "[]",
+    "[[1], {a: b}]",
+    "{? [a] : 1}",
+    "{<<: 5}",
+    "{<<: [1, 2]}",
+    "99999-99-99",
+)
+
+
+@given(
+    st.sampled_from(TAGS),
+    st.sampled_from(NODES),
+    st.sampled_from(["{}", "likes: {}", "likes: {{forward: {}}}", "- {}"]),
+)
+def test_any_tag_on_any_value_is_a_finding(tag: str, node: str, place: str) -> None:
+    text = place.format(f"!!{tag} {node}") + "\n"
+    with TemporaryDirectory() as folder:
+        found = check_pack(write(Path(folder, "pack"), relations=text))
+        assert all(isinstance(str(finding), str) for finding in found)
+        if found:
+            assert found[0].file in ("relations.yaml", "mpp.yaml", "pack.yaml")
+
+
+TRUSTED = [
+    ("no_such_module:f", "'f': cannot import the filter no_such_module:f"),
+    ("os:no_such", "'f': cannot import the filter os:no_such"),
+    ("os:sep", "'f': the filter os:sep is not a function"),
+    ("os", "'f': 'os' is not an import path; write module:function"),
+]
+
+
+@pytest.mark.parametrize(("path", "message"), TRUSTED)
+def test_a_mistake_in_a_trusted_filter(tmp_path: Path, path: str, message: str) -> None:
+    folder = write(tmp_path / "pack", pack=f"{PACK}filters: {{f: '{path}'}}\n")
+    with pytest.raises(TemplateError) as caught:
+        TemplatePack.load(folder, trust_filters=True)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(("file", "text", "message"), FILES)

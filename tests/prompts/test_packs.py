@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment
 
-from kptoolkit.errors import TemplateError, UnknownNameError
+from kptoolkit.errors import InputError, TemplateError, UnknownNameError
 from kptoolkit.prompts import MppTemplate, Slot, TemplatePack, load_auto, pack_names
 from kptoolkit.prompts import pack as pack_module
 from kptoolkit.prompts.templating.relations import FALLBACK, NEUTRAL
@@ -69,7 +69,7 @@ class TestChanges:
             pack.with_mpp("a", "{{ mask }} follows {{ history }}")
         with pytest.raises(TemplateError, match=r"pack mine, mpp.yaml, 'b': 0 of the slot \{\{ mask \}\}"):
             pack.with_mpp("b", "{{ history }}")
-        with pytest.raises(TemplateError, match="'b': unknown split 'test'; write train or held_out"):
+        with pytest.raises(InputError, match=r"with_mpp\(split=…\): 'train' or 'held_out' is needed, not 'test'"):
             pack.with_mpp("b", "{{ history }} {{ mask }}", split="test")  # type: ignore[arg-type]
         with pytest.raises(UnknownNameError, match="no MPP template 'aa'; nearest: a"):
             pack.mpp_template("aa")
@@ -128,13 +128,13 @@ class TestFilters:
         pack = pack.with_relation("likes", forward="{{ head | shout }} likes {{ tail }}.")
         folder = pack.save(tmp_path / "pack")
         assert "shout: my_filters:shout" in (folder / "pack.yaml").read_text(encoding="utf-8")
-        again = TemplatePack.load(folder)
+        again = TemplatePack.load(folder, trust_filters=True)
         assert again == pack
         assert again.sentence("Ann", "likes", "tea") == "ANN! likes tea."
         monkeypatch.delitem(sys.modules, "my_filters")
         (tmp_path / "my_filters.py").unlink()
         with pytest.raises(TemplateError, match=r"pack generic, pack.yaml, 'shout': cannot import the filter"):
-            TemplatePack.load(folder)
+            TemplatePack.load(folder, trust_filters=True)
 
     def test_a_filter_that_cannot_be_imported_is_not_saved(self, tmp_path: Path) -> None:
         def local(name: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kptoolkit.config import GraphConfig, PromptsConfig, TreeConfig
-from kptoolkit.errors import ConfigError, InputError, PromptTooLongError, UnknownNameError
+from kptoolkit.errors import InputError, PromptTooLongError, UnknownNameError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.prompts import MppTemplate, TemplatePack
 from kptoolkit.tree import Encoded, HistoryItem, KnowledgeTree, LeftOut, Triplet, WordTokenizer
@@ -322,12 +322,12 @@ def test_a_tree_follows_its_settings() -> None:
     ("settings", "message"),
     [
         ({"hops": 0}, r"setting tree\.hops: .*greater than or equal to 1 \(given: 0\)"),
-        ({"degree": "many"}, r"setting tree\.degree: .*integer"),
+        ({"degree": "many"}, r"of_items\(degree=…\): a whole number or None is needed"),
         ({"ranking": "best"}, "unknown ranking 'best': allowed: balanced, inverse-degree, random"),
     ],
 )
 def test_a_bad_setting_is_named(settings: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(InputError, match=message):
         of_items(["One"], **settings)
 
 

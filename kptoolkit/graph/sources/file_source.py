@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+from kptoolkit.arguments import checked
 from kptoolkit.errors import DataError
 from kptoolkit.graph.sources.layouts import (
     RDF_FORMATS,
@@ -224,6 +225,7 @@ def _split_tails(table: Table, mark: str) -> Table:
     return Table(columns, lines, table.path)
 
 
+@checked
 def open_source(
     paths: Sequence[str | Path],
     *,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from kptoolkit.arguments import checked
 from kptoolkit.errors import DataError
 from kptoolkit.graph.sources.readers.json_items import JsonItems
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
@@ -58,11 +59,12 @@ FOLDERS: tuple[type[FolderReader], ...] = (
 #: Readers of single files.
 FILES = (Neo4jCsv, ApocJson, JsonItems)
 _SPLIT = ("train", "valid", "test", "dev")
-_TERM = r'(?:<[^<>]*>|_:\S+|"(?:[^"\\]|\\.)*"(?:@[\w-]+|\^\^<[^<>]*>)?)'
+_TERM = r'(?:<[^<>]*>|_:[^\s<>"]+|"(?:[^"\\]|\\.)*"(?:@[\w-]+|\^\^<[^<>]*>)?)'
 _TRIPLE = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*\.\s*(?:#.*)?")
-_QUAD = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*(?:<[^<>]*>|_:\S+)\s*\.\s*(?:#.*)?")
+_QUAD = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*(?:<[^<>]*>|_:[^\s<>]+)\s*\.\s*(?:#.*)?")
 
 
+@checked
 def folder_reader(folder: Path, bad_rows: BadRows | None = None, reading: Reading | None = None) -> PathReader | None:
     """Return the reader of a folder in a layout of its own, ``None`` if it has none of these layouts."""
     for reader in FOLDERS:

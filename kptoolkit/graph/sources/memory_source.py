@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kptoolkit.errors import DataError
+from kptoolkit.arguments import LARGEST, check_fields
+from kptoolkit.errors import DataError, shorten
 from kptoolkit.storage.text_tables import BadRows, Table
 
 
@@ -24,17 +25,22 @@ class MemorySource:
         literals_left_out: Always 0.
 
     Raises:
-        DataError: From the methods: an id is ``None``, empty, or neither a text nor an integer.
+        InputError: A field is no list of rows: a text, a table of pandas.
+        DataError: From the methods: a row has another number of values, or an id is ``None``, empty, or neither a text
+            nor an integer.
     """
 
-    triples_: Sequence[tuple[object, object, object]]
+    triples_: Sequence[Sequence[object]]
     names_: Mapping[str, str] = field(default_factory=dict)
-    links_: Sequence[tuple[object, object]] = ()
-    items_: Sequence[tuple[object, str]] = ()
-    interactions_: Sequence[tuple[object, object, object, object]] = ()
+    links_: Sequence[Sequence[object]] = ()
+    items_: Sequence[Sequence[object]] = ()
+    interactions_: Sequence[Sequence[object]] = ()
     label: str = "memory"
     bad_rows: BadRows = field(default_factory=BadRows)
     literals_left_out: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def triples(self) -> Iterator[Table]:
         """Yield the columns ``head``, ``relation``, ``tail``."""
@@ -50,29 +56,37 @@ class MemorySource:
 
     def items(self) -> Iterator[Table]:
         """Yield the columns ``item_id``, ``title``."""
-        ids = self._table(("item_id",), [row[:1] for row in self.items_])
-        yield Table({**ids.columns, "title": [title for _, title in self.items_]}, ids.lines)
+        ids = self._table(("item_id",), self.items_, width=2)
+        titles = [row[1] for row in self.items_]
+        for number, title in enumerate(titles, 1):
+            if not isinstance(title, str):
+                raise DataError(f"row {number}: the title is {shorten(repr(title))}; titles are texts", self.label)
+        yield Table({**ids.columns, "title": [str(title) for title in titles]}, ids.lines)
 
     def interactions(self) -> Iterator[Table]:
         """Yield the columns ``user_id``, ``item_id``, ``time``, ``rating``."""
-        ids = self._table(("user_id", "item_id"), [row[:2] for row in self.interactions_])
+        ids = self._table(("user_id", "item_id"), self.interactions_, width=4)
         numbers = {
             name: ["" if row[at] is None else str(row[at]) for row in self.interactions_]
             for name, at in (("time", 2), ("rating", 3))
         }
         yield Table({**ids.columns, **numbers}, ids.lines)
 
-    def _table(self, columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> Table:
+    def _table(self, columns: tuple[str, ...], rows: Sequence[Sequence[object]], width: int | None = None) -> Table:
+        for number, row in enumerate(rows, 1):
+            if len(row) != (width or len(columns)):
+                raise DataError(f"row {number} has {len(row)} values instead of {width or len(columns)}", self.label)
         values = {
             name: [self._id(row[at], name, n) for n, row in enumerate(rows, 1)] for at, name in enumerate(columns)
         }
         return Table(values, _lines(rows))
 
     def _id(self, value: object, column: str, row: int) -> str:
-        if isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST:
             return str(value)
         if not isinstance(value, str) or not value.strip():
-            raise DataError(f"row {row}: {column} is {value!r}; ids are texts that are not empty", self.label)
+            seen = shorten(repr(value))
+            raise DataError(f"row {row}: {column} is {seen}; ids are texts that are not empty", self.label)
         return value
 
 

@@ -7,11 +7,7 @@ id ``"text"@language`` or ``"text"^^<type>``.
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
 import itertools
-import lzma
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
@@ -23,7 +19,10 @@ from typing import Literal as Choice
 from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, parse
 
 from kptoolkit.errors import DataError, shorten
-from kptoolkit.storage.text_tables import BadRows, Table, file_failures, open_bytes
+from kptoolkit.graph.sources.xml_limits import XmlLimits
+from kptoolkit.limits import current
+from kptoolkit.storage.open_files import LimitedFile, file_failures, open_bytes, too_long
+from kptoolkit.storage.text_tables import BadRows, Table
 
 RdfFileFormat = Choice["ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"]
 Literals = Choice["drop", "entities"]
@@ -191,8 +190,17 @@ def _statement(raw: bytes, file: str, line: int) -> _Statement:
     subject, blank, predicate, thing, other_blank, lexical, language, datatype = parts
     head = f"_:{file}#{blank}" if subject is None else subject
     if lexical is not None:
+        if (reason := _too_long(lexical)) is not None:
+            raise ValueError(reason)
         return head, predicate, lexical, line, ((language or "").lower(), "" if datatype == _STRING else datatype or "")
     return head, predicate, f"_:{file}#{other_blank}" if thing is None else thing, line, None
+
+
+def _too_long(literal: str) -> str | None:
+    longest = current().literal_characters
+    if len(literal) <= longest:
+        return None
+    return f"a literal of {len(literal):,} characters; limits.literal_characters allows {longest:,}"
 
 
 def _unescaped(text: str) -> str:
@@ -223,7 +231,7 @@ def _parsed(path: Path, format: RdfFileFormat) -> Iterator[list[_Statement]]:
     numbers: dict[str, int] = {}
     name, parser = _PARSED[format]
     with file_failures(path, lambda: None), open_bytes(path) as file:
-        text = cast("IO[bytes]", _TurtleText(file, path))
+        text = cast("IO[bytes]", _CheckedText(file, path, XmlLimits(path) if format == "rdfxml" else None))
         quads = enumerate(parse(input=text, format=parser, base_iri=_RELATIVE, lenient=True), 1)
         try:
             while block := list(itertools.islice(quads, _BLOCK)):
@@ -238,24 +246,30 @@ def _parsed(path: Path, format: RdfFileFormat) -> Iterator[list[_Statement]]:
             raise DataError(message, path, error.lineno) from error
 
 
-class _TurtleText:
-    """Bytes of a file without a byte order mark, checked for NUL."""
+class _CheckedText:
+    """Bytes of a file without a byte order mark, checked for NUL, long lines and what is wrong with XML."""
 
-    def __init__(self, file: io.BufferedReader | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile, path: Path) -> None:
-        self.file, self.path, self.lines = file, path, 0
+    def __init__(self, file: LimitedFile, path: Path, xml: XmlLimits | None = None) -> None:
+        self.xml = xml
+        self.file, self.path, self.lines, self.since = file, path, 0, 0
         self.start = file.read(len(BOM_UTF8)).removeprefix(BOM_UTF8)
 
     def read(self, size: int = -1) -> bytes:
         """Read up to ``size`` bytes.
 
         Raises:
-            DataError: There is a NUL byte, with its line.
+            DataError: There is a NUL byte, a line is too long, or :class:`XmlLimits` refuses it; with its line.
         """
         data, self.start = self.start or self.file.read(size), b""
         if b"\x00" in data:
             line = self.lines + data.count(b"\n", 0, data.index(b"\x00")) + 1
             raise DataError("not UTF-8 text (it holds NUL bytes)", self.path, line)
+        self.since = len(data) - end if (end := data.rfind(b"\n")) >= 0 else self.since + len(data)
+        if self.since > current().line_bytes:
+            raise DataError(too_long("line", current().line_bytes), self.path, self.lines + data.count(b"\n") + 1)
         self.lines += data.count(b"\n")
+        if self.xml is not None:
+            self.xml.check(data)
         return data
 
 
@@ -270,13 +284,15 @@ def _of_quad(quad: Quad, path: Path, number: int, numbers: dict[str, int]) -> _S
             without a label gets a random one each time the file is parsed.
 
     Raises:
-        DataError: A term contains NUL, or the object is itself a statement (RDF 1.2).
+        DataError: A term contains NUL, a literal is too long, or the object is itself a statement (RDF 1.2).
     """
     subject, predicate, thing, _ = quad
     head, relation = _turtle_id(subject, path, numbers), _turtle_id(predicate, path, numbers)
     literal = None
     if isinstance(thing, Literal):
         tail, datatype = thing.value, thing.datatype.value
+        if (reason := _too_long(tail)) is not None:
+            raise DataError(f"statement {number}: {reason}", path)
         literal = (thing.language or "", "" if thing.language or datatype == _STRING else datatype)
     else:
         tail = _turtle_id(thing, path, numbers)

@@ -10,9 +10,10 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from transformers import AutoConfig, AutoModelForSeq2SeqLM, T5ForConditionalGeneration
+from transformers import T5ForConditionalGeneration
 
 from kptoolkit.errors import DataError, RunError
+from kptoolkit.models.pretrained import new_seq2seq, read_config
 from kptoolkit.models.t5.building import attention_name
 from kptoolkit.models.t5.flex import use_flex
 from kptoolkit.models.t5.options import T5Options
@@ -30,10 +31,8 @@ def chunks(rows: NDArray[np.int64], device: torch.device) -> Iterator[NDArray[np
 
 def saved_t5(folder: Path, options: T5Options) -> T5ForConditionalGeneration:
     """Create a T5 of the saved shape with the attention of ``options``; its weights are not read yet."""
-    config = AutoConfig.from_pretrained(folder / "t5")
-    t5: T5ForConditionalGeneration = AutoModelForSeq2SeqLM.from_config(
-        config, attn_implementation=attention_name(options)
-    )
+    config = read_config(str(folder / "t5"))
+    t5: T5ForConditionalGeneration = new_seq2seq(config, attn_implementation=attention_name(options))
     if options.attention == "flex" and torch.cuda.is_available():
         use_flex(t5)
     return t5

@@ -7,15 +7,17 @@ from collections.abc import Callable, Sequence
 import torch
 from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
 
-from kptoolkit.errors import ConfigError
+from kptoolkit.errors import ConfigError, shorten
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models.backend import FitTask
+from kptoolkit.models.pretrained import PretrainedError, read_config, read_model, reading
 from kptoolkit.models.t5.flex import MIN_HEAD_WIDTH, attentions, use_flex
 from kptoolkit.models.t5.options import T5Options
 from kptoolkit.models.t5.tokenizers import ModelTokenizer, PhraseTokenizer, SubwordTokenizer
 from kptoolkit.models.t5.tree_t5 import freeze_relative_bias, grow, start_items_from_names
 from kptoolkit.prompts import MppTemplate, Segment, TemplatePack
 
+_FAMILY = ("t5", "mt5", "umt5")
 _EMBEDDING_STD = 0.3
 """Standard deviation of fresh token embeddings, with unscaled outputs; docs/results.md compares it with T5's 1.0."""
 
@@ -51,7 +53,7 @@ def build_tokenizer(
     if options.checkpoint is not None:
         try:
             return SubwordTokenizer.load(options.checkpoint)
-        except (OSError, ValueError) as error:
+        except PretrainedError as error:
             raise ConfigError(_no_checkpoint(options.checkpoint, error)) from error
     texts = [*source.pool.sentences, *(t.text for t in templates)]
     return SubwordTokenizer.train([*texts, *map(str, source.catalogue.titles)], options.vocabulary)
@@ -93,16 +95,28 @@ def build_t5(
             attention.dropout = attention.dropout if options.attention_dropout else 0.0
         return _adapted(t5, options)
     try:
-        t5 = AutoModelForSeq2SeqLM.from_pretrained(
-            options.checkpoint, attn_implementation=attention_name(options), dtype=torch.float32
-        )
-    except (OSError, ValueError) as error:
+        with reading():
+            t5 = _read_t5(options)
+    except PretrainedError as error:
         raise ConfigError(_no_checkpoint(options.checkpoint, error)) from error
     grow(t5, vocabulary)
     if new_tokens and not tokenizer.has_item_tokens:
         names = [tokenizer.encode((Segment(str(title), "text"),)).ids.tolist() for title in task.catalogue.titles]
         start_items_from_names(t5, tokenizer.size, pieces(names))
     return _adapted(t5, options)
+
+
+def _read_t5(options: T5Options) -> T5ForConditionalGeneration:
+    kind = read_config(str(options.checkpoint)).model_type
+    if kind not in _FAMILY:
+        raise PretrainedError(f"its model type is {kind}")
+    found: T5ForConditionalGeneration = read_model(
+        AutoModelForSeq2SeqLM,
+        str(options.checkpoint),
+        attn_implementation=attention_name(options),
+        dtype=torch.float32,
+    )
+    return found
 
 
 def attention_name(options: T5Options) -> str:
@@ -169,6 +183,6 @@ def recommending_template(task: FitTask) -> MppTemplate:
     return next((template for template in candidates if not template.has_user), candidates[0])
 
 
-def _no_checkpoint(name: str, error: Exception) -> str:
-    reason = str(error).splitlines()[0]
-    return f"setting model.checkpoint: '{name}' is neither a folder with a T5 checkpoint nor one on the hub: {reason}"
+def _no_checkpoint(name: str, error: PretrainedError) -> str:
+    text = "is neither a folder with a T5 checkpoint nor one on the hub"
+    return f"setting model.checkpoint: '{shorten(name)}' {text}: {error}"

@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from kptoolkit.config import PROMPT_HISTORY, Section
+from kptoolkit.config import PROMPT_HISTORY
+from kptoolkit.settings_base import Section
 
 
 class T5Options(Section):

@@ -214,10 +214,15 @@ class SubwordTokenizer:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read a tokenizer from a folder, or by its name on the hub."""
-        from transformers import AutoTokenizer
+        """Read a tokenizer from a folder, or by its name on the hub.
 
-        return cls(AutoTokenizer.from_pretrained(str(folder)))
+        Raises:
+            PretrainedError: There is none that can be read.
+        """
+        from kptoolkit.models.pretrained import read_tokenizer, reading
+
+        with reading():
+            return cls(read_tokenizer(str(folder)))
 
 
 def load_tokenizer(folder: Path) -> ModelTokenizer:

@@ -12,12 +12,13 @@ from typing import Any, Final, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoModel
 
 from kptoolkit.errors import ConfigError, shorten
 from kptoolkit.knowledge.batches.batch import Batch
 from kptoolkit.knowledge.batches.tree_batches import TreeAssembler
 from kptoolkit.knowledge.token_pool import TokenPool
+from kptoolkit.models.pretrained import PretrainedError, read_config, read_model, read_tokenizer, reading
 from kptoolkit.models.subwords import encode_subwords
 from kptoolkit.models.tree_mask import additive, visible
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
@@ -93,7 +94,7 @@ class TextTokenizer:
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """Read a tokenizer from a folder, or by its name on the hub."""
-        return cls(AutoTokenizer.from_pretrained(str(folder)))
+        return cls(read_tokenizer(str(folder)))
 
 
 class TextEncoder:
@@ -128,22 +129,26 @@ class TextEncoder:
             ConfigError: There is none, or it is no encoder of the BERT or T5 family that reads under a mask.
         """
         try:
-            kind = AutoConfig.from_pretrained(name).model_type
-            if kind not in (*_BERT, *_T5):
-                raise ValueError(f"its model type is {kind}")
-            model, info = AutoModel.from_pretrained(name, dtype=torch.float32, output_loading_info=True)
-            missing = [key for key in sorted(info["missing_keys"]) if not key.startswith(_MAY_BE_MISSING)]
-            if missing:
-                raise ValueError(f"it has no weights for {missing[0]}")
-            encoder = cls(model.encoder if kind in _T5 else model, TextTokenizer.load(name))
-            if not 0 < encoder.tokenizer.learnt <= model.config.vocab_size:
-                raise ValueError("it has no tokenizer, or that of another model")
-            if not encoder.hides():
-                raise ValueError("it does not read under an attention mask of its own for each token")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-            reason = shorten(next(iter(str(error).splitlines()), type(error).__name__), 200)
+            with reading():
+                return cls._read(name)
+        except PretrainedError as error:
             text = "is neither a folder with an encoder of the BERT or T5 family nor one on the hub"
-            raise ConfigError(f"setting parts.text_encoder: '{shorten(name)}' {text}: {reason}") from error
+            raise ConfigError(f"setting parts.text_encoder: '{shorten(name)}' {text}: {error}") from error
+
+    @classmethod
+    def _read(cls, name: str) -> Self:
+        kind = read_config(name).model_type
+        if kind not in (*_BERT, *_T5):
+            raise PretrainedError(f"its model type is {kind}")
+        model, info = read_model(AutoModel, name, dtype=torch.float32, output_loading_info=True)
+        missing = [key for key in sorted(info["missing_keys"]) if not key.startswith(_MAY_BE_MISSING)]
+        if missing:
+            raise PretrainedError(f"it has no weights for {missing[0]}")
+        encoder = cls(model.encoder if kind in _T5 else model, TextTokenizer.load(name))
+        if not 0 < encoder.tokenizer.learnt <= model.config.vocab_size:
+            raise PretrainedError("it has no tokenizer, or that of another model")
+        if not encoder.hides():
+            raise PretrainedError("it does not read under an attention mask of its own for each token")
         return encoder
 
     def hides(self) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 
 from kptoolkit.errors import TemplateError, shorten
 from kptoolkit.names import LIKELY, nearest
-from kptoolkit.prompts.reading.filters import import_filter
+from kptoolkit.prompts.reading.filters import UNTRUSTED_FIX, import_filter
+from kptoolkit.prompts.reading.pack_sources import declared_filters
 from kptoolkit.prompts.reading.yaml_files import read_yaml
 from kptoolkit.prompts.templating.findings import Finding, Place
 from kptoolkit.prompts.templating.mpp import FILE as MPP_FILE
@@ -48,13 +49,18 @@ class PackParts:
     environment: PromptEnvironment = field(default_factory=PromptEnvironment)
 
 
-def read_parts(folder: Path) -> tuple[PackParts, list[Finding]]:
-    """Read and check a pack's folder; imports the modules of the filters that its ``pack.yaml`` names.
+def read_parts(folder: Path, *, trust_filters: bool = False) -> tuple[PackParts, list[Finding]]:
+    """Read and check a pack's folder.
+
+    Args:
+        folder: The folder.
+        trust_filters: Whether to import all filters that its ``pack.yaml`` names, instead of those alone that a shipped
+            pack or a pack of an installed package names too.
 
     Returns:
         The values, and all mistakes. The values are complete only if no mistake is fatal.
     """
-    reader = _Reader(folder)
+    reader = _Reader(folder, trust_filters)
     reader.read()
     return reader.parts, reader.findings
 
@@ -62,8 +68,8 @@ def read_parts(folder: Path) -> tuple[PackParts, list[Finding]]:
 class _Reader:
     """Reads one pack; collects mistakes instead of stopping at the first."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, trust_filters: bool) -> None:
+        self.folder, self.trust_filters = folder, trust_filters
         self.parts = PackParts(folder.resolve().name)
         self.findings: list[Finding] = []
 
@@ -122,17 +128,25 @@ class _Reader:
         return values
 
     def _filters(self, pack: Mapping[str, Any]) -> None:
-        for name, path in self._text_map(pack, "filters", "write name: module:function").items():
+        given = self._text_map(pack, "filters", "write name: module:function")
+        trusted = given.values() if self.trust_filters or not given else declared_filters()
+        unread: dict[str, Filter] = {}
+        for name, path in given.items():
             place = self._place(PACK_FILE, name)
             if not name.isidentifier():
                 self._note(place, "not a name for a filter", "use letters, digits and underscores")
+                continue
+            if path not in trusted:
+                message = f"the filter {shorten(path)} is Python code that no installed package names; it was not run"
+                self._note(place, message, UNTRUSTED_FIX)
+                unread[name] = str
                 continue
             try:
                 self.parts.filters[name] = import_filter(path, Place())
             except TemplateError as error:
                 message, _, fix = str(error).rpartition("; ")
                 self._note(place, message, fix)
-        self.parts.environment = PromptEnvironment(self.parts.filters)
+        self.parts.environment = PromptEnvironment(self.parts.filters | unread)
 
     def _relations(self, values: Mapping[str, Any]) -> None:
         for relation, sides in values.items():

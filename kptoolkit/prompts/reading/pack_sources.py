@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 from kptoolkit import resources
 from kptoolkit.errors import TemplateError, UnknownNameError, shorten
 from kptoolkit.names import nearest
+from kptoolkit.prompts.reading.yaml_files import read_yaml
 
 GROUP = "kptoolkit.templates"
 PROJECT = Path("templates")
@@ -53,6 +56,19 @@ def find_pack(name_or_path: str | Path) -> Path:
     if name == "auto":
         hint = f"auto chooses a pack for a graph, so it needs one. {hint}"
     raise UnknownNameError("template pack", name, nearest(name, known), hint)
+
+
+def declared_filters() -> frozenset[str]:
+    """Return the import paths of all filters that the shipped packs and those of installed packages name."""
+    folders = [*resources.shipped_packs()]
+    for entry in _installed().values():
+        with suppress(TemplateError):
+            folders.append(_folder(entry))
+    found: set[str] = set()
+    for folder in folders:
+        values: Any = (read_yaml(folder / "pack.yaml", folder.name)[0] or {}).get("filters")
+        found.update(path for path in (values.values() if isinstance(values, dict) else ()) if isinstance(path, str))
+    return frozenset(found)
 
 
 def _installed() -> dict[str, EntryPoint]:

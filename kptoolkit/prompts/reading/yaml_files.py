@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from kptoolkit.errors import shorten
+from kptoolkit.limits import current
 from kptoolkit.prompts.templating.findings import Finding, Place
 from kptoolkit.storage.atomic import atomic_write
 
@@ -26,6 +27,8 @@ class _Strict(yaml.SafeLoader):
 
 def _mapping(loader: _Strict, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
     seen: set[Any] = set()
+    if not isinstance(node, yaml.MappingNode):
+        raise yaml.constructor.ConstructorError(None, None, f"a mapping was expected, not a {node.id}", node.start_mark)
     for key_node, _ in node.value:
         if key_node.tag == "tag:yaml.org,2002:merge":
             continue
@@ -74,13 +77,41 @@ def _loaded(text: str, place: Place) -> tuple[Any, list[Finding]]:
     """The value of a YAML text, and its duplicate keys."""
     loader, fix = _Strict(text), "keep one of the two, with all sentences under it"
     try:
-        values = loader.get_single_data()
+        node = loader.get_single_node()
+        if node is not None:
+            _check_size(node)
+        values = None if node is None else loader.construct_document(node)
     finally:
         loader.dispose()
     found = [
         replace(place, key=shorten(key)).finding(f"duplicate id in line {line}", fix) for key, line in loader.twice
     ]
     return values, found
+
+
+def _check_size(node: yaml.Node) -> None:
+    """Check that anchors and merges do not repeat too much.
+
+    Raises:
+        ValueError: The values would be too many, or one contains itself.
+    """
+    most, sizes = current().yaml_values, dict[int, int | None]()
+
+    def size(part: yaml.Node) -> int:
+        if isinstance(part, yaml.ScalarNode):
+            return 1
+        known = sizes.setdefault(id(part), None) if id(part) in sizes else -1
+        if known is None:
+            raise ValueError("an anchor contains itself")
+        if known < 0:
+            sizes[id(part)] = None
+            ends = (end for pair in part.value for end in (pair if isinstance(pair, tuple) else (pair,)))
+            known = sizes[id(part)] = 1 + sum(map(size, ends))
+        if known > most:
+            raise ValueError(f"anchors and merges make more than {most:,} values of it (limits.yaml_values)")
+        return known
+
+    size(node)
 
 
 def write_yaml(path: Path, values: Mapping[str, Any]) -> None:

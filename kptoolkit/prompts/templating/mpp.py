@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from jinja2 import nodes
 
+from kptoolkit.arguments import check_fields, checked
 from kptoolkit.prompts.templating.findings import Finding, Place, raise_first
 from kptoolkit.prompts.templating.sandbox import ParsedTemplate, PromptEnvironment, mistakes_in
 from kptoolkit.prompts.templating.texts import clean_name
@@ -47,7 +48,8 @@ class MppTemplate:
         parts: The text split at its slots.
 
     Raises:
-        TemplateError: The text is not such a template, or the split is unknown.
+        TemplateError: The text is not such a template.
+        InputError: A field has a value of the wrong type, or the split is unknown.
     """
 
     id: str
@@ -59,9 +61,8 @@ class MppTemplate:
     parts: Parts = field(init=False, repr=False, compare=False)
 
     def __post_init__(self, parsed: Parts | None) -> None:
+        check_fields(self)
         place = Place(file=FILE, key=self.id)
-        if self.split not in SPLITS:
-            raise place.finding(f"unknown split '{self.split}'", f"write {' or '.join(SPLITS)}").error()
         if parsed is None:
             parsed, findings = mpp_parts(self.text, place)
             raise_first(findings)
@@ -82,6 +83,7 @@ class MppTemplate:
             "last_separator": self.last_separator,
         }
 
+    @checked
     def render(self, history: Sequence[str], user: str | None = None, mask: str = "___") -> str:
         """Render the prompt as text.
 

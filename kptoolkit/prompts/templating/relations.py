@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kptoolkit.arguments import check_fields
 from kptoolkit.prompts.templating.findings import Finding, Place
 from kptoolkit.prompts.templating.sandbox import PromptEnvironment
 from kptoolkit.prompts.templating.triplet_sentences import VARIABLES, sentence_findings
@@ -20,6 +21,9 @@ class RelationTemplates:
 
     forward: tuple[str, ...]
     inverse: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def sentences(self, inverse: bool) -> tuple[str, ...]:
         """Return the sentences of one direction; those of the other direction if it has none."""

@@ -12,12 +12,23 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from kptoolkit.errors import shorten
+from kptoolkit.limits import Budget, current
 from kptoolkit.names import LIKELY, nearest
+from kptoolkit.prompts.templating.bounded_calls import (
+    LARGEST_NUMBER,
+    Refused,
+    bounded_filter,
+    bounded_method,
+    bounded_sum,
+)
 
-LARGEST_NUMBER = 10_000
 _NO_FILTERS = ("random", "format")
 _NO_METHODS = ("format", "format_map")
 _IMPORTS = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+_REPEATS = (
+    *(nodes.For, nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.Assign, nodes.AssignBlock, nodes.With),
+    *(nodes.Block, nodes.ExprStmt),
+)
 _UNSAFE = "unsafe expression"
 _UNSAFE_FIX = "write names, Jinja's filters and conditions only, e.g. {{ head }} or {{ tail | upper }}"
 
@@ -27,16 +38,18 @@ Filter = Callable[..., Any]
 class PromptEnvironment(ImmutableSandboxedEnvironment):
     """Jinja for prompts: immutable sandbox, undefined names are errors, nothing random, no global functions.
 
-    It refuses the usual one-line ways to exhaust the memory; it does not limit what a long hostile template may use.
+    There are no loops, macros and assignments, and what filters, methods and sums produce is counted before it is made,
+    so that a rendering stays within its budget of characters and seconds.
 
     Args:
         filters: Filters in addition to Jinja's own.
 
     Attributes:
         parsed: Templates that were parsed in this environment, by text.
+        budget: What the current rendering may still cost.
     """
 
-    intercepted_binops = frozenset({"*", "**", "%"})
+    intercepted_binops = frozenset({"*", "**", "%", "+"})
 
     def __init__(self, filters: Mapping[str, Filter] | None = None) -> None:
         super().__init__(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
@@ -44,7 +57,9 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         for name in _NO_FILTERS:
             del self.filters[name]
         self.filters.update(filters or {})
+        self.filters.update({name: bounded_filter(name, f, lambda: self.budget) for name, f in self.filters.items()})
         self.parsed: dict[str, ParsedTemplate] = {}
+        self.budget = Budget()
 
     def template(self, source: str) -> ParsedTemplate:
         """Return the parsed template of a text; each text is parsed once.
@@ -57,11 +72,32 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         return self.parsed[source]
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Multiply small numbers only: text times a number, or ``%`` with a wide field, would exhaust the memory."""
+        """Multiply small numbers, and add values within the budget; a text times a number is refused."""
         numbers = isinstance(left, int | float) and isinstance(right, int | float)
         if operator == "*" and numbers and abs(left * right) <= LARGEST_NUMBER:
             return left * right
+        if operator == "+":
+            return bounded_sum(left, right, self.budget)
         raise SecurityError(f"{operator} is not available in templates")
+
+    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of a text, a list or a mapping, within the budget."""
+        try:
+            return bounded_method(__obj, args, kwargs, __self.budget)
+        except Refused as error:
+            raise SecurityError(str(error)) from error
+
+    def render(self, template: ParsedTemplate, values: Mapping[str, str]) -> str:
+        """Render a template within a new budget.
+
+        Raises:
+            LimitError: It would produce too much, or takes too long.
+            Exception: Anything that a filter raises.
+        """
+        self.budget = Budget()
+        text = template.compiled.render(values)
+        self.budget.spend(len(text))
+        return text
 
 
 class ParsedTemplate:
@@ -127,9 +163,15 @@ def mistakes_in(environment: PromptEnvironment, source: str, variables: tuple[st
     """
     if any(0xFDD0 <= ord(char) <= 0xFDEF for char in source):
         return [Mistake("a Unicode noncharacter in the text", "remove it")]
+    longest = current().template_characters
+    if len(source) > longest:
+        message = f"the text has {len(source):,} characters, limits.template_characters allows {longest:,}"
+        return [Mistake(message, "shorten it, or raise the limit")]
     try:
         if not _mistakes(environment, environment.template(source).tree, variables):
             return []
+    except RecursionError:
+        return [Mistake("the expressions are nested too deeply", "write a simpler sentence")]
     except TemplateSyntaxError as error:
         return _located(environment, source, variables) or [_syntax(source, error, None)]
     return _located(environment, source, variables)
@@ -188,6 +230,8 @@ def _unsafe_parts(tree: nodes.Template) -> Iterator[_Found]:
             yield f"{_UNSAFE} '{shorten(name)}'", _UNSAFE_FIX, node.lineno
     for statement in tree.find_all(_IMPORTS):
         yield f"{_UNSAFE}: a template cannot include another one", _UNSAFE_FIX, statement.lineno
+    for statement in tree.find_all(_REPEATS):
+        yield f"{_UNSAFE}: loops, macros and assignments are not available", _UNSAFE_FIX, statement.lineno
     for power in tree.find_all(nodes.Pow):
         yield f"{_UNSAFE} '**'", _UNSAFE_FIX, power.lineno
     for constant in tree.find_all(nodes.Const):

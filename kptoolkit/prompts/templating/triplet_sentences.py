@@ -9,12 +9,14 @@ from typing import Literal
 from jinja2 import nodes
 
 from kptoolkit.errors import shorten
+from kptoolkit.limits import LimitError
 from kptoolkit.prompts.templating.findings import Finding, Place
 from kptoolkit.prompts.templating.sandbox import ParsedTemplate, PromptEnvironment, mistakes_in
 from kptoolkit.prompts.templating.texts import clean_name
 
 Role = Literal["text", "head", "tail"]
 VARIABLES = ("head", "tail")
+_LIMIT_FIX = "write a simpler sentence, or raise the limit"
 FALLBACK_VARIABLES = ("head", "tail", "relation")
 _MARKS: dict[Role, tuple[str, str]] = {"head": ("\ufdd0", "\ufdd1"), "tail": ("\ufdd2", "\ufdd3")}
 _ROLES: dict[str, Role] = {opening: role for role, (opening, _) in _MARKS.items()}
@@ -115,7 +117,10 @@ class Sentence:
 
     def _jinja(self, values: Mapping[str, str]) -> str:
         try:
-            return self.template.compiled.render(values)
+            return self.template.environment.render(self.template, values)
+        except LimitError as error:
+            finding = self.place.finding(f"rendering failed: {error}", _LIMIT_FIX, text=self.template.source)
+            raise _RenderingFailed(finding) from error
         except Exception as error:  # filters are foreign code and may raise anything
             message = f"rendering failed: {type(error).__name__}: {shorten(str(error))}"
             raise _RenderingFailed(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from pathlib import Path
+from typing import IO, cast
 
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.storage.open_files import DAMAGED, most_bytes, open_bytes, too_large
 
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_FAILURES = (*DAMAGED, OSError, tarfile.TarError, zipfile.BadZipFile, RuntimeError, ValueError, struct.error)
 _unpacked: dict[tuple[Path, int, int], tempfile.TemporaryDirectory[str]] = {}
 """Temporary folder by path, time of change and size of the archive."""
 
@@ -28,7 +31,8 @@ def unpack(path: Path) -> Path:
         The folder, or what is in it if that is only one file or one folder.
 
     Raises:
-        DataError: It cannot be read, has names that lead out of the folder, or does not fit on the disk.
+        DataError: It cannot be read, has names that lead out of the folder, has content that is too large for the
+            archive, or does not fit on the disk.
     """
     about = path.stat()
     key = (path.resolve(), about.st_mtime_ns, about.st_size)
@@ -36,7 +40,7 @@ def unpack(path: Path) -> Path:
         folder = tempfile.TemporaryDirectory(prefix="kptool-")
         try:
             _extract(path, Path(folder.name))
-        except (OSError, tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        except _FAILURES as error:
             folder.cleanup()
             raise DataError(f"cannot be unpacked: {shorten(str(error))}; fetch or pack it again", path) from error
         except DataError:
@@ -56,13 +60,15 @@ def _extract(path: Path, folder: Path) -> None:
             for one in archive.infolist():
                 archive.extract(one, folder)  # a name that leads out of the folder is changed
         return
-    with tarfile.open(path) as tar:
+    with open_bytes(path) as content, tarfile.open(fileobj=cast("IO[bytes]", content), mode="r:") as tar:
         _check_size(sum(one.size for one in tar), path, folder)
         for member in tar:
             tar.extract(member, folder, filter="data")
 
 
 def _check_size(size: int, path: Path, folder: Path) -> None:
+    if size > most_bytes(path):
+        raise DataError(too_large("unpacks"), path)
     free = shutil.disk_usage(folder).free
     if size > free:
         needed, there = size / 1e9, free / 1e9

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, ClassVar
 
 from kptoolkit.errors import ConfigError, DataError, shorten
 from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of
+from kptoolkit.settings_base import read_toml
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, locate
 from kptoolkit.storage.dialects import Reading
 from kptoolkit.storage.layouts.json_rows import read_objects
@@ -76,7 +76,7 @@ class JsonMapping:
             ConfigError: The file cannot be read, or has other keys.
         """
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = read_toml(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"{path}: no mapping that can be read: {shorten(str(error))}") from error
         tables = {"relations", "items"}

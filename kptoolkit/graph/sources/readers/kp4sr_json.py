@@ -30,7 +30,7 @@ class Kp4srFolder(PathReader):
     def triples(self) -> Iterator[Table]:
         """Yield the triples."""
         facts = _mapping(self.path / _TRIPLES)
-        rows = ((head, one) for head, ones in facts.items() for one in ones)
+        rows = ((head, one) for head, ones in facts.items() for one in (ones if isinstance(ones, list) else [ones]))
         numbered = ((number, (head, *_pair(one, self.path))) for number, (head, one) in enumerate(rows, 1))
         yield from tables_of(("head", "relation", "tail"), numbered, self.path / _TRIPLES)
 

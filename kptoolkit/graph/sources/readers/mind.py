@@ -92,7 +92,7 @@ class MindFolder(PathReader):
         try:
             found: Any = json.loads(text) if text.strip() else []
             return {str(one["WikidataId"]): str(one.get("Label") or "") for one in found if one.get("WikidataId")}
-        except (ValueError, AttributeError, KeyError, TypeError):
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             self.bad_rows.add(self.path / NEWS, line, f"no list of entities: {shorten(text, 40)}")
             return {}
 

@@ -6,11 +6,12 @@ import io
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar, cast
 
-from kptoolkit.errors import DataError
+from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of
-from kptoolkit.storage.text_tables import ENCODING_ADVICE, Table, file_failures, open_bytes
+from kptoolkit.storage.open_files import file_failures, limited_lines, open_bytes
+from kptoolkit.storage.text_tables import ENCODING_ADVICE, Table
 
 #: Files of facts: line n has the facts of product n. File, file of the tails, relation, whether tails are products.
 FACTS = (
@@ -21,6 +22,8 @@ FACTS = (
     ("bought_together_p_p.txt", "related_product.txt", "bought_together", True),
 )
 _EVENTS = ("train.txt", "test.txt")
+_DIGITS = 18
+"""Digits of the longest number of a line."""
 
 
 class PgprFolder(PathReader):
@@ -99,12 +102,14 @@ def _lines(path: Path) -> Iterator[str]:
     """Yield the lines of a file, empty ones too."""
     with file_failures(path, lambda: None), open_bytes(path) as raw:
         try:
-            yield from io.TextIOWrapper(raw, "utf-8-sig", newline="\n")
+            yield from limited_lines(io.TextIOWrapper(cast("IO[bytes]", raw), "utf-8-sig", newline="\n"), path)
         except UnicodeDecodeError as error:
             raise DataError(f"not UTF-8 text; {ENCODING_ADVICE}", path) from error
 
 
 def _at(ids: list[str], number: str, file: Path, line: int) -> str:
-    if not number.isdecimal() or int(number) >= len(ids):
-        raise DataError(f"the number {number} is not in the list of ids; correct one of the files", file, line)
+    if not number.isdecimal() or len(number) > _DIGITS or int(number) >= len(ids):
+        raise DataError(
+            f"the number {shorten(number, 40)} is not in the list of ids; correct one of the files", file, line
+        )
     return ids[int(number)]
