@@ -8,6 +8,7 @@ entry point.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -18,6 +19,8 @@ from kptoolkit.names import nearest
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent
+
+_MODULE_ATTRIBUTE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 
 
 def _shipped(in_package: str, in_checkout: str) -> Path:
@@ -95,7 +98,7 @@ def installed_object(kind: str, name: str, group: str) -> Any | None:
     Raises:
         ConfigError: The module or the attribute cannot be imported.
     """
-    reference = name if ":" in name else _reference(name, group)
+    reference = name if _MODULE_ATTRIBUTE.fullmatch(name) else _reference(name, group)
     if reference is None:
         return None
     module, _, attribute = reference.partition(":")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,14 +57,14 @@ class SavedRenderJob(RenderJob):
         folder: str,
         variants: Variants,
         name_tokens: int,
-        item_names: Mapping[str, str],
+        item_names: tuple[tuple[str, str], ...],
         limits: LimitsConfig,
     ) -> None:
         use(limits)
         place = Path(folder)
         pack = TemplatePack.load(place / PACK, trust_filters=True)  # written by the process that started this one
         found = Neighbourhoods.load(place / NEIGHBOURHOODS)
-        super().__init__(TripletRenderer(found, pack, variants, name_tokens, item_names))
+        super().__init__(TripletRenderer(found, pack, variants, name_tokens, dict(item_names)))
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def render_sentences(renderer: TripletRenderer, keys: PromptKeys, workers: Worke
         with workers.shared_folder() as folder:
             renderer.neighbourhoods.save(folder / NEIGHBOURHOODS)
             renderer.pack.save(folder / PACK)
-            names = dict(renderer.item_names)
+            names = tuple(renderer.item_names.items())  # hashable: a worker keeps one job per set of arguments
             arguments = (str(folder), renderer.variants, renderer.name_tokens, names, current())
             results = workers.run(SavedRenderJob, arguments, _parts(columns, workers.processes))
     else:
