@@ -30,7 +30,7 @@ from kptoolkit.errors import ConfigError, holds_secret, redacted, shorten
 from kptoolkit.limits import LimitsConfig
 from kptoolkit.names import LIKELY, RankingName, nearest
 from kptoolkit.settings_base import Section as Section
-from kptoolkit.settings_base import Seed, check_bounded, read_toml, shown_value
+from kptoolkit.settings_base import Seed, check_bounded, read_toml, shown_value, toml_value
 
 DEFAULT_FILE = Path("kptool.toml")
 GRAPH_DATA = Path("graph:")
@@ -116,6 +116,12 @@ class DataConfig(Section):
     dir: Path | None = None
     """Folder with ``.inter``, ``.csv`` or ``.parquet`` interactions (and ``.item``), or the file itself; ``graph:``
     reads interactions and items from the graph."""
+    columns: str = ""
+    """Header or number of columns by role, where interactions and items do not have the usual header line:
+    ``item=track_id,user=listener`` or ``user=1,item=2,time=4``. Roles are ``user``, ``item``, ``time`` and
+    ``title``."""
+    encoding: str = ""
+    """Encoding of interactions and items, e.g. ``latin-1``; unset: UTF-8, or UTF-16 with a byte order mark."""
     split: Literal["leave-one-out", "temporal"] = "leave-one-out"
     """``leave-one-out``: each user's last event is the test case and the one before it the validation case.
     ``temporal``: two points in time separate training, validation and test for all users."""
@@ -312,7 +318,7 @@ def load_config(
         section, _, key = dotted.partition(".")
         if not key:
             raise ConfigError(f"'{shorten(dotted)}' is not a setting; write section.key=value, e.g. tree.hops=2")
-        values.setdefault(section, {})[key] = _parse(value) if isinstance(value, str) else value
+        values.setdefault(section, {})[key] = toml_value(value) if isinstance(value, str) else value
     return validate(Config, values)
 
 
@@ -487,13 +493,5 @@ def _from_environment(environ: Mapping[str, str]) -> _Values:
         if name.startswith("KPTOOL_") and "__" in name and not name.startswith("KPTOOL_TEST_"):
             section, _, key = name.removeprefix("KPTOOL_").lower().partition("__")
             text = section == "graph" and key in {"password", "username", "uri", "database"}
-            values.setdefault(section, {})[key] = value if text else _parse(value)
+            values.setdefault(section, {})[key] = value if text else toml_value(value)
     return values
-
-
-def _parse(text: str) -> Any:
-    """A TOML value if ``text`` is one, else ``text`` itself."""
-    try:
-        return read_toml(f"value = {text}")["value"]
-    except ValueError:
-        return text

@@ -27,11 +27,11 @@ class LimitsConfig(Section):
     render_seconds: float = Field(default=1.0, gt=0)
     """Seconds that rendering a sentence once may take."""
     line_bytes: int = Field(default=2**24, ge=1)
-    """Length of a line of a text file, and of a cell of CSV."""
+    """Length of a line of a text file, of a cell of CSV, and of an object of JSON."""
     literal_characters: int = Field(default=1_000_000, ge=1)
     """Length of a literal of RDF."""
     expansion: int = Field(default=300, ge=1)
-    """How many times as large as the file the decompressed content of gzip or Parquet may be, beyond 100 MB."""
+    """How many times as large as the file the content of a packed file, an archive or Parquet may be, beyond 100 MB."""
 
 
 _current = LimitsConfig()

@@ -77,6 +77,14 @@ def read_toml(text: str) -> dict[str, Any]:
         raise ValueError("it is nested too deeply") from error
 
 
+def toml_value(text: str) -> Any:
+    """Return the value of a TOML expression, ``text`` itself if it is none."""
+    try:
+        return read_toml(f"value = {text}")["value"]
+    except ValueError:
+        return text
+
+
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
     """Find the first setting in which two configurations differ, as ``section.key``."""
     for section in sorted({*one, *other}):

@@ -10,6 +10,7 @@ import typer
 from kptoolkit.cli.app import app
 from kptoolkit.cli.command_group import CommandGroup
 from kptoolkit.cli.session import Session, command
+from kptoolkit.cli.sources import ColumnsOption, EncodingOption, say_recognized
 from kptoolkit.config import GRAPH_DATA
 
 if TYPE_CHECKING:
@@ -28,12 +29,13 @@ _Folder = Annotated[
 
 
 @command(data_app, "check", example="kptool data check examples/demo", graph=True, packs=True, results=True)
-def check_data(session: Session, path: _Folder) -> None:
+def check_data(session: Session, path: _Folder, columns: ColumnsOption = None, encoding: EncodingOption = None) -> None:
     """Check data for what misleads a model or a measurement, such as equal times, missing links, repeated relations."""
     from kptoolkit.data.checks import check
 
     pack = session.config().prompts.pack
-    findings = check(_in_graph(session)[0] if path == GRAPH_DATA else path, pack, trust_filters=session.trust_filters)
+    data = _in_graph(session)[0] if path == GRAPH_DATA else _in_files(session, path, columns, encoding)
+    findings = check(data, pack, trust_filters=session.trust_filters)
     session.say_notice(path)
     if session.json:
         session.emit([finding.to_json() for finding in findings])
@@ -45,7 +47,7 @@ def check_data(session: Session, path: _Folder) -> None:
 
 
 @command(data_app, "stats", example="kptool data stats examples/demo", graph=True, results=True)
-def show_stats(session: Session, path: _Folder) -> None:
+def show_stats(session: Session, path: _Folder, columns: ColumnsOption = None, encoding: EncodingOption = None) -> None:
     """Count users, items, events and triples, and show how they are distributed over users and items."""
     from kptoolkit.data.checks import stats
 
@@ -53,12 +55,24 @@ def show_stats(session: Session, path: _Folder) -> None:
         folder, sizes = _in_graph(session)
         values = stats(folder) | sizes
     else:
-        values = stats(path)
+        values = stats(_in_files(session, path, columns, encoding))
     session.say_notice(path)
     if session.json:
         session.emit(values)
         return
     session.table(str(path), ["what", "value"], [[name, value] for name, value in values.items()])
+
+
+def _in_files(session: Session, path: Path, columns: str | None, encoding: str | None) -> DataFolder:
+    """Read a folder or file, and print the layout of its interactions if it is not the usual one."""
+    from kptoolkit.data.data_folder import DataFolder
+    from kptoolkit.data.event_files import reading_of
+
+    reading = reading_of(session.config(data__columns=columns, data__encoding=encoding).data)
+    folder = DataFolder.read(path, reading)
+    if folder.report is not None and folder.report.layout:
+        say_recognized(session, [f"{folder.report.layout} ({folder.report.path})"])
+    return folder
 
 
 def _in_graph(session: Session) -> tuple[DataFolder, dict[str, int]]:

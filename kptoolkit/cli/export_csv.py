@@ -9,7 +9,7 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
-from kptoolkit.cli.sources import SourceOptions, warn_of_bad_rows
+from kptoolkit.cli.sources import SourceOptions, say_recognized, warn_of_bad_rows
 
 if TYPE_CHECKING:
     from kptoolkit.graph.loading.export import Export
@@ -30,6 +30,7 @@ def export_csv(
     from kptoolkit.graph.loading.survey import survey
 
     source = options.open()
+    say_recognized(session, source.recognized)
     database = database or session.config().graph.database or "neo4j"
     with session.progress() as progress:
         found = survey(source, progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import KEEPS, Session, command
+from kptoolkit.cli.sources import ColumnsOption, EncodingOption
 from kptoolkit.config import GRAPH_DATA, Config, load_config
 from kptoolkit.errors import InputError
 
@@ -31,6 +33,8 @@ Engine = Literal["local", "ray"]
 def fit(
     session: Session,
     data: Data = None,
+    columns: ColumnsOption = None,
+    encoding: EncodingOption = None,
     run: Annotated[Path | None, typer.Option("--run", help="Folder of the run.")] = None,
     resume: Annotated[
         bool,
@@ -58,7 +62,7 @@ def fit(
     if resume and run is not None and session.config_file is None and (file := RunFolder(run).config_file).is_file():
         session.config_file = file
         trained = load_config(file, environ={}).graph
-    config = session.config(data__dir=data, run__dir=run)
+    config = session.config(data__dir=data, data__columns=columns, data__encoding=encoding, run__dir=run)
     config = config.model_copy(update={"graph": session.graph(trained)})
     if distributed.is_first():
         _warn_of_data(session, config)
@@ -84,12 +88,15 @@ def fit(
 def _warn_of_data(session: Session, config: Config) -> None:
     """Print in one line what ``kptool data check`` would warn of; nothing with ``-q``."""
     from kptoolkit.data.checks import check
+    from kptoolkit.data.data_folder import DataFolder
+    from kptoolkit.data.event_files import reading_of
 
     data = config.data.dir
     if session.verbosity < 0 or data is None or data == GRAPH_DATA or not data.exists():
         return
     try:
-        findings = check(data, config.prompts.pack, trust_filters=session.trust_filters)
+        folder = DataFolder.read(data, reading_of(config.data))
+        findings = check(folder, config.prompts.pack, trust_filters=session.trust_filters)
     except InputError:
         return  # the training reports it, after what is wrong with its settings
     if found := [finding for finding in findings if finding.level == "warning"]:
@@ -134,6 +141,8 @@ def compile_(
     session: Session,
     run: Annotated[Path | None, typer.Argument(help="A finished run, with --refresh.")] = None,
     data: Data = None,
+    columns: ColumnsOption = None,
+    encoding: EncodingOption = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Add new facts and new items of the graph to RUN, without training.")
     ] = False,
@@ -155,10 +164,11 @@ def compile_(
     from kptoolkit.knowledge.prepare import knowledge_report, prepare
 
     if run is not None:
-        _refuse_without_effect(session, data, engine)
+        _refuse_without_effect(session, {"data": data, "columns": columns, "encoding": encoding, "engine": engine})
         report = _refresh(session, run, fresh=fresh)
     else:
-        config = session.config(data__dir=data, prompts__engine=engine)
+        given: dict[str, Any] = {"data__dir": data, "data__columns": columns, "data__encoding": encoding}
+        config = session.config(**given, prompts__engine=engine)
         config = config.model_copy(update={"graph": session.graph()})
         with session.progress() as progress:
             prepared = prepare(config, fresh=fresh, trust_filters=session.trust_filters, progress=progress)
@@ -173,11 +183,11 @@ def compile_(
         )
 
 
-def _refuse_without_effect(session: Session, data: Path | None, engine: Engine | None) -> None:
+def _refuse_without_effect(session: Session, options: Mapping[str, object]) -> None:
     """Check that a call with ``--refresh`` gives nothing that the run has decided already."""
-    for option, value in (("--data", data), ("--engine", engine)):
+    for option, value in options.items():
         if value is not None:
-            raise InputError(f"{option}: {KEEPS}")
+            raise InputError(f"--{option}: {KEEPS}")
     session.allow_only("graph")
 
 

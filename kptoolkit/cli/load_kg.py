@@ -8,7 +8,7 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
-from kptoolkit.cli.sources import SHOWN, SourceOptions, warn_of_bad_rows
+from kptoolkit.cli.sources import SHOWN, SourceOptions, say_recognized, warn_of_bad_rows
 from kptoolkit.config import Config
 from kptoolkit.errors import ConfigError
 from kptoolkit.names import quantity
@@ -47,6 +47,7 @@ def load_kg(
         raise ConfigError("--upsert and --replace exclude each other; give one of them")
     config = session.config()
     source = options.open(interactions=interactions)
+    say_recognized(session, source.recognized)
     report = _load(session, config, source, replace=replace, into_existing=into_existing, dry=dry_run)
     warn_of_bad_rows(session, source.bad_rows)
     if session.json:
@@ -77,7 +78,7 @@ def _load(
                 source,
                 mode=mode,
                 into_existing=into_existing,
-                interactions=bool(source.interaction_files),
+                interactions=source.with_interactions,
                 surveyed=surveyed,
                 progress=progress,
             )

@@ -199,12 +199,13 @@ def _check_ensemble(runs: Sequence[Path], ensemble: bool, beam: bool, explain: b
 
 
 def _read(session: Session, run: Run, data: Path) -> Interactions:
+    from kptoolkit.data.event_files import reading_of
     from kptoolkit.data.interactions import read_interactions
     from kptoolkit.graph import Graph
     from kptoolkit.knowledge.prepare import read_events
 
     if data != GRAPH_DATA:
-        return read_interactions(data)[0]
+        return read_interactions(data, reading_of(session.config().data))[0]
     with Graph.open(config=session.graph(run.config.graph), create=False) as graph:
         return read_events(data, graph)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kptoolkit.cli.session import Session
+from kptoolkit.errors import shorten
 
 if TYPE_CHECKING:
     from kptoolkit.graph import FileSource
@@ -16,6 +18,17 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 _RDF = "RDF"
+_LONGEST = 600
+"""Letters of a line about a layout, which may contain headers of a file."""
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--columns", help="Header or number of columns by role: item=track_id,user=3.", metavar="ROLE=COLUMN,…"
+    ),
+]
+EncodingOption = Annotated[
+    str | None, typer.Option("--encoding", help="Encoding of tables, e.g. latin-1; UTF-8 and UTF-16 are found.")
+]
 
 
 @dataclass(frozen=True)
@@ -24,11 +37,11 @@ class SourceOptions:
 
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="SOURCE…", help="RecBole folders; .kg, CSV, TSV, N-Triples (.nt), Turtle (.ttl) files."),
+        typer.Argument(metavar="SOURCE…", help="Folders in a layout that is known; tables; RDF of any format."),
     ]
     format: Annotated[
-        Literal["recbole", "csv", "tsv", "ntriples", "turtle"] | None,
-        typer.Option("--format", help="Format of the files; by default known from their names."),
+        Literal["recbole", "csv", "tsv", "ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"] | None,
+        typer.Option("--format", help="Format of the files; by default recognized."),
     ] = None
     link: Annotated[Path | None, typer.Option("--link", help="File that links items to entities.")] = None
     names: Annotated[Path | None, typer.Option("--names", help="File with the names of entities.")] = None
@@ -40,6 +53,14 @@ class SourceOptions:
         Literal["drop", "entities"],
         typer.Option("--literals", help="What to do with literals that are not names.", rich_help_panel=_RDF),
     ] = "drop"
+    columns: ColumnsOption = None
+    encoding: EncodingOption = None
+    split: Annotated[
+        str | None, typer.Option("--split", help="Separator of several values in the tail of a triple, e.g. '|'.")
+    ] = None
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="TOML file that says which keys of JSON become triples.")
+    ] = None
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Skip rows that cannot be read; they are counted and listed.")
     ] = False
@@ -49,6 +70,12 @@ class SourceOptions:
         from kptoolkit.graph import open_source
 
         return open_source(interactions=interactions, **vars(self))
+
+
+def say_recognized(session: Session, recognized: Sequence[str]) -> None:
+    """Print the layouts that were recognized."""
+    for line in recognized:
+        session.say(f"recognized {shorten(line, _LONGEST)}")
 
 
 def warn_of_bad_rows(session: Session, bad_rows: BadRows) -> None:

@@ -143,23 +143,37 @@ def new(
     ] = None,
     language: Annotated[str | None, typer.Option("--language", help="Language code of the new pack.")] = None,
     examples: Annotated[int, typer.Option("--examples", min=0, help="Triples shown above each relation.")] = 3,
+    sentences: Annotated[
+        Path | None,
+        typer.Option("--sentences", help="JSON file of sentences by relation, [X] for the head and [Y] for the tail."),
+    ] = None,
 ) -> None:
     """Draft a pack for the relations of the graph, with real triples as examples.
 
-    A sentence comes from the pack of --like, or is a guess from the words in the relation's id, for you to correct.
+    A sentence comes from --sentences, else from the pack of --like, or is a guess from the words in the relation's id,
+    for you to correct.
     """
     from kptoolkit.graph import Graph
     from kptoolkit.prompts import Examples, draft_pack, find_examples
+    from kptoolkit.prompts.drafting.sentence_files import read_sentences
 
     if folder.exists():
         raise InputError(f"{folder} is there already; nothing was written. Give another folder")
     model = None if like is None else TemplatePack.load(like, trust_filters=session.trust_filters)
+    given = None if sentences is None else read_sentences(sentences)
     with Graph.open(config=session.graph(), create=False) as graph:
         counts = graph.relation_counts()
         model = model or load_auto(counts, language)
         with session.progress() as progress:
             seen = find_examples(graph, counts, each=examples, progress=progress) if examples else Examples()
-        draft = draft_pack(folder.resolve().name, counts, model, examples=seen, language=language or model.language)
+        draft = draft_pack(
+            folder.resolve().name,
+            counts,
+            model,
+            examples=seen,
+            language=language or model.language,
+            sentences=given,
+        )
     draft.write(folder)
     if session.json:
         session.emit({"folder": folder, "like": model.name, "relations": [_drafted_values(r) for r in draft.relations]})
@@ -180,13 +194,13 @@ def _drafted_values(drafted: DraftedRelation) -> dict[str, Any]:
 
 
 def _print_draft(session: Session, folder: Path, like: TemplatePack, draft: Draft) -> None:
-    by_source = {"pack": like.name, "words": "words of the id", "neutral": "nothing"}
+    by_source = {"file": "--sentences", "pack": like.name, "words": "words of the id", "neutral": "nothing"}
     rows = []
     for drafted in draft.relations:
         head, tail = drafted.examples[0] if drafted.examples else (HEAD, TAIL)
         sentence = drafted.templates.sentences(False)[0].replace("{{ head }}", head).replace("{{ tail }}", tail)
         rows.append([drafted.relation, drafted.count, by_source[drafted.source], sentence])
-    guessed = sum(drafted.source != "pack" for drafted in draft.relations)
+    guessed = sum(drafted.source not in ("file", "pack") for drafted in draft.relations)
     caption = f"{guessed} of {len(rows)} relations are guesses, correct them in {folder / 'relations.yaml'}"
     session.table(f"Drafted {folder}", ["relation", "triples", "sentence from", "example"], rows, caption=caption)
     session.say(

@@ -135,12 +135,14 @@ def outline(tree: KnowledgeTree) -> list[tuple[int, str]]:
 
 def _history(session: Session, graph: Graph, config: Config, user: str) -> list[ItemRef]:
     """The latest ``data.history`` items of a user, oldest first."""
+    from kptoolkit.data.event_files import reading_of
     from kptoolkit.graph.database import ItemRef
     from kptoolkit.knowledge.prepare import data_dir, read_catalogue, read_events
 
     data = data_dir(config)
-    interactions = read_events(data, graph)
+    reading = reading_of(config.data)
+    interactions = read_events(data, graph, reading)
     session.say_notice(data)
-    catalogue = read_catalogue(interactions, data, graph.items())
+    catalogue = read_catalogue(interactions, data, graph.items(), reading)
     rows = interactions.history_of(user)[-(config.data.history or PROMPT_HISTORY) :]
     return [ItemRef(catalogue.item_ids[row], catalogue.entity_ids[row], catalogue.names[row]) for row in rows]

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from kptoolkit.arguments import check_fields, checked
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.interactions import Interactions, write_parquet
-from kptoolkit.data.tables import Table, read_table, tables_in
+from kptoolkit.data.tables import Table, read_recognized, tables_in
 from kptoolkit.errors import AmbiguousNameError, DataError, RunError, UnknownNameError
 from kptoolkit.names import compared, nearest
-from kptoolkit.storage.text_tables import ITEM_COLUMNS
+from kptoolkit.storage.dialects import Reading
 
 
 class ItemRows(Protocol):
@@ -66,6 +66,7 @@ class Catalogue:
         interactions: Interactions | None,
         items_file: str | Path | None = None,
         graph_items: ItemRows | None = None,
+        reading: Reading | None = None,
     ) -> Catalogue:
         """Build the union of the items of the interactions and of the item file.
 
@@ -76,6 +77,7 @@ class Catalogue:
             interactions: Events, or ``None``.
             items_file: ``.item``, CSV, TSV or Parquet with item ids and titles, or ``None``.
             graph_items: Items of the graph, or ``None``.
+            reading: Columns and encoding of the item file, where it does not tell them.
 
         Raises:
             DataError: The item file is wrong, or there is no item at all.
@@ -83,7 +85,7 @@ class Catalogue:
         ids = [] if interactions is None else [str(item_id) for item_id in interactions.item_ids]
         titles: dict[str, str] = {}
         if items_file is not None:
-            table = read_items(Path(items_file))
+            table = read_items(Path(items_file), reading)
             listed = table.strings("item_id")
             ids += listed.tolist()
             if "title" in table.columns:
@@ -232,13 +234,17 @@ class Catalogue:
         return cls(*columns)
 
 
-def read_items(path: Path) -> Table:
+def read_items(path: Path, reading: Reading | None = None) -> Table:
     """Read the columns ``item_id`` and, if there is one, ``title`` of an item file.
+
+    Args:
+        path: The file.
+        reading: Columns and encoding, where the file does not tell them.
 
     Raises:
         DataError: The file is wrong; with file and line.
     """
-    return read_table(path, {"item_id": ITEM_COLUMNS["item_id"]}, {"title": ITEM_COLUMNS["title"]})
+    return read_recognized(path, "items", reading or Reading())[0]
 
 
 def find_items(path: Path) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +15,11 @@ from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.catalogue import find_items, read_items
 from kptoolkit.data.graph_events import graph_interactions
 from kptoolkit.data.interactions import Interactions, ReadReport, interactions_in, read_interactions
-from kptoolkit.data.tables import Table, read_table, tables_in
+from kptoolkit.data.tables import Table, read_recognized, tables_in
 from kptoolkit.errors import DataError
 from kptoolkit.graph import Graph
-from kptoolkit.storage.text_tables import LINK_COLUMNS, NAME_COLUMNS, TRIPLE_COLUMNS
+from kptoolkit.storage.dialects import Reading
+from kptoolkit.storage.layouts.table_layouts import Kind
 
 
 @dataclass(frozen=True)
@@ -80,24 +80,28 @@ class DataFolder:
     triples: Triples | None
 
     @classmethod
-    def read(cls, path: str | Path) -> DataFolder:
+    def read(cls, path: str | Path, reading: Reading | None = None) -> DataFolder:
         """Read a folder, or an interactions file and the other files of its folder.
+
+        Args:
+            path: The folder or file.
+            reading: Columns and encoding, where the files do not tell them.
 
         Raises:
             DataError: There is nothing to read, or a file is wrong; with file and line.
         """
-        path = Path(path)
-        interactions, report = _interactions(path)
+        path, reading = Path(path), reading or Reading()
+        interactions, report = _interactions(path, reading)
         folder = path if path.is_dir() else path.parent
         items_file = find_items(folder)
         found = cls(
             path,
             interactions,
             report,
-            None if items_file is None else read_items(items_file),
-            _frame(folder, ".link", LINK_COLUMNS),
-            _frame(folder, ".ent", NAME_COLUMNS),
-            _triples(folder),
+            None if items_file is None else read_items(items_file, reading),
+            _frame(folder, ".link", "links", reading),
+            _frame(folder, ".ent", "names", reading),
+            _triples(folder, reading),
         )
         if found.interactions is None and found.items is None and found.triples is None:
             raise DataError("no interactions, no items and no triples here; give a folder with data", path)
@@ -126,21 +130,21 @@ class DataFolder:
         return np.array(list(dict.fromkeys(ids)), dtype=object)
 
 
-def _interactions(path: Path) -> tuple[Interactions | None, ReadReport | None]:
-    if path.is_dir() and not interactions_in(path) and tables_in(path, (".kg", ".item")):
+def _interactions(path: Path, reading: Reading) -> tuple[Interactions | None, ReadReport | None]:
+    if path.is_dir() and not interactions_in(path, reading) and tables_in(path, (".kg", ".item")):
         return None, None
-    return read_interactions(path)
+    return read_interactions(path, reading)
 
 
-def _frame(folder: Path, suffix: str, wanted: Mapping[str, Sequence[str]]) -> pd.DataFrame | None:
-    tables = [read_table(file, wanted) for file in tables_in(folder, (suffix,))]
+def _frame(folder: Path, suffix: str, kind: Kind, reading: Reading) -> pd.DataFrame | None:
+    tables = [read_recognized(file, kind, reading)[0] for file in tables_in(folder, (suffix,))]
     if not tables:
         return None
     return pd.concat([pd.DataFrame(dict(table.columns), dtype=object) for table in tables], ignore_index=True)
 
 
-def _triples(folder: Path) -> Triples | None:
-    frame = _frame(folder, ".kg", TRIPLE_COLUMNS)
+def _triples(folder: Path, reading: Reading) -> Triples | None:
+    frame = _frame(folder, ".kg", "triples", reading)
     if frame is None:
         return None
     ends, entities = pd.factorize(np.concatenate([frame["head"].to_numpy(), frame["tail"].to_numpy()]))

@@ -22,15 +22,17 @@ from numpy.typing import NDArray
 
 from kptoolkit.arguments import check_fields, checked
 from kptoolkit.config import GRAPH_DATA
+from kptoolkit.data.event_files import EVENT_SUFFIXES, has_events, read_file_events, read_folder_events
 from kptoolkit.data.histories import Histories
-from kptoolkit.data.tables import columns_of, read_table, tables_in
+from kptoolkit.data.tables import columns_of, tables_in
 from kptoolkit.errors import DataError, RunError, UnknownNameError
 from kptoolkit.names import nearest
 from kptoolkit.storage.atomic import atomic_write
-from kptoolkit.storage.text_tables import INTERACTION_COLUMNS, locate, suffix_of
+from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
+from kptoolkit.storage.dialects import Reading, suffix_of
+from kptoolkit.storage.layouts.archives import is_archive, unpack
 
 _REQUIRED = {name: INTERACTION_COLUMNS[name] for name in ("user_id", "item_id")}
-_OPTIONAL = {"timestamp": INTERACTION_COLUMNS["time"]}
 _METADATA = b"kptool"
 _LONGEST_NOTICE = 4000
 """Bytes of the notice that are read."""
@@ -48,6 +50,7 @@ class ReadReport:
         items: Distinct items.
         events: Events after leaving out repeats.
         timed: Whether the file has a time column; without one, the order of its rows is used.
+        layout: The layout that was recognized; ``""`` for a table with the usual header line.
     """
 
     path: Path
@@ -57,6 +60,7 @@ class ReadReport:
     items: int
     events: int
     timed: bool
+    layout: str = ""
 
 
 @dataclass(frozen=True)
@@ -249,22 +253,27 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 
 
 @checked
-def read_interactions(path: str | Path) -> tuple[Interactions, ReadReport]:
+def read_interactions(path: str | Path, reading: Reading | None = None) -> tuple[Interactions, ReadReport]:
     """Read interactions from a file, or from the one interactions file of a folder.
 
     Args:
-        path: ``.inter``, ``.csv``, ``.tsv`` (each also gzipped) or ``.parquet``, or a folder. Columns are found by
-            their usual names; ratings are ignored; without a time column the order of the rows is used.
+        path: A table (``.inter``, ``.csv``, ``.tsv``, ``.txt``, ``.dat``), JSON lines, each also gzipped, or Parquet;
+            or a folder, also one with a split by RecBole or in the KGAT layout. Columns are found by their usual
+            names; ratings are ignored; without a time column the order of the rows is used.
+        reading: Columns and encoding, where the file does not tell them.
 
     Raises:
         DataError: No or several such files in the folder, or the file is wrong; with file and line.
     """
-    file = find_interactions(Path(path))
-    table = read_table(file, _REQUIRED, _OPTIONAL)
+    path, reading = Path(path), reading or Reading()
+    path = unpack(path) if is_archive(path) else path
+    read = read_folder_events(path, reading) if path.is_dir() else None
+    read = read or read_file_events(find_interactions(path, reading), reading)
+    table = read.table
     times = table.times("timestamp") if "timestamp" in table.columns else None
     found = Interactions.of(table.strings("user_id"), table.strings("item_id"), times)
-    repeats = len(table) - len(found)
-    return found, ReadReport(file, len(table), repeats, found.n_users, found.n_items, len(found), found.timed)
+    sizes = (len(table), len(table) - len(found), found.n_users, found.n_items, len(found))
+    return found, ReadReport(read.path, *sizes, found.timed, read.layout)
 
 
 def notice_of(path: Path) -> str:
@@ -289,11 +298,12 @@ def notice_of(path: Path) -> str:
         raise DataError(f"cannot be read: {error.strerror}", file) from error
 
 
-def find_interactions(path: Path) -> Path:
+def find_interactions(path: Path, reading: Reading | None = None) -> Path:
     """Find the interactions file of a folder: its ``.inter``, else its only table with users and items.
 
     Args:
         path: A folder; a file is returned as it is.
+        reading: Columns and encoding, where the files do not tell them.
 
     Raises:
         DataError: There is none or more than one, and the message has all candidates; or a Parquet file is damaged.
@@ -302,26 +312,32 @@ def find_interactions(path: Path) -> Path:
         raise DataError("no such file or folder", path)
     if not path.is_dir():
         return path
-    candidates = interactions_in(path)
+    candidates = interactions_in(path, reading)
     if not candidates:
         for table in tables_in(path, (".parquet",)):
             columns_of(table)  # one that is damaged is the reason
-        raise DataError("no interactions here: no .inter, and no .csv, .tsv or .parquet with user_id and item_id", path)
+        said = "no interactions here: no .inter, and no table or JSON lines with user_id and item_id"
+        raise DataError(f"{said}; give the path of the file, and its columns with --columns", path)
     if len(candidates) > 1:
         names = ", ".join(candidate.name for candidate in candidates)
         raise DataError(f"several interactions files: {names}; give the path of one of them", path)
     return candidates[0]
 
 
-def interactions_in(folder: Path) -> list[Path]:
+def interactions_in(folder: Path, reading: Reading | None = None) -> list[Path]:
     """List the candidates for a folder's interactions: every ``.inter``, else every table with users and items."""
-    tables = tables_in(folder, (".csv", ".tsv", ".parquet"))
-    return tables_in(folder, (".inter",)) or [table for table in tables if _has_events(table)]
+    return tables_in(folder, (".inter",)) or [
+        path for path in tables_in(folder, EVENT_SUFFIXES) if _has_events(path, reading or Reading())
+    ]
 
 
-def _has_events(path: Path) -> bool:
+def _has_events(path: Path, reading: Reading) -> bool:
+    if suffix_of(path) not in (".csv", ".tsv", ".parquet"):
+        return has_events(path, reading)
     try:
-        return len(locate(columns_of(path), _REQUIRED)) == len(_REQUIRED)
+        return len(locate(columns_of(path), reading.spellings(_REQUIRED))) == len(_REQUIRED) or has_events(
+            path, reading
+        )
     except DataError:
         return suffix_of(path) != ".parquet"
 

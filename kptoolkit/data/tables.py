@@ -17,14 +17,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
-from kptoolkit.limits import current
 from kptoolkit.storage import text_tables as text
-from kptoolkit.storage.open_files import FREE
-from kptoolkit.storage.text_tables import TextReader, header_of, places_of, suffix_of
+from kptoolkit.storage.columns import places_of
+from kptoolkit.storage.dialects import TAB_SUFFIXES, Dialect, Reading, suffix_of
+from kptoolkit.storage.layouts.parquet_tables import check_expansion
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, recognize_table
+from kptoolkit.storage.text_tables import TextReader, header_of
 
-TAB_SUFFIXES = frozenset({".inter", ".item", ".link", ".ent", ".kg", ".user", ".tsv"})
-SUFFIXES = TAB_SUFFIXES | {".csv", ".parquet"}
+SUFFIXES = TAB_SUFFIXES | {".csv", ".txt", ".dat", ".data", ".parquet"}
 _BLOCK = text.BLOCK_BYTES
+_UTC = r"(?<!\s)\s+(?:UTC|GMT)$"
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
@@ -88,7 +90,8 @@ def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _dates(values: NDArray[Any]) -> NDArray[np.float64]:
-    found = pd.to_datetime(pd.Series(values), errors="coerce", format="ISO8601", utc=True)
+    texts = pd.Series(values).astype(str).str.replace(_UTC, "Z", regex=True)
+    found = pd.to_datetime(texts, errors="coerce", format="ISO8601", utc=True)
     return _since_1970(found.dt.tz_localize(None).to_numpy())
 
 
@@ -105,8 +108,32 @@ def tables_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file() and suffix_of(path) in suffixes)
 
 
+def read_recognized(path: Path, kind: Kind, reading: Reading) -> tuple[Table, str, bool]:
+    """Read a table after recognizing its layout.
+
+    Returns:
+        The columns by their names in :data:`~kptoolkit.storage.layouts.table_layouts.COLUMNS`, what was recognized
+        (``""`` for the usual header line), and whether rows with rating 0 are no events.
+
+    Raises:
+        DataError: As for :func:`read_table`, or the layout is not recognized.
+    """
+    columns, dialect, said, layout = reading.spellings(COLUMNS[kind]), None, "", None
+    if suffix_of(path) != ".parquet" and suffix_of(path) in SUFFIXES and path.is_file():
+        found = recognize_table(path, kind, reading)
+        columns, dialect, said, layout = dict(found.columns), found.dialect, found.said, found.layout
+    optional = {name: spellings for name, spellings in columns.items() if name in OPTIONAL}
+    if kind == "interactions" and not (layout and layout.only_positive):
+        optional.pop("rating", None)
+    required = {name: spellings for name, spellings in columns.items() if name not in OPTIONAL}
+    return read_table(path, required, optional, dialect), said, bool(layout and layout.only_positive)
+
+
 def read_table(
-    path: Path, required: Mapping[str, Sequence[str]], optional: Mapping[str, Sequence[str]] | None = None
+    path: Path,
+    required: Mapping[str, Sequence[str]],
+    optional: Mapping[str, Sequence[str]] | None = None,
+    dialect: Dialect | None = None,
 ) -> Table:
     """Read the wanted columns of a file.
 
@@ -114,6 +141,7 @@ def read_table(
         path: The file; its suffix decides the format, its first bytes whether it is gzip.
         required: Accepted spellings by name, of columns that must exist.
         optional: Accepted spellings by name, of columns that may be missing.
+        dialect: How a text is written, as for :func:`kptoolkit.storage.text_tables.read_table`.
 
     Raises:
         DataError: No such file, an unknown format, a damaged or empty file, wrong encoding, a missing column or a bad
@@ -127,7 +155,8 @@ def read_table(
     try:
         if suffix == ".parquet":
             return _read_parquet(path, required, optional or {})
-        return _read_regular(path, required, optional or {}) or _read_rows(path, required, optional or {})
+        columns = (path, required, optional or {}, dialect)
+        return _read_regular(*columns) or _read_rows(*columns)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}", path) from error
 
@@ -147,28 +176,44 @@ def columns_of(path: Path) -> list[str]:
 
 
 def _read_regular(
-    path: Path, required: Mapping[str, Sequence[str]], optional: Mapping[str, Sequence[str]]
+    path: Path,
+    required: Mapping[str, Sequence[str]],
+    optional: Mapping[str, Sequence[str]],
+    dialect: Dialect | None = None,
 ) -> Table | None:
     """Read a regular tab-separated file in blocks; ``None`` if it is not regular."""
-    reader = _reader(path, required, optional)
-    table = _joined(path, reader.blocks(_BLOCK), required)
+    reader = _reader(path, required, optional, dialect)
+    table = join_tables(path, reader.blocks(_BLOCK), required)
     return table if reader.ended else None
 
 
-def _read_rows(path: Path, required: Mapping[str, Sequence[str]], optional: Mapping[str, Sequence[str]]) -> Table:
-    table = _joined(path, _reader(path, required, optional).rows(), required)
+def _read_rows(
+    path: Path,
+    required: Mapping[str, Sequence[str]],
+    optional: Mapping[str, Sequence[str]],
+    dialect: Dialect | None = None,
+) -> Table:
+    table = join_tables(path, _reader(path, required, optional, dialect).rows(), required)
     if table is None:
         raise DataError("no rows below the line that names the columns", path)
     return table
 
 
-def _reader(path: Path, required: Mapping[str, Sequence[str]], optional: Mapping[str, Sequence[str]]) -> TextReader:
+def _reader(
+    path: Path,
+    required: Mapping[str, Sequence[str]],
+    optional: Mapping[str, Sequence[str]],
+    dialect: Dialect | None = None,
+) -> TextReader:
     columns = {**required, **optional}
-    return TextReader(path, columns, optional=optional, may_be_empty=columns)
+    return TextReader(path, columns, optional=optional, may_be_empty=columns, dialect=dialect)
 
 
-def _joined(path: Path, batches: Iterable[text.Table], shared: Collection[str]) -> Table | None:
-    """Concatenate batches; ``None`` without rows. Equal texts of the ``shared`` columns become one object."""
+def join_tables(path: Path, batches: Iterable[text.Table], shared: Collection[str]) -> Table | None:
+    """Concatenate batches of one file or folder; ``None`` without rows.
+
+    Equal texts of the ``shared`` columns become one object.
+    """
     memo, values, lines = dict[str, str](), dict[str, list[str]](), list[NDArray[np.int64]]()
     for batch in batches:
         lines.append(np.asarray(batch.lines, dtype=np.int64))
@@ -187,7 +232,7 @@ def _objects(values: Sequence[str]) -> NDArray[Any]:
 
 def _read_parquet(path: Path, required: Mapping[str, Sequence[str]], optional: Mapping[str, Sequence[str]]) -> Table:
     try:
-        _check_size(path, pq.read_metadata(path))
+        check_expansion(path, pq.read_metadata(path))
         names = [str(name) for name in pq.read_schema(path).names]
         positions = places_of([name.split(":")[0] for name in names], {**required, **optional}, optional, path)
         table = pq.read_table(path, columns=[names[position] for position in positions.values()])
@@ -197,19 +242,6 @@ def _read_parquet(path: Path, required: Mapping[str, Sequence[str]], optional: M
         raise DataError("the file has no rows", path)
     columns = {name: _from_arrow(table.column(names[position])) for name, position in positions.items()}
     return Table(path, columns, np.arange(1, table.num_rows + 1))
-
-
-def _check_size(path: Path, described: Any) -> None:
-    """Check that a Parquet file does not expand beyond the limit, before it is read.
-
-    Raises:
-        DataError: It does.
-    """
-    groups = [described.row_group(number) for number in range(described.num_row_groups)]
-    size = max(sum(group.total_byte_size for group in groups), 8 * described.num_rows * described.num_columns)
-    most = current().expansion
-    if size > FREE + path.stat().st_size * most:
-        raise DataError(f"expands to more than {most:,} times its size; raise limits.expansion", path)
 
 
 def _from_arrow(column: Any) -> NDArray[Any]:

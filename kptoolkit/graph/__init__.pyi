@@ -6,6 +6,7 @@ from .neighbourhoods import Neighbourhoods as Neighbourhoods
 from .paths import GraphPath as GraphPath
 from .sources.file_source import FileSource as FileSource
 from .sources.file_source import open_source as open_source
+from .sources.layouts import folder_reader as folder_reader
 from .sources.memory_source import MemorySource as MemorySource
 from .sources.triple_source import TripleSource as TripleSource
 from .store import GraphStore as GraphStore

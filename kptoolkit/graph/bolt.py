@@ -139,7 +139,10 @@ class BoltStore:
         try:
             yield
         except (exceptions.ServiceUnavailable, exceptions.SessionExpired) as error:
-            raise GraphUnavailableError(f"{self.uri} went away: {_message(error)}") from error
+            raise GraphUnavailableError(
+                f"{self.uri} went away: {_message(error)}; run the same command again when it answers: what was "
+                "written is kept"
+            ) from error
         except (exceptions.ClientError, exceptions.DatabaseError) as error:
             if isinstance(error, exceptions.Forbidden) or error.code == _READ_ONLY:
                 why = _message(error).rstrip(".")

@@ -26,6 +26,7 @@ HEAP = "1g"
 LOG = Path("log") / "kptool.log"
 _START_SECONDS, _STOP_SECONDS = 120.0, 30.0
 _RETRY_SECONDS = 1.0  # a child process that ended does not come back
+_END_SECONDS = 5.0  # from the last word of a child process to its end
 _LEAST_ROOM = 1 << 16  # bytes; the log cannot say that the disk is full if it is
 _STARTS = 3  # with other ports each time
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +74,14 @@ class EmbeddedServer:
     def alive(self) -> bool:
         """Whether the child process is running."""
         return self._child.poll() is None
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether the child process has ended, or does so within ``seconds``."""
+        try:
+            self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     @property
     def disk_is_full(self) -> bool:
@@ -212,7 +221,8 @@ class EmbeddedStore:
                 raise GraphError(
                     f"{self._server.path}: {reason}; free some space and run the same command again: a load resumes"
                 ) from error
-            if self._server.alive or not isinstance(error, GraphUnavailableError):
+            # A connection breaks before its process is gone.
+            if not isinstance(error, GraphUnavailableError) or not self._server.ends_within(_END_SECONDS):
                 raise
             raise GraphUnavailableError(
                 f"the process of {self.uri} ended by itself; see {self._server.path / LOG}, then run the same command "

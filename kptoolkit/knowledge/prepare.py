@@ -14,10 +14,11 @@ import numpy as np
 from kptoolkit.arguments import Moment
 from kptoolkit.config import GRAPH_DATA, Config, DataConfig
 from kptoolkit.data.catalogue import Catalogue, ItemRows, find_items
+from kptoolkit.data.event_files import reading_of
 from kptoolkit.data.graph_events import graph_interactions
 from kptoolkit.data.interactions import Interactions, notice_of, read_interactions
 from kptoolkit.data.splits import Split, make_split
-from kptoolkit.errors import ConfigError, DataError
+from kptoolkit.errors import ConfigError, DataError, shorten
 from kptoolkit.graph import Graph
 from kptoolkit.knowledge.engines.ray_engine import check_ray
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
@@ -25,6 +26,7 @@ from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack, choose_pack
 from kptoolkit.prompts.pack_choice import AUTO
+from kptoolkit.storage.dialects import Reading
 from kptoolkit.tree.ranked_rows import ranking_named
 
 _FEW_OWN = 0.5
@@ -85,16 +87,26 @@ def prepare(
     named = pack or _named_pack(config, trust_filters)
     _check_mpp(config, named)
     ranking_named(config.tree.ranking)
-    read = None if data == GRAPH_DATA else _split(read_interactions(data)[0], config)
+    read = None if data == GRAPH_DATA else _split(_read_files(data, config, progress), config)
     with _opened(config, graph) as opened:
         interactions, split = read or _split(graph_interactions(opened)[0], config)
-        catalogue = read_catalogue(interactions, data, opened.items())
+        catalogue = read_catalogue(interactions, data, opened.items(), reading_of(config.data))
         counts = opened.relation_counts()
         chosen = named or choose_pack(AUTO, lambda: counts, trust_filters=trust_filters)
         _check_mpp(config, chosen)
         _note_fallback(chosen, counts, progress)
         knowledge = fetch_knowledge(config, opened, catalogue, chosen, since=since, fresh=fresh, progress=progress)
         return Prepared(config, interactions, split, catalogue, knowledge, opened.fingerprint())
+
+
+def _read_files(data: Path, config: Config, progress: ProgressCallback) -> Interactions:
+    """Read the interactions of files, and report the layout that was recognized."""
+    interactions, report = read_interactions(data, reading_of(config.data))
+    if report.layout:
+        progress(
+            ProgressEvent("read interactions", len(interactions), note=f"recognized {shorten(report.layout, 600)}")
+        )
+    return interactions
 
 
 def _named_pack(config: Config, trust_filters: bool) -> TemplatePack | None:
@@ -132,18 +144,25 @@ def data_dir(config: Config) -> Path:
     return config.data.dir
 
 
-def read_events(data: Path, graph: Graph) -> Interactions:
+def read_events(data: Path, graph: Graph, reading: Reading | None = None) -> Interactions:
     """Read the interactions of a folder or a file, or of ``graph`` if ``data`` is ``graph:``.
+
+    Args:
+        data: The folder or file.
+        graph: The graph.
+        reading: Columns and encoding, where the file does not tell them.
 
     Raises:
         DataError: There are no usable interactions.
     """
-    return (graph_interactions(graph) if data == GRAPH_DATA else read_interactions(data))[0]
+    return (graph_interactions(graph) if data == GRAPH_DATA else read_interactions(data, reading))[0]
 
 
-def read_catalogue(interactions: Interactions, data: Path, items: ItemRows) -> Catalogue:
+def read_catalogue(
+    interactions: Interactions, data: Path, items: ItemRows, reading: Reading | None = None
+) -> Catalogue:
     """Build the catalogue: items of the interactions, and of the item file, or of the graph for ``graph:``."""
-    catalogue = Catalogue.build(interactions, find_items(data), items)
+    catalogue = Catalogue.build(interactions, find_items(data), items, reading)
     return catalogue.extended(items) if data == GRAPH_DATA else catalogue
 
 

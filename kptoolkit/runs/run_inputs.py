@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from kptoolkit.config import GRAPH_DATA, Config
 from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.event_files import reading_of
 from kptoolkit.data.interactions import read_interactions
 from kptoolkit.knowledge.prepare import Prepared, data_dir
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
@@ -46,7 +47,8 @@ def inputs_to_resume(
     """
     data = data_dir(settings)
     if data != GRAPH_DATA:
-        run.files.require_same("interactions", read_interactions(data)[0].content_hash(), run.manifest)
+        events, _ = read_interactions(data, reading_of(settings.data))
+        run.files.require_same("interactions", events.content_hash(), run.manifest)
     if pack is not None:
         run.pack = pack
     run.files.write_settings(settings, run.manifest)

@@ -1,22 +1,32 @@
-"""Opens files, gzip or not, with limits on their lines and on their expansion; failures to read name the file."""
+"""Opens files, packed or not, with limits on their lines and on their expansion; failures to read name the file."""
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
+import lzma
 import zlib
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from kptoolkit.errors import DataError
 from kptoolkit.limits import current
 
-DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
-"""Errors of damaged gzip data."""
-_GZIP = b"\x1f\x8b"
+PACKED_SUFFIXES: Mapping[str, str] = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz"}
+"""Endings of files that may be packed, and how; the first bytes decide."""
+DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
+"""Errors of a packed file that ends early or is damaged."""
+_Opener = Callable[[io.BufferedReader], io.BufferedIOBase]
+_OPENERS: Mapping[bytes, _Opener] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
+"""What unpacks a file, by its first bytes."""
 _BLOCK = 1 << 20
 FREE = 100_000_000
 """Bytes that a file may be decompressed to, whatever its own size."""
@@ -36,36 +46,65 @@ def file_failures(path: Path, line: Callable[[], int | None]) -> Iterator[None]:
     try:
         yield
     except DAMAGED as error:
-        text = "the gzip data ends early or is damaged; fetch or pack the file again"
+        text = "the packed data ends early or is damaged; fetch or pack the file again"
         raise DataError(text, path, line()) from error
     except csv.Error as error:
         longest = "field limit" in str(error) or "field larger" in str(error)
         reason = too_long("cell", current().line_bytes) if longest else f"is not CSV: {error}"
         raise DataError(reason, path, line()) from error
+    except UnicodeError as error:
+        raise DataError(f"is not text in the given encoding: {error}", path, line()) from error
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}", path) from error
 
 
 def too_long(what: str, longest: int) -> str:
-    """Describe a line or a cell that is longer than the limit."""
+    """Describe a line, a cell or an object that is longer than the limit."""
     return f"a {what} of more than {longest:,} bytes; divide it, or raise limits.line_bytes"
 
 
+def limited_lines(file: io.TextIOWrapper, path: Path, number: int = 1) -> Iterator[str]:
+    """Yield the lines of a text, none of them longer than the limit.
+
+    Args:
+        file: The text.
+        path: The file.
+        number: Number of the first line.
+
+    Raises:
+        DataError: A line is too long; with its number.
+    """
+    longest = current().line_bytes
+    while line := file.readline(longest + 1):
+        if len(line) > longest:
+            raise DataError(too_long("line", longest), path, number)
+        yield line
+        number += 1
+
+
+def most_bytes(path: Path) -> int:
+    """Return how many bytes the content of a packed file may have."""
+    return FREE + path.stat().st_size * current().expansion
+
+
+def too_large(what: str) -> str:
+    """Describe content that is too large for its file; ``what`` is what the file does."""
+    return f"{what} to more than {current().expansion:,} times its size; raise limits.expansion"
+
+
 class LimitedFile(io.BufferedIOBase):
-    """Bytes of a file, decompressed if it is gzip, whose lines and whose expansion have limits.
+    """Bytes of a file, unpacked if it is packed, whose lines and whose expansion have limits.
 
     Args:
         path: The file.
-        packed: Whether it is gzip.
+        opener: What unpacks it; ``None`` if it is not packed.
     """
 
-    def __init__(self, path: Path, packed: bool) -> None:
+    def __init__(self, path: Path, opener: _Opener | None = None) -> None:
         self.path = path
         self._file = path.open("rb")
-        self._read: io.BufferedIOBase = gzip.GzipFile(fileobj=self._file) if packed else self._file
-        self._packed, self._most = packed, 0
-        if packed:
-            self._most = FREE + path.stat().st_size * current().expansion
+        self._read: io.BufferedIOBase = self._file if opener is None else opener(self._file)
+        self._most = None if opener is None else most_bytes(path)
 
     def readable(self) -> bool:
         """Whether bytes can be read."""
@@ -76,7 +115,9 @@ class LimitedFile(io.BufferedIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Set the position."""
+        """Set the position; errors as in :meth:`read`."""
+        if self._most is not None and whence == io.SEEK_SET:
+            self._check(offset)
         return self._read.seek(offset, whence)
 
     def tell(self) -> int:
@@ -89,7 +130,11 @@ class LimitedFile(io.BufferedIOBase):
         Raises:
             DataError: The content is too large for the file.
         """
-        return self._checked(self._read.read(-1 if size is None else size))
+        wanted = -1 if size is None else size
+        if self._most is not None:
+            left = max(self._most + 1 - self._read.tell(), 1)
+            wanted = left if wanted < 0 else min(wanted, left)
+        return self._checked(self._read.read(wanted))
 
     def read1(self, size: int = -1) -> bytes:
         """Read what is there at once; errors as in :meth:`read`."""
@@ -129,17 +174,21 @@ class LimitedFile(io.BufferedIOBase):
         super().close()
 
     def _checked(self, data: bytes) -> bytes:
-        if self._packed and self._read.tell() > self._most:
-            times = current().expansion
-            raise DataError(f"decompresses to more than {times:,} times its size; raise limits.expansion", self.path)
+        if self._most is not None:
+            self._check(self._read.tell())
         return data
+
+    def _check(self, position: int) -> None:
+        if self._most is not None and position > self._most:
+            raise DataError(too_large("decompresses"), self.path)
 
 
 def open_bytes(path: Path) -> LimitedFile:
-    """Open a file, decompressed if its content is gzip; a file named ``.gz`` may be text as well.
+    """Open a file, unpacked if its content is gzip, bzip2 or xz; a file named ``.gz`` may be text as well.
 
     Raises:
-        DataError: There is no such file, it is a folder, or it is named ``.gz`` and is neither gzip nor text.
+        DataError: There is no such file, it is a folder, or it is named ``.gz`` or the like and is neither packed nor
+            text.
     """
     if path.is_dir():
         raise DataError("is a folder; a file is needed", path)
@@ -148,11 +197,12 @@ def open_bytes(path: Path) -> LimitedFile:
             start = probe.read(1000)
     except FileNotFoundError as error:
         raise DataError("no such file", path) from error
-    if start.startswith(_GZIP):
-        return LimitedFile(path, packed=True)
-    if path.suffix == ".gz" and not _begins_text(start):
-        raise DataError("is not gzip, though its name ends in .gz; fetch or pack the file again", path)
-    return LimitedFile(path, packed=False)
+    opener = next((_OPENERS[mark] for mark in _OPENERS if start.startswith(mark)), None)
+    suffix = path.suffix.lower()
+    if opener is None and suffix in PACKED_SUFFIXES and not _begins_text(start):
+        kind = PACKED_SUFFIXES[suffix]
+        raise DataError(f"is not {kind}, though its name ends in {suffix}; fetch or pack the file again", path)
+    return LimitedFile(path, opener)
 
 
 def _begins_text(start: bytes) -> bool:

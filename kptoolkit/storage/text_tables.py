@@ -1,8 +1,9 @@
-"""Reads text tables in batches of columns: tab-separated RecBole files, TSV and CSV, gzip or not.
+"""Reads text tables in batches of columns: tab-separated RecBole files, TSV and CSV, packed or not.
 
 Tab-separated files have no quoting, so a title such as ``"Heroes"`` keeps its quotation marks. As long as their lines
 are regular they are split block by block, several times as fast as row by row. CSV follows RFC 4180; the separator is
-a comma, a semicolon or a tab, whichever the header contains. Line numbers are those of an editor.
+the comma, semicolon, tab or bar that the header contains most often. Other tables are read with a
+:class:`~kptoolkit.storage.dialects.Dialect`. Line numbers are those of an editor.
 """
 
 from __future__ import annotations
@@ -10,57 +11,27 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import numpy as np
 
-from kptoolkit.errors import DataError, shorten
+from kptoolkit.errors import DataError
 from kptoolkit.limits import current
-from kptoolkit.storage.open_files import DAMAGED, LimitedFile, file_failures, open_bytes, too_long
+from kptoolkit.storage.columns import places_of
+from kptoolkit.storage.dialects import Dialect, suffix_of
+from kptoolkit.storage.open_files import DAMAGED, LimitedFile, file_failures, limited_lines, open_bytes
 
 BATCH_ROWS = 50_000
 BLOCK_BYTES = 1 << 22
 _LISTED = 1000
 _NOT_TEXT = "not UTF-8 text"
-
-#: Accepted headers of each column, compared as in :func:`locate`, without RecBole's ``:type``.
-TRIPLE_COLUMNS: Mapping[str, Sequence[str]] = {
-    "head": ("head_id", "head", "h", "subject", "subject_id", "source", "head_entity"),
-    "relation": ("relation_id", "relation", "r", "rel", "predicate", "predicate_id", "relation_type"),
-    "tail": ("tail_id", "tail", "t", "object", "object_id", "target", "tail_entity"),
-}
-NAME_COLUMNS: Mapping[str, Sequence[str]] = {
-    "entity_id": ("entity_id", "entity", "id"),
-    "name": ("name", "entity_name", "label", "title"),
-}
-LINK_COLUMNS: Mapping[str, Sequence[str]] = {
-    "item_id": ("item_id", "item"),
-    "entity_id": ("entity_id", "entity"),
-}
-ITEM_COLUMNS: Mapping[str, Sequence[str]] = {
-    "item_id": ("item_id", "item", "iid", "movie_id", "book_id", "artist_id", "product_id", "asin", "id"),
-    "title": (
-        "title",
-        "name",
-        "item_name",
-        "item_title",
-        "movie_title",
-        "book_title",
-        "track_title",
-        "artist_name",
-        "label",
-    ),
-}
-INTERACTION_COLUMNS: Mapping[str, Sequence[str]] = {
-    "user_id": ("user_id", "user", "uid", "reader_id", "customer_id", "session_id"),
-    "item_id": ("item_id", "item", "iid", "movie_id", "book_id", "artist_id", "product_id", "asin"),
-    "time": ("timestamp", "time", "ts", "unix_timestamp", "unix_time", "datetime", "date"),
-    "rating": ("rating", "score", "label", "weight"),
-}
+ENCODING_ADVICE = "save the file as UTF-8, or give its encoding, e.g. --encoding latin-1"
+_NUL_ADVICE = "save the file as UTF-8, or give its encoding, e.g. --encoding utf-16-le"
 
 
 @dataclass(frozen=True)
@@ -123,46 +94,6 @@ class BadRows:
             self.rows.append(BadRow(str(path), line, reason))
 
 
-def suffix_of(path: Path) -> str:
-    """Return the suffix of a file name in lower case, without ``.gz``."""
-    return Path(path.name.lower().removesuffix(".gz")).suffix
-
-
-def locate(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Return the position in ``names`` of each wanted column that is present; the first accepted spelling counts.
-
-    Case, spaces, underscores and hyphens are ignored: ``headId`` equals ``head_id``.
-    """
-    plain = [_plain(name) for name in names]
-    found: dict[str, int] = {}
-    for name, spellings in wanted.items():
-        position = next((plain.index(spelling) for spelling in map(_plain, spellings) if spelling in plain), None)
-        if position is not None:
-            found[name] = position
-    return found
-
-
-def places_of(
-    names: Sequence[str],
-    columns: Mapping[str, Sequence[str]],
-    optional: Collection[str],
-    path: Path,
-    line: int | None = None,
-) -> dict[str, int]:
-    """Return the result of :func:`locate`, after checking that all required columns are present.
-
-    Raises:
-        DataError: A column is missing.
-    """
-    found = locate(names, columns)
-    missing = next((name for name in columns if name not in found and name not in optional), None)
-    if missing is not None:
-        there = shorten(", ".join(names), 200)
-        text = f"no column for '{missing}' (header: {there}); call it one of {', '.join(columns[missing])}"
-        raise DataError(text, path, line)
-    return found
-
-
 def read_table(
     path: str | Path,
     columns: Mapping[str, Sequence[str]],
@@ -170,24 +101,25 @@ def read_table(
     optional: Collection[str] = (),
     may_be_empty: Collection[str] = (),
     bad_rows: BadRows | None = None,
-    comma: bool | None = None,
+    dialect: Dialect | None = None,
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[Table]:
     """Read some columns of a table in batches, with :class:`TextReader`: first by blocks, then by rows.
 
     Args:
-        path: File in UTF-8, gzip or not.
+        path: File in UTF-8, packed (gzip, bzip2, xz) or not.
         columns: Accepted headers by the name of the column in the result, see :func:`locate`.
         optional: Columns that the file may lack.
         may_be_empty: Columns whose cells may be empty; an empty cell in another column makes a bad row.
         bad_rows: What to do with bad rows; ``None`` raises an error.
-        comma: Whether the file is CSV; ``None`` means files named ``.csv`` and ``.csv.gz``.
+        dialect: How the file is written; ``None``: with a header line, as CSV if it is named ``.csv`` or ``.csv.gz``,
+            else tab-separated.
         batch_rows: Maximum number of rows per batch.
 
     Raises:
-        DataError: No such file, empty, not UTF-8, truncated gzip, a missing column or a bad row; with file and line.
+        DataError: No such file, empty, not UTF-8, cut off, a missing column or a bad row; with file and line.
     """
-    reader = TextReader(Path(path), columns, optional, may_be_empty, bad_rows, comma, batch_rows)
+    reader = TextReader(Path(path), columns, optional, may_be_empty, bad_rows, dialect, batch_rows)
     yield from reader.blocks()
     if not reader.ended:
         yield from reader.rows()
@@ -220,7 +152,7 @@ class TextReader:
     optional: Collection[str] = ()
     may_be_empty: Collection[str] = ()
     bad_rows: BadRows | None = None
-    comma: bool | None = None
+    dialect: Dialect | None = None
     batch_rows: int = BATCH_ROWS
     line: int = field(default=1, init=False)
     ended: bool = field(default=False, init=False)
@@ -229,8 +161,7 @@ class TextReader:
     _offset: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        if self.comma is None:
-            self.comma = suffix_of(self.path) == ".csv"
+        self._dialect = self.dialect or Dialect(quoted=suffix_of(self.path) == ".csv", separator="\t")
 
     def blocks(self, size: int = BLOCK_BYTES) -> Iterator[Table]:
         """Yield the regular part of a tab-separated file: UTF-8 lines with all cells, required ones not empty.
@@ -241,7 +172,7 @@ class TextReader:
         Raises:
             DataError: No such file, or a missing column.
         """
-        if self.comma:
+        if not self._dialect.in_blocks:
             return
         with self._failures(), open_bytes(self.path) as raw:
             for block in self._read_blocks(raw, size):
@@ -256,14 +187,14 @@ class TextReader:
                     yield Table({name: column[part] for name, column in found.items()}, lines[part], str(self.path))
 
     def _read_blocks(self, raw: LimitedFile, size: int) -> Iterator[bytes]:
-        """Read the header, then yield blocks of whole lines; ends early if the gzip data is damaged."""
+        """Read the header, then yield blocks of whole lines; ends early if the packed data is damaged."""
         try:
-            header = raw.readline()
+            header = self._mark(raw) if self._dialect.header else raw.readline()
             text = header.decode("utf-8-sig", "surrogateescape").rstrip("\r\n")
-            if not text:
+            if not text and not self._dialect.header:
                 return
             self._take_header(text.split("\t"))
-            self.line, self._offset = 2, len(header)
+            self.line, self._offset = (1 if self._dialect.header else 2), len(header)
             while block := raw.read(size):
                 block += raw.readline()
                 if len(block) > current().line_bytes and max(map(len, block.split(b"\n"))) > current().line_bytes:
@@ -272,6 +203,14 @@ class TextReader:
             self.ended = True
         except DAMAGED:
             return
+
+    @staticmethod
+    def _mark(raw: LimitedFile) -> bytes:
+        """Read a byte order mark if there is one."""
+        if raw.read(len(BOM_UTF8)) == BOM_UTF8:
+            return BOM_UTF8
+        raw.seek(0)
+        return b""
 
     def rows(self) -> Iterator[Table]:
         """Yield the rest of the file after :meth:`blocks`, row by row; empty lines are skipped.
@@ -301,49 +240,54 @@ class TextReader:
         """Open the file where :meth:`blocks` stopped, and give its rows, bad ones too; reads the header if needed."""
         with self._failures(), open_bytes(self.path) as raw:
             raw.seek(self._offset)
-            encoding, newline = "utf-8" if self._offset else "utf-8-sig", "" if self.comma else "\n"
-            file: io.TextIOWrapper[Any] = io.TextIOWrapper(cast("IO[bytes]", raw), encoding, "surrogateescape", newline)
-            rows = self._csv_rows(file) if self.comma else self._tab_rows(file)
+            lines = limited_lines(self._opened(raw), self.path, self.line)
+            for _ in range(0 if self._offset else self._dialect.skip):
+                next(lines, "")
+                self.line += 1
+            rows = self._csv_rows(lines) if self._dialect.quoted else self._plain_rows(lines)
             if not self.names:
-                self._take_header(next(rows, None))
+                self._take_header([] if self._dialect.header else next(rows, None))
             yield rows
 
-    def _tab_rows(self, file: io.TextIOWrapper) -> Iterator[list[str]]:
-        for text in self._lines(file):
+    def _opened(self, raw: LimitedFile) -> io.TextIOWrapper:
+        encoding, errors = self._dialect.encoding, "strict"
+        if encoding == "utf-8":
+            encoding, errors = "utf-8" if self._offset else "utf-8-sig", "surrogateescape"
+        return io.TextIOWrapper(cast("IO[bytes]", raw), encoding, errors, "" if self._dialect.quoted else "\n")
+
+    def _plain_rows(self, lines: Iterator[str]) -> Iterator[list[str]]:
+        for text in lines:
             stripped = text.rstrip("\r\n")
             if stripped:
-                yield stripped.split("\t")
+                yield self._dialect.cells(stripped)
             self.line += 1
 
-    def _csv_rows(self, file: io.TextIOWrapper) -> Iterator[list[str]]:
-        lines = self._lines(file)
-        first = next(lines, "")
+    def _csv_rows(self, lines: Iterator[str]) -> Iterator[list[str]]:
+        first, before = next(lines, ""), self.line - 1
         csv.field_size_limit(current().line_bytes)
-        reader = csv.reader(itertools.chain([first], lines), delimiter=max(",;\t", key=first.count), strict=True)
+        mark = self._dialect.separator if self.dialect else max(",;\t|", key=first.count)
+        escape = "\\" if self._dialect.backslash else None
+        reader = csv.reader(itertools.chain([first], lines), delimiter=mark, escapechar=escape, strict=True)
         for cells in reader:
             if cells:
                 yield cells
-            self.line = reader.line_num + 1
-
-    def _lines(self, file: io.TextIOWrapper) -> Iterator[str]:
-        """Yield the lines of a file, none of them longer than the limit."""
-        longest = current().line_bytes
-        while line := file.readline(longest + 1):
-            if len(line) > longest:
-                raise DataError(too_long("line", longest), self.path, self.line)
-            yield line
+            self.line = before + reader.line_num + 1
 
     def _take_header(self, cells: list[str] | None) -> None:
+        if self._dialect.header:
+            self.names = list(self._dialect.header)
+            self._places = places_of(self.names, self.columns, self.optional, self.path)
+            return
         if cells is None:
             raise DataError("the file is empty; its first line must name the columns", self.path)
         if (reason := _undecodable(cells)) is not None:
-            raise DataError(f"{reason}; save the file as UTF-8", self.path, self.line)
+            raise DataError(f"{reason}; {_encoding_advice(reason)}", self.path, self.line)
         self.names = [cell.split(":")[0].strip() for cell in cells]
         self._places = places_of(self.names, self.columns, self.optional, self.path, self.line)
 
     def _add_bad_row(self, reason: str) -> None:
         if self.bad_rows is None:
-            advice = "save the file as UTF-8" if reason.startswith(_NOT_TEXT) else "correct it"
+            advice = _encoding_advice(reason) if reason.startswith(_NOT_TEXT) else "correct it"
             raise DataError(f"{reason}; {advice}", self.path, self.line)
         self.bad_rows.add(self.path, self.line, reason)
 
@@ -353,10 +297,6 @@ class TextReader:
 
     def _failures(self) -> AbstractContextManager[None]:
         return file_failures(self.path, lambda: self.line)
-
-
-def _plain(header: str) -> str:
-    return "".join(c for c in header.casefold() if c not in " _-\t")
 
 
 def _split(block: bytes, width: int) -> list[str] | None:
@@ -389,6 +329,10 @@ def _fault(cells: list[str], width: int, required: Sequence[tuple[str, int]]) ->
         if not cells[at].strip():
             return f"the {name} is empty"
     return _undecodable(cells)
+
+
+def _encoding_advice(reason: str) -> str:
+    return _NUL_ADVICE if "NUL" in reason else ENCODING_ADVICE
 
 
 def _undecodable(cells: list[str]) -> str | None:

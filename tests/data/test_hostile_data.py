@@ -150,3 +150,15 @@ def test_a_notice_is_one_line_or_an_error(content: bytes) -> None:
 def test_a_huge_notice_is_read_in_part(tmp_path: Path) -> None:
     (tmp_path / "NOTICE").write_text("é" * 1_000_000)
     assert 1000 < len(notice_of(tmp_path)) < 4000
+
+
+@pytest.mark.parametrize("value", ["\\ud800", "a\\u0000", "\\udc00\\ud800"])
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("row", ['{"user_id": "u", "item_id": "VALUE"}', "{'user_id': 'VALUE', 'item_id': 'i'}"])
+def test_escapes_in_json_are_characters(tmp_path: Path, value: str, listed: bool, row: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(f"[{row}]".replace("VALUE", value) if listed else row.replace("VALUE", value))
+    assert named(path) == path
+    path.write_text(row.replace("VALUE", r"\\u0000 \u00e9"))
+    found, _ = read_interactions(path)
+    assert r"\u0000 é" in str(found.user_ids[0] + found.item_ids[0])

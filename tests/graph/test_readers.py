@@ -13,7 +13,8 @@ from kptoolkit.errors import DataError
 from kptoolkit.graph.loading.survey import survey
 from kptoolkit.graph.sources.file_source import open_source
 from kptoolkit.graph.sources.memory_source import MemorySource
-from kptoolkit.storage.text_tables import TRIPLE_COLUMNS, BadRows, read_table
+from kptoolkit.storage.columns import TRIPLE_COLUMNS
+from kptoolkit.storage.text_tables import BadRows, read_table
 
 GOOD = "head_id:token\trelation_id:token\ttail_id:token\na\tr\tb\nb\tr\tc\n"
 
@@ -65,7 +66,7 @@ def test_quotes_in_tab_separated_files_are_characters(tmp_path: Path) -> None:
         (b"head\trelation\ttail\na\tr\n", 2, "2 columns instead of 3"),
         (b"head\trelation\ttail\na\tr\tb\n\na\t\tb\n", 4, "the relation is empty"),
         (b"head\trelation\ttail\na\tr\tb\nM\xfcller\tr\tb\n", 3, "not UTF-8"),
-        (GOOD.encode("utf-16"), 1, "not UTF-8"),
+        (GOOD.encode("utf-16-le"), 1, "not UTF-8"),
         (gzip.compress(GOOD.encode() * 50, mtime=0)[:-20], None, "ends early"),
     ],
 )

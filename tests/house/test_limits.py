@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import resource
+import tarfile
+import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -228,34 +233,86 @@ def _limited(folder: Path, value: str) -> Result:
 # -- files --------------------------------------------------------------------------------------------------------
 
 
-def bomb(path: Path, line: bytes, megabytes: int, header: bytes = b"") -> Path:
-    """A gzip file of repeated lines."""
-    block = line * (1_000_000 // len(line))
-    with gzip.open(path, "wb", compresslevel=9) as file:
-        file.write(header)
-        for _ in range(megabytes):
-            file.write(block)
-    return path
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+}
+RDF = b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:e="http://e/">'
+QUAD = b"<http://a> <http://r> <http://b> <http://g> .\n"
+ITEM = b'{"asin": "a", "category": ["b"]}\n'
+CONTENT = {
+    "x.kg": (b"head\trelation\ttail\n", b"a\tr\tb\n"),
+    "x.csv": (b"head,relation,tail\n", b"a,r,b\n"),
+    "x.dat": (b"a::r::b\nc::r::b\nd::r::a\n", b"a::r::b\n"),
+    "x.nt": (b"", b"<http://a> <http://r> <http://b> .\n"),
+    "x.ttl": (b"", b"# a comment of Turtle, again and again\n"),
+    "x.n3": (b"", b"# a comment of N3, again and again\n"),
+    "x.trig": (b"", b"# a comment of TriG, again and again\n"),
+    "x.nq": (b"", QUAD),
+    "x.rdf": (RDF, b"<!-- a comment of XML, again and again -->\n"),
+    "x.jsonl": (b"", ITEM),
+    "x.json": (b"[" + ITEM, b"," + ITEM),
+}
+"""Start and repeated line of a file of triples, by name."""
 
 
 @pytest.mark.parametrize(
-    ("name", "line", "header"),
+    ("name", "suffix"),
     [
-        ("x.kg.gz", b"a\tr\tb\n", b"head\trelation\ttail\n"),
-        ("x.csv.gz", b"a,r,b\n", b"head,relation,tail\n"),
-        ("x.nt.gz", b"<http://a> <http://r> <http://b> .\n", b""),
-        ("x.ttl.gz", b"# a comment of Turtle, again and again\n", b""),
+        *((name, ".gz") for name in CONTENT),
+        *((name, suffix) for name in ("x.kg", "x.csv", "x.nt", "x.jsonl") for suffix in (".bz2", ".xz")),
     ],
 )
-def test_a_gzip_bomb_is_refused(tmp_path: Path, name: str, line: bytes, header: bytes) -> None:
-    path = bomb(tmp_path / name, line, 4, header)
+def test_a_packed_bomb_is_refused(tmp_path: Path, name: str, suffix: str) -> None:
+    path, (start, line) = tmp_path / (name + suffix), CONTENT[name]
+    path.write_bytes(PACKERS[suffix](start + line * (4_000_000 // len(line))))
     limits.use(LimitsConfig(expansion=1))
     with mock.patch("kptoolkit.storage.open_files.FREE", 1_000_000), bounded():
         with pytest.raises(DataError, match=r"decompresses to more than 1 times its size; raise limits.expansion"):
             dry_run(open_source([path]))
-        limits.use(LimitsConfig(expansion=100_000))
-        if name != "x.ttl.gz":
+        limits.use(LimitsConfig(expansion=1_000_000))
+        if name in ("x.kg", "x.csv", "x.nt"):
             assert dry_run(open_source([path])).triples_read > 100_000
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.tar", "x.tar.gz", "x.tar.bz2", "x.tar.xz"])
+def test_a_bomb_in_an_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (places := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(places))
+    (inside := tmp_path / "x.kg").write_bytes(b"head\trelation\ttail\n" + b"a\tr\tb\n" * 500_000)
+    path, kind = tmp_path / name, name.split(".")[-1]
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(inside, "x.kg")
+    else:
+        with tarfile.open(plain := tmp_path / "plain", "w") as tar:
+            tar.add(inside, "x.kg")
+        path.write_bytes(PACKERS["" if kind == "tar" else f".{kind}"](plain.read_bytes()))
+    limits.use(LimitsConfig(expansion=1))
+    with mock.patch("kptoolkit.storage.open_files.FREE", 0 if kind == "tar" else 1_000_000), bounded():
+        if kind == "tar":  # as large as its content
+            assert dry_run(open_source([path])).triples_read == 500_000
+            return
+        for read in (lambda: open_source([path]), lambda: read_interactions(path)):
+            with pytest.raises(DataError, match=r"(decompresses|unpacks) to more than 1 times its size"):
+                read()
+        assert list(places.iterdir()) == []
+        limits.use(LimitsConfig(expansion=1_000_000))
+        assert dry_run(open_source([path])).triples_read == 500_000
+
+
+def test_a_parquet_file_of_triples_is_no_bomb(tmp_path: Path) -> None:
+    zeros = pa.DictionaryArray.from_arrays(np.zeros(1_000_000, np.int8), ["x"])
+    pq.write_table(pa.table({"head": zeros, "relation": zeros, "tail": zeros}), path := tmp_path / "x.parquet")
+    limits.use(LimitsConfig(expansion=1))
+    with (
+        mock.patch("kptoolkit.storage.open_files.FREE", 1_000_000),
+        bounded(),
+        pytest.raises(DataError, match=r"expands to more than 1 times its size; raise limits.expansion"),
+    ):
+        dry_run(open_source([path]))
 
 
 def test_a_parquet_bomb_is_refused_before_it_is_read(tmp_path: Path) -> None:
@@ -267,7 +324,7 @@ def test_a_parquet_bomb_is_refused_before_it_is_read(tmp_path: Path) -> None:
         read_interactions(tmp_path)
 
 
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("suffix", PACKERS)
 @pytest.mark.parametrize(
     ("name", "start"),
     [
@@ -275,31 +332,112 @@ def test_a_parquet_bomb_is_refused_before_it_is_read(tmp_path: Path) -> None:
         ("x.kg", b""),
         ("x.csv", b"head,relation,tail\n"),
         ("x.csv", b'head,relation,tail\na,r,"b'),
+        ("x.dat", CONTENT["x.dat"][0]),
         ("x.nt", b""),
         ("x.nt", b"<http://a> <http://r> <http://b> .\n<http://a"),
         ("x.ttl", b"<http://a> <http://r> "),
         ("x.ttl", b'<http://a> <http://r> "'),
+        ("x.n3", b'<http://a> <http://r> "'),
+        ("x.trig", b'<http://g> { <http://a> <http://r> "'),
+        ("x.nq", QUAD + b"<http://a"),
+        ("x.rdf", RDF + b'<rdf:Description rdf:about="'),
+        ("x.jsonld", b'{"@id": "http://a", "http://r": "'),
+        ("x.jsonl", ITEM + b'{"asin": "'),
+        ("x.json", b'{"asin": "'),
+        ("x.json", b'[{"asin": "'),
+        ("x.json", b"[" + ITEM + b', {"asin": "'),
     ],
 )
-def test_an_endless_line_is_refused(tmp_path: Path, name: str, start: bytes, packed: bool) -> None:
-    path = tmp_path / (name + ".gz" * packed)
-    content = start + b"x" * 3_000_000
-    path.write_bytes(gzip.compress(content) if packed else content)
+def test_an_endless_line_is_refused(tmp_path: Path, name: str, start: bytes, suffix: str) -> None:
+    path = tmp_path / (name + suffix)
+    path.write_bytes(PACKERS[suffix](start + b"x" * 3_000_000))
     limits.use(LimitsConfig(line_bytes=100_000))
-    with (
-        bounded(),
-        pytest.raises(DataError, match=r"a (line|cell) of more than 100,000 bytes; .* raise limits.line_bytes"),
-    ):
+    says = r"a (line|cell|object) of more than 100,000 bytes; .* raise limits.line_bytes"
+    with bounded(), pytest.raises(DataError, match=says if start else f"{says}|its first lines are 1: xxx"):
         dry_run(open_source([path]))
 
 
-@pytest.mark.parametrize("name", ["x.nt", "x.ttl"])
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("x.inter", "user_id\titem_id\nu\ti\n"),
+        ("x.csv", "user_id,item_id\nu,i\n"),
+        ("x.dat", "1::2::3::978300760\n"),
+        ("x.txt", "1 2 3\n2 3\n"),
+        ("x.jsonl", '{"user_id": "u", "item_id": "i"}\n{"user_id": "'),
+        ("x.json", '[{"user_id": "u", "item_id": "i"}, {"user_id": "'),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_an_endless_line_of_events_is_refused(tmp_path: Path, name: str, start: str, encoding: str) -> None:
+    path = tmp_path / name
+    path.write_bytes((start + "1" * 3_000_000).encode("utf-8" if "json" in name else encoding))
+    limits.use(LimitsConfig(line_bytes=100_000))
+    with bounded(), pytest.raises(DataError, match=r"a (line|cell|object) of more than 100,000 bytes"):
+        read_interactions(path)
+
+
+LITERALS = {
+    **dict.fromkeys(("x.nt", "x.ttl", "x.n3", "x.trig", "x.nq"), '<http://a> <http://r> "{}" .\n'),
+    "x.rdf": RDF.decode() + '<rdf:Description rdf:about="http://a"><e:r>{}</e:r></rdf:Description></rdf:RDF>',
+    "x.jsonld": '{{"@id": "http://a", "http://r": "{}"}}',
+}
+"""A literal in each format of RDF."""
+
+
+@pytest.mark.parametrize("name", LITERALS)
 def test_a_long_literal_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    path.write_text('<http://a> <http://r> <http://b> .\n<http://a> <http://r> "' + "x" * 2000 + '" .\n')
+    path.write_text(LITERALS[name].format("x" * 2000))
     limits.use(LimitsConfig(literal_characters=1000))
     with pytest.raises(DataError, match=r"a literal of 2,000 characters; limits.literal_characters allows 1,000"):
         dry_run(open_source([path], literals="entities"))
+    path.write_text(LITERALS[name].format("x" * 900))
+    assert dry_run(open_source([path], literals="entities")).triples_read == 1
+
+
+def entities(*values: str) -> str:
+    """RDF/XML with these entities, which uses the last one."""
+    declared = "".join(f'<!ENTITY e{number} "{value}">\n' for number, value in enumerate(values))
+    used = LITERALS["x.rdf"].format(f"&e{len(values) - 1};")
+    return f'<?xml version="1.0"?><!DOCTYPE rdf:RDF [{declared}]>{used}'
+
+
+@pytest.mark.parametrize("space", ["", " " * 70_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        entities("xxxxxxxxxx", *(f"&e{number};" * 10 for number in range(12))),
+        entities("x" * 100_000),
+        entities("short").replace('"short">', '"short"><!-- <!ENTITY e0 "' + "x" * 2000 + '"> -->'),
+    ],
+)
+def test_entities_of_xml_do_not_multiply(tmp_path: Path, text: str, space: str) -> None:
+    (path := tmp_path / "x.rdf").write_text(text.replace("<!DOCTYPE", f"{space}<!DOCTYPE"))
+    with bounded(), pytest.raises(DataError, match=r"declares an entity that contains others, or has more than 1,000"):
+        dry_run(open_source([path], literals="entities"))
+
+
+def test_short_entities_of_xml_are_read(tmp_path: Path) -> None:
+    (path := tmp_path / "x.rdf").write_text(entities("a", "bc"))
+    assert dry_run(open_source([path], literals="entities")).triples_read == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.rdf", RDF.decode() + "<e:C><e:p>" * 50_000),
+        ("x.jsonld", '{"@id": "http://a", "http://r": ' * 100_000),
+        ("x.json", '{"a": ' * 100_000 + "1" + "}" * 100_000),
+        ("x.json", '[{"a": ' + "[" * 100_000),
+        ("x.jsonl", ITEM.decode() + "[" * 100_000 + "'"),
+        ("x.jsonl", ITEM.decode() + "{'a': " * 10_000 + "1" + "}" * 10_000),
+    ],
+)
+def test_deep_nesting_is_an_error(tmp_path: Path, name: str, text: str) -> None:
+    (path := tmp_path / name).write_text(text)
+    with bounded(), pytest.raises(DataError):
+        dry_run(open_source([path]))
 
 
 @pytest.mark.parametrize("name", ["x.nt", "x.ttl"])

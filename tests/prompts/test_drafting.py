@@ -16,15 +16,17 @@ from worlds.examples import examples
 
 from kptoolkit.cli.app import app
 from kptoolkit.config import GraphConfig
-from kptoolkit.errors import InputError
+from kptoolkit.errors import DataError, InputError
 from kptoolkit.graph import Graph, MemorySource
 from kptoolkit.graph.embedded import EmbeddedServer
 from kptoolkit.prompts import Examples, TemplatePack, check_pack, draft_pack, find_examples
 from kptoolkit.prompts.drafting.guessing import guess_sentences
+from kptoolkit.prompts.drafting.sentence_files import read_sentences
 from kptoolkit.prompts.templating.triplet_sentences import HOSTILE_NAMES
 from kptoolkit.testing.template_pack_suite import TemplatePackSuite
 
 GENERIC = TemplatePack.load("generic")
+LAYOUTS = Path(__file__).resolve().parents[1] / "layouts"
 GUESSES = [
     ("directed by", "A was directed by B.", "B directed A."),
     ("written by", "A was written by B.", "B wrote A."),
@@ -126,6 +128,26 @@ def test_sentences_of_the_model_pack_are_copied_and_the_rest_is_guessed(tmp_path
     with pytest.raises(InputError, match="is there already; nothing was written"):
         draft.write(tmp_path / "mine")
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_sentences_of_a_file_come_first(tmp_path: Path) -> None:
+    given = read_sentences(LAYOUTS / "kp4sr_authors" / "books" / "relation2template.json")
+    counts = {"book.written_work.author": 2, "author": 1}
+    draft = draft_pack("ours", counts, GENERIC, sentences=given)
+    assert [relation.source for relation in draft.relations] == ["file", "pack"]
+    draft.write(tmp_path / "ours")
+    pack = TemplatePack.load(tmp_path / "ours")
+    assert pack.sentence("Emma", "book.written_work.author", "Jane Austen") == "The author of Emma is Jane Austen."
+    assert not any(finding.fatal for finding in check_pack(tmp_path / "ours"))
+
+
+@pytest.mark.parametrize(
+    "text", ["[1]", "{}", '{"r": "no place"}', '{"r": ["[X] [Y] [X]"]}', '{"r": "[X] {{ 1 }} [Y]"}', '{"r": 3}', "{"]
+)
+def test_a_wrong_file_of_sentences_is_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(DataError, match=r"x\.json"):
+        read_sentences(tmp_path / "x.json")
 
 
 def test_a_pack_in_another_language_has_the_words_between_the_names(tmp_path: Path) -> None:

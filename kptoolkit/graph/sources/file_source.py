@@ -1,36 +1,33 @@
-"""Sources of triples in files: RecBole folders and files, CSV and TSV, RDF, gzip of each."""
+"""Sources of triples in files and folders: tables, RDF, and the layouts of public data sets; gzip of each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import cast
 
 from kptoolkit.arguments import checked
 from kptoolkit.errors import DataError
-from kptoolkit.graph.sources.rdf import Literals, RdfFile
-from kptoolkit.storage.text_tables import (
-    INTERACTION_COLUMNS,
-    ITEM_COLUMNS,
-    LINK_COLUMNS,
-    NAME_COLUMNS,
-    TRIPLE_COLUMNS,
-    BadRows,
-    Table,
-    read_table,
-    suffix_of,
+from kptoolkit.graph.sources.layouts import (
+    RDF_FORMATS,
+    SUFFIXES,
+    Format,
+    file_reader,
+    folder_reader,
+    format_of,
+    readers_in,
+    sort_tables,
 )
-
-Format = Literal["recbole", "csv", "tsv", "ntriples", "turtle"]
-_SUFFIXES: Mapping[str, Format] = {
-    ".kg": "recbole",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".txt": "tsv",
-    ".nt": "ntriples",
-    ".ttl": "turtle",
-}
+from kptoolkit.graph.sources.rdf import Literals, RdfFile, RdfFileFormat
+from kptoolkit.graph.sources.readers.kgcn import positive
+from kptoolkit.graph.sources.readers.neo4j_files import Neo4jCsv
+from kptoolkit.graph.sources.readers.path_reader import PathReader
+from kptoolkit.storage.dialects import Dialect, Reading, in_split_order, suffix_of
+from kptoolkit.storage.layouts.archives import is_archive, unpack
+from kptoolkit.storage.layouts.parquet_tables import parquet_columns, read_parquet
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, Recognized, recognize_table
+from kptoolkit.storage.text_tables import BadRows, Table, read_table
 
 
 @dataclass
@@ -43,10 +40,14 @@ class FileSource:
         link_files: Files that link items to entities.
         item_files: Files that list items, with or without titles.
         interaction_files: Files with interactions.
-        format: Format of the files of triples; ``None`` detects it by the file names.
+        readers: Readers of folders and files in a layout of their own.
+        format: Format of the files of triples; ``None`` recognizes it.
         bad_rows: What to do with bad rows.
         language: Preferred language of names in RDF.
         literals: What to do with RDF literals that are not names.
+        reading: What the user says about columns, encoding and lists in cells.
+        with_interactions: Whether events are read.
+        recognized: What was recognized, for messages; one text per file or folder without the usual header line.
     """
 
     triple_files: list[Path] = field(default_factory=list)
@@ -54,16 +55,22 @@ class FileSource:
     link_files: list[Path] = field(default_factory=list)
     item_files: list[Path] = field(default_factory=list)
     interaction_files: list[Path] = field(default_factory=list)
+    readers: list[PathReader] = field(default_factory=list)
     format: Format | None = None
     bad_rows: BadRows = field(default_factory=BadRows)
     language: str = "en"
     literals: Literals = "drop"
+    reading: Reading = field(default_factory=Reading)
+    with_interactions: bool = False
+    recognized: list[str] = field(default_factory=list)
     _rdf: dict[Path, RdfFile] = field(default_factory=dict, init=False)
+    _tables: dict[tuple[Path, Kind], Recognized] = field(default_factory=dict, init=False)
+    _formats: dict[Path, Format] = field(default_factory=dict, init=False)
 
     @property
     def label(self) -> str:
-        """The paths of the files of triples."""
-        return ", ".join(str(path) for path in self.triple_files)
+        """The paths of the files and folders of triples."""
+        return ", ".join(str(path) for path in [*(reader.path for reader in self.readers), *self.triple_files])
 
     @property
     def literals_left_out(self) -> int:
@@ -72,54 +79,150 @@ class FileSource:
 
     def triples(self) -> Iterator[Table]:
         """Yield the columns ``head``, ``relation``, ``tail``."""
+        for reader in self.readers:
+            yield from reader.triples()
         for path in self.triple_files:
             if (file := self._rdf_file(path)) is not None:
                 yield from file.triples()
-            else:
-                comma = self._format_of(path) == "csv"
-                yield from read_table(path, TRIPLE_COLUMNS, bad_rows=self.bad_rows, comma=comma)
+                continue
+            for table in self._read(path, "triples"):
+                yield _split_tails(table, self.reading.split) if self.reading.split else table
 
     def names(self) -> Iterator[Table]:
-        """Yield the columns ``entity_id``, ``name``; RDF first; names from files override them."""
+        """Yield the columns ``entity_id``, ``name``; those of the triples first; names from files override them."""
+        for reader in self.readers:
+            yield from reader.names()
         for path in self.triple_files:
             if (file := self._rdf_file(path)) is not None:
                 yield from file.names()
+            else:
+                yield from self._names_in_triples(path)
         for path in self.name_files:
-            yield from read_table(path, NAME_COLUMNS, may_be_empty=("name",), bad_rows=self.bad_rows)
+            yield from self._read(path, "names")
 
     def links(self) -> Iterator[Table]:
         """Yield the columns ``item_id``, ``entity_id``."""
+        if not self.link_files:
+            for reader in self.readers:
+                yield from reader.links()
         for path in self.link_files:
-            yield from read_table(path, LINK_COLUMNS, bad_rows=self.bad_rows)
+            yield from self._read(path, "links")
 
     def items(self) -> Iterator[Table]:
         """Yield the columns ``item_id``, ``title``."""
+        if not self.item_files:
+            for reader in self.readers:
+                yield from reader.items()
         for path in self.item_files:
-            yield from read_table(
-                path, ITEM_COLUMNS, optional=("title",), may_be_empty=("title",), bad_rows=self.bad_rows
-            )
+            yield from self._read(path, "items")
 
     def interactions(self) -> Iterator[Table]:
         """Yield the columns ``user_id``, ``item_id``, ``time``, ``rating``."""
+        for reader in self.readers if self.with_interactions else ():
+            yield from reader.interactions()
         for path in self.interaction_files:
-            yield from read_table(
-                path,
-                INTERACTION_COLUMNS,
-                optional=("time", "rating"),
-                may_be_empty=("time", "rating"),
-                bad_rows=self.bad_rows,
+            yield from self._read(path, "interactions")
+
+    def recognize(self) -> None:
+        """Recognize every file, and fill :attr:`recognized`.
+
+        Raises:
+            DataError: A file cannot be read or is not recognized.
+        """
+        self.recognized = [f"{reader.said} ({reader.path})" for reader in self.readers]
+        for path in self.triple_files:
+            if self._rdf_file(path) is None:
+                self._recognized(path, "triples")
+        for kind, files in self._others().items():
+            for path in files:
+                self._recognized(path, kind)
+        self.recognized += [f"{one.said} ({path})" for (path, _), one in self._tables.items() if one.said]
+
+    def _others(self) -> dict[Kind, list[Path]]:
+        return {
+            "names": self.name_files,
+            "links": self.link_files,
+            "items": self.item_files,
+            "interactions": self.interaction_files,
+        }
+
+    def _recognized(self, path: Path, kind: Kind) -> Recognized:
+        if (path, kind) not in self._tables and suffix_of(path) == ".parquet":
+            columns = self.reading.spellings(COLUMNS[kind])
+            parquet_columns(path, columns, OPTIONAL)
+            self._tables[path, kind] = Recognized(Dialect(), columns)
+        if (path, kind) not in self._tables:
+            csv = self._format_of(path) == "csv" if kind == "triples" else None
+            self._tables[path, kind] = recognize_table(path, kind, self.reading, csv=csv)
+        return self._tables[path, kind]
+
+    def _read(self, path: Path, kind: Kind) -> Iterator[Table]:
+        found = self._recognized(path, kind)
+        optional = OPTIONAL & found.columns.keys()
+        may_be_empty = {*optional, *(("name",) if kind == "names" else ())}
+        if suffix_of(path) == ".parquet":
+            return read_parquet(
+                path, found.columns, optional=optional, may_be_empty=may_be_empty, bad_rows=self.bad_rows
             )
+        tables = read_table(
+            path,
+            found.columns,
+            optional=optional,
+            may_be_empty=may_be_empty,
+            bad_rows=self.bad_rows,
+            dialect=found.dialect,
+        )
+        only_positive = found.layout is not None and found.layout.only_positive
+        return map(positive, tables) if only_positive else tables
+
+    def _names_in_triples(self, path: Path) -> Iterator[Table]:
+        """Yield the names of a file of triples whose layout has names, or ids that are readable."""
+        found = self._recognized(path, "triples")
+        if found.layout is None:
+            return
+        for entity, name in found.layout.names:
+            columns = {"entity_id": (entity,), "name": (name,)}
+            yield from read_table(
+                path, columns, may_be_empty=("name",), bad_rows=BadRows(skip=True), dialect=found.dialect
+            )
+        name_of = found.layout.name_of
+        if name_of is not None:
+            for table in self._read(path, "triples"):
+                ids = list(dict.fromkeys([*table["head"], *table["tail"]]))
+                yield Table(
+                    {"entity_id": ids, "name": [name_of(one) for one in ids]}, range(1, len(ids) + 1), str(path)
+                )
 
     def _rdf_file(self, path: Path) -> RdfFile | None:
         kind = self._format_of(path)
-        if kind != "ntriples" and kind != "turtle":
+        if kind not in RDF_FORMATS:
             return None
-        return self._rdf.setdefault(path, RdfFile(path, kind, self.bad_rows, self.language, self.literals))
+        rdf = cast(RdfFileFormat, kind)
+        return self._rdf.setdefault(path, RdfFile(path, rdf, self.bad_rows, self.language, self.literals))
 
-    def _format_of(self, path: Path) -> Format | None:
+    def _format_of(self, path: Path) -> Format:
         """Return the format of a file; a ``.kg`` file is always RecBole's."""
-        found = _SUFFIXES.get(suffix_of(path))
-        return found if found == "recbole" or self.format is None else self.format
+        if path not in self._formats:
+            known = SUFFIXES.get(suffix_of(path))
+            if known == "recbole" or self.format is None:
+                self._formats[path], said = format_of(path)
+                self.recognized += [f"{said} ({path})"] if said else []
+            else:
+                self._formats[path] = self.format
+        return self._formats[path]
+
+
+def _split_tails(table: Table, mark: str) -> Table:
+    """Give each of several values in a tail a row of its own."""
+    columns: dict[str, list[str]] = {"head": [], "relation": [], "tail": []}
+    lines: list[int] = []
+    for head, relation, tail, line in zip(table["head"], table["relation"], table["tail"], table.lines, strict=True):
+        values = [value.strip() for value in tail.split(mark) if value.strip()]
+        columns["head"] += [head] * len(values)
+        columns["relation"] += [relation] * len(values)
+        columns["tail"] += values
+        lines += [line] * len(values)
+    return Table(columns, lines, table.path)
 
 
 @checked
@@ -134,48 +237,99 @@ def open_source(
     skip_bad_rows: bool = False,
     language: str = "en",
     literals: Literals = "drop",
+    columns: str | None = None,
+    encoding: str | None = None,
+    split: str | None = None,
+    mapping: str | Path | None = None,
 ) -> FileSource:
-    """Return a source of RecBole folders and files.
+    """Return a source of folders and files, after recognizing the layout of each.
 
     Args:
-        paths: RecBole folders (``*.kg``, and ``.ent``, ``.link``, ``.item`` if there are any) and files of triples.
-        format: Format of the files; ``None`` detects it by the file names.
+        paths: RecBole folders (``*.kg``, and ``.ent``, ``.link``, ``.item`` if there are any), folders in another
+            layout that is known, and files of triples.
+        format: Format of the files; ``None`` recognizes it by name and content.
         link: File that links items to entities; replaces that of a folder.
         names: File with entity names; replaces that of a folder.
         items: File that lists items; replaces that of a folder.
-        interactions: Whether to read the ``.inter`` file of a folder as well.
+        interactions: Whether to read the events of a folder as well.
         skip_bad_rows: Whether bad rows are skipped and counted.
         language: Preferred language of names in RDF.
         literals: What to do with RDF literals that are not names: ``"drop"`` or ``"entities"``.
+        columns: Header or number of columns by role, e.g. ``"head=1,relation=2,tail=3"``.
+        encoding: Encoding of tables; ``None`` finds UTF-8 and UTF-16.
+        split: Separator of several values in the tail of a triple.
+        mapping: TOML file that says which keys of JSON become triples; ``None`` takes those that are known.
 
     Raises:
-        DataError: A path does not exist, a folder has no ``.kg``, or a file's format is unknown.
+        ConfigError: ``columns`` or ``encoding`` is wrong.
+        DataError: A path does not exist, a folder has no triples, or a file is not recognized.
     """
-    source = FileSource(format=format, bad_rows=BadRows(skip=skip_bad_rows), language=language, literals=literals)
+    reading = Reading.of(columns, encoding, split)
+    bad_rows = BadRows(skip=skip_bad_rows)
+    source = FileSource(
+        format=format,
+        bad_rows=bad_rows,
+        language=language,
+        literals=literals,
+        reading=reading,
+        with_interactions=interactions,
+    )
     for path in map(Path, paths):
-        if path.is_dir():
-            _add_folder(source, path, interactions)
+        found = unpack(path) if is_archive(path) else path
+        if found.is_dir():
+            _add_folder(source, found, interactions)
         else:
-            _check_format(path, format)
-            source.triple_files.append(path)
+            _add_file(source, _existing(found), None if mapping is None else Path(mapping))
     for given, files in ((link, source.link_files), (names, source.name_files), (items, source.item_files)):
         if given is not None:
             files[:] = [_existing(Path(given))]
-    if interactions and not source.interaction_files:
+    if interactions and not source.interaction_files and not source.readers:
         raise DataError("no .inter file next to the triples; leave --interactions out", paths[0] if paths else None)
+    source.recognize()
     return source
 
 
 def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
     triples = _with_suffix(folder, ".kg")
-    if not triples:
-        raise DataError("holds no .kg file; name a RecBole folder, or the file of triples itself", folder)
-    source.triple_files += triples
-    source.name_files += _with_suffix(folder, ".ent")
-    source.link_files += _with_suffix(folder, ".link")
-    source.item_files += _with_suffix(folder, ".item")
+    if triples:
+        found: dict[Kind, list[Path]] = {
+            "triples": triples,
+            "names": _with_suffix(folder, ".ent"),
+            "links": _with_suffix(folder, ".link"),
+            "items": _with_suffix(folder, ".item"),
+            "interactions": in_split_order(_with_suffix(folder, ".inter")),
+        }
+    elif (reader := folder_reader(folder, source.bad_rows, source.reading)) is not None:
+        source.readers.append(reader)
+        return
+    else:
+        found = sort_tables(folder)
+        json_readers = [] if found.get("triples") else readers_in(folder, source.bad_rows, source.reading)
+        if len(json_readers) == 1:
+            source.readers += json_readers
+            return
+    if not found.get("triples"):
+        inside = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_dir())[:5])
+        said = "holds no .kg file and no other file of triples that is known"
+        said += f"; its folders are {inside}" * bool(inside)
+        raise DataError(f"{said}; name a RecBole folder, or the file of triples itself", folder)
+    source.triple_files += found["triples"]
+    source.name_files += found.get("names", [])
+    source.link_files += found.get("links", [])
+    source.item_files += found.get("items", [])
     if interactions:
-        source.interaction_files += _with_suffix(folder, ".inter")
+        source.interaction_files += found.get("interactions", [])
+
+
+def _add_file(source: FileSource, path: Path, mapping: Path | None) -> None:
+    reader = file_reader(path, source.bad_rows, source.reading, mapping) if source.format is None else None
+    earlier = next((one for one in source.readers if isinstance(one, Neo4jCsv) and one.path.is_file()), None)
+    if reader is None:
+        source.triple_files.append(path)
+    elif isinstance(reader, Neo4jCsv) and earlier is not None:
+        earlier.add(path)
+    else:
+        source.readers.append(reader)
 
 
 def _with_suffix(folder: Path, suffix: str) -> list[Path]:
@@ -186,9 +340,3 @@ def _existing(path: Path) -> Path:
     if not path.is_file():
         raise DataError("no such file", path)
     return path
-
-
-def _check_format(path: Path, given: Format | None) -> None:
-    _existing(path)
-    if given is None and suffix_of(path) not in _SUFFIXES:
-        raise DataError("unknown format; give --format recbole, csv, tsv, ntriples or turtle", path)

@@ -1,4 +1,4 @@
-"""Reads RDF: N-Triples line by line, Turtle with pyoxigraph; gzip of either.
+"""Reads RDF: N-Triples line by line, other formats with pyoxigraph; packed or not.
 
 The id of an IRI is its text. The id of a blank node is ``_:FILE#LABEL``, because labels are local to a file. A literal
 of a naming predicate is a name of its subject; any other literal is counted and left out, or becomes an entity with the
@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
@@ -19,11 +19,12 @@ from typing import Literal as Choice
 from pyoxigraph import BlankNode, Literal, NamedNode, Quad, RdfFormat, parse
 
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.graph.sources.xml_limits import XmlLimits
 from kptoolkit.limits import current
 from kptoolkit.storage.open_files import LimitedFile, file_failures, open_bytes, too_long
 from kptoolkit.storage.text_tables import BadRows, Table
 
-RdfFileFormat = Choice["ntriples", "turtle"]
+RdfFileFormat = Choice["ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"]
 Literals = Choice["drop", "entities"]
 
 #: Predicates whose literals are names, the preferred ones first.
@@ -37,6 +38,15 @@ NAMING = (
     "http://purl.org/dc/terms/title",
     "http://purl.org/dc/elements/1.1/title",
 )
+_PARSED: Mapping[RdfFileFormat, tuple[str, RdfFormat]] = {
+    "turtle": ("Turtle", RdfFormat.TURTLE),
+    "rdfxml": ("RDF/XML", RdfFormat.RDF_XML),
+    "n3": ("N3", RdfFormat.N3),
+    "trig": ("TriG", RdfFormat.TRIG),
+    "nquads": ("N-Quads", RdfFormat.N_QUADS),
+    "jsonld": ("JSON-LD", RdfFormat.JSON_LD),
+}
+"""Name and parser of the formats that pyoxigraph reads; the names of graphs in TriG and N-Quads are left out."""
 _NAMING_RANK = {predicate: rank for rank, predicate in enumerate(NAMING)}
 #: Letters of a literal that may be an entity: its text is its id, and ids are indexed.
 LONGEST_ENTITY = 1000
@@ -69,7 +79,7 @@ class RdfFile:
     Attributes:
         path: The file.
         format: Its format.
-        bad_rows: What to do with lines of N-Triples that cannot be read; the first mistake ends a Turtle file.
+        bad_rows: What to do with lines of N-Triples that cannot be read; other formats end at the first mistake.
         language: Names in this language come before names without a language, and these before all others.
         literals: What to do with literals that are not names.
         left_out: Number of literals left out by the last :meth:`triples`.
@@ -91,7 +101,8 @@ class RdfFile:
         """
         names: dict[str, tuple[int, int, str]] = {}
         self.left_out = 0
-        for block in _ntriples(self.path, self.bad_rows) if self.format == "ntriples" else _turtle(self.path):
+        plain = self.format == "ntriples"
+        for block in _ntriples(self.path, self.bad_rows) if plain else _parsed(self.path, self.format):
             rows = [found for found in block if found[4] is None or self._keeps(found, names)]
             if rows:
                 heads, relations, tails, lines, kinds = zip(*rows, strict=True)
@@ -211,31 +222,35 @@ def _character(match: re.Match[str]) -> str:
     return chr(code)
 
 
-def _turtle(path: Path) -> Iterator[list[_Statement]]:
-    """Yield the statements of a Turtle file in blocks, as they are parsed.
+def _parsed(path: Path, format: RdfFileFormat) -> Iterator[list[_Statement]]:
+    """Yield the statements of a file that pyoxigraph reads in blocks, as they are parsed.
 
     Raises:
-        DataError: It is not Turtle, with its line.
+        DataError: It does not have the format, with its line.
     """
     numbers: dict[str, int] = {}
+    name, parser = _PARSED[format]
     with file_failures(path, lambda: None), open_bytes(path) as file:
-        text = cast("IO[bytes]", _TurtleText(file, path))
-        quads = enumerate(parse(input=text, format=RdfFormat.TURTLE, base_iri=_RELATIVE, lenient=True), 1)
+        text = cast("IO[bytes]", _CheckedText(file, path, XmlLimits(path) if format == "rdfxml" else None))
+        quads = enumerate(parse(input=text, format=parser, base_iri=_RELATIVE, lenient=True), 1)
         try:
             while block := list(itertools.islice(quads, _BLOCK)):
                 yield [_of_quad(quad, path, number, numbers) for number, quad in block]
         except SyntaxError as error:
             reason = shorten(_PLACE.sub("", error.msg), 200)
-            message = f"no Turtle: {reason}; correct it"
+            message = f"no {name}: {reason}; correct it"
             if reason.startswith("Invalid UTF-8"):
                 message = f"{_NOT_UTF8}; save the file as UTF-8"
+            if "remote context" in reason:
+                message = "names a remote @context, which is not fetched; write the context into the file"
             raise DataError(message, path, error.lineno) from error
 
 
-class _TurtleText:
-    """Bytes of a file without a byte order mark, checked for NUL."""
+class _CheckedText:
+    """Bytes of a file without a byte order mark, checked for NUL, long lines and what is wrong with XML."""
 
-    def __init__(self, file: LimitedFile, path: Path) -> None:
+    def __init__(self, file: LimitedFile, path: Path, xml: XmlLimits | None = None) -> None:
+        self.xml = xml
         self.file, self.path, self.lines, self.since = file, path, 0, 0
         self.start = file.read(len(BOM_UTF8)).removeprefix(BOM_UTF8)
 
@@ -243,7 +258,7 @@ class _TurtleText:
         """Read up to ``size`` bytes.
 
         Raises:
-            DataError: There is a NUL byte, or a line is too long; with its line.
+            DataError: There is a NUL byte, a line is too long, or :class:`XmlLimits` refuses it; with its line.
         """
         data, self.start = self.start or self.file.read(size), b""
         if b"\x00" in data:
@@ -253,6 +268,8 @@ class _TurtleText:
         if self.since > current().line_bytes:
             raise DataError(too_long("line", current().line_bytes), self.path, self.lines + data.count(b"\n") + 1)
         self.lines += data.count(b"\n")
+        if self.xml is not None:
+            self.xml.check(data)
         return data
 
 

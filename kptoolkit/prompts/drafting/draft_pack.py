@@ -22,7 +22,7 @@ from kptoolkit.prompts.templating.relations import NEUTRAL, RelationTemplates
 from kptoolkit.prompts.templating.texts import clean_name, relation_words
 from kptoolkit.storage.atomic import atomic_folder
 
-Source = Literal["pack", "words", "neutral"]
+Source = Literal["file", "pack", "words", "neutral"]
 _LONGEST_NAME = 60
 _LINE_BREAKS = re.compile("[\x85\u2028\u2029]")
 _HEAD = """\
@@ -42,8 +42,8 @@ class DraftedRelation:
     Attributes:
         relation: Its id.
         count: Number of its triples.
-        source: Where the sentences come from: ``pack`` from the model pack, ``words`` from the words in the id,
-            ``neutral`` if the id has no words.
+        source: Where the sentences come from: ``file`` from a file of sentences, ``pack`` from the model pack,
+            ``words`` from the words in the id, ``neutral`` if the id has no words.
         templates: The sentences.
         examples: Names of head and tail of some triples.
         notes: Remarks, e.g. which relation states the same facts.
@@ -91,6 +91,7 @@ def draft_pack(
     *,
     examples: Examples | None = None,
     language: str = "en",
+    sentences: Mapping[str, RelationTemplates] | None = None,
 ) -> Draft:
     """Draft a pack with sentences for every relation of a graph.
 
@@ -104,11 +105,16 @@ def draft_pack(
         like: The model pack, with sentences and MPP templates.
         examples: Triples to show above each relation, see :func:`~kptoolkit.prompts.drafting.examples.find_examples`.
         language: Language code of the new pack.
+        sentences: Sentences by relation, which come before those of ``like``; see
+            :func:`~kptoolkit.prompts.drafting.sentence_files.read_sentences`.
     """
     seen = examples or Examples()
     ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
     mirrored = _mirrored(counts, like, seen)
-    relations = tuple(_draft(relation, count, like, seen, mirrored, language) for relation, count in ordered)
+    given = sentences or {}
+    relations = tuple(
+        _draft(relation, count, like, seen, mirrored, language, given.get(relation)) for relation, count in ordered
+    )
     files = {
         PACK_FILE: _pack_file(name, like, mirrored, language, relations),
         RELATIONS_FILE: _relations_file(relations),
@@ -124,11 +130,19 @@ def _mirrored(counts: Mapping[str, int], like: TemplatePack, seen: Examples) -> 
 
 
 def _draft(
-    relation: str, count: int, like: TemplatePack, seen: Examples, mirrored: list[tuple[str, str]], language: str
+    relation: str,
+    count: int,
+    like: TemplatePack,
+    seen: Examples,
+    mirrored: list[tuple[str, str]],
+    language: str,
+    given: RelationTemplates | None,
 ) -> DraftedRelation:
     words = relation_words(relation)
     source: Source
-    if like.has(relation):
+    if given is not None:
+        source, templates = "file", given
+    elif like.has(relation):
         source, templates = "pack", like.relations[like.canonical(relation)]
     elif not words:
         source, templates = "neutral", NEUTRAL

@@ -1,0 +1,221 @@
+"""Reads events from whatever layout they have: a table, JSON lines, a list of items per user, or a split in files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kptoolkit.config import DataConfig
+from kptoolkit.data.tables import Table, join_tables, read_recognized
+from kptoolkit.errors import DataError, shorten
+from kptoolkit.graph import folder_reader
+from kptoolkit.graph.sources.readers.kgat import KgatFolder
+from kptoolkit.storage import text_tables as text
+from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
+from kptoolkit.storage.dialects import Dialect, Reading, Sample, in_split_order, suffix_of
+from kptoolkit.storage.layouts.item_lists import read_item_lists
+from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, recognize_table
+
+#: Endings of files that may have events.
+EVENT_SUFFIXES = (".csv", ".tsv", ".parquet", ".txt", ".dat", ".data", *sorted(JSON_SUFFIXES))
+_SPLIT = (".train.inter", ".valid.inter", ".test.inter")
+_LIST = {"user_id": INTERACTION_COLUMNS["user_id"], "items": ("item_id_list",), "item_id": ("item_id",)}
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """Events as read.
+
+    Attributes:
+        path: The file or folder.
+        table: Columns ``user_id``, ``item_id`` and, if there are times, ``timestamp``.
+        layout: What was recognized; ``""`` for the usual header line.
+    """
+
+    path: Path
+    table: Table
+    layout: str = ""
+
+
+def reading_of(settings: DataConfig) -> Reading:
+    """Return what ``[data]`` says about columns and encoding.
+
+    Raises:
+        ConfigError: ``columns`` or ``encoding`` is wrong.
+    """
+    return Reading.of(settings.columns, settings.encoding)
+
+
+def split_files(folder: Path) -> list[Path]:
+    """Return the files of RecBole's split of one data set, in the order of time; empty if the folder has none."""
+    found = [path for path in folder.iterdir() if path.name.lower().removesuffix(".gz").endswith(_SPLIT)]
+    names = {path.name.lower().removesuffix(".gz").rsplit(".", 2)[0] for path in found}
+    whole = any(suffix_of(path) == ".inter" and path not in found for path in folder.iterdir())
+    return in_split_order(found) if len(names) == 1 and len(found) > 1 and not whole else []
+
+
+def read_folder_events(folder: Path, reading: Reading) -> EventTable | None:
+    """Read the events of a folder in a layout of its own, ``None`` if it has no such layout.
+
+    Raises:
+        DataError: A file is wrong; with file and line.
+    """
+    reader = folder_reader(folder, reading=reading)
+    if reader is not None:
+        found = join_tables(folder, _named(reader.interactions()), ("user_id", "item_id"))
+        return None if found is None else EventTable(folder, found, reader.said)
+    files = split_files(folder)
+    if not files:
+        return None
+    parts = [read_file_events(file, reading) for file in files]
+    names = set.intersection(*(set(part.table.columns) for part in parts))
+    columns = {name: np.concatenate([part.table.columns[name] for part in parts]) for name in names}
+    lines = np.concatenate([part.table.lines for part in parts])
+    said = (
+        f"a split by RecBole: {', '.join(file.name for file in files)} as one set of events, split again by data.split"
+    )
+    return EventTable(folder, Table(folder, columns, lines), said)
+
+
+def read_file_events(path: Path, reading: Reading) -> EventTable:
+    """Read the events of a file.
+
+    Raises:
+        DataError: It is wrong or not recognized; with file and line.
+    """
+    if suffix_of(path) in JSON_SUFFIXES:
+        tables, said = read_json_events(path, reading)
+        return EventTable(path, _whole(path, _named(tables)), said)
+    if is_user_lists(path, reading):
+        known = KgatFolder.matches(path.parent)
+        tables = KgatFolder(path.parent).events_of(path) if known else read_item_lists(path)
+        said = "one user per line, then the items" + ", with the ids of KGAT next to it" * known
+        return EventTable(path, _whole(path, _named(tables)), said)
+    if is_item_lists(path, reading):
+        tables = read_sequences(path, reading)
+        said = "a sequence of items per row: item_id_list, then item_id; repeats are left out"
+        return EventTable(path, _whole(path, tables), said)
+    table, said, only_positive = read_recognized(path, "interactions", reading)
+    columns = {"timestamp" if name == "time" else name: column for name, column in table.columns.items()}
+    if only_positive:
+        kept = np.array([value.strip() not in ("0", "0.0") for value in columns["rating"]])
+        return EventTable(
+            path, replace(table, columns={n: c[kept] for n, c in columns.items()}, lines=table.lines[kept]), said
+        )
+    return EventTable(path, replace(table, columns=columns), said)
+
+
+def has_events(path: Path, reading: Reading) -> bool:
+    """Return whether a file of a folder has events, by its header line or its layout."""
+    if suffix_of(path) in JSON_SUFFIXES:
+        try:
+            return bool(locate(_keys(path), _required(reading)).keys() == {"user_id", "item_id"})
+        except DataError:
+            return False
+    try:
+        found = recognize_table(path, "interactions", reading)
+    except DataError:
+        return False
+    return bool(found.dialect.header) or len(locate(header_cells(path, reading), _required(reading))) == 2
+
+
+def read_json_events(path: Path, reading: Reading) -> tuple[Iterator[text.Table], str]:
+    """Read the events of a JSON file.
+
+    Returns:
+        Tables with the columns ``user_id``, ``item_id`` and ``time``, and what was recognized.
+
+    Raises:
+        DataError: No user or item is named in its first object.
+    """
+    keys = _keys(path)
+    wanted = reading.spellings(INTERACTION_COLUMNS)
+    found = {name: keys[at] for name, at in locate(keys, wanted).items() if name != "rating"}
+    missing = [name for name in ("user_id", "item_id") if name not in found]
+    if missing:
+        options = ",".join(f"{name.removesuffix('_id')}=KEY" for name in missing)
+        said = f"no key for {' and '.join(missing)} (keys: {shorten(', '.join(keys), 200)})"
+        raise DataError(f"{said}; say which it is with --columns {options}; {Sample.read(path).shown()}", path)
+    said = ", ".join(f"{key} as {name.removesuffix('_id')}" for name, key in found.items())
+    return _json_tables(path, found), f"JSON lines: {said}"
+
+
+def _json_tables(path: Path, keys: Mapping[str, str]) -> Iterator[text.Table]:
+    batch: list[list[str]] = []
+    lines: list[int] = []
+    for line, one in read_objects(path):
+        batch.append([_text(one.get(key)) for key in keys.values()])
+        lines.append(line)
+        if len(batch) == text.BATCH_ROWS:
+            yield _of_rows(path, list(keys), batch, lines)
+            batch, lines = [], []
+    if batch:
+        yield _of_rows(path, list(keys), batch, lines)
+
+
+def _of_rows(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]], lines: Sequence[int]) -> text.Table:
+    columns = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+    return text.Table(columns, lines, str(path))
+
+
+def _text(value: Any) -> str:
+    return "" if value is None or isinstance(value, dict | list) else str(value)
+
+
+def _keys(path: Path) -> list[str]:
+    return next((list(one) for _, one in read_objects(path)), [])
+
+
+def _required(reading: Reading) -> Mapping[str, Sequence[str]]:
+    wanted = reading.spellings(COLUMNS["interactions"])
+    return {name: wanted[name] for name in ("user_id", "item_id")}
+
+
+def is_user_lists(path: Path, reading: Reading) -> bool:
+    """Return whether a file has a user and any number of items per line, as numbers with spaces between them."""
+    if suffix_of(path) != ".txt" or reading.columns:
+        return False
+    rows = Sample.read(path, reading.encoding).rows(Dialect(""))
+    widths = {len(row) for row in rows}
+    return len(widths) > 1 and all(cell.isdecimal() for row in rows for cell in row)
+
+
+def is_item_lists(path: Path, reading: Reading) -> bool:
+    """Return whether a table has a sequence of items in each row, as RecBole's ``item_id_list``."""
+    return suffix_of(path) not in (".parquet", *JSON_SUFFIXES) and len(locate(header_cells(path, reading), _LIST)) == 3
+
+
+def read_sequences(path: Path, reading: Reading) -> Iterator[text.Table]:
+    """Yield the columns ``user_id`` and ``item_id`` of a table with ``item_id_list``, oldest event first."""
+    dialect = Sample.read(path, reading.encoding).dialect()
+    for table in text.read_table(path, _LIST, may_be_empty=("items",), dialect=dialect):
+        columns: dict[str, list[str]] = {"user_id": [], "item_id": []}
+        lines: list[int] = []
+        for user, items, item, line in zip(
+            table["user_id"], table["items"], table["item_id"], table.lines, strict=True
+        ):
+            row = [*items.split(), item]
+            columns["user_id"] += [user] * len(row)
+            columns["item_id"] += row
+            lines += [line] * len(row)
+        yield text.Table(columns, lines, table.path)
+
+
+def _named(tables: Iterable[text.Table]) -> Iterator[text.Table]:
+    for table in tables:
+        columns = {"timestamp" if name == "time" else name: column for name, column in table.columns.items()}
+        yield text.Table(
+            {name: column for name, column in columns.items() if name != "rating"}, table.lines, table.path
+        )
+
+
+def _whole(path: Path, tables: Iterable[text.Table]) -> Table:
+    found = join_tables(path, tables, ("user_id", "item_id"))
+    if found is None:
+        raise DataError("has no events", path)
+    return found

@@ -1,0 +1,199 @@
+"""Recognizes what is at a path of a knowledge graph: the layout of a folder, or the format of a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from kptoolkit.arguments import checked
+from kptoolkit.errors import DataError
+from kptoolkit.graph.sources.readers.json_items import JsonItems
+from kptoolkit.graph.sources.readers.kgat import KgatFolder
+from kptoolkit.graph.sources.readers.kgcn import KgcnFolder
+from kptoolkit.graph.sources.readers.kp4sr_json import Kp4srFolder
+from kptoolkit.graph.sources.readers.mind import MindFolder
+from kptoolkit.graph.sources.readers.neo4j_files import ApocJson, Neo4jCsv
+from kptoolkit.graph.sources.readers.openke import OpenKeFolder
+from kptoolkit.graph.sources.readers.path_reader import PathReader
+from kptoolkit.graph.sources.readers.pgpr import PgprFolder
+from kptoolkit.storage.columns import locate
+from kptoolkit.storage.dialects import Reading, Sample, suffix_of
+from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
+from kptoolkit.storage.layouts.parquet_tables import parquet_columns
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, layout_of, recognize_table
+from kptoolkit.storage.text_tables import BadRows, header_of
+
+Format = Literal["recbole", "csv", "tsv", "parquet", "ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"]
+SUFFIXES: Mapping[str, Format] = {
+    ".kg": "recbole",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".txt": "tsv",
+    ".dat": "tsv",
+    ".sif": "tsv",
+    ".parquet": "parquet",
+    ".nt": "ntriples",
+    ".ttl": "turtle",
+    ".rdf": "rdfxml",
+    ".owl": "rdfxml",
+    ".xml": "rdfxml",
+    ".n3": "n3",
+    ".trig": "trig",
+    ".nq": "nquads",
+    ".jsonld": "jsonld",
+}
+RDF_FORMATS = frozenset({"ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"})
+FolderReader = KgatFolder | OpenKeFolder | Kp4srFolder | KgcnFolder | MindFolder | PgprFolder | Neo4jCsv
+#: Readers of folders, in the order in which they are tried.
+FOLDERS: tuple[type[FolderReader], ...] = (
+    KgatFolder,
+    OpenKeFolder,
+    Kp4srFolder,
+    KgcnFolder,
+    MindFolder,
+    PgprFolder,
+    Neo4jCsv,
+)
+#: Readers of single files.
+FILES = (Neo4jCsv, ApocJson, JsonItems)
+_SPLIT = ("train", "valid", "test", "dev")
+_TERM = r'(?:<[^<>]*>|_:[^\s<>"]+|"(?:[^"\\]|\\.)*"(?:@[\w-]+|\^\^<[^<>]*>)?)'
+_TRIPLE = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*\.\s*(?:#.*)?")
+_QUAD = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*(?:<[^<>]*>|_:[^\s<>]+)\s*\.\s*(?:#.*)?")
+
+
+@checked
+def folder_reader(folder: Path, bad_rows: BadRows | None = None, reading: Reading | None = None) -> PathReader | None:
+    """Return the reader of a folder in a layout of its own, ``None`` if it has none of these layouts."""
+    for reader in FOLDERS:
+        if reader.matches(folder):
+            return reader(folder, bad_rows or BadRows(), reading or Reading())
+    return None
+
+
+def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path | None = None) -> PathReader | None:
+    """Return the reader of a CSV file for Neo4j, or of JSON that is not JSON-LD; ``None`` for another file.
+
+    Args:
+        path: The file.
+        bad_rows: What to do with bad rows.
+        reading: What the user says about the file.
+        mapping: File that says which keys become triples; ``None`` takes those that are known.
+
+    Raises:
+        ConfigError: The mapping file is wrong.
+        DataError: The file is not JSON, or its keys are not known; the message says what to give.
+    """
+    if suffix_of(path) == ".csv" and Neo4jCsv.matches(path):
+        return Neo4jCsv(path, bad_rows)
+    if suffix_of(path) not in JSON_SUFFIXES:
+        return None
+    first = next((one for _, one in read_objects(path)), {})
+    if mapping is None and not first.keys().isdisjoint({"@context", "@graph", "@id"}):
+        return None
+    if mapping is None and ApocJson.matches(first):
+        return ApocJson(path, bad_rows)
+    found = JsonItems.of(path, reading, mapping)
+    found.bad_rows = bad_rows
+    return found
+
+
+def readers_in(folder: Path, bad_rows: BadRows, reading: Reading) -> list[PathReader]:
+    """Return the readers of the JSON files of a folder that become triples."""
+    found = []
+    for path in sorted(path for path in folder.iterdir() if path.is_file() and suffix_of(path) in JSON_SUFFIXES):
+        try:
+            reader = file_reader(path, bad_rows, reading)
+        except DataError:
+            continue  # events, or keys that are not known
+        found += [] if reader is None else [reader]
+    return found
+
+
+def format_of(path: Path) -> tuple[Format, str]:
+    """Return the format of a file of triples, and what to say where its name does not tell it.
+
+    Raises:
+        DataError: It cannot be read or its format is unknown; the message has its first lines.
+    """
+    known = SUFFIXES.get(suffix_of(path))
+    if suffix_of(path) in JSON_SUFFIXES:
+        return "jsonld", "JSON-LD"
+    if known is not None and known not in ("tsv", "ntriples"):
+        return known, ""
+    sample = Sample.read(path)
+    lines = [line for line in sample.filled if not line.startswith("#")][:20]
+    if lines and all(map(_QUAD.fullmatch, lines)):
+        return "nquads", "N-Quads: the names of graphs are left out"
+    if lines and known != "ntriples" and all(map(_TRIPLE.fullmatch, lines)):
+        return "ntriples", "N-Triples"
+    if known is None:
+        formats = "recbole, csv, tsv, ntriples, turtle, rdfxml, n3, trig, nquads or jsonld"
+        raise DataError(f"unknown format; {sample.shown()}; give --format {formats}", path)
+    return known, ""
+
+
+def sort_tables(folder: Path) -> dict[Kind, list[Path]]:
+    """Sort the files of a folder by what their headers or names say: triples, names, links, items, interactions.
+
+    Raises:
+        DataError: Several tables have the same columns, so that one of them has to be chosen.
+    """
+    found: dict[Kind, list[Path]] = {}
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        kind = _kind(path)
+        if kind is not None:
+            found.setdefault(kind, []).append(path)
+    if "triples" not in found and (split := _split_triples(folder)):
+        return found | {"triples": split}
+    options: Mapping[Kind, str] = {"triples": "", "links": "--link", "names": "--names", "items": "--items"}
+    for kind, option in options.items():
+        tables = [path for path in found.get(kind, []) if SUFFIXES.get(suffix_of(path)) not in RDF_FORMATS]
+        if len(tables) > 1:
+            names = ", ".join(path.name for path in tables)
+            advice = f"name the file of triples, and one of these with {option}" if option else "name one of them"
+            raise DataError(f"several files of {kind}: {names}; {advice}", folder)
+    return found
+
+
+def _split_triples(folder: Path) -> list[Path]:
+    """Return the files of a split for link prediction, such as that of FB15k; none if they have no triples."""
+    files = [path for path in sorted(folder.iterdir()) if path.stem in _SPLIT and suffix_of(path) in (".txt", ".tsv")]
+    try:
+        known = [path for path in files if recognize_table(path, "triples").layout is not None]
+    except DataError:
+        return []
+    return known if known and known == files else []
+
+
+def _kind(path: Path) -> Kind | None:
+    suffix = suffix_of(path)
+    if SUFFIXES.get(suffix) in RDF_FORMATS:
+        return "triples"
+    if suffix == ".parquet":
+        return next((kind for kind in COLUMNS if _in_parquet(path, kind)), None)
+    if suffix not in (".csv", ".tsv", ".txt"):
+        return None
+    try:
+        names = header_of(path)
+    except DataError:
+        return None
+    order: Sequence[Kind] = ("interactions", "triples", "links", "names", "items")
+    known = next((kind for kind in order if _has(names, kind)), None)
+    return known or next((kind for kind in ("triples", "links") if layout_of(path, kind) is not None), None)
+
+
+def _in_parquet(path: Path, kind: Kind) -> bool:
+    try:
+        return bool(parquet_columns(path, COLUMNS[kind], OPTIONAL))
+    except DataError:
+        return False
+
+
+def _has(names: Sequence[str], kind: Kind) -> bool:
+    required = {name: spellings for name, spellings in COLUMNS[kind].items() if name not in OPTIONAL}
+    if kind == "items":
+        required["title"] = COLUMNS[kind]["title"]
+    return len(locate(names, required)) == len(required)

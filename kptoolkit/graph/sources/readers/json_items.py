@@ -1,0 +1,231 @@
+"""Reads items from JSON: one object per item, whose values become triples by a mapping."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from kptoolkit.errors import ConfigError, DataError, shorten
+from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of
+from kptoolkit.settings_base import read_toml
+from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, locate
+from kptoolkit.storage.dialects import Reading
+from kptoolkit.storage.layouts.json_rows import read_objects
+from kptoolkit.storage.text_tables import Table
+
+#: Keys that become triples without a mapping file: those of Amazon 2014-2023, Steam, Yelp and Goodreads.
+VALUES: Mapping[str, str] = {
+    "main_category": "main_category",
+    "main_cat": "main_category",
+    "categories": "category",
+    "category": "category",
+    "brand": "brand",
+    "store": "store",
+    "details.Brand": "brand",
+    "genres": "genre",
+    "tags": "tag",
+    "developer": "developer",
+    "publisher": "publisher",
+    "author": "author",
+    "authors.author_id": "author",
+    "authors.name": "author",
+    "state": "state",
+    "city": "city",
+}
+#: Keys whose values are ids of other items.
+OTHER_ITEMS: Mapping[str, str] = {
+    "also_buy": "also_buy",
+    "also_view": "also_view",
+    "similar_books": "similar",
+    "related.also_bought": "also_bought",
+    "related.also_viewed": "also_viewed",
+    "related.bought_together": "bought_together",
+}
+YELP_SPLIT = ", "
+"""What separates the categories of a business in Yelp's files."""
+_LOOKED_AT = 200
+"""Objects that are looked at to choose keys."""
+
+
+@dataclass(frozen=True)
+class JsonMapping:
+    """Which keys of an object are read, and as what. A dot in a key goes into an object: ``details.Brand``.
+
+    Attributes:
+        id: Key of the id of the item.
+        name: Key of its name; ``""`` for none.
+        relations: Key of the values by relation.
+        items: Key of the ids of other items by relation.
+        split: Separator of several values in a text; ``""`` leaves texts whole.
+    """
+
+    id: str
+    name: str = ""
+    relations: Mapping[str, str | list[str]] = field(default_factory=dict)
+    items: Mapping[str, str | list[str]] = field(default_factory=dict)
+    split: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> JsonMapping:
+        """Read a mapping from a TOML file with the attributes as keys.
+
+        Raises:
+            ConfigError: The file cannot be read, or has other keys.
+        """
+        try:
+            values = read_toml(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path}: no mapping that can be read: {shorten(str(error))}") from error
+        tables = {"relations", "items"}
+        wrong = [key for key, value in values.items() if not isinstance(value, dict if key in tables else str)] or [
+            key for key in values if key not in cls.__dataclass_fields__
+        ]
+        if wrong or "id" not in values:
+            said = f"{wrong[0]!r} is wrong" if wrong else "id is missing"
+            raise ConfigError(f"{path}: {said}; a mapping has id, name, split, and the tables relations and items")
+        return cls(**values)
+
+    def said(self) -> str:
+        """Return what is read as what."""
+        facts = [f"{_keys_said(key)} as {name}" for name, key in {**self.relations, **self.items}.items()]
+        return f"{self.id} as item, {f'{self.name} as name, ' if self.name else ''}triples: {', '.join(facts)}"
+
+
+class JsonItems(PathReader):
+    """A file of items in JSON; an item is the entity with its id, and ``RELATION:VALUE`` is the id of a value."""
+
+    label: ClassVar[str] = "JSON items"
+    mapping: JsonMapping
+
+    @classmethod
+    def of(cls, path: Path, reading: Reading, mapping: Path | None) -> JsonItems:
+        """Choose the mapping of a file.
+
+        Raises:
+            ConfigError: The mapping file is wrong.
+            DataError: The file has no items that are known; the message says what to give.
+        """
+        found = cls(path, reading=reading)
+        found.mapping = JsonMapping.read(mapping) if mapping is not None else _chosen(path, reading)
+        return found
+
+    @property
+    def said(self) -> str:
+        """The layout and what is read."""
+        return f"{self.label}: {self.mapping.said()}"
+
+    def triples(self) -> Iterator[Table]:
+        """Yield one triple per value."""
+        yield from tables_of(("head", "relation", "tail"), self._triples(), self.path)
+
+    def names(self) -> Iterator[Table]:
+        """Yield the names of items and of values."""
+        yield from tables_of(("entity_id", "name"), self._names(), self.path)
+
+    def links(self) -> Iterator[Table]:
+        """Yield each item as the entity with its id."""
+        rows = ((line, (item, item)) for line, item, _ in self._objects())
+        yield from tables_of(("item_id", "entity_id"), rows, self.path)
+
+    def items(self) -> Iterator[Table]:
+        """Yield the items with their titles."""
+        rows = ((line, (item, _first(one, self.mapping.name))) for line, item, one in self._objects())
+        yield from tables_of(("item_id", "title"), rows, self.path)
+
+    def _objects(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        for line, one in read_objects(self.path, self.bad_rows):
+            item = _first(one, self.mapping.id)
+            if item:
+                yield line, item, one
+            else:
+                self.bad_rows.add(self.path, line, f"no {self.mapping.id}")
+
+    def _facts(self) -> Iterator[tuple[int, str, str, str, str]]:
+        """Yield line, item, relation, id and name of each value; the name of another item is ``""``."""
+        for line, item, one in self._objects():
+            for relation, keys in self.mapping.relations.items():
+                for value in dict.fromkeys(_of_keys(one, keys, self.mapping.split)):
+                    yield line, item, relation, f"{relation}:{value}", value
+            for relation, keys in self.mapping.items.items():
+                for value in dict.fromkeys(_of_keys(one, keys, "")):
+                    yield line, item, relation, value, ""
+
+    def _triples(self) -> Iterator[tuple[int, tuple[str, str, str]]]:
+        for line, item, relation, tail, _ in self._facts():
+            yield line, (item, relation, tail)
+
+    def _names(self) -> Iterator[tuple[int, tuple[str, str]]]:
+        seen = set[str]()
+        for line, _, _, tail, name in self._facts():
+            if name and tail not in seen:
+                seen.add(tail)
+                yield line, (tail, name)
+        if self.mapping.name:
+            for line, item, one in self._objects():
+                if title := _first(one, self.mapping.name):
+                    yield line, (item, title)
+
+
+def _chosen(path: Path, reading: Reading) -> JsonMapping:
+    """Return the mapping by the keys that are known.
+
+    Raises:
+        DataError: There are none.
+    """
+    objects = [one for _, one in itertools.islice(read_objects(path), _LOOKED_AT)]
+    keys = list(dict.fromkeys(key for one in objects for key in one))
+    at = locate(keys, reading.spellings({name: ITEM_COLUMNS[name] for name in ("item_id", "title")}))
+    relations, items = (_known(objects, known) for known in (VALUES, OTHER_ITEMS))
+    if locate(keys, {"user_id": INTERACTION_COLUMNS["user_id"]}) and "item_id" in at:
+        said = f"has events (keys: {shorten(', '.join(keys), 300)}), not triples"
+        raise DataError(f"{said}; give it as data.dir (kptool fit --data)", path)
+    if "item_id" not in at or not (relations or items):
+        what = "an item" if "item_id" not in at else "values that become triples"
+        said = f"no keys for {what} are known (keys: {shorten(', '.join(keys), 300)})"
+        raise DataError(f"{said}; write a mapping file with id, name and [relations], and give it with --mapping", path)
+    name = keys[at["title"]] if "title" in at else ""
+    item = keys[at["item_id"]]
+    split = reading.split or (YELP_SPLIT if item == "business_id" else "")
+    return JsonMapping(item, name, relations, items, split)
+
+
+def _known(objects: list[dict[str, Any]], known: Mapping[str, str]) -> dict[str, str | list[str]]:
+    """Return the keys of each relation that some of these objects have."""
+    found: dict[str, list[str]] = {}
+    for key, relation in known.items():
+        if any(any(_values(one, key, "")) for one in objects):
+            found.setdefault(relation, []).append(key)
+    return {relation: keys[0] if len(keys) == 1 else keys for relation, keys in found.items()}
+
+
+def _keys_said(keys: str | list[str]) -> str:
+    return keys if isinstance(keys, str) else " and ".join(keys)
+
+
+def _of_keys(one: dict[str, Any], keys: str | list[str], split: str) -> Iterator[str]:
+    for key in [keys] if isinstance(keys, str) else keys:
+        yield from _values(one, key, split)
+
+
+def _values(one: Any, key: str, split: str) -> Iterator[str]:
+    """Yield the texts and numbers at a key, also those in lists."""
+    if key:
+        first, _, rest = key.partition(".")
+        for each in one if isinstance(one, list) else [one]:
+            if isinstance(each, dict):
+                yield from _values(each.get(first), rest, split)
+        return
+    if isinstance(one, list):
+        for each in one:
+            yield from _values(each, "", split)
+    elif isinstance(one, str):
+        yield from (text.strip() for text in (one.split(split) if split else [one]) if text.strip())
+    elif isinstance(one, int | float) and not isinstance(one, bool):
+        yield str(one)
+
+
+def _first(one: dict[str, Any], key: str) -> str:
+    return next(_values(one, key, ""), "") if key else ""

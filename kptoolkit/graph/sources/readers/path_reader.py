@@ -1,0 +1,96 @@
+"""Base of the readers of one layout: a folder or a file with triples, names, links, items or events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar
+
+from kptoolkit.errors import DataError
+from kptoolkit.storage.dialects import Reading
+from kptoolkit.storage.text_tables import BATCH_ROWS, BadRows, Table
+
+
+@dataclass
+class PathReader:
+    """Reads one layout. Each method yields the columns of :class:`TripleSource`; here none of them yields anything.
+
+    Attributes:
+        path: The folder or file.
+        bad_rows: What to do with bad rows.
+        reading: What the user says about columns and encoding.
+        label: Name of the layout.
+        parts: What the layout has, for messages.
+    """
+
+    path: Path
+    bad_rows: BadRows = field(default_factory=BadRows)
+    reading: Reading = field(default_factory=Reading)
+    label: ClassVar[str]
+    parts: ClassVar[str]
+
+    @property
+    def said(self) -> str:
+        """The layout and what is read."""
+        return f"{self.label}: {self.parts}"
+
+    def triples(self) -> Iterator[Table]:
+        """Yield the columns ``head``, ``relation``, ``tail``."""
+        yield from ()
+
+    def names(self) -> Iterator[Table]:
+        """Yield the columns ``entity_id``, ``name``."""
+        yield from ()
+
+    def links(self) -> Iterator[Table]:
+        """Yield the columns ``item_id``, ``entity_id``."""
+        yield from ()
+
+    def items(self) -> Iterator[Table]:
+        """Yield the columns ``item_id`` and, if there are titles, ``title``."""
+        yield from ()
+
+    def interactions(self) -> Iterator[Table]:
+        """Yield the columns ``user_id``, ``item_id`` and, if there are times, ``time``."""
+        yield from ()
+
+
+def tables_of(
+    columns: Sequence[str], rows: Iterable[tuple[int, Sequence[str]]], path: Path, size: int = BATCH_ROWS
+) -> Iterator[Table]:
+    """Yield tables of rows, ``size`` rows each.
+
+    Args:
+        columns: Names of the columns.
+        rows: Line number and cells of each row.
+        path: The file, for messages.
+        size: Maximum number of rows of a table.
+    """
+    whole = iter(rows)
+    while batch := list(islice(whole, size)):
+        lines, cells = zip(*batch, strict=True)
+        values = zip(*cells, strict=True)
+        yield Table({name: list(column) for name, column in zip(columns, values, strict=True)}, lines, str(path))
+
+
+def translated(table: Table, ids: Mapping[str, Mapping[str, str]]) -> Table:
+    """Return a table with other ids.
+
+    Args:
+        table: The table.
+        ids: New id by old id, by column.
+
+    Raises:
+        DataError: An id is not listed; with file and line.
+    """
+    columns = dict(table.columns)
+    for name, known in ids.items():
+        try:
+            columns[name] = [known[value] for value in columns[name]]
+        except KeyError:
+            at = next(at for at, value in enumerate(columns[name]) if value not in known)
+            said = f"the {name} '{columns[name][at]}' is not in the list of ids; correct one of the files"
+            raise DataError(said, table.path, table.lines[at]) from None
+    return Table(columns, table.lines, table.path)

@@ -1,0 +1,1 @@
+"""Layouts of tables, JSON and archives as public data sets have them."""

@@ -1,0 +1,116 @@
+"""Reads Parquet files in batches of columns of texts. Arrow is imported when a file is read, since it is large."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kptoolkit.errors import DataError, shorten
+from kptoolkit.storage.columns import places_of
+from kptoolkit.storage.open_files import most_bytes, too_large
+from kptoolkit.storage.text_tables import BATCH_ROWS, BadRows, Table
+
+
+def parquet_columns(path: Path, columns: Mapping[str, Sequence[str]], optional: Collection[str] = ()) -> dict[str, str]:
+    """Return the name in the file of each wanted column that it has.
+
+    Args:
+        path: The file.
+        columns: Accepted headers by the name of the column in the result.
+        optional: Columns that the file may lack.
+
+    Raises:
+        DataError: It is not Parquet, a column is missing, or one holds lists or records.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except FileNotFoundError as error:
+        raise DataError("no such file", path) from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"is not a readable Parquet file: {shorten(str(error))}", path) from error
+    names = [str(name) for name in schema.names]
+    found = {name: names[at] for name, at in places_of(names, columns, optional, path).items()}
+    for name, column in found.items():
+        if pa.types.is_nested(schema.field(column).type):
+            said = f"the column {shorten(column)} for {name} has lists or records; write one value per row"
+            raise DataError(said, path)
+    return found
+
+
+def read_parquet(
+    path: Path,
+    columns: Mapping[str, Sequence[str]],
+    *,
+    optional: Collection[str] = (),
+    may_be_empty: Collection[str] = (),
+    bad_rows: BadRows | None = None,
+) -> Iterator[Table]:
+    """Yield some columns of a file as texts: whole floats without ``.0``, null as ``""``. Lines are rows, from 1.
+
+    Args:
+        path: The file.
+        columns: As for :func:`parquet_columns`, like ``optional``.
+        optional: Columns that the file may lack.
+        may_be_empty: Columns whose cells may be empty.
+        bad_rows: What to do with rows with other empty cells; ``None`` raises an error.
+
+    Raises:
+        DataError: As for :func:`parquet_columns`, or an empty cell; with the row.
+    """
+    found, row = parquet_columns(path, columns, optional), 1
+    required = [name for name in found if name not in may_be_empty]
+    for batch in _batches(path, list(dict.fromkeys(found.values()))):
+        texts = {name: [_text(value) for value in batch.column(column).to_pylist()] for name, column in found.items()}
+        kept = []
+        for at in range(batch.num_rows):
+            empty = next((name for name in required if not texts[name][at].strip()), None)
+            if empty is None:
+                kept.append(at)
+            else:
+                (bad_rows or BadRows()).add(path, row + at, f"the {empty} is empty")
+        lines = [row + at for at in kept]
+        yield Table({name: [column[at] for at in kept] for name, column in texts.items()}, lines, str(path))
+        row += batch.num_rows
+
+
+def _batches(path: Path, columns: list[str]) -> Iterator[Any]:
+    """Yield some columns of a file in record batches.
+
+    Raises:
+        DataError: It is damaged, or expands too much.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            check_expansion(path, file.metadata)
+            yield from file.iter_batches(BATCH_ROWS, columns=columns)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"is not a readable Parquet file: {shorten(str(error))}", path) from error
+
+
+def check_expansion(path: Path, described: Any) -> None:
+    """Check that a file does not expand beyond the limit, before it is read.
+
+    Args:
+        path: The file.
+        described: Its metadata as Arrow has it.
+
+    Raises:
+        DataError: It does.
+    """
+    groups = [described.row_group(number) for number in range(described.num_row_groups)]
+    size = max(sum(group.total_byte_size for group in groups), 8 * described.num_rows * described.num_columns)
+    if size > most_bytes(path):
+        raise DataError(too_large("expands"), path)
+
+
+def _text(value: Any) -> str:
+    if value is None or value != value:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,0 +1,383 @@
+"""Recognizes the layout of a text table: by its header line, or as one of the layouts of public data sets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from kptoolkit.errors import DataError, shorten
+from kptoolkit.storage.columns import (
+    INTERACTION_COLUMNS,
+    ITEM_COLUMNS,
+    LINK_COLUMNS,
+    NAME_COLUMNS,
+    TRIPLE_COLUMNS,
+    locate,
+)
+from kptoolkit.storage.dialects import Dialect, Reading, Sample, role_of
+
+Kind = Literal["triples", "names", "links", "items", "interactions"]
+COLUMNS: Mapping[Kind, Mapping[str, Sequence[str]]] = {
+    "triples": TRIPLE_COLUMNS,
+    "names": NAME_COLUMNS,
+    "links": LINK_COLUMNS,
+    "items": ITEM_COLUMNS,
+    "interactions": INTERACTION_COLUMNS,
+}
+#: Columns that a file may lack.
+OPTIONAL = frozenset({"title", "time", "rating"})
+#: Tables for which ``--columns`` is meant first; others may keep their usual headers.
+PRIMARY = frozenset({"triples", "interactions"})
+_FREEBASE = re.compile(r"(?:/?[mg][./])\w+")
+_ASIN = re.compile(r"B[0-9A-Z]{3,9}|\d{9}[\dX]")
+_REVIEWER = re.compile(r"A[0-9A-Z]{1,27}")
+_EPOCH = re.compile(r"\d{9,13}")
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """One layout of a table without the usual header line.
+
+    Attributes:
+        label: What it is called.
+        kind: What its rows are.
+        matches: Whether the beginning of a file has this layout.
+        dialect: How it is written; ``None``: with the separator that its first line suggests.
+        header: Names of its columns, for files without a header line.
+        columns: Header by column, for files with another header line than usual.
+        only_positive: Whether rows with rating 0 are no events.
+        names: Headers of an id and of its name, where triples contain names.
+        name_of: Makes a name of an id, where ids are readable.
+    """
+
+    label: str
+    kind: Kind
+    matches: Callable[[Sample], bool]
+    dialect: Dialect | None = None
+    header: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    only_positive: bool = False
+    names: tuple[tuple[str, str], ...] = ()
+    name_of: Callable[[str], str] | None = None
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """How to read a table.
+
+    Attributes:
+        dialect: How it is written.
+        columns: Accepted headers by column.
+        said: The layout, and which column is read as what; ``""`` for the usual header line.
+        layout: The layout; ``None`` for the usual header line.
+    """
+
+    dialect: Dialect
+    columns: Mapping[str, Sequence[str]]
+    said: str = ""
+    layout: TableLayout | None = None
+
+
+def recognize_table(path: Path, kind: Kind, reading: Reading | None = None, *, csv: bool | None = None) -> Recognized:
+    """Recognize the layout of a text table.
+
+    Columns that ``reading`` gives come first, then the usual header lines, then :data:`LAYOUTS`.
+
+    Args:
+        path: The file.
+        kind: What its rows are.
+        reading: What the user says about it.
+        csv: Whether it is CSV; ``None`` decides by its name.
+
+    Raises:
+        DataError: It cannot be read or is not recognized; the message has its first lines and the option to give.
+    """
+    reading = reading or Reading()
+    sample = Sample.read(path, reading.encoding)
+    dialect, wanted = sample.dialect(csv), reading.spellings(COLUMNS[kind], usual_too=kind not in PRIMARY)
+    if not sample.first or _is_no_text(sample.first):
+        return Recognized(dialect, wanted)  # the reader says what is wrong
+    names = _header(sample, dialect)
+    if reading.numbered(COLUMNS[kind]) and _has_all(names, kind):
+        return Recognized(dialect, COLUMNS[kind], "a header line, so that numbers of columns are not used")
+    if reading.numbered(COLUMNS[kind]):
+        dialect = replace(dialect, header=tuple(str(number) for number in range(1, len(names) + 1)))
+        return Recognized(dialect, _given_only(wanted, reading), f"columns by number: {_columns_said(reading, wanted)}")
+    required = {name: spellings for name, spellings in wanted.items() if name not in OPTIONAL}
+    if len(locate(names, required)) == len(required):
+        return Recognized(dialect, wanted, _choice_said(names, wanted))
+    for layout in LAYOUTS:
+        if layout.kind == kind and layout.matches(sample):
+            return _of_layout(layout, dialect, wanted)
+    raise _unrecognized(sample, kind, required, names, dialect)
+
+
+def layout_of(path: Path, kind: Kind) -> TableLayout | None:
+    """Return the layout of a table by what it says of itself; three columns without a header line may be anything.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    sample = Sample.read(path)
+    layouts = (layout for layout in LAYOUTS if layout.kind == kind and layout.header != _TRIPLE)
+    return next((layout for layout in layouts if layout.matches(sample)), None)
+
+
+def _of_layout(layout: TableLayout, dialect: Dialect, wanted: Mapping[str, Sequence[str]]) -> Recognized:
+    found = layout.dialect or dialect
+    found = replace(found, encoding=dialect.encoding, header=layout.header)
+    columns = {name: (layout.columns[name],) if name in layout.columns else wanted[name] for name in wanted}
+    parts = [f"{header} as {role_of(name)}" for name, header in layout.columns.items()]
+    said = f"{layout.label}: {', '.join(parts or [role_of(name) for name in layout.header])}"
+    return Recognized(found, columns, said, layout)
+
+
+def _choice_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> str:
+    """Return which of the two ids of Amazon's products is read, if a header has both."""
+    chosen = locate(names, {"item_id": wanted.get("item_id", ())})
+    both = locate(names, {"parent_asin": ("parent_asin",), "asin": ("asin",)})
+    if len(both) < 2 or chosen.get("item_id") not in both.values():
+        return ""
+    read, other = (names[at] for at in sorted(both.values(), key=lambda at: at != chosen["item_id"]))
+    return f"Amazon reviews: {read} as item; --columns item={other} reads {other} instead"
+
+
+def _given_only(wanted: Mapping[str, Sequence[str]], reading: Reading) -> Mapping[str, Sequence[str]]:
+    """Leave out optional columns that have no number, since no header names them."""
+    return {name: at for name, at in wanted.items() if name not in OPTIONAL or role_of(name) in reading.columns}
+
+
+def _columns_said(reading: Reading, wanted: Mapping[str, Sequence[str]]) -> str:
+    roles = [role_of(name) for name in wanted]
+    return ", ".join(f"{reading.columns[role]} as {role}" for role in roles if role in reading.columns)
+
+
+def _header(sample: Sample, dialect: Dialect) -> list[str]:
+    rows = sample.rows(dialect)
+    return [cell.split(":")[0].strip() or cell.strip() for cell in rows[0]] if rows else []
+
+
+def header_cells(path: Path, reading: Reading) -> list[str]:
+    """Return the cells of the first line of a table, without RecBole's types; empty if there is no text."""
+    try:
+        sample = Sample.read(path, reading.encoding)
+        return _header(sample, sample.dialect())
+    except (DataError, UnicodeError):
+        return []
+
+
+def _is_no_text(line: str) -> bool:
+    return "\x00" in line or any("\ud800" <= character <= "\udfff" for character in line)
+
+
+def _unrecognized(
+    sample: Sample, kind: Kind, required: Mapping[str, Sequence[str]], names: Sequence[str], dialect: Dialect
+) -> DataError:
+    """Return the error for a table that is not recognized, with the option that makes it readable."""
+    if kind != "interactions" and _has_all(names, "interactions"):
+        said = f"has events ({shorten(', '.join(names), 200)}), not {kind}; give it as data.dir (kptool fit --data)"
+        return DataError(said, sample.path, 1)
+    roles = [role_of(name) for name in required]
+    if len(names) >= len(roles) and _is_data(sample.rows(dialect)):
+        numbers = ",".join(f"{role}={number}" for number, role in enumerate(roles, 1))
+        said = f"no header line with {', '.join(required)}; {sample.shown()}; give the numbers of the columns, "
+        return DataError(f"{said}e.g. --columns {numbers}", sample.path, 1)
+    missing = [name for name in required if name not in locate(names, required)]
+    header = shorten(", ".join(names), 200)
+    text = f"no column for '{missing[0]}' (header: {header}); call it one of {', '.join(required[missing[0]])}"
+    options = ",".join(f"{role_of(name)}=HEADER" for name in missing)
+    numbers = ",".join(f"{role}={number}" for number, role in enumerate(roles, 1))
+    without = f" (--columns {numbers} if there is no header line)" * (len(missing) == len(roles) <= len(names))
+    text += f"; or say which it is with --columns {options}{without}; {sample.shown()}"
+    return DataError(text, sample.path, 1)
+
+
+def _has_all(names: Sequence[str], kind: Kind) -> bool:
+    required = {name: spellings for name, spellings in COLUMNS[kind].items() if name not in OPTIONAL}
+    return len(locate(names, required)) == len(required)
+
+
+def _is_data(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether the first row is one of data: a cell is a number, or occurs again in its column."""
+    if not rows:
+        return False
+    first, others = rows[0], rows[1:]
+    if any(re.fullmatch(r"-?\d+(?:\.\d+)?", cell.strip()) for cell in first):
+        return True
+    return any(cell.strip() and any(cell in row[at : at + 1] for row in others) for at, cell in enumerate(first))
+
+
+def _all_rows(sample: Sample, dialect: Dialect, width: int, *patterns: re.Pattern[str] | None) -> bool:
+    """Return whether every row has this width, and its cells match the patterns."""
+    rows = sample.rows(dialect)
+    return bool(rows) and all(
+        len(row) == width
+        and all(
+            pattern is None or pattern.fullmatch(cell.strip()) for pattern, cell in zip(patterns, row, strict=False)
+        )
+        for row in rows
+    )
+
+
+def _has_header(*names: str) -> Callable[[Sample], bool]:
+    wanted = {name: (name,) for name in names}
+    return lambda sample: len(locate(_header(sample, sample.dialect()), wanted)) == len(wanted)
+
+
+def _is_conceptnet(sample: Sample) -> bool:
+    return _all_rows(sample, _TABS, 5, re.compile(r"/a/\[.*"), re.compile(r"/r/.*"))
+
+
+def _is_openke(sample: Sample) -> bool:
+    numbers = re.compile(r"\d+")
+    return bool(numbers.fullmatch(sample.first.strip())) and _all_rows(sample, _COUNTED, 3, *[numbers] * 3)
+
+
+def _is_headerless_triples(sample: Sample) -> bool:
+    """Three columns of data, the middle one with the fewest values, of which some occur again."""
+    rows = sample.rows(sample.dialect())
+    if not _is_data(rows) or any(len(row) != 3 for row in rows):
+        return False
+    heads, relations, tails = (len(set(column)) for column in zip(*rows, strict=True))
+    return relations <= min(heads, tails, len(rows) - 1)
+
+
+def _is_amazon(sample: Sample, item: int) -> bool:
+    patterns = [_REVIEWER, _REVIEWER, re.compile(r"[1-5](?:\.0)?"), _EPOCH]
+    patterns[item] = _ASIN
+    dialect = sample.dialect()
+    other = [patterns[1], patterns[0], *patterns[2:]]
+    return _all_rows(sample, dialect, 4, *patterns) and not _all_rows(sample, dialect, 4, *other)
+
+
+def _is_movielens_100k(sample: Sample) -> bool:
+    numbers = re.compile(r"\d+")
+    return _all_rows(sample, _TABS, 4, numbers, numbers, re.compile("[1-5]"), _EPOCH)
+
+
+def _term(concept: str) -> str:
+    """Return the text of a concept: ``boil water`` of ``/c/en/boil_water/v``."""
+    parts = concept.split("/")
+    return (parts[3] if len(parts) > 3 else concept).replace("_", " ")
+
+
+_TABS = Dialect()
+_BARS = Dialect("|")
+_COLONS = Dialect("::")
+_SPACES = Dialect("")
+_COUNTED = Dialect("", skip=1)
+_RATINGS = ("user_id", "item_id", "rating", "time")
+_TRIPLE = ("head", "relation", "tail")
+
+#: The layouts, in the order in which they are tried.
+LAYOUTS: tuple[TableLayout, ...] = (
+    TableLayout(
+        "ConceptNet assertions",
+        "triples",
+        _is_conceptnet,
+        _TABS,
+        ("uri", "relation", "head", "tail", "info"),
+        name_of=_term,
+    ),
+    TableLayout(
+        "ConceptNet assertions",
+        "triples",
+        _has_header("uri", "relation", "start", "end", "info"),
+        _TABS,
+        columns={"head": "start", "relation": "relation", "tail": "end"},
+        name_of=_term,
+    ),
+    TableLayout("OpenKE", "triples", _is_openke, _COUNTED, ("head", "tail", "relation")),
+    TableLayout(
+        "KGTK edges",
+        "triples",
+        _has_header("node1", "label", "node2"),
+        columns={"head": "node1", "relation": "label", "tail": "node2"},
+    ),
+    TableLayout(
+        "Hetionet edges",
+        "triples",
+        _has_header("source", "metaedge", "target"),
+        columns={"head": "source", "relation": "metaedge", "tail": "target"},
+    ),
+    TableLayout(
+        "PrimeKG",
+        "triples",
+        _has_header("relation", "x_index", "x_name", "y_index", "y_name"),
+        columns={"head": "x_index", "relation": "relation", "tail": "y_index"},
+        names=(("x_index", "x_name"), ("y_index", "y_name")),
+    ),
+    TableLayout(
+        "PrimeKG",
+        "triples",
+        _has_header("relation", "x_id", "x_name", "y_id", "y_name"),
+        columns={"head": "x_id", "relation": "relation", "tail": "y_id"},
+        names=(("x_id", "x_name"), ("y_id", "y_name")),
+    ),
+    TableLayout(
+        "edges",
+        "triples",
+        _has_header("start", "relation", "end"),
+        columns={"head": "start", "relation": "relation", "tail": "end"},
+    ),
+    TableLayout(
+        "edges",
+        "triples",
+        _has_header("start", "type", "end"),
+        columns={"head": "start", "relation": "type", "tail": "end"},
+    ),
+    TableLayout("triples without a header line", "triples", _is_headerless_triples, header=_TRIPLE),
+    TableLayout(
+        "KB4Rec links",
+        "links",
+        lambda sample: _all_rows(sample, _TABS, 2, None, _FREEBASE),
+        _TABS,
+        ("item_id", "entity_id"),
+    ),
+    TableLayout(
+        "KGCN links",
+        "links",
+        lambda sample: sample.path.name.startswith("item_index2entity_id") and _all_rows(sample, _TABS, 2),
+        _TABS,
+        ("item_id", "entity_id"),
+    ),
+    TableLayout(
+        "MovieLens movies",
+        "items",
+        lambda sample: sample.path.name != "users.dat" and _all_rows(sample, _COLONS, 3),
+        _COLONS,
+        ("item_id", "title", "genres"),
+    ),
+    TableLayout(
+        "MovieLens 100K items",
+        "items",
+        lambda sample: sample.path.name == "u.item" and _all_rows(sample, _BARS, 24),
+        _BARS,
+        ("item_id", "title", *(f"column {number}" for number in range(3, 25))),
+    ),
+    TableLayout("MovieLens ratings", "interactions", lambda sample: _all_rows(sample, _COLONS, 4), _COLONS, _RATINGS),
+    TableLayout("MovieLens 100K ratings", "interactions", _is_movielens_100k, _TABS, _RATINGS),
+    TableLayout(
+        "Amazon ratings without a header line",
+        "interactions",
+        lambda sample: _is_amazon(sample, item=0),
+        header=("item_id", "user_id", "rating", "time"),
+    ),
+    TableLayout(
+        "Amazon ratings without a header line",
+        "interactions",
+        lambda sample: _is_amazon(sample, item=1),
+        header=_RATINGS,
+    ),
+    TableLayout(
+        "KGCN ratings, those with label 1",
+        "interactions",
+        lambda sample: sample.path.name.startswith("ratings_final") and _all_rows(sample, _SPACES, 3),
+        _SPACES,
+        ("user_id", "item_id", "rating"),
+        only_positive=True,
+    ),
+)
