@@ -30,7 +30,8 @@ from kptoolkit.models.parts.score_parts import BACKEND
 from kptoolkit.resources import demo_data_dir
 from kptoolkit.runs.manifest import Manifest, write_json
 from kptoolkit.runs.run import Run
-from kptoolkit.runs.run_folder import RunFolder, plain_settings
+from kptoolkit.runs.run_folder import RunFolder
+from kptoolkit.runs.run_settings import plain_settings
 from kptoolkit.settings_base import difference
 from kptoolkit.storage.arrays import read_arrays, write_arrays
 

@@ -47,8 +47,9 @@ from kptoolkit.progress import ProgressCallback, moment, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest
 from kptoolkit.runs.run import Run
-from kptoolkit.runs.run_folder import RunFolder, Start, plain_settings
+from kptoolkit.runs.run_folder import RunFolder, Start
 from kptoolkit.runs.run_inputs import inputs_of, inputs_to_resume
+from kptoolkit.runs.run_settings import plain_settings
 
 # -- fit --------------------------------------------------------------------------------------------------------------
 

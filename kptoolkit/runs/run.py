@@ -82,7 +82,7 @@ class Run:
     ) -> None:
         self.folder, self.manifest, self._evaluation = folder, manifest, evaluation or {}
         self.trust_filters = trust_filters
-        self.files = RunFolder(folder)
+        self.files = RunFolder(folder, opened=manifest)
         self._own_users, self.skipped = True, Skipped()
 
     @classmethod

@@ -26,6 +26,7 @@ from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.parts.score_parts import ScoreParts
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest, write_json
+from kptoolkit.runs.run_settings import deciding_settings, plain_settings
 from kptoolkit.settings_base import difference, read_toml
 from kptoolkit.storage.arrays import checksum
 from kptoolkit.storage.atomic import remove_folder, write_text
@@ -41,12 +42,6 @@ _OUTPUTS = (_BACKEND, _PARTS)
 _RESULTS = ("metrics-*.json", "per-user-*.parquet")
 _EVALUATION_WAITS = 600.0
 """Seconds that an evaluation, which may have taken hours, waits until it can write its results."""
-_OF_A_SITTING = {
-    "graph": {"cache", "frontier", "batch_size"},
-    "prompts": {"cache", "engine", "workers"},
-    "training": {"max_minutes"},
-}
-"""Settings that may change when a training is resumed: the time it may take, and what only this machine needs."""
 
 
 class Saveable(Protocol):
@@ -96,10 +91,11 @@ class RunFolder:
     Args:
         path: The folder; it need not exist.
         control: Whether it is the folder of a control, which has the inputs of its run.
+        opened: The manifest with which the run was opened; a part that was replaced since is an error when it is read.
     """
 
-    def __init__(self, path: str | Path, *, control: bool = False) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, control: bool = False, opened: Manifest | None = None) -> None:
+        self.path, self._opened = Path(path), opened
         self._required = _OUTPUTS if control else (*_INPUTS, *_OUTPUTS)
 
     def __str__(self) -> str:
@@ -166,7 +162,7 @@ class RunFolder:
             raise RunError(f"{self} holds a finished run; give another --run, or --overwrite to replace it")
         if not any(self.checkpoints.glob("*")):
             return Start(Manifest(settings=settings), resumed=False)
-        if (different := difference(_deciding(earlier.settings), _deciding(settings))) is not None:
+        if (different := difference(deciding_settings(earlier.settings), deciding_settings(settings))) is not None:
             raise RunError(
                 f"{self} holds an unfinished run with another {different}; give the same settings, another --run, "
                 "or --overwrite"
@@ -389,26 +385,50 @@ class RunFolder:
         Raises:
             RunError: The file is missing or damaged.
         """
+        with self._unchanged():
+            try:
+                return read_toml(self.config_file.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise RunError(f"{self.config_file} is damaged: {shorten(str(error), 200)}; train again") from error
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """Read a part; what is read must be of the state in which the run was opened.
+
+        Raises:
+            RunError: Another command has replaced parts of the run since.
+        """
         try:
-            return read_toml(self.config_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self.config_file} is damaged: {shorten(str(error), 200)}; train again") from error
+            yield
+        except (RunError, DataError, OSError) as error:
+            self._require_unchanged(error)
+            raise
+        self._require_unchanged()
+
+    def _require_unchanged(self, cause: Exception | None = None) -> None:
+        opened = self._opened
+        if opened is not None and self._without_results(self.read_manifest()) != self._without_results(opened):
+            raise RunError(f"run {self} was changed after it was opened; open it again") from cause
 
     def catalogue(self) -> Catalogue:
         """Read the items."""
-        return Catalogue.load(self.path / _CATALOGUE)
+        with self._unchanged():
+            return Catalogue.load(self.path / _CATALOGUE)
 
     def interactions(self) -> Interactions:
         """Read the events."""
-        return Interactions.load(self.path / _INTERACTIONS)
+        with self._unchanged():
+            return Interactions.load(self.path / _INTERACTIONS)
 
     def pack(self, *, trust_filters: bool = False) -> TemplatePack:
         """Read the template pack; arguments and errors as in :meth:`TemplatePack.load`."""
-        return TemplatePack.load(self.path / _PACK, trust_filters=trust_filters)
+        with self._unchanged():
+            return TemplatePack.load(self.path / _PACK, trust_filters=trust_filters)
 
     def neighbourhoods(self) -> Neighbourhoods:
         """Read what was fetched from the graph."""
-        return Neighbourhoods.load(self.path / _NEIGHBOURHOODS)
+        with self._unchanged():
+            return Neighbourhoods.load(self.path / _NEIGHBOURHOODS)
 
     def training(self) -> dict[str, Any]:
         """Read the course of the training: epochs, best metrics, history and figures; empty if it was not written."""
@@ -444,11 +464,12 @@ class RunFolder:
         """
         kind = backend_class(config.model.backend)
         options = validate(options_class(kind), config.model.options, "model")
-        try:
-            parts = ScoreParts.load(self.path / _PARTS)
-        except DataError as error:
-            raise RunError(f"run {self} is damaged: {error}; train again") from error
-        return Recommender(kind.load(self.path / _BACKEND, options), parts)
+        with self._unchanged():
+            try:
+                parts = ScoreParts.load(self.path / _PARTS)
+            except DataError as error:
+                raise RunError(f"run {self} is damaged: {error}; train again") from error
+            return Recommender(kind.load(self.path / _BACKEND, options), parts)
 
 
 def _save_recommender(recommender: Recommender, folder: Path) -> None:
@@ -460,16 +481,3 @@ def _save_recommender(recommender: Recommender, folder: Path) -> None:
 def _files(path: Path) -> Iterator[Path]:
     """A file itself, or all files in a folder."""
     yield from [path] if path.is_file() else (file for file in path.rglob("*") if file.is_file())
-
-
-def plain_settings(config: Config) -> dict[str, Any]:
-    """The settings that decide a training, as JSON-able values without the password."""
-    return config.model_dump(mode="json", exclude={"run", "limits"}, exclude_none=True)
-
-
-def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a run without those that may change when it is resumed."""
-    return {
-        section: {key: value for key, value in values.items() if key not in _OF_A_SITTING.get(section, ())}
-        for section, values in settings.items()
-    }

@@ -11,7 +11,8 @@ from typing import Any, Final
 from kptoolkit.config import Config, RunConfig
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.runs.run import Run
-from kptoolkit.runs.run_folder import RunFolder, plain_settings
+from kptoolkit.runs.run_folder import RunFolder
+from kptoolkit.runs.run_settings import plain_settings
 from kptoolkit.settings_base import difference
 
 _PREFIX: Final = "seed-"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,3 +144,33 @@ def test_run_and_refresh_belong_together(trained: Path) -> None:
 )
 def test_refresh_refuses_what_would_have_no_effect(tmp_path: Path, words: list[str], named: str) -> None:
     refused(kptool("compile", tmp_path, "--refresh", *words), f"{named}: a finished run keeps the settings")
+
+
+READERS: dict[str, Callable[[Run], object]] = {
+    "config": lambda run: run.config,
+    "catalogue": lambda run: run.catalogue,
+    "interactions": lambda run: run.interactions,
+    "recommender": lambda run: run.recommender,
+    "pack": lambda run: run.pack,
+    "knowledge": lambda run: run.knowledge_source(),
+}
+
+
+def with_other_titles(run: Run) -> None:
+    """Replace the catalogue of a run on disk, as another process does that refreshes it."""
+    catalogue = replace(run.catalogue, titles="new " + run.catalogue.titles)
+    knowledge = run.knowledge_source().neighbourhoods
+    run.files.replace(run.manifest, run.recommender, catalogue=catalogue, neighbourhoods=knowledge)
+
+
+@pytest.mark.parametrize("part", READERS)
+def test_an_open_run_never_mixes_two_states(own_run: Path, part: str) -> None:
+    read = READERS[part]
+    before, after, other = Run.load(own_run), Run.load(own_run), Run.load(own_run)
+    titles = list(before.catalogue.titles)
+    with_other_titles(other)
+    assert list(before.catalogue.titles) == titles
+    with pytest.raises(RunError, match="changed after it was opened; open it again"):
+        read(after)
+    assert list(Run.load(own_run).catalogue.titles) == [f"new {title}" for title in titles]
+    assert read(other) is not None

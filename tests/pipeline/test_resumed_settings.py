@@ -10,7 +10,8 @@ import pytest
 from kptoolkit.config import Config, load_config
 from kptoolkit.errors import RunError
 from kptoolkit.runs.manifest import Manifest, write_json
-from kptoolkit.runs.run_folder import RunFolder, plain_settings
+from kptoolkit.runs.run_folder import RunFolder
+from kptoolkit.runs.run_settings import plain_settings
 
 MAY_CHANGE = {
     "training.max_minutes": "9",

@@ -1,0 +1,28 @@
+"""The settings of a run, as its manifest has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kptoolkit.config import Config
+
+_OF_A_SITTING: Final = {
+    "graph": {"cache", "frontier", "batch_size"},
+    "prompts": {"cache", "engine", "workers"},
+    "training": {"max_minutes"},
+}
+"""Settings that may change when a training is resumed: the time it may take, and what only this machine needs."""
+
+
+def plain_settings(config: Config) -> dict[str, Any]:
+    """The settings that decide a training, as JSON-able values without the password."""
+    return config.model_dump(mode="json", exclude={"run", "limits"}, exclude_none=True)
+
+
+def deciding_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a run without those that may change when it is resumed."""
+    return {
+        section: {key: value for key, value in values.items() if key not in _OF_A_SITTING.get(section, ())}
+        for section, values in settings.items()
+    }
