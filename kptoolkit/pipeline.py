@@ -30,15 +30,9 @@ from kptoolkit.explain.faithfulness import with_faithfulness
 from kptoolkit.explain.triplet_drops import require_explains
 from kptoolkit.graph import Graph
 from kptoolkit.knowledge.item_trees import ItemTrees
-from kptoolkit.knowledge.prepare import Prepared, data_dir, fetch_knowledge, input_reports, knowledge_report, prepare
-from kptoolkit.models import (
-    AcceptsNewItems,
-    Backend,
-    FitTask,
-    ReadsKnowledge,
-    backend_class,
-    options_class,
-)
+from kptoolkit.knowledge.prepare import Prepared, as_read, data_dir, fetch_knowledge, input_reports, prepare
+from kptoolkit.knowledge.prepare import knowledge_report as report_of
+from kptoolkit.models import AcceptsNewItems, Backend, FitTask, ReadsKnowledge, backend_class, options_class
 from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.fit_parts import fit_parts, knowledge_kinds
 from kptoolkit.models.parts.recommender import Recommender
@@ -64,6 +58,7 @@ def fit(
     fresh: bool = False,
     since: Moment = math.inf,
     pack: TemplatePack | None = None,
+    change: Callable[[Prepared], Prepared] = as_read,
     trust_filters: bool = False,
     progress: ProgressCallback = silent,
 ) -> Run:
@@ -83,6 +78,7 @@ def fit(
         fresh: Read nothing that earlier commands cached; a training is resumed only if the graph gives the same.
         since: Use cached neighbourhoods that were fetched at this time, in seconds since the epoch, or later.
         pack: Template pack made in Python, instead of ``[prompts] pack``.
+        change: Applied to the inputs before the run is written, such as to leave out a part of the triples.
         trust_filters: Whether to run the filters that ``[prompts] pack`` names, see :meth:`TemplatePack.load`.
         progress: Progress callback.
 
@@ -116,7 +112,7 @@ def fit(
                 prepared = inputs_to_resume(Run(folder.path, manifest, trust_filters=trusted), settings, pack, progress)
             else:
                 how: dict[str, Any] = {"since": math.inf if fresh else since, "fresh": fresh, "progress": progress}
-                prepared = prepare(settings, pack=pack, trust_filters=trust_filters, **how)
+                prepared = change(prepare(settings, pack=pack, trust_filters=trust_filters, **how))
                 prepared.split.require(backend.min_training_events)
                 _write_inputs(prepared, folder, start, overwrite=overwrite)
         distributed.wait()
@@ -256,7 +252,7 @@ def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: Progres
     recommender = Recommender(backend, parts.extended(len(catalogue), kinds))
     manifest = run.manifest
     manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.content_hash}
-    manifest.reports["knowledge"] = knowledge_report(knowledge)
+    manifest.reports["knowledge"] = report_of(knowledge)
     manifest.reports["fetched"] = moment(time.time())
     manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
     run.files.replace(manifest, recommender, catalogue=catalogue, neighbourhoods=knowledge.neighbourhoods)

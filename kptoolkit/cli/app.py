@@ -34,6 +34,7 @@ COMMANDS: tuple[str, ...] = (
     "evaluate",
     "recommend",
     "report",
+    "study",
     "doctor",
 )
 

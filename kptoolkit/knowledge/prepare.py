@@ -54,6 +54,11 @@ class Prepared:
     graph_fingerprint: str
 
 
+def as_read(prepared: Prepared) -> Prepared:
+    """Return the inputs as they are."""
+    return prepared
+
+
 def prepare(
     config: Config,
     *,

@@ -61,16 +61,16 @@ def test_knowledge_only_switches_everything_else_off() -> None:
 @pytest.mark.parametrize(
     ("given", "switched"),
     [
-        ({"model__backend": "kp4sr"}, {"model.tree_mask"}),
-        ({"model__backend": "kp4sr", "tree__hops": 1}, {"model.tree_mask"}),
-        ({"model__knowledge": "tree"}, {"model.tree_mask"}),
+        ({"model__backend": "kp4sr"}, {"model.mask"}),
+        ({"model__backend": "kp4sr", "tree__hops": 1}, {"model.mask"}),
+        ({"model__knowledge": "tree"}, {"model.mask"}),
         ({"parts__text_encoder": "./encoder"}, {"parts.text_mask"}),
-        ({"model__knowledge": "tree", "parts__text_encoder": "./encoder"}, {"model.tree_mask", "parts.text_mask"}),
-        ({"model__knowledge": "tree", "parts__text_encoder": "./e", "parts__text_mask": False}, {"model.tree_mask"}),
+        ({"model__knowledge": "tree", "parts__text_encoder": "./encoder"}, {"model.mask", "parts.text_mask"}),
+        ({"model__knowledge": "tree", "parts__text_encoder": "./e", "parts__text_mask": False}, {"model.mask"}),
         ({}, set()),
         ({"model__knowledge": "tree", "tree__hops": 1}, set()),
         ({"parts__text_encoder": "./encoder", "tree__hops": 1}, set()),
-        ({"model__backend": "kp4sr", "model__tree_mask": False}, set()),
+        ({"model__backend": "kp4sr", "model__mask": "off"}, set()),
     ],
 )
 def test_the_mask_is_off_where_one_is_read(given: dict[str, Any], switched: set[str]) -> None:

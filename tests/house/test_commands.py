@@ -31,6 +31,7 @@ def test_every_command_shows_an_example_that_parses() -> None:
         "evaluate",
         "recommend",
         "report",
+        "study",
         "doctor",
     } <= listed.keys()
     for path, command in listed.items():

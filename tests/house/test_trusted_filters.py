@@ -94,7 +94,7 @@ def test_a_filter_of_an_installed_pack_is_trusted_wherever_it_is_named(
 def test_every_command_that_reads_packs_or_runs_asks_for_trust() -> None:
     asking = {path for path, command in commands() if "trust_filters" in {each.name for each in command.params}}
     assert asking == {
-        *("init", "render-prompts", "tree", "fit", "compile", "evaluate", "recommend", "report", "doctor"),
+        *("init", "render-prompts", "tree", "fit", "compile", "evaluate", "recommend", "report", "study", "doctor"),
         *("data check", "templates show", "templates check", "templates coverage", "templates new"),
     }
 

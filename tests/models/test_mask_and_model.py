@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 import torch
@@ -19,8 +21,8 @@ from transformers import (
 )
 
 from kptoolkit.models.t5.tree_t5 import TreeT5, grow, start_items_from_names
-from kptoolkit.models.tree_mask import additive, visible
-from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT, matrix
+from kptoolkit.models.tree_mask import SEES, additive, arranged, visible
+from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT, MaskKind, matrix
 
 # root, two items, two triplets below the first item, one below the second, root again (end of sequence), padding
 NODE = [0, 0, 1, 0, 2, 3, 3, 4, 4, 5, 5, 0, PAD_NODE, PAD_NODE]
@@ -60,8 +62,51 @@ def test_device_mask_equals_numpy(nodes: list[int], parents: list[int]) -> None:
     np.testing.assert_array_equal(device.numpy(), matrix(node, parent))
 
 
+def defined(tree: nx.DiGraph[int], query: int, key: int, kind: MaskKind) -> bool:
+    """What one node sees of another, by the definition of a kind of mask on the tree."""
+    if kind == "off" or query == key:
+        return True
+    if kind == "upward":
+        return key in tree.successors(query)
+    if kind == "branch":
+        lines = [nx.shortest_path(tree, 0, node) for node in (query, key)]
+        return 0 in (query, key) or lines[0][1] == lines[1][1]
+    joined = tree.has_edge(query, key) or tree.has_edge(key, query)
+    return joined or bool(set(tree.predecessors(query)) & set(tree.predecessors(key)))
+
+
+@pytest.mark.parametrize("kind", ["tree", "branch", "upward", "off"])
+@given(st.lists(st.integers(0, 100), max_size=9), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=60)
+def test_every_kind_of_mask_is_what_its_definition_says(kind: MaskKind, above: list[int], random: Random) -> None:
+    """On trees of at most six hops below an item, with tokens in any order and padding."""
+    parents, depth = [-1], [0]
+    for number in above:
+        allowed = [node for node, hop in enumerate(depth) if hop < 7]
+        parents.append(allowed[number % len(allowed)])
+        depth.append(depth[parents[-1]] + 1)
+    tree = nx.DiGraph((parent, node) for node, parent in enumerate(parents) if node)
+    tree.add_node(0)
+    nodes = [*range(len(parents)), *random.choices(range(len(parents)), k=4)]
+    random.shuffle(nodes)
+    node = torch.tensor([[*nodes, PAD_NODE, PAD_NODE]], dtype=torch.int16)
+    parent = torch.tensor([[*(parents[each] for each in nodes), PAD_PARENT, PAD_PARENT]], dtype=torch.int16)
+    expected = torch.zeros(len(nodes) + 2, len(nodes) + 2, dtype=torch.bool)
+    expected[-2:, -2:] = True
+    for row, query in enumerate(nodes):
+        for column, key in enumerate(nodes):
+            expected[row, column] = defined(tree, query, key, kind)
+    assert torch.equal(visible(node, parent, kind)[0], expected)
+    nodes_of, parents_of = arranged(node, parent, kind)
+    direct = SEES[kind](
+        nodes_of.unsqueeze(-1), parents_of.unsqueeze(-1), nodes_of.unsqueeze(-2), parents_of.unsqueeze(-2)
+    )
+    assert torch.equal(direct[0], expected)
+
+
 def test_additive_mask_is_float_and_finite() -> None:
-    mask = additive(visible(*(batch()[key] for key in ("node", "parent"))), torch.float32)
+    tensors = batch()
+    mask = additive(visible(tensors["node"], tensors["parent"]), torch.float32)
     assert mask.shape == (1, 1, len(NODE), len(NODE))
     assert mask.dtype == torch.float32
     assert torch.isfinite(mask).all()

@@ -62,7 +62,7 @@ def test_the_encoder_without_the_mask_is_the_plain_one(attention: str) -> None:
 
         use_flex(net.t5)
     masked = net.encode(**tensors)
-    net.tree_mask = False
+    net.mask = "off"
     real = tensors["node"] >= 0
     plain, words = model("sdpa"), net.whole_word(tensors["whole_word"])
     embedded = plain.t5.shared(tensors["input_ids"]) + words
@@ -77,8 +77,8 @@ def test_a_training_without_the_mask_is_another_one_and_is_loaded_as_such(tmp_pa
     cases = Cases.of(Histories.of(HISTORIES))
     for options in ({"backend": "sequence", "knowledge": "tree"}, {"backend": "kp4sr"}):
         scores = {}
-        for masked in (True, False):
-            fitted, folder = untrained(SMALL | options | {"tree_mask": masked}), tmp_path / f"{options}-{masked}"
+        for masked in ("tree", "off"):
+            fitted, folder = untrained(SMALL | options | {"mask": masked}), tmp_path / f"{options}-{masked}"
             fitted.fit(chain_task(folder, SHORT | {"training.epochs": 1}))
             scores[masked] = fitted.score(cases)
             (folder / "saved").mkdir(parents=True)
@@ -86,7 +86,7 @@ def test_a_training_without_the_mask_is_another_one_and_is_loaded_as_such(tmp_pa
             loaded = read_again(fitted, folder / "saved")
             loaded.use_trees(lambda trees: trees)  # encode again
             np.testing.assert_allclose(loaded.score(cases), scores[masked], rtol=1e-4, atol=1e-4)
-        assert not np.allclose(scores[True], scores[False], atol=1e-3)
+        assert not np.allclose(scores["tree"], scores["off"], atol=1e-3)
 
 
 # -- knowledge only -----------------------------------------------------------------------------------------------

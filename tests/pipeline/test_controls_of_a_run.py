@@ -42,7 +42,7 @@ def test_all_controls_that_say_something_are_trained(evaluated: tuple[Run, Evalu
     for name in TRAINED:
         settings = json.loads((run.folder / "controls" / name / "manifest.json").read_text())["settings"]
         other = {key for key, value in settings["model"].items() if run.manifest.settings["model"].get(key) != value}
-        assert other == ({"tree_mask"} if name == "mask-off" else set())
+        assert other == ({"mask"} if name == "mask-off" else set())
         assert settings["parts"] == run.manifest.settings["parts"]
 
 

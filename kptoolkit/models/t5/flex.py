@@ -19,6 +19,9 @@ from torch import nn
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 from transformers import AttentionInterface, T5ForConditionalGeneration
 
+from kptoolkit.models.tree_mask import SEES, arranged
+from kptoolkit.tree.visibility import MaskKind
+
 FLEX = "kptoolkit_flex"
 """Name under which transformers finds this attention."""
 MIN_HEAD_WIDTH = 16
@@ -50,22 +53,24 @@ def uses_flex(t5: T5ForConditionalGeneration) -> bool:
     return bool(t5.encoder.config._attn_implementation == FLEX)
 
 
-def tree_block_mask(node: torch.Tensor, parent: torch.Tensor) -> BlockMask:
+def tree_block_mask(node: torch.Tensor, parent: torch.Tensor, kind: MaskKind = "tree") -> BlockMask:
     """The tree mask as the blocks of 128 by 128 that contain a visible pair, and a function for the pairs inside.
 
     Args:
         node: ``(B, L)`` integer node of each token, padding -2.
         parent: ``(B, L)`` parent of that node, the root's -1, padding's -3.
+        kind: What a token sees.
 
     Returns:
         A block mask of shape ``(B, 1, L, L)``, equal to :func:`kptoolkit.models.tree_mask.visible`.
     """
-    node, parent = node.int(), parent.int()
+    node, parent = arranged(node.int(), parent.int(), kind)
+    pair = SEES[kind]
 
     def sees(batch: torch.Tensor, _: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
         node_q, node_k = node[batch, query], node[batch, key]
         parent_q, parent_k = parent[batch, query], parent[batch, key]
-        return (node_q == node_k) | (parent_q == node_k) | (node_q == parent_k) | (parent_q == parent_k)
+        return pair(node_q, parent_q, node_k, parent_k)
 
     size, length = node.shape
     mask: BlockMask = _fused(create_block_mask, node.is_cuda)(sees, size, None, length, length, device=node.device)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from kptoolkit.config import PROMPT_HISTORY
 from kptoolkit.settings_base import Section
+from kptoolkit.tree.visibility import MaskKind
 
 
 class T5Options(Section):
@@ -43,8 +44,9 @@ class T5Options(Section):
     """Attention implementation; all give the same states. flex is for CUDA only."""
     gradient_checkpointing: bool = False
     """Store only the states between layers and recompute the others in the backward pass: less memory, more time."""
-    tree_mask: bool = True
-    """Whether prompts are read under the tree mask; without it, every token attends to all tokens."""
+    mask: MaskKind = "tree"
+    """What a token of a prompt attends to: `tree` as in the paper; `branch`: all of its item; `upward`: its node and
+    its children; `off`: everything."""
     negatives: int = Field(default=2048, ge=0)
     """Items drawn per batch to learn against, where the catalogue is more than twice as large; 0: always all items."""
     buckets: bool = True

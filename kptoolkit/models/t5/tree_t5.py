@@ -18,7 +18,8 @@ from transformers import T5Config, T5ForConditionalGeneration
 from kptoolkit.models.t5.catalogue_loss import catalogue_loss
 from kptoolkit.models.t5.flex import attentions, tree_block_mask, uses_flex
 from kptoolkit.models.t5.t5_backend import output_scale
-from kptoolkit.models.tree_mask import additive, masked, one_node, visible
+from kptoolkit.models.tree_mask import additive, masked, visible
+from kptoolkit.tree.visibility import MaskKind
 
 MAX_WORDS = 1024
 SHARED_BIAS = ("t5", "mt5")
@@ -33,7 +34,7 @@ class TreeT5(nn.Module):
         fresh: Whether ``t5`` has random weights; whole-word embeddings are random then, else zero, so that a checkpoint
             starts as it was trained.
         output_tokens: ``(S,)`` the tokens that targets consist of, among which probabilities sum to 1; unset: all.
-        tree_mask: Whether the encoder attends under the tree mask; without it, every token attends to all tokens.
+        mask: What a token of the encoder attends to.
 
     Attributes:
         negatives: Items drawn per batch for the loss, see :func:`~kptoolkit.models.t5.catalogue_loss.catalogue_loss`.
@@ -49,10 +50,10 @@ class TreeT5(nn.Module):
         *,
         fresh: bool,
         output_tokens: NDArray[np.int64] | None = None,
-        tree_mask: bool = True,
+        mask: MaskKind = "tree",
     ) -> None:
         super().__init__()
-        self.t5, self.tree_mask, self.output_scale = t5, tree_mask, output_scale(t5.config.to_dict())
+        self.t5, self.mask, self.output_scale = t5, mask, output_scale(t5.config.to_dict())
         outputs, place = None, None
         if output_tokens is not None:
             outputs = torch.from_numpy(output_tokens)
@@ -73,13 +74,12 @@ class TreeT5(nn.Module):
     ) -> torch.Tensor:
         """Encoder states ``(B, L, D)`` of prompts given as ``(B, L)`` integers."""
         embedded = self.t5.shared(input_ids) + self.whole_word(whole_word.clamp(max=MAX_WORDS - 1))  # (B, L, D)
-        if not self.tree_mask:
-            node, parent = one_node(node, parent)
         if uses_flex(self.t5):
-            return self._stack(embedded, tree_block_mask(node, parent))
+            return self._stack(embedded, tree_block_mask(node, parent, self.mask))
+        mask = visible(node, parent, self.mask)
         if self.config.model_type in SHARED_BIAS:
-            return self._blocks(embedded, visible(node, parent))
-        return self._stack(embedded, additive(visible(node, parent), embedded.dtype))
+            return self._blocks(embedded, mask)
+        return self._stack(embedded, additive(mask, embedded.dtype))
 
     def _stack(self, embedded: torch.Tensor, mask: torch.Tensor | BlockMask) -> torch.Tensor:
         """Run the encoder of transformers, ``(B, L, D)``: every layer adds its bias to the mask."""

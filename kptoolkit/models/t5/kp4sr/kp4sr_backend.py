@@ -92,7 +92,7 @@ class Kp4srBackend(T5Backend[Kp4srOptions, Kp4srState]):
     def without_tree_mask(cls, config: Config) -> Config | None:
         """Settings with the tree mask off; see :class:`~kptoolkit.models.backend.ReadsTreeMask`."""
         options = validate(cls.Options, config.model.options, "model")
-        return config.with_options(tree_mask=False) if options.tree_mask else None
+        return config.with_options(mask="off") if options.mask != "off" else None
 
     def save(self, folder: Path) -> None:
         """Write everything :meth:`load` needs into ``folder``."""

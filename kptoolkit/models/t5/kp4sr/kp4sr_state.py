@@ -173,7 +173,7 @@ def build_state(options: Kp4srOptions, task: FitTask) -> Kp4srState:
         t5,
         fresh=options.checkpoint is None,
         output_tokens=index.output_tokens(tokenizer.sentinels),
-        tree_mask=options.tree_mask,
+        mask=options.mask,
     )
     model.negatives = options.negatives
     return Kp4srState(model, tokenizer, assembler, templates, user_tokens, index)
@@ -191,7 +191,7 @@ def load_state(folder: Path, options: Kp4srOptions) -> Kp4srState:
         index = ItemIndex.load(folder / "index", tokenizer.size, described["n_items"])
         output = index.output_tokens(tokenizer.sentinels)
         t5 = saved_t5(folder, options)
-        model = TreeT5(t5, fresh=True, output_tokens=output, tree_mask=options.tree_mask)
+        model = TreeT5(t5, fresh=True, output_tokens=output, mask=options.mask)
         safetensors.torch.load_model(model, str(folder / WEIGHTS))
     except UNREADABLE as error:
         raise unreadable(folder, error) from error

@@ -120,8 +120,8 @@ class SequenceBackend(T5Backend[SequenceOptions, "SequenceState"]):
         The mask hides nothing in trees of one hop, where all triplets are siblings.
         """
         options = validate(cls.Options, config.model.options, "model")
-        masked = options.tree_mask and options.reads == "tree" and config.tree.hops > 1
-        return config.with_options(tree_mask=False) if masked else None
+        masked = options.mask != "off" and options.reads == "tree" and config.tree.hops > 1
+        return config.with_options(mask="off") if masked else None
 
     @classmethod
     def knowledge_alone(cls, config: Config) -> Config:

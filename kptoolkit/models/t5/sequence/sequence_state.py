@@ -37,6 +37,7 @@ from kptoolkit.models.t5.tokenizers import ModelTokenizer, load_tokenizer
 from kptoolkit.models.t5.tree_t5 import TreeT5
 from kptoolkit.models.text.text_vectors import whitened_vectors
 from kptoolkit.prompts import MppTemplate, Segment, Slot
+from kptoolkit.tree.visibility import MaskKind
 
 _TREE_BATCH = 256
 _TOKEN_STD = 0.05
@@ -54,7 +55,7 @@ class ModelParts:
         cross_attention: Whether the decoder attends to the knowledge of the items read.
         pooling: Which states of a tree make its vector.
         identity: Whether an item has a vector of its own and its name in its tree.
-        tree_mask: Whether trees are read under the tree mask.
+        mask: What a token of a tree attends to.
         text: Width of the vectors of text that are projected into the items' vectors; 0: none.
         text_encoder: The encoder that they are from.
         text_mask: Whether it reads under the tree mask.
@@ -66,7 +67,7 @@ class ModelParts:
     cross_attention: bool
     pooling: Pooling = "own"
     identity: bool = True
-    tree_mask: bool = True
+    mask: MaskKind = "tree"
     text: int = 0
     text_encoder: str | None = None
     text_mask: bool = True
@@ -230,7 +231,7 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
         cross_attention=options.cross_attention,
         pooling=options.pooling,
         identity=options.identity,
-        tree_mask=options.tree_mask,
+        mask=options.mask,
         text=0 if text is None else text.shape[1],
         text_encoder=task.config.parts.text_encoder,
         text_mask=task.config.parts.text_mask,
@@ -311,7 +312,7 @@ def build_model(
         fresh: Whether ``t5`` starts from random weights.
     """
     knowledge = build_item_encoder(parts.reads, facts, t5.config.d_model, parts.hops, parts.pooling)
-    tree = TreeT5(t5, fresh=fresh, tree_mask=parts.tree_mask)
+    tree = TreeT5(t5, fresh=fresh, mask=parts.mask)
     text = torch.zeros(len(trained), parts.text) if parts.text else None  # read with the weights, or set later
     return SequenceT5(tree, parts.first_item, trained, knowledge, cross_attention=parts.cross_attention, text=text)
 

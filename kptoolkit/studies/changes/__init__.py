@@ -1,0 +1,1 @@
+"""Changes of the inputs of a training: other triples, other templates."""

@@ -1,0 +1,145 @@
+"""Changes of the triples of a training: a part of them, more of them, wrong ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptoolkit.graph.neighbour_rows import objects
+from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.knowledge.prepare import Prepared
+from kptoolkit.storage.ragged import indptr_of, run_starts
+from kptoolkit.studies.engine.study_definition import Change
+
+Numbers = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Triples:
+    """The stored triples of neighbourhoods, each once.
+
+    Attributes:
+        head: ``(T,)`` node number of each head.
+        relation: ``(T,)`` relation number.
+        tail: ``(T,)`` node number of each tail.
+    """
+
+    head: Numbers
+    relation: Numbers
+    tail: Numbers
+
+    def __len__(self) -> int:
+        return len(self.head)
+
+    @classmethod
+    def of(cls, found: Neighbourhoods) -> Triples:
+        """Collect the triples of all rows."""
+        head = np.where(found.forward, found.near, found.far)
+        tail = np.where(found.forward, found.far, found.near)
+        distinct = np.unique(np.stack([head, found.relation, tail], axis=1), axis=0)
+        return cls(distinct[:, 0], distinct[:, 1], distinct[:, 2])
+
+    def take(self, which: NDArray[Any]) -> Triples:
+        """Select some triples."""
+        return Triples(self.head[which], self.relation[which], self.tail[which])
+
+    def rows_of(self, found: Neighbourhoods) -> Neighbourhoods:
+        """Return neighbourhoods with these triples in place of their own, around the nodes that had rows."""
+        near, far = np.concatenate([self.head, self.tail]), np.concatenate([self.tail, self.head])
+        relation = np.tile(self.relation, 2)
+        forward = np.arange(len(near)) < len(self.head)
+        kept = (found.lengths > 0)[near] & (near != far)
+        order = np.lexsort((forward[kept], far[kept], relation[kept], near[kept]))
+        near, relation, far, forward = (array[kept][order] for array in (near, relation, far, forward))
+        distinct = run_starts(near, relation, far, forward)
+        return replace(
+            found,
+            indptr=indptr_of(np.bincount(near[distinct], minlength=len(found.ids))),
+            relation=relation[distinct].astype(np.int32),
+            far=far[distinct].astype(np.int32),
+            forward=forward[distinct],
+        )
+
+
+def thinned(share: float) -> Change:
+    """Keep a random share of the triples, drawn by the seed of the training."""
+
+    def change(prepared: Prepared, seed: int) -> Prepared:
+        found = prepared.knowledge.neighbourhoods
+        triples = Triples.of(found)
+        drawn = np.random.default_rng(seed).permutation(len(triples))[: round(share * len(triples))]
+        return with_neighbourhoods(prepared, triples.take(np.sort(drawn)).rows_of(found))
+
+    return change
+
+
+def corrupted(share: float) -> Change:
+    """Give a random share of the triples the tail of another triple of the same relation, drawn by the seed.
+
+    So relations keep their number of triples, heads their number of facts, and tails are of the right kind.
+    """
+
+    def change(prepared: Prepared, seed: int) -> Prepared:
+        found = prepared.knowledge.neighbourhoods
+        triples = Triples.of(found)
+        return with_neighbourhoods(prepared, corrupted_triples(triples, share, seed)[0].rows_of(found))
+
+    return change
+
+
+def corrupted_triples(triples: Triples, share: float, seed: int) -> tuple[Triples, NDArray[np.bool_]]:
+    """Exchange the tails of a share of the triples inside each relation; also returns which triples changed."""
+    generator = np.random.default_rng(seed)
+    drawn = generator.permutation(len(triples))[: round(share * len(triples))]
+    tail = triples.tail.copy()
+    for relation in np.unique(triples.relation[drawn]):
+        own = drawn[triples.relation[drawn] == relation]
+        tail[own] = triples.tail[np.roll(own, 1)]
+    return Triples(triples.head, triples.relation, tail), tail != triples.tail
+
+
+def grown(factor: float) -> Change:
+    """Add random triples until there are ``factor`` times as many.
+
+    A new triple has the head and the relation of a random one, and a new entity as its tail. The new entities of a
+    relation are as many as its tails would be after that growth, so that they are shared as often as true ones.
+    """
+
+    def change(prepared: Prepared, seed: int) -> Prepared:
+        return with_neighbourhoods(prepared, grown_neighbourhoods(prepared.knowledge.neighbourhoods, factor, seed))
+
+    return change
+
+
+def grown_neighbourhoods(found: Neighbourhoods, factor: float, seed: int) -> Neighbourhoods:
+    """Add random triples with new entities, see :func:`grown`."""
+    triples, generator = Triples.of(found), np.random.default_rng(seed)
+    count = round((factor - 1) * len(triples))
+    model = generator.integers(0, len(triples), count)
+    relation = triples.relation[model]
+    tail, names = np.zeros(count, np.int64), list[str]()
+    for number in np.unique(relation):
+        own = relation == number
+        entities = max(1, round((factor - 1) * len(np.unique(triples.tail[triples.relation == number]))))
+        tail[own] = len(found.ids) + len(names) + generator.integers(0, entities, own.sum())
+        names += [f"entity {len(names) + each}" for each in range(entities)]
+    # Ids are ascending, so that new ones have to come after all others.
+    last = max(map(str, found.ids), default="")
+    extended = replace(
+        found,
+        ids=objects([*found.ids, *(f"{last}~{place:09d}" for place in range(len(names)))]),
+        names=objects([*found.names, *names]),
+        degrees=np.concatenate([found.degrees, np.bincount(tail - len(found.ids), minlength=len(names))]),
+        indptr=np.concatenate([found.indptr, np.full(len(names), found.indptr[-1])]),
+        dropped=np.concatenate([found.dropped, np.zeros(len(names), np.int64)]),
+    )
+    columns = zip((triples.head, triples.relation, triples.tail), (triples.head[model], relation, tail), strict=True)
+    return Triples(*(np.concatenate(both) for both in columns)).rows_of(extended)
+
+
+def with_neighbourhoods(prepared: Prepared, neighbourhoods: Neighbourhoods) -> Prepared:
+    """Return the inputs with other triples."""
+    return replace(prepared, knowledge=replace(prepared.knowledge, neighbourhoods=neighbourhoods))

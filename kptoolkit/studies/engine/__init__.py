@@ -1,0 +1,1 @@
+"""Runs studies: a grid of trainings, a question and a plot."""

@@ -1,0 +1,108 @@
+"""What a study is: a question, a grid of trainings, and what is measured of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kptoolkit.errors import InputError
+from kptoolkit.knowledge.prepare import Prepared
+from kptoolkit.runs.run import Run
+
+Change = Callable[[Prepared, int], Prepared]
+"""Changes the inputs of a training; gets the seed of the training."""
+Measure = Callable[[Run], Mapping[str, float]]
+"""Figures of a finished run, by name; they become columns of the table."""
+
+_SMALL: Final[dict[str, Any]] = {
+    "tree.degree": 3,
+    "tree.max_tokens": 192,
+    "model.d_model": 32,
+    "training.warmup_steps": 20,
+}
+SMALL: Final[Mapping[str, Mapping[str, Any]]] = {
+    "kp4sr": _SMALL | {"model.layers": 1, "training.epochs": 6, "training.eval_every": 2},
+    "sequence": _SMALL | {"training.epochs": 30, "training.eval_every": 5},
+}
+"""Settings of ``--quick`` by backend: each training takes seconds. Those of a study and of an arm come after them."""
+_PAPER: Final[dict[str, Any]] = {"model.d_model": 512, "model.layers": 6, "model.decoder_layers": 6}
+PAPER: Final[Mapping[str, Mapping[str, Any]]] = {
+    backend: _PAPER | {"model.heads": 8, "training.learning_rate": 0.0005} for backend in ("kp4sr", "sequence")
+}
+"""Settings of ``--full``: a T5 of the size of T5-small, for a GPU."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One cell of a study's grid: what is trained once per backend and seed.
+
+    Attributes:
+        series: Name of its line in the plot.
+        x: Its place on the axis: a number, or a word where the axis has names.
+        settings: ``{"section.key": value}`` in which it differs.
+        change: Changes its inputs, such as their triples or their template pack; ``None`` leaves them as they are.
+        quick: Whether ``--quick`` has it too.
+    """
+
+    series: str
+    x: float | str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    change: Change | None = None
+    quick: bool = True
+
+    @property
+    def label(self) -> str:
+        """Its name in tables."""
+        place = self.x if isinstance(self.x, str) else f"{self.x:g}"
+        return f"{self.series}, {place}" if self.series else place
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study: the arms of a grid are trained for the same seeds and compared with the first arm.
+
+    Attributes:
+        name: Its name on the command line.
+        question: The question that it asks, in one sentence.
+        axis: Label of the x axis.
+        arms: The grid; the first arm is the reference.
+        backends: Backends that are trained, each with all arms.
+        settings: ``{"section.key": value}`` of all arms.
+        measure: Further figures of a run.
+        limits: What the study does not say, in one sentence or a few.
+        log: Whether the x axis is logarithmic.
+
+    Raises:
+        InputError: There is no arm, or two arms have one label.
+    """
+
+    name: str
+    question: str
+    axis: str
+    arms: tuple[Arm, ...]
+    backends: tuple[str, ...] = ("kp4sr",)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    measure: Measure | None = None
+    limits: str = ""
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        labels = [arm.label for arm in self.arms]
+        if not labels or not self.backends:
+            raise InputError(f"study '{self.name}' has no arm or no backend")
+        for label in labels:
+            if labels.count(label) > 1:
+                raise InputError(f"study '{self.name}' has two arms '{label}'")
+
+    def grid(self, *, quick: bool) -> list[tuple[str, Arm]]:
+        """Backends and arms, in the order in which they are trained; with ``quick`` only the quick arms."""
+        arms = [arm for arm in self.arms if arm.quick or not quick]
+        return [(backend, arm) for backend in self.backends for arm in arms]
+
+
+def folder_name(backend: str, arm: Arm, seed: int) -> str:
+    """Name of the folder of a training: letters, digits, dots and hyphens."""
+    words = re.sub(r"[^\w.]+", "-", f"{backend} {arm.label}").strip("-")
+    return f"{words}-{seed}".lower()

@@ -1,0 +1,1 @@
+"""The shipped studies, one per module with a constant ``STUDY``."""

@@ -1,0 +1,23 @@
+"""How strict the mask is: what is lost, and what kept out, where a token does not see another."""
+
+from __future__ import annotations
+
+from kptoolkit.studies.engine.study_definition import Arm, Study
+
+STUDY = Study(
+    name="mask",
+    question="Does masking block what is useful between subtrees, or keep noise out?",
+    axis="what a token sees (model.mask)",
+    arms=(
+        Arm("", "tree", {"model.mask": "tree"}),
+        Arm("", "off", {"model.mask": "off"}),
+        Arm("", "branch", {"model.mask": "branch"}),
+        Arm("", "upward", {"model.mask": "upward"}),
+        Arm("", "no knowledge", {"tree.degree": 0}),
+    ),
+    settings={"tree.hops": 2, "tree.degree": 4},
+    limits=(
+        "tree is the paper's mask; branch keeps the items of a history apart; upward lets facts pass to items only. "
+        "Links between nodes of one entity in different subtrees are not among the masks."
+    ),
+)

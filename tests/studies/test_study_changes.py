@@ -1,0 +1,123 @@
+"""Changes of triples and of templates that studies make."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.prompts import TemplatePack
+from kptoolkit.studies.changes.packs import fallback_only, neutral_only, shuffled_words
+from kptoolkit.studies.changes.triples import Triples, corrupted_triples, grown_neighbourhoods
+
+ENTITIES = [f"e{number:02d}" for number in range(12)]
+TRIPLES = st.lists(
+    st.tuples(st.sampled_from(ENTITIES), st.sampled_from(["author", "genre", "sequel"]), st.sampled_from(ENTITIES)),
+    min_size=1,
+    max_size=40,
+    unique=True,
+).map(lambda found: [triple for triple in found if triple[0] != triple[2]])
+
+
+def around(triples: list[tuple[str, str, str]]) -> Neighbourhoods:
+    """One hop around every entity."""
+    rows = [(head, relation, tail, True) for head, relation, tail in triples]
+    rows += [(tail, relation, head, False) for head, relation, tail in triples]
+    nodes = {entity: (f"name of {entity}", 3) for entity in ENTITIES}
+    return Neighbourhoods.of_rows(ENTITIES, nodes, rows, hops=1)
+
+
+def stored(found: Neighbourhoods) -> set[tuple[str, str, str]]:
+    """The triples as ids."""
+    return {found.triple(row) for row in range(len(found.relation))}
+
+
+@given(TRIPLES)
+def test_triples_and_back_is_the_same(triples: list[tuple[str, str, str]]) -> None:
+    found = around(triples)
+    again = Triples.of(found).rows_of(found)
+    assert again.content_hash == found.content_hash
+    assert stored(again) == set(triples)
+
+
+@given(TRIPLES, st.floats(0, 1), st.integers(0, 5))
+def test_a_part_of_the_triples_has_both_of_their_rows(
+    triples: list[tuple[str, str, str]], share: float, seed: int
+) -> None:
+    found = around(triples)
+    everything = Triples.of(found)
+    kept = np.sort(np.random.default_rng(seed).permutation(len(everything))[: round(share * len(everything))])
+    part = everything.take(kept).rows_of(found)
+    assert stored(part) <= set(triples)
+    assert len(stored(part)) == len(kept)
+    assert len(part.relation) == 2 * len(kept)
+
+
+@given(TRIPLES, st.floats(0, 1), st.integers(0, 5))
+def test_wrong_triples_keep_heads_relations_and_tails(
+    triples: list[tuple[str, str, str]], share: float, seed: int
+) -> None:
+    found = around(triples)
+    true = Triples.of(found)
+    wrong, changed = corrupted_triples(true, share, seed)
+    assert changed.sum() <= round(share * len(true))
+    np.testing.assert_array_equal(wrong.head, true.head)
+    np.testing.assert_array_equal(wrong.relation, true.relation)
+    for relation in set(true.relation.tolist()):
+        own = true.relation == relation
+        assert Counter(wrong.tail[own].tolist()) == Counter(true.tail[own].tolist())
+    assert (wrong.tail != true.tail).tolist() == changed.tolist()
+    assert stored(wrong.rows_of(found)) <= {(h, r, t) for h, r, _ in triples for t in ENTITIES if h != t}
+
+
+def test_all_triples_of_a_relation_with_different_tails_become_wrong() -> None:
+    found = around([(f"e0{number}", "author", f"e1{number % 2}") for number in range(8)])
+    true = Triples.of(found)
+    wrong, changed = corrupted_triples(true, 1.0, 1)
+    assert changed.any()
+    assert stored(wrong.rows_of(found)) != stored(found)
+
+
+@given(TRIPLES, st.sampled_from([1.0, 2.0, 5.0]))
+def test_a_grown_graph_keeps_its_triples_and_adds_named_entities(
+    triples: list[tuple[str, str, str]], factor: float
+) -> None:
+    found = around(triples)
+    grown = grown_neighbourhoods(found, factor, 1)
+    added = stored(grown) - stored(found)
+    assert stored(found) <= stored(grown)
+    # A pair of head and invented tail may be drawn twice, and counts once.
+    assert len(added) <= round((factor - 1) * len(triples))
+    assert bool(added) == (round((factor - 1) * len(triples)) > 0)
+    assert list(grown.ids) == sorted(grown.ids)
+    assert all(grown.names)
+    assert {tail for _, _, tail in added}.isdisjoint(ENTITIES)
+    assert {(head, relation) for head, relation, _ in added} <= {(head, relation) for head, relation, _ in triples}
+    assert len(grown.degrees) == len(grown.ids) == len(grown.dropped) == len(grown.indptr) - 1
+
+
+@pytest.mark.parametrize("name", ["books", "generic", "movies"])
+def test_packs_without_words_of_their_own(name: str) -> None:
+    pack = TemplatePack.load(name)
+    relation = next(iter(pack.relations), "book.written_work.author")
+    plain, neutral = fallback_only(pack), neutral_only(pack)
+    assert not plain.has(relation)
+    assert plain.sentence("A", relation, "B") == plain.sentence("A", relation, "B")
+    assert neutral.sentence("A", "some.relation", "B") == neutral.sentence("A", "another", "B")
+    assert plain.sentence("A", "some.relation", "B") != plain.sentence("A", "another", "B")
+
+
+def test_shuffled_words_are_the_same_words() -> None:
+    pack = TemplatePack.load("books")
+    shuffled = shuffled_words(pack)
+    moved = 0
+    for relation in pack.relations:
+        one, other = pack.sentence("AA", relation, "BB"), shuffled.sentence("AA", relation, "BB")
+        assert Counter(re.findall(r"\w+", one)) == Counter(re.findall(r"\w+", other))
+        moved += one != other
+    assert moved > len(pack.relations) / 2
