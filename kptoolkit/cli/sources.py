@@ -61,6 +61,18 @@ class SourceOptions:
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="TOML file that says which keys of JSON become triples.")
     ] = None
+    link_ids: Annotated[
+        str | None,
+        typer.Option(
+            "--link-ids",
+            help="Rewrite ids of entities in links: prefix=TEXT, without=TEXT, zeros, zeros=7, lower, upper.",
+            metavar="RULE,…",
+        ),
+    ] = None
+    item_ids: Annotated[
+        str | None,
+        typer.Option("--item-ids", help="Rewrite ids of items in links and items likewise.", metavar="RULE,…"),
+    ] = None
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Skip rows that cannot be read; they are counted and listed.")
     ] = False

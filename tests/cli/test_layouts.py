@@ -37,7 +37,16 @@ GRAPHS: list[tuple[str, str, Figures | None]] = [
     ("isbn_zeros", "", {"triples_read": 7, "items": 7}),
     ("kb4rec/graph_movie_1step.nt --link kb4rec/links2.tsv", "", {"triples_read": 2, "items": 3}),
     ("kb4rec/graph_movie_1step.txt --link kb4rec/links2.tsv", "recognized N-Triples", {"triples_read": 2, "items": 3}),
-    ("kb4rec/graph_movie_1step.nt --link kb4rec/ml2fb.txt", "recognized KB4Rec links", {"items": 3}),
+    (
+        "kb4rec/graph_movie_1step.nt --link kb4rec/ml2fb.txt",
+        "recognized KB4Rec links: .*none of the entities of 3 linked items .*--link-ids 'prefix=http://rdf.freebase.com/ns/'",
+        None,
+    ),
+    (
+        "kb4rec/graph_movie_1step.nt --link kb4rec/ml2fb.txt --link-ids prefix=http://rdf.freebase.com/ns/",
+        "1 of 3 linked items have an entity without triples, e.g. http://rdf.freebase.com/ns/m.0676dr",
+        {"items": 3, "items_without_triples": 1},
+    ),
     ("kb4rec", "several files of links: links.tsv, links2.tsv, ml2fb.txt; .*--link", None),
     ("kg_faults/edges.csv", "recognized edges: start as head", {"triples_read": 1, "entities": 2}),
     ("kg_faults/openke.txt", "recognized OpenKE: head, tail, relation", {"entities": 5}),
@@ -67,8 +76,22 @@ GRAPHS: list[tuple[str, str, Figures | None]] = [
     ("ml1m_dat/movies.dat", "no header line .*--columns head=1", None),
     ("ml_latest", "several files of triples: kg.csv, kg2.csv; name one of them", None),
     ("ml_latest/kg.csv --link ml_latest/links.csv", "no column for 'entity_id' .*--columns entity=HEADER", None),
-    ("ml_latest/kg.csv --link ml_latest/links.csv --columns entity=imdbId", "", {"items": 5}),
-    ("ml_latest/kg2.csv --link ml_latest/link2.csv --items ml_latest/movies.csv", "", {"items": 5}),
+    (
+        "ml_latest/kg.csv --link ml_latest/links.csv --columns entity=imdbId",
+        "links have e.g. 0114709, triples e.g. tt0114709; with --link-ids 'prefix=tt' 3 more would match",
+        None,
+    ),
+    (
+        "ml_latest/kg.csv --link ml_latest/links.csv --columns entity=imdbId --link-ids prefix=tt",
+        "2 of 5 linked items have an entity without triples",
+        {"items": 5, "items_without_triples": 2},
+    ),
+    ("ml_latest/kg2.csv --link ml_latest/link2.csv", "with --link-ids 'zeros' 3 more would match", None),
+    (
+        "ml_latest/kg2.csv --link ml_latest/link2.csv --items ml_latest/movies.csv --link-ids zeros",
+        "",
+        {"items": 5, "items_without_triples": 2},
+    ),
     ("names_as_ids", "", {"triples_read": 8, "items": 4}),
     ("names_as_ids/opendialkg_triples.txt", "recognized triples without a header line", {"triples_read": 8}),
     ("neo4j_admin_csv", "recognized Neo4j CSV", {"triples_read": 3, "entities": 4, "nameless_entities": 0}),
@@ -81,7 +104,17 @@ GRAPHS: list[tuple[str, str, Figures | None]] = [
     ("recbole_lfm1b/lfm1b-tracks --columns item=tracks_id", "", {"triples_read": 3, "items": 3}),
     ("recbole_split/d", "", {"triples_read": 2, "items": 2}),
     ("shop_events/kg.csv --link shop_events/links.csv", "", {"triples_read": 4, "items": 4}),
-    ("wikidata_nt/truthy.nt --link wikidata_nt/links_iri.csv", "", {"items": 2}),
+    ("wikidata_nt/truthy.nt --link wikidata_nt/links_iri.csv", "", {"items": 2, "items_without_triples": 0}),
+    (
+        "wikidata_nt/truthy.nt --link wikidata_nt/links.csv",
+        "--link-ids 'prefix=http://www.wikidata.org/entity/' 2 more would match",
+        None,
+    ),
+    (
+        "wikidata_nt/truthy.nt --link wikidata_nt/links.csv --link-ids prefix=http://www.wikidata.org/entity/",
+        "",
+        {"items": 2, "items_without_triples": 0},
+    ),
     ("wikidata_nt", "several files of links: links.csv, links_iri.csv; .*--link", None),
 ]
 #: Arguments of ``data stats``; part of what it says; figures, or ``None`` for an error.

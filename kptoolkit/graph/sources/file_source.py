@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -28,6 +28,7 @@ from kptoolkit.storage.layouts.archives import is_archive, unpack
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns, read_parquet
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, Recognized, recognize_table
 from kptoolkit.storage.text_tables import BadRows, Table, read_table
+from kptoolkit.storage.values.id_rules import IdRules
 
 
 @dataclass
@@ -46,6 +47,8 @@ class FileSource:
         language: Preferred language of names in RDF.
         literals: What to do with RDF literals that are not names.
         reading: What the user says about columns, encoding and lists in cells.
+        link_ids: Rules for the ids of entities in links.
+        item_ids: Rules for the ids of items in links and item files.
         with_interactions: Whether events are read.
         recognized: What was recognized, for messages; one text per file or folder without the usual header line.
     """
@@ -61,6 +64,8 @@ class FileSource:
     language: str = "en"
     literals: Literals = "drop"
     reading: Reading = field(default_factory=Reading)
+    link_ids: IdRules = field(default_factory=IdRules)
+    item_ids: IdRules = field(default_factory=IdRules)
     with_interactions: bool = False
     recognized: list[str] = field(default_factory=list)
     _rdf: dict[Path, RdfFile] = field(default_factory=dict, init=False)
@@ -102,6 +107,10 @@ class FileSource:
 
     def links(self) -> Iterator[Table]:
         """Yield the columns ``item_id``, ``entity_id``."""
+        for table in self._linked():
+            yield _ruled(table, {"item_id": self.item_ids, "entity_id": self.link_ids})
+
+    def _linked(self) -> Iterator[Table]:
         if not self.link_files:
             for reader in self.readers:
                 yield from reader.links()
@@ -110,6 +119,10 @@ class FileSource:
 
     def items(self) -> Iterator[Table]:
         """Yield the columns ``item_id``, ``title``."""
+        for table in self._listed():
+            yield _ruled(table, {"item_id": self.item_ids})
+
+    def _listed(self) -> Iterator[Table]:
         if not self.item_files:
             for reader in self.readers:
                 yield from reader.items()
@@ -212,6 +225,12 @@ class FileSource:
         return self._formats[path]
 
 
+def _ruled(table: Table, rules: Mapping[str, IdRules]) -> Table:
+    """Rewrite the ids of some columns."""
+    changed = {name: [rule(one) for one in table[name]] for name, rule in rules.items() if rule}
+    return Table({**table.columns, **changed}, table.lines, table.path) if changed else table
+
+
 def _split_tails(table: Table, mark: str) -> Table:
     """Give each of several values in a tail a row of its own."""
     columns: dict[str, list[str]] = {"head": [], "relation": [], "tail": []}
@@ -241,6 +260,8 @@ def open_source(
     encoding: str | None = None,
     split: str | None = None,
     mapping: str | Path | None = None,
+    link_ids: str | None = None,
+    item_ids: str | None = None,
 ) -> FileSource:
     """Return a source of folders and files, after recognizing the layout of each.
 
@@ -259,9 +280,12 @@ def open_source(
         encoding: Encoding of tables; ``None`` finds UTF-8 and UTF-16.
         split: Separator of several values in the tail of a triple.
         mapping: TOML file that says which keys of JSON become triples; ``None`` takes those that are known.
+        link_ids: Rules that rewrite the ids of entities in links, e.g. ``"zeros=7,prefix=tt"``, see
+            :class:`~kptoolkit.storage.values.id_rules.IdRules`.
+        item_ids: Rules that rewrite the ids of items in links and item files.
 
     Raises:
-        ConfigError: ``columns`` or ``encoding`` is wrong.
+        ConfigError: ``columns``, ``encoding`` or a rule for ids is wrong.
         DataError: A path does not exist, a folder has no triples, or a file is not recognized.
     """
     reading = Reading.of(columns, encoding, split)
@@ -272,6 +296,8 @@ def open_source(
         language=language,
         literals=literals,
         reading=reading,
+        link_ids=IdRules.of(link_ids),
+        item_ids=IdRules.of(item_ids, "--item-ids"),
         with_interactions=interactions,
     )
     for path in map(Path, paths):
