@@ -172,7 +172,7 @@ def compile_(
         config = config.model_copy(update={"graph": session.graph()})
         with session.progress() as progress:
             prepared = prepare(config, fresh=fresh, trust_filters=session.trust_filters, progress=progress)
-            report = knowledge_report(prepared.knowledge)
+            report = knowledge_report(prepared.knowledge, prepared.interactions.n_items)
             prepared.knowledge.render()
         report |= {"cache": str(config.graph.cache)}
     if session.json:

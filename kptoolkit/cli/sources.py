@@ -73,6 +73,10 @@ class SourceOptions:
         str | None,
         typer.Option("--item-ids", help="Rewrite ids of items in links and items likewise.", metavar="RULE,…"),
     ] = None
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option("--leave-out", help="Relation whose triples are left out; may be repeated.", metavar="RELATION"),
+    ] = None
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Skip rows that cannot be read; they are counted and listed.")
     ] = False

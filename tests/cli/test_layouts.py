@@ -48,6 +48,8 @@ GRAPHS: list[tuple[str, str, Figures | None]] = [
         {"items": 3, "items_without_triples": 1},
     ),
     ("kb4rec", "several files of links: links.tsv, links2.tsv, ml2fb.txt; .*--link", None),
+    ("kg_faults/case_rel.csv --leave-out GENRE --leave-out Genre", "", {"triples_read": 1, "entities": 2}),
+    ("kg_faults/case_rel.csv --leave-out Genres", "no relation 'Genres'; nearest: genre", None),
     ("kg_faults/edges.csv", "recognized edges: start as head", {"triples_read": 1, "entities": 2}),
     ("kg_faults/openke.txt", "recognized OpenKE: head, tail, relation", {"entities": 5}),
     ("kg_faults/kgtk.tsv", "recognized KGTK", {"triples_read": 1, "entities": 2}),

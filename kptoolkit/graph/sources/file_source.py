@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from kptoolkit.arguments import checked
-from kptoolkit.errors import DataError
+from kptoolkit.errors import DataError, UnknownNameError
 from kptoolkit.graph.sources.layouts import (
     RDF_FORMATS,
     SUFFIXES,
@@ -23,6 +23,7 @@ from kptoolkit.graph.sources.rdf import Literals, RdfFile, RdfFileFormat
 from kptoolkit.graph.sources.readers.kgcn import positive
 from kptoolkit.graph.sources.readers.neo4j_files import Neo4jCsv
 from kptoolkit.graph.sources.readers.path_reader import PathReader
+from kptoolkit.names import nearest
 from kptoolkit.storage.dialects import Dialect, Reading, in_split_order, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns, read_parquet
@@ -49,6 +50,7 @@ class FileSource:
         reading: What the user says about columns, encoding and lists in cells.
         link_ids: Rules for the ids of entities in links.
         item_ids: Rules for the ids of items in links and item files.
+        leave_out: Relations that are left out.
         with_interactions: Whether events are read.
         recognized: What was recognized, for messages; one text per file or folder without the usual header line.
     """
@@ -66,6 +68,7 @@ class FileSource:
     reading: Reading = field(default_factory=Reading)
     link_ids: IdRules = field(default_factory=IdRules)
     item_ids: IdRules = field(default_factory=IdRules)
+    leave_out: Sequence[str] = ()
     with_interactions: bool = False
     recognized: list[str] = field(default_factory=list)
     _rdf: dict[Path, RdfFile] = field(default_factory=dict, init=False)
@@ -83,7 +86,25 @@ class FileSource:
         return sum(file.left_out for file in self._rdf.values())
 
     def triples(self) -> Iterator[Table]:
-        """Yield the columns ``head``, ``relation``, ``tail``."""
+        """Yield the columns ``head``, ``relation``, ``tail``, without the relations of :attr:`leave_out`.
+
+        Raises:
+            UnknownNameError: No triple has one of these relations.
+        """
+        if not self.leave_out:
+            yield from self._triples()
+            return
+        seen: set[str] = set()
+        for table in self._triples():
+            seen.update(table["relation"])
+            kept = [at for at, relation in enumerate(table["relation"]) if relation not in self.leave_out]
+            columns = {name: [column[at] for at in kept] for name, column in table.columns.items()}
+            yield Table(columns, [table.lines[at] for at in kept], table.path)
+        for relation in self.leave_out:
+            if relation not in seen:
+                raise UnknownNameError("relation", relation, nearest(relation, seen))
+
+    def _triples(self) -> Iterator[Table]:
         for reader in self.readers:
             yield from reader.triples()
         for path in self.triple_files:
@@ -262,6 +283,7 @@ def open_source(
     mapping: str | Path | None = None,
     link_ids: str | None = None,
     item_ids: str | None = None,
+    leave_out: Sequence[str] | None = None,
 ) -> FileSource:
     """Return a source of folders and files, after recognizing the layout of each.
 
@@ -283,6 +305,7 @@ def open_source(
         link_ids: Rules that rewrite the ids of entities in links, e.g. ``"zeros=7,prefix=tt"``, see
             :class:`~kptoolkit.storage.values.id_rules.IdRules`.
         item_ids: Rules that rewrite the ids of items in links and item files.
+        leave_out: Relations whose triples are left out.
 
     Raises:
         ConfigError: ``columns``, ``encoding`` or a rule for ids is wrong.
@@ -298,6 +321,7 @@ def open_source(
         reading=reading,
         link_ids=IdRules.of(link_ids),
         item_ids=IdRules.of(item_ids, "--item-ids"),
+        leave_out=tuple(leave_out or ()),
         with_interactions=interactions,
     )
     for path in map(Path, paths):
