@@ -12,10 +12,11 @@ from kptoolkit.cli.command_group import CommandGroup
 from kptoolkit.cli.session import Session, command
 from kptoolkit.cli.sources import ColumnsOption, EncodingOption, say_recognized
 from kptoolkit.config import GRAPH_DATA
+from kptoolkit.errors import InputError
 
 if TYPE_CHECKING:
-    from kptoolkit.data.checks import Finding
     from kptoolkit.data.data_folder import DataFolder
+    from kptoolkit.data.finding import Finding
 
 data_app = typer.Typer(
     cls=CommandGroup, help="Look at a data folder: counts, and suspicious parts.", no_args_is_help=True
@@ -30,7 +31,10 @@ _Folder = Annotated[
 
 @command(data_app, "check", example="kptool data check examples/demo", graph=True, packs=True, results=True)
 def check_data(session: Session, path: _Folder, columns: ColumnsOption = None, encoding: EncodingOption = None) -> None:
-    """Check data for what misleads a model or a measurement, such as equal times, missing links, repeated relations."""
+    """Check data for what misleads a model or a measurement, such as equal times, missing links, repeated relations.
+
+    The exit code is 2 if something is an error.
+    """
     from kptoolkit.data.checks import check
 
     pack = session.config().prompts.pack
@@ -39,11 +43,12 @@ def check_data(session: Session, path: _Folder, columns: ColumnsOption = None, e
     session.say_notice(path)
     if session.json:
         session.emit([finding.to_json() for finding in findings])
-        return
-    if not findings:
+    elif not findings:
         session.say(f"{path}: nothing suspicious")
-        return
-    session.table(str(path), ["level", "what", "count", "share", "advice"], [_row(finding) for finding in findings])
+    else:
+        session.table(str(path), ["level", "what", "count", "share", "advice"], [_row(finding) for finding in findings])
+    if any(finding.level == "error" for finding in findings):
+        raise typer.Exit(InputError.exit_code)
 
 
 @command(data_app, "stats", example="kptool data stats examples/demo", graph=True, results=True)

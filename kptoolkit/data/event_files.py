@@ -20,6 +20,7 @@ from kptoolkit.storage.dialects import Dialect, Reading, Sample, in_split_order,
 from kptoolkit.storage.layouts.item_lists import read_item_lists
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, recognize_table
+from kptoolkit.storage.values.cells import clean_columns
 
 #: Endings of files that may have events.
 EVENT_SUFFIXES = (".csv", ".tsv", ".parquet", ".txt", ".dat", ".data", *sorted(JSON_SUFFIXES))
@@ -160,7 +161,7 @@ def _json_tables(path: Path, keys: Mapping[str, str]) -> Iterator[text.Table]:
 
 def _of_rows(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]], lines: Sequence[int]) -> text.Table:
     columns = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
-    return text.Table(columns, lines, str(path))
+    return text.Table(clean_columns(columns), lines, str(path))
 
 
 def _text(value: Any) -> str:

@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.names import quantity
 from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.columns import places_of
 from kptoolkit.storage.dialects import TAB_SUFFIXES, Dialect, Reading, suffix_of
 from kptoolkit.storage.layouts.parquet_tables import check_expansion
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, recognize_table
 from kptoolkit.storage.text_tables import TextReader, header_of
+from kptoolkit.storage.values.cells import ID_COLUMNS, clean_columns, is_missing
 
 SUFFIXES = TAB_SUFFIXES | {".csv", ".txt", ".dat", ".data", ".parquet"}
 _BLOCK = text.BLOCK_BYTES
@@ -57,10 +59,12 @@ class Table:
         values = self.columns[name]
         if values.dtype.kind == "M":
             raise DataError(f"the column of {name} holds dates; ids are texts or numbers", self.path)
-        blank = {value for value in set(values) if not value.strip()}
+        blank = {value for value in set(values) if is_missing(value)}
         if blank:
-            first = next(row for row, value in enumerate(values) if value in blank)
-            raise DataError(f"no {name} in this row", self.path, int(self.lines[first]))
+            rows = [row for row, value in enumerate(values) if value in blank]
+            shown = f" ({values[rows[0]]} stands for no value)" if values[rows[0]].strip() else ""
+            more = f"; {quantity(len(rows) - 1, 'more rows')} likewise" if len(rows) > 1 else ""
+            raise DataError(f"no {name} in this row{shown}{more}", self.path, int(self.lines[rows[0]]))
         return values
 
     def times(self, name: str) -> NDArray[np.float64]:
@@ -240,8 +244,16 @@ def _read_parquet(path: Path, required: Mapping[str, Sequence[str]], optional: M
         raise DataError(f"is not a readable Parquet file: {shorten(str(error))}", path) from error
     if not table.num_rows:
         raise DataError("the file has no rows", path)
-    columns = {name: _from_arrow(table.column(names[position])) for name, position in positions.items()}
+    columns = {name: _cleaned(name, _from_arrow(table.column(names[position]))) for name, position in positions.items()}
     return Table(path, columns, np.arange(1, table.num_rows + 1))
+
+
+def _cleaned(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    return (
+        _objects(clean_columns({name: values.tolist()})[name])
+        if name in ID_COLUMNS and values.dtype.kind == "O"
+        else values
+    )
 
 
 def _from_arrow(column: Any) -> NDArray[Any]:

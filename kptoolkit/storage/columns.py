@@ -104,4 +104,4 @@ def places_of(
 
 
 def _plain(header: str) -> str:
-    return "".join(c for c in header.casefold() if c not in " _-\t")
+    return "".join(c for c in header.casefold() if c not in ' _-\t"')

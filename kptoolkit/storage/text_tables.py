@@ -25,6 +25,7 @@ from kptoolkit.limits import current
 from kptoolkit.storage.columns import places_of
 from kptoolkit.storage.dialects import Dialect, suffix_of
 from kptoolkit.storage.open_files import DAMAGED, LimitedFile, file_failures, limited_lines, open_bytes
+from kptoolkit.storage.values.cells import clean_columns, fault_of
 
 BATCH_ROWS = 50_000
 BLOCK_BYTES = 1 << 22
@@ -178,8 +179,9 @@ class TextReader:
             for block in self._read_blocks(raw, size):
                 cells = _split(block, len(self.names))
                 found = {name: cells[at :: len(self.names)] for name, at in self._places.items()} if cells else {}
-                if not cells or not all(name in self.may_be_empty or _filled(found[name]) for name in found):
+                if not cells or not all(name in self.may_be_empty or _sound(name, found[name]) for name in found):
                     return
+                found = clean_columns(found)
                 lines = range(self.line, self.line + len(cells) // len(self.names))
                 self.line, self._offset = lines.stop, self._offset + len(block)
                 for at in range(0, len(lines), self.batch_rows):
@@ -293,7 +295,8 @@ class TextReader:
 
     def _table(self, rows: list[list[str]], lines: list[int]) -> Table:
         by_place = list(zip(*rows, strict=True))
-        return Table({name: list(by_place[at]) for name, at in self._places.items()}, lines, str(self.path))
+        columns = {name: list(by_place[at]) for name, at in self._places.items()}
+        return Table(clean_columns(columns), lines, str(self.path))
 
     def _failures(self) -> AbstractContextManager[None]:
         return file_failures(self.path, lambda: self.line)
@@ -317,8 +320,8 @@ def _split(block: bytes, width: int) -> list[str] | None:
         return None
 
 
-def _filled(column: list[str]) -> bool:
-    return all(map(str.strip, set(column)))
+def _sound(name: str, column: list[str]) -> bool:
+    return all(fault_of(name, text) is None for text in set(column))
 
 
 def _fault(cells: list[str], width: int, required: Sequence[tuple[str, int]]) -> str | None:
@@ -326,8 +329,8 @@ def _fault(cells: list[str], width: int, required: Sequence[tuple[str, int]]) ->
     if len(cells) != width:
         return f"{len(cells)} columns instead of {width}"
     for name, at in required:
-        if not cells[at].strip():
-            return f"the {name} is empty"
+        if (reason := fault_of(name, cells[at])) is not None:
+            return reason
     return _undecodable(cells)
 
 

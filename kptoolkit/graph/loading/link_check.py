@@ -1,4 +1,4 @@
-"""Checks that the links of items lead to entities with triples, and says what would make them do so."""
+"""Checks a source: that links lead to entities with triples, and what would make them; and for suspicious ids."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph.loading.survey import Survey
 from kptoolkit.names import quantity
+from kptoolkit.storage.values.cells import nearly_equal, several_values
 from kptoolkit.storage.values.id_rules import Proposal, propose
 
 FEW = 0.5
@@ -119,6 +120,18 @@ def require_links(check: LinkCheck, label: str) -> None:
             f"{check.examples[0]}, triples e.g. {check.others[0]}"
         )
         raise DataError(f"{said}; {check.advice}", label)
+
+
+def value_warnings(found: Survey) -> list[str]:
+    """Return a sentence for relations that differ only in case, and one for ids that look like several values."""
+    said = []
+    if relations := nearly_equal(found.relations):
+        shown = ", ".join(shorten(" / ".join(group), 100) for group in relations[:3])
+        said.append(f"relations that differ only in case or in their form count as different: {shown}")
+    if several := several_values(found.entities):
+        shown = f"{quantity(len(several), 'entities')} with '|' in the id, e.g. {shorten(several[0], 60)}"
+        said.append(f"{shown}; if these are several values, --split '|' divides them")
+    return said
 
 
 def _ends_named(found: Survey) -> NDArray[np.bool_]:

@@ -29,6 +29,7 @@ from kptoolkit.storage.layouts.archives import is_archive, unpack
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns, read_parquet
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, Recognized, recognize_table
 from kptoolkit.storage.text_tables import BadRows, Table, read_table
+from kptoolkit.storage.values.cells import values_in
 from kptoolkit.storage.values.id_rules import IdRules
 
 
@@ -102,7 +103,7 @@ class FileSource:
             yield Table(columns, [table.lines[at] for at in kept], table.path)
         for relation in self.leave_out:
             if relation not in seen:
-                raise UnknownNameError("relation", relation, nearest(relation, seen))
+                raise UnknownNameError("relation", relation, nearest(relation, sorted(seen)))
 
     def _triples(self) -> Iterator[Table]:
         for reader in self.readers:
@@ -112,7 +113,7 @@ class FileSource:
                 yield from file.triples()
                 continue
             for table in self._read(path, "triples"):
-                yield _split_tails(table, self.reading.split) if self.reading.split else table
+                yield _split_tails(table, self.reading.split)
 
     def names(self) -> Iterator[Table]:
         """Yield the columns ``entity_id``, ``name``; those of the triples first; names from files override them."""
@@ -253,11 +254,13 @@ def _ruled(table: Table, rules: Mapping[str, IdRules]) -> Table:
 
 
 def _split_tails(table: Table, mark: str) -> Table:
-    """Give each of several values in a tail a row of its own."""
+    """Give each of several values in a tail a row of its own: those of a list, and those between ``mark``."""
+    if not mark and not any(tail[:1] == "[" for tail in table["tail"]):
+        return table
     columns: dict[str, list[str]] = {"head": [], "relation": [], "tail": []}
     lines: list[int] = []
     for head, relation, tail, line in zip(table["head"], table["relation"], table["tail"], table.lines, strict=True):
-        values = [value.strip() for value in tail.split(mark) if value.strip()]
+        values = values_in(tail, mark)
         columns["head"] += [head] * len(values)
         columns["relation"] += [relation] * len(values)
         columns["tail"] += values
