@@ -29,6 +29,9 @@ ColumnsOption = Annotated[
 EncodingOption = Annotated[
     str | None, typer.Option("--encoding", help="Encoding of tables, e.g. latin-1; UTF-8 and UTF-16 are found.")
 ]
+DateFormatOption = Annotated[
+    str | None, typer.Option("--date-format", help="Form of dates, e.g. %d.%m.%Y; ISO dates and numbers are found.")
+]
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class SourceOptions:
     ] = "drop"
     columns: ColumnsOption = None
     encoding: EncodingOption = None
+    date_format: DateFormatOption = None
     split: Annotated[
         str | None, typer.Option("--split", help="Separator of several values in the tail of a triple, e.g. '|'.")
     ] = None

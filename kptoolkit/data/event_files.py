@@ -44,12 +44,12 @@ class EventTable:
 
 
 def reading_of(settings: DataConfig) -> Reading:
-    """Return what ``[data]`` says about columns and encoding.
+    """Return what ``[data]`` says about columns, encoding and dates.
 
     Raises:
-        ConfigError: ``columns`` or ``encoding`` is wrong.
+        ConfigError: ``columns``, ``encoding`` or ``date_format`` is wrong.
     """
-    return Reading.of(settings.columns, settings.encoding)
+    return Reading.of(settings.columns, settings.encoding, date_format=settings.date_format)
 
 
 def split_files(folder: Path) -> list[Path]:

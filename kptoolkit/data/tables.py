@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -25,11 +24,10 @@ from kptoolkit.storage.layouts.parquet_tables import check_expansion
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, recognize_table
 from kptoolkit.storage.text_tables import TextReader, header_of
 from kptoolkit.storage.values.cells import ID_COLUMNS, clean_columns, is_missing
+from kptoolkit.storage.values.times import advice_for, other_unit, seconds_of, since_1970
 
 SUFFIXES = TAB_SUFFIXES | {".csv", ".txt", ".dat", ".data", ".parquet"}
 _BLOCK = text.BLOCK_BYTES
-_UTC = r"(?<!\s)\s+(?:UTC|GMT)$"
-_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
 @dataclass(frozen=True)
@@ -67,44 +65,30 @@ class Table:
             raise DataError(f"no {name} in this row{shown}{more}", self.path, int(self.lines[rows[0]]))
         return values
 
-    def times(self, name: str) -> NDArray[np.float64]:
-        """Return a column as seconds: numbers as they are, ISO 8601 dates since 1970.
+    def times(self, name: str, date_format: str = "") -> NDArray[np.float64]:
+        """Return a column as seconds: numbers as they are, dates since 1970; see :func:`seconds_of`.
+
+        Args:
+            name: The column.
+            date_format: Form of the dates, as for ``strptime``; ``""`` for ISO 8601.
 
         Raises:
-            DataError: A value is neither; the message names the line.
+            DataError: A value is neither, or some are seconds and some milliseconds; the message names the line.
         """
         values = self.columns[name]
-        seconds = _since_1970(values) if values.dtype.kind == "M" else seconds_of(values)
+        seconds = since_1970(values) if values.dtype.kind == "M" else seconds_of(values, date_format)
         bad = ~np.isfinite(seconds)
         if bad.any():
             first = int(np.argmax(bad))
-            given = shorten(str(values[first]))
-            raise DataError(f"{name} '{given}' is neither a number nor a date", self.path, int(self.lines[first]))
+            said = (
+                f"{name} '{shorten(str(values[first]))}' is neither a number nor a date{advice_for(str(values[first]))}"
+            )
+            raise DataError(said, self.path, int(self.lines[first]))
+        if (other := other_unit(seconds)) is not None:
+            shown = shorten(str(values[other]))
+            said = f"{name} {shown} is in another unit than most: some are seconds, some milliseconds; write one unit"
+            raise DataError(said, self.path, int(self.lines[other]))
         return seconds
-
-
-def seconds_of(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Convert values to seconds, ``(E,)``: numbers, or ISO 8601 dates if the first value is not a number; else NaN."""
-    seconds = _numbers(values)
-    return _dates(values) if len(seconds) and np.isnan(seconds[0]) else seconds
-
-
-def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
-    return np.asarray(pd.to_numeric(pd.Series(values), errors="coerce"), dtype=np.float64)
-
-
-def _dates(values: NDArray[Any]) -> NDArray[np.float64]:
-    texts = pd.Series(values).astype(str).str.replace(_UTC, "Z", regex=True)
-    found = pd.to_datetime(texts, errors="coerce", format="ISO8601", utc=True)
-    return _since_1970(found.dt.tz_localize(None).to_numpy())
-
-
-def _since_1970(dates: NDArray[Any]) -> NDArray[np.float64]:
-    """Seconds of dates of any unit; NaN where there is no date."""
-    unit, _ = np.datetime_data(dates.dtype)
-    if unit not in _PER_SECOND:
-        dates, unit = dates.astype("datetime64[s]"), "s"
-    return np.where(np.isnat(dates), np.nan, dates.astype(np.int64) / _PER_SECOND[unit])
 
 
 def tables_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:

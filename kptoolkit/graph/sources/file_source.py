@@ -287,6 +287,7 @@ def open_source(
     link_ids: str | None = None,
     item_ids: str | None = None,
     leave_out: Sequence[str] | None = None,
+    date_format: str | None = None,
 ) -> FileSource:
     """Return a source of folders and files, after recognizing the layout of each.
 
@@ -309,12 +310,13 @@ def open_source(
             :class:`~kptoolkit.storage.values.id_rules.IdRules`.
         item_ids: Rules that rewrite the ids of items in links and item files.
         leave_out: Relations whose triples are left out.
+        date_format: Form of the dates of interactions, e.g. ``"%d.%m.%Y"``; ``None`` for ISO 8601.
 
     Raises:
         ConfigError: ``columns``, ``encoding`` or a rule for ids is wrong.
         DataError: A path does not exist, a folder has no triples, or a file is not recognized.
     """
-    reading = Reading.of(columns, encoding, split)
+    reading = Reading.of(columns, encoding, split, date_format)
     bad_rows = BadRows(skip=skip_bad_rows)
     source = FileSource(
         format=format,
