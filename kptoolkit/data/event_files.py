@@ -15,7 +15,7 @@ from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph import folder_reader
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
 from kptoolkit.storage import text_tables as text
-from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
+from kptoolkit.storage.columns import INTERACTION_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, in_split_order, suffix_of
 from kptoolkit.storage.layouts.item_lists import read_item_lists
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
@@ -136,6 +136,7 @@ def read_json_events(path: Path, reading: Reading) -> tuple[Iterator[text.Table]
     """
     keys = _keys(path)
     wanted = reading.spellings(INTERACTION_COLUMNS)
+    check_candidates(keys, wanted, path)
     found = {name: keys[at] for name, at in locate(keys, wanted).items() if name != "rating"}
     missing = [name for name in ("user_id", "item_id") if name not in found]
     if missing:

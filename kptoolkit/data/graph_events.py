@@ -45,7 +45,7 @@ def graph_interactions(graph: Graph) -> tuple[Interactions, ReadReport]:
             f"{query.path}: column 'time' holds {seen} in {int(bad.sum()):,} of {len(times):,} rows; RETURN a number, "
             "a date, or a date with a time, and leave the others out"
         )
-    if (other := other_unit(times)) is not None:
+    if (other := other_unit(given, times)) is not None:
         said = f"column 'time' has seconds and milliseconds, e.g. {shorten(str(given[other]))}; RETURN one unit"
         raise QueryFileError(f"{query.path}: {said}")
     order = np.argsort(items, kind="stable")

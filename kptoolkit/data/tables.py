@@ -84,7 +84,7 @@ class Table:
                 f"{name} '{shorten(str(values[first]))}' is neither a number nor a date{advice_for(str(values[first]))}"
             )
             raise DataError(said, self.path, int(self.lines[first]))
-        if (other := other_unit(seconds)) is not None:
+        if values.dtype.kind != "M" and (other := other_unit(values.tolist(), seconds)) is not None:
             shown = shorten(str(values[other]))
             said = f"{name} {shown} is in another unit than most: some are seconds, some milliseconds; write one unit"
             raise DataError(said, self.path, int(self.lines[other]))
@@ -150,14 +150,14 @@ def read_table(
 
 
 def columns_of(path: Path) -> list[str]:
-    """Read the names of a file's columns, without RecBole's types.
+    """Read the names of a file's columns.
 
     Raises:
         DataError: The file is empty or cannot be read.
     """
     if suffix_of(path) == ".parquet":
         try:
-            return [str(name).split(":")[0] for name in pq.read_schema(path).names]
+            return [str(name) for name in pq.read_schema(path).names]
         except (pa.ArrowException, OSError) as error:
             raise DataError("is not a Parquet file, or is damaged; write it again", path) from error
     return header_of(path)

@@ -127,7 +127,7 @@ def read_table(
 
 
 def header_of(path: Path) -> list[str]:
-    """Return the column names of a file, without RecBole's types.
+    """Return the column names of a file.
 
     Raises:
         DataError: The file is empty or cannot be read.
@@ -145,7 +145,7 @@ class TextReader:
         path: As for :func:`read_table`, like the others up to ``batch_rows``.
         line: Current line, from 1.
         ended: Whether :meth:`blocks` reached the end of the file.
-        names: Column names without RecBole's types; empty until the header is read.
+        names: Column names; empty until the header is read.
     """
 
     path: Path
@@ -284,7 +284,7 @@ class TextReader:
             raise DataError("the file is empty; its first line must name the columns", self.path)
         if (reason := _undecodable(cells)) is not None:
             raise DataError(f"{reason}; {_encoding_advice(reason)}", self.path, self.line)
-        self.names = [cell.split(":")[0].strip() for cell in cells]
+        self.names = [cell.strip() for cell in cells]
         self._places = places_of(self.names, self.columns, self.optional, self.path, self.line)
 
     def _add_bad_row(self, reason: str) -> None:

@@ -144,7 +144,16 @@ EVENTS: list[tuple[str, str, Figures | None]] = [
     ("recbole_split/d", "recognized a split by RecBole", {"users": 2, "items with events": 4, "events": 8}),
     ("recbole_split/seq", "recognized a sequence of items", {"users": 2, "items with events": 4, "events": 7}),
     ("shop_events/events.csv", "", {"users": 2, "items with events": 4, "events": 7}),
-    ("track_and_artist/listening.csv", "", {"users": 2, "items with events": 5, "events": 7}),
+    (
+        "track_and_artist/listening.csv",
+        "track_id and artist_id may each be the item; say which it is with --columns item=track_id",
+        None,
+    ),
+    (
+        "track_and_artist/listening.csv --columns item=track_id",
+        "track_id as item, timestamp as time; not read: artist_id, album_id",
+        {"users": 2, "items with events": 5, "events": 7},
+    ),
     ("wikidata_nt", "", {"users": 2, "items with events": 2, "events": 4}),
     ("csv_faults/plain.csv.gz", "", {"users": 2, "events": 6}),
     ("csv_faults/latin1.csv", "line 8: not UTF-8 text; .*--encoding latin-1", None),

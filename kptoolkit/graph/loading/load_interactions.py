@@ -47,7 +47,7 @@ def read_events(source: TripleSource) -> list[list[Event]]:
     date_format = source.reading.date_format if isinstance(source, FileSource) else ""
     texts = [text for table in tables for text in _column(table, "time")]
     seconds = seconds_of(np.array(texts, dtype=object), date_format)
-    if (other := other_unit(seconds)) is not None:
+    if (other := other_unit(texts, seconds)) is not None:
         said = f"time {shorten(texts[other])} is in another unit than most: some are seconds, some milliseconds"
         raise DataError(f"{said}; write one unit", source.label)
     parts = np.split(seconds, np.cumsum([len(table) for table in tables])[:-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ _SECONDS, _MILLISECONDS = (1e8, 1e10), (1e11, 1e13)
 _TIME_WORDS = frozenset({"time", "date", "timestamp", "datetime", "day", "when", "unix", "epoch", "datum", "zeit"})
 _FORMS = (
     (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"), "%d.%m.%Y"),
+    (re.compile(r"(?:1[3-9]|2\d|3[01])/\d{1,2}/\d{4}"), "%d/%m/%Y"),
     (re.compile(r"\d{1,2}/\d{1,2}/\d{4}"), "%m/%d/%Y"),
     (re.compile(r"\d{1,2}-\d{1,2}-\d{4}"), "%d-%m-%Y"),
     (re.compile(r"\d{4}/\d{1,2}/\d{1,2}"), "%Y/%m/%d"),
@@ -73,12 +75,21 @@ def since_1970(dates: NDArray[Any]) -> NDArray[np.float64]:
     return np.where(np.isnat(dates), np.nan, dates.astype(np.int64) / _PER_SECOND[unit])
 
 
-def other_unit(seconds: NDArray[np.float64]) -> int | None:
-    """Return the place of the first time in the rarer unit if some are seconds and some milliseconds, else ``None``."""
+def other_unit(values: Sequence[Any], seconds: NDArray[np.float64]) -> int | None:
+    """Return the place of the first time in the rarer unit if some are seconds and some milliseconds, else ``None``.
+
+    Args:
+        values: Times as given; dates have no unit.
+        seconds: What :func:`seconds_of` makes of them.
+    """
     units = [(seconds >= low) & (seconds < high) for low, high in (_SECONDS, _MILLISECONDS)]
     if not all(unit.any() for unit in units):
         return None
-    return int(np.argmax(min(units, key=np.sum)))
+    place = int(np.argmax(min(units, key=np.sum)))
+    try:
+        return place if float(values[place]) else None
+    except (TypeError, ValueError):
+        return None
 
 
 def advice_for(text: str) -> str:
