@@ -16,7 +16,7 @@ from kptoolkit.errors import InputError
 
 if TYPE_CHECKING:
     from kptoolkit.data.data_folder import DataFolder
-    from kptoolkit.data.finding import Finding
+    from kptoolkit.data.checking.finding import Finding
 
 data_app = typer.Typer(
     cls=CommandGroup, help="Look at a data folder: counts, and suspicious parts.", no_args_is_help=True

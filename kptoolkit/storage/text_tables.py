@@ -3,7 +3,8 @@
 Tab-separated files have no quoting, so a title such as ``"Heroes"`` keeps its quotation marks. As long as their lines
 are regular they are split block by block, several times as fast as row by row. CSV follows RFC 4180; the separator is
 the comma, semicolon, tab or bar that the header contains most often. Other tables are read with a
-:class:`~kptoolkit.storage.dialects.Dialect`. Line numbers are those of an editor.
+:class:`~kptoolkit.storage.dialects.Dialect`. Line numbers are those of an editor. In every table, ids and times are
+cleaned of quotation marks and of what else surrounds them (:mod:`kptoolkit.storage.values.cells`).
 """
 
 from __future__ import annotations

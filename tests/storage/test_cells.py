@@ -83,7 +83,7 @@ def test_ids_that_differ_in_case_or_form_are_found() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
-def test_events_and_triples_are_cleaned_alike(tmp_path: Path, suffix: str) -> None:
+def test_events_and_triples_are_cleaned_in_the_same_way(tmp_path: Path, suffix: str) -> None:
     cells = [("a ", "\u200bb"), ("<http://x/1>", '"q"'), ("1.0", "2.0"), ("Ame\u0301lie", "\u00a0c")]
     expected = {("a", "b"), ("http://x/1", "q"), ("1", "2"), ("Am\u00e9lie", "c")}
     events, graph = tmp_path / f"events{suffix}", tmp_path / f"graph{suffix}"

@@ -103,7 +103,7 @@ def _column(table: Table, name: str) -> list[str]:
 
 
 def _number(text: str) -> float | None:
-    """A rating as a number; ``None`` for one in words, since ratings are not used."""
+    """A rating as a number; ``None`` for a text, since ratings are not used."""
     try:
         return float(text)
     except ValueError:

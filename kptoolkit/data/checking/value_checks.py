@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kptoolkit.data.data_folder import DataFolder
-from kptoolkit.data.finding import Finding, Level
+from kptoolkit.data.checking.finding import Finding, Level
 from kptoolkit.errors import shorten
 from kptoolkit.storage.values.cells import MISSING, nearly_equal, several_values, unclean
 
@@ -56,7 +56,7 @@ def _unclean(kind: str, ids: list[str]) -> list[Finding]:
 def _two_spellings(kind: str, ids: list[str]) -> Finding:
     groups = nearly_equal(ids)
     level: Level = "note" if kind == "entity" else "warning"
-    advice = "they count as different; if they are the same, write them alike"
+    advice = "they count as different; if they are the same, use one spelling"
     shown = [" / ".join(group) for group in groups]
     return _finding(level, f"{kind} ids that differ only in case or in their form", shown, advice)
 
