@@ -15,8 +15,8 @@ from kptoolkit.config import GRAPH_DATA
 from kptoolkit.errors import InputError
 
 if TYPE_CHECKING:
-    from kptoolkit.data.data_folder import DataFolder
     from kptoolkit.data.checking.finding import Finding
+    from kptoolkit.data.data_folder import DataFolder
 
 data_app = typer.Typer(
     cls=CommandGroup, help="Look at a data folder: counts, and suspicious parts.", no_args_is_help=True
@@ -41,7 +41,7 @@ def check_data(
 
     The exit code is 2 if something is an error.
     """
-    from kptoolkit.data.checks import check
+    from kptoolkit.data.checking.checks import check
 
     pack = session.config().prompts.pack
     data = (
@@ -70,7 +70,7 @@ def show_stats(
     date_format: DateFormatOption = None,
 ) -> None:
     """Count users, items, events and triples, and show how they are distributed over users and items."""
-    from kptoolkit.data.checks import stats
+    from kptoolkit.data.checking.checks import stats
 
     if path == GRAPH_DATA:
         folder, sizes = _in_graph(session)

@@ -89,7 +89,7 @@ def fit(
 
 def _warn_of_data(session: Session, config: Config) -> None:
     """Print in one line what ``kptool data check`` would warn of; nothing with ``-q``."""
-    from kptoolkit.data.checks import check
+    from kptoolkit.data.checking.checks import check
     from kptoolkit.data.data_folder import DataFolder
     from kptoolkit.data.event_files import reading_of
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from kptoolkit.data.checking.checks import check, stats
 from kptoolkit.data.checking.finding import Finding
-from kptoolkit.data.checks import check, stats
 from kptoolkit.errors import DataError
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from kptoolkit.data.data_folder import DataFolder
 from kptoolkit.data.checking.finding import Finding, Level
+from kptoolkit.data.data_folder import DataFolder
 from kptoolkit.errors import shorten
 from kptoolkit.storage.values.cells import MISSING, nearly_equal, several_values, unclean
 

@@ -12,11 +12,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kptoolkit.config import GRAPH_DATA
-from kptoolkit.data.data_folder import DataFolder, Triples
 from kptoolkit.data.checking.finding import Finding
+from kptoolkit.data.checking.value_checks import check_values
+from kptoolkit.data.data_folder import DataFolder, Triples
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import FEWEST_EVENTS
-from kptoolkit.data.checking.value_checks import check_values
 from kptoolkit.errors import shorten
 from kptoolkit.prompts import EqualFacts, choose_pack, equal_facts
 from kptoolkit.prompts.pack_choice import AUTO
