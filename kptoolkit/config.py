@@ -122,6 +122,8 @@ class DataConfig(Section):
     ``title``."""
     encoding: str = ""
     """Encoding of interactions and items, e.g. ``latin-1``; unset: UTF-8, or UTF-16 with a byte order mark."""
+    date_format: str = ""
+    """Form of the dates of interactions, such as ``%d.%m.%Y`` or ``%m/%d/%Y``; unset: numbers and ISO 8601."""
     split: Literal["leave-one-out", "temporal"] = "leave-one-out"
     """``leave-one-out``: each user's last event is the test case and the one before it the validation case.
     ``temporal``: two points in time separate training, validation and test for all users."""

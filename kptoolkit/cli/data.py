@@ -10,11 +10,12 @@ import typer
 from kptoolkit.cli.app import app
 from kptoolkit.cli.command_group import CommandGroup
 from kptoolkit.cli.session import Session, command
-from kptoolkit.cli.sources import ColumnsOption, EncodingOption, say_recognized
+from kptoolkit.cli.sources import ColumnsOption, DateFormatOption, EncodingOption, say_recognized
 from kptoolkit.config import GRAPH_DATA
+from kptoolkit.errors import InputError
 
 if TYPE_CHECKING:
-    from kptoolkit.data.checks import Finding
+    from kptoolkit.data.checking.finding import Finding
     from kptoolkit.data.data_folder import DataFolder
 
 data_app = typer.Typer(
@@ -29,33 +30,55 @@ _Folder = Annotated[
 
 
 @command(data_app, "check", example="kptool data check examples/demo", graph=True, packs=True, results=True)
-def check_data(session: Session, path: _Folder, columns: ColumnsOption = None, encoding: EncodingOption = None) -> None:
-    """Check data for what misleads a model or a measurement, such as equal times, missing links, repeated relations."""
-    from kptoolkit.data.checks import check
+def check_data(
+    session: Session,
+    path: _Folder,
+    columns: ColumnsOption = None,
+    encoding: EncodingOption = None,
+    date_format: DateFormatOption = None,
+) -> None:
+    """Check data for what misleads a model or a measurement, such as equal times, missing links, repeated relations.
+
+    The exit code is 2 if something is an error.
+    """
+    from kptoolkit.data.checking.checks import check
 
     pack = session.config().prompts.pack
-    data = _in_graph(session)[0] if path == GRAPH_DATA else _in_files(session, path, columns, encoding)
+    data = (
+        _in_graph(session)[0]
+        if path == GRAPH_DATA
+        else _in_files(session, path, data__columns=columns, data__encoding=encoding, data__date_format=date_format)
+    )
     findings = check(data, pack, trust_filters=session.trust_filters)
     session.say_notice(path)
     if session.json:
         session.emit([finding.to_json() for finding in findings])
-        return
-    if not findings:
+    elif not findings:
         session.say(f"{path}: nothing suspicious")
-        return
-    session.table(str(path), ["level", "what", "count", "share", "advice"], [_row(finding) for finding in findings])
+    else:
+        session.table(str(path), ["level", "what", "count", "share", "advice"], [_row(finding) for finding in findings])
+    if any(finding.level == "error" for finding in findings):
+        raise typer.Exit(InputError.exit_code)
 
 
 @command(data_app, "stats", example="kptool data stats examples/demo", graph=True, results=True)
-def show_stats(session: Session, path: _Folder, columns: ColumnsOption = None, encoding: EncodingOption = None) -> None:
+def show_stats(
+    session: Session,
+    path: _Folder,
+    columns: ColumnsOption = None,
+    encoding: EncodingOption = None,
+    date_format: DateFormatOption = None,
+) -> None:
     """Count users, items, events and triples, and show how they are distributed over users and items."""
-    from kptoolkit.data.checks import stats
+    from kptoolkit.data.checking.checks import stats
 
     if path == GRAPH_DATA:
         folder, sizes = _in_graph(session)
         values = stats(folder) | sizes
     else:
-        values = stats(_in_files(session, path, columns, encoding))
+        values = stats(
+            _in_files(session, path, data__columns=columns, data__encoding=encoding, data__date_format=date_format)
+        )
     session.say_notice(path)
     if session.json:
         session.emit(values)
@@ -63,12 +86,12 @@ def show_stats(session: Session, path: _Folder, columns: ColumnsOption = None, e
     session.table(str(path), ["what", "value"], [[name, value] for name, value in values.items()])
 
 
-def _in_files(session: Session, path: Path, columns: str | None, encoding: str | None) -> DataFolder:
+def _in_files(session: Session, path: Path, **flags: str | None) -> DataFolder:
     """Read a folder or file, and print the layout of its interactions if it is not the usual one."""
     from kptoolkit.data.data_folder import DataFolder
     from kptoolkit.data.event_files import reading_of
 
-    reading = reading_of(session.config(data__columns=columns, data__encoding=encoding).data)
+    reading = reading_of(session.config(**flags).data)
     folder = DataFolder.read(path, reading)
     if folder.report is not None and folder.report.layout:
         say_recognized(session, [f"{folder.report.layout} ({folder.report.path})"])

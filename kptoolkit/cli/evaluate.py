@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -71,6 +72,8 @@ def evaluate(
     loaded = load_runs(session, runs)
     if len(loaded) == 1 and (ensemble or output is not None):
         raise InputError("--ensemble and --output need several runs; give more, or a folder of `kptool fit --seeds`")
+    if names and distributed.is_first():
+        _warn_of_knowledge(session, loaded[0].manifest.reports.get("knowledge", {}))
     options: dict[str, Any] = {
         "split": split,
         "controls": names,
@@ -96,6 +99,14 @@ def evaluate(
         show_several(session, ", ".join(map(str, runs)), result)
     if groups:
         show_groups(session, result)
+
+
+def _warn_of_knowledge(session: Session, known: Mapping[str, Any]) -> None:
+    """Print that most items have no triples, so that controls differ little from the run."""
+    items, with_triples = known.get("items_with_events", 0), known.get("items_with_events_and_triples", 0)
+    if with_triples < 0.5 * items:
+        said = f"only {with_triples:,} of {items:,} items with events have triples"
+        session.warn(f"{said}; controls differ from the run by these only; kptool fit says why when it starts")
 
 
 def _refuse_names_as_runs(runs: list[Path]) -> None:

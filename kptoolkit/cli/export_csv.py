@@ -27,6 +27,7 @@ def export_csv(
     The import is many times as fast as load-kg, for millions of triples. It fills a new database of a stopped server.
     """
     from kptoolkit.graph.loading import export as exporting
+    from kptoolkit.graph.loading.link_check import check_links, require_links
     from kptoolkit.graph.loading.survey import survey
 
     source = options.open()
@@ -34,8 +35,11 @@ def export_csv(
     database = database or session.config().graph.database or "neo4j"
     with session.progress() as progress:
         found = survey(source, progress)
+        require_links(links := check_links(found), source.label)
         made = exporting.export_csv(found, output, database=database, progress=progress)
     warn_of_bad_rows(session, source.bad_rows)
+    for warning in links.warnings():
+        session.warn(warning)
     if session.json:
         session.emit(
             {**made.to_json(), "bad_rows": source.bad_rows.count, "literals_left_out": source.literals_left_out}

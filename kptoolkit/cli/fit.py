@@ -10,7 +10,7 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import KEEPS, Session, command
-from kptoolkit.cli.sources import ColumnsOption, EncodingOption
+from kptoolkit.cli.sources import ColumnsOption, DateFormatOption, EncodingOption
 from kptoolkit.config import GRAPH_DATA, Config, load_config
 from kptoolkit.errors import InputError
 
@@ -35,6 +35,7 @@ def fit(
     data: Data = None,
     columns: ColumnsOption = None,
     encoding: EncodingOption = None,
+    date_format: DateFormatOption = None,
     run: Annotated[Path | None, typer.Option("--run", help="Folder of the run.")] = None,
     resume: Annotated[
         bool,
@@ -62,7 +63,8 @@ def fit(
     if resume and run is not None and session.config_file is None and (file := RunFolder(run).config_file).is_file():
         session.config_file = file
         trained = load_config(file, environ={}).graph
-    config = session.config(data__dir=data, data__columns=columns, data__encoding=encoding, run__dir=run)
+    given = {"data__dir": data, "data__columns": columns, "data__encoding": encoding, "data__date_format": date_format}
+    config = session.config(**given, run__dir=run)
     config = config.model_copy(update={"graph": session.graph(trained)})
     if distributed.is_first():
         _warn_of_data(session, config)
@@ -87,7 +89,7 @@ def fit(
 
 def _warn_of_data(session: Session, config: Config) -> None:
     """Print in one line what ``kptool data check`` would warn of; nothing with ``-q``."""
-    from kptoolkit.data.checks import check
+    from kptoolkit.data.checking.checks import check
     from kptoolkit.data.data_folder import DataFolder
     from kptoolkit.data.event_files import reading_of
 
@@ -143,6 +145,7 @@ def compile_(
     data: Data = None,
     columns: ColumnsOption = None,
     encoding: EncodingOption = None,
+    date_format: DateFormatOption = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Add new facts and new items of the graph to RUN, without training.")
     ] = False,
@@ -164,15 +167,19 @@ def compile_(
     from kptoolkit.knowledge.prepare import knowledge_report, prepare
 
     if run is not None:
-        _refuse_without_effect(session, {"data": data, "columns": columns, "encoding": encoding, "engine": engine})
+        _refuse_without_effect(
+            session,
+            {"data": data, "columns": columns, "encoding": encoding, "date-format": date_format, "engine": engine},
+        )
         report = _refresh(session, run, fresh=fresh)
     else:
         given: dict[str, Any] = {"data__dir": data, "data__columns": columns, "data__encoding": encoding}
+        given["data__date_format"] = date_format
         config = session.config(**given, prompts__engine=engine)
         config = config.model_copy(update={"graph": session.graph()})
         with session.progress() as progress:
             prepared = prepare(config, fresh=fresh, trust_filters=session.trust_filters, progress=progress)
-            report = knowledge_report(prepared.knowledge)
+            report = knowledge_report(prepared.knowledge, prepared.interactions.n_items)
             prepared.knowledge.render()
         report |= {"cache": str(config.graph.cache)}
     if session.json:

@@ -50,6 +50,8 @@ def load_kg(
     say_recognized(session, source.recognized)
     report = _load(session, config, source, replace=replace, into_existing=into_existing, dry=dry_run)
     warn_of_bad_rows(session, source.bad_rows)
+    for warning in report.warnings:
+        session.warn(warning)
     if session.json:
         session.emit(report.to_json())
     else:
@@ -136,6 +138,7 @@ def _show_relations(session: Session, report: LoadReport) -> None:
 def _item_notes(report: LoadReport) -> dict[str, int]:
     return {
         "unlinked": report.unlinked_items,
+        "linked to an entity without triples": report.items_without_triples,
         "on an entity that has an earlier item": report.shared_entity_items,
         "links beyond an item's first": report.repeated_links,
     }

@@ -29,6 +29,9 @@ ColumnsOption = Annotated[
 EncodingOption = Annotated[
     str | None, typer.Option("--encoding", help="Encoding of tables, e.g. latin-1; UTF-8 and UTF-16 are found.")
 ]
+DateFormatOption = Annotated[
+    str | None, typer.Option("--date-format", help="Form of dates, e.g. %d.%m.%Y; ISO dates and numbers are found.")
+]
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,28 @@ class SourceOptions:
     ] = "drop"
     columns: ColumnsOption = None
     encoding: EncodingOption = None
+    date_format: DateFormatOption = None
     split: Annotated[
         str | None, typer.Option("--split", help="Separator of several values in the tail of a triple, e.g. '|'.")
     ] = None
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="TOML file that says which keys of JSON become triples.")
+    ] = None
+    link_ids: Annotated[
+        str | None,
+        typer.Option(
+            "--link-ids",
+            help="Rewrite ids of entities in links: prefix=TEXT, without=TEXT, zeros, zeros=7, lower, upper.",
+            metavar="RULE,…",
+        ),
+    ] = None
+    item_ids: Annotated[
+        str | None,
+        typer.Option("--item-ids", help="Rewrite ids of items in links and items likewise.", metavar="RULE,…"),
+    ] = None
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option("--leave-out", help="Relation whose triples are left out; may be repeated.", metavar="RELATION"),
     ] = None
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Skip rows that cannot be read; they are counted and listed.")

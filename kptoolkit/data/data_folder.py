@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +16,11 @@ from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.catalogue import find_items, read_items
 from kptoolkit.data.graph_events import graph_interactions
 from kptoolkit.data.interactions import Interactions, ReadReport, interactions_in, read_interactions
-from kptoolkit.data.tables import Table, read_recognized, tables_in
+from kptoolkit.data.tables import SUFFIXES, Table, read_recognized, tables_in
 from kptoolkit.errors import DataError
-from kptoolkit.graph import Graph
-from kptoolkit.storage.dialects import Reading
+from kptoolkit.graph import Graph, folder_reader
+from kptoolkit.graph.sources.layouts import sort_tables
+from kptoolkit.storage.dialects import Reading, suffix_of
 from kptoolkit.storage.layouts.table_layouts import Kind
 
 
@@ -66,9 +68,9 @@ class DataFolder:
         interactions: Events, if there are any.
         report: Counts of the reading, if there are events.
         items: Item file, if there is one.
-        links: Columns ``item_id`` and ``entity_id`` of all ``.link`` files.
-        names: Columns ``entity_id`` and ``name`` of all ``.ent`` files.
-        triples: Triples of all ``.kg`` files.
+        links: Columns ``item_id`` and ``entity_id`` of all ``.link`` files, else of the table with links.
+        names: Columns ``entity_id`` and ``name`` of all ``.ent`` files, else of the table with names.
+        triples: Triples of all ``.kg`` files, else of the table with triples.
     """
 
     path: Path
@@ -93,15 +95,15 @@ class DataFolder:
         path, reading = Path(path), reading or Reading()
         interactions, report = _interactions(path, reading)
         folder = path if path.is_dir() else path.parent
-        items_file = find_items(folder)
+        items_file, tables = find_items(folder), _tables(path, folder)
         found = cls(
             path,
             interactions,
             report,
             None if items_file is None else read_items(items_file, reading),
-            _frame(folder, ".link", "links", reading),
-            _frame(folder, ".ent", "names", reading),
-            _triples(folder, reading),
+            _frame(tables.get("links", ()), "links", reading),
+            _frame(tables.get("names", ()), "names", reading),
+            _triples(tables.get("triples", ()), reading),
         )
         if found.interactions is None and found.items is None and found.triples is None:
             raise DataError("no interactions, no items and no triples here; give a folder with data", path)
@@ -136,15 +138,27 @@ def _interactions(path: Path, reading: Reading) -> tuple[Interactions | None, Re
     return read_interactions(path, reading)
 
 
-def _frame(folder: Path, suffix: str, kind: Kind, reading: Reading) -> pd.DataFrame | None:
-    tables = [read_recognized(file, kind, reading)[0] for file in tables_in(folder, (suffix,))]
+def _tables(path: Path, folder: Path) -> Mapping[Kind, Sequence[Path]]:
+    """The files of triples, links and names: by their endings, else, if ``path`` is a folder, by their headers."""
+    if path.is_dir() and not tables_in(folder, (".kg", ".link", ".ent")) and folder_reader(folder) is None:
+        try:
+            found = sort_tables(folder)
+        except DataError:
+            return {}  # several of one kind: none is that of these interactions before one is chosen
+        return {kind: [file for file in files if suffix_of(file) in SUFFIXES] for kind, files in found.items()}
+    suffixes: Mapping[Kind, str] = {"triples": ".kg", "links": ".link", "names": ".ent"}
+    return {kind: tables_in(folder, (suffix,)) for kind, suffix in suffixes.items()}
+
+
+def _frame(files: Sequence[Path], kind: Kind, reading: Reading) -> pd.DataFrame | None:
+    tables = [read_recognized(file, kind, reading)[0] for file in files]
     if not tables:
         return None
     return pd.concat([pd.DataFrame(dict(table.columns), dtype=object) for table in tables], ignore_index=True)
 
 
-def _triples(folder: Path, reading: Reading) -> Triples | None:
-    frame = _frame(folder, ".kg", "triples", reading)
+def _triples(files: Sequence[Path], reading: Reading) -> Triples | None:
+    frame = _frame(files, "triples", reading)
     if frame is None:
         return None
     ends, entities = pd.factorize(np.concatenate([frame["head"].to_numpy(), frame["tail"].to_numpy()]))

@@ -15,11 +15,12 @@ from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph import folder_reader
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
 from kptoolkit.storage import text_tables as text
-from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
+from kptoolkit.storage.columns import INTERACTION_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, in_split_order, suffix_of
 from kptoolkit.storage.layouts.item_lists import read_item_lists
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, recognize_table
+from kptoolkit.storage.values.cells import clean_columns
 
 #: Endings of files that may have events.
 EVENT_SUFFIXES = (".csv", ".tsv", ".parquet", ".txt", ".dat", ".data", *sorted(JSON_SUFFIXES))
@@ -43,12 +44,12 @@ class EventTable:
 
 
 def reading_of(settings: DataConfig) -> Reading:
-    """Return what ``[data]`` says about columns and encoding.
+    """Return what ``[data]`` says about columns, encoding and dates.
 
     Raises:
-        ConfigError: ``columns`` or ``encoding`` is wrong.
+        ConfigError: ``columns``, ``encoding`` or ``date_format`` is wrong.
     """
-    return Reading.of(settings.columns, settings.encoding)
+    return Reading.of(settings.columns, settings.encoding, date_format=settings.date_format)
 
 
 def split_files(folder: Path) -> list[Path]:
@@ -135,6 +136,7 @@ def read_json_events(path: Path, reading: Reading) -> tuple[Iterator[text.Table]
     """
     keys = _keys(path)
     wanted = reading.spellings(INTERACTION_COLUMNS)
+    check_candidates(keys, wanted, path)
     found = {name: keys[at] for name, at in locate(keys, wanted).items() if name != "rating"}
     missing = [name for name in ("user_id", "item_id") if name not in found]
     if missing:
@@ -160,7 +162,7 @@ def _json_tables(path: Path, keys: Mapping[str, str]) -> Iterator[text.Table]:
 
 def _of_rows(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]], lines: Sequence[int]) -> text.Table:
     columns = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
-    return text.Table(columns, lines, str(path))
+    return text.Table(clean_columns(columns), lines, str(path))
 
 
 def _text(value: Any) -> str:

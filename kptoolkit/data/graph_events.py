@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.interactions import Interactions, ReadReport
-from kptoolkit.data.tables import seconds_of
 from kptoolkit.errors import DataError, QueryFileError, shorten
 from kptoolkit.graph import Graph
+from kptoolkit.storage.values.times import other_unit, seconds_of
 
 
 def graph_interactions(graph: Graph) -> tuple[Interactions, ReadReport]:
@@ -45,6 +45,9 @@ def graph_interactions(graph: Graph) -> tuple[Interactions, ReadReport]:
             f"{query.path}: column 'time' holds {seen} in {int(bad.sum()):,} of {len(times):,} rows; RETURN a number, "
             "a date, or a date with a time, and leave the others out"
         )
+    if (other := other_unit(given, times)) is not None:
+        said = f"column 'time' has seconds and milliseconds, e.g. {shorten(str(given[other]))}; RETURN one unit"
+        raise QueryFileError(f"{query.path}: {said}")
     order = np.argsort(items, kind="stable")
     events = Interactions.of(users[order], items[order], times[order])
     rows = len(found)

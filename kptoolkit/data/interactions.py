@@ -270,7 +270,7 @@ def read_interactions(path: str | Path, reading: Reading | None = None) -> tuple
     read = read_folder_events(path, reading) if path.is_dir() else None
     read = read or read_file_events(find_interactions(path, reading), reading)
     table = read.table
-    times = table.times("timestamp") if "timestamp" in table.columns else None
+    times = table.times("timestamp", reading.date_format) if "timestamp" in table.columns else None
     found = Interactions.of(table.strings("user_id"), table.strings("item_id"), times)
     sizes = (len(table), len(table) - len(found), found.n_users, found.n_items, len(found))
     return found, ReadReport(read.path, *sizes, found.timed, read.layout)

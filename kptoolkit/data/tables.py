@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.names import quantity
 from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.columns import places_of
 from kptoolkit.storage.dialects import TAB_SUFFIXES, Dialect, Reading, suffix_of
 from kptoolkit.storage.layouts.parquet_tables import check_expansion
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, recognize_table
 from kptoolkit.storage.text_tables import TextReader, header_of
+from kptoolkit.storage.values.cells import ID_COLUMNS, clean_columns, is_missing
+from kptoolkit.storage.values.times import advice_for, other_unit, seconds_of, since_1970
 
 SUFFIXES = TAB_SUFFIXES | {".csv", ".txt", ".dat", ".data", ".parquet"}
 _BLOCK = text.BLOCK_BYTES
-_UTC = r"(?<!\s)\s+(?:UTC|GMT)$"
-_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
 @dataclass(frozen=True)
@@ -57,50 +57,38 @@ class Table:
         values = self.columns[name]
         if values.dtype.kind == "M":
             raise DataError(f"the column of {name} holds dates; ids are texts or numbers", self.path)
-        blank = {value for value in set(values) if not value.strip()}
+        blank = {value for value in set(values) if is_missing(value)}
         if blank:
-            first = next(row for row, value in enumerate(values) if value in blank)
-            raise DataError(f"no {name} in this row", self.path, int(self.lines[first]))
+            rows = [row for row, value in enumerate(values) if value in blank]
+            shown = f" ({values[rows[0]]} stands for no value)" if values[rows[0]].strip() else ""
+            more = f"; {quantity(len(rows) - 1, 'more rows')} likewise" if len(rows) > 1 else ""
+            raise DataError(f"no {name} in this row{shown}{more}", self.path, int(self.lines[rows[0]]))
         return values
 
-    def times(self, name: str) -> NDArray[np.float64]:
-        """Return a column as seconds: numbers as they are, ISO 8601 dates since 1970.
+    def times(self, name: str, date_format: str = "") -> NDArray[np.float64]:
+        """Return a column as seconds: numbers as they are, dates since 1970; see :func:`seconds_of`.
+
+        Args:
+            name: The column.
+            date_format: Form of the dates, as for ``strptime``; ``""`` for ISO 8601.
 
         Raises:
-            DataError: A value is neither; the message names the line.
+            DataError: A value is neither, or some are seconds and some milliseconds; the message names the line.
         """
         values = self.columns[name]
-        seconds = _since_1970(values) if values.dtype.kind == "M" else seconds_of(values)
+        seconds = since_1970(values) if values.dtype.kind == "M" else seconds_of(values, date_format)
         bad = ~np.isfinite(seconds)
         if bad.any():
             first = int(np.argmax(bad))
-            given = shorten(str(values[first]))
-            raise DataError(f"{name} '{given}' is neither a number nor a date", self.path, int(self.lines[first]))
+            said = (
+                f"{name} '{shorten(str(values[first]))}' is neither a number nor a date{advice_for(str(values[first]))}"
+            )
+            raise DataError(said, self.path, int(self.lines[first]))
+        if values.dtype.kind != "M" and (other := other_unit(values.tolist(), seconds)) is not None:
+            shown = shorten(str(values[other]))
+            said = f"{name} {shown} is in another unit than most: some are seconds, some milliseconds; write one unit"
+            raise DataError(said, self.path, int(self.lines[other]))
         return seconds
-
-
-def seconds_of(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Convert values to seconds, ``(E,)``: numbers, or ISO 8601 dates if the first value is not a number; else NaN."""
-    seconds = _numbers(values)
-    return _dates(values) if len(seconds) and np.isnan(seconds[0]) else seconds
-
-
-def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
-    return np.asarray(pd.to_numeric(pd.Series(values), errors="coerce"), dtype=np.float64)
-
-
-def _dates(values: NDArray[Any]) -> NDArray[np.float64]:
-    texts = pd.Series(values).astype(str).str.replace(_UTC, "Z", regex=True)
-    found = pd.to_datetime(texts, errors="coerce", format="ISO8601", utc=True)
-    return _since_1970(found.dt.tz_localize(None).to_numpy())
-
-
-def _since_1970(dates: NDArray[Any]) -> NDArray[np.float64]:
-    """Seconds of dates of any unit; NaN where there is no date."""
-    unit, _ = np.datetime_data(dates.dtype)
-    if unit not in _PER_SECOND:
-        dates, unit = dates.astype("datetime64[s]"), "s"
-    return np.where(np.isnat(dates), np.nan, dates.astype(np.int64) / _PER_SECOND[unit])
 
 
 def tables_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
@@ -162,14 +150,14 @@ def read_table(
 
 
 def columns_of(path: Path) -> list[str]:
-    """Read the names of a file's columns, without RecBole's types.
+    """Read the names of a file's columns.
 
     Raises:
         DataError: The file is empty or cannot be read.
     """
     if suffix_of(path) == ".parquet":
         try:
-            return [str(name).split(":")[0] for name in pq.read_schema(path).names]
+            return [str(name) for name in pq.read_schema(path).names]
         except (pa.ArrowException, OSError) as error:
             raise DataError("is not a Parquet file, or is damaged; write it again", path) from error
     return header_of(path)
@@ -240,8 +228,16 @@ def _read_parquet(path: Path, required: Mapping[str, Sequence[str]], optional: M
         raise DataError(f"is not a readable Parquet file: {shorten(str(error))}", path) from error
     if not table.num_rows:
         raise DataError("the file has no rows", path)
-    columns = {name: _from_arrow(table.column(names[position])) for name, position in positions.items()}
+    columns = {name: _cleaned(name, _from_arrow(table.column(names[position]))) for name, position in positions.items()}
     return Table(path, columns, np.arange(1, table.num_rows + 1))
+
+
+def _cleaned(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    return (
+        _objects(clean_columns({name: values.tolist()})[name])
+        if name in ID_COLUMNS and values.dtype.kind == "O"
+        else values
+    )
 
 
 def _from_arrow(column: Any) -> NDArray[Any]:

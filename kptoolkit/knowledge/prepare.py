@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kptoolkit.arguments import Moment
 from kptoolkit.config import GRAPH_DATA, Config, DataConfig
@@ -21,6 +22,8 @@ from kptoolkit.data.splits import Split, make_split
 from kptoolkit.errors import ConfigError, DataError, shorten
 from kptoolkit.graph import Graph
 from kptoolkit.knowledge.engines.ray_engine import check_ray
+from kptoolkit.knowledge.hidden_events import hidden_events
+from kptoolkit.knowledge.knowledge_gaps import item_id_advice, knowledge_gaps
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
@@ -95,13 +98,32 @@ def prepare(
     read = None if data == GRAPH_DATA else _split(_read_files(data, config, progress), config)
     with _opened(config, graph) as opened:
         interactions, split = read or _split(graph_interactions(opened)[0], config)
-        catalogue = read_catalogue(interactions, data, opened.items(), reading_of(config.data))
+        items = opened.items()
+        catalogue = read_catalogue(interactions, data, items, reading_of(config.data))
         counts = opened.relation_counts()
         chosen = named or choose_pack(AUTO, lambda: counts, trust_filters=trust_filters)
         _check_mpp(config, chosen)
         _note_fallback(chosen, counts, progress)
         knowledge = fetch_knowledge(config, opened, catalogue, chosen, since=since, fresh=fresh, progress=progress)
+        _check_knowledge(knowledge, interactions, items, progress)
         return Prepared(config, interactions, split, catalogue, knowledge, opened.fingerprint())
+
+
+def _check_knowledge(
+    knowledge: KnowledgeSource, interactions: Interactions, items: ItemRows, progress: ProgressCallback
+) -> None:
+    """Report items without knowledge, and relations that state the interactions.
+
+    Raises:
+        DataError: Every triple is left out because its far end has no name.
+    """
+    if not knowledge.tree.degree:
+        return
+    gaps = knowledge_gaps(knowledge, interactions.n_items, items)
+    gaps.require()
+    notes = [gaps.note, *(found.note for found in hidden_events(knowledge.neighbourhoods, interactions))]
+    for note in filter(None, notes):
+        progress(ProgressEvent("knowledge", 0, note=note))
 
 
 def _read_files(data: Path, config: Config, progress: ProgressCallback) -> Interactions:
@@ -204,6 +226,7 @@ def fetch_knowledge(
         raise DataError(
             "no item of the interactions is linked to the graph; load the graph with its links "
             "(kptool load-kg SOURCE --link FILE) and check that item ids agree"
+            + item_id_advice(catalogue, len(catalogue), graph.items().item_id)
         )
     ids = [str(entity) for entity in catalogue.entity_ids[linked]]
     found = graph.neighbourhoods(ids, config.tree.hops, cache=config.graph.cache, since=since, progress=progress)
@@ -227,12 +250,17 @@ def input_reports(prepared: Prepared) -> dict[str, Any]:
     return {
         "data": prepared.split.report.to_json(),
         "notice": notice_of(data_dir(prepared.config)),
-        "knowledge": knowledge_report(prepared.knowledge),
+        "knowledge": knowledge_report(prepared.knowledge, prepared.interactions.n_items),
     }
 
 
-def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:
-    """Count the knowledge of a catalogue: items with triples, triples per item, what was left out."""
+def knowledge_report(source: KnowledgeSource, with_events: int | None = None) -> dict[str, Any]:
+    """Count the knowledge of a catalogue: items with triples, triples per item, what was left out.
+
+    Args:
+        source: The knowledge.
+        with_events: Number of items with events, which are the first of the catalogue; ``None`` does not count them.
+    """
     trees = source.trees(0)
     sizes = np.diff(trees.indptr)
     return {
@@ -240,11 +268,19 @@ def knowledge_report(source: KnowledgeSource) -> dict[str, Any]:
         "items": len(source.catalogue),
         "linked_items": int(source.catalogue.linked.sum()),
         "items_with_triples": int((sizes > 0).sum()),
+        **({} if with_events is None else _of_events(sizes, with_events)),
         "triples_per_item": float(sizes.mean()) if len(sizes) else 0.0,
         "left_out_nameless": source.nameless,
         "distinct_prompts": len(source.pool),
         "entities": len(source.neighbourhoods),
         "rows_beyond_cap": source.neighbourhoods.truncated,
+    }
+
+
+def _of_events(sizes: NDArray[np.int64], with_events: int) -> dict[str, int]:
+    return {
+        "items_with_events": with_events,
+        "items_with_events_and_triples": int((sizes[:with_events] > 0).sum()),
     }
 
 

@@ -34,9 +34,9 @@ _TIMES = (
 )
 #: Accepted headers of each column, compared as in :func:`locate`, without RecBole's ``:type``.
 TRIPLE_COLUMNS: Mapping[str, Sequence[str]] = {
-    "head": ("head_id", "head", "h", "subject", "subject_id", "source", "head_entity"),
+    "head": ("head_id", "head", "h", "subject", "subject_id", "source", "head_entity", "from_id", "from"),
     "relation": ("relation_id", "relation", "r", "rel", "predicate", "predicate_id", "relation_type"),
-    "tail": ("tail_id", "tail", "t", "object", "object_id", "target", "tail_entity"),
+    "tail": ("tail_id", "tail", "t", "object", "object_id", "target", "tail_entity", "to_id", "to"),
 }
 NAME_COLUMNS: Mapping[str, Sequence[str]] = {
     "entity_id": ("entity_id", "entity", "id"),
@@ -68,18 +68,100 @@ INTERACTION_COLUMNS: Mapping[str, Sequence[str]] = {
 }
 
 
+#: Number of first spellings of a column that are its own name; they need no choice between candidates.
+_OWN = 2
+#: Headers of one thing, of which the first is read.
+_SAME = (
+    ("parent_asin", "asin"),
+    ("unix_review_time", "review_time"),
+    ("timestamp_unix", "timestamp_ms"),
+)
+_CHOSEN = frozenset({"user_id", "item_id", "entity_id", "head", "relation", "tail", "time", "timestamp"})
+
+
 def locate(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Return the position in ``names`` of each wanted column that is present; the first accepted spelling counts.
 
-    Case, spaces, underscores and hyphens are ignored: ``headId`` equals ``head_id``.
+    Case, spaces, underscores, hyphens, quotation marks and what follows a colon are ignored: ``headId:token`` equals
+    ``head_id``.
     """
-    plain = [_plain(name) for name in names]
     found: dict[str, int] = {}
-    for name, spellings in wanted.items():
-        position = next((plain.index(spelling) for spelling in map(_plain, spellings) if spelling in plain), None)
+    for name, spellings in _of_one_family(names, wanted).items():
+        position = next(iter(_positions(names, spellings)), None)
         if position is not None:
             found[name] = position
     return found
+
+
+def check_candidates(
+    names: Sequence[str], wanted: Mapping[str, Sequence[str]], path: Path, line: int | None = None
+) -> None:
+    """Check that one column only may be each of those with ids or times.
+
+    Args:
+        names: The headers.
+        wanted: Accepted headers by column.
+        path: The file, for messages.
+        line: Line of the headers.
+
+    Raises:
+        DataError: Two headers are the same, or two may be the same column; with the option that decides.
+    """
+    for name, spellings in _of_one_family(names, wanted).items():
+        found = _positions(names, spellings) if name in _CHOSEN else []
+        if len(found) < 2:
+            continue
+        first, second = found[:2]
+        if _plain(names[first]) == _plain(names[second]):
+            said = f"columns {first + 1} and {second + 1} are both called {shorten(names[first])}"
+            raise DataError(f"{said}; rename the one that is not the {name}", path, line)
+        own = {_plain(one) for one in spellings[:_OWN]}
+        if _stem(names[first]) in own or _are_same(names[first], names[second]) or _stem(names[second]) == "id":
+            continue
+        role = _role(name)
+        shown = " and ".join(shorten(names[at]) for at in found)
+        said = f"{shown} may each be the {role}"
+        raise DataError(f"{said}; say which it is with --columns {role}={shorten(names[first])}", path, line)
+
+
+def columns_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> str:
+    """Return which columns are read as what, and which are not; ``""`` if all have their own names and are read."""
+    found = locate(names, wanted)
+    others = [name for at, name in enumerate(names) if at not in found.values() and name]
+    own = all(_stem(names[at]) in map(_plain, wanted[name][:_OWN]) for name, at in found.items())
+    if own and not others:
+        return ""
+    read = ", ".join(f"{names[at]} as {_role(name)}" for name, at in found.items())
+    return f"{read}{'; not read: ' * bool(others)}{shorten(', '.join(others), 200)}"
+
+
+def _role(name: str) -> str:
+    return "time" if name == "timestamp" else name.removesuffix("_id")
+
+
+def _positions(names: Sequence[str], spellings: Sequence[str]) -> list[int]:
+    """Positions of the names with an accepted spelling, in the order of spellings; whole names before their stems."""
+    found: dict[int, None] = {}
+    for spelling in map(_plain, spellings):
+        whole = [at for at, name in enumerate(names) if _plain(name) == spelling]
+        found |= dict.fromkeys(whole or [at for at, name in enumerate(names) if _stem(name) == spelling])
+    return list(found)
+
+
+def _of_one_family(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+    """Keep one pair of head and tail, such as subject and object, if a table has the whole pair."""
+    heads, tails = wanted.get("head", ()), wanted.get("tail", ())
+    if tuple(heads) != tuple(TRIPLE_COLUMNS["head"]) or tuple(tails) != tuple(TRIPLE_COLUMNS["tail"]):
+        return wanted
+    stems = {_stem(name) for name in names}
+    for head, tail in zip(heads, tails, strict=True):
+        if {_plain(head), _plain(tail)} <= stems:
+            return {**wanted, "head": (head,), "tail": (tail,)}
+    return wanted
+
+
+def _are_same(one: str, other: str) -> bool:
+    return any({_stem(one), _stem(other)} <= set(map(_plain, group)) for group in _SAME)
 
 
 def places_of(
@@ -94,6 +176,7 @@ def places_of(
     Raises:
         DataError: A column is missing.
     """
+    check_candidates(names, columns, path, line)
     found = locate(names, columns)
     missing = next((name for name in columns if name not in found and name not in optional), None)
     if missing is not None:
@@ -104,4 +187,9 @@ def places_of(
 
 
 def _plain(header: str) -> str:
-    return "".join(c for c in header.casefold() if c not in " _-\t")
+    return "".join(c for c in header.casefold() if c not in ' _-\t"')
+
+
+def _stem(header: str) -> str:
+    """A header without RecBole's type, or whatever else follows a colon."""
+    return _plain(header.split(":")[0] or header)

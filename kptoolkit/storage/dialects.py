@@ -72,11 +72,13 @@ class Reading:
         columns: Header, or number from 1, of a column by role, see :data:`ROLES`.
         encoding: Encoding of text files, e.g. ``"latin-1"``; ``None`` finds UTF-8 and UTF-16.
         split: Separator of several values in the tail of a triple, e.g. ``"|"``; ``""`` leaves tails as they are.
+        date_format: Form of dates, as for ``strptime``, e.g. ``"%d.%m.%Y"``; ``""`` for ISO 8601.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     encoding: str | None = None
     split: str = ""
+    date_format: str = ""
 
     def __post_init__(self) -> None:
         if self.encoding is not None:
@@ -85,15 +87,25 @@ class Reading:
             except LookupError as error:
                 said = f"--encoding {shorten(self.encoding)}: no such encoding; try latin-1 or utf-16"
                 raise ConfigError(said) from error
+        if self.date_format and "%" not in self.date_format:
+            said = f"--date-format {shorten(self.date_format)}: write day, month and year as %d, %m, %Y"
+            raise ConfigError(f"{said}, e.g. --date-format %d.%m.%Y")
 
     @classmethod
-    def of(cls, columns: str | None = None, encoding: str | None = None, split: str | None = None) -> Reading:
+    def of(
+        cls,
+        columns: str | None = None,
+        encoding: str | None = None,
+        split: str | None = None,
+        date_format: str | None = None,
+    ) -> Reading:
         """Create from the texts of options.
 
         Args:
             columns: ``"item=track_id,user=3"``, or ``None``.
             encoding: As the attribute.
             split: As the attribute, ``None`` for ``""``.
+            date_format: As the attribute, ``None`` for ``""``.
 
         Raises:
             ConfigError: ``columns`` is not written like that or names another role, or there is no such encoding.
@@ -109,7 +121,7 @@ class Reading:
                 said = f"--columns {shorten(part)}: write ROLE=COLUMN,…, each role once"
                 raise ConfigError(f"{said}; roles are {', '.join(ROLES)}")
             found[role] = name
-        return cls(found, encoding or None, split or "")
+        return cls(found, encoding or None, split or "", date_format or "")
 
     def spellings(self, wanted: Mapping[str, Sequence[str]], *, usual_too: bool = False) -> dict[str, Sequence[str]]:
         """Return accepted headers by column.

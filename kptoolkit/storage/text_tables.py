@@ -3,7 +3,8 @@
 Tab-separated files have no quoting, so a title such as ``"Heroes"`` keeps its quotation marks. As long as their lines
 are regular they are split block by block, several times as fast as row by row. CSV follows RFC 4180; the separator is
 the comma, semicolon, tab or bar that the header contains most often. Other tables are read with a
-:class:`~kptoolkit.storage.dialects.Dialect`. Line numbers are those of an editor.
+:class:`~kptoolkit.storage.dialects.Dialect`. Line numbers are those of an editor. In every table, ids and times are
+cleaned of quotation marks and of what else surrounds them (:mod:`kptoolkit.storage.values.cells`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from kptoolkit.limits import current
 from kptoolkit.storage.columns import places_of
 from kptoolkit.storage.dialects import Dialect, suffix_of
 from kptoolkit.storage.open_files import DAMAGED, LimitedFile, file_failures, limited_lines, open_bytes
+from kptoolkit.storage.values.cells import clean_columns, fault_of
 
 BATCH_ROWS = 50_000
 BLOCK_BYTES = 1 << 22
@@ -126,7 +128,7 @@ def read_table(
 
 
 def header_of(path: Path) -> list[str]:
-    """Return the column names of a file, without RecBole's types.
+    """Return the column names of a file.
 
     Raises:
         DataError: The file is empty or cannot be read.
@@ -144,7 +146,7 @@ class TextReader:
         path: As for :func:`read_table`, like the others up to ``batch_rows``.
         line: Current line, from 1.
         ended: Whether :meth:`blocks` reached the end of the file.
-        names: Column names without RecBole's types; empty until the header is read.
+        names: Column names; empty until the header is read.
     """
 
     path: Path
@@ -178,8 +180,9 @@ class TextReader:
             for block in self._read_blocks(raw, size):
                 cells = _split(block, len(self.names))
                 found = {name: cells[at :: len(self.names)] for name, at in self._places.items()} if cells else {}
-                if not cells or not all(name in self.may_be_empty or _filled(found[name]) for name in found):
+                if not cells or not all(name in self.may_be_empty or _sound(name, found[name]) for name in found):
                     return
+                found = clean_columns(found)
                 lines = range(self.line, self.line + len(cells) // len(self.names))
                 self.line, self._offset = lines.stop, self._offset + len(block)
                 for at in range(0, len(lines), self.batch_rows):
@@ -282,7 +285,7 @@ class TextReader:
             raise DataError("the file is empty; its first line must name the columns", self.path)
         if (reason := _undecodable(cells)) is not None:
             raise DataError(f"{reason}; {_encoding_advice(reason)}", self.path, self.line)
-        self.names = [cell.split(":")[0].strip() for cell in cells]
+        self.names = [cell.strip() for cell in cells]
         self._places = places_of(self.names, self.columns, self.optional, self.path, self.line)
 
     def _add_bad_row(self, reason: str) -> None:
@@ -293,7 +296,8 @@ class TextReader:
 
     def _table(self, rows: list[list[str]], lines: list[int]) -> Table:
         by_place = list(zip(*rows, strict=True))
-        return Table({name: list(by_place[at]) for name, at in self._places.items()}, lines, str(self.path))
+        columns = {name: list(by_place[at]) for name, at in self._places.items()}
+        return Table(clean_columns(columns), lines, str(self.path))
 
     def _failures(self) -> AbstractContextManager[None]:
         return file_failures(self.path, lambda: self.line)
@@ -317,8 +321,8 @@ def _split(block: bytes, width: int) -> list[str] | None:
         return None
 
 
-def _filled(column: list[str]) -> bool:
-    return all(map(str.strip, set(column)))
+def _sound(name: str, column: list[str]) -> bool:
+    return all(fault_of(name, text) is None for text in set(column))
 
 
 def _fault(cells: list[str], width: int, required: Sequence[tuple[str, int]]) -> str | None:
@@ -326,8 +330,8 @@ def _fault(cells: list[str], width: int, required: Sequence[tuple[str, int]]) ->
     if len(cells) != width:
         return f"{len(cells)} columns instead of {width}"
     for name, at in required:
-        if not cells[at].strip():
-            return f"the {name} is empty"
+        if (reason := fault_of(name, cells[at])) is not None:
+            return reason
     return _undecodable(cells)
 
 

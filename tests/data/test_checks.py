@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kptoolkit.data.checks import Finding, check, stats
+from kptoolkit.data.checking.checks import check, stats
+from kptoolkit.data.checking.finding import Finding
 from kptoolkit.errors import DataError
 
 

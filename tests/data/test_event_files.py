@@ -17,6 +17,7 @@ from kptoolkit.data.event_files import reading_of
 from kptoolkit.data.interactions import Interactions, read_interactions
 from kptoolkit.errors import ConfigError, DataError
 from kptoolkit.storage.dialects import Reading
+from kptoolkit.storage.values.cells import clean_id, is_missing
 
 LAYOUTS = Path(__file__).resolve().parents[1] / "layouts"
 
@@ -129,11 +130,11 @@ def test_json_lines_lists_and_python_notation_have_the_same_events(tmp_path: Pat
     )
 )
 def test_any_list_of_objects_is_read(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str]]) -> None:
-    rows = [row for row in rows if row["user_id"].strip()] or [{"user_id": "u", "item_id": "c"}]
+    rows = [row for row in rows if not is_missing(row["user_id"])] or [{"user_id": "u", "item_id": "c"}]
     path = tmp_path_factory.mktemp("json") / "x.json"
     path.write_text(json.dumps(rows), encoding="utf-8")
     found = {(user, item) for user, items in histories(read_interactions(path)[0]).items() for item in items}
-    assert found == {(row["user_id"], row["item_id"]) for row in rows}
+    assert found == {(clean_id(row["user_id"]), clean_id(row["item_id"])) for row in rows}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from worlds.ring import settings, write_world
 
 from kptoolkit.config import GRAPH_DATA, GraphConfig
 from kptoolkit.data import read_interactions
-from kptoolkit.data.checks import check, stats
+from kptoolkit.data.checking.checks import check, stats
 from kptoolkit.data.data_folder import DataFolder
 from kptoolkit.data.graph_events import graph_interactions
 from kptoolkit.errors import DataError, GraphError, QueryFileError

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 from kptoolkit.cli.app import app
 from kptoolkit.data import read_interactions
 from kptoolkit.data.interactions import notice_of
-from kptoolkit.data.tables import seconds_of
 from kptoolkit.errors import DataError
+from kptoolkit.storage.values.times import seconds_of
 
 FAR = 2**62
 COLUMNS: dict[str, pa.Array] = {

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from kptoolkit.errors import DataError, GraphError, GraphNotEmptyError, LoadError, shorten
+from kptoolkit.graph.loading.link_check import check_links, require_links, value_warnings
 from kptoolkit.graph.loading.load_checkpoint import LoadCheckpoint
 from kptoolkit.graph.loading.load_interactions import existing_items, load_interactions, read_events
 from kptoolkit.graph.loading.load_report import LoadReport, Mode, RelationCounts
@@ -34,10 +35,13 @@ def dry_run(source: TripleSource, mode: Mode = "upsert", progress: ProgressCallb
     """Read a source and report what a load would write; no graph is needed.
 
     Raises:
-        DataError: A file is wrong.
+        DataError: A file is wrong, or no link leads to a triple.
     """
     start = time.monotonic()
-    report = LoadReport.of(source, survey(source, progress), mode, dry_run=True)
+    found = survey(source, progress)
+    require_links(links := check_links(found), source.label)
+    report = LoadReport.of(source, found, mode, dry_run=True)
+    report.warnings = links.warnings() + value_warnings(found)
     report.seconds = time.monotonic() - start
     return report
 
@@ -61,6 +65,8 @@ def load(
     report = LoadReport.of(source, found, mode, dry_run=False)
     loader = _Loader(store, queries, found, mode, batch_size, progress)
     loader.check_foreign(into_existing)
+    with_events = {event[1] for table in events for event in table} if interactions else None
+    report.warnings = loader.check_links(source.label, with_events) + value_warnings(found)
     report.resumed = loader.begin()
     loader.entities()
     loader.items()
@@ -112,6 +118,26 @@ class _Loader:
                 f"the database at {self.store.uri} holds nodes that kptool did not load (e.g. {shorten(labels)}); "
                 "use another database, or add yours to it with --into-existing"
             )
+
+    def check_links(self, label: str, with_events: set[str] | None) -> list[str]:
+        """Check that some link leads to a triple of the source or of the graph; return warnings.
+
+        Raises:
+            DataError: None does.
+        """
+        links = check_links(self.found, with_events)
+        if links.without and self.mode == "upsert" and self._knows_entities():
+            return []  # the triples were loaded before
+        require_links(links, label)
+        return links.warnings()
+
+    def _knows_entities(self) -> bool:
+        """Return whether the graph has triples of entities of links that have none in the source."""
+        degrees = self.found.degrees
+        linked = (item.entity for item in self.found.items if item.entity >= 0)
+        ids = [self.found.entities[code] for code in dict.fromkeys(linked) if not degrees[code]]
+        read = self.queries["entities_by_id"].read
+        return any(max(read(self.store, ids=part).column("degree"), default=0) > 0 for part in chunks(ids, 5000))
 
     def begin(self) -> bool:
         """Create the schema, delete what is replaced, record that a load has started; return whether it resumes one."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from kptoolkit.errors import LoadError
+import numpy as np
+from numpy.typing import NDArray
+
+from kptoolkit.errors import DataError, LoadError, shorten
 from kptoolkit.graph.queries import QuerySet
+from kptoolkit.graph.sources.file_source import FileSource
 from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
 from kptoolkit.progress import ProgressCallback
 from kptoolkit.storage.batches import Meter, chunks
 from kptoolkit.storage.text_tables import Table
+from kptoolkit.storage.values.cells import is_missing
+from kptoolkit.storage.values.times import advice_for, other_unit, seconds_of
 
 #: User id, item id, time, rating.
 Event = tuple[str, str, float | None, float | None]
@@ -31,10 +38,21 @@ def existing_items(
 def read_events(source: TripleSource) -> list[list[Event]]:
     """Return the interactions of a source, one list per table, sorted by user.
 
+    Times are read as in files of interactions, see :func:`~kptoolkit.storage.values.times.seconds_of`.
+
     Raises:
-        DataError: A file is wrong, or a time or a rating is not a number.
+        DataError: A file is wrong, a time is none, or some times are seconds and some milliseconds.
     """
-    return [sorted(_events(table, source), key=lambda event: event[0]) for table in source.interactions()]
+    tables = list(source.interactions())
+    date_format = source.reading.date_format if isinstance(source, FileSource) else ""
+    texts = [text for table in tables for text in _column(table, "time")]
+    seconds = seconds_of(np.array(texts, dtype=object), date_format)
+    if (other := other_unit(texts, seconds)) is not None:
+        said = f"time {shorten(texts[other])} is in another unit than most: some are seconds, some milliseconds"
+        raise DataError(f"{said}; write one unit", source.label)
+    parts = np.split(seconds, np.cumsum([len(table) for table in tables])[:-1])
+    found = [_events(table, part, source) for table, part in zip(tables, parts, strict=True)] if tables else []
+    return [sorted(events, key=lambda event: event[0]) for events in found]
 
 
 def load_interactions(
@@ -67,18 +85,29 @@ def load_interactions(
     return written
 
 
-def _events(table: Table, source: TripleSource) -> list[Event]:
-    blank = [""] * len(table)
-    times, ratings = table.columns.get("time", blank), table.columns.get("rating", blank)
+def _events(table: Table, seconds: NDArray[np.float64], source: TripleSource) -> list[Event]:
+    times, ratings = _column(table, "time"), _column(table, "rating")
     events: list[Event] = []
-    for user, item, time, rating, line in zip(
-        table["user_id"], table["item_id"], times, ratings, table.lines, strict=True
-    ):
-        try:
-            events.append((user, item, float(time) if time else None, float(rating) if rating else None))
-        except ValueError:
-            source.bad_rows.add(table.path or source.label, line, "time or rating is no number")
+    rows = zip(table["user_id"], table["item_id"], times, seconds.tolist(), ratings, table.lines, strict=True)
+    for user, item, time, second, rating, line in rows:
+        if math.isfinite(second) or is_missing(time):
+            events.append((user, item, second if math.isfinite(second) else None, _number(rating)))
+        else:
+            said = f"time '{shorten(time)}' is neither a number nor a date{advice_for(time)}"
+            source.bad_rows.add(table.path or source.label, line, said)
     return events
+
+
+def _column(table: Table, name: str) -> list[str]:
+    return table.columns.get(name, [""] * len(table))
+
+
+def _number(text: str) -> float | None:
+    """A rating as a number; ``None`` for a text, since ratings are not used."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _add_missing(queries: QuerySet, transaction: GraphTransaction, *, events: Sequence[Event]) -> WriteCounters:

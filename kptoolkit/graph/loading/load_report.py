@@ -48,6 +48,7 @@ class LoadReport:
         entities: Entities in triples and links.
         nameless_entities: Entities without a name.
         entities_without_triples: Entities that occur only in links.
+        items_without_triples: Items that are linked to such an entity.
         items: Items.
         unlinked_items: Items without an entity.
         shared_entity_items: Items whose entity has an earlier item.
@@ -67,6 +68,7 @@ class LoadReport:
         interactions: Interactions in the source, ``None`` when they were not requested.
         graph: Entities, relationships and items counted in the graph after the load.
         seconds: Wall time.
+        warnings: What is probably wrong with the source, a sentence each.
     """
 
     source: str
@@ -79,6 +81,7 @@ class LoadReport:
     entities: int
     nameless_entities: int
     entities_without_triples: int
+    items_without_triples: int
     items: int
     unlinked_items: int
     shared_entity_items: int
@@ -97,10 +100,12 @@ class LoadReport:
     interactions: int | None = None
     graph: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    warnings: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, source: TripleSource, found: Survey, mode: Mode, *, dry_run: bool) -> LoadReport:
         """Return the report of a survey, before anything is written."""
+        degrees = found.degrees
         return cls(
             source=source.label,
             mode=mode,
@@ -111,7 +116,8 @@ class LoadReport:
             self_loops=found.self_loops,
             entities=len(found.entities),
             nameless_entities=sum(not name for name in found.names),
-            entities_without_triples=int((found.degrees == 0).sum()),
+            entities_without_triples=int((degrees == 0).sum()),
+            items_without_triples=sum(item.entity >= 0 and not degrees[item.entity] for item in found.items),
             items=len(found.items),
             unlinked_items=sum(item.entity < 0 for item in found.items),
             shared_entity_items=sum(item.entity >= 0 and not item.first for item in found.items),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from kptoolkit.arguments import checked
-from kptoolkit.errors import DataError
+from kptoolkit.errors import DataError, UnknownNameError
 from kptoolkit.graph.sources.layouts import (
     RDF_FORMATS,
     SUFFIXES,
@@ -23,11 +23,14 @@ from kptoolkit.graph.sources.rdf import Literals, RdfFile, RdfFileFormat
 from kptoolkit.graph.sources.readers.kgcn import positive
 from kptoolkit.graph.sources.readers.neo4j_files import Neo4jCsv
 from kptoolkit.graph.sources.readers.path_reader import PathReader
+from kptoolkit.names import nearest
 from kptoolkit.storage.dialects import Dialect, Reading, in_split_order, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns, read_parquet
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, Recognized, recognize_table
 from kptoolkit.storage.text_tables import BadRows, Table, read_table
+from kptoolkit.storage.values.cells import values_in
+from kptoolkit.storage.values.id_rules import IdRules
 
 
 @dataclass
@@ -46,6 +49,9 @@ class FileSource:
         language: Preferred language of names in RDF.
         literals: What to do with RDF literals that are not names.
         reading: What the user says about columns, encoding and lists in cells.
+        link_ids: Rules for the ids of entities in links.
+        item_ids: Rules for the ids of items in links and item files.
+        leave_out: Relations that are left out.
         with_interactions: Whether events are read.
         recognized: What was recognized, for messages; one text per file or folder without the usual header line.
     """
@@ -61,6 +67,9 @@ class FileSource:
     language: str = "en"
     literals: Literals = "drop"
     reading: Reading = field(default_factory=Reading)
+    link_ids: IdRules = field(default_factory=IdRules)
+    item_ids: IdRules = field(default_factory=IdRules)
+    leave_out: Sequence[str] = ()
     with_interactions: bool = False
     recognized: list[str] = field(default_factory=list)
     _rdf: dict[Path, RdfFile] = field(default_factory=dict, init=False)
@@ -78,7 +87,25 @@ class FileSource:
         return sum(file.left_out for file in self._rdf.values())
 
     def triples(self) -> Iterator[Table]:
-        """Yield the columns ``head``, ``relation``, ``tail``."""
+        """Yield the columns ``head``, ``relation``, ``tail``, without the relations of :attr:`leave_out`.
+
+        Raises:
+            UnknownNameError: No triple has one of these relations.
+        """
+        if not self.leave_out:
+            yield from self._triples()
+            return
+        seen: set[str] = set()
+        for table in self._triples():
+            seen.update(table["relation"])
+            kept = [at for at, relation in enumerate(table["relation"]) if relation not in self.leave_out]
+            columns = {name: [column[at] for at in kept] for name, column in table.columns.items()}
+            yield Table(columns, [table.lines[at] for at in kept], table.path)
+        for relation in self.leave_out:
+            if relation not in seen:
+                raise UnknownNameError("relation", relation, nearest(relation, sorted(seen)))
+
+    def _triples(self) -> Iterator[Table]:
         for reader in self.readers:
             yield from reader.triples()
         for path in self.triple_files:
@@ -86,7 +113,7 @@ class FileSource:
                 yield from file.triples()
                 continue
             for table in self._read(path, "triples"):
-                yield _split_tails(table, self.reading.split) if self.reading.split else table
+                yield _split_tails(table, self.reading.split)
 
     def names(self) -> Iterator[Table]:
         """Yield the columns ``entity_id``, ``name``; those of the triples first; names from files override them."""
@@ -102,6 +129,10 @@ class FileSource:
 
     def links(self) -> Iterator[Table]:
         """Yield the columns ``item_id``, ``entity_id``."""
+        for table in self._linked():
+            yield _ruled(table, {"item_id": self.item_ids, "entity_id": self.link_ids})
+
+    def _linked(self) -> Iterator[Table]:
         if not self.link_files:
             for reader in self.readers:
                 yield from reader.links()
@@ -110,6 +141,10 @@ class FileSource:
 
     def items(self) -> Iterator[Table]:
         """Yield the columns ``item_id``, ``title``."""
+        for table in self._listed():
+            yield _ruled(table, {"item_id": self.item_ids})
+
+    def _listed(self) -> Iterator[Table]:
         if not self.item_files:
             for reader in self.readers:
                 yield from reader.items()
@@ -212,12 +247,20 @@ class FileSource:
         return self._formats[path]
 
 
+def _ruled(table: Table, rules: Mapping[str, IdRules]) -> Table:
+    """Rewrite the ids of some columns."""
+    changed = {name: [rule(one) for one in table[name]] for name, rule in rules.items() if rule}
+    return Table({**table.columns, **changed}, table.lines, table.path) if changed else table
+
+
 def _split_tails(table: Table, mark: str) -> Table:
-    """Give each of several values in a tail a row of its own."""
+    """Give each of several values in a tail a row of its own: those of a list, and those between ``mark``."""
+    if not mark and not any(tail[:1] == "[" for tail in table["tail"]):
+        return table
     columns: dict[str, list[str]] = {"head": [], "relation": [], "tail": []}
     lines: list[int] = []
     for head, relation, tail, line in zip(table["head"], table["relation"], table["tail"], table.lines, strict=True):
-        values = [value.strip() for value in tail.split(mark) if value.strip()]
+        values = values_in(tail, mark)
         columns["head"] += [head] * len(values)
         columns["relation"] += [relation] * len(values)
         columns["tail"] += values
@@ -241,6 +284,10 @@ def open_source(
     encoding: str | None = None,
     split: str | None = None,
     mapping: str | Path | None = None,
+    link_ids: str | None = None,
+    item_ids: str | None = None,
+    leave_out: Sequence[str] | None = None,
+    date_format: str | None = None,
 ) -> FileSource:
     """Return a source of folders and files, after recognizing the layout of each.
 
@@ -259,12 +306,17 @@ def open_source(
         encoding: Encoding of tables; ``None`` finds UTF-8 and UTF-16.
         split: Separator of several values in the tail of a triple.
         mapping: TOML file that says which keys of JSON become triples; ``None`` takes those that are known.
+        link_ids: Rules that rewrite the ids of entities in links, e.g. ``"zeros=7,prefix=tt"``, see
+            :class:`~kptoolkit.storage.values.id_rules.IdRules`.
+        item_ids: Rules that rewrite the ids of items in links and item files.
+        leave_out: Relations whose triples are left out.
+        date_format: Form of the dates of interactions, e.g. ``"%d.%m.%Y"``; ``None`` for ISO 8601.
 
     Raises:
-        ConfigError: ``columns`` or ``encoding`` is wrong.
+        ConfigError: ``columns``, ``encoding`` or a rule for ids is wrong.
         DataError: A path does not exist, a folder has no triples, or a file is not recognized.
     """
-    reading = Reading.of(columns, encoding, split)
+    reading = Reading.of(columns, encoding, split, date_format)
     bad_rows = BadRows(skip=skip_bad_rows)
     source = FileSource(
         format=format,
@@ -272,6 +324,9 @@ def open_source(
         language=language,
         literals=literals,
         reading=reading,
+        link_ids=IdRules.of(link_ids),
+        item_ids=IdRules.of(item_ids, "--item-ids"),
+        leave_out=tuple(leave_out or ()),
         with_interactions=interactions,
     )
     for path in map(Path, paths):

@@ -10,6 +10,7 @@ from kptoolkit.errors import DataError, shorten
 from kptoolkit.storage.columns import places_of
 from kptoolkit.storage.open_files import most_bytes, too_large
 from kptoolkit.storage.text_tables import BATCH_ROWS, BadRows, Table
+from kptoolkit.storage.values.cells import clean_columns, fault_of
 
 
 def parquet_columns(path: Path, columns: Mapping[str, Sequence[str]], optional: Collection[str] = ()) -> dict[str, str]:
@@ -67,13 +68,14 @@ def read_parquet(
         texts = {name: [_text(value) for value in batch.column(column).to_pylist()] for name, column in found.items()}
         kept = []
         for at in range(batch.num_rows):
-            empty = next((name for name in required if not texts[name][at].strip()), None)
-            if empty is None:
+            fault = next(filter(None, (fault_of(name, texts[name][at]) for name in required)), None)
+            if fault is None:
                 kept.append(at)
             else:
-                (bad_rows or BadRows()).add(path, row + at, f"the {empty} is empty")
+                (bad_rows or BadRows()).add(path, row + at, fault)
         lines = [row + at for at in kept]
-        yield Table({name: [column[at] for at in kept] for name, column in texts.items()}, lines, str(path))
+        columns = clean_columns({name: [column[at] for at in kept] for name, column in texts.items()})
+        yield Table(columns, lines, str(path))
         row += batch.num_rows
 
 

@@ -15,9 +15,12 @@ from kptoolkit.storage.columns import (
     LINK_COLUMNS,
     NAME_COLUMNS,
     TRIPLE_COLUMNS,
+    check_candidates,
+    columns_said,
     locate,
 )
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, role_of
+from kptoolkit.storage.values.times import looks_like_time
 
 Kind = Literal["triples", "names", "links", "items", "interactions"]
 COLUMNS: Mapping[Kind, Mapping[str, Sequence[str]]] = {
@@ -108,7 +111,8 @@ def recognize_table(path: Path, kind: Kind, reading: Reading | None = None, *, c
         return Recognized(dialect, _given_only(wanted, reading), f"columns by number: {_columns_said(reading, wanted)}")
     required = {name: spellings for name, spellings in wanted.items() if name not in OPTIONAL}
     if len(locate(names, required)) == len(required):
-        return Recognized(dialect, wanted, _choice_said(names, wanted))
+        check_candidates(names, wanted, path, 1)
+        return Recognized(dialect, wanted, _header_said(names, wanted, kind))
     for layout in LAYOUTS:
         if layout.kind == kind and layout.matches(sample):
             return _of_layout(layout, dialect, wanted)
@@ -135,6 +139,15 @@ def _of_layout(layout: TableLayout, dialect: Dialect, wanted: Mapping[str, Seque
     return Recognized(found, columns, said, layout)
 
 
+def _header_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]], kind: Kind) -> str:
+    """Return which columns are read as what, ``""`` for the usual ones; and which of others may be times."""
+    said = "; ".join(filter(None, (_choice_said(names, wanted), columns_said(names, wanted))))
+    times = [name for name in names if looks_like_time(name)]
+    if kind == "interactions" and times and "time" not in locate(names, wanted):
+        said += f"; no time is read: if {shorten(times[0])} is one, give --columns time={shorten(times[0])}"
+    return said
+
+
 def _choice_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> str:
     """Return which of the two ids of Amazon's products is read, if a header has both."""
     chosen = locate(names, {"item_id": wanted.get("item_id", ())})
@@ -157,11 +170,11 @@ def _columns_said(reading: Reading, wanted: Mapping[str, Sequence[str]]) -> str:
 
 def _header(sample: Sample, dialect: Dialect) -> list[str]:
     rows = sample.rows(dialect)
-    return [cell.split(":")[0].strip() or cell.strip() for cell in rows[0]] if rows else []
+    return [cell.strip() for cell in rows[0]] if rows else []
 
 
 def header_cells(path: Path, reading: Reading) -> list[str]:
-    """Return the cells of the first line of a table, without RecBole's types; empty if there is no text."""
+    """Return the cells of the first line of a table; empty if there is no text."""
     try:
         sample = Sample.read(path, reading.encoding)
         return _header(sample, sample.dialect())

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,42 +12,19 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kptoolkit.config import GRAPH_DATA
+from kptoolkit.data.checking.finding import Finding
+from kptoolkit.data.checking.value_checks import check_values
 from kptoolkit.data.data_folder import DataFolder, Triples
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import FEWEST_EVENTS
 from kptoolkit.errors import shorten
 from kptoolkit.prompts import EqualFacts, choose_pack, equal_facts
 from kptoolkit.prompts.pack_choice import AUTO
+from kptoolkit.storage.values.id_rules import propose
 
-Level = Literal["error", "warning", "note"]
 REPEATS = 0.9
 _FEWEST_PAIRS = 10
 _EXAMPLES = 3
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A problem or a notable property of the data.
-
-    Attributes:
-        level: ``error``: cannot be trained on; ``warning``: figures will mislead or knowledge is lost; ``note``.
-        what: Description.
-        count: Number of occurrences.
-        advice: Consequence, or what to do.
-        share: ``count`` as a share of all candidates; ``None`` if there is no meaningful share.
-        examples: A few ids.
-    """
-
-    level: Level
-    what: str
-    count: int
-    advice: str
-    share: float | None = None
-    examples: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields as a dictionary."""
-        return asdict(self)
 
 
 def check(data: str | Path | DataFolder, pack: str = AUTO, *, trust_filters: bool = False) -> list[Finding]:
@@ -63,7 +39,7 @@ def check(data: str | Path | DataFolder, pack: str = AUTO, *, trust_filters: boo
         DataError: There is nothing to read, or a file is wrong; with file and line.
     """
     folder = data if isinstance(data, DataFolder) else DataFolder.read(data)
-    findings = [*_check_events(folder), *_check_items(folder), *_check_links(folder)]
+    findings = [*_check_events(folder), *_check_items(folder), *_check_links(folder), *check_values(folder)]
     if folder.triples is not None:
         findings += [*_check_names(folder, folder.triples), *_check_triples(folder.triples, pack, trust_filters)]
     order = ("error", "warning", "note")
@@ -261,7 +237,8 @@ def _check_links(folder: DataFolder) -> list[Finding]:
             "warning",
             "links of items that are not in the catalogue",
             len(strange),
-            "unused; when there are many, the link file belongs to another data set",
+            "unused; when there are many, the link file belongs to another data set"
+            + _rules_advice("--item-ids", strange, unlinked),
             len(strange) / max(len(links), 1),
             _examples(strange),
         ),
@@ -280,7 +257,8 @@ def _unknown_entities(folder: DataFolder, linked: pd.Series[Any]) -> list[Findin
             "warning",
             "links to entities that are in no .ent and no .kg file",
             len(unknown),
-            "these items have no knowledge; compare the spelling of entity ids",
+            "these items have no knowledge; compare the spelling of entity ids"
+            + ("" if folder.triples is None else _rules_advice("--link-ids", unknown, folder.triples.entities)),
             len(unknown) / max(len(linked), 1),
             _examples(unknown),
         )
@@ -293,6 +271,12 @@ def _unknown_entities(folder: DataFolder, linked: pd.Series[Any]) -> list[Findin
             Finding("note", "links to entities without a triple", len(bare), advice, share, _examples(bare))
         )
     return findings
+
+
+def _rules_advice(option: str, ids: Iterable[str], known: Iterable[str]) -> str:
+    """Return the option of ``load-kg`` with which some ids become known ones, ``""`` if there is none."""
+    found = propose(ids, set(known))
+    return "" if found is None else f"; kptool load-kg SOURCE {option} '{found.rules}' makes {found.matched:,} match"
 
 
 def _check_names(folder: DataFolder, triples: Triples) -> list[Finding]:

@@ -1,0 +1,1 @@
+"""Findings of ``data check``, and the checks of values."""

@@ -1,0 +1,66 @@
+"""Checks ids of files and graphs for values that are probably not meant: spaces around them, NULL, two spellings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from kptoolkit.data.checking.finding import Finding, Level
+from kptoolkit.data.data_folder import DataFolder
+from kptoolkit.errors import shorten
+from kptoolkit.storage.values.cells import MISSING, nearly_equal, several_values, unclean
+
+_EXAMPLES = 3
+
+
+def check_values(folder: DataFolder) -> list[Finding]:
+    """Return what is probably wrong with the ids of users, items, entities and relations.
+
+    Args:
+        folder: The data, from files or from a graph.
+    """
+    return [finding for kind, ids in _ids(folder) for finding in (*_unclean(kind, ids), _two_spellings(kind, ids))]
+
+
+def _ids(folder: DataFolder) -> Iterator[tuple[str, list[str]]]:
+    """Distinct ids by what they are of."""
+    users = [] if folder.interactions is None else folder.interactions.user_ids.tolist()
+    linked = [] if folder.links is None else folder.links["entity_id"].tolist()
+    triples = folder.triples
+    yield "user", users
+    yield "item", folder.catalogue.tolist()
+    yield "entity", list(dict.fromkeys([*linked, *([] if triples is None else triples.entities.tolist())]))
+    yield "relation", [] if triples is None else triples.relations.tolist()
+
+
+def _unclean(kind: str, ids: list[str]) -> list[Finding]:
+    odd = unclean(ids)
+    missing = [one for one in odd if one in MISSING]
+    others = [one for one in odd if one not in MISSING]
+    return [
+        _finding("error", f"{kind} ids that stand for no value", missing, "leave these rows out, or give them an id"),
+        _finding(
+            "warning",
+            f"{kind} ids with spaces, quotation marks or <> around them, or as 123.0",
+            others,
+            "they are other ids than without; files are cleaned when they are read, so correct them in the graph",
+        ),
+        _finding(
+            "warning",
+            f"{kind} ids that look like several values",
+            several_values(ids) if kind == "entity" else [],
+            "divide them with kptool load-kg SOURCE --split '|'",
+        ),
+    ]
+
+
+def _two_spellings(kind: str, ids: list[str]) -> Finding:
+    groups = nearly_equal(ids)
+    level: Level = "note" if kind == "entity" else "warning"
+    advice = "they count as different; if they are the same, use one spelling"
+    shown = [" / ".join(group) for group in groups]
+    return _finding(level, f"{kind} ids that differ only in case or in their form", shown, advice)
+
+
+def _finding(level: Level, what: str, ids: Iterable[str], advice: str) -> Finding:
+    listed = list(ids)
+    return Finding(level, what, len(listed), advice, None, tuple(shorten(one) for one in listed[:_EXAMPLES]))

@@ -1,0 +1,106 @@
+"""Times of events: numbers, ISO 8601 dates, dates such as 20191231, and dates in a form that the user gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptoolkit.storage.values.cells import is_missing
+
+_UTC = r"(?<!\s)\s+(?:UTC|GMT)$"
+_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+_DAY = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_EXACT = 2**53
+"""Largest number up to which a float is exact to one unit."""
+_WIDEST = 2.0**62
+_SECONDS, _MILLISECONDS = (1e8, 1e10), (1e11, 1e13)
+"""Times between 1973 and 2286."""
+_TIME_WORDS = frozenset({"time", "date", "timestamp", "datetime", "day", "when", "unix", "epoch", "datum", "zeit"})
+_FORMS = (
+    (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"), "%d.%m.%Y"),
+    (re.compile(r"(?:1[3-9]|2\d|3[01])/\d{1,2}/\d{4}"), "%d/%m/%Y"),
+    (re.compile(r"\d{1,2}/\d{1,2}/\d{4}"), "%m/%d/%Y"),
+    (re.compile(r"\d{1,2}-\d{1,2}-\d{4}"), "%d-%m-%Y"),
+    (re.compile(r"\d{4}/\d{1,2}/\d{1,2}"), "%Y/%m/%d"),
+    (re.compile(r"[A-Z][a-z]{2} \d{1,2}, \d{4}"), "%b %d, %Y"),
+    (re.compile(r"[A-Z][a-z]{3,} \d{1,2}, \d{4}"), "%B %d, %Y"),
+    (re.compile(r"\d{1,2} \d{1,2}, \d{4}"), "%m %d, %Y"),
+)
+
+
+def seconds_of(values: NDArray[Any], date_format: str = "") -> NDArray[np.float64]:
+    """Convert values to seconds, ``(E,)``: numbers as they are, dates since 1970; NaN for what is neither.
+
+    The first value that is not missing decides: a number, a date such as 20191231, or an ISO 8601 date. Numbers too
+    large for a float are counted from the smallest one, so that their order is exact.
+
+    Args:
+        values: Numbers or texts.
+        date_format: Form of the dates, as for ``strptime``; ``""`` for the above.
+    """
+    import pandas as pd
+
+    texts = pd.Series(values)
+    if date_format:
+        return since_1970(pd.to_datetime(texts.astype(str), errors="coerce", format=date_format).to_numpy())
+    first = next((str(value) for value in values if value is not None and not is_missing(str(value))), "")
+    found = pd.to_numeric(texts, errors="coerce")
+    if found.dtype.kind in "iu":
+        if len(found) and all(map(_DAY.fullmatch, set(map(str, values)))):
+            return since_1970(pd.to_datetime(texts.astype(str), errors="coerce", format="%Y%m%d").to_numpy())
+        return _whole_numbers(np.asarray(found))
+    if not first or pd.notna(pd.to_numeric(first, errors="coerce")):
+        return np.asarray(found, dtype=np.float64)
+    dates = texts.astype(str).str.replace(_UTC, "Z", regex=True)
+    iso = pd.to_datetime(dates, errors="coerce", format="ISO8601", utc=True)
+    return since_1970(iso.dt.tz_localize(None).to_numpy())
+
+
+def _whole_numbers(values: NDArray[Any]) -> NDArray[np.float64]:
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
+    if max(high, -low) > _EXACT and high - low < _WIDEST:
+        values = values - values.min()
+    return values.astype(np.float64)
+
+
+def since_1970(dates: NDArray[Any]) -> NDArray[np.float64]:
+    """Seconds of dates of any unit; NaN where there is no date."""
+    unit, _ = np.datetime_data(dates.dtype)
+    if unit not in _PER_SECOND:
+        dates, unit = dates.astype("datetime64[s]"), "s"
+    return np.where(np.isnat(dates), np.nan, dates.astype(np.int64) / _PER_SECOND[unit])
+
+
+def other_unit(values: Sequence[Any], seconds: NDArray[np.float64]) -> int | None:
+    """Return the place of the first time in the rarer unit if some are seconds and some milliseconds, else ``None``.
+
+    Args:
+        values: Times as given; dates have no unit.
+        seconds: What :func:`seconds_of` makes of them.
+    """
+    units = [(seconds >= low) & (seconds < high) for low, high in (_SECONDS, _MILLISECONDS)]
+    if not all(unit.any() for unit in units):
+        return None
+    place = int(np.argmax(min(units, key=np.sum)))
+    try:
+        return place if float(values[place]) else None
+    except (TypeError, ValueError):
+        return None
+
+
+def advice_for(text: str) -> str:
+    """Return what to do about a text that is no time: which ``--date-format`` may be its own."""
+    form = next((form for pattern, form in _FORMS if pattern.match(text.strip())), "")
+    if form:
+        return f"; say what it is with --date-format '{form}' (day %d, month %m, year %Y)"
+    return "; correct it, or leave the row out" if is_missing(text) else "; say what it is with --date-format"
+
+
+def looks_like_time(header: str) -> bool:
+    """Return whether a header may be that of a time."""
+    words = re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", header.split(":")[0]).casefold())
+    return not _TIME_WORDS.isdisjoint(words) or words[-1:] in (["at"], ["on"])
