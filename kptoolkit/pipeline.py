@@ -1,4 +1,4 @@
-"""The whole run, one function per stage: prepare, train, evaluate, train controls, refresh."""
+"""The whole run, one function per stage: prepare, train, evaluate, train controls."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from kptoolkit import distributed, metrics
 from kptoolkit.arguments import Moment, checked
-from kptoolkit.config import Config, GraphConfig, load_config, validate, which_graph
+from kptoolkit.config import Config, load_config, validate
 from kptoolkit.data.histories import Cases
-from kptoolkit.errors import RunError
 from kptoolkit.evaluation.baselines import TuningTask, check_names, tuned_baselines
 from kptoolkit.evaluation.controls import Control, applicable, unchanged, without_knowledge
 from kptoolkit.evaluation.controls import named as named_control
@@ -28,11 +27,9 @@ from kptoolkit.evaluation.several import mean_values
 from kptoolkit.evaluation.table import ALONE, BEAM_SEARCH, RELIANCE, Evaluation, notes_of, protocol_line, rows_of
 from kptoolkit.explain.faithfulness import with_faithfulness
 from kptoolkit.explain.triplet_drops import require_explains
-from kptoolkit.graph import Graph
 from kptoolkit.knowledge.item_trees import ItemTrees
-from kptoolkit.knowledge.prepare import Prepared, data_dir, fetch_knowledge, input_reports, knowledge_report, prepare
+from kptoolkit.knowledge.prepare import Prepared, data_dir, input_reports, prepare
 from kptoolkit.models import (
-    AcceptsNewItems,
     Backend,
     FitTask,
     ReadsKnowledge,
@@ -40,12 +37,13 @@ from kptoolkit.models import (
     options_class,
 )
 from kptoolkit.models.backend import beam_search_of
-from kptoolkit.models.parts.fit_parts import fit_parts, knowledge_kinds
+from kptoolkit.models.parts.fit_parts import fit_parts
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.text.text_vectors import check_encoder
 from kptoolkit.progress import ProgressCallback, moment, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest
+from kptoolkit.runs.refresh_run import refresh as refresh
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder, Start
 from kptoolkit.runs.run_inputs import inputs_of, inputs_to_resume
@@ -204,63 +202,6 @@ def fit_task(
 def load(folder: str | Path, *, trust_filters: bool = False) -> Run:
     """Open a finished run; see :meth:`kptoolkit.runs.run.Run.load`."""
     return Run.load(folder, trust_filters=trust_filters)
-
-
-# -- refresh ----------------------------------------------------------------------------------------------------------
-
-
-@checked
-def refresh(
-    run: Run, graph: GraphConfig | None = None, *, fresh: bool = False, progress: ProgressCallback = silent
-) -> Run:
-    """Read the knowledge of a run's items again, and add the graph's new items; nothing is trained.
-
-    The graph is always read. A new item is ranked by its knowledge and by the events of similar items. Catalogue,
-    neighbourhoods, backend and score parts of the run are replaced together.
-
-    Args:
-        run: A finished run whose backend accepts new items, such as ``sequence``.
-        graph: Where the graph is; ``None`` is the run's own, with user name and password from file and environment.
-        fresh: Render and tokenize prompts again, although they are cached.
-        progress: Progress callback.
-
-    Returns:
-        The run with the extended catalogue.
-
-    Raises:
-        RunError: The backend cannot rank items it was not trained on.
-        LockedError: Another command is writing into the folder.
-        GraphError: The graph cannot be reached.
-    """
-    with run.files.writing():
-        run = Run.load(run.folder, trust_filters=run.trust_filters)  # another command may have changed it
-        return _refresh(run, graph, fresh, progress)
-
-
-def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: ProgressCallback) -> Run:
-    recommender = run.recommender
-    backend = recommender.backend
-    if not isinstance(backend, AcceptsNewItems):
-        raise RunError(
-            f"backend '{backend.name}' ranks only the items it was trained on; train again, or train with "
-            "model.backend = 'sequence'"
-        )
-    settings = run.config.model_copy(update={"graph": graph or which_graph(load_config().graph, run.config.graph)})
-    with Graph.open(config=settings.graph, create=False) as opened:
-        catalogue = run.catalogue.refreshed(opened.items(), run.files.neighbourhoods().names_by_id())
-        knowledge = fetch_knowledge(settings, opened, catalogue, run.pack, fresh=fresh, progress=progress)
-        fingerprint = opened.fingerprint()
-    backend.extend(catalogue, knowledge)
-    parts = recommender.parts
-    kinds = knowledge_kinds(settings.parts, catalogue, knowledge, knowledge.trees(0), parts.adapter)
-    recommender = Recommender(backend, parts.extended(len(catalogue), kinds))
-    manifest = run.manifest
-    manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.content_hash}
-    manifest.reports["knowledge"] = knowledge_report(knowledge)
-    manifest.reports["fetched"] = moment(time.time())
-    manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
-    run.files.replace(manifest, recommender, catalogue=catalogue, neighbourhoods=knowledge.neighbourhoods)
-    return Run.load(run.folder, trust_filters=run.trust_filters)
 
 
 # -- controls ---------------------------------------------------------------------------------------------------------
