@@ -42,20 +42,28 @@ from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.text.text_vectors import check_encoder
 from kptoolkit.progress import ProgressCallback, moment, silent
 from kptoolkit.prompts import TemplatePack
+from kptoolkit.runs.frame_inputs import KEPT, keep_frames
 from kptoolkit.runs.manifest import Manifest
 from kptoolkit.runs.refresh_run import refresh as refresh
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder, Start
 from kptoolkit.runs.run_inputs import inputs_of, inputs_to_resume
 from kptoolkit.runs.run_settings import plain_settings
+from kptoolkit.storage.layouts.frames import DataFrame
 
 # -- fit --------------------------------------------------------------------------------------------------------------
 
 
 @checked
 def fit(
-    config: Config | str | Path,
+    config: Config | str | Path | None = None,
     *,
+    interactions: DataFrame | None = None,
+    triples: DataFrame | None = None,
+    items: DataFrame | None = None,
+    names: DataFrame | None = None,
+    links: DataFrame | None = None,
+    keep: str | Path = KEPT,
     run: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -73,8 +81,19 @@ def fit(
     Under ``torchrun`` every process calls this: they train one model together; the first process reads the graph and
     writes the run, and every process must see the folder.
 
+    Interactions and triples are files and a graph that the settings name, or DataFrames of pandas, polars or pyarrow.
+    Columns of DataFrames are found by the names that files have; without ``names``, ids that are words are names;
+    without ``links``, an item is linked to the entity of the same id. DataFrames are kept as Parquet files, and their
+    triples as an embedded graph, which ``resume``, :func:`refresh` and paths of explanations need.
+
     Args:
-        config: Settings, or a TOML file with settings.
+        config: Settings, or a TOML file with settings; ``None`` reads ``kptool.toml`` if there is one.
+        interactions: Users, items and times, instead of ``[data] dir``.
+        triples: Heads, relations and tails, instead of ``[graph]``.
+        items: Items and titles; needs ``interactions``.
+        names: Entities and names; needs ``triples``.
+        links: Items and entities; needs ``triples``.
+        keep: Folder in which DataFrames and their graph are kept; the same tables are kept, and loaded, once.
         run: Folder of the run; ``[run] dir`` if ``None``.
         resume: Raise an error if there is no unfinished run to resume.
         overwrite: Replace the run that the folder contains.
@@ -88,15 +107,20 @@ def fit(
         RunError: The folder contains a finished run, or an unfinished one of other settings or inputs.
         LockedError: Another command is writing into the folder.
         ConfigError: A setting is unknown or has a bad value.
+        InputError: A DataFrame lacks another one that it needs.
         DataError: The interactions cannot be read or split, or no item is linked to the graph.
         GraphError: The graph cannot be reached.
         TrainingError: Training failed.
 
     Example:
         >>> run = fit("kptool.toml", run="runs/first")  # doctest: +SKIP
+        >>> run = fit(interactions=events, triples=facts, run="runs/second")  # doctest: +SKIP
         >>> run.recommend(items=["Toy Story"], k=10)  # doctest: +SKIP
     """
     settings = config if isinstance(config, Config) else load_config(config)
+    given = {"interactions": interactions, "items": items, "triples": triples, "names": names, "links": links}
+    frames = keep_frames(settings, given, Path(keep))
+    settings = frames.config
     folder = RunFolder(run or settings.run.dir)
     start = folder.begin(settings, resume=resume, overwrite=overwrite)
     data_dir(settings)
@@ -114,7 +138,8 @@ def fit(
                 prepared = inputs_to_resume(Run(folder.path, manifest, trust_filters=trusted), settings, pack, progress)
             else:
                 how: dict[str, Any] = {"since": math.inf if fresh else since, "fresh": fresh, "progress": progress}
-                prepared = prepare(settings, pack=pack, trust_filters=trust_filters, **how)
+                with frames.errors(), frames.opened(progress) as graph:
+                    prepared = prepare(settings, pack=pack, graph=graph, trust_filters=trust_filters, **how)
                 prepared.split.require(backend.min_training_events)
                 _write_inputs(prepared, folder, start, overwrite=overwrite)
         distributed.wait()
