@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kptoolkit.arguments import checked
 from kptoolkit.config import Config, validate
 from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.event_files import reading_of
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import Split
@@ -29,7 +30,9 @@ from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest
+from kptoolkit.runs.many_histories import allowed_items, histories_by_name, interactions_of
 from kptoolkit.runs.run_folder import RunFolder
+from kptoolkit.storage.layouts.frames import DataFrame
 from kptoolkit.storage.table_files import write_table_file
 
 
@@ -177,15 +180,26 @@ class Run:
             cache=config.prompts.cache,
         )
 
+    @property
+    def users(self) -> list[str]:
+        """Ids of the users with a history, sorted; any of them can be given to :meth:`recommend`."""
+        return [str(user) for user in self.interactions.user_ids[self._users]]
+
     @checked
-    def with_interactions(self, interactions: Interactions) -> Run:
+    def with_interactions(self, interactions: Interactions | DataFrame) -> Run:
         """Return this run with other histories, e.g. newer ones; model and catalogue stay the same.
 
         Events with items that are not in the catalogue are left out and counted in ``skipped`` of the result.
 
+        Args:
+            interactions: Interactions, or a DataFrame of them with the columns that files have.
+
         Raises:
+            DataError: The DataFrame is wrong.
             RunError: No event has an item of the catalogue.
         """
+        if not isinstance(interactions, Interactions):
+            interactions = interactions_of(interactions, reading_of(self.config.data))
         other = Run(self.folder, self.manifest, trust_filters=self.trust_filters)
         try:
             other.interactions, events = interactions.restrict_to(self.catalogue.item_ids)
@@ -205,30 +219,48 @@ class Run:
         items: Sequence[str] | None = None,
         k: int = 10,
         *,
+        histories: Mapping[str, Sequence[str]] | DataFrame | None = None,
+        exclude: Sequence[str] = (),
+        candidates: Sequence[str] | None = None,
         with_seen: bool = False,
         beam: bool = False,
     ) -> pd.DataFrame:
-        """Recommend the ``k`` best next items for a known user or for a history.
+        """Recommend the ``k`` best next items for a known user, for a history, or for many histories.
 
         Args:
             user: User id; the history is all events of the user.
             items: A history by item id, entity id or exact name, oldest first; instead of ``user``.
             k: Number of items.
+            histories: Many histories, instead of ``user`` and ``items``: such lists of items by user, or a DataFrame
+                with the columns that files of interactions have. In a DataFrame, events with items that are not in the
+                catalogue are left out, and so are users without any other event.
+            exclude: Items that are not recommended, by item id, entity id or exact name.
+            candidates: The only items that may be recommended; ``None`` for all.
             with_seen: Whether items of the history may be recommended again.
             beam: Whether to search by beams with the backend alone, as the paper does, instead of ranking the
                 catalogue by all score parts.
 
         Returns:
             Columns ``rank``, ``item_id``, ``title`` (its id for an item without one) and ``score`` (the sum of the
-            score parts, or with ``beam`` a log-likelihood), best first.
+            score parts, or with ``beam`` a log-likelihood), best first. With ``histories``, ``user_id`` comes first.
 
         Raises:
             UnknownNameError: No such user or item.
             AmbiguousNameError: Several items have the name.
-            InputError: Neither or both of ``user`` and ``items``, no history, ``k`` below 1, or ``beam`` with
-                ``with_seen`` (beam search never offers items of the history) or with a backend without beam search.
+            DataError: The DataFrame of ``histories`` is wrong.
+            RunError: It has no item of the catalogue.
+            InputError: Not one of ``user``, ``items`` and ``histories``, no history, no item left to recommend, ``k``
+                below 1, or ``beam`` with ``with_seen`` (beam search never offers items of the history), with
+                ``histories``, ``exclude`` or ``candidates``, or with a backend without beam search.
         """
         _check_k(k)
+        if beam and (histories is not None or len(exclude) or candidates is not None):
+            raise InputError("beam search takes no histories, exclude or candidates; leave them or beam out")
+        allowed = allowed_items(self.catalogue, exclude, candidates)
+        if histories is not None:
+            if user is not None or items is not None:
+                raise InputError("give either a user, a list of items, or histories")
+            return self._recommend_many(histories, k, with_seen, allowed)
         if beam and with_seen:
             raise InputError("beam search never offers items of the history; leave out beam or with_seen")
         if beam:
@@ -236,8 +268,30 @@ class Run:
         cases = self.case_of(user, items)
         if beam:
             return self._beam(cases, k)
-        best, scores = top_k(self.score(cases), cases, k, with_seen=with_seen)
+        best, scores = top_k(self.score(cases), cases, k, with_seen=with_seen, allowed=allowed)
         return self._frame(best[0], scores[0])
+
+    def _recommend_many(
+        self,
+        given: Mapping[str, Sequence[str]] | DataFrame,
+        k: int,
+        with_seen: bool,
+        allowed: NDArray[np.bool_] | None,
+    ) -> pd.DataFrame:
+        if isinstance(given, Mapping):
+            users, histories = histories_by_name(given, self.catalogue)
+        else:
+            other = self.with_interactions(given)
+            users, histories = (
+                other.interactions.user_ids[other._users],
+                other.interactions.histories.take(other._users),
+            )
+        size, parts = self.config.evaluation.batch_size, []
+        for first in range(0, len(users), size):
+            own = np.arange(first, min(first + size, len(users)))
+            cases = Cases.of(histories.take(own), user=np.full(len(own), -1, dtype=np.int32))
+            parts.append(self._ranked(cases, users[own], k, with_seen, allowed))
+        return pd.concat(parts, ignore_index=True)
 
     @checked
     def case_of(self, user: str | None = None, items: Sequence[str] | None = None) -> Cases:
@@ -294,14 +348,24 @@ class Run:
         return Cases.of(histories, user=(users if self._own_users else np.full(len(users), -1)).astype(np.int32))
 
     def _chunk(self, users: NDArray[np.int64], k: int, *, with_seen: bool) -> pd.DataFrame:
-        interactions = self.interactions
-        cases = self._cases(interactions.histories.take(users), users)
-        best, scores = top_k(self.score(cases), cases, k, with_seen=with_seen)
+        cases = self._cases(self.interactions.histories.take(users), users)
+        return self._ranked(cases, self.interactions.user_ids[users], k, with_seen)
+
+    def _ranked(
+        self,
+        cases: Cases,
+        users: NDArray[Any],
+        k: int,
+        with_seen: bool,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> pd.DataFrame:
+        """The best items of each case, with its user."""
+        best, scores = top_k(self.score(cases), cases, k, with_seen=with_seen, allowed=allowed)
         row, place = np.nonzero(best >= 0)  # left-out items come last
         items = best[row, place]
         return pd.DataFrame(
             {
-                "user_id": interactions.user_ids[users[row]].astype(str).astype(object),
+                "user_id": users[row].astype(str).astype(object),
                 "rank": place + 1,
                 "item_id": self.catalogue.item_ids[items],
                 "title": self.catalogue.names[items],
@@ -332,7 +396,12 @@ def _check_k(k: int) -> None:
 
 
 def top_k(
-    scores: NDArray[np.floating[Any]], cases: Cases, k: int, *, with_seen: bool = False
+    scores: NDArray[np.floating[Any]],
+    cases: Cases,
+    k: int,
+    *,
+    with_seen: bool = False,
+    allowed: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
     """Return the ``k`` best items of each case; equal scores keep the order of the catalogue.
 
@@ -340,6 +409,8 @@ def top_k(
         scores: ``(N, n_items)``.
         cases: N histories; their items are left out unless ``with_seen``.
         k: At most this many; items that are left out are -1 with score -inf.
+        with_seen: Whether items of the histories may be returned.
+        allowed: ``(n_items,)`` items that may be returned; ``None`` for all.
 
     Returns:
         Items and scores, both ``(N, min(k, n_items))``.
@@ -347,6 +418,8 @@ def top_k(
     scores = scores.copy()
     if not with_seen:
         scores[cases.histories.rows, cases.items] = -np.inf
+    if allowed is not None:
+        scores[:, ~allowed] = -np.inf
     k = min(k, scores.shape[1])
     least = np.partition(scores, -k, axis=1)[:, -k, None]  # (N, 1) the k-th best score
     above, level = scores > least, scores == least
