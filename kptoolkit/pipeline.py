@@ -40,12 +40,13 @@ from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.fit_parts import fit_parts
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.text.text_vectors import check_encoder
+from kptoolkit.notebook import shown
 from kptoolkit.progress import ProgressCallback, moment, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.frame_inputs import KEPT, keep_frames
 from kptoolkit.runs.manifest import Manifest
 from kptoolkit.runs.refresh_run import refresh as refresh
-from kptoolkit.runs.run import Run
+from kptoolkit.runs.run import Run as Run
 from kptoolkit.runs.run_folder import RunFolder, Start
 from kptoolkit.runs.run_inputs import inputs_of, inputs_to_resume
 from kptoolkit.runs.run_settings import plain_settings
@@ -71,7 +72,7 @@ def fit(
     since: Moment = math.inf,
     pack: TemplatePack | None = None,
     trust_filters: bool = False,
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback = shown,
 ) -> Run:
     """Train a recommender on a graph and on interactions, and write a run.
 
@@ -233,7 +234,7 @@ def load(folder: str | Path, *, trust_filters: bool = False) -> Run:
 
 
 @checked
-def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Recommender:
+def control(run: Run, name: str, *, progress: ProgressCallback = shown) -> Recommender:
     """Retrain a run as a control, with the run's settings, budget and seeds, and fit its own score parts.
 
     A control that is there is only read.
@@ -303,7 +304,7 @@ def evaluate(
     baselines: Sequence[str] = (),
     beam: bool = False,
     explain: bool = False,
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback = shown,
 ) -> Evaluation:
     """Rank the full catalogue for every case, compare with popularity and item-kNN, and write the results into the run.
 
@@ -338,6 +339,9 @@ def evaluate(
     others, more_notes = rank_others(run, cases, controls=names, beam=beam, progress=progress)
     rankings |= found | others
     return record(run, split, rankings, [*notes, *more_notes, *left_out], explain=explain, progress=progress)
+
+
+Run.evaluator = staticmethod(evaluate)
 
 
 def record(

@@ -11,7 +11,7 @@ from typing import Any
 
 from kptoolkit.arguments import Moment, checked
 from kptoolkit.config import GraphConfig, load_config
-from kptoolkit.errors import AmbiguousNameError, GraphError, InputError, UnknownNameError
+from kptoolkit.errors import AmbiguousNameError, GraphError, InputError, KptoolError, UnknownNameError
 from kptoolkit.graph.bolt import BoltStore
 from kptoolkit.graph.embedded import EmbeddedStore
 from kptoolkit.graph.fetch import cache_key, cached, fetch
@@ -26,11 +26,14 @@ from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.graph.store import EMBEDDED, GraphStore, checked_uri
 from kptoolkit.graph.write_back import Recommendation, Written, write_recommendations
 from kptoolkit.names import compared, lowered, nearest
+from kptoolkit.notebook import facts_html, rows_html, shown
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.storage.arrays import json_hash
 from kptoolkit.storage.layouts.frames import DataFrame, errors_of_frames
 
 _PREFIX, _NEAREST_AMONG = 2, 10_000
+_SHOWN = 10
+"""Relations that a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,19 @@ class Graph:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"Graph({self.uri!r})"
+
+    def _repr_html_(self) -> str:
+        """Return the counts of the graph as a notebook shows them."""
+        try:
+            counts, relations = self.counts(), self.relation_counts()
+        except KptoolError as error:
+            return facts_html(repr(self), {"cannot be read": error})
+        most = sorted(relations.items(), key=lambda entry: -entry[1])[:_SHOWN]
+        table = rows_html(["relation", "triples"], most, more=len(relations) - len(most))
+        return facts_html(repr(self), counts) + table
+
     def close(self) -> None:
         """Close the connections; the process of an embedded graph ends."""
         self.store.close()
@@ -157,7 +173,7 @@ class Graph:
         batch_size: int | None = None,
         interactions: bool = False,
         surveyed: Survey | None = None,
-        progress: ProgressCallback = silent,
+        progress: ProgressCallback = shown,
     ) -> LoadReport:
         """Load a source and compare the counts in the graph with what was sent.
 

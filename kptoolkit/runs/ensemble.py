@@ -42,6 +42,9 @@ class Ensemble(Run):
         self.fingerprints = require_same_data(runs)
         self._take(runs)
 
+    def __repr__(self) -> str:
+        return f"Ensemble({list(self.runs)!r})"
+
     def _take(self, runs: Sequence[Run]) -> None:
         self.runs, first = tuple(runs), runs[0]
         super().__init__(first.folder, first.manifest, first._evaluation, trust_filters=first.trust_filters)

@@ -28,7 +28,7 @@ from kptoolkit.storage.layouts.frames import DataFrame, errors_of_frames, write_
 
 KEPT = Path(".kptool/frames")
 """Folder in which DataFrames and their graphs are kept, unless another one is given."""
-_LOADED = "loaded"
+_LOADED, _EVENTS = "loaded", ("interactions", "items")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def keep_frames(config: Config, frames: Mapping[str, DataFrame | None], folder: 
     data = graph = None
     folder = folder.absolute()
     if "interactions" in given:
-        events = {name: given[name] for name in ("interactions", "items") if name in given}
+        events = {name: frame for name, frame in given.items() if name in _EVENTS}
         data = _kept(folder, "data", partial(write_frames, frames=events))
         file = data / "interactions.parquet"
         config = config.model_copy(update={"data": config.data.model_copy(update={"dir": file})})

@@ -12,13 +12,14 @@ from kptoolkit.knowledge.prepare import fetch_knowledge, knowledge_report
 from kptoolkit.models import AcceptsNewItems
 from kptoolkit.models.parts.fit_parts import knowledge_kinds
 from kptoolkit.models.parts.recommender import Recommender
-from kptoolkit.progress import ProgressCallback, moment, silent
+from kptoolkit.notebook import shown
+from kptoolkit.progress import ProgressCallback, moment
 from kptoolkit.runs.run import Run
 
 
 @checked
 def refresh(
-    run: Run, graph: GraphConfig | None = None, *, fresh: bool = False, progress: ProgressCallback = silent
+    run: Run, graph: GraphConfig | None = None, *, fresh: bool = False, progress: ProgressCallback = shown
 ) -> Run:
     """Read the knowledge of a run's items again, and add the graph's new items; nothing is trained.
 

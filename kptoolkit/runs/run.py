@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,15 +21,17 @@ from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import Split
 from kptoolkit.errors import DataError, InputError, RunError, shorten
+from kptoolkit.evaluation.table import Evaluation
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prepare import split_of
 from kptoolkit.models import AcceptsNewItems, Backend, backend_class
 from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.names import quantity
+from kptoolkit.notebook import facts_html, shown
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
-from kptoolkit.runs.manifest import Manifest
+from kptoolkit.runs.manifest import Manifest, facts_of
 from kptoolkit.runs.many_histories import allowed_items, histories_by_name, interactions_of
 from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.storage.layouts.frames import DataFrame
@@ -87,6 +89,16 @@ class Run:
         self.trust_filters = trust_filters
         self.files = RunFolder(folder, opened=manifest)
         self._own_users, self.skipped = True, Skipped()
+
+    evaluator: ClassVar[Callable[..., Evaluation]]
+    """Ranks and compares, for :meth:`evaluate`; set by :mod:`kptoolkit.pipeline` when it is imported."""
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+    def _repr_html_(self) -> str:
+        """Return what was trained on what as a notebook shows it."""
+        return facts_html(repr(self), facts_of(self.manifest))
 
     @classmethod
     @checked
@@ -152,6 +164,25 @@ class Run:
     def score(self, cases: Cases) -> NDArray[np.floating[Any]]:
         """Scores of the whole catalogue, ``(N, n_items)``, for N histories; higher is better, never NaN."""
         return self.recommender.score(cases)
+
+    @checked
+    def evaluate(
+        self,
+        *,
+        split: str = "test",
+        controls: Sequence[str] = (),
+        baselines: Sequence[str] = (),
+        beam: bool = False,
+        explain: bool = False,
+        progress: ProgressCallback = shown,
+    ) -> Evaluation:
+        """Rank the full catalogue for every case, and compare with baselines and controls.
+
+        Arguments and errors are those of :func:`kptoolkit.evaluate`. A notebook shows the result as a table, and
+        :meth:`Evaluation.frame` returns it as a DataFrame.
+        """
+        how = {"controls": controls, "baselines": baselines, "beam": beam, "explain": explain, "progress": progress}
+        return type(self).evaluator(self, split=split, **how)
 
     def release(self) -> None:
         """Free the memory of the trained model; it is read again when it is needed."""
@@ -307,7 +338,7 @@ class Run:
 
     @checked
     def recommend_all(
-        self, path: str | Path, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = silent
+        self, path: str | Path, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = shown
     ) -> int:
         """Write the ``k`` best items of every user to a file, chunk by chunk and atomically.
 
