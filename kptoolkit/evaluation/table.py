@@ -141,7 +141,7 @@ def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
     """Return the rows of an evaluation as a DataFrame.
 
     Returns:
-        One row per model, baseline or control, by its name; the metrics, the interval ``NDCG@10 low`` to ``NDCG@10 high``,
+        One row per model, baseline or control, by its name: metrics, the interval ``NDCG@10 low`` to ``NDCG@10 high``,
         and the other attributes of :class:`Row`. What a row does not have is missing.
     """
     numbers = ("difference", "p_value", "p_uncorrected", "detectable", "kger")

@@ -88,7 +88,7 @@ class TemplatePack:
     def _repr_html_(self) -> str:
         """Return the first sentences of the pack as a notebook shows them."""
         rows = [[name, (*templates.forward, *templates.inverse)[0]] for name, templates in self.relations.items()]
-        rows += [[f"MPP {template.id}", template.text] for template in self.mpp[:_SHOWN]]
+        rows += [[f"MPP {template.id}", template.text] for template in self.mpp]
         facts = {"description": self.description, "domain": self.domain}
         title = facts_html(repr(self), {name: text for name, text in facts.items() if text})
         return title + rows_html(["relation", "first sentence"], rows[:_SHOWN], more=max(len(rows) - _SHOWN, 0))

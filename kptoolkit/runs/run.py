@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -313,6 +314,8 @@ class Run:
             users, histories = histories_by_name(given, self.catalogue)
         else:
             other = self.with_interactions(given)
+            if other.skipped.items:
+                warnings.warn(other.skipped.message, stacklevel=4)
             users, histories = (
                 other.interactions.user_ids[other._users],
                 other.interactions.histories.take(other._users),
