@@ -40,7 +40,7 @@ from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.fit_parts import fit_parts
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.text.text_vectors import check_encoder
-from kptoolkit.notebook import shown
+from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, moment, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.frame_inputs import KEPT, keep_frames

@@ -45,7 +45,7 @@ class ProgressEvent:
     @property
     def figures(self) -> str:
         """The figures of ``info`` as text, safe to print."""
-        return "  ".join(f"{key} {cell(value)}" for key, value in self.info.items())
+        return "  ".join(f"{escaped(key)} {cell(value)}" for key, value in self.info.items())
 
 
 def moment(seconds: float) -> str:

@@ -12,7 +12,7 @@ from kptoolkit.evaluation.controls import CONTROLS, kger
 from kptoolkit.evaluation.groups import Group
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.evaluation.significance import LEVEL, Comparison, compare
-from kptoolkit.notebook import lines_html, rows_html
+from kptoolkit.notebook.html_tables import lines_html, rows_html
 
 BEAM_SEARCH: Final = "beam search"
 """Name of the row of beam search, which has no figure beyond its number of beams."""

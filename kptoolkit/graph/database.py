@@ -26,7 +26,8 @@ from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.graph.store import EMBEDDED, GraphStore, checked_uri
 from kptoolkit.graph.write_back import Recommendation, Written, write_recommendations
 from kptoolkit.names import compared, lowered, nearest
-from kptoolkit.notebook import facts_html, rows_html, shown
+from kptoolkit.notebook.html_tables import facts_html, rows_html
+from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.storage.arrays import json_hash
 from kptoolkit.storage.layouts.frames import DataFrame, errors_of_frames

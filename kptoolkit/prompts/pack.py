@@ -13,7 +13,7 @@ from typing import Any, Literal
 from kptoolkit.arguments import check_fields, checked, require
 from kptoolkit.errors import UnknownNameError
 from kptoolkit.names import nearest, quantity
-from kptoolkit.notebook import facts_html, rows_html
+from kptoolkit.notebook.html_tables import facts_html, rows_html
 from kptoolkit.prompts.coverage import Coverage, CoverageRow
 from kptoolkit.prompts.reading.filters import filter_path
 from kptoolkit.prompts.reading.pack_reader import PACK_FILE, RELATIONS_FILE, read_parts

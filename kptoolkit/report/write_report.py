@@ -12,7 +12,7 @@ from kptoolkit import __version__
 from kptoolkit.arguments import checked
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.graph import Graph
-from kptoolkit.notebook import shown
+from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, ProgressEvent
 from kptoolkit.report.charts import LineChart
 from kptoolkit.report.evaluation_tables import ResultTable, group_tables, result_table

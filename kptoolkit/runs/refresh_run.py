@@ -12,7 +12,7 @@ from kptoolkit.knowledge.prepare import fetch_knowledge, knowledge_report
 from kptoolkit.models import AcceptsNewItems
 from kptoolkit.models.parts.fit_parts import knowledge_kinds
 from kptoolkit.models.parts.recommender import Recommender
-from kptoolkit.notebook import shown
+from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, moment
 from kptoolkit.runs.run import Run
 

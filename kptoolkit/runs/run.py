@@ -29,7 +29,8 @@ from kptoolkit.models import AcceptsNewItems, Backend, backend_class
 from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.names import quantity
-from kptoolkit.notebook import facts_html, shown
+from kptoolkit.notebook.html_tables import facts_html
+from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest, facts_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kptoolkit.arguments import checked
 from kptoolkit.graph import Graph
 from kptoolkit.graph.write_back import Recommendation, Written
-from kptoolkit.notebook import shown
+from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback
 from kptoolkit.runs.run import Run
 

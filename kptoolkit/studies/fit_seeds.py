@@ -10,7 +10,7 @@ from kptoolkit import distributed
 from kptoolkit.arguments import checked
 from kptoolkit.config import Config, load_config
 from kptoolkit.errors import InputError
-from kptoolkit.notebook import shown
+from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.pipeline import fit
 from kptoolkit.progress import ProgressCallback, ProgressEvent, with_prefix
 from kptoolkit.prompts import TemplatePack

@@ -14,7 +14,7 @@ import pytest
 from kptoolkit import fit, write_report
 from kptoolkit.config import Config, ModelConfig, load_config
 from kptoolkit.errors import DataError, InputError, RunError
-from kptoolkit.graph import Graph
+from kptoolkit.graph import Graph, open_source
 from kptoolkit.pipeline import evaluate, refresh
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.resources import demo_data_dir
@@ -61,13 +61,11 @@ def test_a_run_of_dataframes_is_that_of_the_same_files(tmp_path: Path) -> None:
     data = demo_data_dir()
     kg = tmp_path / "kg"
     with Graph.open(f"embedded:{kg}") as graph:
-        loaded = graph.load(triples=(found := tables(data))["triples"], names=found["names"], links=found["links"])
-    assert loaded.source == "DataFrames"
-    assert loaded.graph["items"] == 236
+        graph.load(open_source([data]))
     settings = load_config(overrides=LINEAR | {"graph.uri": f"embedded:{kg}", "data.dir": data}, environ={})
     of_files = fit(settings, run=tmp_path / "files")
-    given: dict[str, Any] = dict(found)
-    given["triples"], given["items"] = pa.table(found["triples"]), Stream(found["items"])
+    given: dict[str, Any] = dict(tables(data))
+    given["triples"], given["items"] = pa.table(given["triples"]), Stream(given["items"])
     of_frames = fit(load_config(overrides=LINEAR, environ={}), **given, run=tmp_path / "frames")
     for part in ("interactions", "neighbourhoods"):
         assert of_frames.manifest.fingerprints[part] == of_files.manifest.fingerprints[part]
@@ -77,11 +75,12 @@ def test_a_run_of_dataframes_is_that_of_the_same_files(tmp_path: Path) -> None:
     evaluated, expected = run.evaluate(), evaluate(of_files)
     assert [row.metrics for row in evaluated.rows] == [row.metrics for row in expected.rows]
     frame = evaluated.frame()
-    assert list(frame.index) == ["linear", "linear alone", "popularity", "item-kNN"]
+    assert frame.index[0] == "linear"
+    assert {"popularity", "item-kNN"} < {*frame.index}
     assert frame.loc["linear", "NDCG@10"] == expected.rows[0].metrics["NDCG@10"]
-    assert pd.isna(frame.loc["linear", "difference"])
+    assert frame["difference"].isna().tolist()[:2] == [True, False]
     assert frame["p_value"].dtype == frame["detectable"].dtype == np.float64
-    assert "linear alone" in evaluated._repr_html_()
+    assert "item-kNN" in evaluated._repr_html_()
     write_report(run, tmp_path / "report.html")
     np.testing.assert_allclose(refresh(run).score(run.split.test), run.score(run.split.test), rtol=1e-3, atol=1e-3)
 
@@ -207,11 +206,12 @@ def test_a_graph_takes_a_source_or_triples(tmp_path: Path) -> None:
     with Graph.open(f"embedded:{tmp_path / 'kg'}") as graph:
         for given in ({}, {"names": pa.table({"entity_id": ["a"], "name": ["A"]})}):
             with pytest.raises(InputError, match="give either a source or triples"):
-                graph.load(**given)  # type: ignore[arg-type]
+                graph.load(**given)
         with pytest.raises(DataError, match=r"^DataFrame triples: no column for 'head'"):
             graph.load(triples=pa.table({"x": ["a"]}))
         items = pd.DataFrame({"item_id": ["tea", "salt"], "title": ["Green Tea", "Salt"]})
         report = graph.load(triples=shop()["triples"], items=items)
+        assert report.source == "DataFrames"
         assert (report.graph["relationships"], report.graph["items"]) == (2, 2)
         assert graph.resolve("Green Tea").entity_id == "tea"
         assert graph.resolve("drink").name == "drink"

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from kptoolkit import notebook
 from kptoolkit.evaluation.table import Row, evaluation_html, frame_of
-from kptoolkit.notebook import NotebookBars, facts_html, lines_html, rows_html, shown
+from kptoolkit.notebook import progress_bars
+from kptoolkit.notebook.html_tables import facts_html, lines_html, rows_html
+from kptoolkit.notebook.progress_bars import NotebookBars, shown
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest, facts_of
@@ -49,7 +50,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> tuple[types.SimpleNamespace, list
     }
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr(notebook, "_BARS", {})
+    monkeypatch.setattr(progress_bars, "_BARS", {})
     return shell, handles
 
 

@@ -1,17 +1,16 @@
-"""What a notebook shows: the progress of long calls, and tables about graphs, packs and runs."""
+"""The progress of long calls: bars in a notebook, lines on a terminal."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from kptoolkit.errors import escaped
-from kptoolkit.progress import Lines, ProgressEvent, cell
+from kptoolkit.notebook.html_tables import CELL_STYLE, html_text, lines_html
+from kptoolkit.progress import Lines, ProgressEvent
 
-_CELL = "text-align:left;padding:0 1em 0 0"
 _NOTES = 5
 
 
@@ -68,50 +67,11 @@ class NotebookBars:
             self.handle.update(data, raw=True)
 
 
-def facts_html(title: str, facts: Mapping[str, object]) -> str:
-    """Return facts as an HTML table of two columns.
-
-    Args:
-        title: Title of the table.
-        facts: Value by name; names and values are escaped.
-    """
-    rows = "".join(
-        f'<tr><th style="{_CELL}">{_text(name)}</th><td style="{_CELL}">{_text(value)}</td></tr>'
-        for name, value in facts.items()
-    )
-    return f"<div><b>{_text(title)}</b><table>{rows}</table></div>"
-
-
-def rows_html(columns: Sequence[str], rows: Iterable[Sequence[object]], more: int = 0) -> str:
-    """Return rows as an HTML table.
-
-    Args:
-        columns: Names of the columns.
-        rows: Values; they are escaped.
-        more: Number of rows that are left out, which the last line says.
-    """
-    head = "".join(f'<th style="{_CELL}">{_text(name)}</th>' for name in columns)
-    body = "".join(
-        "<tr>" + "".join(f'<td style="{_CELL}">{_text(value)}</td>' for value in row) + "</tr>" for row in rows
-    )
-    rest = f"<div>and {more:,} more</div>" if more else ""
-    return f"<table><tr>{head}</tr>{body}</table>{rest}"
-
-
-def lines_html(lines: Iterable[str]) -> str:
-    """Return sentences as HTML, one per line; they are escaped."""
-    return "".join(f'<div style="max-width:60em">{_text(line)}</div>' for line in lines if line)
-
-
-def _text(value: object) -> str:
-    return escape(escaped(cell(value)))
-
-
 def _bar(event: ProgressEvent) -> str:
-    name, figures = _text(event.stage), escape(event.figures)
+    name, figures = html_text(event.stage), escape(event.figures)
     bar = "" if not event.total else f'<progress value="{event.done}" max="{event.total}"></progress>'
-    cells = (name, bar, _text(event.count), figures)
-    return "<tr>" + "".join(f'<td style="{_CELL}">{text}</td>' for text in cells) + "</tr>"
+    cells = (name, bar, html_text(event.count), figures)
+    return "<tr>" + "".join(f'<td style="{CELL_STYLE}">{text}</td>' for text in cells) + "</tr>"
 
 
 def _with_info(event: ProgressEvent, info: Mapping[str, float | str]) -> ProgressEvent:
