@@ -192,6 +192,16 @@ def test_dataframes_are_kept_once_and_read_as_files_are(tmp_path: Path) -> None:
     assert links.to_numpy().tolist() == [["cup", "cup"], ["tea", "tea"]]
 
 
+def test_categories_of_pandas_and_polars_are_read(tmp_path: Path) -> None:
+    values = pa.array(["kind", "use"]).cast(pa.string_view())
+    kinds = pa.DictionaryArray.from_arrays(pa.array([1, 0, 1], pa.uint32()), values)
+    columns = {"head": ["tea", "cup", "tea"], "relation": kinds, "tail": ["drink", "thing", "leaf"]}
+    for triples in (pa.table(columns), pd.DataFrame(columns | {"relation": pd.Categorical(["use", "kind", "use"])})):
+        kept = keep_frames(Config(), shop(triples=triples), tmp_path)
+        assert kept.graph is not None
+        assert pd.read_parquet(kept.graph / "triples.parquet")["relation"].tolist() == ["use", "kind", "use"]
+
+
 def test_ids_that_are_words_are_names(tmp_path: Path) -> None:
     ids = ["tea", "Q42", "m.0dyb1", "http://x.org/Tea", "7", "Жюль Верн"]
     triples = pa.table({"head": ids, "relation": ["r"] * 6, "tail": ids[1:] + ids[:1]})

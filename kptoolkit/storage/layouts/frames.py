@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from kptoolkit.errors import DataError, shorten
 
@@ -43,12 +43,23 @@ def write_frames(folder: Path, frames: Mapping[str, DataFrame]) -> None:
         try:
             table = pa.table(frame)
             kept = [column for column in table.column_names if not _KEEPS_INDEX.match(column)]
-            table = table.select(kept).rename_columns([_RECBOLE_TYPE.sub("", column) for column in kept])
-            pq.write_table(table.replace_schema_metadata(None), folder / f"{name}.parquet")
+            columns = [_plain(table.column(column)) for column in kept]
+            plain = pa.table(columns, names=[_RECBOLE_TYPE.sub("", column) for column in kept])
+            pq.write_table(plain, folder / f"{name}.parquet")
         except (pa.ArrowException, TypeError, ValueError) as error:
             why = "; ".join(str(text) for text in error.args)
             said = f"is no table with one kind of values per column: {shorten(why, 200)}"
             raise DataError(f"{said}; convert the column, e.g. with astype(str)", described(name)) from error
+
+
+def _plain(column: Any) -> Any:
+    """Replace the categories of a column by their values: Parquet does not take those of polars."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        return column
+    kind = pa.string() if pa.types.is_string_view(column.type.value_type) else column.type.value_type
+    return pa.chunked_array([chunk.dictionary.cast(kind).take(chunk.indices) for chunk in column.chunks], kind)
 
 
 def described(name: str) -> str:
