@@ -19,7 +19,7 @@ LAYERS = (
     ("tree", "which triples, knowledge tree, visibility; draw/ draws it", "6"),
     ("prompts", "template packs: load, check, render, draft", "7"),
     ("graph", "sources/ read files, loading/ writes, foreign/ drafts; queries", "1 2 3 5"),
-    ("storage", "ragged arrays, vocabularies, atomic files, text tables", "1"),
+    ("notebook, storage", "what notebooks show; ragged arrays, vocabularies, atomic files, text tables", "1"),
     ("distributed, metrics, progress", "processes of torchrun, HR and NDCG, progress callback", ""),
     ("resources.py", "finds packs, Cypher files and the bundled data", ""),
     ("config.py", "settings: file, environment, flags", ""),

@@ -9,6 +9,7 @@ from .graph.database import Graph as Graph
 from .graph.neighbourhoods import Neighbourhoods as Neighbourhoods
 from .models.backend import Backend as Backend
 from .models.registry import register as register
+from .pipeline import Run as Run
 from .pipeline import evaluate as evaluate
 from .pipeline import fit as fit
 from .pipeline import load as load
@@ -17,7 +18,6 @@ from .prompts.templating.mpp import MppTemplate as MppTemplate
 from .prompts.templating.triplet_sentences import Segment as Segment
 from .report.write_report import write_report as write_report
 from .runs.ensemble import Ensemble as Ensemble
-from .runs.run import Run as Run
 from .runs.write_recommendations import write_back as write_back
 from .studies.evaluate_runs import evaluate_runs as evaluate_runs
 from .studies.fit_seeds import fit_seeds as fit_seeds

@@ -1,4 +1,4 @@
-"""The whole run, one function per stage: prepare, train, evaluate, train controls, refresh."""
+"""The whole run, one function per stage: prepare, train, evaluate, train controls."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from kptoolkit import distributed, metrics
 from kptoolkit.arguments import Moment, checked
-from kptoolkit.config import Config, GraphConfig, load_config, validate, which_graph
+from kptoolkit.config import Config, load_config, validate
 from kptoolkit.data.histories import Cases
-from kptoolkit.errors import RunError
 from kptoolkit.evaluation.baselines import TuningTask, check_names, tuned_baselines
 from kptoolkit.evaluation.controls import Control, applicable, unchanged, without_knowledge
 from kptoolkit.evaluation.controls import named as named_control
@@ -28,30 +27,38 @@ from kptoolkit.evaluation.several import mean_values
 from kptoolkit.evaluation.table import ALONE, BEAM_SEARCH, RELIANCE, Evaluation, notes_of, protocol_line, rows_of
 from kptoolkit.explain.faithfulness import with_faithfulness
 from kptoolkit.explain.triplet_drops import require_explains
-from kptoolkit.graph import Graph
 from kptoolkit.knowledge.item_trees import ItemTrees
-from kptoolkit.knowledge.prepare import Prepared, as_read, data_dir, fetch_knowledge, input_reports, prepare
-from kptoolkit.knowledge.prepare import knowledge_report as report_of
-from kptoolkit.models import AcceptsNewItems, Backend, FitTask, ReadsKnowledge, backend_class, options_class
+from kptoolkit.knowledge.prepare import Prepared, as_read, data_dir, input_reports, prepare
+from kptoolkit.models import Backend, FitTask, ReadsKnowledge, backend_class, options_class
 from kptoolkit.models.backend import beam_search_of
-from kptoolkit.models.parts.fit_parts import fit_parts, knowledge_kinds
+from kptoolkit.models.parts.fit_parts import fit_parts
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.text.text_vectors import check_encoder
+from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, moment, silent
 from kptoolkit.prompts import TemplatePack
+from kptoolkit.runs.frame_inputs import KEPT, keep_frames
 from kptoolkit.runs.manifest import Manifest
-from kptoolkit.runs.run import Run
+from kptoolkit.runs.refresh_run import refresh as refresh
+from kptoolkit.runs.run import Run as Run
 from kptoolkit.runs.run_folder import RunFolder, Start
 from kptoolkit.runs.run_inputs import inputs_of, inputs_to_resume
 from kptoolkit.runs.run_settings import plain_settings
+from kptoolkit.storage.layouts.frames import DataFrame
 
 # -- fit --------------------------------------------------------------------------------------------------------------
 
 
 @checked
 def fit(
-    config: Config | str | Path,
+    config: Config | str | Path | None = None,
     *,
+    interactions: DataFrame | None = None,
+    triples: DataFrame | None = None,
+    items: DataFrame | None = None,
+    names: DataFrame | None = None,
+    links: DataFrame | None = None,
+    keep: str | Path = KEPT,
     run: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -60,7 +67,7 @@ def fit(
     pack: TemplatePack | None = None,
     change: Callable[[Prepared], Prepared] = as_read,
     trust_filters: bool = False,
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback = shown,
 ) -> Run:
     """Train a recommender on a graph and on interactions, and write a run.
 
@@ -70,8 +77,19 @@ def fit(
     Under ``torchrun`` every process calls this: they train one model together; the first process reads the graph and
     writes the run, and every process must see the folder.
 
+    Interactions and triples are files and a graph that the settings name, or DataFrames of pandas, polars or pyarrow.
+    Columns of DataFrames are found by the names that files have; without ``names``, ids that are words are names;
+    without ``links``, an item is linked to the entity of the same id. DataFrames are kept as Parquet files, and their
+    triples as an embedded graph, which ``resume``, :func:`refresh` and paths of explanations need.
+
     Args:
-        config: Settings, or a TOML file with settings.
+        config: Settings, or a TOML file with settings; ``None`` reads ``kptool.toml`` if there is one.
+        interactions: Users, items and times, instead of ``[data] dir``.
+        triples: Heads, relations and tails, instead of ``[graph]``.
+        items: Items and titles; needs ``interactions``.
+        names: Entities and names; needs ``triples``.
+        links: Items and entities; needs ``triples``.
+        keep: Folder in which DataFrames and their graph are kept; the same tables are kept, and loaded, once.
         run: Folder of the run; ``[run] dir`` if ``None``.
         resume: Raise an error if there is no unfinished run to resume.
         overwrite: Replace the run that the folder contains.
@@ -86,15 +104,20 @@ def fit(
         RunError: The folder contains a finished run, or an unfinished one of other settings or inputs.
         LockedError: Another command is writing into the folder.
         ConfigError: A setting is unknown or has a bad value.
+        InputError: A DataFrame lacks another one that it needs.
         DataError: The interactions cannot be read or split, or no item is linked to the graph.
         GraphError: The graph cannot be reached.
         TrainingError: Training failed.
 
     Example:
         >>> run = fit("kptool.toml", run="runs/first")  # doctest: +SKIP
+        >>> run = fit(interactions=events, triples=facts, run="runs/second")  # doctest: +SKIP
         >>> run.recommend(items=["Toy Story"], k=10)  # doctest: +SKIP
     """
     settings = config if isinstance(config, Config) else load_config(config)
+    given = {"interactions": interactions, "items": items, "triples": triples, "names": names, "links": links}
+    frames = keep_frames(settings, given, Path(keep))
+    settings = frames.config
     folder = RunFolder(run or settings.run.dir)
     start = folder.begin(settings, resume=resume, overwrite=overwrite)
     data_dir(settings)
@@ -112,7 +135,8 @@ def fit(
                 prepared = inputs_to_resume(Run(folder.path, manifest, trust_filters=trusted), settings, pack, progress)
             else:
                 how: dict[str, Any] = {"since": math.inf if fresh else since, "fresh": fresh, "progress": progress}
-                prepared = change(prepare(settings, pack=pack, trust_filters=trust_filters, **how))
+                with frames.errors(), frames.opened(progress) as graph:
+                    prepared = change(prepare(settings, pack=pack, graph=graph, trust_filters=trust_filters, **how))
                 prepared.split.require(backend.min_training_events)
                 _write_inputs(prepared, folder, start, overwrite=overwrite)
         distributed.wait()
@@ -202,68 +226,11 @@ def load(folder: str | Path, *, trust_filters: bool = False) -> Run:
     return Run.load(folder, trust_filters=trust_filters)
 
 
-# -- refresh ----------------------------------------------------------------------------------------------------------
-
-
-@checked
-def refresh(
-    run: Run, graph: GraphConfig | None = None, *, fresh: bool = False, progress: ProgressCallback = silent
-) -> Run:
-    """Read the knowledge of a run's items again, and add the graph's new items; nothing is trained.
-
-    The graph is always read. A new item is ranked by its knowledge and by the events of similar items. Catalogue,
-    neighbourhoods, backend and score parts of the run are replaced together.
-
-    Args:
-        run: A finished run whose backend accepts new items, such as ``sequence``.
-        graph: Where the graph is; ``None`` is the run's own, with user name and password from file and environment.
-        fresh: Render and tokenize prompts again, although they are cached.
-        progress: Progress callback.
-
-    Returns:
-        The run with the extended catalogue.
-
-    Raises:
-        RunError: The backend cannot rank items it was not trained on.
-        LockedError: Another command is writing into the folder.
-        GraphError: The graph cannot be reached.
-    """
-    with run.files.writing():
-        run = Run.load(run.folder, trust_filters=run.trust_filters)  # another command may have changed it
-        return _refresh(run, graph, fresh, progress)
-
-
-def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: ProgressCallback) -> Run:
-    recommender = run.recommender
-    backend = recommender.backend
-    if not isinstance(backend, AcceptsNewItems):
-        raise RunError(
-            f"backend '{backend.name}' ranks only the items it was trained on; train again, or train with "
-            "model.backend = 'sequence'"
-        )
-    settings = run.config.model_copy(update={"graph": graph or which_graph(load_config().graph, run.config.graph)})
-    with Graph.open(config=settings.graph, create=False) as opened:
-        catalogue = run.catalogue.refreshed(opened.items(), run.files.neighbourhoods().names_by_id())
-        knowledge = fetch_knowledge(settings, opened, catalogue, run.pack, fresh=fresh, progress=progress)
-        fingerprint = opened.fingerprint()
-    backend.extend(catalogue, knowledge)
-    parts = recommender.parts
-    kinds = knowledge_kinds(settings.parts, catalogue, knowledge, knowledge.trees(0), parts.adapter)
-    recommender = Recommender(backend, parts.extended(len(catalogue), kinds))
-    manifest = run.manifest
-    manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.content_hash}
-    manifest.reports["knowledge"] = report_of(knowledge)
-    manifest.reports["fetched"] = moment(time.time())
-    manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
-    run.files.replace(manifest, recommender, catalogue=catalogue, neighbourhoods=knowledge.neighbourhoods)
-    return Run.load(run.folder, trust_filters=run.trust_filters)
-
-
 # -- controls ---------------------------------------------------------------------------------------------------------
 
 
 @checked
-def control(run: Run, name: str, *, progress: ProgressCallback = silent) -> Recommender:
+def control(run: Run, name: str, *, progress: ProgressCallback = shown) -> Recommender:
     """Retrain a run as a control, with the run's settings, budget and seeds, and fit its own score parts.
 
     A control that is there is only read.
@@ -333,7 +300,7 @@ def evaluate(
     baselines: Sequence[str] = (),
     beam: bool = False,
     explain: bool = False,
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback = shown,
 ) -> Evaluation:
     """Rank the full catalogue for every case, compare with popularity and item-kNN, and write the results into the run.
 
@@ -368,6 +335,9 @@ def evaluate(
     others, more_notes = rank_others(run, cases, controls=names, beam=beam, progress=progress)
     rankings |= found | others
     return record(run, split, rankings, [*notes, *more_notes, *left_out], explain=explain, progress=progress)
+
+
+Run.evaluator = staticmethod(evaluate)
 
 
 def record(

@@ -1,8 +1,7 @@
-"""Draws progress events: bars on a terminal, lines elsewhere."""
+"""Draws progress events as bars on a terminal."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from rich.cells import cell_len
@@ -22,9 +21,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from kptoolkit.errors import escaped
 from kptoolkit.names import singular
-from kptoolkit.progress import ProgressEvent
+from kptoolkit.progress import ProgressEvent, cell
 
 WIDE = 110
 """Columns of a terminal from which progress has bars and tables have all columns."""
@@ -45,7 +43,7 @@ class Bars:
         if event.info:
             shown["info"] = [f"{key} {cell(value)}" for key, value in event.info.items()]
         if event.note:
-            self.bars.console.print(_note(event), highlight=False, markup=False)
+            self.bars.console.print(event.sentence, highlight=False, markup=False)
         self.bars.update(self.tasks[event.stage], completed=event.done, total=event.total, refresh=True, **shown)
 
     def finish(self) -> None:
@@ -53,35 +51,6 @@ class Bars:
         for task in self.bars.tasks:
             self.bars.stop_task(task.id)
         self.bars.refresh()
-
-
-class Lines:
-    """Prints a line when a stage ends, and every few seconds for events with figures."""
-
-    EVERY = 5.0
-    """Seconds between two lines of a stage."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.last: dict[str, float] = {}
-
-    def __call__(self, event: ProgressEvent) -> None:
-        """Print an event, if it ends a stage or the last line is some seconds old."""
-        if event.note:
-            self.console.print(_note(event), highlight=False, markup=False, soft_wrap=True)
-        finished = event.total is not None and event.done >= event.total
-        now = time.monotonic()
-        if finished or (event.info and now - self.last.get(event.stage, -self.EVERY) >= self.EVERY):
-            self.last[event.stage] = now
-            total = "" if event.total is None else f"/{event.total:,}"
-            info = "  ".join(f"{key} {cell(value)}" for key, value in event.info.items())
-            unit = singular(event.unit) if (event.total or event.done) == 1 else event.unit
-            text = f"{event.stage}: {event.done:,}{total} {unit}  {info}".rstrip()
-            self.console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _note(event: ProgressEvent) -> str:
-    return escaped(f"{event.stage}: {event.note}")
 
 
 def bars_on(console: Console) -> Progress:
@@ -170,12 +139,3 @@ class _CountColumn(TextColumn):
         total = "" if task.total is None else f"/{task.total:,.0f}"
         unit = task.fields["unit"]
         return Text(f"{task.completed:,.0f}{total} {singular(unit) if (task.total or task.completed) == 1 else unit}")
-
-
-def cell(value: Any) -> str:
-    """Return a value as a table and a progress bar show it."""
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return "" if value is None else escaped(str(value), lines=True)

@@ -18,11 +18,11 @@ from rich.text import Text
 
 from kptoolkit import distributed, limits
 from kptoolkit.cli.console import json_text, open_console
-from kptoolkit.cli.progress_display import WIDE, Bars, Lines, bars_on, cell
+from kptoolkit.cli.progress_display import WIDE, Bars, bars_on
 from kptoolkit.config import Config, GraphConfig, load_config, parse_assignment, which_graph
 from kptoolkit.errors import ConfigError, InputError, KptoolError, escaped, redacted, shorten
 from kptoolkit.limits import LimitsConfig
-from kptoolkit.progress import ProgressCallback, silent
+from kptoolkit.progress import Lines, ProgressCallback, cell, silent
 
 COMMON = "Common options"
 INTERRUPTED = 130
@@ -183,7 +183,7 @@ class Session:
                 yield drawn
                 drawn.finish()
         else:
-            yield Lines(self.err)
+            yield Lines(functools.partial(self.err.print, highlight=False, markup=False, soft_wrap=True))
 
 
 _Register = Callable[[Callable[..., None]], Callable[..., None]]

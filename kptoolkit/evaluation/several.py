@@ -7,12 +7,22 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kptoolkit.evaluation.groups import Group
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.evaluation.significance import RESAMPLES, compare_values
-from kptoolkit.evaluation.table import Row, figures, identical_rows, in_order, row_fields, with_controls
+from kptoolkit.evaluation.table import (
+    Row,
+    evaluation_html,
+    figures,
+    frame_of,
+    identical_rows,
+    in_order,
+    row_fields,
+    with_controls,
+)
 
 TESTED: Final = "NDCG@10"
 """Metric of spreads, intervals and tests."""
@@ -101,6 +111,15 @@ class SeveralEvaluation:
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON-able values."""
         return asdict(self) | {"groups": [group.to_json() for group in self.groups]}
+
+    def frame(self) -> pd.DataFrame:
+        """Return the rows as a DataFrame, see :func:`frame_of`; ``deviation`` is that of NDCG@10 over the runs."""
+        deviations = [np.nan if row.spread is None else row.spread.deviation for row in self.rows]
+        return frame_of(self.rows).assign(deviation=deviations)
+
+    def _repr_html_(self) -> str:
+        """Return the rows, the protocol and the notes as a notebook shows them."""
+        return evaluation_html(self.frame(), self.protocol, self.notes)
 
 
 def several_rows(

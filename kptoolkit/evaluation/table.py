@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, TypeVar
 
+import pandas as pd
+
 from kptoolkit.evaluation.controls import CONTROLS, kger
 from kptoolkit.evaluation.groups import Group
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.evaluation.significance import LEVEL, Comparison, compare
+from kptoolkit.notebook.html_tables import lines_html, rows_html
 
 BEAM_SEARCH: Final = "beam search"
 """Name of the row of beam search, which has no figure beyond its number of beams."""
@@ -89,6 +92,8 @@ class Row:
     kger: float | None = None
 
 
+SHOWN: Final = ("NDCG@5", "HR@5", "NDCG@10", "HR@10", "MRR", "NDCG@10 low", "NDCG@10 high", "difference", "p_value")
+"""Columns of a DataFrame of rows that a notebook shows."""
 RowT = TypeVar("RowT", bound=Row)
 
 
@@ -122,6 +127,42 @@ class Evaluation:
         """Return the fields as JSON-able values."""
         fields = asdict(self) | {"groups": [group.to_json() for group in self.groups]}
         return fields if self.faithfulness is not None else {k: v for k, v in fields.items() if k != "faithfulness"}
+
+    def frame(self) -> pd.DataFrame:
+        """Return the rows as a DataFrame, see :func:`frame_of`."""
+        return frame_of(self.rows)
+
+    def _repr_html_(self) -> str:
+        """Return the rows, the protocol and the notes as a notebook shows them."""
+        return evaluation_html(self.frame(), self.protocol, self.notes)
+
+
+def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
+    """Return the rows of an evaluation as a DataFrame.
+
+    Returns:
+        One row per model, baseline or control, by its name: metrics, the interval ``NDCG@10 low`` to ``NDCG@10 high``,
+        and the other attributes of :class:`Row`. What a row does not have is missing.
+    """
+    numbers = ("difference", "p_value", "p_uncorrected", "detectable", "kger")
+    figures = [
+        {
+            **row.metrics,
+            **{"NDCG@10 low": row.interval[0], "NDCG@10 high": row.interval[1], "identical": row.identical},
+            **{name: getattr(row, name) for name in numbers},
+        }
+        for row in rows
+    ]
+    frame = pd.DataFrame(figures, index=pd.Index([row.name for row in rows], name="ranked by"))
+    return frame.astype(dict.fromkeys(numbers, float))
+
+
+def evaluation_html(frame: pd.DataFrame, protocol: str, notes: Sequence[str]) -> str:
+    """Return an evaluation as HTML: its rows, then the protocol and the notes in lines of their own."""
+    shown = [name for name in SHOWN if name in frame]
+    rows = frame[shown].reset_index().astype(object)
+    table = rows_html(list(rows.columns), rows.where(rows.notna(), None).to_numpy().tolist())
+    return table + lines_html([protocol, *notes])
 
 
 def protocol_line(split: str, cases: int, items: int, seeds: Sequence[int], *, method: str, min_events: int = 0) -> str:

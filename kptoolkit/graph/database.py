@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
+from typing import Any
 
 from kptoolkit.arguments import Moment, checked
 from kptoolkit.config import GraphConfig, load_config
-from kptoolkit.errors import AmbiguousNameError, GraphError, UnknownNameError
+from kptoolkit.errors import AmbiguousNameError, GraphError, InputError, KptoolError, UnknownNameError
 from kptoolkit.graph.bolt import BoltStore
 from kptoolkit.graph.embedded import EmbeddedStore
 from kptoolkit.graph.fetch import cache_key, cached, fetch
@@ -19,14 +21,20 @@ from kptoolkit.graph.loading.survey import Survey
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.paths import LONGEST, GraphPath, PathFinder
 from kptoolkit.graph.queries import QuerySet
+from kptoolkit.graph.sources.frame_files import frame_source, write_graph_files
 from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.graph.store import EMBEDDED, GraphStore, checked_uri
 from kptoolkit.graph.write_back import Recommendation, Written, write_recommendations
 from kptoolkit.names import compared, lowered, nearest
+from kptoolkit.notebook.html_tables import facts_html, rows_html
+from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.storage.arrays import json_hash
+from kptoolkit.storage.layouts.frames import DataFrame, errors_of_frames
 
 _PREFIX, _NEAREST_AMONG = 2, 10_000
+_SHOWN = 10
+"""Relations that a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +138,19 @@ class Graph:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"Graph({self.uri!r})"
+
+    def _repr_html_(self) -> str:
+        """Return the counts of the graph as a notebook shows them."""
+        try:
+            counts, relations = self.counts(), self.relation_counts()
+        except KptoolError as error:
+            return facts_html(repr(self), {"cannot be read": error})
+        most = sorted(relations.items(), key=lambda entry: -entry[1])[:_SHOWN]
+        table = rows_html(["relation", "triples"], most, more=len(relations) - len(most))
+        return facts_html(repr(self), counts) + table
+
     def close(self) -> None:
         """Close the connections; the process of an embedded graph ends."""
         self.store.close()
@@ -142,21 +163,29 @@ class Graph:
     @checked
     def load(
         self,
-        source: TripleSource,
+        source: TripleSource | None = None,
         *,
+        triples: DataFrame | None = None,
+        names: DataFrame | None = None,
+        links: DataFrame | None = None,
+        items: DataFrame | None = None,
         mode: Mode = "upsert",
         into_existing: bool = False,
         batch_size: int | None = None,
         interactions: bool = False,
         surveyed: Survey | None = None,
-        progress: ProgressCallback = silent,
+        progress: ProgressCallback = shown,
     ) -> LoadReport:
         """Load a source and compare the counts in the graph with what was sent.
 
         An interrupted load resumes when it is called again with the same source.
 
         Args:
-            source: Triples, names, items and links.
+            source: Triples, names, items and links; or the DataFrames of pandas, polars or pyarrow that follow.
+            triples: Heads, relations and tails; columns are found by the names that files have.
+            names: Entities and names; without them, ids that are words are names.
+            links: Items and entities; without them, an item is linked to the entity of the same id.
+            items: Items and titles.
             mode: ``"upsert"`` adds what is missing; ``"replace"`` first deletes what kptool loaded, and nothing else.
             into_existing: Whether to write into a database with nodes that kptool did not load.
             batch_size: Rows per transaction; ``None`` takes the value of the settings.
@@ -165,21 +194,24 @@ class Graph:
             progress: Progress callback.
 
         Raises:
-            DataError: A file of the source is wrong.
+            InputError: Neither or both of a source and triples.
+            DataError: A file of the source, or a DataFrame, is wrong.
             GraphNotEmptyError: The database contains nodes that kptool did not load.
             LoadError: The graph does not contain what was sent.
         """
-        return loading.load(
-            self.store,
-            self.queries,
-            source,
-            mode=mode,
-            into_existing=into_existing,
-            batch_size=batch_size or self.config.batch_size,
-            interactions=interactions,
-            surveyed=surveyed,
-            progress=progress,
-        )
+        tables = {"triples": triples, "names": names, "links": links, "items": items}
+        given = {name: table for name, table in tables.items() if table is not None}
+        how: dict[str, Any] = {"mode": mode, "into_existing": into_existing, "progress": progress}
+        how |= {"batch_size": batch_size or self.config.batch_size}
+        if (source is None) == (triples is None) or (source is not None and given):
+            raise InputError("give either a source or triples; names, links and items belong to triples")
+        if source is not None:
+            return loading.load(self.store, self.queries, source, interactions=interactions, surveyed=surveyed, **how)
+        with TemporaryDirectory() as folder, errors_of_frames(Path(folder)):
+            write_graph_files(Path(folder), given)
+            report = loading.load(self.store, self.queries, frame_source(Path(folder)), **how)
+        report.source = "DataFrames"
+        return report
 
     @checked
     def resolve(self, name: str) -> ItemRef:

@@ -12,7 +12,7 @@ from kptoolkit.tree.visibility import ROOT, ROOT_PARENT, MaskKind
 _MOST_HOPS: Final = 6
 
 
-def visible(node: torch.Tensor, parent: torch.Tensor, kind: MaskKind = "tree") -> torch.Tensor:
+def visible(node: torch.Tensor, parent: torch.Tensor, *, kind: MaskKind = "tree") -> torch.Tensor:
     """Compute the mask of a batch (KP4SR, knowledge tree mask).
 
     Args:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from kptoolkit.arguments import check_fields, checked, require
 from kptoolkit.errors import UnknownNameError
-from kptoolkit.names import nearest
+from kptoolkit.names import nearest, quantity
+from kptoolkit.notebook.html_tables import facts_html, rows_html
 from kptoolkit.prompts.coverage import Coverage, CoverageRow
 from kptoolkit.prompts.reading.filters import filter_path
 from kptoolkit.prompts.reading.pack_reader import PACK_FILE, RELATIONS_FILE, read_parts
@@ -26,6 +27,9 @@ from kptoolkit.prompts.templating.sandbox import Filter, PromptEnvironment
 from kptoolkit.prompts.templating.texts import relation_words
 from kptoolkit.prompts.templating.triplet_sentences import Segment, Sentence
 from kptoolkit.storage.replacement import atomic_parts, finish_replacement
+
+_SHOWN = 20
+"""Sentences that a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,18 @@ class TemplatePack:
         for name in ("relations", "aliases", "filters"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         object.__setattr__(self, "mirrored", self._under_aliases())
+
+    def __repr__(self) -> str:
+        relations, mpp = quantity(len(self.relations), "relations"), quantity(len(self.mpp), "MPP templates")
+        return f"TemplatePack({self.name!r}: {relations}, {mpp}, {self.language!r})"
+
+    def _repr_html_(self) -> str:
+        """Return the first sentences of the pack as a notebook shows them."""
+        rows = [[name, (*templates.forward, *templates.inverse)[0]] for name, templates in self.relations.items()]
+        rows += [[f"MPP {template.id}", template.text] for template in self.mpp]
+        facts = {"description": self.description, "domain": self.domain}
+        title = facts_html(repr(self), {name: text for name, text in facts.items() if text})
+        return title + rows_html(["relation", "first sentence"], rows[:_SHOWN], more=max(len(rows) - _SHOWN, 0))
 
     @classmethod
     @checked

@@ -12,7 +12,8 @@ from kptoolkit import __version__
 from kptoolkit.arguments import checked
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.graph import Graph
-from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
+from kptoolkit.notebook.progress_bars import shown
+from kptoolkit.progress import ProgressCallback, ProgressEvent
 from kptoolkit.report.charts import LineChart
 from kptoolkit.report.evaluation_tables import ResultTable, group_tables, result_table
 from kptoolkit.report.example_cases import example_cases
@@ -65,7 +66,7 @@ def write_report(
     split: str = "test",
     users: int = USERS,
     graph: Graph | None = None,
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback = shown,
 ) -> Report:
     """Write one self-contained HTML page about one or several runs: figures, curves, weights, reasons, failure signs.
 

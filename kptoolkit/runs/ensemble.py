@@ -16,6 +16,7 @@ from kptoolkit.errors import InputError
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.several_runs import require_same_data
+from kptoolkit.storage.layouts.frames import DataFrame
 
 _INFINITE = 1e30
 """Standardized score in place of an infinite one."""
@@ -40,6 +41,9 @@ class Ensemble(Run):
             raise InputError("an ensemble needs at least one run")
         self.fingerprints = require_same_data(runs)
         self._take(runs)
+
+    def __repr__(self) -> str:
+        return f"Ensemble({list(self.runs)!r})"
 
     def _take(self, runs: Sequence[Run]) -> None:
         self.runs, first = tuple(runs), runs[0]
@@ -66,7 +70,7 @@ class Ensemble(Run):
         return total
 
     @checked
-    def with_interactions(self, interactions: Interactions) -> Ensemble:
+    def with_interactions(self, interactions: Interactions | DataFrame) -> Ensemble:
         """Return this ensemble with other histories; see :meth:`kptoolkit.runs.run.Run.with_interactions`."""
         other = Ensemble.__new__(Ensemble)
         other.fingerprints = self.fingerprints

@@ -68,6 +68,25 @@ class Manifest:
         return f"{day}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
 
 
+def facts_of(manifest: Manifest) -> dict[str, object]:
+    """Return what was trained on what, by label; without what the reports do not contain."""
+    reports = manifest.reports
+    knowledge, training = reports.get("knowledge", {}), reports.get("training", {})
+    facts = {
+        "status": manifest.status,
+        "backend": manifest.settings.get("model", {}).get("backend"),
+        "users with training events": reports.get("data", {}).get("train_users"),
+        "items": knowledge.get("items"),
+        "items with triples": knowledge.get("items_with_triples"),
+        "template pack": knowledge.get("pack"),
+        "epochs": f"{training['epochs']:g}" if "epochs" in training else None,
+        "validation NDCG@10, backend alone": training.get("best", {}).get("NDCG@10"),
+        "knowledge fetched": reports.get("fetched"),
+        "notice": reports.get("notice"),
+    }
+    return {name: value for name, value in facts.items() if value not in (None, "")}
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file, atomically."""
     write_text(path, json.dumps(content, ensure_ascii=False, indent=1, default=_plain) + "\n")

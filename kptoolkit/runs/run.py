@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,20 +17,26 @@ from numpy.typing import NDArray
 from kptoolkit.arguments import checked
 from kptoolkit.config import Config, validate
 from kptoolkit.data.catalogue import Catalogue
+from kptoolkit.data.event_files import reading_of
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import Split
 from kptoolkit.errors import DataError, InputError, RunError, shorten
+from kptoolkit.evaluation.table import Evaluation
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prepare import split_of
 from kptoolkit.models import AcceptsNewItems, Backend, backend_class
 from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.names import quantity
+from kptoolkit.notebook.html_tables import facts_html
+from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
-from kptoolkit.runs.manifest import Manifest
+from kptoolkit.runs.manifest import Manifest, facts_of
+from kptoolkit.runs.many_histories import allowed_items, histories_by_name, interactions_of
 from kptoolkit.runs.run_folder import RunFolder
+from kptoolkit.storage.layouts.frames import DataFrame
 from kptoolkit.storage.table_files import write_table_file
 
 
@@ -84,6 +91,16 @@ class Run:
         self.trust_filters = trust_filters
         self.files = RunFolder(folder, opened=manifest)
         self._own_users, self.skipped = True, Skipped()
+
+    evaluator: ClassVar[Callable[..., Evaluation]]
+    """Ranks and compares, for :meth:`evaluate`; set by :mod:`kptoolkit.pipeline` when it is imported."""
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+    def _repr_html_(self) -> str:
+        """Return what was trained on what as a notebook shows it."""
+        return facts_html(repr(self), facts_of(self.manifest))
 
     @classmethod
     @checked
@@ -150,6 +167,25 @@ class Run:
         """Scores of the whole catalogue, ``(N, n_items)``, for N histories; higher is better, never NaN."""
         return self.recommender.score(cases)
 
+    @checked
+    def evaluate(
+        self,
+        *,
+        split: str = "test",
+        controls: Sequence[str] = (),
+        baselines: Sequence[str] = (),
+        beam: bool = False,
+        explain: bool = False,
+        progress: ProgressCallback = shown,
+    ) -> Evaluation:
+        """Rank the full catalogue for every case, and compare with baselines and controls.
+
+        Arguments and errors are those of :func:`kptoolkit.evaluate`. A notebook shows the result as a table, and
+        :meth:`Evaluation.frame` returns it as a DataFrame.
+        """
+        how = {"controls": controls, "baselines": baselines, "beam": beam, "explain": explain, "progress": progress}
+        return type(self).evaluator(self, split=split, **how)
+
     def release(self) -> None:
         """Free the memory of the trained model; it is read again when it is needed."""
         vars(self).pop("recommender", None)
@@ -177,15 +213,26 @@ class Run:
             cache=config.prompts.cache,
         )
 
+    @property
+    def users(self) -> list[str]:
+        """Ids of the users with a history, sorted; any of them can be given to :meth:`recommend`."""
+        return [str(user) for user in self.interactions.user_ids[self._users]]
+
     @checked
-    def with_interactions(self, interactions: Interactions) -> Run:
+    def with_interactions(self, interactions: Interactions | DataFrame) -> Run:
         """Return this run with other histories, e.g. newer ones; model and catalogue stay the same.
 
         Events with items that are not in the catalogue are left out and counted in ``skipped`` of the result.
 
+        Args:
+            interactions: Interactions, or a DataFrame of them with the columns that files have.
+
         Raises:
+            DataError: The DataFrame is wrong.
             RunError: No event has an item of the catalogue.
         """
+        if not isinstance(interactions, Interactions):
+            interactions = interactions_of(interactions, reading_of(self.config.data))
         other = Run(self.folder, self.manifest, trust_filters=self.trust_filters)
         try:
             other.interactions, events = interactions.restrict_to(self.catalogue.item_ids)
@@ -205,30 +252,48 @@ class Run:
         items: Sequence[str] | None = None,
         k: int = 10,
         *,
+        histories: Mapping[str, Sequence[str]] | DataFrame | None = None,
+        exclude: Sequence[str] = (),
+        candidates: Sequence[str] | None = None,
         with_seen: bool = False,
         beam: bool = False,
     ) -> pd.DataFrame:
-        """Recommend the ``k`` best next items for a known user or for a history.
+        """Recommend the ``k`` best next items for a known user, for a history, or for many histories.
 
         Args:
             user: User id; the history is all events of the user.
             items: A history by item id, entity id or exact name, oldest first; instead of ``user``.
             k: Number of items.
+            histories: Many histories, instead of ``user`` and ``items``: such lists of items by user, or a DataFrame
+                with the columns that files of interactions have. In a DataFrame, events with items that are not in the
+                catalogue are left out, and so are users without any other event.
+            exclude: Items that are not recommended, by item id, entity id or exact name.
+            candidates: The only items that may be recommended; ``None`` for all.
             with_seen: Whether items of the history may be recommended again.
             beam: Whether to search by beams with the backend alone, as the paper does, instead of ranking the
                 catalogue by all score parts.
 
         Returns:
             Columns ``rank``, ``item_id``, ``title`` (its id for an item without one) and ``score`` (the sum of the
-            score parts, or with ``beam`` a log-likelihood), best first.
+            score parts, or with ``beam`` a log-likelihood), best first. With ``histories``, ``user_id`` comes first.
 
         Raises:
             UnknownNameError: No such user or item.
             AmbiguousNameError: Several items have the name.
-            InputError: Neither or both of ``user`` and ``items``, no history, ``k`` below 1, or ``beam`` with
-                ``with_seen`` (beam search never offers items of the history) or with a backend without beam search.
+            DataError: The DataFrame of ``histories`` is wrong.
+            RunError: It has no item of the catalogue.
+            InputError: Not one of ``user``, ``items`` and ``histories``, no history, no item left to recommend, ``k``
+                below 1, or ``beam`` with ``with_seen`` (beam search never offers items of the history), with
+                ``histories``, ``exclude`` or ``candidates``, or with a backend without beam search.
         """
         _check_k(k)
+        if beam and (histories is not None or len(exclude) or candidates is not None):
+            raise InputError("beam search takes no histories, exclude or candidates; leave them or beam out")
+        allowed = allowed_items(self.catalogue, exclude, candidates)
+        if histories is not None:
+            if user is not None or items is not None:
+                raise InputError("give either a user, a list of items, or histories")
+            return self._recommend_many(histories, k, with_seen, allowed)
         if beam and with_seen:
             raise InputError("beam search never offers items of the history; leave out beam or with_seen")
         if beam:
@@ -236,8 +301,32 @@ class Run:
         cases = self.case_of(user, items)
         if beam:
             return self._beam(cases, k)
-        best, scores = top_k(self.score(cases), cases, k, with_seen=with_seen)
+        best, scores = top_k(self.score(cases), cases, k, with_seen=with_seen, allowed=allowed)
         return self._frame(best[0], scores[0])
+
+    def _recommend_many(
+        self,
+        given: Mapping[str, Sequence[str]] | DataFrame,
+        k: int,
+        with_seen: bool,
+        allowed: NDArray[np.bool_] | None,
+    ) -> pd.DataFrame:
+        if isinstance(given, Mapping):
+            users, histories = histories_by_name(given, self.catalogue)
+        else:
+            other = self.with_interactions(given)
+            if other.skipped.items:
+                warnings.warn(other.skipped.message, stacklevel=4)
+            users, histories = (
+                other.interactions.user_ids[other._users],
+                other.interactions.histories.take(other._users),
+            )
+        size, parts = self.config.evaluation.batch_size, []
+        for first in range(0, len(users), size):
+            own = np.arange(first, min(first + size, len(users)))
+            cases = Cases.of(histories.take(own), user=np.full(len(own), -1, dtype=np.int32))
+            parts.append(self._ranked(cases, users[own], k, with_seen, allowed))
+        return pd.concat(parts, ignore_index=True)
 
     @checked
     def case_of(self, user: str | None = None, items: Sequence[str] | None = None) -> Cases:
@@ -253,7 +342,7 @@ class Run:
 
     @checked
     def recommend_all(
-        self, path: str | Path, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = silent
+        self, path: str | Path, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = shown
     ) -> int:
         """Write the ``k`` best items of every user to a file, chunk by chunk and atomically.
 
@@ -294,14 +383,24 @@ class Run:
         return Cases.of(histories, user=(users if self._own_users else np.full(len(users), -1)).astype(np.int32))
 
     def _chunk(self, users: NDArray[np.int64], k: int, *, with_seen: bool) -> pd.DataFrame:
-        interactions = self.interactions
-        cases = self._cases(interactions.histories.take(users), users)
-        best, scores = top_k(self.score(cases), cases, k, with_seen=with_seen)
+        cases = self._cases(self.interactions.histories.take(users), users)
+        return self._ranked(cases, self.interactions.user_ids[users], k, with_seen)
+
+    def _ranked(
+        self,
+        cases: Cases,
+        users: NDArray[Any],
+        k: int,
+        with_seen: bool,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> pd.DataFrame:
+        """The best items of each case, with its user."""
+        best, scores = top_k(self.score(cases), cases, k, with_seen=with_seen, allowed=allowed)
         row, place = np.nonzero(best >= 0)  # left-out items come last
         items = best[row, place]
         return pd.DataFrame(
             {
-                "user_id": interactions.user_ids[users[row]].astype(str).astype(object),
+                "user_id": users[row].astype(str).astype(object),
                 "rank": place + 1,
                 "item_id": self.catalogue.item_ids[items],
                 "title": self.catalogue.names[items],
@@ -332,7 +431,12 @@ def _check_k(k: int) -> None:
 
 
 def top_k(
-    scores: NDArray[np.floating[Any]], cases: Cases, k: int, *, with_seen: bool = False
+    scores: NDArray[np.floating[Any]],
+    cases: Cases,
+    k: int,
+    *,
+    with_seen: bool = False,
+    allowed: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
     """Return the ``k`` best items of each case; equal scores keep the order of the catalogue.
 
@@ -340,6 +444,8 @@ def top_k(
         scores: ``(N, n_items)``.
         cases: N histories; their items are left out unless ``with_seen``.
         k: At most this many; items that are left out are -1 with score -inf.
+        with_seen: Whether items of the histories may be returned.
+        allowed: ``(n_items,)`` items that may be returned; ``None`` for all.
 
     Returns:
         Items and scores, both ``(N, min(k, n_items))``.
@@ -347,6 +453,8 @@ def top_k(
     scores = scores.copy()
     if not with_seen:
         scores[cases.histories.rows, cases.items] = -np.inf
+    if allowed is not None:
+        scores[:, ~allowed] = -np.inf
     k = min(k, scores.shape[1])
     least = np.partition(scores, -k, axis=1)[:, -k, None]  # (N, 1) the k-th best score
     above, level = scores > least, scores == least

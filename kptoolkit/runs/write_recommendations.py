@@ -5,7 +5,8 @@ from __future__ import annotations
 from kptoolkit.arguments import checked
 from kptoolkit.graph import Graph
 from kptoolkit.graph.write_back import Recommendation, Written
-from kptoolkit.progress import ProgressCallback, silent
+from kptoolkit.notebook.progress_bars import shown
+from kptoolkit.progress import ProgressCallback
 from kptoolkit.runs.run import Run
 
 
@@ -17,7 +18,7 @@ def write_back(
     k: int = 10,
     *,
     with_seen: bool = False,
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback = shown,
 ) -> Written:
     """Write recommendations into the graph: ``(:User)-[:RECOMMENDED {run, rank, score}]->(:Item)``.
 

@@ -15,6 +15,7 @@ from kptoolkit.evaluation.ranking import Ranking, evaluate
 from kptoolkit.evaluation.several import RunRecord, SeveralEvaluation, detectable_note, several_rows
 from kptoolkit.evaluation.table import ALONE, ENSEMBLE, notes_of, protocol_line
 from kptoolkit.models import backend_class
+from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, silent, with_prefix
 from kptoolkit.runs.ensemble import Ensemble
 from kptoolkit.runs.manifest import write_json
@@ -40,7 +41,7 @@ def evaluate_runs(
     explain: bool = False,
     ensemble: bool = False,
     output: str | Path | None = None,
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback = shown,
 ) -> SeveralEvaluation:
     """Rank the full catalogue by several runs, and write one table of their means, spread and tests.
 

@@ -10,8 +10,9 @@ from kptoolkit import distributed
 from kptoolkit.arguments import checked
 from kptoolkit.config import Config, load_config
 from kptoolkit.errors import InputError
+from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.pipeline import fit
-from kptoolkit.progress import ProgressCallback, ProgressEvent, silent, with_prefix
+from kptoolkit.progress import ProgressCallback, ProgressEvent, with_prefix
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.several_runs import SeedsFolder
@@ -27,7 +28,7 @@ def fit_seeds(
     fresh: bool = False,
     pack: TemplatePack | None = None,
     trust_filters: bool = False,
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback = shown,
 ) -> list[Run]:
     """Train several runs that differ in ``training.seed`` alone, each into ``seed-NUMBER`` of a folder.
 

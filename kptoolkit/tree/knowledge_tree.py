@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from kptoolkit.arguments import checked
 from kptoolkit.config import PromptsConfig, TreeConfig, validate
-from kptoolkit.errors import InputError
+from kptoolkit.errors import InputError, shorten
+from kptoolkit.names import quantity
 from kptoolkit.prompts import MppTemplate, Segment, TemplatePack, clean_name, equal_facts
 from kptoolkit.tree.budget import LeftOut
 from kptoolkit.tree.linearization import HistoryItem, Linearization, Node, Triplet, linearize
@@ -161,6 +162,10 @@ class KnowledgeTree:
 
     def __len__(self) -> int:
         return len(self.node)
+
+    def __repr__(self) -> str:
+        nodes = quantity(len(self.linear.nodes), "nodes")
+        return f"KnowledgeTree({nodes}, {len(self)} of {self.max_tokens} tokens: {shorten(self.mpp_text)!r})"
 
     def _repr_png_(self) -> bytes | None:
         """Return the picture of tree and visibility matrix that a notebook shows."""

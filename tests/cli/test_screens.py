@@ -12,11 +12,10 @@ from rich.console import Console
 
 from kptoolkit.cli.demo import _fresh, _settings
 from kptoolkit.cli.fit import _epochs
-from kptoolkit.cli.progress_display import cell
 from kptoolkit.cli.session import Session
 from kptoolkit.models.training_time import Duration
 from kptoolkit.names import quantity, singular
-from kptoolkit.progress import ProgressEvent
+from kptoolkit.progress import ProgressEvent, cell
 
 _STYLES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SPINNERS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"

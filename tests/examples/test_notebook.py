@@ -141,6 +141,8 @@ class TestRun:
 
     def test_the_model_learns(self, outputs: dict[str, list[NotebookNode]]) -> None:
         assert ast.literal_eval(shown(outputs["fit"]))["epochs"] == 12
+        bars, *_ = (output.data["text/html"] for output in outputs["fit"] if output.output_type == "display_data")
+        assert re.search(r"<tr><td[^>]*>train</td>.*<progress value=.*valid NDCG@10 \d", bars)
         assert printed(outputs["evaluate"]) == [
             "300 cases, 239 books. simulated readers: shows that the tool works, is no evidence for the method"
         ]

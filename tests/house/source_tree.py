@@ -17,7 +17,7 @@ LAYERS = (
     ("config",),
     ("resources",),
     ("metrics", "progress", "distributed"),
-    ("storage",),
+    ("notebook", "storage"),
     ("graph",),
     ("prompts",),
     ("tree",),

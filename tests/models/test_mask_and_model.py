@@ -96,7 +96,7 @@ def test_every_kind_of_mask_is_what_its_definition_says(kind: MaskKind, above: l
     for row, query in enumerate(nodes):
         for column, key in enumerate(nodes):
             expected[row, column] = defined(tree, query, key, kind)
-    assert torch.equal(visible(node, parent, kind)[0], expected)
+    assert torch.equal(visible(node, parent, kind=kind)[0], expected)
     nodes_of, parents_of = arranged(node, parent, kind)
     direct = SEES[kind](
         nodes_of.unsqueeze(-1), parents_of.unsqueeze(-1), nodes_of.unsqueeze(-2), parents_of.unsqueeze(-2)

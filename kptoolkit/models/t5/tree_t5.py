@@ -76,7 +76,7 @@ class TreeT5(nn.Module):
         embedded = self.t5.shared(input_ids) + self.whole_word(whole_word.clamp(max=MAX_WORDS - 1))  # (B, L, D)
         if uses_flex(self.t5):
             return self._stack(embedded, tree_block_mask(node, parent, self.mask))
-        mask = visible(node, parent, self.mask)
+        mask = visible(node, parent, kind=self.mask)
         if self.config.model_type in SHARED_BIAS:
             return self._blocks(embedded, mask)
         return self._stack(embedded, additive(mask, embedded.dtype))

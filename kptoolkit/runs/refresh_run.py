@@ -1,0 +1,71 @@
+"""Refreshes a run: new knowledge and new items of the graph, without training."""
+
+from __future__ import annotations
+
+import time
+
+from kptoolkit.arguments import checked
+from kptoolkit.config import GraphConfig, load_config, which_graph
+from kptoolkit.errors import RunError
+from kptoolkit.graph import Graph
+from kptoolkit.knowledge.prepare import fetch_knowledge, knowledge_report
+from kptoolkit.models import AcceptsNewItems
+from kptoolkit.models.parts.fit_parts import knowledge_kinds
+from kptoolkit.models.parts.recommender import Recommender
+from kptoolkit.notebook.progress_bars import shown
+from kptoolkit.progress import ProgressCallback, moment
+from kptoolkit.runs.run import Run
+
+
+@checked
+def refresh(
+    run: Run, graph: GraphConfig | None = None, *, fresh: bool = False, progress: ProgressCallback = shown
+) -> Run:
+    """Read the knowledge of a run's items again, and add the graph's new items; nothing is trained.
+
+    The graph is always read. A new item is ranked by its knowledge and by the events of similar items. Catalogue,
+    neighbourhoods, backend and score parts of the run are replaced together.
+
+    Args:
+        run: A finished run whose backend accepts new items, such as ``sequence``.
+        graph: Where the graph is; ``None`` is the run's own, with user name and password from file and environment.
+        fresh: Render and tokenize prompts again, although they are cached.
+        progress: Progress callback.
+
+    Returns:
+        The run with the extended catalogue.
+
+    Raises:
+        RunError: The backend cannot rank items it was not trained on.
+        LockedError: Another command is writing into the folder.
+        GraphError: The graph cannot be reached.
+    """
+    with run.files.writing():
+        run = Run.load(run.folder, trust_filters=run.trust_filters)  # another command may have changed it
+        return _refresh(run, graph, fresh, progress)
+
+
+def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: ProgressCallback) -> Run:
+    recommender = run.recommender
+    backend = recommender.backend
+    if not isinstance(backend, AcceptsNewItems):
+        raise RunError(
+            f"backend '{backend.name}' ranks only the items it was trained on; train again, or train with "
+            "model.backend = 'sequence'"
+        )
+    settings = run.config.model_copy(update={"graph": graph or which_graph(load_config().graph, run.config.graph)})
+    with Graph.open(config=settings.graph, create=False) as opened:
+        catalogue = run.catalogue.refreshed(opened.items(), run.files.neighbourhoods().names_by_id())
+        knowledge = fetch_knowledge(settings, opened, catalogue, run.pack, fresh=fresh, progress=progress)
+        fingerprint = opened.fingerprint()
+    backend.extend(catalogue, knowledge)
+    parts = recommender.parts
+    kinds = knowledge_kinds(settings.parts, catalogue, knowledge, knowledge.trees(0), parts.adapter)
+    recommender = Recommender(backend, parts.extended(len(catalogue), kinds))
+    manifest = run.manifest
+    manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.content_hash}
+    manifest.reports["knowledge"] = knowledge_report(knowledge)
+    manifest.reports["fetched"] = moment(time.time())
+    manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
+    run.files.replace(manifest, recommender, catalogue=catalogue, neighbourhoods=knowledge.neighbourhoods)
+    return Run.load(run.folder, trust_filters=run.trust_filters)
