@@ -25,11 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import harness, worlds
-from benchmarks.text_encoders import random_encoder, real_encoder, small_encoder
+from benchmarks.text_encoders import real_encoder, small_encoder
 from kptoolkit import metrics
 from kptoolkit.data.histories import Cases
 from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.models.parts.fit_parts import fit_parts
+from kptoolkit.models.text.random_encoder import write_random_encoder
 from kptoolkit.resources import demo_data_dir
 
 SETS = ("movies", "books")
@@ -46,7 +47,7 @@ def measure(bench: harness.Bench) -> None:
         for data in options.sets or ([DEMO] if bench.quick else SETS):
             world = worlds.of_folder(demo_data_dir(), "books") if data == DEMO else worlds.real(data)
             encoder = chosen_encoder(bench, folder, world)
-            rows = variants(encoder, random_encoder(folder / "random", encoder, options.seed + 1))
+            rows = variants(encoder, write_random_encoder(str(encoder), folder / "random", seed=options.seed + 1))
             found = {name: one_row(bench, world, name, settings, folder) for name, settings in rows.items()}
             bench.notes[f"{data}: figures"] = found
             print(table(data, found), end="\n\n", flush=True)

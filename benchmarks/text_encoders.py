@@ -69,14 +69,3 @@ def small_encoder(folder: Path, texts: Iterable[str], *, width: int = 32, seed: 
     torch.manual_seed(seed)
     BertModel(config).save_pretrained(folder)
     return folder
-
-
-def random_encoder(folder: Path, encoder: Path, seed: int) -> Path:
-    """Write an encoder with the configuration and the tokenizer of another one, and random weights."""
-    import torch
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
-
-    AutoTokenizer.from_pretrained(encoder).save_pretrained(folder)
-    torch.manual_seed(seed)
-    AutoModel.from_config(AutoConfig.from_pretrained(encoder)).save_pretrained(folder)
-    return folder

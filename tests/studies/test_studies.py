@@ -14,16 +14,18 @@ import pytest
 from typer.testing import CliRunner
 from worlds.ring import NOTICE
 
+from benchmarks.text_encoders import small_encoder
 from kptoolkit import pipeline
 from kptoolkit.cli.app import app
 from kptoolkit.config import Config
 from kptoolkit.errors import ConfigError, InputError, RunError, UnknownNameError
+from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.run import Run
 from kptoolkit.studies import Arm, Study, run_study
 from kptoolkit.studies.changes.triples import corrupted
 from kptoolkit.studies.engine.find_study import find_study, study_names
 from kptoolkit.studies.engine.run_study import Mode, settings_of
-from kptoolkit.studies.engine.study_definition import folder_name
+from kptoolkit.studies.engine.study_definition import ENCODER, RANDOM_ENCODER, folder_name
 from kptoolkit.studies.engine.study_page import page, table
 from kptoolkit.testing.small_worlds import USERS
 
@@ -172,3 +174,27 @@ def test_the_command_lists_the_studies_and_asks_for_data() -> None:
     assert "give --data DIR, or --quick" in " ".join(CliRunner().invoke(app, ["study", "hops"]).output.split())
     both = CliRunner().invoke(app, ["study", "hops", "--quick", "--full"])
     assert (both.exit_code, "exclude each other" in both.output) == (2, True)
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+def test_arms_with_a_text_encoder_need_one(configure: Callable[..., Config], tmp_path: Path) -> None:
+    """Without weights they are left out; with them, the random encoder has other weights and the same tokenizer."""
+    arms = (
+        Arm("words", "both"),
+        Arm("pretrained", "both", {"parts.text_encoder": ENCODER}),
+        Arm("random", "both", {"parts.text_encoder": RANDOM_ENCODER}),
+    )
+    study = Study("text", "Does it help?", "x", arms, ("linear",), {"tree.hops": 1})
+    without = run_study(study, configure(), output=tmp_path / "s")
+    assert [row.label for row in without.rows] == ["words, both"]
+    config = configure()
+    bert = small_encoder(tmp_path / "bert", (TemplatePack.load("books").sentence("a", "b", "c"), "Book author place"))
+    config = config.with_parts(text_encoder=str(bert))
+    result = run_study(study, config, output=tmp_path / "s", seeds=1)
+    assert [row.label for row in result.rows] == ["words, both", "pretrained, both", "random, both"]
+    runs = [Run.load(tmp_path / "s" / "runs" / folder_name("linear", arm, 2308)) for arm in arms]
+    random = tmp_path / "s" / "random-encoder"
+    assert [run.config.parts.text_encoder for run in runs] == [None, str(bert), str(random)]
+    for name, same in (("tokenizer.json", True), ("model.safetensors", False)):
+        assert ((random / name).read_bytes() == (bert / name).read_bytes()) == same

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from kptoolkit import pipeline
@@ -13,13 +14,14 @@ from kptoolkit.config import Config, load_config, validate
 from kptoolkit.errors import RunError
 from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.knowledge.prepare import Prepared
+from kptoolkit.models.text.random_encoder import write_random_encoder
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent, with_prefix
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.runs.run_settings import deciding_settings, plain_settings
 from kptoolkit.settings_base import difference
-from kptoolkit.storage.atomic import remove_folder
-from kptoolkit.studies.engine.study_definition import PAPER, SMALL, Arm, Study, folder_name
+from kptoolkit.storage.atomic import atomic_folder, remove_folder
+from kptoolkit.studies.engine.study_definition import ENCODER, PAPER, RANDOM_ENCODER, SMALL, Arm, Study, folder_name
 from kptoolkit.studies.engine.study_page import write_page
 from kptoolkit.studies.engine.study_result import ALONE, WITH_PARTS, StudyResult, Trained, study_rows
 
@@ -66,12 +68,14 @@ def run_study(
     folder, began = Path(output), time.time()
     folder.mkdir(parents=True, exist_ok=True)
     numbers = tuple(base.training.seed + number for number in range(seeds or SEEDS[mode]))
-    grid = [(backend, arm, seed) for seed in numbers for backend, arm in study.grid(quick=mode == "quick")]
+    arms = study.grid(quick=mode == "quick", encoder=base.parts.text_encoder is not None)
+    grid = [(backend, arm, seed) for seed in numbers for backend, arm in arms]
+    encoders = _encoders(base, [arm for _, arm in arms], folder)
     trained = []
     for number, (backend, arm, seed) in enumerate(grid, 1):
         name = folder_name(backend, arm, seed)
         stage = f"{name} ({number} of {len(grid)})"
-        settings = settings_of(study, base, backend, arm, seed, mode)
+        settings = settings_of(study, base, backend, arm, seed, mode, encoders)
         results = folder / "results" / name
         if results.is_dir():
             progress(ProgressEvent(stage, 1, 1, "runs", {"finished": "earlier"}))
@@ -88,7 +92,27 @@ def run_study(
     return result
 
 
-def settings_of(study: Study, base: Config, backend: str, arm: Arm, seed: int, mode: Mode) -> Config:
+def _encoders(base: Config, arms: Iterable[Arm], folder: Path) -> dict[str, str]:
+    """Text encoders by their marks in the settings of arms; one with random weights is written once."""
+    used = {value for arm in arms for value in arm.settings.values() if value in (ENCODER, RANDOM_ENCODER)}
+    if not used or base.parts.text_encoder is None:
+        return {}
+    random = folder / "random-encoder"
+    if RANDOM_ENCODER in used and not random.is_dir():
+        with atomic_folder(random) as new:
+            write_random_encoder(base.parts.text_encoder, new, seed=0)
+    return {ENCODER: str(base.parts.text_encoder), RANDOM_ENCODER: str(random)}
+
+
+def settings_of(
+    study: Study,
+    base: Config,
+    backend: str,
+    arm: Arm,
+    seed: int,
+    mode: Mode,
+    encoders: Mapping[str, str] = MappingProxyType({}),
+) -> Config:
     """Settings of one training.
 
     Args:
@@ -98,6 +122,7 @@ def settings_of(study: Study, base: Config, backend: str, arm: Arm, seed: int, m
         arm: The arm.
         seed: ``training.seed``.
         mode: As in :func:`run_study`.
+        encoders: Text encoders by their marks in the settings of the arm.
 
     Raises:
         ConfigError: A setting of study or arm is unknown or has a bad value.
@@ -107,7 +132,7 @@ def settings_of(study: Study, base: Config, backend: str, arm: Arm, seed: int, m
     given = {**_SIZES[mode].get(backend, {}), **study.settings, **arm.settings}
     for key, value in {**given, "model.backend": backend, "training.seed": seed}.items():
         section, _, name = key.partition(".")
-        values.setdefault(section, {})[name] = value
+        values.setdefault(section, {})[name] = encoders.get(value, value) if isinstance(value, str) else value
     return validate(Config, values)
 
 

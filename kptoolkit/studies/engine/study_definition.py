@@ -16,6 +16,10 @@ Change = Callable[[Prepared, int], Prepared]
 Measure = Callable[[Run], Mapping[str, float]]
 """Figures of a finished run, by name; they become columns of the table."""
 
+ENCODER: Final = "$encoder"
+"""In the settings of an arm: the text encoder of the study's own settings (``parts.text_encoder``)."""
+RANDOM_ENCODER: Final = "$random-encoder"
+"""In the settings of an arm: the same encoder with random weights."""
 _SMALL: Final[dict[str, Any]] = {
     "tree.degree": 3,
     "tree.max_tokens": 192,
@@ -58,6 +62,11 @@ class Arm:
         place = self.x if isinstance(self.x, str) else f"{self.x:g}"
         return f"{self.series}, {place}" if self.series else place
 
+    @property
+    def needs_encoder(self) -> bool:
+        """Whether it reads the text encoder of the study's own settings, pretrained or with random weights."""
+        return any(value in (ENCODER, RANDOM_ENCODER) for value in self.settings.values())
+
 
 @dataclass(frozen=True)
 class Study:
@@ -96,9 +105,14 @@ class Study:
             if labels.count(label) > 1:
                 raise InputError(f"study '{self.name}' has two arms '{label}'")
 
-    def grid(self, *, quick: bool) -> list[tuple[str, Arm]]:
-        """Backends and arms, in the order in which they are trained; with ``quick`` only the quick arms."""
-        arms = [arm for arm in self.arms if arm.quick or not quick]
+    def grid(self, *, quick: bool, encoder: bool = True) -> list[tuple[str, Arm]]:
+        """Backends and arms, in the order in which they are trained.
+
+        Args:
+            quick: Only the quick arms.
+            encoder: Also the arms that need a text encoder.
+        """
+        arms = [arm for arm in self.arms if (arm.quick or not quick) and (encoder or not arm.needs_encoder)]
         return [(backend, arm) for backend in self.backends for arm in arms]
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from transformers import AutoModel, GPT2Config, GPT2Model, T5Config, T5ForConditionalGeneration
 
-from benchmarks.text_encoders import is_installed, random_encoder, real_encoder, small_encoder
+from benchmarks.text_encoders import is_installed, real_encoder, small_encoder
 from kptoolkit import pipeline
 from kptoolkit.config import load_config
 from kptoolkit.data.histories import Cases, Histories
@@ -28,6 +28,7 @@ from kptoolkit.models.parts.fit_parts import fit_parts, knowledge_kinds
 from kptoolkit.models.t5.tokenizers import SubwordTokenizer
 from kptoolkit.models.text import nearest_items as nearest_module
 from kptoolkit.models.text.nearest_items import nearest_items, whitened
+from kptoolkit.models.text.random_encoder import write_random_encoder
 from kptoolkit.models.text.text_encoder import TextEncoder
 from kptoolkit.models.text.text_vectors import text_vectors
 from kptoolkit.progress import ProgressEvent
@@ -193,7 +194,7 @@ class Encoded:
 def test_vectors_are_cached_by_all_that_affects_them(bert: Path, tmp_path: Path) -> None:
     seen = Encoded()
     task = task_with(tmp_path, bert)
-    other = random_encoder(tmp_path / "other", bert, 8)
+    other = write_random_encoder(str(bert), tmp_path / "other", seed=8)
 
     def again(changed: FitTask, trees: ItemTrees | None = None) -> np.ndarray:
         return vectors_of(replace(changed, knowledge=replace(changed.knowledge, progress=seen)), trees)
