@@ -42,6 +42,7 @@ _UNLIKELY_NAMES = _set(
 )
 """Words of properties that say something about a thing, and do not name it."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _LONGEST_NAME = 80
 _ENOUGH = 4
@@ -142,7 +143,13 @@ class Roles:
     notes: tuple[str, ...]
 
     def in_language(self, language: str) -> Roles:
-        """Return the roles with names in a language where there are several."""
+        """Return the roles with names in a language where there are several.
+
+        Raises:
+            InputError: It is no language code, such as ``de`` or ``en-GB``.
+        """
+        if not _LANGUAGE.fullmatch(language):
+            raise InputError(f"{shorten(repr(language))} is no language code, such as de or en-GB")
 
         def changed(known: NodeKey) -> NodeKey:
             return known if known.name_language is None else replace(known, name_language=language)
@@ -408,7 +415,9 @@ def _item_label(
 ) -> str:
     """Return the label of items without events: one with a name for items, else that of most edges per node."""
     linked = [label for label in labels if any(label in c and c & set(entities) for c in schema.nodes)]
-    called = [label for label in linked if _words(label) & _ITEMS]
+    called = [label for label in linked if _words(label) & _ITEMS] or [
+        label for label in linked if "entity" in _words(label)
+    ]
     if called:
         return called[0]
     likely = [label for label in entities if not _words(label) & (_USERS | _EVENT_NODES)] or list(entities)
