@@ -127,6 +127,15 @@ def test_labels_name_resources_and_uris_do_not(database: Graph, tmp_path: Path, 
     assert sorted(graph.items().name) == sorted(names & {"Heat", "Hitze", "Casino"})
 
 
+def test_addresses_are_no_names(database: Graph, tmp_path: Path) -> None:
+    bare = N10S.replace("rdfs__label", "note").replace("['Casino']", "['x', 'y']").replace("note: ", "list: 1, n: ")
+    roles, graph = drafted(database, bare, tmp_path / "cypher")
+    assert roles.item.key == "uri"
+    found = {check.what: check for check in inspect(graph)}
+    assert not found["items"].ok
+    assert "2 of 2 have no name" in found["items"].seen
+
+
 @pytest.mark.parametrize("item", [None, "__Entity__"])
 def test_entities_of_graphrag_are_entities(database: Graph, tmp_path: Path, item: str | None) -> None:
     roles, graph = drafted(database, GRAPHRAG, tmp_path / "cypher", item=item)
