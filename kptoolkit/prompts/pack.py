@@ -202,7 +202,7 @@ class TemplatePack:
         return replace(self, filters={**self.filters, label: function}, environment=None)
 
     def canonical(self, relation: str) -> str:
-        """Return the relation id whose sentences a relation of a graph gets; the id itself if there are none.
+        """Return the relation id with the sentences for a relation of a graph; the id itself if there are none.
 
         They are those of its id, of the id it is an alias of, or of its local name: ``director`` for
         ``http://dbpedia.org/ontology/director``, ``dbo:director`` and ``dbo__director``.

@@ -124,7 +124,7 @@ class _Loader:
     def _check_labels(self) -> None:
         """Check that no foreign node has a label of kptool: it would be merged into, and constrained.
 
-        Users are allowed beside knowledge that kptool loaded before; interactions may be written by others.
+        Users are allowed where kptool loaded knowledge before; interactions may be written by others.
         """
         theirs = self.queries["foreign_labelled"].read(self.store, users=self.meta["revision"] is None)
         if len(theirs):
