@@ -164,7 +164,7 @@ def test_a_person_decides_what_is_an_item_and_an_event(database: Graph, tmp_path
 @pytest.mark.parametrize("given", [{"item": "Qestion"}, {"event": "ASKD"}])
 def test_a_label_that_is_not_there_is_an_error(database: Graph, tmp_path: Path, given: dict[str, str]) -> None:
     with pytest.raises(InputError, match=r"is not in the graph; nearest: (Question|ASKED)"):
-        drafted(database, STACKOVERFLOW, tmp_path / "cypher", **given)  # type: ignore[arg-type]
+        drafted(database, STACKOVERFLOW, tmp_path / "cypher", **given)
 
 
 @pytest.mark.parametrize("language", ["", "de' OR 1=1", "english", "d"])
