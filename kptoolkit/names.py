@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from importlib.metadata import entry_points
@@ -14,6 +15,7 @@ INDEXED_BYTES = 8000
 INDEXED_LETTERS = 1000
 #: Lowest similarity of a name that was probably meant.
 LIKELY = 60.0
+_PREFIXED = re.compile(r"[A-Za-z][A-Za-z0-9.-]*(?::|__)([^:/#]+)")
 RANKINGS = ("balanced", "inverse-degree", "random")
 """The values of ``tree.ranking`` that need no code of another package."""
 RANKED_BY = "kptoolkit.rankings"
@@ -28,6 +30,18 @@ def lowered(name: str) -> str:
 def compared(name: str) -> str:
     """Return a name as two names are compared: case-folded, in one Unicode normal form, without spaces around it."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
+
+
+def local_name(identifier: str) -> str:
+    """Return what an id is within its namespace; the id itself if it has no namespace.
+
+    It is what follows the last ``/`` or ``#`` of an IRI, the prefix of a short IRI such as ``wdt:P57``, or the prefix
+    that neosemantics puts before ``__``.
+    """
+    if "://" in identifier:
+        return re.split(r"[/#]", identifier.rstrip("/#>"))[-1]
+    match = _PREFIXED.fullmatch(identifier)
+    return match[1] if match else identifier
 
 
 def quantity(count: float, noun: str) -> str:

@@ -52,6 +52,13 @@ def init(
         str | None,
         typer.Option("--language", help="Language of the draft, e.g. fr; default: that of the names in the graph."),
     ] = None,
+    item_label: Annotated[
+        str | None, typer.Option("--item-label", help="Label of the items; by default guessed.")
+    ] = None,
+    event_label: Annotated[
+        str | None,
+        typer.Option("--event-label", help="Type of the interactions, or label of the nodes that they pass through."),
+    ] = None,
 ) -> None:
     """Write a commented kptool.toml, a template pack and Cypher files, for you to edit.
 
@@ -66,8 +73,10 @@ def init(
         if target.exists():
             raise InputError(f"{target} is there already; nothing was written. Give another folder")
     if from_graph:
-        _init_from_graph(session, folder, source, targets, language)
+        _init_from_graph(session, folder, source, targets, _Said(language, item_label, event_label))
         return
+    if item_label is not None or event_label is not None:
+        raise InputError("--item-label and --event-label belong to --from-graph")
     assert source is not None
     with _new_project(folder) as new:
         _copy(source, new / part_name(f"templates/{name}"))
@@ -95,6 +104,15 @@ def _copy(source: Path, target: Path) -> None:
 
 
 @dataclass(frozen=True)
+class _Said:
+    """What the user decides about a draft; ``None`` where it is to be guessed."""
+
+    language: str | None
+    item_label: str | None
+    event_label: str | None
+
+
+@dataclass(frozen=True)
 class _Found:
     """A graph that kptool did not load, read through the drafted files."""
 
@@ -106,16 +124,14 @@ class _Found:
     names: list[str]
 
 
-def _init_from_graph(
-    session: Session, folder: Path, source: Path | None, targets: list[Path], language: str | None
-) -> None:
+def _init_from_graph(session: Session, folder: Path, source: Path | None, targets: list[Path], given: _Said) -> None:
     from kptoolkit.prompts import TemplatePack, draft_pack, load_auto
     from kptoolkit.prompts.drafting.language import language_of
 
-    config = session.config()
+    config, language = session.config(), given.language
     trusted = session.trust_filters
     with _new_project(folder) as new:
-        found = _read_graph(session, session.graph().model_copy(update={"cypher": None}), new / "cypher")
+        found = _read_graph(session, session.graph().model_copy(update={"cypher": None}), new / "cypher", given)
         spoken = language or language_of(found.names)
         like = load_auto(found.counts, spoken) if source is None else TemplatePack.load(source, trust_filters=trusted)
         draft = draft_pack(DRAFTED, found.counts, like, examples=found.examples, language=language or like.language)
@@ -139,7 +155,7 @@ def _init_from_graph(
     )
 
 
-def _read_graph(session: Session, settings: GraphConfig, cypher: Path) -> _Found:
+def _read_graph(session: Session, settings: GraphConfig, cypher: Path, given: _Said) -> _Found:
     """Draft Cypher files into a folder, and read the graph with them."""
     from kptoolkit.graph import Graph
     from kptoolkit.graph.foreign.cypher_draft import draft_cypher
@@ -151,7 +167,12 @@ def _read_graph(session: Session, settings: GraphConfig, cypher: Path) -> _Found
 
     with Graph.open(config=settings, create=False) as graph:
         schema = read_schema(graph.store, graph.queries)
-        roles = find_roles(schema, lambda label, key: _distinct(graph, label, key))
+        roles = find_roles(
+            schema,
+            lambda label, key: _distinct(graph, label, key),
+            item_label=given.item_label,
+            event_label=given.event_label,
+        ).in_language(given.language or "en")
         cypher.mkdir(parents=True)
         for name, text in draft_cypher(schema, roles).items():
             write_text(cypher / f"{name}.cypher", text)
@@ -193,10 +214,15 @@ def _decisions(schema: GraphSchema, roles: Roles) -> Iterator[str]:
     yield f"entities: {'; '.join(map(described, roles.entities))}"
     yield f"relations: {', '.join(map(shorten, roles.relations))}"
     if roles.events is None:
-        yield "interactions: none found; write cypher/interactions.cypher, or keep them in files"
+        yield (
+            "interactions: none found; name them with --event-label, write cypher/interactions.cypher, or keep them in "
+            "files"
+        )
     else:
         when = f"time: {shorten(roles.events.time)}" if roles.events.time else "without a time, which must be added"
-        yield f"interactions: {shorten(roles.events.type)}, users: {described(roles.events.user)}, {when}"
+        kinds = " and ".join(map(shorten, sorted(roles.events.types)))
+        kinds += "" if roles.events.label is None else f" through {shorten(roles.events.label)}"
+        yield f"interactions: {kinds}, users: {described(roles.events.user)}, {when}"
     chosen = {entity.label for entity in roles.entities} | {roles.item.label}
     left = [label for label in schema.labels if label not in chosen]
     if left:

@@ -46,7 +46,7 @@ def load_kg(
     if upsert and replace:
         raise ConfigError("--upsert and --replace exclude each other; give one of them")
     config = session.config()
-    source = options.open(interactions=interactions)
+    source = options.open(pack=config.prompts.pack, trust_filters=session.trust_filters, interactions=interactions)
     say_recognized(session, source.recognized)
     report = _load(session, config, source, replace=replace, into_existing=into_existing, dry=dry_run)
     warn_of_bad_rows(session, source.bad_rows)
@@ -94,7 +94,7 @@ def _show(session: Session, config: Config, report: LoadReport) -> None:
         ["entities", report.entities, _those({"nameless": report.nameless_entities, "new": report.entities_created})],
         ["relationships", report.relationships, _those({"new": written.relationships_created})],
         ["relations", len(report.relations), ", ".join(list(report.relations)[:3])],
-        ["self loops", report.self_loops, ""],
+        ["self loops", report.self_loops, "left out of prompts" * bool(report.self_loops)],
         ["items", report.items, _those({**_item_notes(report), "new": report.items_created})],
     ]
     if report.literals_left_out:
@@ -107,6 +107,8 @@ def _show(session: Session, config: Config, report: LoadReport) -> None:
     else:
         caption = f"{report.seconds:.1f} s"
     session.table(f"{report.source} ({where})", ["", "count", "of these"], rows, caption=caption)
+    if report.named_by_id:
+        session.say("the source has no names: entities are called by their ids, which are readable; --names names them")
     if report.by_relation:
         _show_relations(session, report)
     if report.resumed:

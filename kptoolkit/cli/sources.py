@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 _RDF = "RDF"
+AUTO, _ENGLISH = "auto", "en"
 _LONGEST = 600
 """Letters of a line about a layout, which may contain headers of a file."""
 ColumnsOption = Annotated[
@@ -50,8 +51,9 @@ class SourceOptions:
     names: Annotated[Path | None, typer.Option("--names", help="File with the names of entities.")] = None
     items: Annotated[Path | None, typer.Option("--items", help="File that lists items and their titles.")] = None
     language: Annotated[
-        str, typer.Option("--language", help="Preferred language of names, e.g. de.", rich_help_panel=_RDF)
-    ] = "en"
+        str | None,
+        typer.Option("--language", help="Preferred language of names; default: the pack's.", rich_help_panel=_RDF),
+    ] = None
     literals: Annotated[
         Literal["drop", "entities"],
         typer.Option("--literals", help="What to do with literals that are not names.", rich_help_panel=_RDF),
@@ -85,11 +87,24 @@ class SourceOptions:
         bool, typer.Option("--skip-bad-rows", help="Skip rows that cannot be read; they are counted and listed.")
     ] = False
 
-    def open(self, *, interactions: bool = False) -> FileSource:
-        """Open the source; arguments and errors as in :func:`kptoolkit.graph.open_source`."""
+    def open(self, *, pack: str = AUTO, trust_filters: bool = False, interactions: bool = False) -> FileSource:
+        """Open the source; other arguments and errors as in :func:`kptoolkit.graph.open_source`.
+
+        Args:
+            pack: Template pack whose language is that of names unless ``--language`` is given.
+            trust_filters: As in :func:`kptoolkit.prompts.choose_pack`.
+            interactions: Whether to read the events of a folder as well.
+        """
         from kptoolkit.graph import open_source
 
-        return open_source(interactions=interactions, **vars(self))
+        given = {**vars(self), "language": self.language or _language_of(pack, trust_filters)}
+        return open_source(interactions=interactions, **given)
+
+
+def _language_of(pack: str, trust_filters: bool) -> str:
+    from kptoolkit.prompts import choose_pack
+
+    return _ENGLISH if pack == AUTO else choose_pack(pack, dict, trust_filters=trust_filters).language
 
 
 def say_recognized(session: Session, recognized: Sequence[str]) -> None:

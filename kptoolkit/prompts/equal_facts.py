@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from kptoolkit.arguments import checked
 from kptoolkit.prompts.pack import TemplatePack
@@ -38,18 +39,27 @@ def equal_facts(pack: TemplatePack, relations: Sequence[str]) -> EqualFacts:
         pack: Template pack.
         relations: Relation ids of the graph.
     """
-    mirrored, repeated = dict.fromkeys(pack.mirrored), dict[tuple[str, str], None]()
+    mirrored, repeated = dict.fromkeys([*pack.mirrored, *_mirrored(pack, relations)]), dict[tuple[str, str], None]()
     forward, inverse = dict[str, str](), dict[str, str]()
     for relation in relations:
         for first, backward in ((forward, False), (inverse, True)):
             for text in _sentences(pack, relation, backward):
-                if (known := first.setdefault(text, relation)) != relation:
-                    repeated[known, relation] = None
+                if (earlier := first.setdefault(text, relation)) != relation:
+                    repeated[earlier, relation] = None
     for relation in relations:
         for text in _sentences(pack, relation, True, swapped=True):
             if text in forward:
                 mirrored[forward[text], relation] = None
     return EqualFacts(tuple(mirrored), tuple(repeated))
+
+
+def _mirrored(pack: TemplatePack, relations: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the mirrored pairs of the pack under the ids that the graph has for them."""
+    known = dict[str, list[str]]()
+    for relation in relations:
+        known.setdefault(pack.canonical(relation), []).append(relation)
+    for one, other in dict.fromkeys((pack.canonical(one), pack.canonical(other)) for one, other in pack.mirrored):
+        yield from product(known.get(one, ()), known.get(other, ()))
 
 
 def _sentences(pack: TemplatePack, relation: str, inverse: bool, *, swapped: bool = False) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from kptoolkit.arguments import check_fields, checked, require
 from kptoolkit.errors import UnknownNameError
-from kptoolkit.names import nearest, quantity
+from kptoolkit.names import local_name, nearest, quantity
 from kptoolkit.notebook.html_tables import facts_html, rows_html
 from kptoolkit.prompts.coverage import Coverage, CoverageRow
 from kptoolkit.prompts.reading.filters import filter_path
@@ -202,8 +202,17 @@ class TemplatePack:
         return replace(self, filters={**self.filters, label: function}, environment=None)
 
     def canonical(self, relation: str) -> str:
-        """Return the relation id that an alias refers to; the id itself if it has sentences or is not an alias."""
-        return relation if relation in self.relations else self.aliases.get(relation, relation)
+        """Return the relation id with the sentences for a relation of a graph; the id itself if there are none.
+
+        They are those of its id, of the id it is an alias of, or of its local name: ``director`` for
+        ``http://dbpedia.org/ontology/director``, ``dbo:director`` and ``dbo__director``.
+        """
+        for name in (relation, local_name(relation)):
+            if name in self.relations:
+                return name
+            if name in self.aliases:
+                return self.aliases[name]
+        return relation
 
     def has(self, relation: str) -> bool:
         """Return whether the pack has sentences for a relation id or alias."""

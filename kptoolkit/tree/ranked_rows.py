@@ -79,6 +79,8 @@ class RankedRows:
         near, row = np.repeat(new, sizes), np.repeat(indptr[new], sizes) + offsets(sizes)
         distinct = self._distinct(near, row)
         near, row = near[distinct], row[distinct]
+        proper = near != self.facts.far[row]
+        near, row = near[proper], row[proper]
         hidden = self._left_out[self.facts.far[row]]
         count = len(self._ranked)
         self.nameless += np.bincount(near[hidden], minlength=count)

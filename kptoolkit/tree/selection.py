@@ -5,8 +5,8 @@ The rules, for each item (KP4SR, knowledge prompt construction):
 1. A *fact* is a triple regardless of how it is stored: for a mirrored pair ``(r1, r2)``, ``(h, r2, t)`` is the fact
    ``(t, r1, h)``; a relation mirrored with itself is symmetric. For a repeated pair, ``(h, r2, t)`` is the fact
    ``(h, r1, t)``.
-2. A node's rows are ranked once: rows with a nameless far end are left out; of rows that state the same fact one
-   remains (one whose near end is the head, else the row with the smaller number); the ranking orders the rest.
+2. A node's rows are ranked once: self loops and rows with a nameless far end are left out; of rows that state the same
+   fact one remains (one whose near end is the head, else the row with the smaller number); the ranking orders the rest.
 3. Hop 1 expands the item's entity. Hop h expands, in the order of hop h - 1, the far ends of its triples that are not
    already on the path from the item and have at most ``max_degree`` relationships (an unknown degree counts as 0).
 4. An expanded node contributes the first ``degree`` of its rows whose fact no earlier hop of the item contains. A fact

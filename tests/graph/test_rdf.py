@@ -77,6 +77,22 @@ def test_iris_are_ids_and_naming_literals_are_names(tmp_path: Path, suffix: str,
     assert names(open_source([path], language="de"))[EMMA] == "Emma (deutsch)"
 
 
+@pytest.mark.parametrize(
+    ("labels", "name"),
+    [
+        ('"A"@fr, "B"@en, "C"@mul, "D"', "B"),
+        ('"A"@fr, "C"@mul, "D"', "C"),
+        ('"A"@fr, "D"', "D"),
+        ('"A"@fr', "A"),
+        ('"A"@en-GB, "D"', "A"),
+    ],
+)
+def test_names_in_the_language_come_first_then_those_for_many(tmp_path: Path, labels: str, name: str) -> None:
+    label = "<http://www.w3.org/2000/01/rdf-schema#label>"
+    path = write(tmp_path, f"<http://e/x> <http://e/r> <http://e/y> ; {label} {labels} .", "x.ttl")
+    assert names(open_source([path]))["http://e/x"] == name
+
+
 def test_literals_may_be_entities(tmp_path: Path) -> None:
     text = '<a> <p> "5"^^<http://t/int> .\n<a> <p> "oui"@fr .\n<a> <p> "x \\"y\\"" .\n<b> <q> "x \\"y\\"" .\n'
     source = open_source([write(tmp_path, text, "x.nt")], literals="entities")

@@ -92,6 +92,24 @@ class TestRelationIds:
         assert not pack.has("p1")
         assert pack.canonical("nothing") == "nothing"
 
+    @pytest.mark.parametrize(
+        ("pack", "relation", "sentences"),
+        [
+            ("movies", "http://www.wikidata.org/prop/direct/P57", "film.film.directed_by"),
+            ("movies", "wdt:P57", "film.film.directed_by"),
+            ("movies", "http://dbpedia.org/ontology/director", "film.film.directed_by"),
+            ("movies", "dbo__director", "film.film.directed_by"),
+            ("freebase", "http://rdf.freebase.com/ns/film.film.actor", "film.film.actor"),
+            ("freebase", "<http://rdf.freebase.com/ns/film.film.actor>", "film.film.actor"),
+            ("generic", "http://www.w3.org/2000/01/rdf-schema#subClassOf", "subclass_of"),
+            ("generic", "https://schema.org/author/", "author"),
+            ("generic", "made__by", "made__by"),
+            ("generic", "http://nobody.org/", "http://nobody.org/"),
+        ],
+    )
+    def test_the_local_name_of_an_id_is_enough(self, pack: str, relation: str, sentences: str) -> None:
+        assert TemplatePack.load(pack).canonical(relation) == sentences
+
     def test_mirrored_pairs_apply_to_every_id(self) -> None:
         pairs = TemplatePack.load("movies").mirrored
         assert ("film.film.prequel", "film.film.sequel") in pairs

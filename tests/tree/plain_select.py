@@ -38,11 +38,12 @@ def fact(neighbourhoods: Neighbourhoods, row: int, mirrored: list[tuple[str, str
 def candidates(
     neighbourhoods: Neighbourhoods, node: int, mirrored: list[tuple[str, str]], keep_nameless: bool
 ) -> tuple[list[int], int]:
-    """The named rows of a node, one per fact, and the number of facts whose far end has no name."""
+    """The named rows of a node, one per fact, without self loops, and the number of nameless facts."""
     rows = range(neighbourhoods.indptr[node], neighbourhoods.indptr[node + 1])
     seen: dict[Triple, int] = {}
     for row in sorted(rows, key=lambda row: (not neighbourhoods.forward[row], row)):
-        seen.setdefault(fact(neighbourhoods, row, mirrored), row)
+        if neighbourhoods.far[row] != node:
+            seen.setdefault(fact(neighbourhoods, row, mirrored), row)
     named = [row for row in seen.values() if keep_nameless or neighbourhoods.names[neighbourhoods.far[row]]]
     return named, len(seen) - len(named)
 

@@ -91,3 +91,14 @@ def test_facts_that_differ_stay() -> None:
 def test_filters_count(inverse: str, equal: bool) -> None:
     pack = PACK.with_relation("met", forward="{{ head | upper }} met {{ tail }}.", inverse=inverse)
     assert (("met", "met") in equal_facts(pack, ["met"]).mirrored) == equal
+
+
+@pytest.mark.parametrize("relation", ["director", "runtimeOf", "P1234", "similar_to"])
+def test_two_namespaces_of_one_fact_give_one_sentence(relation: str) -> None:
+    spaces = ("http://dbpedia.org/ontology/", "http://dbpedia.org/property/")
+    assert len(sentences([("heat", space + relation, "mann") for space in spaces], "heat")) == 1
+
+
+def test_pairs_of_the_pack_are_mirrored_in_every_namespace() -> None:
+    wikidata = "http://www.wikidata.org/prop/direct/"
+    assert len(sentences([("wheel", f"{wikidata}P361", "car"), ("car", f"{wikidata}P527", "wheel")], "wheel")) == 1

@@ -1,4 +1,7 @@
 // All interactions: user, item and time.
+// Where an event is a node of its own, name it in the path, and take the time from it:
+//   MATCH (u:Customer)-[:PURCHASED]->(x:Order)-[:ORDERS]->(i:Product)
+//   RETURN u.customerID AS user, i.productID AS item, x.orderDate AS time
 // parameters: none
 // columns: user, item, time
 MATCH (u:Viewer)-[x:WATCHED]->(i:Movie)

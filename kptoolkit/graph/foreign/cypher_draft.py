@@ -25,6 +25,12 @@ _KEYWORDS = frozenset(
 )
 _OWN_USERS = NodeKey("User", "id", "text")
 """The users that the shipped ``merge_users`` adds, for a graph without users."""
+_RECIPE = (
+    "Where an event is a node of its own, name it in the path, and take the time from it:",
+    "  MATCH (u:Customer)-[:PURCHASED]->(x:Order)-[:ORDERS]->(i:Product)",
+    "  RETURN u.customerID AS user, i.productID AS item, x.orderDate AS time",
+)
+_TAGGED = "(?s).+@[a-z]{2,3}(-[A-Za-z0-9]+)*"
 _NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]")
 
 
@@ -232,13 +238,17 @@ ORDER BY relation"""
     def interactions(self) -> str:
         events = self.roles.events
         assert events is not None
-        arrow = f"-[x:{quoted(events.type)}]-"
-        arrow = f"{arrow}>" if events.to_item else f"<{arrow}"
+        through = events.through
+        arrow = _arrow(f"x:{quoted(events.type)}", events.to_item)
+        if through is not None:
+            arrow = f"{_arrow(f':{quoted(events.type)}', events.to_item)}(x:{quoted(through.label)})"
+            arrow += _arrow(f":{quoted(through.type)}", through.to_item)
         time = f"x.{quoted(events.time)}" if events.time else "null"
         there = f"WHERE {time} IS NOT NULL\n" if events.time else ""
         text = f"""MATCH (u:{quoted(events.user.label)}){arrow}(i:{quoted(self.item.label)})
 {there}RETURN {_own_id("u", events.user)} AS user, {_own_id("i", self.item)} AS item, {time} AS time"""
-        return _file(["All interactions: user, item and time."], "none", "user, item, time", text)
+        about = ["All interactions: user, item and time.", *(_RECIPE if through is None else ())]
+        return _file(about, "none", "user, item, time", text)
 
     def merge_users(self) -> str:
         text = f"""UNWIND $ids AS id
@@ -274,6 +284,10 @@ def _file(about: list[str], parameters: str, columns: str, text: str) -> str:
     return f"{lines}// parameters: {parameters}\n// columns: {columns}\n{text}\n"
 
 
+def _arrow(inside: str, forward: bool) -> str:
+    return f"-[{inside}]->" if forward else f"<-[{inside}]-"
+
+
 def _prefixes(labels: Iterable[str]) -> dict[str, str]:
     """Return a prefix of ids for each label, so that equal ids of different labels differ; none starts with another."""
     found: dict[str, str] = {}
@@ -303,9 +317,19 @@ def _name(variable: str, known: NodeKey) -> str:
     if known.name is None:
         return _own_id(variable, known)
     value = f"{variable}.{quoted(known.name)}"
+    if known.name_language is not None:
+        return _name_of_list(f"([] + coalesce({value}, []))", known.name_language)
     return f"coalesce({value}, '')" if known.name_is_text else f"toString({value})"
 
 
 def _folded(variable: str, key: NodeKey) -> str:
     """Return the name of a node without case; Cypher has no case folding, so the letters that differ are replaced."""
     return f"replace(replace(toLower({_name(variable, key)}), 'ß', 'ss'), 'ς', 'σ')"
+
+
+def _name_of_list(texts: str, language: str) -> str:
+    """Return the expression of one of several names such as ``Heat@en``, without its language."""
+    wanted = [f"t ENDS WITH '@{language}'", f"t CONTAINS '@{language}-'", "t ENDS WITH '@mul'", f"NOT t =~ '{_TAGGED}'"]
+    firsts = ", ".join(f"head([t IN {texts} WHERE {condition}])" for condition in wanted)
+    plain = f"CASE WHEN t =~ '{_TAGGED}' THEN substring(t, 0, size(t) - size(last(split(t, '@'))) - 1) ELSE t END"
+    return f"head([t IN [coalesce({firsts}, head({texts}), '')] | {plain}])"

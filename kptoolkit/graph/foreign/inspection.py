@@ -77,13 +77,18 @@ def _check_empty(graph: Graph, seen: str) -> Check:
     return Check("graph", False, seen, advice)
 
 
+def _is_no_name(name: str) -> bool:
+    """Return whether a name is empty or an address, which no sentence should contain."""
+    return not name or ("://" in name and " " not in name)
+
+
 def _check_items(graph: Graph, items: GraphItems) -> Check:
     file = _file(graph, "items")
     if not len(items):
         return Check("items", False, "none", f"{file} must return what can be recommended")
     twice = [item for item, count in Counter(items.item_id).items() if count > 1]
     linked = sum(entity is not None for entity in items.entity_id)
-    nameless = sum(not name for name in items.name)
+    nameless = sum(_is_no_name(name) for name in items.name)
     seen = f"{len(items):,}, {linked:,} linked to an entity, e.g. {shorten(items.item_id[0])}: {shorten(items.name[0])}"
     if twice:
         return Check("items", False, f"{len(twice):,} ids twice, e.g. {shorten(twice[0])}", f"{file}: one row per item")
@@ -111,7 +116,7 @@ def _check_sample(graph: Graph, roots: Sequence[str]) -> Iterator[Check]:
     yield Check(what, True, f"{len(found.far):,} of {len(found.relations)} relations")
     far = sorted({str(found.ids[number]) for number in found.far})
     rows = graph.queries["entities_by_id"].read(graph.store, ids=far).dicts()
-    nameless = sorted(row["id"] for row in rows if not row["name"])
+    nameless = sorted(row["id"] for row in rows if _is_no_name(row["name"]))
     few = len(nameless) <= _NAMELESS * len(far)
     seen = f"{len(far) - len(nameless):,} of {len(far):,} have a name"
     advice = "" if few else f"{of_ids}: return a name for e.g. {shorten(nameless[0])}; nameless ends are left out"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from kptoolkit.errors import DataError, InputError, shorten
 from kptoolkit.graph.foreign.schema import GraphSchema, Property, RelationshipKind
-from kptoolkit.names import too_long_for_an_index
+from kptoolkit.names import local_name, nearest, too_long_for_an_index
 
 IdKind = Literal["integer", "text", "element"]
 #: Of a label and a property: nodes, nodes with the property, distinct values.
@@ -26,16 +26,23 @@ _USERS = _set(
 )
 _EVENTS = _set(
     "watched rated bought purchased viewed read listened played interacted clicked liked ordered consumed visited "
-    "borrowed enrolled streamed saw seen reviewed bookmarked"
+    "borrowed enrolled streamed saw seen reviewed bookmarked asked"
 )
+_EVENT_NODES = _set("order purchase transaction review rating visit invoice basket cart checkout loan booking")
 _ITEMS = _set(
     "movie film product item book track song article album game recipe course job show episode paper restaurant hotel "
-    "video podcast"
+    "video podcast question"
 )
 _TIMES = _set("at time timestamp date datetime ts when on day epoch created")
 _IDS = _set("id uuid guid key code iri uri isbn asin sku slug")
-_NAMES = ("name", "title", "label", "displayname", "fullname", "caption", "headline", "term")
+_NAMES = ("preflabel", "name", "title", "label", "displayname", "fullname", "caption", "headline", "term")
+_UNLIKELY_NAMES = _set(
+    "description summary text comment date time city town country region state address street zip phone fax mail "
+    "url uri page image picture photo status type language gender currency password hash"
+)
+"""Words of properties that say something about a thing, and do not name it."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _LONGEST_NAME = 80
 _ENOUGH = 4
@@ -54,6 +61,8 @@ class NodeKey:
         kind: Type of the id.
         name: Property with the name; ``None`` if the id must serve as name.
         name_is_text: Whether that property is a text.
+        name_language: Language of the name to take where it is one of several, such as ``Heat@en`` and ``Hitze@de``;
+            ``None`` where there is one name.
     """
 
     label: str
@@ -61,6 +70,22 @@ class NodeKey:
     kind: IdKind
     name: str | None = None
     name_is_text: bool = True
+    name_language: str | None = None
+
+
+@dataclass(frozen=True)
+class Through:
+    """Nodes between users and items, each of which is an event.
+
+    Attributes:
+        label: Their label.
+        type: Relationship type between them and items.
+        to_item: Whether it points to the item.
+    """
+
+    label: str
+    type: str
+    to_item: bool
 
 
 @dataclass(frozen=True)
@@ -68,16 +93,33 @@ class Events:
     """The relationships that are interactions.
 
     Attributes:
-        type: Relationship type.
+        type: Relationship type at the user.
         user: Ids of the users.
-        time: Property with the time; ``None`` if there is none.
-        to_item: Whether they point from the user to the item.
+        time: Property with the time, of the node in between if there is one; ``None`` if there is none.
+        to_item: Whether it points away from the user.
+        through: The node in between, such as an order; ``None`` if users and items are connected directly.
     """
 
     type: str
     user: NodeKey
     time: str | None
     to_item: bool
+    through: Through | None = None
+
+    @property
+    def types(self) -> set[str]:
+        """The relationship types of interactions, which are no knowledge."""
+        return {self.type} if self.through is None else {self.type, self.through.type}
+
+    @property
+    def label(self) -> str | None:
+        """The label of the node in between."""
+        return None if self.through is None else self.through.label
+
+    def item_sides(self, ends: Iterable[RelationshipKind]) -> list[frozenset[str]]:
+        """Return the labels at the ends of interactions that are items."""
+        kind, forward = (self.type, self.to_item) if self.through is None else (self.through.type, self.through.to_item)
+        return [entry.tail if forward else entry.head for entry in ends if entry.type == kind]
 
 
 @dataclass(frozen=True)
@@ -100,6 +142,20 @@ class Roles:
     events: Events | None
     notes: tuple[str, ...]
 
+    def in_language(self, language: str) -> Roles:
+        """Return the roles with names in a language where there are several.
+
+        Raises:
+            InputError: It is no language code, such as ``de`` or ``en-GB``.
+        """
+        if not _LANGUAGE.fullmatch(language):
+            raise InputError(f"{shorten(repr(language))} is no language code, such as de or en-GB")
+
+        def changed(known: NodeKey) -> NodeKey:
+            return known if known.name_language is None else replace(known, name_language=language)
+
+        return replace(self, entities=tuple(map(changed, self.entities)), item=changed(self.item))
+
     def entity_of(self, schema: GraphSchema) -> NodeKey:
         """Return the entry of ``entities`` that the nodes of items belong to."""
         for entity in self.entities:
@@ -116,37 +172,71 @@ def usable(name: str) -> bool:
     return bool(name) and name.isprintable() and "\\" not in name
 
 
-def find_roles(schema: GraphSchema, distinct: Distinct) -> Roles:
+def find_roles(
+    schema: GraphSchema, distinct: Distinct, *, item_label: str | None = None, event_label: str | None = None
+) -> Roles:
     """Guess the roles by names and counts; ids are verified on all nodes.
 
     Args:
         schema: Schema of the graph.
         distinct: Counts the distinct values of a property on all nodes of a label.
+        item_label: Label of the items; guessed if not given.
+        event_label: Relationship type of interactions, or label of the nodes that they pass through.
 
     Raises:
         DataError: The graph is empty, or has no relationships that could be knowledge.
-        InputError: kptool loaded the graph.
+        InputError: kptool loaded the graph, or a label is not in it.
     """
     if OUR_NODE in schema.labels:
         raise InputError("kptool loaded this graph: its own Cypher files read it, none need be drafted")
     notes: list[str] = []
-    labels = [label for label in schema.labels if _take(label, "label", notes) and not label.startswith("_")]
+    labels = [label for label in schema.labels if _take(label, "label", notes) and not _internal(label)]
     if not labels:
         raise DataError("the graph holds no nodes with a label; there is nothing to draft Cypher files for")
     types = {kind for kind in schema.types if _take(kind, "relationship type", notes) and not _ours(schema, kind)}
     ends = [entry for entry in schema.relationships if entry.type in types]
-    events = _find_events(schema, ends, labels, distinct, notes)
+    _check_given(item_label, labels, "--item-label")
+    _check_given(event_label, [*labels, *types], "--event-label")
+    wanted = _Wanted(item_label, event_label)
+    events = _find_events(schema, ends, labels, wanted, distinct, notes)
     primary = _cover(schema, labels)
     if events is not None:
-        primary = _without_users(events, ends, primary)
+        primary = _without_users(events, ends, [label for label in primary if label != events.label])
     entities = _connected(primary, ends, events)
     if not entities:
         raise DataError("no relationships that could be knowledge were found; write the Cypher files by hand")
     relations = _relations(ends, entities, events)
-    item = _item_label(schema, labels, entities, ends) if events is None else _item_of(events, ends, labels)
+    item = item_label or (
+        _item_label(schema, labels, entities, ends) if events is None else _item_of(events, ends, labels)
+    )
     known = {label: _node_key(schema, label, distinct, notes) for label in dict.fromkeys([*entities, item])}
     shared = _shared_labels(schema, entities)
     return Roles(tuple(known[e] for e in entities), shared, known[item], relations, events, tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Label of items, and label or type of events, where a person has said them."""
+
+    item: str | None
+    event: str | None
+
+    def allows_item(self, label: str) -> bool:
+        """Return whether nodes of a label may be items: what a person has said, else neither users nor events."""
+        if self.item is not None:
+            return label == self.item
+        return not _words(label) & (_USERS | _EVENT_NODES)
+
+
+def _check_given(given: str | None, known: Sequence[str], option: str) -> None:
+    if given is not None and given not in known:
+        near = ", ".join(shorten(name) for name in nearest(given, known))
+        raise InputError(f"{option} {shorten(given)} is not in the graph; nearest: {near}")
+
+
+def _internal(label: str) -> bool:
+    """Return whether a label is one of a program's own nodes, such as ``_Bloom_Scene_``; ``__Entity__`` is not."""
+    return label.startswith("_") and not (label.startswith("__") and label.endswith("__"))
 
 
 def _ours(schema: GraphSchema, kind: str) -> bool:
@@ -191,33 +281,83 @@ def _find_events(
     schema: GraphSchema,
     ends: Sequence[RelationshipKind],
     labels: Sequence[str],
+    wanted: _Wanted,
     distinct: Distinct,
     notes: list[str],
 ) -> Events | None:
     """Return the relationships most likely to be interactions, or ``None`` if none are likely."""
-    best: tuple[float, int, str, str, str, bool] | None = None
-    for entry in ends:
-        for user_side, item_side, to_item in ((entry.head, entry.tail, True), (entry.tail, entry.head, False)):
-            for user in sorted(user_side & set(labels)):
-                for item in sorted(item_side & set(labels)):
-                    if user == item:
-                        continue
-                    score = _event_score(schema, entry.type, user, item) - (0 if to_item else 0.5)
-                    found = (score, entry.count, entry.type, user, item, to_item)
-                    best = found if best is None or found[:2] > best[:2] else best
-    if best is None or best[0] < _ENOUGH:
+    found = [*_direct_events(schema, ends, labels, wanted), *_events_through(schema, ends, labels, wanted)]
+    if not found:
         return None
-    _, _, kind, user, _, to_item = best
-    return Events(
-        kind, _node_key(schema, user, distinct, notes), _time_key(schema.relationship_properties[kind]), to_item
-    )
+    best = max(found, key=lambda guess: (guess.score, guess.count))
+    if best.score < _ENOUGH and wanted.event is None:
+        return None
+    user = _node_key(schema, best.user, distinct, notes)
+    return Events(best.type, user, best.time, best.to_item, best.through)
 
 
-def _event_score(schema: GraphSchema, kind: str, user: str, item: str) -> float:
+@dataclass(frozen=True)
+class _Guess:
+    """Relationships that may be interactions, and how likely they are."""
+
+    score: float
+    count: int
+    type: str
+    user: str
+    time: str | None
+    to_item: bool
+    through: Through | None = None
+
+
+def _direct_events(
+    schema: GraphSchema, ends: Sequence[RelationshipKind], labels: Sequence[str], wanted: _Wanted
+) -> Iterator[_Guess]:
+    """Yield the relationships between possible users and items."""
+    for entry, user_side, item_side, to_item in _directions(ends):
+        if wanted.event not in (None, entry.type):
+            continue
+        time = _time_key(schema.relationship_properties.get(entry.type, ()))
+        for user in sorted(user_side & set(labels)):
+            for item in sorted(item_side & set(labels)):
+                if user != item and wanted.allows_item(item):
+                    score = _event_score(entry.type, user, item, time) - (0 if to_item else 0.5)
+                    yield _Guess(score, entry.count, entry.type, user, time, to_item)
+
+
+def _events_through(
+    schema: GraphSchema, ends: Sequence[RelationshipKind], labels: Sequence[str], wanted: _Wanted
+) -> Iterator[_Guess]:
+    """Yield the paths of two relationships from possible users to items through a node that may be an event."""
+    for label in labels:
+        if label != wanted.event and (wanted.event is not None or not _words(label) & _EVENT_NODES):
+            continue
+        time = _time_key(schema.node_properties.get(label, ()))
+        near = [(entry, side, away) for entry, side, node, away in _directions(ends) if label in node]
+        far = [(entry, side, away) for entry, node, side, away in _directions(ends) if label in node]
+        for first, users, to_event in near:
+            for second, items, to_item in far:
+                for user in sorted(users & set(labels) - {label}):
+                    for item in sorted(items & set(labels) - {label, user}):
+                        if wanted.allows_item(item) and _words(user) & _USERS:
+                            score = _event_score(first.type, user, item, time) + 2
+                            through = Through(label, second.type, to_item)
+                            yield _Guess(score, second.count, first.type, user, time, to_event, through)
+
+
+def _directions(
+    ends: Iterable[RelationshipKind],
+) -> Iterator[tuple[RelationshipKind, frozenset[str], frozenset[str], bool]]:
+    """Yield each relationship in both directions: its labels from and to, and whether that is its own direction."""
+    for entry in ends:
+        yield entry, entry.head, entry.tail, True
+        yield entry, entry.tail, entry.head, False
+
+
+def _event_score(kind: str, user: str, item: str, time: str | None) -> float:
     return (
         3 * bool(_words(user) & _USERS)
         + 2 * bool(_words(kind) & _EVENTS)
-        + 2 * (_time_key(schema.relationship_properties.get(kind, ())) is not None)
+        + 2 * (time is not None)
         + bool(_words(item) & _ITEMS)
     )
 
@@ -234,7 +374,7 @@ def _without_users(events: Events, ends: Iterable[RelationshipKind], primary: Se
     """Return the labels without that of users, unless users are connected by more than events."""
     user = events.user.label
     for entry in ends:
-        if entry.type == events.type or (user in entry.head) == (user in entry.tail):
+        if entry.type in events.types or (user in entry.head) == (user in entry.tail):
             continue
         other = entry.tail if user in entry.head else entry.head
         if other & set(primary):
@@ -247,8 +387,8 @@ def _connected(primary: Sequence[str], ends: Iterable[RelationshipKind], events:
     chosen = set(primary)
     touched: set[str] = set()
     for entry in ends:
-        if events is not None and entry.type == events.type:
-            touched |= (entry.tail if events.to_item else entry.head) & chosen
+        if events is not None and entry.type in events.types:
+            touched |= frozenset().union(*events.item_sides([entry])) & chosen
         elif entry.head & chosen and entry.tail & chosen:
             touched |= (entry.head | entry.tail) & chosen
     return [label for label in primary if label in touched]
@@ -256,15 +396,17 @@ def _connected(primary: Sequence[str], ends: Iterable[RelationshipKind], events:
 
 def _relations(ends: Iterable[RelationshipKind], entities: Iterable[str], events: Events | None) -> tuple[str, ...]:
     chosen = set(entities)
-    found = [e.type for e in ends if e.head & chosen and e.tail & chosen and (events is None or e.type != events.type)]
+    event_types = set() if events is None else events.types
+    found = [e.type for e in ends if e.head & chosen and e.tail & chosen and e.type not in event_types]
     if not found:
         raise DataError("no relationships that could be knowledge were found; write the Cypher files by hand")
     return tuple(dict.fromkeys(found))
 
 
 def _item_of(events: Events, ends: Iterable[RelationshipKind], labels: Sequence[str]) -> str:
-    sides = [entry.tail if events.to_item else entry.head for entry in ends if entry.type == events.type]
-    found = [label for label in labels if any(label in side for side in sides) and label != events.user.label]
+    sides = events.item_sides(ends)
+    no_items = (events.user.label, events.label)
+    found = [label for label in labels if any(label in side for side in sides) and label not in no_items]
     return next((label for label in found if _words(label) & _ITEMS), found[0])
 
 
@@ -273,11 +415,14 @@ def _item_label(
 ) -> str:
     """Return the label of items without events: one with a name for items, else that of most edges per node."""
     linked = [label for label in labels if any(label in c and c & set(entities) for c in schema.nodes)]
-    called = [label for label in linked if _words(label) & _ITEMS]
+    called = [label for label in linked if _words(label) & _ITEMS] or [
+        label for label in linked if "entity" in _words(label)
+    ]
     if called:
         return called[0]
+    likely = [label for label in entities if not _words(label) & (_USERS | _EVENT_NODES)] or list(entities)
     touching = {e: sum(entry.count for entry in ends if e in entry.head | entry.tail) for e in entities}
-    return max(entities, key=lambda label: touching[label] / schema.labels[label])
+    return max(likely, key=lambda label: touching[label] / schema.labels[label])
 
 
 def _node_key(schema: GraphSchema, label: str, distinct: Distinct, notes: list[str]) -> NodeKey:
@@ -289,16 +434,16 @@ def _node_key(schema: GraphSchema, label: str, distinct: Distinct, notes: list[s
         )
         properties = [p for p in properties if p.name not in mails]
     key = _id_key(properties, label, schema.sampled[label], distinct)
-    name = _name_of(properties)
-    name_is_text = name is None or name.is_text
+    name = _name_of(properties, label)
+    named = (None, True, None) if name is None else (name.name, name.is_text, "en" if name.has_languages else None)
     if key is None:
         notes.append(
             f"no property of {shorten(label)} is a text or whole number that is always there and never twice: its ids "
             "are the database's element ids, which a restore may change; add such a property"
         )
-        return NodeKey(label, None, "element", None if name is None else name.name, name_is_text)
+        return NodeKey(label, None, "element", *named)
     kind: IdKind = "integer" if key.is_integer else "text"
-    return NodeKey(label, key.name, kind, None if name is None else name.name, name_is_text)
+    return NodeKey(label, key.name, kind, *named)
 
 
 def _id_key(properties: Iterable[Property], label: str, sampled: int, distinct: Distinct) -> Property | None:
@@ -328,11 +473,16 @@ def _could_be_id(found: Property) -> bool:
     return found.is_integer or (found.is_text and not any(map(too_long_for_an_index, found.values)))
 
 
-def _name_of(properties: Sequence[Property]) -> Property | None:
-    by_name: Mapping[str, Property] = {p.name.lower().replace("_", ""): p for p in properties}
+def _name_of(properties: Sequence[Property], label: str) -> Property | None:
+    """Return the property with the names: one called so, one whose last word says so, else the likeliest short text."""
+    by_name: Mapping[str, Property] = {local_name(p.name).lower().replace("_", ""): p for p in properties}
     for name in _NAMES:
-        if name in by_name and by_name[name].is_text:
+        if name in by_name and by_name[name].is_texts:
             return by_name[name]
+    texts = [p for p in properties if p.is_text and not _words(p.name) & _IDS]
+    called = [p for p in texts if _WORD.findall(p.name)[-1:] and _WORD.findall(p.name)[-1].lower() in ("name", "title")]
+    if called:
+        return min(called, key=lambda p: (not _words(p.name) & _words(label), "company" not in _words(p.name), p.name))
     short = [p for p in properties if p.is_text and max(map(len, p.values)) <= _LONGEST_NAME]
-    short = [p for p in short if not _words(p.name) & _IDS] or short
+    short = [p for p in short if not _words(p.name) & (_IDS | _UNLIKELY_NAMES)]
     return max(short, key=lambda p: p.filled) if short else None

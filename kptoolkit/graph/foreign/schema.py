@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.store import GraphStore
 
 SAMPLE = 200
+_LANGUAGE = re.compile(r"[^@\s]@[a-z]{2,3}(-[A-Za-z0-9]+)*$")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,19 @@ class Property:
     def is_text(self) -> bool:
         """Whether all values are texts."""
         return self.kinds == {"str"}
+
+    @property
+    def is_texts(self) -> bool:
+        """Whether all values are texts or lists of texts."""
+        return self.is_text or (self.kinds <= {"str", "list"} and all(isinstance(t, str) for t in self._texts()))
+
+    @property
+    def has_languages(self) -> bool:
+        """Whether values are lists of texts, or texts that end with a language."""
+        return self.is_texts and (not self.is_text or any(map(_LANGUAGE.search, self.values)))
+
+    def _texts(self) -> list[Any]:
+        return [text for value in self.values for text in (value if isinstance(value, list) else [value])]
 
     @property
     def is_integer(self) -> bool:

@@ -110,13 +110,29 @@ class _Loader:
         self.meta = rows[0] if rows else {"revision": None, "state": COMPLETE, "mode": None, "source": None}
 
     def check_foreign(self, into_existing: bool) -> None:
-        """Check that the database contains no foreign nodes, unless they are allowed."""
+        """Check that the database contains no foreign nodes, unless they are allowed and none has a label of kptool."""
         foreign = self.queries["foreign_nodes"].read(self.store)
         if len(foreign) and not into_existing:
             labels = ":".join(foreign.column("labels")[0]) or "no label"
             raise GraphNotEmptyError(
                 f"the database at {self.store.uri} holds nodes that kptool did not load (e.g. {shorten(labels)}); "
                 "use another database, or add yours to it with --into-existing"
+            )
+        if len(foreign):
+            self._check_labels()
+
+    def _check_labels(self) -> None:
+        """Check that no foreign node has a label of kptool: it would be merged into, and constrained.
+
+        Users are allowed where kptool loaded knowledge before; interactions may be written by others.
+        """
+        theirs = self.queries["foreign_labelled"].read(self.store, users=self.meta["revision"] is None)
+        if len(theirs):
+            labels = ":".join(theirs.column("labels")[0])
+            raise GraphNotEmptyError(
+                f"the database at {self.store.uri} holds nodes of its own that are called as those of kptool "
+                f"({shorten(labels)}); they would be changed, so nothing was written: use another database, or read "
+                "this one with kptool init DIR --from-graph"
             )
 
     def check_links(self, label: str, with_events: set[str] | None) -> list[str]:

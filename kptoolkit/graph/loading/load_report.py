@@ -67,6 +67,7 @@ class LoadReport:
         written: Changes in the graph.
         interactions: Interactions in the source, ``None`` when they were not requested.
         graph: Entities, relationships and items counted in the graph after the load.
+        named_by_id: Whether entities are called by their ids, since the source has no names.
         seconds: Wall time.
         warnings: What is probably wrong with the source, a sentence each.
     """
@@ -99,6 +100,7 @@ class LoadReport:
     written: WriteCounters = field(default_factory=WriteCounters)
     interactions: int | None = None
     graph: dict[str, int] = field(default_factory=dict)
+    named_by_id: bool = False
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
 
@@ -124,6 +126,7 @@ class LoadReport:
             repeated_links=found.repeated_links,
             relations=found.relation_counts(),
             mirrored=found.mirrored(),
+            named_by_id=found.named_by_id,
             literals_left_out=source.literals_left_out,
             bad_rows=source.bad_rows.count,
             bad_row_list=list(source.bad_rows.rows),

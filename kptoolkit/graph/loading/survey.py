@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.graph.loading.readable_ids import names_of_ids
 from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.names import INDEXED_BYTES, too_long_for_an_index
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
@@ -67,6 +68,7 @@ class Survey:
         triples_read: Triples in the source, with repetitions.
         self_loops: Distinct triples with the same head and tail.
         repeated_links: Links of items that already have another link; only the first one counts.
+        named_by_id: Whether the entities are called by their ids, since the source has no names.
     """
 
     entities: list[str]
@@ -79,6 +81,7 @@ class Survey:
     triples_read: int
     self_loops: int
     repeated_links: int
+    named_by_id: bool = False
 
     def __len__(self) -> int:
         return len(self.head)
@@ -149,10 +152,11 @@ def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
     head, relation, tail = _distinct(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     items, repeated = _items(source, entities)
     _check_lengths(source.label, entities)
+    names, named_by_id = _names(source, entities, items)
     _check_lengths(source.label, (item.item_id for item in items))
     return Survey(
         entities=list(entities),
-        names=_names(source, entities, items),
+        names=names,
         relations=list(relations),
         head=head,
         relation=relation,
@@ -161,6 +165,7 @@ def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
         triples_read=count,
         self_loops=int((head == tail).sum()),
         repeated_links=repeated,
+        named_by_id=named_by_id,
     )
 
 
@@ -205,14 +210,19 @@ def _items(source: TripleSource, entities: Vocabulary) -> tuple[list[SourceItem]
     return items, repeated
 
 
-def _names(source: TripleSource, entities: Vocabulary, items: Sequence[SourceItem]) -> list[str]:
+def _names(source: TripleSource, entities: Vocabulary, items: Sequence[SourceItem]) -> tuple[list[str], bool]:
+    """Return the names of the entities, and whether their ids were taken since the source names none."""
     names = [""] * len(entities)
     for table in source.names():
         for entity_id, name in zip(table["entity_id"], table["name"], strict=True):
             number = entities.get(entity_id)
             if number is not None and name.strip():
                 names[number] = name.strip()
+    by_id = not any(names)
+    if by_id:
+        names = names_of_ids(list(entities)) or names
+    by_id = by_id and any(names)
     for item in items:
         if item.first and item.title:
             names[item.entity] = item.title
-    return names
+    return names, by_id

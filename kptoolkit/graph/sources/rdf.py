@@ -50,6 +50,8 @@ _PARSED: Mapping[RdfFileFormat, tuple[str, RdfFormat]] = {
 _NAMING_RANK = {predicate: rank for rank, predicate in enumerate(NAMING)}
 #: Letters of a literal that may be an entity: its text is its id, and ids are indexed.
 LONGEST_ENTITY = 1000
+_MANY = "mul"
+"""The language code of a name that serves in many languages."""
 _STRING = "http://www.w3.org/2001/XMLSchema#string"
 _RELATIVE = "relative:///"
 _NOT_UTF8 = "not UTF-8 text"
@@ -80,7 +82,8 @@ class RdfFile:
         path: The file.
         format: Its format.
         bad_rows: What to do with lines of N-Triples that cannot be read; other formats end at the first mistake.
-        language: Names in this language come before names without a language, and these before all others.
+        language: Names in this language come first, then those for many languages (``mul``), those without a language,
+            and all others.
         literals: What to do with literals that are not names.
         left_out: Number of literals left out by the last :meth:`triples`.
     """
@@ -142,7 +145,7 @@ class RdfFile:
         wanted, given = self.language.casefold(), language.casefold()
         if given == wanted or given.startswith(f"{wanted}-"):
             return 0
-        return 2 if given else 1
+        return {_MANY: 1, "": 2}.get(given, 3)
 
 
 def _literal_id(text: str, kind: _Kind) -> str:

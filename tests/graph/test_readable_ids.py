@@ -1,0 +1,40 @@
+"""Sources without names: readable ids become names, and nothing else does."""
+
+from __future__ import annotations
+
+import pytest
+
+from kptoolkit.graph.loading.readable_ids import names_of_ids
+from kptoolkit.graph.loading.survey import survey
+from kptoolkit.graph.sources.memory_source import MemorySource
+
+
+@pytest.mark.parametrize(
+    ("ids", "names"),
+    [
+        (["The Matrix", "Keanu Reeves", "1999"], ["The Matrix", "Keanu Reeves", "1999"]),
+        (["Lana_Wachowski", "Science_Fiction"], ["Lana Wachowski", "Science Fiction"]),
+        (["http://dbpedia.org/resource/Am%C3%A9lie", "dbr:Al_Pacino"], ["Amélie", "Al Pacino"]),
+        (["東京物語", "小津安二郎"], ["東京物語", "小津安二郎"]),
+        (["Heat", "Casino", "_:file.ttl#3"], ["Heat", "Casino", ""]),
+        (["Q42", "Q171048", "http://www.wikidata.org/entity/Q1"], []),
+        (["m.0dyb1", "m.0gmdk", "g.11b6"], []),
+        (["film_12", "film_13", "film_14"], []),
+        (["tt0114709", "tt0113497", "1"], []),
+        (["3fa85f64-5717-4562-b3fc-2c963f66afa6", "0114709"], []),
+        (["1", "2"], []),
+        ([], []),
+    ],
+)
+def test_names_of_ids(ids: list[str], names: list[str]) -> None:
+    assert names_of_ids(ids) == names
+
+
+def test_one_name_is_enough_to_leave_ids_alone() -> None:
+    triples = [("The Matrix", "has_genre", "Science Fiction"), ("Speed", "has_genre", "Science Fiction")]
+    bare = survey(MemorySource(triples))
+    assert bare.named_by_id
+    assert bare.names == bare.entities
+    named = survey(MemorySource(triples, names_={"Speed": "Speed (1994)"}))
+    assert not named.named_by_id
+    assert sorted(named.names) == ["", "", "Speed (1994)"]
