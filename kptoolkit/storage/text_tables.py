@@ -26,7 +26,7 @@ from kptoolkit.limits import current
 from kptoolkit.storage.columns import places_of
 from kptoolkit.storage.dialects import Dialect, suffix_of
 from kptoolkit.storage.open_files import DAMAGED, LimitedFile, file_failures, limited_lines, open_bytes
-from kptoolkit.storage.values.cells import clean_columns, fault_of
+from kptoolkit.storage.values.cells import are_plain, clean_columns, fault_of
 
 BATCH_ROWS = 50_000
 BLOCK_BYTES = 1 << 22
@@ -322,7 +322,8 @@ def _split(block: bytes, width: int) -> list[str] | None:
 
 
 def _sound(name: str, column: list[str]) -> bool:
-    return all(fault_of(name, text) is None for text in set(column))
+    distinct = set(column)
+    return are_plain(distinct) or all(fault_of(name, text) is None for text in distinct)
 
 
 def _fault(cells: list[str], width: int, required: Sequence[tuple[str, int]]) -> str | None:

@@ -14,7 +14,16 @@ from kptoolkit.data import read_interactions
 from kptoolkit.errors import DataError
 from kptoolkit.graph import open_source
 from kptoolkit.graph.loading.survey import survey
-from kptoolkit.storage.values.cells import MISSING, clean_id, fault_of, is_missing, nearly_equal, unclean, values_in
+from kptoolkit.storage.values.cells import (
+    MISSING,
+    are_plain,
+    clean_id,
+    fault_of,
+    is_missing,
+    nearly_equal,
+    unclean,
+    values_in,
+)
 
 AROUND = st.text(" \t\u00a0\u200b\ufeff\u2060", max_size=3)
 PLAIN = st.from_regex(r"[A-Za-z][A-Za-z_:/.-]{0,8}[A-Za-z]", fullmatch=True).filter(lambda one: one not in MISSING)
@@ -33,6 +42,13 @@ def test_cleaning_twice_changes_nothing(text: str) -> None:
     once = clean_id(text)
     assert clean_id(once) == once or '"' in text
     assert is_missing(text) == is_missing(clean_id(text, number=False)) or '"' in text or "<" in text
+
+
+@given(st.lists(st.text(st.characters(max_codepoint=127), max_size=6) | st.sampled_from(sorted(MISSING)), max_size=4))
+def test_plain_texts_need_no_cleaning(texts: list[str]) -> None:
+    if are_plain(set(texts)):
+        assert not unclean(texts)
+        assert not any(fault_of("tail", one) for one in texts)
 
 
 @given(st.integers(0, 10**12))

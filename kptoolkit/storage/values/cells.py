@@ -6,7 +6,7 @@ import ast
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 #: Columns with ids, by their names in tables.
 ID_COLUMNS = frozenset({"user_id", "item_id", "entity_id", "head", "relation", "tail"})
@@ -15,8 +15,10 @@ MISSING = frozenset({"", "NULL", "null", "Null", "nan", "NaN", "NAN", "None", "<
 _ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
 _SPACES = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _ZERO_WIDTH
 _IRI = re.compile(r"<[^<>\s\"]*:[^<>\s\"]*>")
-_WHOLE = re.compile(r"-?\d+\.0+")
+_WHOLE = re.compile(r"-?\d+\.0")
 _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"(?:@[A-Za-z]+(?:-[A-Za-z0-9]+)*|\^\^\S+)')
+_MARKS = ('"', "<", "\n\n", "\n ", " \n", "\t", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x1f", ".0\n")
+"""What shows, in texts with a line break before and after each, that one of them may have to be cleaned."""
 _TEXT_OR_NUMBER = (str, int, float)
 
 
@@ -62,12 +64,23 @@ def clean_columns(columns: dict[str, list[str]]) -> dict[str, list[str]]:
 def _clean_column(name: str, values: list[str]) -> list[str]:
     if name not in ID_COLUMNS and name not in ("time", "timestamp"):
         return values
+    distinct = set(values)
+    if are_plain(distinct):
+        return values
     changed: dict[str, str] = {}
-    for text in set(values):
+    for text in distinct:
         found = clean_id(text, number=name != "relation") if name in ID_COLUMNS else clean(text)
         if found != text:
             changed[text] = found
     return [changed.get(text, text) for text in values] if changed else values
+
+
+def are_plain(texts: Set[str]) -> bool:
+    """Return whether no text is missing, and none has anything that :func:`clean_id` might change; fast."""
+    if texts & MISSING:
+        return False
+    joined = "\n".join(["", *texts, ""])
+    return joined.isascii() and not any(mark in joined for mark in _MARKS)
 
 
 def is_missing(text: str) -> bool:
@@ -82,6 +95,8 @@ def fault_of(column: str, text: str) -> str | None:
         column: Name of the column.
         text: The cell.
     """
+    if text not in MISSING and text[0].isalnum() and text[-1].isalnum():
+        return None
     if is_missing(text):
         shown = clean(text)
         return f"the {column} is empty" + (f" ({shown} stands for no value)" if shown else "")
