@@ -135,6 +135,10 @@ def columns_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> s
     return f"{read}{'; not read: ' * bool(others)}{shorten(', '.join(others), 200)}"
 
 
+_IGNORED = dict.fromkeys(map(ord, ' _-\t"'))
+"""Characters that make no difference between headers."""
+
+
 def _role(name: str) -> str:
     return "time" if name == "timestamp" else name.removesuffix("_id")
 
@@ -142,9 +146,10 @@ def _role(name: str) -> str:
 def _positions(names: Sequence[str], spellings: Sequence[str]) -> list[int]:
     """Positions of the names with an accepted spelling, in the order of spellings; whole names before their stems."""
     found: dict[int, None] = {}
+    plain, stems = [_plain(name) for name in names], [_stem(name) for name in names]
     for spelling in map(_plain, spellings):
-        whole = [at for at, name in enumerate(names) if _plain(name) == spelling]
-        found |= dict.fromkeys(whole or [at for at, name in enumerate(names) if _stem(name) == spelling])
+        whole = [at for at, name in enumerate(plain) if name == spelling]
+        found |= dict.fromkeys(whole or [at for at, name in enumerate(stems) if name == spelling])
     return list(found)
 
 
@@ -187,7 +192,7 @@ def places_of(
 
 
 def _plain(header: str) -> str:
-    return "".join(c for c in header.casefold() if c not in ' _-\t"')
+    return header.casefold().translate(_IGNORED)
 
 
 def _stem(header: str) -> str:

@@ -324,7 +324,7 @@ class GraphStoreSuite:
     def test_bad_interactions_stop_a_load_before_it_writes(self, graph: Graph) -> None:
         """A file that cannot be read leaves nothing behind."""
         source = MemorySource([("a", "r", "b")], interactions_=[("u", "i", "soon", None)])
-        with pytest.raises(DataError, match="no number"):
+        with pytest.raises(DataError, match="neither a number nor a date"):
             graph.load(source, interactions=True)
         assert graph.counts() == {"entities": 0, "relationships": 0, "items": 0}
         graph.check_complete()

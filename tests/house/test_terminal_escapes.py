@@ -128,6 +128,8 @@ def calls(data: Path, pack: Path, run: Path) -> list[list[str]]:
         ["recommend", str(run), "--user", planted("nobody")],
         ["recommend", str(run), "--all-users", "--output", planted("all") + ".parquet"],
         ["report", str(run), "--output", planted("report") + ".html"],
+        ["study", planted("study")],
+        ["study", "worlds.tiny_study:STUDY", *sets, "--quick", "--output", planted("studied"), "--drop-runs"],
         ["doctor", "--set", f"prompts.pack={pack}"],
         ["doctor", "--set", f"tree.{planted('setting')}={planted('value')}"],
         ["doctor", "--set", f"tree.hops={planted('value')}"],

@@ -17,7 +17,7 @@ from worlds.ring import NOTICE
 from benchmarks.text_encoders import small_encoder
 from kptoolkit import pipeline
 from kptoolkit.cli.app import app
-from kptoolkit.config import Config
+from kptoolkit.config import Config, load_config
 from kptoolkit.errors import ConfigError, InputError, RunError, UnknownNameError
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.run import Run
@@ -60,6 +60,16 @@ def test_shipped_studies_are_short_and_all_their_settings_are_valid(name: str) -
             found[folder_name(backend, arm, 1)] = settings_of(study, Config(), backend, arm, 1, mode)
         assert len(found) == len(study.grid(quick=mode == "quick")) > 1
         assert {config.model.backend for config in found.values()} == set(study.backends)
+
+
+def test_every_arm_reads_the_graph_and_the_data_that_the_settings_name() -> None:
+    given = {"graph.uri": "bolt://there", "graph.username": "me", "graph.password": "s3cret", "data.min_events": 7}
+    base = load_config(None, {**given, "prompts.pack": "books", "tree.hops": 3}, {})
+    settings = settings_of(OWN, base, "linear", OWN.arms[0], 5, "standard")
+    assert (settings.graph, settings.data, settings.prompts) == (base.graph, base.data, base.prompts)
+    assert settings.graph.password is not None
+    assert settings.graph.password.get_secret_value() == "s3cret"
+    assert (settings.tree.hops, settings.training.seed) == (1, 5)
 
 
 def test_two_arms_of_one_name_are_refused() -> None:

@@ -133,7 +133,8 @@ def settings_of(
     for key, value in {**given, "model.backend": backend, "training.seed": seed}.items():
         section, _, name = key.partition(".")
         values.setdefault(section, {})[name] = encoders.get(value, value) if isinstance(value, str) else value
-    return validate(Config, values)
+    found = validate(Config, values)
+    return found.model_copy(update={"graph": found.graph.model_copy(update={"password": base.graph.password})})
 
 
 def _train(
