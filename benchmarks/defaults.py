@@ -30,6 +30,7 @@ DEFAULTS: Final = "defaults"
 CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
     DEFAULTS: {},
     "one hop": {"tree.hops": 1},
+    "facts of two hops": {"model.fact_hops": 2},
     "32 triplets per item": {"tree.degree": 32},
     "width 128": {"model.d_model": 128},
     "two decoder layers": {"model.decoder_layers": 2},
