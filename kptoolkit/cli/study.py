@@ -54,7 +54,7 @@ def study(
     folder = output or Path("studies") / name.replace(":", "-")
     config = _config(session, data, folder, quick=quick)
     from kptoolkit.studies.engine.run_study import run_study
-    from kptoolkit.studies.engine.study_page import PAGE, findings, table_rows
+    from kptoolkit.studies.engine.study_page import PAGE, findings, way_rows
 
     how: dict[str, Any] = {"mode": "quick" if quick else "full" if full else "standard", "seeds": seeds}
     with session.progress() as progress:
@@ -70,8 +70,10 @@ def study(
     if session.json:
         session.emit([result.to_json()])
         return
-    header, cells = table_rows(result, figures=False)
-    session.table(found.question, header, [list(row) for row in cells], caption=result.trained[0].notice)
+    session.say(found.question)
+    for way in result.ways:
+        header, cells = way_rows(result, way)
+        session.table(f"Ranked {way}", header, [list(row) for row in cells], caption=result.trained[0].notice)
     session.lines(findings(result).splitlines())
     session.say(f"page with table and plots: {folder / PAGE}")
 

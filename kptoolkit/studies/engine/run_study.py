@@ -58,7 +58,7 @@ def run_study(
         seeds: Trainings per arm, which differ in ``training.seed``; by default 1, 2 or 3 by the mode.
         keep_runs: Whether runs stay after they were ranked; their results always stay.
         trust_filters: As in :func:`kptoolkit.pipeline.fit`.
-        progress: Progress callback; names of stages start with the run.
+        progress: Progress callback; names of stages start with the number of the run.
 
     Raises:
         RunError: The folder has runs of other settings.
@@ -74,15 +74,17 @@ def run_study(
     trained = []
     for number, (backend, arm, seed) in enumerate(grid, 1):
         name = folder_name(backend, arm, seed)
-        stage = f"{name} ({number} of {len(grid)})"
+        place = f"{number}/{len(grid)}"  # short, for narrow terminals
         settings = settings_of(study, base, backend, arm, seed, mode, encoders)
         results = folder / "results" / name
         if results.is_dir():
-            progress(ProgressEvent(stage, 1, 1, "runs", {"finished": "earlier"}))
+            progress(ProgressEvent(f"{place}: {name}", 1, 1, "runs", {"finished": "earlier"}))
         else:
-            how: dict[str, Any] = {"trust_filters": trust_filters, "progress": with_prefix(stage, progress)}
+            how: dict[str, Any] = {"trust_filters": trust_filters, "progress": with_prefix(place, progress)}
+            progress(ProgressEvent(f"{place}: {name}", 0, 1, "runs"))
             run = _train(settings, arm, folder / "runs" / name, began, **how)
-            _rank(run, arm, study, with_prefix(stage, progress)).save(results, run.files.read_manifest())
+            _rank(run, arm, study, with_prefix(place, progress)).save(results, run.files.read_manifest())
+            progress(ProgressEvent(f"{place}: {name}", 1, 1, "runs"))
             if not keep_runs:
                 remove_folder(run.folder)
         trained.append(Trained.load(results, plain_settings(settings)))

@@ -22,16 +22,25 @@ def write_page(result: StudyResult, folder: Path) -> None:
     write_text(folder / PAGE, page(result))
 
 
-def table_rows(result: StudyResult, *, figures: bool = True) -> tuple[list[str], list[list[str]]]:
+def way_rows(result: StudyResult, way: str) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of a narrow table for one way of ranking; a lead is marked as in :func:`table_rows`."""
+    several = len({row.backend for row in result.rows}) > 1
+    header = [*(["backend"] if several else []), "arm", "NDCG@10", "95 %", "HR@10", "lead"]
+    cells = []
+    for row in result.rows:
+        value = row.ndcg[way]
+        interval = f"{_metric(value.low)} to {_metric(value.high)}"
+        line = [row.label, _metric(value.mean), interval, _metric(row.hr[way]), _lead(row, way)]
+        cells.append([row.backend, *line] if several else line)
+    return header, cells
+
+
+def table_rows(result: StudyResult) -> tuple[list[str], list[list[str]]]:
     """Header and cells of the table of a study: NDCG@10 with intervals, HR@10 and the lead over the first arm.
 
-    A lead is marked ``*`` where it is significant after the correction.
-
-    Args:
-        result: The result.
-        figures: Whether the figures of the trainings have columns too.
+    A lead is marked ``*`` where it is significant after the correction. Figures of the trainings have columns too.
     """
-    names = list(dict.fromkeys(name for row in result.rows for name in row.figures)) if figures else []
+    names = list(dict.fromkeys(name for row in result.rows for name in row.figures))
     header = ["backend", "arm"]
     for way in result.ways:
         header += [f"NDCG@10 {way}", f"HR@10 {way}", "lead"]
@@ -102,7 +111,7 @@ def _lead(row: StudyRow, way: str) -> str:
     lead = row.against[way]
     if lead is None:
         return ""
-    return f"{lead.difference:+.4f}" + ("*" if row.significant(way) else "")
+    return f"{round(lead.difference, 4) + 0.0:+.4f}" + ("*" if row.significant(way) else "")
 
 
 def _metric(value: float) -> str:
