@@ -168,7 +168,9 @@ def _rank(run: Run, arm: Arm, study: Study, progress: ProgressCallback) -> Train
         for way, score in scorers.items()
     }
     training = run.files.training()
-    figures = {name: float(value) for name, value in training["figures"].items() if not isinstance(value, str)}
+    known = {name.replace("_", " "): value for name, value in training["figures"].items()}
+    figures = {name: float(value) for name, value in known.items() if not isinstance(value, str)}
+    figures.pop("training seconds", None)  # nearly those of the manifest
     figures["epochs"] = float(training["epochs"])
     figures |= study.measure(run) if study.measure is not None else {}
     return Trained(

@@ -21,6 +21,7 @@ STUDY = Study(
     log=True,
     limits=(
         "Smaller graphs are random parts of the graph. Larger ones have random facts with invented entities, "
-        "which say nothing about anybody's taste: they show the cost of growth, not its use."
+        "which say nothing about anybody's taste: they show the cost of growth, not its use. "
+        "An invented entity has no facts of its own: trees of a larger graph have fewer facts of the second hop."
     ),
 )
