@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,10 @@ from kptoolkit.cli.run_arguments import load_runs
 from kptoolkit.cli.session import Session, command
 from kptoolkit.errors import InputError
 from kptoolkit.names import LIKELY, nearest
+
+if TYPE_CHECKING:
+    from kptoolkit.evaluation.several import SeveralEvaluation
+    from kptoolkit.evaluation.table import Evaluation
 
 
 @command(app, "evaluate", example="kptool evaluate runs/first --controls", packs=True, results=True)
@@ -63,8 +67,6 @@ def evaluate(
     from kptoolkit import pipeline
     from kptoolkit.evaluation.baselines import BASELINES
     from kptoolkit.evaluation.controls import STANDARD
-    from kptoolkit.evaluation.several import SeveralEvaluation
-    from kptoolkit.evaluation.table import Evaluation
 
     names = [*(STANDARD if controls else ()), *(control or ())]
     if names:
@@ -88,15 +90,22 @@ def evaluate(
             from kptoolkit.studies import evaluate_runs
 
             result = evaluate_runs(loaded, **options, ensemble=ensemble, output=output, progress=progress)
-    if not distributed.is_first():
-        return
+    if distributed.is_first():
+        title = str(loaded[0].folder) if len(loaded) == 1 else ", ".join(map(str, runs))
+        _show(session, title, result, groups=groups)
+
+
+def _show(session: Session, title: str, result: Evaluation | SeveralEvaluation, *, groups: bool) -> None:
+    """Print the results as a table, or as JSON."""
+    from kptoolkit.evaluation.table import Evaluation
+
     if session.json:
         session.emit([result.to_json()])
         return
     if isinstance(result, Evaluation):
-        show_evaluation(session, str(loaded[0].folder), result)
+        show_evaluation(session, title, result)
     else:
-        show_several(session, ", ".join(map(str, runs)), result)
+        show_several(session, title, result)
     if groups:
         show_groups(session, result)
 

@@ -26,8 +26,8 @@ from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.parts.score_parts import ScoreParts
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.manifest import Manifest, write_json
-from kptoolkit.runs.run_settings import deciding_settings, plain_settings
-from kptoolkit.settings_base import difference, read_toml
+from kptoolkit.runs.run_settings import different_setting, plain_settings
+from kptoolkit.settings_base import read_toml
 from kptoolkit.storage.arrays import checksum
 from kptoolkit.storage.atomic import remove_folder, write_text
 from kptoolkit.storage.replacement import atomic_parts, finish_replacement, folder_lock, is_own
@@ -162,7 +162,7 @@ class RunFolder:
             raise RunError(f"{self} holds a finished run; give another --run, or --overwrite to replace it")
         if not any(self.checkpoints.glob("*")):
             return Start(Manifest(settings=settings), resumed=False)
-        if (different := difference(deciding_settings(earlier.settings), deciding_settings(settings))) is not None:
+        if (different := different_setting(earlier.settings, settings)) is not None:
             raise RunError(
                 f"{self} holds an unfinished run with another {different}; give the same settings, another --run, "
                 "or --overwrite"

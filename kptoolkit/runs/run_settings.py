@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kptoolkit.config import Config
+from kptoolkit.settings_base import difference
 
 _OF_A_SITTING: Final = {
     "graph": {"cache", "frontier", "batch_size"},
@@ -20,7 +21,12 @@ def plain_settings(config: Config) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"run", "limits"}, exclude_none=True)
 
 
-def deciding_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+def different_setting(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """Find the first setting in which two trainings differ, as ``section.key``; not one that may change on resuming."""
+    return difference(_deciding(one), _deciding(other))
+
+
+def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a run without those that may change when it is resumed."""
     return {
         section: {key: value for key, value in values.items() if key not in _OF_A_SITTING.get(section, ())}

@@ -51,7 +51,8 @@ def test_a_part_of_the_triples_has_both_of_their_rows(
 ) -> None:
     found = around(triples)
     everything = Triples.of(found)
-    kept = np.sort(np.random.default_rng(seed).permutation(len(everything))[: round(share * len(everything))])
+    kept = everything.drawn(share, seed)
+    assert len(kept) == round(share * len(everything))
     part = everything.take(kept).rows_of(found)
     assert stored(part) <= set(triples)
     assert len(stored(part)) == len(kept)

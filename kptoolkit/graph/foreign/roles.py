@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Literal
 
 from kptoolkit.errors import DataError, InputError, shorten
@@ -317,11 +318,10 @@ def _direct_events(
         if wanted.event not in (None, entry.type):
             continue
         time = _time_key(schema.relationship_properties.get(entry.type, ()))
-        for user in sorted(user_side & set(labels)):
-            for item in sorted(item_side & set(labels)):
-                if user != item and wanted.allows_item(item):
-                    score = _event_score(entry.type, user, item, time) - (0 if to_item else 0.5)
-                    yield _Guess(score, entry.count, entry.type, user, time, to_item)
+        for user, item in product(sorted(user_side & set(labels)), sorted(item_side & set(labels))):
+            if user != item and wanted.allows_item(item):
+                score = _event_score(entry.type, user, item, time) - (0 if to_item else 0.5)
+                yield _Guess(score, entry.count, entry.type, user, time, to_item)
 
 
 def _events_through(
@@ -334,14 +334,13 @@ def _events_through(
         time = _time_key(schema.node_properties.get(label, ()))
         near = [(entry, side, away) for entry, side, node, away in _directions(ends) if label in node]
         far = [(entry, side, away) for entry, node, side, away in _directions(ends) if label in node]
-        for first, users, to_event in near:
-            for second, items, to_item in far:
-                for user in sorted(users & set(labels) - {label}):
-                    for item in sorted(items & set(labels) - {label, user}):
-                        if wanted.allows_item(item) and _words(user) & _USERS:
-                            score = _event_score(first.type, user, item, time) + 2
-                            through = Through(label, second.type, to_item)
-                            yield _Guess(score, second.count, first.type, user, time, to_event, through)
+        others = set(labels) - {label}
+        for (first, users, to_event), (second, items, to_item) in product(near, far):
+            for user, item in product(sorted(users & others), sorted(items & others)):
+                if user != item and wanted.allows_item(item) and _words(user) & _USERS:
+                    score = _event_score(first.type, user, item, time) + 2
+                    through = Through(label, second.type, to_item)
+                    yield _Guess(score, second.count, first.type, user, time, to_event, through)
 
 
 def _directions(

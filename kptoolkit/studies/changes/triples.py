@@ -46,6 +46,10 @@ class Triples:
         """Select some triples."""
         return Triples(self.head[which], self.relation[which], self.tail[which])
 
+    def drawn(self, share: float, seed: int) -> NDArray[np.int64]:
+        """Draw the numbers of a share of the triples, in random order."""
+        return np.random.default_rng(seed).permutation(len(self))[: round(share * len(self))]
+
     def rows_of(self, found: Neighbourhoods) -> Neighbourhoods:
         """Return neighbourhoods with these triples in place of their own, around the nodes that had rows."""
         near, far = np.concatenate([self.head, self.tail]), np.concatenate([self.tail, self.head])
@@ -70,8 +74,7 @@ def thinned(share: float) -> Change:
     def change(prepared: Prepared, seed: int) -> Prepared:
         found = prepared.knowledge.neighbourhoods
         triples = Triples.of(found)
-        drawn = np.random.default_rng(seed).permutation(len(triples))[: round(share * len(triples))]
-        return with_neighbourhoods(prepared, triples.take(np.sort(drawn)).rows_of(found))
+        return with_neighbourhoods(prepared, triples.take(triples.drawn(share, seed)).rows_of(found))
 
     return change
 
@@ -92,9 +95,7 @@ def corrupted(share: float) -> Change:
 
 def corrupted_triples(triples: Triples, share: float, seed: int) -> tuple[Triples, NDArray[np.bool_]]:
     """Exchange the tails of a share of the triples inside each relation; also returns which triples changed."""
-    generator = np.random.default_rng(seed)
-    drawn = generator.permutation(len(triples))[: round(share * len(triples))]
-    tail = triples.tail.copy()
+    drawn, tail = triples.drawn(share, seed), triples.tail.copy()
     for relation in np.unique(triples.relation[drawn]):
         own = drawn[triples.relation[drawn] == relation]
         tail[own] = triples.tail[np.roll(own, 1)]

@@ -18,8 +18,7 @@ from kptoolkit.models.text.random_encoder import write_random_encoder
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent, with_prefix
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder
-from kptoolkit.runs.run_settings import deciding_settings, plain_settings
-from kptoolkit.settings_base import difference
+from kptoolkit.runs.run_settings import different_setting, plain_settings
 from kptoolkit.storage.atomic import atomic_folder, remove_folder
 from kptoolkit.studies.engine.study_definition import ENCODER, PAPER, RANDOM_ENCODER, SMALL, Arm, Study, folder_name
 from kptoolkit.studies.engine.study_page import write_page
@@ -153,8 +152,7 @@ def _train(
         how: dict[str, Any] = {"since": began, "change": change, "progress": progress}
         return pipeline.fit(settings, run=folder, trust_filters=trust_filters, **how)
     run = Run.load(folder, trust_filters=trust_filters)
-    earlier = deciding_settings(run.manifest.settings)
-    if (other := difference(earlier, deciding_settings(plain_settings(settings)))) is not None:
+    if (other := different_setting(run.manifest.settings, plain_settings(settings))) is not None:
         raise RunError(f"{folder} has another {other}; give another --output")
     return run
 

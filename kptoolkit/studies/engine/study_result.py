@@ -15,8 +15,7 @@ from kptoolkit.errors import RunError
 from kptoolkit.evaluation.several import TESTED, Spread
 from kptoolkit.evaluation.significance import LEVEL, RESAMPLES, Interval, PairedTest, compare_values
 from kptoolkit.runs.manifest import Manifest
-from kptoolkit.runs.run_settings import deciding_settings
-from kptoolkit.settings_base import difference
+from kptoolkit.runs.run_settings import different_setting
 from kptoolkit.storage.arrays import read_arrays, write_arrays
 from kptoolkit.studies.engine.study_definition import Study
 
@@ -84,8 +83,7 @@ class Trained:
             DataError: A file is missing or damaged.
         """
         ranks, extra = read_arrays(folder)
-        earlier = extra["manifest"]["settings"]
-        if (other := difference(deciding_settings(earlier), deciding_settings(settings))) is not None:
+        if (other := different_setting(extra["manifest"]["settings"], settings)) is not None:
             raise RunError(f"{folder} has another {other}; give another --output")
         return cls(ranks=ranks, **extra["trained"])
 
