@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
 import tomlkit
 from pydantic import (
@@ -204,8 +204,10 @@ class PartsConfig(Section):
 class TrainingConfig(Section):
     """Training by AdamW."""
 
-    epochs: int = Field(default=100, ge=1)
-    """Maximum number of epochs; early stopping and max_minutes can end the training sooner."""
+    epochs: int = Field(default=100, ge=0)
+    """Most epochs; early stopping and max_minutes can end the training sooner. 0: the weights stay as they start."""
+    start_from: Path | None = None
+    """Folder of a run whose weights the training starts from; unset: random weights, or those of a checkpoint."""
     batch_size: int = Field(default=32, ge=1)
     """Samples per batch and process."""
     learning_rate: float = Field(default=2e-3, gt=0)
@@ -443,10 +445,7 @@ def _description(field: FieldInfo) -> str:
 
 def _model_of(section: FieldInfo) -> type[BaseModel]:
     """The class of a section of :class:`Config`."""
-    model = section.annotation
-    assert isinstance(model, type)
-    assert issubclass(model, BaseModel)
-    return model
+    return cast("type[BaseModel]", section.annotation)
 
 
 def _toml_default(field: FieldInfo) -> str:

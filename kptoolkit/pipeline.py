@@ -44,6 +44,7 @@ from kptoolkit.runs.run import Run as Run
 from kptoolkit.runs.run_folder import RunFolder, Start
 from kptoolkit.runs.run_inputs import inputs_of, inputs_to_resume
 from kptoolkit.runs.run_settings import plain_settings
+from kptoolkit.runs.start_from_run import start_from_run
 from kptoolkit.storage.layouts.frames import DataFrame
 
 # -- fit --------------------------------------------------------------------------------------------------------------
@@ -123,6 +124,8 @@ def fit(
     data_dir(settings)
     backend = new_backend(settings)
     check_encoder(settings.parts)
+    if not start.resumed:
+        start_from_run(backend, settings, trust_filters=trust_filters)
     distributed.wait()  # every process has looked at the folder before the first process writes into it
     trusted = trust_filters or pack is not None
     if not distributed.is_first():
@@ -268,7 +271,9 @@ def _train_control(run: Run, chosen: Control, settings: Config, progress: Progre
             folder.begin_control(manifest)
         distributed.wait()
         task = fit_task(prepared, folder, change=change, resume=True, progress=progress)
-        _train_and_write(new_backend(settings), task, folder, manifest)
+        backend = new_backend(settings)
+        start_from_run(backend, settings, trust_filters=run.trust_filters)
+        _train_and_write(backend, task, folder, manifest)
 
 
 # -- evaluate ---------------------------------------------------------------------------------------------------------

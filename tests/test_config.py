@@ -144,7 +144,7 @@ def test_every_setting_is_listed_and_described() -> None:
     [
         ("tree.hop", "2", "unknown setting tree.hop: did you mean hops?"),
         ("tree", "2", "'tree' is not a setting; write section.key=value"),
-        ("training.epochs", "0", "setting training.epochs: input should be greater than or equal to 1 (given: 0)"),
+        ("training.epochs", "-1", "setting training.epochs: input should be greater than or equal to 0 (given: -1)"),
         ("data.split", "random", "'leave-one-out' or 'temporal'"),
         ("zzz.qqq", "1", "unknown setting zzz: known: graph, tree"),
     ],

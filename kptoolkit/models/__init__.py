@@ -12,6 +12,7 @@ from kptoolkit.models.backend import (
     RanksByKnowledgeAlone,
     ReadsKnowledge,
     ReadsTreeMask,
+    StartsFromRun,
     Triplets,
     options_class,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "RanksByKnowledgeAlone",
     "ReadsKnowledge",
     "ReadsTreeMask",
+    "StartsFromRun",
     "Triplets",
     "backend_class",
     "backend_names",

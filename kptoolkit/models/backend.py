@@ -1,8 +1,8 @@
 """The interface of a recommender: what every backend does, and what some can do in addition.
 
 Every backend follows :class:`Backend`. A backend that can do more also follows :class:`BeamSearch`, :class:`Explains`,
-:class:`AcceptsNewItems`, :class:`ReadsKnowledge`, :class:`ReadsTreeMask` or :class:`RanksByKnowledgeAlone`; the program
-finds that out with ``isinstance``.
+:class:`StartsFromRun`, :class:`AcceptsNewItems`, :class:`ReadsKnowledge`, :class:`ReadsTreeMask` or
+:class:`RanksByKnowledgeAlone`; the program finds that out with ``isinstance``.
 """
 
 from __future__ import annotations
@@ -170,6 +170,21 @@ class BeamSearch(Protocol):
             Catalogue rows and scores, both ``(N, k)``, filled up with -1 and -inf.
         """
         ...
+
+
+@runtime_checkable
+class StartsFromRun(Protocol):
+    """A backend whose training can start from the weights of an earlier one, of other items and another graph."""
+
+    def start_from(self, earlier: Any, catalogue: Catalogue) -> None:
+        """Start the next :meth:`Backend.fit` from the weights of a fitted backend of this class.
+
+        What both name, such as words, relations, entities and items, has the earlier weights; the rest starts as usual.
+
+        Args:
+            earlier: A fitted backend of this class.
+            catalogue: The catalogue that it was trained on.
+        """
 
 
 @runtime_checkable

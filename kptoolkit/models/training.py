@@ -210,12 +210,14 @@ def train_and_report(
         collate: As in :func:`train`.
         score: Scores the catalogue by the current weights; used to rank the validation cases.
         task: Settings, validation, folders.
-        figures: Returns further figures of the backend; called at the end.
+        figures: Returns further figures of the backend; called at the end, but not after zero epochs.
         rates: As in :func:`train`.
 
     Raises:
         TrainingError: The loss is not a number; the message names the step.
     """
+    if task.config.training.epochs == 0:
+        return _untrained(model, score, task)
     started = time.monotonic()
     keep_freed_memory()
     with flushed_denormals():
@@ -244,6 +246,17 @@ def train_and_report(
         **figures(),
     }
     return FitResult(float(trainer.state.epoch or 0), metrics, history, reported)
+
+
+def _untrained(model: nn.Module, score: Callable[[Cases], NDArray[np.float32]], task: FitTask) -> FitResult:
+    """Validate the weights as they start."""
+    distributed.start()
+    if torch.cuda.is_available():
+        model.cuda()
+    model.eval()
+    best = task.validate(score)
+    row = {"epoch": 0.0} | {f"eval_{name}": value for name, value in best.items()}
+    return FitResult(0.0, best, [row], {"parameters": float(sum(p.numel() for p in model.parameters()))})
 
 
 def _evaluations(log: list[dict[str, float]]) -> list[dict[str, float]]:

@@ -54,17 +54,23 @@ def chain_neighbourhoods(catalogue: Catalogue) -> Neighbourhoods:
     return Neighbourhoods.of_rows(asked, nodes, rows, hops=2)
 
 
-def chain_task(folder: Path, settings: dict[str, Any] | None = None, **changes: Any) -> FitTask:
+def chain_task(
+    folder: Path,
+    settings: dict[str, Any] | None = None,
+    interactions: Interactions | None = None,
+    **changes: Any,
+) -> FitTask:
     """Create a training task on the ring of items that is learnt within seconds.
 
     Args:
         folder: For checkpoints and logs.
         settings: ``{"section.key": value}`` in addition to the small defaults.
+        interactions: Other events than those of :func:`chain_interactions`.
         changes: Fields of the task to set, e.g. ``resume=True``.
     """
     small = {"training.epochs": 2, "training.batch_size": 16, "training.eval_every": 1, "prompts.pack": "books"}
     config = load_config(overrides={**small, **(settings or {})}, environ={})
-    interactions = chain_interactions()
+    interactions = interactions or chain_interactions()
     ids = interactions.item_ids
     entities = np.array([f"e{item}" if row < len(ids) - 1 else None for row, item in enumerate(ids)], dtype=object)
     titles = np.array([f"Book {row}" for row in range(len(ids))], dtype=object)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
+from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.models.backend import FitResult, FitTask
 from kptoolkit.models.fitted_backend import FittedBackend
 from kptoolkit.models.t5.options import T5Options
@@ -21,6 +22,14 @@ class T5Backend(FittedBackend[OptionsT, StateT], ABC):
     Args:
         options: Options of ``[model]``.
     """
+
+    def __init__(self, options: OptionsT) -> None:
+        super().__init__(options)
+        self._earlier: tuple[StateT, Catalogue] | None = None
+
+    def start_from(self, earlier: Self, catalogue: Catalogue) -> None:
+        """Start from the weights of a fitted backend; see :class:`~kptoolkit.models.backend.StartsFromRun`."""
+        self._earlier = (earlier.fitted, catalogue)
 
     def fit(self, task: FitTask) -> FitResult:
         """Train, and keep the weights that are best on validation.

@@ -38,6 +38,11 @@ class ModelTokenizer(SavedTokenizer, Protocol):
     size: int
     has_item_tokens: bool
 
+    @property
+    def vocabulary(self) -> list[tuple[str, str]]:
+        """Kind and text of each token: a ``"word"``, or the id of an ``"entity"``."""
+        ...
+
     def with_items(self, items: Mapping[str, int]) -> Self:
         """Return this tokenizer for an extended catalogue.
 
@@ -119,17 +124,23 @@ class PhraseTokenizer:
             starts += [True] + [False] * (len(parts) - 1)
 
     @property
-    def fingerprint(self) -> str:
-        """Hash of the vocabulary."""
-        return json_hash([self.name, self._vocabulary])
+    def vocabulary(self) -> list[tuple[str, str]]:
+        """Kind and text of each token."""
+        words = [("word", text) for text in (*_SPECIAL, *self.phrases)]
+        return words + [("entity", entity) for entity in self.entities]
 
     @property
-    def _vocabulary(self) -> dict[str, Any]:
+    def fingerprint(self) -> str:
+        """Hash of the vocabulary."""
+        return json_hash([self.name, self._saved])
+
+    @property
+    def _saved(self) -> dict[str, Any]:
         return {"phrases": self.phrases, "entities": self.entities, "items": self.items}
 
     def save(self, folder: Path) -> None:
         """Write the vocabulary into ``folder``."""
-        (folder / _FILE).write_text(json.dumps(self._vocabulary, ensure_ascii=False), encoding="utf-8")
+        (folder / _FILE).write_text(json.dumps(self._saved, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -201,6 +212,11 @@ class SubwordTokenizer:
         """Encode a text; a special token spelled out in it, e.g. in a name, stays text."""
         # The backend is faster than the wrapper, which converts its arguments each time.
         return encode_subwords(self.tokenizer.backend_tokenizer, self._special, segments)
+
+    @property
+    def vocabulary(self) -> list[tuple[str, str]]:
+        """Kind and text of each token."""
+        return [("word", piece) for piece in self.tokenizer.convert_ids_to_tokens(range(self.size))]
 
     @property
     def fingerprint(self) -> str:

@@ -21,6 +21,7 @@ from kptoolkit.models.t5.kp4sr import prompt_variants
 from kptoolkit.models.t5.kp4sr.kp4sr_feed import Kp4srFeed
 from kptoolkit.models.t5.kp4sr.kp4sr_state import Kp4srState, build_state, load_state
 from kptoolkit.models.t5.options import Kp4srOptions
+from kptoolkit.models.t5.start_weights import start_from_earlier
 from kptoolkit.models.t5.t5_backend import T5Backend
 from kptoolkit.models.training import Epochs, train_and_report
 
@@ -40,6 +41,7 @@ class Kp4srBackend(T5Backend[Kp4srOptions, Kp4srState]):
 
     def _train(self, task: FitTask) -> FitResult:
         state = self._fitted = build_state(self.options, task)
+        start_from_earlier(state, task, self._earlier)
         feed = Kp4srFeed(state, task, self.options)
         data = Epochs(len(feed.windows), feed.start_epoch, feed.order if self.options.buckets else None)
         return train_and_report(state.model, data, feed.collate, self.score, task, feed.figures)

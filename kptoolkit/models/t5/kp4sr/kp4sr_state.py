@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases
 from kptoolkit.errors import RunError
 from kptoolkit.knowledge.batches.batch import Batch
@@ -27,11 +28,13 @@ from kptoolkit.models.t5.kp4sr.item_index import ItemIndex, build_index, index_n
 from kptoolkit.models.t5.kp4sr.string_decoder import StringDecoder
 from kptoolkit.models.t5.kp4sr.trie import Trie
 from kptoolkit.models.t5.options import Kp4srOptions
+from kptoolkit.models.t5.start_weights import NamedRows, token_rows
 from kptoolkit.models.t5.t5_backend import WEIGHTS
 from kptoolkit.models.t5.tokenizers import ModelTokenizer, load_tokenizer
 from kptoolkit.models.t5.tree_t5 import TreeT5
 from kptoolkit.prompts import MppTemplate, Segment
 
+_TOKEN_TABLES = ("t5.shared.weight", "t5.lm_head.weight")
 Prompts = Callable[[NDArray[np.int64]], Batch]
 """Gives the prompts of the cases with these numbers."""
 
@@ -127,6 +130,16 @@ class Kp4srState:
         assert outputs is not None
         likely = nn.functional.linear(decoded, self.model.t5.lm_head.weight[outputs]).float().log_softmax(-1)  # (B, S)
         return likely[:, outputs >= self.tokenizer.size]
+
+    def named_rows(self, catalogue: Catalogue) -> NamedRows:
+        """What the rows of the token tables stand for; strings of several tokens are those of this catalogue alone.
+
+        Args:
+            catalogue: The catalogue that the model is for.
+        """
+        items = self.n_items if self.index.kind == "token" else 0
+        tables = {name: len(weight) for name, weight in self.model.named_parameters() if name in _TOKEN_TABLES}
+        return NamedRows({name: token_rows(self.tokenizer, catalogue, items, rows) for name, rows in tables.items()})
 
     def save(self, folder: Path) -> None:
         """Write weights, tokenizer, compiled knowledge and templates into ``folder``."""

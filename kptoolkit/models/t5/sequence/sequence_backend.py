@@ -60,9 +60,11 @@ class SequenceBackend(T5Backend[SequenceOptions, "SequenceState"]):
     def _train(self, task: FitTask) -> FitResult:
         from kptoolkit.models.t5.sequence.sequence_feed import SequenceFeed
         from kptoolkit.models.t5.sequence.sequence_state import build_state
+        from kptoolkit.models.t5.start_weights import start_from_earlier
         from kptoolkit.models.training import Epochs, train_and_report
 
         state = self._fitted = build_state(self.options, task)
+        start_from_earlier(state, task, self._earlier)
         feed = SequenceFeed(state, task, self.options)
         data = Epochs(len(feed.slices), feed.start_epoch, feed.order)
         rates = state.model.learning_rate_shares(feed.turns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from kptoolkit.models.t5.options import SequenceOptions
 from kptoolkit.models.t5.sequence.item_encoders import Pooling, Reads, TreeTokens, build_item_encoder
 from kptoolkit.models.t5.sequence.sequence_model import SequenceT5
 from kptoolkit.models.t5.sequence.vector_scorer import DESCRIPTION, VECTORS
+from kptoolkit.models.t5.start_weights import NamedRows, RowName, token_rows
 from kptoolkit.models.t5.t5_backend import WEIGHTS
 from kptoolkit.models.t5.tokenizers import ModelTokenizer, load_tokenizer
 from kptoolkit.models.t5.tree_t5 import TreeT5
@@ -186,6 +187,23 @@ class SequenceState:
             text = torch.from_numpy(whitened_vectors(settings, catalogue, source, trees))
             self.model.text = text.to(self.device)
         self.read_knowledge(compiled, facts)
+
+    def named_rows(self, catalogue: Catalogue) -> NamedRows:
+        """What the rows of the tables of tokens, relations and entities stand for.
+
+        Args:
+            catalogue: The catalogue that the model is for.
+        """
+        tables: dict[str, Sequence[RowName]] = {
+            "tree.t5.shared.weight": token_rows(
+                self.tokenizer, catalogue, self.model.n_items, len(self.model.tree.t5.shared.weight)
+            )
+        }
+        if self.parts.reads == "facts":
+            hops = range(1, self.parts.hops + 1)
+            tables["knowledge.gate"] = [("relation", name, str(hop)) for name in self.facts.relations for hop in hops]
+            tables["knowledge.entities.weight"] = [("entity", name) for name in self.facts.entities]
+        return NamedRows(tables)
 
     def save(self, folder: Path) -> None:
         """Write weights, item vectors, tokenizer and compiled knowledge into ``folder``."""
