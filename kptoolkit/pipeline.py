@@ -135,7 +135,8 @@ def fit(
         manifest = start.manifest
         with _timed(manifest, "prepare"):
             if start.resumed and not fresh:
-                prepared = inputs_to_resume(Run(folder.path, manifest, trust_filters=trusted), settings, pack, progress)
+                begun = Run(folder.path, manifest, trust_filters=trusted)
+                prepared = inputs_to_resume(begun, settings, pack, progress, changed=change is not as_read)
             else:
                 how: dict[str, Any] = {"since": math.inf if fresh else since, "fresh": fresh, "progress": progress}
                 with frames.errors(), frames.opened(progress) as graph:

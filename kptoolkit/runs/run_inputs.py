@@ -31,7 +31,12 @@ def inputs_of(
 
 
 def inputs_to_resume(
-    run: Run, settings: Config, pack: TemplatePack | None = None, progress: ProgressCallback = silent
+    run: Run,
+    settings: Config,
+    pack: TemplatePack | None = None,
+    progress: ProgressCallback = silent,
+    *,
+    changed: bool = False,
 ) -> Prepared:
     """Read the inputs of an interrupted training: its knowledge is that of its beginning, whatever the graph has now.
 
@@ -40,13 +45,14 @@ def inputs_to_resume(
         settings: Settings of the training.
         pack: Template pack made in Python, instead of the run's own.
         progress: Gets the date of the knowledge.
+        changed: Whether the inputs were changed after they were read; the events are not compared then.
 
     Raises:
         RunError: The interactions have changed since.
         DataError: They cannot be read.
     """
     data = data_dir(settings)
-    if data != GRAPH_DATA:
+    if data != GRAPH_DATA and not changed:
         events, _ = read_interactions(data, reading_of(settings.data))
         run.files.require_same("interactions", events.content_hash(), run.manifest)
     if pack is not None:

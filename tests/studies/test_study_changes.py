@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.studies.changes.packs import fallback_only, neutral_only, shuffled_words
-from kptoolkit.studies.changes.triples import Triples, corrupted_triples, grown_neighbourhoods
+from kptoolkit.studies.changes.triples import corrupted_triples, grown_neighbourhoods, of_frequent_relations
+from kptoolkit.studies.engine.stored_triples import Triples
 
 ENTITIES = [f"e{number:02d}" for number in range(12)]
 TRIPLES = st.lists(
@@ -122,3 +123,30 @@ def test_shuffled_words_are_the_same_words() -> None:
         assert Counter(re.findall(r"\w+", one)) == Counter(re.findall(r"\w+", other))
         moved += one != other
     assert moved > len(pack.relations) / 2
+
+
+@given(TRIPLES, st.integers(0, 5))
+def test_added_triples_are_those_that_were_not_there(triples: list[tuple[str, str, str]], seed: int) -> None:
+    found = around(triples)
+    true = Triples.of(found)
+    wrong, _ = corrupted_triples(true, 0.5, seed)
+    changed = wrong.rows_of(found)
+    added = Triples.of(changed).without(true)
+    rows = added.among(changed)
+    states = [changed.triple(row) for row in range(len(changed.relation))]
+    assert {triple for triple, new in zip(states, rows, strict=True) if new} == stored(changed) - set(triples)
+    assert {triple for triple, new in zip(states, rows, strict=True) if not new} == stored(changed) & set(triples)
+    assert len(true.without(true)) == 0
+    assert len(true.without(Triples.none())) == len(true)
+
+
+@given(TRIPLES, st.integers(1, 3))
+def test_the_most_frequent_relations_stay(triples: list[tuple[str, str, str]], count: int) -> None:
+    kept = stored(of_frequent_relations(around(triples), count))
+    sizes = Counter(relation for _, relation, _ in triples)
+    left = {relation for _, relation, _ in kept}
+    assert len(left) == min(count, len(sizes))
+    assert kept == {triple for triple in triples if triple[1] in left}
+    assert min((sizes[name] for name in left), default=0) >= max(
+        (sizes[name] for name in sizes if name not in left), default=0
+    )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,61 +10,8 @@ from numpy.typing import NDArray
 from kptoolkit.graph.neighbour_rows import objects
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.prepare import Prepared
-from kptoolkit.storage.ragged import indptr_of, run_starts
+from kptoolkit.studies.engine.stored_triples import Triples
 from kptoolkit.studies.engine.study_definition import Change
-
-Numbers = NDArray[np.integer[Any]]
-
-
-@dataclass(frozen=True)
-class Triples:
-    """The stored triples of neighbourhoods, each once.
-
-    Attributes:
-        head: ``(T,)`` node number of each head.
-        relation: ``(T,)`` relation number.
-        tail: ``(T,)`` node number of each tail.
-    """
-
-    head: Numbers
-    relation: Numbers
-    tail: Numbers
-
-    def __len__(self) -> int:
-        return len(self.head)
-
-    @classmethod
-    def of(cls, found: Neighbourhoods) -> Triples:
-        """Collect the triples of all rows."""
-        head = np.where(found.forward, found.near, found.far)
-        tail = np.where(found.forward, found.far, found.near)
-        distinct = np.unique(np.stack([head, found.relation, tail], axis=1), axis=0)
-        return cls(distinct[:, 0], distinct[:, 1], distinct[:, 2])
-
-    def take(self, which: NDArray[Any]) -> Triples:
-        """Select some triples."""
-        return Triples(self.head[which], self.relation[which], self.tail[which])
-
-    def drawn(self, share: float, seed: int) -> NDArray[np.int64]:
-        """Draw the numbers of a share of the triples, in random order."""
-        return np.random.default_rng(seed).permutation(len(self))[: round(share * len(self))]
-
-    def rows_of(self, found: Neighbourhoods) -> Neighbourhoods:
-        """Return neighbourhoods with these triples in place of their own, around the nodes that had rows."""
-        near, far = np.concatenate([self.head, self.tail]), np.concatenate([self.tail, self.head])
-        relation = np.tile(self.relation, 2)
-        forward = np.arange(len(near)) < len(self.head)
-        kept = (found.lengths > 0)[near] & (near != far)
-        order = np.lexsort((forward[kept], far[kept], relation[kept], near[kept]))
-        near, relation, far, forward = (array[kept][order] for array in (near, relation, far, forward))
-        distinct = run_starts(near, relation, far, forward)
-        return replace(
-            found,
-            indptr=indptr_of(np.bincount(near[distinct], minlength=len(found.ids))),
-            relation=relation[distinct].astype(np.int32),
-            far=far[distinct].astype(np.int32),
-            forward=forward[distinct],
-        )
 
 
 def thinned(share: float) -> Change:
@@ -100,6 +46,23 @@ def corrupted_triples(triples: Triples, share: float, seed: int) -> tuple[Triple
         own = drawn[triples.relation[drawn] == relation]
         tail[own] = triples.tail[np.roll(own, 1)]
     return Triples(triples.head, triples.relation, tail), tail != triples.tail
+
+
+def most_frequent_relations(count: int) -> Change:
+    """Keep the triples of the relations that have most of them."""
+
+    def change(prepared: Prepared, _: int) -> Prepared:
+        return with_neighbourhoods(prepared, of_frequent_relations(prepared.knowledge.neighbourhoods, count))
+
+    return change
+
+
+def of_frequent_relations(found: Neighbourhoods, count: int) -> Neighbourhoods:
+    """Keep the triples of the most frequent relations, see :func:`most_frequent_relations`."""
+    triples = Triples.of(found)
+    sizes = np.bincount(triples.relation, minlength=len(found.relations))
+    kept = np.argsort(-sizes, kind="stable")[:count]
+    return triples.take(np.isin(triples.relation, kept)).rows_of(found)
 
 
 def grown(factor: float) -> Change:

@@ -23,7 +23,8 @@ def study_names() -> list[str]:
 
 
 def _shipped() -> list[str]:
-    return [module.name.removesuffix(_SUFFIX) for module in pkgutil.iter_modules([str(_SHIPPED)])]
+    modules = pkgutil.iter_modules([str(_SHIPPED)])
+    return [module.name.removesuffix(_SUFFIX).replace("_", "-") for module in modules]
 
 
 def find_study(name: str) -> Study:
@@ -36,7 +37,7 @@ def find_study(name: str) -> Study:
         UnknownNameError: No study has this name.
         ConfigError: It cannot be imported, or it is no study.
     """
-    own = f"kptoolkit.studies.shipped.{name}{_SUFFIX}:STUDY"
+    own = f"kptoolkit.studies.shipped.{name.replace('-', '_')}{_SUFFIX}:STUDY"
     found = installed_object("study", own if name in _shipped() else name, GROUP)
     if found is None:
         names = study_names()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -19,11 +21,25 @@ from kptoolkit.progress import ProgressCallback, ProgressEvent, silent, with_pre
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.runs.run_settings import different_setting, plain_settings
+from kptoolkit.storage.arrays import read_arrays, write_arrays
 from kptoolkit.storage.atomic import atomic_folder, remove_folder
-from kptoolkit.studies.engine.study_definition import ENCODER, PAPER, RANDOM_ENCODER, SMALL, Arm, Study, folder_name
+from kptoolkit.studies.engine.peak_memory import peak_memory, reset_peak_memory
+from kptoolkit.studies.engine.stored_triples import Triples
+from kptoolkit.studies.engine.study_definition import (
+    ENCODER,
+    PAPER,
+    RANDOM_ENCODER,
+    SMALL,
+    START,
+    Arm,
+    Study,
+    folder_name,
+)
 from kptoolkit.studies.engine.study_page import write_page
 from kptoolkit.studies.engine.study_result import ALONE, WITH_PARTS, StudyResult, Trained, study_rows
 
+MARKS: Final = (ENCODER, RANDOM_ENCODER, START)
+"""Values in the settings of arms that stand for something in the study's own settings."""
 Mode = Literal["quick", "standard", "full"]
 SEEDS: Final[Mapping[Mode, int]] = {"quick": 1, "standard": 2, "full": 3}
 """Seeds of each mode, unless others are asked for."""
@@ -64,45 +80,152 @@ def run_study(
         KptoolError: As for :func:`kptoolkit.pipeline.fit`.
     """
     base = config if isinstance(config, Config) else load_config(config)
-    folder, began = Path(output), time.time()
+    folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     numbers = tuple(base.training.seed + number for number in range(seeds or SEEDS[mode]))
-    arms = study.grid(quick=mode == "quick", encoder=base.parts.text_encoder is not None)
+    marks = _marks(base, study, folder)
+    arms = study.grid(quick=mode == "quick", missing=[mark for mark in MARKS if mark not in marks])
     grid = [(backend, arm, seed) for seed in numbers for backend, arm in arms]
-    encoders = _encoders(base, [arm for _, arm in arms], folder)
+    trainings = _Trainings(study, base, mode, folder, marks, trust_filters=trust_filters)
     trained = []
     for number, (backend, arm, seed) in enumerate(grid, 1):
-        name = folder_name(backend, arm, seed)
         place = f"{number}/{len(grid)}"  # short, for narrow terminals
-        settings = settings_of(study, base, backend, arm, seed, mode, encoders)
-        results = folder / "results" / name
+        cell = Cell(backend, arm, seed)
+        results = folder / "results" / cell.name
         if results.is_dir():
-            progress(ProgressEvent(f"{place}: {name}", 1, 1, "runs", {"finished": "earlier"}))
+            progress(ProgressEvent(f"{place}: {cell.name}", 1, 1, "runs", {"finished": "earlier"}))
         else:
-            how: dict[str, Any] = {"trust_filters": trust_filters, "progress": with_prefix(place, progress)}
-            progress(ProgressEvent(f"{place}: {name}", 0, 1, "runs"))
-            run = _train(settings, arm, folder / "runs" / name, began, **how)
-            _rank(run, arm, study, with_prefix(place, progress)).save(results, run.files.read_manifest())
-            progress(ProgressEvent(f"{place}: {name}", 1, 1, "runs"))
-            if not keep_runs:
+            progress(ProgressEvent(f"{place}: {cell.name}", 0, 1, "runs"))
+            run = trainings.train(cell, with_prefix(place, progress))
+            added, figures = trainings.notes(cell)
+            figures |= study.measure(run, added) if study.measure is not None else {}
+            _rank(run, arm, figures, with_prefix(place, progress)).save(results, run.files.read_manifest())
+            progress(ProgressEvent(f"{place}: {cell.name}", 1, 1, "runs"))
+            if not keep_runs and not any(cell.starts(Cell(*later)) for later in grid[number:]):
                 remove_folder(run.folder)
-        trained.append(Trained.load(results, plain_settings(settings)))
+        trained.append(Trained.load(results, plain_settings(trainings.settings(cell))))
+    if not keep_runs:
+        remove_folder(folder / "runs")
     labels = {(backend, arm.series, arm.x): arm.label for backend, arm, _ in grid}
     result = StudyResult(study, mode, numbers, study_rows(labels, trained, base.evaluation.resamples), tuple(trained))
     write_page(result, folder)
     return result
 
 
-def _encoders(base: Config, arms: Iterable[Arm], folder: Path) -> dict[str, str]:
-    """Text encoders by their marks in the settings of arms; one with random weights is written once."""
-    used = {value for arm in arms for value in arm.settings.values() if value in (ENCODER, RANDOM_ENCODER)}
-    if not used or base.parts.text_encoder is None:
-        return {}
-    random = folder / "random-encoder"
-    if RANDOM_ENCODER in used and not random.is_dir():
-        with atomic_folder(random) as new:
-            write_random_encoder(base.parts.text_encoder, new, seed=0)
-    return {ENCODER: str(base.parts.text_encoder), RANDOM_ENCODER: str(random)}
+def _marks(base: Config, study: Study, folder: Path) -> dict[str, str]:
+    """What the marks in the settings of arms stand for; an encoder with random weights is written once."""
+    found = {}
+    if base.training.start_from is not None:
+        found[START] = str(base.training.start_from)
+    encoder, random = base.parts.text_encoder, folder / "random-encoder"
+    if encoder is not None:
+        found |= {ENCODER: str(encoder), RANDOM_ENCODER: str(random)}
+        if any(arm.needs(RANDOM_ENCODER) for arm in study.arms) and not random.is_dir():
+            with atomic_folder(random) as new:
+                write_random_encoder(encoder, new, seed=0)
+    return found
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of a grid.
+
+    Attributes:
+        backend: Its backend.
+        arm: Its arm.
+        seed: Its seed.
+    """
+
+    backend: str
+    arm: Arm
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of its folders."""
+        return folder_name(self.backend, self.arm, self.seed)
+
+    @property
+    def start(self) -> Cell | None:
+        """The training whose weights it starts from."""
+        return None if self.arm.start is None else Cell(self.backend, self.arm.start, self.seed)
+
+    def starts(self, other: Cell) -> bool:
+        """Whether another training starts from the weights of this one, or from one that does."""
+        return other.start is not None and (other.start == self or self.starts(other.start))
+
+
+@dataclass(frozen=True)
+class _Trainings:
+    """Trains the cells of a study in its folder.
+
+    Attributes:
+        study: The study.
+        base: Settings of the data.
+        mode: As in :func:`run_study`.
+        folder: Folder of the study.
+        marks: What marks in the settings of arms stand for.
+        trust_filters: As in :func:`run_study`.
+        began: When the study was started, in seconds since the epoch: no knowledge is older.
+    """
+
+    study: Study
+    base: Config
+    mode: Mode
+    folder: Path
+    marks: Mapping[str, str]
+    trust_filters: bool
+    began: float = field(default_factory=time.time)
+
+    def settings(self, cell: Cell) -> Config:
+        """Settings of a training."""
+        start = None if cell.start is None else self._run_folder(cell.start)
+        return settings_of(self.study, self.base, cell.backend, cell.arm, cell.seed, self.mode, self.marks, start)
+
+    def train(self, cell: Cell, progress: ProgressCallback) -> Run:
+        """Train a run, resume it, or open it if it is finished; the run that it starts from comes first."""
+        folder, settings = self._run_folder(cell), self.settings(cell)
+        if not RunFolder(folder).is_finished:
+            if cell.start is not None:
+                self.train(cell.start, progress)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            how: dict[str, Any] = {"since": self.began, "progress": progress}
+            if cell.arm.change is not None:
+                how["change"] = partial(self._changed, cell)
+            reset_peak_memory()
+            pipeline.fit(settings, run=folder, trust_filters=self.trust_filters, **how)
+            added, _ = self.notes(cell)
+            self._note(cell, added, peak_memory())
+        run = Run.load(folder, trust_filters=self.trust_filters)
+        if (other := different_setting(run.manifest.settings, plain_settings(settings))) is not None:
+            raise RunError(f"{folder} has another {other}; give another --output")
+        return run
+
+    def notes(self, cell: Cell) -> tuple[Triples, dict[str, float]]:
+        """The triples that the change of a training has added, and the figures of the training itself."""
+        folder = self._notes_folder(cell)
+        if not folder.is_dir():
+            return Triples.none(), {}
+        arrays, figures = read_arrays(folder)
+        return Triples(**arrays), figures
+
+    def _note(self, cell: Cell, added: Triples, memory: float | None = None) -> None:
+        figures = {} if memory is None else {"peak memory, MiB": memory}
+        write_arrays(self._notes_folder(cell), added.arrays, figures)
+
+    def _changed(self, cell: Cell, prepared: Prepared) -> Prepared:
+        """The changed inputs of a cell; notes which triples are new, since the run keeps no others."""
+        assert cell.arm.change is not None
+        changed = cell.arm.change(prepared, cell.seed)
+        before, after = (Triples.of(each.knowledge.neighbourhoods) for each in (prepared, changed))
+        self._note(cell, after.without(before))
+        return changed
+
+    def _run_folder(self, cell: Cell) -> Path:
+        return self.folder / "runs" / cell.name
+
+    def _notes_folder(self, cell: Cell) -> Path:
+        return self.folder / "notes" / cell.name
 
 
 def settings_of(
@@ -112,7 +235,8 @@ def settings_of(
     arm: Arm,
     seed: int,
     mode: Mode,
-    encoders: Mapping[str, str] = MappingProxyType({}),
+    marks: Mapping[str, str] = MappingProxyType({}),
+    start: Path | None = None,
 ) -> Config:
     """Settings of one training.
 
@@ -123,7 +247,8 @@ def settings_of(
         arm: The arm.
         seed: ``training.seed``.
         mode: As in :func:`run_study`.
-        encoders: Text encoders by their marks in the settings of the arm.
+        marks: What the marks in the settings of the arm stand for.
+        start: Folder of the run that it starts from.
 
     Raises:
         ConfigError: A setting of study or arm is unknown or has a bad value.
@@ -131,33 +256,16 @@ def settings_of(
     known = plain_settings(base)
     values: dict[str, dict[str, Any]] = {name: dict(known[name]) for name in known if name in _OF_THE_DATA}
     given = {**_SIZES[mode].get(backend, {}), **study.settings, **arm.settings}
+    if start is not None:
+        given["training.start_from"] = start
     for key, value in {**given, "model.backend": backend, "training.seed": seed}.items():
         section, _, name = key.partition(".")
-        values.setdefault(section, {})[name] = encoders.get(value, value) if isinstance(value, str) else value
+        values.setdefault(section, {})[name] = marks.get(value, value) if isinstance(value, str) else value
     found = validate(Config, values)
     return found.model_copy(update={"graph": found.graph.model_copy(update={"password": base.graph.password})})
 
 
-def _train(
-    settings: Config, arm: Arm, folder: Path, began: float, *, trust_filters: bool, progress: ProgressCallback
-) -> Run:
-    """Train a run, resume it, or open it if it is finished."""
-
-    def change(prepared: Prepared) -> Prepared:
-        return prepared if arm.change is None else arm.change(prepared, settings.training.seed)
-
-    files = RunFolder(folder)
-    if not files.is_finished:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        how: dict[str, Any] = {"since": began, "change": change, "progress": progress}
-        return pipeline.fit(settings, run=folder, trust_filters=trust_filters, **how)
-    run = Run.load(folder, trust_filters=trust_filters)
-    if (other := different_setting(run.manifest.settings, plain_settings(settings))) is not None:
-        raise RunError(f"{folder} has another {other}; give another --output")
-    return run
-
-
-def _rank(run: Run, arm: Arm, study: Study, progress: ProgressCallback) -> Trained:
+def _rank(run: Run, arm: Arm, measured: Mapping[str, float], progress: ProgressCallback) -> Trained:
     """Rank the test cases by a run, with score parts and without, and collect its figures."""
     scorers = {ALONE: run.backend.score, WITH_PARTS: run.recommender.score}
     size, items = run.config.evaluation.batch_size, len(run.catalogue)
@@ -170,7 +278,7 @@ def _rank(run: Run, arm: Arm, study: Study, progress: ProgressCallback) -> Train
     figures = {name: float(value) for name, value in known.items() if not isinstance(value, str)}
     figures.pop("training seconds", None)  # nearly those of the manifest
     figures["epochs"] = float(training["epochs"])
-    figures |= study.measure(run) if study.measure is not None else {}
+    figures |= measured
     return Trained(
         backend=run.config.model.backend,
         series=arm.series,

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kptoolkit.errors import InputError
 from kptoolkit.knowledge.prepare import Prepared
 from kptoolkit.runs.run import Run
+from kptoolkit.studies.engine.stored_triples import Triples
 
 Change = Callable[[Prepared, int], Prepared]
 """Changes the inputs of a training; gets the seed of the training."""
-Measure = Callable[[Run], Mapping[str, float]]
-"""Figures of a finished run, by name; they become columns of the table."""
+Measure = Callable[[Run, Triples], Mapping[str, float]]
+"""Figures by name, which become columns of the table; gets a finished run and the triples that a change has added."""
 
 ENCODER: Final = "$encoder"
 """In the settings of an arm: the text encoder of the study's own settings (``parts.text_encoder``)."""
 RANDOM_ENCODER: Final = "$random-encoder"
 """In the settings of an arm: the same encoder with random weights."""
+START: Final = "$start"
+"""In the settings of an arm: the run that the study's own settings start from (``training.start_from``)."""
 _SMALL: Final[dict[str, Any]] = {
     "tree.degree": 3,
     "tree.max_tokens": 192,
@@ -47,6 +50,7 @@ class Arm:
         x: Its place on the axis: a number, or a word where the axis has names.
         settings: ``{"section.key": value}`` in which it differs.
         change: Changes its inputs, such as their triples or their template pack; ``None`` leaves them as they are.
+        start: Arm from whose weights it starts; trained first with the same backend and seed, in the grid or not.
         quick: Whether ``--quick`` has it too.
     """
 
@@ -54,6 +58,7 @@ class Arm:
     x: float | str
     settings: Mapping[str, Any] = field(default_factory=dict)
     change: Change | None = None
+    start: Arm | None = None
     quick: bool = True
 
     @property
@@ -62,10 +67,9 @@ class Arm:
         place = self.x if isinstance(self.x, str) else f"{self.x:g}"
         return f"{self.series}, {place}" if self.series else place
 
-    @property
-    def needs_encoder(self) -> bool:
-        """Whether it reads the text encoder of the study's own settings, pretrained or with random weights."""
-        return any(value in (ENCODER, RANDOM_ENCODER) for value in self.settings.values())
+    def needs(self, mark: str) -> bool:
+        """Whether its settings, or those of the arm it starts from, have a mark that stands for a setting."""
+        return mark in self.settings.values() or (self.start is not None and self.start.needs(mark))
 
 
 @dataclass(frozen=True)
@@ -105,14 +109,14 @@ class Study:
             if labels.count(label) > 1:
                 raise InputError(f"study '{self.name}' has two arms '{label}'")
 
-    def grid(self, *, quick: bool, encoder: bool = True) -> list[tuple[str, Arm]]:
+    def grid(self, *, quick: bool, missing: Collection[str] = ()) -> list[tuple[str, Arm]]:
         """Backends and arms, in the order in which they are trained.
 
         Args:
             quick: Only the quick arms.
-            encoder: Also the arms that need a text encoder.
+            missing: Marks such as :data:`ENCODER` that stand for nothing; arms that need one are left out.
         """
-        arms = [arm for arm in self.arms if (arm.quick or not quick) and (encoder or not arm.needs_encoder)]
+        arms = [arm for arm in self.arms if (arm.quick or not quick) and not any(map(arm.needs, missing))]
         return [(backend, arm) for backend in self.backends for arm in arms]
 
 

@@ -1,0 +1,1 @@
+"""Figures of a finished training beyond its ranking, for studies."""

@@ -1,0 +1,86 @@
+"""How much a model listens to triples that were added to its graph, such as wrong ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kptoolkit.data.histories import Cases
+from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.models import ReadsKnowledge
+from kptoolkit.runs.run import Run
+from kptoolkit.runs.run_inputs import inputs_of
+from kptoolkit.studies.engine.stored_triples import Triples
+
+_CASES: Final = 200
+_SEED: Final = 2308
+
+
+def weight_of_added(run: Run, added: Triples) -> Mapping[str, float]:
+    """Compare how far scores move without the added triples and without as many others.
+
+    Per item, the triplets of added triples are left out of the trained model's knowledge, with all below them; then as
+    many random others instead. The move is the mean absolute change of the scores of a sample of validation cases, each
+    case's mean subtracted. Nothing is trained.
+
+    Args:
+        run: A finished run.
+        added: Triples that its graph has and the graph before the change had not.
+
+    Returns:
+        ``"weight of added triples"``: 1 where the model listens to them as much as to the others; and
+        ``"added triples read"``, their share of all triplets read. Nothing where the backend reads no knowledge, or
+        neither kind of triplet is read.
+    """
+    backend, inputs = run.backend, inputs_of(run, run.config)
+    if not isinstance(backend, ReadsKnowledge):
+        return {}
+    source = inputs.knowledge
+    trees = source.trees(0)
+    own = added.among(source.neighbourhoods)[source.pool.keys.row[trees.prompt]]
+    shares = {"added triples read": float(own.mean()) if len(own) else 0.0}
+    if not own.any() or own.all():
+        return shares
+    chosen = np.random.default_rng(_SEED).permutation(len(run.split.valid))[:_CASES]
+    cases = run.split.valid.take(np.sort(chosen))
+    known = _centred(backend.score(cases))
+    moves = [
+        float(np.abs(_scores_without(backend, cases, trees, removed) - known).mean())
+        for removed in (own, _as_many_others(trees, own))
+    ]
+    backend.use_trees(lambda _: trees)
+    return shares | ({"weight of added triples": moves[0] / moves[1]} if moves[1] > 0 else {})
+
+
+def _scores_without(backend: Any, cases: Cases, trees: ItemTrees, removed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    gone = _with_below(trees, removed)
+    per_item = [np.flatnonzero(gone[first:end]) for first, end in zip(trees.indptr[:-1], trees.indptr[1:], strict=True)]
+    left = trees.cut(np.arange(len(trees)), per_item)
+    backend.use_trees(lambda _: left)
+    return _centred(backend.score(cases))
+
+
+def _centred(scores: NDArray[Any]) -> NDArray[np.float64]:
+    scores = scores.astype(np.float64)
+    return np.asarray(scores - scores.mean(axis=1, keepdims=True))
+
+
+def _as_many_others(trees: ItemTrees, own: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Choose, per item, as many random other triplets, or all others where there are fewer."""
+    wanted = np.bincount(trees.rows[own], minlength=len(trees))
+    order = np.lexsort((np.random.default_rng(_SEED).random(len(own)), own, trees.rows))  # the others of an item first
+    place = np.empty(len(own), np.int64)
+    place[order] = np.arange(len(own)) - trees.indptr[trees.rows[order]]
+    return np.asarray(~own & (place < wanted[trees.rows]))
+
+
+def _with_below(trees: ItemTrees, removed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Add all triplets below those that are removed."""
+    gone, above = removed.copy(), trees.indptr[trees.rows] + trees.parent
+    for hop in range(2, int(trees.hop.max(initial=1)) + 1):
+        level = np.flatnonzero((trees.hop == hop) & (trees.parent >= 0))
+        gone[level] |= gone[above[level]]
+    return gone
