@@ -409,7 +409,7 @@ def facts_of_files(name: str, interactions: Interactions) -> Neighbourhoods:
 
 @pytest.mark.slow
 @real_data
-@pytest.mark.parametrize("name", sorted(KNOWN))
+@pytest.mark.parametrize("name", sorted(KNOWN) if os.environ.get("KPTOOL_TEST_LONG") else ["movies"])
 def test_baselines_reach_the_known_figures(name: str) -> None:
     split, interactions = real_split(name)
     n_items = interactions.n_items
