@@ -137,7 +137,7 @@ def _coverage(session: Session, config: Config, graph: Graph) -> Line:
 
     counts = graph.relation_counts()
     try:
-        pack = choose_pack(config.prompts.pack, lambda: counts, trust_filters=session.trust_filters)
+        pack = choose_pack(config.prompts.pack, lambda: counts, trust_code=session.trust_code)
     except KptoolError as error:
         return Line("pack for this graph", False, str(error), f"kptool templates check {config.prompts.pack}")
     covered = pack.coverage(counts)

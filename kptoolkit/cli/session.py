@@ -23,6 +23,7 @@ from kptoolkit.config import Config, GraphConfig, load_config, parse_assignment,
 from kptoolkit.errors import ConfigError, InputError, KptoolError, escaped, redacted, shorten
 from kptoolkit.limits import LimitsConfig
 from kptoolkit.progress import Lines, ProgressCallback, cell, silent
+from kptoolkit.resources import Trust, check_queries, named_code
 
 COMMON = "Common options"
 INTERRUPTED = 130
@@ -42,7 +43,7 @@ class Session:
         verbosity: -1 quiet, 0 normal, 1 verbose.
         debug: Whether the traceback of an error is printed.
         graph_option: Whether ``--graph`` was given.
-        trust_filters: Whether the filters that a pack or a run names may be run.
+        trust_all: Whether all code that a pack or a run names may be run (``--trust-code``).
         out: Console on standard output, for results.
         err: Console on standard error, for progress and messages.
     """
@@ -53,7 +54,7 @@ class Session:
     verbosity: int = 0
     debug: bool = False
     graph_option: bool = False
-    trust_filters: bool = False
+    trust_all: bool = False
     environ: Mapping[str, str] | None = None
     out: Console = field(default_factory=lambda: open_console(stderr=False))
     err: Console = field(default_factory=lambda: open_console(stderr=True))
@@ -87,6 +88,16 @@ class Session:
             if key.partition(".")[0] not in (*sections, "limits"):
                 raise InputError(f"--set {key}: {KEEPS}")
 
+    @property
+    def trust_code(self) -> Trust:
+        """What a pack or a run may name: anything with ``--trust-code``, else what the settings of the user name."""
+        if self.trust_all:
+            return True
+        try:
+            return named_code(load_config(self.config_file, self.overrides, self.environ).model_dump(mode="json"))
+        except ConfigError:
+            return False  # a command that needs these settings says what is wrong with them
+
     def limits(self) -> LimitsConfig:
         """Return the limits of the settings; the defaults if the settings have mistakes elsewhere.
 
@@ -111,7 +122,9 @@ class Session:
             trained: ``[graph]`` of the run that the command takes; ``None`` if it takes none.
         """
         given = {key.partition(".")[2] for key in self.overrides if key.startswith("graph.")}
-        chosen = which_graph(self.config().graph, trained, given)
+        own = self.config().graph
+        chosen = which_graph(own, trained, given)
+        check_queries(chosen.cypher, own.cypher, self.trust_code)
         if self.names_graph:
             source = "from --graph" if self.graph_option else "from --set graph.uri"
         else:
@@ -208,7 +221,7 @@ def command(
         name: Name of the command.
         example: A call shown by ``--help``.
         graph: Whether the command has ``--graph``.
-        packs: Whether the command has ``--trust-filters``, because it reads template packs or runs.
+        packs: Whether the command has ``--trust-code``, because it reads template packs or runs.
         results: Whether the command has ``--json``.
         resumes_without: The option with which the command starts again, e.g. ``"overwrite"``; called without it after
             an interruption, the command resumes. ``None``: it never resumes.
@@ -292,7 +305,7 @@ def _session(kwargs: dict[str, Any]) -> Session:
     overrides: dict[str, Any] = {}
     session = Session(kwargs.pop("config_file"), overrides, kwargs.pop("as_json", False))
     session.debug = kwargs.pop("debug")
-    session.trust_filters = kwargs.pop("trust_filters", False)
+    session.trust_all = kwargs.pop("trust_code", False)
     session.verbosity = 1 if kwargs.pop("verbose") else 0
     session.verbosity = -1 if kwargs.pop("quiet") else session.verbosity
     try:
@@ -358,11 +371,11 @@ def _common(graph: bool, packs: bool, results: bool) -> list[inspect.Parameter]:
             option("graph_uri", Annotated[str | None, typer.Option("--graph", help=text, rich_help_panel=COMMON)], None)
         )
     if packs:
-        text = "Run the Python filters that a pack or a run names; only for packs and runs of people you trust."
+        text = "Run the Python code that a pack or a run names; only for packs and runs of people you trust."
         options.append(
             option(
-                "trust_filters",
-                Annotated[bool, typer.Option("--trust-filters", help=text, rich_help_panel=COMMON)],
+                "trust_code",
+                Annotated[bool, typer.Option("--trust-code", help=text, rich_help_panel=COMMON)],
                 False,
             )
         )

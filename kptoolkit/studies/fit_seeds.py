@@ -14,6 +14,7 @@ from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.pipeline import fit
 from kptoolkit.progress import ProgressCallback, ProgressEvent, with_prefix
 from kptoolkit.prompts import TemplatePack
+from kptoolkit.resources import Trust
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.several_runs import SeedsFolder
 
@@ -27,7 +28,7 @@ def fit_seeds(
     overwrite: bool = False,
     fresh: bool = False,
     pack: TemplatePack | None = None,
-    trust_filters: bool = False,
+    trust_code: Trust = False,
     progress: ProgressCallback = shown,
 ) -> list[Run]:
     """Train several runs that differ in ``training.seed`` alone, each into ``seed-NUMBER`` of a folder.
@@ -42,7 +43,7 @@ def fit_seeds(
         overwrite: Replace all runs in the folder.
         fresh: As in :func:`kptoolkit.pipeline.fit`, for each run.
         pack: As in :func:`kptoolkit.pipeline.fit`.
-        trust_filters: As there.
+        trust_code: As there.
         progress: Progress callback; names of stages start with the seed.
 
     Returns:
@@ -57,8 +58,8 @@ def fit_seeds(
     base = config if isinstance(config, Config) else load_config(config)
     folder = SeedsFolder(run or base.run.dir)
     settings = folder.settings(base, seeds)
-    trusted = trust_filters or pack is not None
-    finished = folder.finished(settings, overwrite=overwrite, trust_filters=trusted)
+    trusted = True if pack is not None else trust_code
+    finished = folder.finished(settings, overwrite=overwrite, trust_code=trusted)
     distributed.wait()  # every process has looked at the folder before the first process writes into it
     runs, began = [], time.time()
     if not overwrite:
@@ -69,7 +70,7 @@ def fit_seeds(
             progress(ProgressEvent(stage, 0, 1, "runs", {"into": str(each.run.dir)}))
             how: dict[str, Any] = {"overwrite": overwrite, "fresh": fresh, "since": began, "pack": pack}
             how["progress"] = with_prefix(stage, progress)
-            earlier = fit(each, run=each.run.dir, trust_filters=trust_filters, **how)
+            earlier = fit(each, run=each.run.dir, trust_code=trust_code, **how)
             progress(ProgressEvent(stage, 1, 1, "runs"))
         else:
             progress(ProgressEvent(stage, 1, 1, "runs", {"finished": "earlier"}))

@@ -16,6 +16,7 @@ from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.knowledge.prepare import Prepared
 from kptoolkit.models.text.random_encoder import write_random_encoder
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent, with_prefix
+from kptoolkit.resources import Trust, agreed
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.runs.run_settings import different_setting, plain_settings
@@ -41,7 +42,7 @@ def run_study(
     mode: Mode = "standard",
     seeds: int | None = None,
     keep_runs: bool = True,
-    trust_filters: bool = False,
+    trust_code: Trust = False,
     progress: ProgressCallback = silent,
 ) -> StudyResult:
     """Train all runs of a study, rank the test cases by each, and write table, plots, raw results and a page.
@@ -56,7 +57,7 @@ def run_study(
             ``"full"`` of the size of the paper's.
         seeds: Trainings per arm, which differ in ``training.seed``; by default 1, 2 or 3 by the mode.
         keep_runs: Whether runs stay after they were ranked; their results always stay.
-        trust_filters: As in :func:`kptoolkit.pipeline.fit`.
+        trust_code: As in :func:`kptoolkit.pipeline.fit`.
         progress: Progress callback; names of stages start with the number of the run.
 
     Raises:
@@ -79,7 +80,7 @@ def run_study(
         if results.is_dir():
             progress(ProgressEvent(f"{place}: {name}", 1, 1, "runs", {"finished": "earlier"}))
         else:
-            how: dict[str, Any] = {"trust_filters": trust_filters, "progress": with_prefix(place, progress)}
+            how: dict[str, Any] = {"trust_code": trust_code, "progress": with_prefix(place, progress)}
             progress(ProgressEvent(f"{place}: {name}", 0, 1, "runs"))
             run = _train(settings, arm, folder / "runs" / name, began, **how)
             _rank(run, arm, study, with_prefix(place, progress)).save(results, run.files.read_manifest())
@@ -139,7 +140,7 @@ def settings_of(
 
 
 def _train(
-    settings: Config, arm: Arm, folder: Path, began: float, *, trust_filters: bool, progress: ProgressCallback
+    settings: Config, arm: Arm, folder: Path, began: float, *, trust_code: Trust, progress: ProgressCallback
 ) -> Run:
     """Train a run, resume it, or open it if it is finished."""
 
@@ -150,8 +151,8 @@ def _train(
     if not files.is_finished:
         folder.parent.mkdir(parents=True, exist_ok=True)
         how: dict[str, Any] = {"since": began, "change": change, "progress": progress}
-        return pipeline.fit(settings, run=folder, trust_filters=trust_filters, **how)
-    run = Run.load(folder, trust_filters=trust_filters)
+        return pipeline.fit(settings, run=folder, trust_code=trust_code, **how)
+    run = Run.load(folder, trust_code=agreed(trust_code, plain_settings(settings)))
     if (other := different_setting(run.manifest.settings, plain_settings(settings))) is not None:
         raise RunError(f"{folder} has another {other}; give another --output")
     return run
