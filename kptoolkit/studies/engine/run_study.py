@@ -21,6 +21,7 @@ from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.runs.run_settings import different_setting, plain_settings
 from kptoolkit.storage.atomic import atomic_folder, remove_folder
+from kptoolkit.storage.replacement import folder_lock
 from kptoolkit.studies.engine.study_definition import ENCODER, PAPER, RANDOM_ENCODER, SMALL, Arm, Study, folder_name
 from kptoolkit.studies.engine.study_page import write_page
 from kptoolkit.studies.engine.study_result import ALONE, WITH_PARTS, StudyResult, Trained, study_rows
@@ -29,6 +30,7 @@ Mode = Literal["quick", "standard", "full"]
 SEEDS: Final[Mapping[Mode, int]] = {"quick": 1, "standard": 2, "full": 3}
 """Seeds of each mode, unless others are asked for."""
 _SIZES: Final = {"quick": SMALL, "standard": {}, "full": PAPER}
+_RESULTS = "results"
 _OF_THE_DATA = ("graph", "prompts", "data", "evaluation", "limits")
 """Sections that every arm has from the settings of the study; those of the model are the study's own."""
 
@@ -62,12 +64,32 @@ def run_study(
 
     Raises:
         RunError: The folder has runs of other settings.
+        LockedError: Another command is writing into the folder.
         KptoolError: As for :func:`kptoolkit.pipeline.fit`.
     """
     base = config if isinstance(config, Config) else load_config(config)
     folder, began = Path(output), time.time()
-    folder.mkdir(parents=True, exist_ok=True)
-    numbers = tuple(base.training.seed + number for number in range(seeds or SEEDS[mode]))
+    with folder_lock(folder), folder_lock(folder / _RESULTS):
+        how: dict[str, Any] = {"mode": mode, "keep_runs": keep_runs, "trust_code": trust_code, "progress": progress}
+        result = _trained_and_ranked(study, base, folder, began, seeds or SEEDS[mode], **how)
+        write_page(result, folder)
+    return result
+
+
+def _trained_and_ranked(
+    study: Study,
+    base: Config,
+    folder: Path,
+    began: float,
+    seeds: int,
+    *,
+    mode: Mode,
+    keep_runs: bool,
+    trust_code: Trust,
+    progress: ProgressCallback,
+) -> StudyResult:
+    """Train and rank all runs that have no results yet, and collect the results."""
+    numbers = tuple(base.training.seed + number for number in range(seeds))
     arms = study.grid(quick=mode == "quick", encoder=base.parts.text_encoder is not None)
     grid = [(backend, arm, seed) for seed in numbers for backend, arm in arms]
     encoders = _encoders(base, [arm for _, arm in arms], folder)
@@ -76,7 +98,7 @@ def run_study(
         name = folder_name(backend, arm, seed)
         place = f"{number}/{len(grid)}"  # short, for narrow terminals
         settings = settings_of(study, base, backend, arm, seed, mode, encoders)
-        results = folder / "results" / name
+        results = folder / _RESULTS / name
         if results.is_dir():
             progress(ProgressEvent(f"{place}: {name}", 1, 1, "runs", {"finished": "earlier"}))
         else:
@@ -89,9 +111,7 @@ def run_study(
                 remove_folder(run.folder)
         trained.append(Trained.load(results, plain_settings(settings)))
     labels = {(backend, arm.series, arm.x): arm.label for backend, arm, _ in grid}
-    result = StudyResult(study, mode, numbers, study_rows(labels, trained, base.evaluation.resamples), tuple(trained))
-    write_page(result, folder)
-    return result
+    return StudyResult(study, mode, numbers, study_rows(labels, trained, base.evaluation.resamples), tuple(trained))
 
 
 def _encoders(base: Config, arms: Iterable[Arm], folder: Path) -> dict[str, str]:
