@@ -59,6 +59,7 @@ def fit(
     items: DataFrame | None = None,
     names: DataFrame | None = None,
     links: DataFrame | None = None,
+    notice: str = "",
     keep: str | Path = KEPT,
     run: str | Path | None = None,
     resume: bool = False,
@@ -90,6 +91,7 @@ def fit(
         items: Items and titles; needs ``interactions``.
         names: Entities and names; needs ``triples``.
         links: Items and entities; needs ``triples``.
+        notice: A line that every output of the run repeats, as that of a file ``NOTICE``; needs ``interactions``.
         keep: Folder in which DataFrames and their graph are kept; the same tables are kept, and loaded, once.
         run: Folder of the run; ``[run] dir`` if ``None``.
         resume: Raise an error if there is no unfinished run to resume.
@@ -118,7 +120,7 @@ def fit(
     """
     settings = config if isinstance(config, Config) else load_config(config)
     given = {"interactions": interactions, "items": items, "triples": triples, "names": names, "links": links}
-    frames = keep_frames(settings, given, Path(keep))
+    frames = keep_frames(settings, given, Path(keep), notice)
     settings = frames.config
     folder = RunFolder(run or settings.run.dir)
     start = folder.begin(settings, resume=resume, overwrite=overwrite)

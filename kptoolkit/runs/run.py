@@ -348,7 +348,14 @@ class Run:
 
     @checked
     def recommend_all(
-        self, path: str | Path, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = shown
+        self,
+        path: str | Path,
+        k: int = 10,
+        *,
+        exclude: Sequence[str] = (),
+        candidates: Sequence[str] | None = None,
+        with_seen: bool = False,
+        progress: ProgressCallback = shown,
     ) -> int:
         """Write the ``k`` best items of every user to a file, chunk by chunk and atomically.
 
@@ -357,6 +364,8 @@ class Run:
         Args:
             path: The file: ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet``.
             k: Number of items per user.
+            exclude: Items that are not recommended, as in :meth:`recommend`.
+            candidates: The only items that may be recommended; ``None`` for all.
             with_seen: Whether items of the history may be recommended again.
             progress: Progress callback.
 
@@ -364,9 +373,13 @@ class Run:
             The number of users; those without an item of the catalogue are left out.
 
         Raises:
-            InputError: The suffix is another one, the folder of the file does not exist, or ``k`` is below 1.
+            InputError: The suffix is another one, the folder of the file does not exist, ``k`` is below 1, or no item
+                is left to recommend.
+            UnknownNameError: No such item.
+            AmbiguousNameError: Several items have the name.
         """
-        write_table_file(path, self.chunks(k, with_seen=with_seen, progress=progress))
+        allowed = allowed_items(self.catalogue, exclude, candidates)
+        write_table_file(path, self.chunks(k, with_seen=with_seen, allowed=allowed, progress=progress))
         return len(self._users)
 
     @property
@@ -375,22 +388,31 @@ class Run:
         return np.flatnonzero(self.interactions.histories.lengths)
 
     def chunks(
-        self, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = silent
+        self,
+        k: int = 10,
+        *,
+        with_seen: bool = False,
+        allowed: NDArray[np.bool_] | None = None,
+        progress: ProgressCallback = silent,
     ) -> Iterator[pd.DataFrame]:
-        """Yield the ``k`` best items of every user, some users at a time; columns as in :meth:`recommend_all`."""
+        """Yield the ``k`` best items of every user, some users at a time; columns as in :meth:`recommend_all`.
+
+        Args:
+            k: Number of items per user.
+            with_seen: Whether items of the history may be recommended again.
+            allowed: ``(n_items,)`` items that may be recommended; ``None`` for all.
+            progress: Progress callback.
+        """
         _check_k(k)
         users, size = self._users, self.config.evaluation.batch_size
         for first in range(0, len(users), size):
             numbers = users[first : first + size]
-            yield self._chunk(numbers, k, with_seen=with_seen)
+            cases = self._cases(self.interactions.histories.take(numbers), numbers)
+            yield self._ranked(cases, self.interactions.user_ids[numbers], k, with_seen, allowed)
             progress(ProgressEvent("recommend", first + len(numbers), len(users), "users"))
 
     def _cases(self, histories: Histories, users: NDArray[np.int64]) -> Cases:
         return Cases.of(histories, user=(users if self._own_users else np.full(len(users), -1)).astype(np.int32))
-
-    def _chunk(self, users: NDArray[np.int64], k: int, *, with_seen: bool) -> pd.DataFrame:
-        cases = self._cases(self.interactions.histories.take(users), users)
-        return self._ranked(cases, self.interactions.user_ids[users], k, with_seen)
 
     def _ranked(
         self,

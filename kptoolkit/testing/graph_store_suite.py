@@ -264,7 +264,7 @@ class GraphStoreSuite:
         world = small_world()
         for mode in ("upsert", "replace"):
             with pytest.raises(GraphNotEmptyError, match="would be changed"):
-                graph.load(world, mode=mode, into_existing=True, interactions=True)  # type: ignore[arg-type]
+                graph.load(world, mode=mode, into_existing=True, interactions=True)
         graph.load(world, into_existing=True)
         found = graph.store.read("MATCH (u:User) OPTIONAL MATCH (u)-[r]-() RETURN keys(u) AS keys, count(r) AS r", {})
         assert [(sorted(keys), r) for keys, r in found.rows] == [(["id", "name"], 0)]
