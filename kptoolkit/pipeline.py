@@ -35,7 +35,7 @@ from kptoolkit.models.parts.fit_parts import fit_parts
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.text.text_vectors import check_encoder
 from kptoolkit.notebook.progress_bars import shown
-from kptoolkit.progress import ProgressCallback, moment, silent
+from kptoolkit.progress import ProgressCallback, moment, silent, with_prefix
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.resources import Trust, agreed
 from kptoolkit.runs.frame_inputs import KEPT, keep_frames
@@ -255,7 +255,7 @@ def control(run: Run, name: str, *, progress: ProgressCallback = shown) -> Recom
     if finished:
         folder.verify(folder.read_manifest())
     else:
-        _train_control(run, chosen, settings, progress)
+        _train_control(run, chosen, settings, with_prefix(chosen.name, progress))
     return folder.recommender(settings)
 
 

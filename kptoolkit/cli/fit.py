@@ -223,7 +223,7 @@ def _figures(report: dict[str, Any]) -> list[list[Any]]:
         ["training events", data["train_events"]],
         ["items", knowledge["items"]],
         ["items with triples", knowledge["items_with_triples"]],
-        ["triples per item", round(knowledge["triples_per_item"], 2)],
+        ["triples per item", f"{knowledge['triples_per_item']:.2f}"],
         ["template pack", knowledge["pack"]],
     ]
     named = {

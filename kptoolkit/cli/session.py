@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -29,6 +30,11 @@ COMMON = "Common options"
 INTERRUPTED = 130
 _WHOLE = 13
 """Length up to which the texts and figures of a column are never wrapped."""
+_TO_COPY = ("kptool ", "`", "pip ", "neo4j-admin", "cypher-shell")
+"""Parts of lines with a command."""
+_LONG = 40
+"""Length from which a word is probably a path."""
+_PERCENT = re.compile(r"\d[\d.]* ?%")
 KEEPS = "a finished run keeps the settings it was trained with; fit another one"
 
 
@@ -146,13 +152,11 @@ class Session:
     def say(self, message: str, style: str | None = None) -> None:
         """Print a message of one line on standard error; nothing with ``-q``."""
         if self.verbosity >= 0:
-            said = escaped(redacted(message))
-            self.err.print(said, style=style, highlight=False, markup=False, soft_wrap=True)
+            _print_line(self.err, escaped(redacted(message)), style)
 
     def warn(self, message: str) -> None:
         """Print a warning on standard error, also with ``-q``."""
-        said = f"warning: {escaped(redacted(message))}"
-        self.err.print(said, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        _print_line(self.err, f"warning: {escaped(redacted(message))}", "yellow")
 
     def say_notice(self, data: Path) -> None:
         """Print the notice of a data folder on standard error, if it has one."""
@@ -170,20 +174,23 @@ class Session:
         self.out.print(Text(escaped(title), style="italic"), soft_wrap=True)
         table = Table()
         for index, column in enumerate(columns):
-            numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+            numeric = _is_numeric([row[index] for row in rows])
             whole = all(len(cell(row[index])) <= _WHOLE for row in rows)
             table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
         for row in rows:
             table.add_row(*(cell(value) for value in row))
         self.out.print(table, markup=False)
         if caption:
-            wraps = not self.out.is_terminal
-            self.out.print(caption, style="italic", highlight=False, markup=False, soft_wrap=wraps)
+            self.sentence(caption)
+
+    def sentence(self, text: str, style: str = "italic") -> None:
+        """Print sentences on standard output; a terminal wraps them at words."""
+        self.out.print(text, style=style, highlight=False, markup=False, soft_wrap=not self.out.is_terminal)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Print lines on standard output; a line break inside a line, from a name, starts no new one."""
-        text = "\n".join(escaped(line) for line in lines)
-        self.out.print(text, highlight=False, markup=False, soft_wrap=True)
+        for line in lines:
+            _print_line(self.out, escaped(line))
 
     @contextmanager
     def progress(self) -> Iterator[ProgressCallback]:
@@ -197,6 +204,19 @@ class Session:
                 drawn.finish()
         else:
             yield Lines(functools.partial(self.err.print, highlight=False, markup=False, soft_wrap=True))
+
+
+def _print_line(console: Console, line: str, style: str | None = None) -> None:
+    """Print a line; a terminal wraps it at words, unless it has a command or a long path, which stay whole to copy."""
+    long = any(len(word) > _LONG for word in line.split())
+    whole = not console.is_terminal or long or any(mark in line for mark in _TO_COPY)
+    console.print(line, style=style, highlight=False, markup=False, soft_wrap=whole)
+
+
+def _is_numeric(values: Sequence[Any]) -> bool:
+    """Whether a column has numbers and percentages alone; some may be missing."""
+    given = [value for value in values if value is not None and value != ""]
+    return bool(given) and all(isinstance(value, int | float) or _PERCENT.fullmatch(str(value)) for value in given)
 
 
 _Register = Callable[[Callable[..., None]], Callable[..., None]]

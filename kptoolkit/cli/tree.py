@@ -1,4 +1,4 @@
-"""``kptool tree``: a knowledge tree and its visibility matrix, as text, PNG, HTML, DOT or JSON."""
+"""``kptool tree``: a knowledge tree and its visibility matrix, as text, PNG, SVG, HTML, DOT or JSON."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def tree(
     user: User = None,
     data: Data = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write: .png, .html, .dot or .json.")
+        Path | None, typer.Option("--output", "-o", help="File to write: .png, .svg, .html, .dot or .json.")
     ] = None,
     hops: Hops = None,
     degree: Degree = None,

@@ -92,7 +92,7 @@ def fit_seeds(
         if earlier is None:
             progress(ProgressEvent(stage, 0, 1, "runs", {"into": str(each.run.dir)}))
             how: dict[str, Any] = {"overwrite": overwrite, "fresh": fresh, "since": began, "pack": pack}
-            how["progress"] = with_prefix(stage, progress)
+            how["progress"] = with_prefix(f"seed {each.training.seed}", progress)  # short, for narrow terminals
             earlier = fit(each, run=each.run.dir, trust_code=trust_code, notice=notice, keep=keep, **frames, **how)
             progress(ProgressEvent(stage, 1, 1, "runs"))
         else:
