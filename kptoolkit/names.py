@@ -18,6 +18,8 @@ LIKELY = 60.0
 _PREFIXED = re.compile(r"[A-Za-z][A-Za-z0-9.-]*(?::|__)([^:/#]+)")
 RANKINGS = ("balanced", "inverse-degree", "random")
 """The values of ``tree.ranking`` that need no code of another package."""
+BACKENDS = "kptoolkit.backends"
+"""Entry point group of backends."""
 RANKED_BY = "kptoolkit.rankings"
 """Entry point group of ranking functions."""
 

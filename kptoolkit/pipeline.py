@@ -35,8 +35,9 @@ from kptoolkit.models.parts.fit_parts import fit_parts
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.text.text_vectors import check_encoder
 from kptoolkit.notebook.progress_bars import shown
-from kptoolkit.progress import ProgressCallback, moment, silent
+from kptoolkit.progress import ProgressCallback, moment, silent, with_prefix
 from kptoolkit.prompts import TemplatePack
+from kptoolkit.resources import Trust, agreed
 from kptoolkit.runs.frame_inputs import KEPT, keep_frames
 from kptoolkit.runs.manifest import Manifest
 from kptoolkit.runs.refresh_run import refresh as refresh
@@ -59,6 +60,7 @@ def fit(
     items: DataFrame | None = None,
     names: DataFrame | None = None,
     links: DataFrame | None = None,
+    notice: str = "",
     keep: str | Path = KEPT,
     run: str | Path | None = None,
     resume: bool = False,
@@ -67,7 +69,7 @@ def fit(
     since: Moment = math.inf,
     pack: TemplatePack | None = None,
     change: Callable[[Prepared], Prepared] = as_read,
-    trust_filters: bool = False,
+    trust_code: Trust = False,
     progress: ProgressCallback = shown,
 ) -> Run:
     """Train a recommender on a graph and on interactions, and write a run.
@@ -90,6 +92,7 @@ def fit(
         items: Items and titles; needs ``interactions``.
         names: Entities and names; needs ``triples``.
         links: Items and entities; needs ``triples``.
+        notice: A line that every output of the run repeats, as that of a file ``NOTICE``; needs ``interactions``.
         keep: Folder in which DataFrames and their graph are kept; the same tables are kept, and loaded, once.
         run: Folder of the run; ``[run] dir`` if ``None``.
         resume: Raise an error if there is no unfinished run to resume.
@@ -98,7 +101,8 @@ def fit(
         since: Use cached neighbourhoods that were fetched at this time, in seconds since the epoch, or later.
         pack: Template pack made in Python, instead of ``[prompts] pack``.
         change: Applied to the inputs before the run is written, such as to leave out a part of the triples.
-        trust_filters: Whether to run the filters that ``[prompts] pack`` names, see :meth:`TemplatePack.load`.
+        trust_code: Whether to run the filters that ``[prompts] pack`` names, see :meth:`TemplatePack.load`. A backend
+            and a ranking that the settings name are run: the settings are yours.
         progress: Progress callback.
 
     Raises:
@@ -117,7 +121,7 @@ def fit(
     """
     settings = config if isinstance(config, Config) else load_config(config)
     given = {"interactions": interactions, "items": items, "triples": triples, "names": names, "links": links}
-    frames = keep_frames(settings, given, Path(keep))
+    frames = keep_frames(settings, given, Path(keep), notice)
     settings = frames.config
     folder = RunFolder(run or settings.run.dir)
     start = folder.begin(settings, resume=resume, overwrite=overwrite)
@@ -125,9 +129,9 @@ def fit(
     backend = new_backend(settings)
     check_encoder(settings.parts)
     if not start.resumed:
-        start_from_run(backend, settings, trust_filters=trust_filters)
+        start_from_run(backend, settings, trust_code=trust_code)
     distributed.wait()  # every process has looked at the folder before the first process writes into it
-    trusted = trust_filters or pack is not None
+    trusted = agreed(trust_code, plain_settings(settings), pack=pack is not None)
     if not distributed.is_first():
         return _fit_with_others(backend, settings, folder, resume=start.resumed, trusted=trusted)
     with folder.writing():
@@ -135,18 +139,18 @@ def fit(
         manifest = start.manifest
         with _timed(manifest, "prepare"):
             if start.resumed and not fresh:
-                begun = Run(folder.path, manifest, trust_filters=trusted)
+                begun = Run(folder.path, manifest, trust_code=trusted)
                 prepared = inputs_to_resume(begun, settings, pack, progress, changed=change is not as_read)
             else:
                 how: dict[str, Any] = {"since": math.inf if fresh else since, "fresh": fresh, "progress": progress}
                 with frames.errors(), frames.opened(progress) as graph:
-                    prepared = change(prepare(settings, pack=pack, graph=graph, trust_filters=trust_filters, **how))
+                    prepared = change(prepare(settings, pack=pack, graph=graph, trust_code=trust_code, **how))
                 prepared.split.require(backend.min_training_events)
                 _write_inputs(prepared, folder, start, overwrite=overwrite)
         distributed.wait()
         task = fit_task(prepared, folder, resume=start.resumed, progress=progress)
         _train_and_write(backend, task, folder, manifest)
-    return Run(folder.path, manifest, trust_filters=trusted)
+    return Run(folder.path, manifest, trust_code=trusted)
 
 
 def _write_inputs(prepared: Prepared, folder: RunFolder, start: Start, *, overwrite: bool) -> None:
@@ -159,12 +163,12 @@ def _write_inputs(prepared: Prepared, folder: RunFolder, start: Start, *, overwr
         folder.write_inputs(prepared, manifest, overwrite=overwrite)
 
 
-def _fit_with_others(backend: Backend, settings: Config, folder: RunFolder, *, resume: bool, trusted: bool) -> Run:
+def _fit_with_others(backend: Backend, settings: Config, folder: RunFolder, *, resume: bool, trusted: Trust) -> Run:
     """Do what every process except the first does in :func:`fit`: read the inputs of the run, and train."""
     distributed.wait()
-    run = Run(folder.path, folder.read_manifest(), trust_filters=trusted)
+    run = Run(folder.path, folder.read_manifest(), trust_code=trusted)
     _train_and_write(backend, fit_task(inputs_of(run, settings), folder, resume=resume), folder, run.manifest)
-    return Run(folder.path, folder.read_manifest(), trust_filters=trusted)
+    return Run(folder.path, folder.read_manifest(), trust_code=trusted)
 
 
 def _train_and_write(backend: Backend, task: FitTask, folder: RunFolder, manifest: Manifest) -> None:
@@ -225,9 +229,9 @@ def fit_task(
 
 
 @checked
-def load(folder: str | Path, *, trust_filters: bool = False) -> Run:
+def load(folder: str | Path, *, trust_code: Trust = False) -> Run:
     """Open a finished run; see :meth:`kptoolkit.runs.run.Run.load`."""
-    return Run.load(folder, trust_filters=trust_filters)
+    return Run.load(folder, trust_code=trust_code)
 
 
 # -- controls ---------------------------------------------------------------------------------------------------------
@@ -255,7 +259,7 @@ def control(run: Run, name: str, *, progress: ProgressCallback = shown) -> Recom
     if finished:
         folder.verify(folder.read_manifest())
     else:
-        _train_control(run, chosen, settings, progress)
+        _train_control(run, chosen, settings, with_prefix(chosen.name, progress))
     return folder.recommender(settings)
 
 
@@ -273,7 +277,7 @@ def _train_control(run: Run, chosen: Control, settings: Config, progress: Progre
         distributed.wait()
         task = fit_task(prepared, folder, change=change, resume=True, progress=progress)
         backend = new_backend(settings)
-        start_from_run(backend, settings, trust_filters=run.trust_filters)
+        start_from_run(backend, settings, trust_code=run.trust_code)
         _train_and_write(backend, task, folder, manifest)
 
 

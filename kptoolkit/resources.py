@@ -2,23 +2,33 @@
 
 Template packs, Cypher files and the data of the demo are searched in the user's folder, then in the installed package,
 then in the checkout of the package. Backends and rankings of other packages are named by ``module:attribute`` or by an
-entry point.
+entry point. Code that data name, such as a run of somebody else, is run only if :func:`may_run` says so.
 """
 
 from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from kptoolkit.errors import ConfigError, QueryFileError, UnknownNameError, shorten
-from kptoolkit.names import nearest
+from kptoolkit.names import BACKENDS, RANKED_BY, nearest
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent
+
+Trust = bool | Collection[str]
+"""Which code that data name may run in addition to that of installed packages: all, none, or what is listed, as
+``module:name``."""
+TRUST_FIX = "to run such code, because you trust who wrote it, give --trust-code (in Python trust_code=True)"
+CODE = {"model.backend": ("backend", BACKENDS), "tree.ranking": ("ranking", RANKED_BY)}
+"""Settings that name code: what it is, and the group of entry points with the installed ones."""
+PROGRAM, QUERIES = "evaluation.rectools", "graph.cypher"
+"""Settings that name a program to start, and a folder with Cypher queries."""
 
 _MODULE_ATTRIBUTE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 
@@ -115,3 +125,100 @@ def installed_object(kind: str, name: str, group: str) -> Any | None:
 
 def _reference(name: str, group: str) -> str | None:
     return next((point.value for point in entry_points(group=group) if point.name == name), None)
+
+
+# -- trust ------------------------------------------------------------------------------------------------------------
+
+
+def may_run(code: str, trust: Trust, installed: Callable[[], Collection[str]]) -> bool:
+    """Return whether code that data name may be imported or started.
+
+    Args:
+        code: ``module:name``, or the path of a program.
+        trust: What the user agreed to.
+        installed: Returns what installed packages name in their entry points; they may run without being asked for.
+    """
+    if trust is True or (not isinstance(trust, bool) and code in trust):
+        return True
+    return code in installed()
+
+
+def check_settings(settings: Mapping[str, Any], trust: Trust, where: str) -> None:
+    """Check that the settings of a run name no code that nobody agreed to; nothing is imported.
+
+    A name of an entry point is code of an installed package.
+
+    Args:
+        settings: Settings by section.
+        trust: What the user agreed to.
+        where: What has the settings, for the message.
+
+    Raises:
+        ConfigError: They name such code; the message names the setting.
+    """
+    for setting, (kind, group) in CODE.items():
+        code = _value(settings, setting)
+        if ":" in code and not may_run(code, trust, partial(installed_code, group)):
+            found = f"{where}: {setting} is the {kind} {shorten(code)}, Python code that no installed package names"
+            raise ConfigError(f"{found}; it was not run; {TRUST_FIX}")
+
+
+def without_program(settings: Mapping[str, Any], trust: Trust) -> dict[str, Any]:
+    """Return settings of a run without the program to start, unless the user agreed to it.
+
+    Args:
+        settings: Settings by section.
+        trust: What the user agreed to.
+    """
+    section, _, key = PROGRAM.partition(".")
+    if may_run(_value(settings, PROGRAM), trust, tuple):
+        return dict(settings)
+    entries = settings.get(section, {})
+    return {**settings, section: {name: value for name, value in entries.items() if name != key}}
+
+
+def check_queries(folder: Path | None, own: Path | None, trust: Trust) -> None:
+    """Check that the folder of Cypher queries for the graph of a run is one that the user agreed to.
+
+    Args:
+        folder: The folder, perhaps one that the run names; ``None`` means the shipped queries.
+        own: ``graph.cypher`` of the user.
+        trust: What the user agreed to.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if folder not in (None, own) and not may_run(str(folder), trust, tuple):
+        said = f"{QUERIES}: the run names Cypher queries of its own, in {shorten(str(folder), 500)}; none was run"
+        raise ConfigError(f"{said}; if they are yours, set {QUERIES}; {TRUST_FIX}")
+
+
+def named_code(settings: Mapping[str, Any]) -> frozenset[str]:
+    """Return the code that settings of the user name, by section: the user agreed to it by writing them."""
+    return frozenset(filter(None, (_value(settings, setting) for setting in (*CODE, PROGRAM, QUERIES))))
+
+
+def agreed(trust: Trust, settings: Mapping[str, Any], *, pack: bool = False) -> Trust:
+    """Return what the user agreed to by an answer and by settings.
+
+    Args:
+        trust: The answer.
+        settings: Settings of the user by section.
+        pack: Whether the user made the template pack in Python, and with it its filters.
+    """
+    if pack or trust is True:
+        return True
+    listed: Collection[str] = () if isinstance(trust, bool) else trust
+    return named_code(settings).union(listed)
+
+
+def installed_code(group: str) -> frozenset[str]:
+    """Return what the entry points of a group name, as ``module:name``."""
+    return frozenset(point.value for point in entry_points(group=group))
+
+
+def _value(settings: Mapping[str, Any], setting: str) -> str:
+    section, _, key = setting.partition(".")
+    entries = settings.get(section)
+    value = entries.get(key) if isinstance(entries, Mapping) else None
+    return "" if value is None else str(value)

@@ -49,7 +49,7 @@ def check_data(
         if path == GRAPH_DATA
         else _in_files(session, path, data__columns=columns, data__encoding=encoding, data__date_format=date_format)
     )
-    findings = check(data, pack, trust_filters=session.trust_filters)
+    findings = check(data, pack, trust_code=session.trust_code)
     session.say_notice(path)
     if session.json:
         session.emit([finding.to_json() for finding in findings])

@@ -14,7 +14,8 @@ from kptoolkit.cli.session import Session, command
 from kptoolkit.config import Config, to_toml
 from kptoolkit.errors import InputError
 from kptoolkit.resources import demo_data_dir
-from kptoolkit.storage.atomic import remove_folder, write_text
+from kptoolkit.storage.atomic import remove_quietly, write_text
+from kptoolkit.storage.replacement import is_own
 
 if TYPE_CHECKING:
     from kptoolkit.graph import Graph
@@ -33,9 +34,7 @@ def demo(
     ] = 0.9,
 ) -> None:
     """Load, render, draw, train, evaluate and recommend on the bundled data, in three minutes, without a server."""
-    _fresh(folder)
-    data = folder / "data"
-    shutil.copytree(demo_data_dir(), data, ignore=shutil.ignore_patterns("facts", "__pycache__", "*.py"))
+    data = begin(folder)
     session.environ = {}
     session.config_file = folder / "kptool.toml"
     session.config_file.touch()
@@ -62,14 +61,26 @@ def _settings(folder: Path, data: Path, minutes: float) -> dict[str, object]:
     }
 
 
-def _fresh(folder: Path) -> None:
-    """Make an empty folder; the folder of an earlier demo is emptied."""
-    if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / _MARK).is_file():
-            raise InputError(f"{folder} is not empty and not of an earlier demo; give another folder: kptool demo DIR")
-        remove_folder(folder)
+def begin(folder: Path) -> Path:
+    """Make an empty folder, or empty that of an earlier demo, also of a killed one; copy the bundled data into it.
+
+    Returns:
+        The folder with the data.
+
+    Raises:
+        InputError: The folder has other files.
+    """
+    mark, data = folder / _MARK, folder / "data"
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / _MARK, "The next `kptool demo` into this folder empties it.\n")
+    if not mark.is_file():
+        if not all(is_own(entry.name) for entry in folder.iterdir()):
+            raise InputError(f"{folder} is not empty and not of an earlier demo; give another folder: kptool demo DIR")
+        write_text(mark, "The next `kptool demo` into this folder empties it.\n")
+    for entry in sorted(folder.iterdir()):
+        if entry != mark:
+            remove_quietly(entry)
+    shutil.copytree(demo_data_dir(), data, ignore=shutil.ignore_patterns("facts", "__pycache__", "*.py"))
+    return data
 
 
 def _graph(session: Session, config: Config, folder: Path) -> None:

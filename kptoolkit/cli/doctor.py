@@ -17,6 +17,7 @@ from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
 from kptoolkit.config import DEFAULT_FILE, Config
 from kptoolkit.errors import KptoolError, shorten
+from kptoolkit.names import quantity
 from kptoolkit.resources import shipped_packs
 
 if TYPE_CHECKING:
@@ -56,8 +57,7 @@ def doctor(session: Session) -> None:
     else:
         rows = [["ok" if line.ok else "look", line.what, line.seen] for line in lines]
         session.table("kptool doctor", ["", "what", "seen"], rows)
-        advice = "\n".join(f"{line.what}: {line.advice}" for line in lines if line.advice)
-        session.out.print(advice, highlight=False, markup=False, soft_wrap=True)  # commands to paste stay whole
+        session.lines(f"{line.what}: {line.advice}" for line in lines if line.advice)
     if not all(line.ok for line in lines):
         raise typer.Exit(1)
 
@@ -90,7 +90,7 @@ def _gpu() -> Line:
         return Line("GPU", False, f"torch cannot be imported: {error}", "install kptoolkit again")
     if torch.cuda.is_available():
         return Line("GPU", True, torch.cuda.get_device_name(0))
-    return Line("GPU", True, f"none; {torch.get_num_threads()} CPU threads", "training works, more slowly")
+    return Line("GPU", True, f"none; {quantity(torch.get_num_threads(), 'CPU threads')}", "training works, more slowly")
 
 
 def _disk() -> Line:
@@ -137,7 +137,7 @@ def _coverage(session: Session, config: Config, graph: Graph) -> Line:
 
     counts = graph.relation_counts()
     try:
-        pack = choose_pack(config.prompts.pack, lambda: counts, trust_filters=session.trust_filters)
+        pack = choose_pack(config.prompts.pack, lambda: counts, trust_code=session.trust_code)
     except KptoolError as error:
         return Line("pack for this graph", False, str(error), f"kptool templates check {config.prompts.pack}")
     covered = pack.coverage(counts)

@@ -85,7 +85,7 @@ def show_groups(session: Session, result: Evaluation | SeveralEvaluation) -> Non
         columns = ["cases", "ranked by", "NDCG@10", "lead", "95 %"]
         session.table(f"Gains by {by}", columns, rows)
     about = f"lead: {names[0]} minus row; 95 %: of the lead, over users; too few: under {FEWEST} cases, too few to tell"
-    session.out.print(about, style="italic", highlight=False, markup=False, soft_wrap=True)
+    session.sentence(about)
 
 
 def _lines(group: Group, names: Sequence[str]) -> list[list[Any]]:

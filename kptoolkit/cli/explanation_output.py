@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kptoolkit.explain.explanations import Explanation
 
 _LEAST_SHOWN = 0.00005
+_WIDEST = 100
+"""Columns in which figures are not too far from what they belong to."""
 CAPTION = "drop: how far the score falls when the model does not read the sentence and the sentences below it"
 
 
@@ -30,6 +32,7 @@ def show_explanations(session: Session, title: str, explanations: Sequence[Expla
         notice: Last line; empty for none.
     """
     out = session.out
+    width = min(out.width, _WIDEST)
     out.print(Text(escaped(title), style="italic"))
     for entry in explanations:
         out.print()
@@ -40,15 +43,15 @@ def show_explanations(session: Session, title: str, explanations: Sequence[Expla
         head.add_row(
             Text(str(entry.rank), "bold"), Text(escaped(entry.title), "bold"), Text(f"score {entry.score:.4f}", "dim")
         )
-        out.print(head)
-        out.print(Padding(_parts(entry), (0, 0, 0, 3)))
-        out.print(Padding(_triplets(entry), (0, 0, 0, 3)))
+        out.print(head, width=width)
+        out.print(Padding(_parts(entry), (0, 0, 0, 3)), width=width)
+        out.print(Padding(_triplets(entry), (0, 0, 0, 3)), width=width)
         if entry.paths is not None:
-            out.print(Padding(_paths(entry.paths), (0, 0, 0, 3)))
+            out.print(Padding(_paths(entry.paths), (0, 0, 0, 3)), width=width)
     out.print()
-    out.print(Text(CAPTION, style="dim"), soft_wrap=True)
+    session.sentence(CAPTION, style="dim")
     if notice:
-        out.print(notice, style="italic", highlight=False, markup=False, soft_wrap=True)
+        session.sentence(notice)
 
 
 def _parts(entry: Explanation) -> Table:

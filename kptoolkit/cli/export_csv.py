@@ -30,9 +30,10 @@ def export_csv(
     from kptoolkit.graph.loading.link_check import check_links, require_links
     from kptoolkit.graph.loading.survey import survey
 
-    source = options.open()
+    config = session.config()
+    source = options.open(pack=config.prompts.pack)
     say_recognized(session, source.recognized)
-    database = database or session.config().graph.database or "neo4j"
+    database = database or config.graph.database or "neo4j"
     with session.progress() as progress:
         found = survey(source, progress)
         require_links(links := check_links(found), source.label)

@@ -75,7 +75,7 @@ def fit(
     from kptoolkit import pipeline
 
     with session.progress() as progress:
-        fitted = pipeline.fit(config, resume=resume, trust_filters=session.trust_filters, progress=progress, **how)
+        fitted = pipeline.fit(config, resume=resume, trust_code=session.trust_code, progress=progress, **how)
     if not distributed.is_first():
         return
     report = fitted.manifest.reports
@@ -98,7 +98,7 @@ def _warn_of_data(session: Session, config: Config) -> None:
         return
     try:
         folder = DataFolder.read(data, reading_of(config.data))
-        findings = check(folder, config.prompts.pack, trust_filters=session.trust_filters)
+        findings = check(folder, config.prompts.pack, trust_code=session.trust_code)
     except InputError:
         return  # the training reports it, after what is wrong with its settings
     if found := [finding for finding in findings if finding.level == "warning"]:
@@ -112,7 +112,7 @@ def _fit_seeds(session: Session, config: Config, seeds: int, how: dict[str, Any]
     from kptoolkit.studies import fit_seeds
 
     with session.progress() as progress:
-        runs = fit_seeds(config, seeds=seeds, trust_filters=session.trust_filters, progress=progress, **how)
+        runs = fit_seeds(config, seeds=seeds, trust_code=session.trust_code, progress=progress, **how)
     if not distributed.is_first():
         return
     if session.json:
@@ -178,7 +178,7 @@ def compile_(
         config = session.config(**given, prompts__engine=engine)
         config = config.model_copy(update={"graph": session.graph()})
         with session.progress() as progress:
-            prepared = prepare(config, fresh=fresh, trust_filters=session.trust_filters, progress=progress)
+            prepared = prepare(config, fresh=fresh, trust_code=session.trust_code, progress=progress)
             report = knowledge_report(prepared.knowledge, prepared.interactions.n_items)
             prepared.knowledge.render()
         report |= {"cache": str(config.graph.cache)}
@@ -202,7 +202,7 @@ def _refresh(session: Session, folder: Path, *, fresh: bool) -> dict[str, Any]:
     from kptoolkit import pipeline
     from kptoolkit.runs.run import Run
 
-    run = Run.load(folder, trust_filters=session.trust_filters)
+    run = Run.load(folder, trust_code=session.trust_code)
     graph = session.graph(run.config.graph)
     with session.progress() as progress:
         refreshed = pipeline.refresh(run, graph, fresh=fresh, progress=progress)
@@ -223,7 +223,7 @@ def _figures(report: dict[str, Any]) -> list[list[Any]]:
         ["training events", data["train_events"]],
         ["items", knowledge["items"]],
         ["items with triples", knowledge["items_with_triples"]],
-        ["triples per item", round(knowledge["triples_per_item"], 2)],
+        ["triples per item", f"{knowledge['triples_per_item']:.2f}"],
         ["template pack", knowledge["pack"]],
     ]
     named = {

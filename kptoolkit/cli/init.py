@@ -129,11 +129,11 @@ def _init_from_graph(session: Session, folder: Path, source: Path | None, target
     from kptoolkit.prompts.drafting.language import language_of
 
     config, language = session.config(), given.language
-    trusted = session.trust_filters
+    trusted = session.trust_code
     with _new_project(folder) as new:
         found = _read_graph(session, session.graph().model_copy(update={"cypher": None}), new / "cypher", given)
         spoken = language or language_of(found.names)
-        like = load_auto(found.counts, spoken) if source is None else TemplatePack.load(source, trust_filters=trusted)
+        like = load_auto(found.counts, spoken) if source is None else TemplatePack.load(source, trust_code=trusted)
         draft = draft_pack(DRAFTED, found.counts, like, examples=found.examples, language=language or like.language)
         draft.write(new / part_name(f"templates/{DRAFTED}"))
         write_text(new / "kptool.toml", commented_toml(_values(config, folder, targets[1], found.roles)))

@@ -46,7 +46,7 @@ def load_kg(
     if upsert and replace:
         raise ConfigError("--upsert and --replace exclude each other; give one of them")
     config = session.config()
-    source = options.open(pack=config.prompts.pack, trust_filters=session.trust_filters, interactions=interactions)
+    source = options.open(pack=config.prompts.pack, interactions=interactions)
     say_recognized(session, source.recognized)
     report = _load(session, config, source, replace=replace, into_existing=into_existing, dry=dry_run)
     warn_of_bad_rows(session, source.bad_rows)
@@ -93,7 +93,7 @@ def _show(session: Session, config: Config, report: LoadReport) -> None:
         ["triples read", report.triples_read, _those({"repeated": report.duplicates, "skipped": report.bad_rows})],
         ["entities", report.entities, _those({"nameless": report.nameless_entities, "new": report.entities_created})],
         ["relationships", report.relationships, _those({"new": written.relationships_created})],
-        ["relations", len(report.relations), ", ".join(list(report.relations)[:3])],
+        ["relations", len(report.relations), _first(list(report.relations))],
         ["self loops", report.self_loops, "left out of prompts" * bool(report.self_loops)],
         ["items", report.items, _those({**_item_notes(report), "new": report.items_created})],
     ]
@@ -144,6 +144,10 @@ def _item_notes(report: LoadReport) -> dict[str, int]:
         "on an entity that has an earlier item": report.shared_entity_items,
         "links beyond an item's first": report.repeated_links,
     }
+
+
+def _first(names: list[str], count: int = 3) -> str:
+    return ", ".join([*names[:count], *(["…"] if len(names) > count else [])])
 
 
 def _those(notes: dict[str, int]) -> str:

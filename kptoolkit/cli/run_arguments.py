@@ -23,7 +23,7 @@ def load_runs(session: Session, folders: Sequence[Path]) -> list[Run]:
     for folder in left_out:
         session.warn(f"run {folder} is not finished and left out; the same `kptool fit --seeds` resumes it")
     evaluation = session.evaluation()
-    return [Run.load(folder, evaluation, trust_filters=session.trust_filters) for folder in chosen]
+    return [Run.load(folder, evaluation, trust_code=session.trust_code) for folder in chosen]
 
 
 def load_run(session: Session, folder: Path) -> Run:
@@ -37,7 +37,7 @@ def load_run(session: Session, folder: Path) -> Run:
 
     if runs := SeedsFolder(folder).runs():
         raise InputError(f"{folder} holds several runs; give one of them, such as {runs[0]}, or --ensemble")
-    return Run.load(folder, session.evaluation(), trust_filters=session.trust_filters)
+    return Run.load(folder, session.evaluation(), trust_code=session.trust_code)
 
 
 def open_graph_if_there(session: Session, run: Run) -> Graph | None:

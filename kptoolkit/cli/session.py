@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -23,11 +24,17 @@ from kptoolkit.config import Config, GraphConfig, load_config, parse_assignment,
 from kptoolkit.errors import ConfigError, InputError, KptoolError, escaped, redacted, shorten
 from kptoolkit.limits import LimitsConfig
 from kptoolkit.progress import Lines, ProgressCallback, cell, silent
+from kptoolkit.resources import Trust, check_queries, named_code
 
 COMMON = "Common options"
 INTERRUPTED = 130
 _WHOLE = 13
 """Length up to which the texts and figures of a column are never wrapped."""
+_TO_COPY = ("kptool ", "`", "pip ", "neo4j-admin", "cypher-shell")
+"""Parts of lines with a command."""
+_LONG = 40
+"""Length from which a word is probably a path."""
+_PERCENT = re.compile(r"\d[\d.]* ?%")
 KEEPS = "a finished run keeps the settings it was trained with; fit another one"
 
 
@@ -42,7 +49,7 @@ class Session:
         verbosity: -1 quiet, 0 normal, 1 verbose.
         debug: Whether the traceback of an error is printed.
         graph_option: Whether ``--graph`` was given.
-        trust_filters: Whether the filters that a pack or a run names may be run.
+        trust_all: Whether all code that a pack or a run names may be run (``--trust-code``).
         out: Console on standard output, for results.
         err: Console on standard error, for progress and messages.
     """
@@ -53,7 +60,7 @@ class Session:
     verbosity: int = 0
     debug: bool = False
     graph_option: bool = False
-    trust_filters: bool = False
+    trust_all: bool = False
     environ: Mapping[str, str] | None = None
     out: Console = field(default_factory=lambda: open_console(stderr=False))
     err: Console = field(default_factory=lambda: open_console(stderr=True))
@@ -87,6 +94,16 @@ class Session:
             if key.partition(".")[0] not in (*sections, "limits"):
                 raise InputError(f"--set {key}: {KEEPS}")
 
+    @property
+    def trust_code(self) -> Trust:
+        """What a pack or a run may name: anything with ``--trust-code``, else what the settings of the user name."""
+        if self.trust_all:
+            return True
+        try:
+            return named_code(load_config(self.config_file, self.overrides, self.environ).model_dump(mode="json"))
+        except ConfigError:
+            return False  # a command that needs these settings says what is wrong with them
+
     def limits(self) -> LimitsConfig:
         """Return the limits of the settings; the defaults if the settings have mistakes elsewhere.
 
@@ -111,7 +128,9 @@ class Session:
             trained: ``[graph]`` of the run that the command takes; ``None`` if it takes none.
         """
         given = {key.partition(".")[2] for key in self.overrides if key.startswith("graph.")}
-        chosen = which_graph(self.config().graph, trained, given)
+        own = self.config().graph
+        chosen = which_graph(own, trained, given)
+        check_queries(chosen.cypher, own.cypher, self.trust_code)
         if self.names_graph:
             source = "from --graph" if self.graph_option else "from --set graph.uri"
         else:
@@ -133,13 +152,11 @@ class Session:
     def say(self, message: str, style: str | None = None) -> None:
         """Print a message of one line on standard error; nothing with ``-q``."""
         if self.verbosity >= 0:
-            said = escaped(redacted(message))
-            self.err.print(said, style=style, highlight=False, markup=False, soft_wrap=True)
+            _print_line(self.err, escaped(redacted(message)), style)
 
     def warn(self, message: str) -> None:
         """Print a warning on standard error, also with ``-q``."""
-        said = f"warning: {escaped(redacted(message))}"
-        self.err.print(said, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        _print_line(self.err, f"warning: {escaped(redacted(message))}", "yellow")
 
     def say_notice(self, data: Path) -> None:
         """Print the notice of a data folder on standard error, if it has one."""
@@ -157,20 +174,23 @@ class Session:
         self.out.print(Text(escaped(title), style="italic"), soft_wrap=True)
         table = Table()
         for index, column in enumerate(columns):
-            numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+            numeric = _is_numeric([row[index] for row in rows])
             whole = all(len(cell(row[index])) <= _WHOLE for row in rows)
             table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
         for row in rows:
             table.add_row(*(cell(value) for value in row))
         self.out.print(table, markup=False)
         if caption:
-            wraps = not self.out.is_terminal
-            self.out.print(caption, style="italic", highlight=False, markup=False, soft_wrap=wraps)
+            self.sentence(caption)
+
+    def sentence(self, text: str, style: str = "italic") -> None:
+        """Print sentences on standard output; a terminal wraps them at words."""
+        self.out.print(text, style=style, highlight=False, markup=False, soft_wrap=not self.out.is_terminal)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Print lines on standard output; a line break inside a line, from a name, starts no new one."""
-        text = "\n".join(escaped(line) for line in lines)
-        self.out.print(text, highlight=False, markup=False, soft_wrap=True)
+        for line in lines:
+            _print_line(self.out, escaped(line))
 
     @contextmanager
     def progress(self) -> Iterator[ProgressCallback]:
@@ -184,6 +204,19 @@ class Session:
                 drawn.finish()
         else:
             yield Lines(functools.partial(self.err.print, highlight=False, markup=False, soft_wrap=True))
+
+
+def _print_line(console: Console, line: str, style: str | None = None) -> None:
+    """Print a line; a terminal wraps it at words, unless it has a command or a long path, which stay whole to copy."""
+    long = any(len(word) > _LONG for word in line.split())
+    whole = not console.is_terminal or long or any(mark in line for mark in _TO_COPY)
+    console.print(line, style=style, highlight=False, markup=False, soft_wrap=whole)
+
+
+def _is_numeric(values: Sequence[Any]) -> bool:
+    """Whether a column has numbers and percentages alone; some may be missing."""
+    given = [value for value in values if value is not None and value != ""]
+    return bool(given) and all(isinstance(value, int | float) or _PERCENT.fullmatch(str(value)) for value in given)
 
 
 _Register = Callable[[Callable[..., None]], Callable[..., None]]
@@ -208,7 +241,7 @@ def command(
         name: Name of the command.
         example: A call shown by ``--help``.
         graph: Whether the command has ``--graph``.
-        packs: Whether the command has ``--trust-filters``, because it reads template packs or runs.
+        packs: Whether the command has ``--trust-code``, because it reads template packs or runs.
         results: Whether the command has ``--json``.
         resumes_without: The option with which the command starts again, e.g. ``"overwrite"``; called without it after
             an interruption, the command resumes. ``None``: it never resumes.
@@ -292,7 +325,7 @@ def _session(kwargs: dict[str, Any]) -> Session:
     overrides: dict[str, Any] = {}
     session = Session(kwargs.pop("config_file"), overrides, kwargs.pop("as_json", False))
     session.debug = kwargs.pop("debug")
-    session.trust_filters = kwargs.pop("trust_filters", False)
+    session.trust_all = kwargs.pop("trust_code", False)
     session.verbosity = 1 if kwargs.pop("verbose") else 0
     session.verbosity = -1 if kwargs.pop("quiet") else session.verbosity
     try:
@@ -358,11 +391,11 @@ def _common(graph: bool, packs: bool, results: bool) -> list[inspect.Parameter]:
             option("graph_uri", Annotated[str | None, typer.Option("--graph", help=text, rich_help_panel=COMMON)], None)
         )
     if packs:
-        text = "Run the Python filters that a pack or a run names; only for packs and runs of people you trust."
+        text = "Run the Python code that a pack or a run names; only for packs and runs of people you trust."
         options.append(
             option(
-                "trust_filters",
-                Annotated[bool, typer.Option("--trust-filters", help=text, rich_help_panel=COMMON)],
+                "trust_code",
+                Annotated[bool, typer.Option("--trust-code", help=text, rich_help_panel=COMMON)],
                 False,
             )
         )

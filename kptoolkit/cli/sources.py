@@ -87,24 +87,25 @@ class SourceOptions:
         bool, typer.Option("--skip-bad-rows", help="Skip rows that cannot be read; they are counted and listed.")
     ] = False
 
-    def open(self, *, pack: str = AUTO, trust_filters: bool = False, interactions: bool = False) -> FileSource:
+    def open(self, *, pack: str = AUTO, interactions: bool = False) -> FileSource:
         """Open the source; other arguments and errors as in :func:`kptoolkit.graph.open_source`.
 
         Args:
             pack: Template pack whose language is that of names unless ``--language`` is given.
-            trust_filters: As in :func:`kptoolkit.prompts.choose_pack`.
             interactions: Whether to read the events of a folder as well.
         """
         from kptoolkit.graph import open_source
 
-        given = {**vars(self), "language": self.language or _language_of(pack, trust_filters)}
+        given = {**vars(self), "language": self.language or _language_of(pack)}
         return open_source(interactions=interactions, **given)
 
 
-def _language_of(pack: str, trust_filters: bool) -> str:
-    from kptoolkit.prompts import choose_pack
+def _language_of(pack: str) -> str:
+    """The language of a pack; none of its filters is run."""
+    from kptoolkit.prompts.reading.pack_reader import read_parts
+    from kptoolkit.prompts.reading.pack_sources import find_pack
 
-    return _ENGLISH if pack == AUTO else choose_pack(pack, dict, trust_filters=trust_filters).language
+    return _ENGLISH if pack == AUTO else read_parts(find_pack(pack), trust_code=False)[0].language
 
 
 def say_recognized(session: Session, recognized: Sequence[str]) -> None:

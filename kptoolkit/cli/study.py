@@ -63,7 +63,7 @@ def study(
             config,
             output=folder,
             keep_runs=not drop_runs,
-            trust_filters=session.trust_filters,
+            trust_code=session.trust_code,
             progress=progress,
             **how,
         )

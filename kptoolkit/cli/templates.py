@@ -39,7 +39,7 @@ def list_packs(session: Session) -> None:
     packs: list[TemplatePack] = []
     for name in [*pack_names(), *_own_packs()]:
         try:
-            packs.append(TemplatePack.load(name, trust_filters=False))
+            packs.append(TemplatePack.load(name, trust_code=False))
         except TemplateError as error:
             session.warn(str(error))
     keys = ("name", "domain", "language", "relations", "mpp", "description")
@@ -58,7 +58,7 @@ def show(
     ] = None,
 ) -> None:
     """Show all sentences of a pack."""
-    pack = TemplatePack.load(_chosen(session, name), trust_filters=session.trust_filters)
+    pack = TemplatePack.load(_chosen(session, name), trust_code=session.trust_code)
     if session.json:
         session.emit(_pack_values(pack))
     else:
@@ -84,10 +84,10 @@ def check(
 ) -> None:
     """Check packs: syntax, variables, slots, ids, hostile names, unsafe expressions. The exit code is 2 on any mistake.
 
-    Filters that no installed package names are mistakes, and are run only with --trust-filters.
+    Filters that no installed package names are mistakes, and are run only with --trust-code.
     """
     names = packs or [*pack_names(), *_own_packs()]
-    found = {name: check_pack(name, trust_filters=session.trust_filters) for name in names}
+    found = {name: check_pack(name, trust_code=session.trust_code) for name in names}
     if session.json:
         session.emit([{"pack": name, "findings": [asdict(f) for f in findings]} for name, findings in found.items()])
     else:
@@ -115,8 +115,8 @@ def coverage(
     from kptoolkit.graph.foreign.inspection import inspect
 
     config = session.config(prompts__pack=pack)
-    given, trusted = config.prompts.pack, session.trust_filters
-    chosen = None if given == "auto" else TemplatePack.load(given, trust_filters=trusted)
+    given, trusted = config.prompts.pack, session.trust_code
+    chosen = None if given == "auto" else TemplatePack.load(given, trust_code=trusted)
     with Graph.open(config=session.graph(), create=False) as graph:
         counts = graph.relation_counts()
         if not counts:
@@ -159,7 +159,7 @@ def new(
 
     if folder.exists():
         raise InputError(f"{folder} is there already; nothing was written. Give another folder")
-    model = None if like is None else TemplatePack.load(like, trust_filters=session.trust_filters)
+    model = None if like is None else TemplatePack.load(like, trust_code=session.trust_code)
     given = None if sentences is None else read_sentences(sentences)
     with Graph.open(config=session.graph(), create=False) as graph:
         counts = graph.relation_counts()

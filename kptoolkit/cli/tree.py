@@ -1,4 +1,4 @@
-"""``kptool tree``: a knowledge tree and its visibility matrix, as text, PNG, HTML, DOT or JSON."""
+"""``kptool tree``: a knowledge tree and its visibility matrix, as text, PNG, SVG, HTML, DOT or JSON."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def tree(
     user: User = None,
     data: Data = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write: .png, .html, .dot or .json.")
+        Path | None, typer.Option("--output", "-o", help="File to write: .png, .svg, .html, .dot or .json.")
     ] = None,
     hops: Hops = None,
     degree: Degree = None,
@@ -106,7 +106,7 @@ def make_tree(
     from kptoolkit.tree import KnowledgeTree
 
     with Graph.open(config=session.graph(), create=False) as graph:
-        pack = choose_pack(config.prompts.pack, graph.relation_counts, trust_filters=session.trust_filters)
+        pack = choose_pack(config.prompts.pack, graph.relation_counts, trust_code=session.trust_code)
         history = [graph.resolve(item) for item in items] or _history(session, graph, config, str(user))
         tree = KnowledgeTree.of_items(graph, history, pack, config.tree, config.prompts, user=user)
     unlinked = dict.fromkeys(ref.name or str(ref.item_id) for ref in history if ref.entity_id is None)

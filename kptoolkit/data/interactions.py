@@ -25,9 +25,9 @@ from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.event_files import EVENT_SUFFIXES, has_events, read_file_events, read_folder_events
 from kptoolkit.data.histories import Histories
 from kptoolkit.data.tables import columns_of, tables_in
-from kptoolkit.errors import DataError, RunError, UnknownNameError
+from kptoolkit.errors import DataError, InputError, RunError, UnknownNameError
 from kptoolkit.names import nearest
-from kptoolkit.storage.atomic import atomic_write
+from kptoolkit.storage.atomic import atomic_write, write_text
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
 from kptoolkit.storage.dialects import Reading, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
@@ -296,6 +296,21 @@ def notice_of(path: Path) -> str:
         raise DataError("not UTF-8 text; save the file as UTF-8", file, 1) from error
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", file) from error
+
+
+def write_notice(folder: Path, notice: str) -> None:
+    """Write the notice that :func:`notice_of` returns for the interactions of a folder; nothing if it is empty.
+
+    Raises:
+        InputError: It has several lines, or is too long.
+    """
+    if not notice.strip():
+        return
+    if len(notice.strip().splitlines()) > 1:
+        raise InputError("the notice has several lines; give one, which every output repeats")
+    if len(notice.encode("utf-8", "replace")) >= _LONGEST_NOTICE:
+        raise InputError(f"the notice is longer than {_LONGEST_NOTICE:,} bytes; give a shorter one")
+    write_text(folder / "NOTICE", f"{notice.strip()}\n")
 
 
 def find_interactions(path: Path, reading: Reading | None = None) -> Path:

@@ -49,7 +49,8 @@ def cached(folder: Path, key: str, hops: int, since: float, progress: ProgressCa
     if found.fingerprint != key or found.hops < hops:
         return None
     found = found.limited(hops)
-    progress(ProgressEvent(f"neighbourhoods from the cache of {moment(date)}", len(found), len(found), "entities"))
+    size, info = len(found), {"of": moment(date)}
+    progress(ProgressEvent("neighbourhoods from the cache", size, size, "entities", info))
     return found
 
 

@@ -101,8 +101,8 @@ def read_cached(
         found, extra = read_arrays(folder)
         if extra["name"] == folder.name and found.keys() == set(arrays):
             if report:
-                stage = f"{folder.name.partition('-')[0]} from the cache of {moment(written(folder))}"
-                progress(ProgressEvent(stage, 1, 1, "folder"))
+                stage, info = f"{folder.name.partition('-')[0]} from the cache", {"of": moment(written(folder))}
+                progress(ProgressEvent(stage, 1, 1, "folder", info))
             return found, extra
     except (DataError, KeyError, TypeError):
         pass

@@ -29,6 +29,7 @@ from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack, choose_pack
 from kptoolkit.prompts.pack_choice import AUTO
+from kptoolkit.resources import Trust
 from kptoolkit.storage.dialects import Reading
 from kptoolkit.tree.ranked_rows import ranking_named
 
@@ -69,7 +70,7 @@ def prepare(
     graph: Graph | None = None,
     since: Moment = math.inf,
     fresh: bool = False,
-    trust_filters: bool = False,
+    trust_code: Trust = False,
     progress: ProgressCallback = silent,
 ) -> Prepared:
     """Read the interactions and the graph, and prepare the inputs of a training.
@@ -81,7 +82,7 @@ def prepare(
         since: Use cached neighbourhoods that were fetched at this time, in seconds since the epoch, or later; by
             default the graph is always read.
         fresh: Render and tokenize prompts again, although they are cached.
-        trust_filters: As for :meth:`TemplatePack.load`.
+        trust_code: As for :meth:`TemplatePack.load`.
         progress: Progress callback.
 
     Raises:
@@ -92,7 +93,7 @@ def prepare(
     if config.prompts.engine == "ray":
         check_ray()
     # Files and names are checked before a graph is started.
-    named = pack or _named_pack(config, trust_filters)
+    named = pack or _named_pack(config, trust_code)
     _check_mpp(config, named)
     ranking_named(config.tree.ranking)
     read = None if data == GRAPH_DATA else _split(_read_files(data, config, progress), config)
@@ -101,7 +102,7 @@ def prepare(
         items = opened.items()
         catalogue = read_catalogue(interactions, data, items, reading_of(config.data))
         counts = opened.relation_counts()
-        chosen = named or choose_pack(AUTO, lambda: counts, trust_filters=trust_filters)
+        chosen = named or choose_pack(AUTO, lambda: counts, trust_code=trust_code)
         _check_mpp(config, chosen)
         _note_fallback(chosen, counts, progress)
         knowledge = fetch_knowledge(config, opened, catalogue, chosen, since=since, fresh=fresh, progress=progress)
@@ -136,10 +137,10 @@ def _read_files(data: Path, config: Config, progress: ProgressCallback) -> Inter
     return interactions
 
 
-def _named_pack(config: Config, trust_filters: bool) -> TemplatePack | None:
+def _named_pack(config: Config, trust_code: Trust) -> TemplatePack | None:
     """The pack that the settings name; ``None`` if the graph decides."""
     name = config.prompts.pack
-    return None if name == AUTO else TemplatePack.load(name, trust_filters=trust_filters)
+    return None if name == AUTO else TemplatePack.load(name, trust_code=trust_code)
 
 
 def _note_fallback(pack: TemplatePack, counts: Mapping[str, int], progress: ProgressCallback) -> None:

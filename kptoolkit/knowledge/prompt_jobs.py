@@ -62,7 +62,7 @@ class SavedRenderJob(RenderJob):
     ) -> None:
         use(limits)
         place = Path(folder)
-        pack = TemplatePack.load(place / PACK, trust_filters=True)  # written by the process that started this one
+        pack = TemplatePack.load(place / PACK, trust_code=True)  # written by the process that started this one
         found = Neighbourhoods.load(place / NEIGHBOURHOODS)
         super().__init__(TripletRenderer(found, pack, variants, name_tokens, dict(item_names)))
 

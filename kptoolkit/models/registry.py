@@ -7,10 +7,9 @@ from typing import Final, TypeVar, cast
 
 from kptoolkit.errors import ConfigError, UnknownNameError, shorten
 from kptoolkit.models.backend import Backend
-from kptoolkit.names import nearest
+from kptoolkit.names import BACKENDS, nearest
 from kptoolkit.resources import installed_object
 
-GROUP = "kptoolkit.backends"
 _MEMBERS: Final = ("name", "min_training_events", "Options", "fit", "score", "save", "load")
 _registered: dict[str, type[Backend]] = {}
 BackendT = TypeVar("BackendT", bound=type[Backend])
@@ -24,7 +23,7 @@ def register(backend: BackendT) -> BackendT:
 
 def backend_names() -> list[str]:
     """Names of all registered and installed backends."""
-    return sorted({*_registered, *(point.name for point in entry_points(group=GROUP))})
+    return sorted({*_registered, *(point.name for point in entry_points(group=BACKENDS))})
 
 
 def backend_class(name: str) -> type[Backend]:
@@ -37,7 +36,7 @@ def backend_class(name: str) -> type[Backend]:
         UnknownNameError: No backend has this name.
         ConfigError: It cannot be imported, or it is no backend.
     """
-    found = _registered.get(name) or installed_object("backend", name, GROUP)
+    found = _registered.get(name) or installed_object("backend", name, BACKENDS)
     if found is None:
         names = backend_names()
         hint = f"Known: {', '.join(names)}; or write module:Class"

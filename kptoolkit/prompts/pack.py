@@ -26,6 +26,7 @@ from kptoolkit.prompts.templating.relations import FALLBACK, NEUTRAL, RelationTe
 from kptoolkit.prompts.templating.sandbox import Filter, PromptEnvironment
 from kptoolkit.prompts.templating.texts import relation_words
 from kptoolkit.prompts.templating.triplet_sentences import Segment, Sentence
+from kptoolkit.resources import Trust
 from kptoolkit.storage.replacement import atomic_parts, finish_replacement
 
 _SHOWN = 20
@@ -95,17 +96,17 @@ class TemplatePack:
 
     @classmethod
     @checked
-    def load(cls, name_or_path: str | Path, *, trust_filters: bool = False) -> TemplatePack:
+    def load(cls, name_or_path: str | Path, *, trust_code: Trust = False) -> TemplatePack:
         """Load and check a pack: a folder, a shipped name, or a name in the entry point group kptoolkit.templates.
 
         The filters that a ``pack.yaml`` names are code. Those that a shipped pack or a pack of an installed package
-        names are imported; any other is an error unless ``trust_filters``. Nothing else in a pack is executed outside
+        names are imported; any other is an error unless ``trust_code``. Nothing else in a pack is executed outside
         the sandbox.
 
         Args:
             name_or_path: The folder or the name.
-            trust_filters: Whether to import the modules of all filters that the pack names; use it for packs of people
-                whose code you would run.
+            trust_code: Whether to import the modules of all filters that the pack names, or which, as
+                ``{"module:function"}``; use it for packs of people whose code you would run.
 
         Raises:
             UnknownNameError: There is no such pack.
@@ -114,7 +115,7 @@ class TemplatePack:
         """
         folder = find_pack(name_or_path)
         finish_replacement(folder)
-        parts, findings = read_parts(folder, trust_filters=trust_filters)
+        parts, findings = read_parts(folder, trust_code=trust_code)
         raise_first(findings)
         return cls(**vars(parts))
 

@@ -7,22 +7,23 @@ from collections.abc import Callable, Mapping
 from kptoolkit.arguments import checked
 from kptoolkit.prompts.pack import TemplatePack
 from kptoolkit.prompts.reading.pack_sources import pack_names
+from kptoolkit.resources import Trust
 
 AUTO, DEFAULT, ENGLISH = "auto", "generic", "en"
 
 
 @checked
 def choose_pack(
-    name: str, relation_counts: Callable[[], Mapping[str, int]], *, trust_filters: bool = False
+    name: str, relation_counts: Callable[[], Mapping[str, int]], *, trust_code: Trust = False
 ) -> TemplatePack:
     """Load the pack that ``[prompts] pack`` names; ``auto`` chooses one for the graph.
 
     Args:
         name: A shipped or installed pack, a folder, or ``auto``.
         relation_counts: The method ``graph.relation_counts``; called only for ``auto``.
-        trust_filters: As for :meth:`TemplatePack.load`.
+        trust_code: As for :meth:`TemplatePack.load`.
     """
-    return load_auto(relation_counts()) if name == AUTO else TemplatePack.load(name, trust_filters=trust_filters)
+    return load_auto(relation_counts()) if name == AUTO else TemplatePack.load(name, trust_code=trust_code)
 
 
 @checked

@@ -47,7 +47,7 @@ class Ensemble(Run):
 
     def _take(self, runs: Sequence[Run]) -> None:
         self.runs, first = tuple(runs), runs[0]
-        super().__init__(first.folder, first.manifest, first._evaluation, trust_filters=first.trust_filters)
+        super().__init__(first.folder, first.manifest, first._evaluation, trust_code=first.trust_code)
         self._own_users, self.skipped = first._own_users, first.skipped
         self.interactions, self.catalogue, self.split = first.interactions, first.catalogue, first.split
 

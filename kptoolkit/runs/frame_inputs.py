@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from kptoolkit.config import GRAPH_DATA, Config
 from kptoolkit.data.event_files import reading_of
-from kptoolkit.data.interactions import read_interactions
+from kptoolkit.data.interactions import read_interactions, write_notice
 from kptoolkit.errors import InputError
 from kptoolkit.graph import Graph
 from kptoolkit.graph.sources.frame_files import frame_source, write_graph_files
@@ -70,27 +70,31 @@ class KeptFrames:
             yield graph
 
 
-def keep_frames(config: Config, frames: Mapping[str, DataFrame | None], folder: Path) -> KeptFrames:
+def keep_frames(config: Config, frames: Mapping[str, DataFrame | None], folder: Path, notice: str = "") -> KeptFrames:
     """Write the DataFrames of a training to files, and name these in its settings.
 
     Args:
         config: Settings.
         frames: ``interactions``, ``items``, ``triples``, ``names`` and ``links``; ``None`` for those not given.
         folder: Where they are kept.
+        notice: Notice of the interactions, one line; it is kept as a file ``NOTICE`` next to them.
 
     Raises:
-        InputError: ``items`` are given without ``interactions``, or ``names`` or ``links`` without ``triples``.
+        InputError: ``items`` or a notice are given without ``interactions``, or ``names`` or ``links`` without
+            ``triples``; or the notice has several lines, or is too long.
         DataError: A DataFrame cannot be read.
     """
     given = {name: frame for name, frame in frames.items() if frame is not None}
     for name, other in (("items", "interactions"), ("names", "triples"), ("links", "triples")):
         if name in given and other not in given:
             raise InputError(f"{name} needs {other} as well")
+    if notice and "interactions" not in given:
+        raise InputError("notice needs interactions as well; files of interactions have a file NOTICE next to them")
     data = graph = None
     folder = folder.absolute()
     if "interactions" in given:
         events = {name: frame for name, frame in given.items() if name in _EVENTS}
-        data = _kept(folder, "data", partial(write_frames, frames=events))
+        data = _kept(folder, "data", partial(_write_data, frames=events, notice=notice))
         file = data / "interactions.parquet"
         config = config.model_copy(update={"data": config.data.model_copy(update={"dir": file})})
     if "triples" in given:
@@ -101,6 +105,11 @@ def keep_frames(config: Config, frames: Mapping[str, DataFrame | None], folder: 
         where = {"uri": f"embedded:{graph / 'kg'}", "username": None, "password": None, "database": None}
         config = config.model_copy(update={"graph": config.graph.model_copy(update=where)})
     return KeptFrames(config, data, graph)
+
+
+def _write_data(folder: Path, frames: Mapping[str, DataFrame], notice: str) -> None:
+    write_frames(folder, frames)
+    write_notice(folder, notice)
 
 
 def _item_ids(config: Config) -> list[str]:

@@ -14,6 +14,7 @@ from kptoolkit.models.parts.fit_parts import knowledge_kinds
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, moment
+from kptoolkit.resources import check_queries
 from kptoolkit.runs.run import Run
 
 
@@ -41,8 +42,20 @@ def refresh(
         GraphError: The graph cannot be reached.
     """
     with run.files.writing():
-        run = Run.load(run.folder, trust_filters=run.trust_filters)  # another command may have changed it
+        run = Run.load(run.folder, trust_code=run.trust_code)  # another command may have changed it
         return _refresh(run, graph, fresh, progress)
+
+
+def graph_of(run: Run) -> GraphConfig:
+    """Return the run's own graph, with user name and password from file and environment.
+
+    Raises:
+        ConfigError: The run names Cypher queries that are neither the user's own nor trusted.
+    """
+    own = load_config().graph
+    chosen = which_graph(own, run.config.graph)
+    check_queries(chosen.cypher, own.cypher, run.trust_code)
+    return chosen
 
 
 def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: ProgressCallback) -> Run:
@@ -53,7 +66,7 @@ def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: Progres
             f"backend '{backend.name}' ranks only the items it was trained on; train again, or train with "
             "model.backend = 'sequence'"
         )
-    settings = run.config.model_copy(update={"graph": graph or which_graph(load_config().graph, run.config.graph)})
+    settings = run.config.model_copy(update={"graph": graph or graph_of(run)})
     with Graph.open(config=settings.graph, create=False) as opened:
         catalogue = run.catalogue.refreshed(opened.items(), run.files.neighbourhoods().names_by_id())
         knowledge = fetch_knowledge(settings, opened, catalogue, run.pack, fresh=fresh, progress=progress)
@@ -68,4 +81,4 @@ def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: Progres
     manifest.reports["fetched"] = moment(time.time())
     manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
     run.files.replace(manifest, recommender, catalogue=catalogue, neighbourhoods=knowledge.neighbourhoods)
-    return Run.load(run.folder, trust_filters=run.trust_filters)
+    return Run.load(run.folder, trust_code=run.trust_code)

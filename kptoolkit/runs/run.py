@@ -33,6 +33,7 @@ from kptoolkit.notebook.html_tables import facts_html
 from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
+from kptoolkit.resources import Trust, check_settings, without_program
 from kptoolkit.runs.manifest import Manifest, facts_of
 from kptoolkit.runs.many_histories import allowed_items, histories_by_name, interactions_of
 from kptoolkit.runs.run_folder import RunFolder
@@ -76,7 +77,7 @@ class Run:
         folder: Folder that ``fit`` wrote.
         manifest: Its manifest.
         evaluation: Settings of ``[evaluation]`` to use in place of the run's own.
-        trust_filters: Whether the filters that its template pack names may be run, see :meth:`TemplatePack.load`.
+        trust_code: Whether code that it names may be run, see :meth:`load`.
     """
 
     def __init__(
@@ -85,10 +86,10 @@ class Run:
         manifest: Manifest,
         evaluation: Mapping[str, Any] | None = None,
         *,
-        trust_filters: bool = False,
+        trust_code: Trust = False,
     ) -> None:
         self.folder, self.manifest, self._evaluation = folder, manifest, evaluation or {}
-        self.trust_filters = trust_filters
+        self.trust_code = trust_code
         self.files = RunFolder(folder, opened=manifest)
         self._own_users, self.skipped = True, Skipped()
 
@@ -104,30 +105,35 @@ class Run:
 
     @classmethod
     @checked
-    def load(
-        cls, folder: str | Path, evaluation: Mapping[str, Any] | None = None, *, trust_filters: bool = False
-    ) -> Run:
-        """Open a finished run. Nothing in a run is executed, except for filters of its pack if they are trusted.
+    def load(cls, folder: str | Path, evaluation: Mapping[str, Any] | None = None, *, trust_code: Trust = False) -> Run:
+        """Open a finished run. Code that a run names is not executed unless it is trusted or of an installed package.
 
         Args:
             folder: Folder that ``fit`` wrote.
             evaluation: Settings of ``[evaluation]`` to use in place of the run's own, such as ``{"explained": 500}``.
-            trust_filters: As for :meth:`TemplatePack.load`; the pack is read when it is first needed.
+            trust_code: Whether code that the run names may be executed: its backend, its ranking, the filters of its
+                pack, and the Python of ``evaluation.rectools``; or the code that may, such as
+                ``{"my_package.markov:MarkovBackend"}``. The pack is read when it is first needed.
 
         Raises:
             RunError: Not a run, an unfinished one, or a damaged one; the message names the part.
+            ConfigError: Its backend or its ranking is code that is not trusted.
         """
         files = RunFolder(folder)
-        return cls(files.path, files.open(), evaluation, trust_filters=trust_filters)
+        run = cls(files.path, files.open(), evaluation, trust_code=trust_code)
+        check_settings(run.files.settings(), trust_code, f"run {folder}")
+        return run
 
     @cached_property
     def config(self) -> Config:
         """The settings of the training; ``[evaluation]`` as given when the run was opened.
 
+        A program that the run names, ``evaluation.rectools``, is left out unless it is trusted.
+
         Raises:
             ConfigError: A setting given when the run was opened is unknown or has a bad value.
         """
-        settings = self.files.settings()
+        settings = without_program(self.files.settings(), self.trust_code)
         return validate(Config, settings | {"evaluation": {**settings.get("evaluation", {}), **self._evaluation}})
 
     @property
@@ -198,7 +204,7 @@ class Run:
     @cached_property
     def pack(self) -> TemplatePack:
         """The template pack."""
-        return self.files.pack(trust_filters=self.trust_filters)
+        return self.files.pack(trust_code=self.trust_code)
 
     def knowledge_source(self) -> KnowledgeSource:
         """Create the knowledge that the run was trained with from its own files; no graph is needed."""
@@ -233,7 +239,7 @@ class Run:
         """
         if not isinstance(interactions, Interactions):
             interactions = interactions_of(interactions, reading_of(self.config.data))
-        other = Run(self.folder, self.manifest, trust_filters=self.trust_filters)
+        other = Run(self.folder, self.manifest, trust_code=self.trust_code)
         try:
             other.interactions, events = interactions.restrict_to(self.catalogue.item_ids)
         except DataError as error:
@@ -342,7 +348,14 @@ class Run:
 
     @checked
     def recommend_all(
-        self, path: str | Path, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = shown
+        self,
+        path: str | Path,
+        k: int = 10,
+        *,
+        exclude: Sequence[str] = (),
+        candidates: Sequence[str] | None = None,
+        with_seen: bool = False,
+        progress: ProgressCallback = shown,
     ) -> int:
         """Write the ``k`` best items of every user to a file, chunk by chunk and atomically.
 
@@ -351,6 +364,8 @@ class Run:
         Args:
             path: The file: ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet``.
             k: Number of items per user.
+            exclude: Items that are not recommended, as in :meth:`recommend`.
+            candidates: The only items that may be recommended; ``None`` for all.
             with_seen: Whether items of the history may be recommended again.
             progress: Progress callback.
 
@@ -358,9 +373,13 @@ class Run:
             The number of users; those without an item of the catalogue are left out.
 
         Raises:
-            InputError: The suffix is another one, the folder of the file does not exist, or ``k`` is below 1.
+            InputError: The suffix is another one, the folder of the file does not exist, ``k`` is below 1, or no item
+                is left to recommend.
+            UnknownNameError: No such item.
+            AmbiguousNameError: Several items have the name.
         """
-        write_table_file(path, self.chunks(k, with_seen=with_seen, progress=progress))
+        allowed = allowed_items(self.catalogue, exclude, candidates)
+        write_table_file(path, self.chunks(k, with_seen=with_seen, allowed=allowed, progress=progress))
         return len(self._users)
 
     @property
@@ -369,22 +388,31 @@ class Run:
         return np.flatnonzero(self.interactions.histories.lengths)
 
     def chunks(
-        self, k: int = 10, *, with_seen: bool = False, progress: ProgressCallback = silent
+        self,
+        k: int = 10,
+        *,
+        with_seen: bool = False,
+        allowed: NDArray[np.bool_] | None = None,
+        progress: ProgressCallback = silent,
     ) -> Iterator[pd.DataFrame]:
-        """Yield the ``k`` best items of every user, some users at a time; columns as in :meth:`recommend_all`."""
+        """Yield the ``k`` best items of every user, some users at a time; columns as in :meth:`recommend_all`.
+
+        Args:
+            k: Number of items per user.
+            with_seen: Whether items of the history may be recommended again.
+            allowed: ``(n_items,)`` items that may be recommended; ``None`` for all.
+            progress: Progress callback.
+        """
         _check_k(k)
         users, size = self._users, self.config.evaluation.batch_size
         for first in range(0, len(users), size):
             numbers = users[first : first + size]
-            yield self._chunk(numbers, k, with_seen=with_seen)
+            cases = self._cases(self.interactions.histories.take(numbers), numbers)
+            yield self._ranked(cases, self.interactions.user_ids[numbers], k, with_seen, allowed)
             progress(ProgressEvent("recommend", first + len(numbers), len(users), "users"))
 
     def _cases(self, histories: Histories, users: NDArray[np.int64]) -> Cases:
         return Cases.of(histories, user=(users if self._own_users else np.full(len(users), -1)).astype(np.int32))
-
-    def _chunk(self, users: NDArray[np.int64], k: int, *, with_seen: bool) -> pd.DataFrame:
-        cases = self._cases(self.interactions.histories.take(users), users)
-        return self._ranked(cases, self.interactions.user_ids[users], k, with_seen)
 
     def _ranked(
         self,

@@ -25,6 +25,7 @@ from kptoolkit.models.checkpoints import last_checkpoint
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.parts.score_parts import ScoreParts
 from kptoolkit.prompts import TemplatePack
+from kptoolkit.resources import Trust
 from kptoolkit.runs.manifest import Manifest, write_json
 from kptoolkit.runs.run_settings import different_setting, plain_settings
 from kptoolkit.settings_base import read_toml
@@ -420,10 +421,10 @@ class RunFolder:
         with self._unchanged():
             return Interactions.load(self.path / _INTERACTIONS)
 
-    def pack(self, *, trust_filters: bool = False) -> TemplatePack:
+    def pack(self, *, trust_code: Trust = False) -> TemplatePack:
         """Read the template pack; arguments and errors as in :meth:`TemplatePack.load`."""
         with self._unchanged():
-            return TemplatePack.load(self.path / _PACK, trust_filters=trust_filters)
+            return TemplatePack.load(self.path / _PACK, trust_code=trust_code)
 
     def neighbourhoods(self) -> Neighbourhoods:
         """Read what was fetched from the graph."""

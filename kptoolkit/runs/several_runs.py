@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from kptoolkit.config import Config, RunConfig
 from kptoolkit.errors import InputError, RunError
+from kptoolkit.resources import Trust, agreed
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.runs.run_settings import plain_settings
@@ -50,13 +51,13 @@ class SeedsFolder:
             made.append(config.model_copy(update={"training": training, "run": RunConfig(dir=self.run(seed).path)}))
         return made
 
-    def finished(self, settings: Sequence[Config], *, overwrite: bool, trust_filters: bool = False) -> list[Run | None]:
+    def finished(self, settings: Sequence[Config], *, overwrite: bool, trust_code: Trust = False) -> list[Run | None]:
         """Check before a training that all runs can be trained here; nothing is written.
 
         Args:
             settings: Settings of the runs.
             overwrite: Whether runs that are there will be replaced.
-            trust_filters: As for :meth:`Run.load`.
+            trust_code: As for :meth:`Run.load`.
 
         Returns:
             For each of the settings, the finished run that the folder contains, or ``None``.
@@ -75,7 +76,8 @@ class SeedsFolder:
         for each in settings:
             folder = self.run(each.training.seed)
             if not overwrite and folder.is_finished:
-                found.append(Run.load(folder.path, trust_filters=trust_filters))
+                trusted = agreed(trust_code, plain_settings(each))
+                found.append(Run.load(folder.path, trust_code=trusted))
                 continue
             folder.begin(each, resume=False, overwrite=overwrite)
             found.append(None)

@@ -14,20 +14,30 @@ from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.pipeline import fit
 from kptoolkit.progress import ProgressCallback, ProgressEvent, with_prefix
 from kptoolkit.prompts import TemplatePack
+from kptoolkit.resources import Trust
+from kptoolkit.runs.frame_inputs import KEPT, keep_frames
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.several_runs import SeedsFolder
+from kptoolkit.storage.layouts.frames import DataFrame
 
 
 @checked
 def fit_seeds(
-    config: Config | str | Path,
+    config: Config | str | Path | None = None,
     *,
     seeds: int,
+    interactions: DataFrame | None = None,
+    triples: DataFrame | None = None,
+    items: DataFrame | None = None,
+    names: DataFrame | None = None,
+    links: DataFrame | None = None,
+    notice: str = "",
+    keep: str | Path = KEPT,
     run: str | Path | None = None,
     overwrite: bool = False,
     fresh: bool = False,
     pack: TemplatePack | None = None,
-    trust_filters: bool = False,
+    trust_code: Trust = False,
     progress: ProgressCallback = shown,
 ) -> list[Run]:
     """Train several runs that differ in ``training.seed`` alone, each into ``seed-NUMBER`` of a folder.
@@ -36,13 +46,22 @@ def fit_seeds(
     also if the same call continues later.
 
     Args:
-        config: Settings, or a TOML file with settings; the first run has their seed, the next one that plus 1.
+        config: Settings, or a TOML file with settings; ``None`` reads ``kptool.toml`` if there is one. The first run
+            has their seed, the next one that plus 1.
         seeds: Number of runs.
+        interactions: DataFrame of users, items and times; this and the next six as in
+            :func:`kptoolkit.pipeline.fit`.
+        triples: As there.
+        items: As there.
+        names: As there.
+        links: As there.
+        notice: As there.
+        keep: As there.
         run: Folder of the runs; ``[run] dir`` if ``None``.
         overwrite: Replace all runs in the folder.
         fresh: As in :func:`kptoolkit.pipeline.fit`, for each run.
         pack: As in :func:`kptoolkit.pipeline.fit`.
-        trust_filters: As there.
+        trust_code: As there.
         progress: Progress callback; names of stages start with the seed.
 
     Returns:
@@ -50,15 +69,20 @@ def fit_seeds(
 
     Raises:
         RunError: The folder is itself a run, or contains a finished run of other settings.
-        InputError: ``seeds`` is below 1.
+        InputError: ``seeds`` is below 1, or a DataFrame lacks another one that it needs.
+
+    Example:
+        >>> runs = fit_seeds(interactions=events, triples=facts, seeds=5)  # doctest: +SKIP
     """
     if seeds < 1:
         raise InputError(f"{seeds} seeds; train at least one run")
     base = config if isinstance(config, Config) else load_config(config)
     folder = SeedsFolder(run or base.run.dir)
-    settings = folder.settings(base, seeds)
-    trusted = trust_filters or pack is not None
-    finished = folder.finished(settings, overwrite=overwrite, trust_filters=trusted)
+    frames: dict[str, Any] = {"interactions": interactions, "items": items, "triples": triples, "names": names}
+    frames["links"] = links
+    settings = folder.settings(keep_frames(base, frames, Path(keep), notice).config, seeds)
+    trusted = True if pack is not None else trust_code
+    finished = folder.finished(settings, overwrite=overwrite, trust_code=trusted)
     distributed.wait()  # every process has looked at the folder before the first process writes into it
     runs, began = [], time.time()
     if not overwrite:
@@ -68,8 +92,8 @@ def fit_seeds(
         if earlier is None:
             progress(ProgressEvent(stage, 0, 1, "runs", {"into": str(each.run.dir)}))
             how: dict[str, Any] = {"overwrite": overwrite, "fresh": fresh, "since": began, "pack": pack}
-            how["progress"] = with_prefix(stage, progress)
-            earlier = fit(each, run=each.run.dir, trust_filters=trust_filters, **how)
+            how["progress"] = with_prefix(f"seed {each.training.seed}", progress)  # short, for narrow terminals
+            earlier = fit(each, run=each.run.dir, trust_code=trust_code, notice=notice, keep=keep, **frames, **how)
             progress(ProgressEvent(stage, 1, 1, "runs"))
         else:
             progress(ProgressEvent(stage, 1, 1, "runs", {"finished": "earlier"}))

@@ -257,6 +257,18 @@ class GraphStoreSuite:
         found = graph.store.read("MATCH (n) OPTIONAL MATCH (n)-[r]-() RETURN keys(n) AS keys, count(r) AS r", {})
         assert [(sorted(keys), r) for keys, r in found.rows] == [(["id", "item_id", "name"], 0)]
 
+    def test_users_of_others_are_never_merged_into(self, graph: Graph) -> None:
+        """Also after a first load: one with interactions is refused, one without leaves the users as they are."""
+        graph.load(small_world())
+        graph.store.write("CREATE (:User {id: 'u1', name: 'Theirs'})", {})
+        world = small_world()
+        for mode in ("upsert", "replace"):
+            with pytest.raises(GraphNotEmptyError, match="would be changed"):
+                graph.load(world, mode=mode, into_existing=True, interactions=True)
+        graph.load(world, into_existing=True)
+        found = graph.store.read("MATCH (u:User) OPTIONAL MATCH (u)-[r]-() RETURN keys(u) AS keys, count(r) AS r", {})
+        assert [(sorted(keys), r) for keys, r in found.rows] == [(["id", "name"], 0)]
+
     @pytest.mark.parametrize("writes", [0, 3, 6, 7, 9, 11, 13])
     def test_an_interrupted_load_is_resumed(self, graph: Graph, writes: int) -> None:
         """Wherever it stopped, the same load leads to the same graph; until then, reading is refused."""

@@ -33,7 +33,7 @@ class TemplatePackSuite:
 
     def load(self) -> TemplatePack:
         """Load the pack under test."""
-        return TemplatePack.load(self.pack, trust_filters=True)
+        return TemplatePack.load(self.pack, trust_code=True)
 
     def sentences(self, pack: TemplatePack) -> Iterator[tuple[str, bool, int]]:
         """Yield ``(relation, inverse, variant)`` of every sentence, including those of unknown relations."""
@@ -43,7 +43,7 @@ class TemplatePackSuite:
                     yield relation, inverse, variant
 
     def test_has_no_mistakes(self) -> None:
-        assert [str(finding) for finding in check_pack(self.pack, trust_filters=True)] == []
+        assert [str(finding) for finding in check_pack(self.pack, trust_code=True)] == []
 
     def test_every_relation_has_sentences_in_both_directions(self) -> None:
         for relation, templates in self.load().relations.items():
@@ -104,4 +104,4 @@ class TemplatePackSuite:
 
     def test_a_saved_pack_loads_equal(self, tmp_path: Path) -> None:
         pack = self.load()
-        assert TemplatePack.load(pack.save(tmp_path / "saved"), trust_filters=True) == pack
+        assert TemplatePack.load(pack.save(tmp_path / "saved"), trust_code=True) == pack

@@ -66,6 +66,8 @@ class KnowledgeTree:
 
     png_renderer: ClassVar[Callable[[KnowledgeTree], bytes | None]] = staticmethod(lambda tree: None)
     """Renders the picture that a notebook shows; set by :mod:`kptoolkit.tree.draw` when it is imported."""
+    svg_renderer: ClassVar[Callable[[KnowledgeTree], str]]
+    """Renders the picture that :meth:`svg` returns; set there too."""
 
     def __init__(self, linear: Linearization, mpp: MppTemplate, tokenizer_name: str, max_tokens: int) -> None:
         self.linear, self.mpp = linear, mpp
@@ -170,6 +172,10 @@ class KnowledgeTree:
     def _repr_png_(self) -> bytes | None:
         """Return the picture of tree and visibility matrix that a notebook shows."""
         return type(self).png_renderer(self)
+
+    def svg(self) -> str:
+        """Return the picture of tree and visibility matrix as the text of an SVG file."""
+        return type(self).svg_renderer(self)
 
     @cached_property
     def tokens(self) -> NDArray[np.int32]:

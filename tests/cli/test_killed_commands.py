@@ -19,20 +19,25 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
+from typer.core import TyperCommand, TyperGroup
 from typer.testing import CliRunner
 from worlds.command import line, sets
 from worlds.killed import moments
 from worlds.ring import load_graph, write_world
 
 from kptoolkit.cli.app import app
+from kptoolkit.cli.demo import begin
+from kptoolkit.errors import InputError
 from kptoolkit.graph.embedded import EmbeddedServer
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder
+from kptoolkit.runs.several_runs import SeedsFolder
 from kptoolkit.storage.replacement import finish_replacement, is_own
+from kptoolkit.studies.engine.study_page import PAGE
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="forks and kills")]
 ALL = bool(os.environ.get("KPTOOL_TEST_KILLS"))
-RANDOM_KILLS = 20
 PASSWORD = "kill-me-9-times"
 
 
@@ -124,9 +129,13 @@ class Scenario:
     Attributes:
         words: Its arguments.
         every: Kill at every so many operations, unless all are wanted.
+        every_of_all: Kill at every so many if all are wanted; more than 1 for a command that takes long.
+        random_kills: Kill so many processes at a random moment.
     """
 
     every = 1
+    every_of_all = 1
+    random_kills = 20
 
     def words(self, place: Place) -> list[object]:
         raise NotImplementedError
@@ -310,6 +319,86 @@ class EvaluateControl(Evaluate):
         return [*super().words(place), "--control", "no-knowledge"]
 
 
+class FitSeeds(Scenario):
+    """Two runs: the repeated command keeps the finished one, resumes or begins the other."""
+
+    every = 170
+    every_of_all = 4
+
+    def words(self, place: Place) -> list[object]:
+        return ["fit", *place.train, "--seeds", "2", "--run", place.out / "seeds"]
+
+    def folders(self, place: Place) -> list[RunFolder]:
+        return SeedsFolder(place.out / "seeds").runs()
+
+    def after_kill(self, place: Place) -> None:
+        self.finished = {}
+        for folder in self.folders(place):
+            if folder.is_finished:
+                self.finished[folder.path] = folder.read_manifest().started
+                Run.load(folder.path)
+
+    def after_repeat(self, place: Place) -> None:
+        folders = self.folders(place)
+        assert len(folders) == 2
+        for folder in folders:
+            assert len(Run.load(folder.path).recommend(items=["i01"], k=3)) == 3
+            no_leftovers(folder.path)
+            started = folder.read_manifest().started
+            assert self.finished.get(folder.path, started) == started, "a finished run is not trained again"
+
+
+class FitSeedsOver(FitSeeds):
+    """Runs of other settings are replaced; one that is there is whole until its own training begins."""
+
+    def words(self, place: Place) -> list[object]:
+        return [*super().words(place), "--overwrite"]
+
+    def before(self, place: Place) -> None:
+        nothing(place)
+        for seed in (2308, 2310):
+            shutil.copytree(place.folder / "run", place.out / "seeds" / f"seed-{seed}")
+
+    def after_kill(self, place: Place) -> None:
+        super().after_kill(place)
+        self.finished = {}
+
+
+class StudyOfTwo(Scenario):
+    """Two trainings, their results and a page."""
+
+    every = 180
+    every_of_all = 2
+
+    def words(self, place: Place) -> list[object]:
+        return ["study", "worlds.tiny_study:STUDY", *place.train, "--quick", "--output", place.out / "study"]
+
+    def after_repeat(self, place: Place) -> None:
+        folder = place.out / "study"
+        no_leftovers(folder)
+        assert len(list((folder / "results").iterdir())) == 2
+        assert "Does a second hop help?" in (folder / PAGE).read_text(encoding="utf-8")
+
+
+class Demo(Scenario):
+    """A JVM and two trainings: with all kills alone."""
+
+    every_of_all = 40
+    random_kills = 4
+
+    def words(self, place: Place) -> list[object]:
+        return ["demo", place.out / "demo", "--minutes", "0.05"]
+
+    def after_repeat(self, place: Place) -> None:
+        folder = place.out / "demo"
+        no_leftovers(folder)
+        assert sorted(path.name for path in folder.iterdir()) == DEMO
+        Run.load(folder / "run")
+
+
+DEMO = ["data", "kg", "kptool-demo", "kptool.toml", "neighbourhoods", "prompts", "run", "tree.png"]
+
+
 class LoadKg(Scenario):
     """The files are those of an embedded graph of its own."""
 
@@ -334,18 +423,67 @@ SCENARIOS: dict[str, Scenario] = {
     "compile --refresh": Refresh(),
     "evaluate": Evaluate(),
     "evaluate --control": EvaluateControl(),
+    "fit --seeds": FitSeeds(),
+    "study": StudyOfTwo(),
 }
+LONG: dict[str, Scenario] = {"fit --seeds --overwrite": FitSeedsOver(), "load-kg": LoadKg(), "demo": Demo()}
+"""Long ones, or with a JVM for each kill: only where all kills are wanted."""
+READING = {
+    *("data check", "data stats", "doctor", "graph serve", "render-prompts"),
+    *("templates check", "templates coverage", "templates list", "templates show"),
+}
+"""Commands that write no files, except for caches; ``graph serve`` opens a graph that is there."""
+
+if ALL:
+    SCENARIOS |= LONG
 
 
-if ALL:  # a JVM is started for each
-    SCENARIOS["load-kg"] = LoadKg()
+def command_names(path: str, command: object) -> Iterator[str]:
+    if isinstance(command, TyperGroup):
+        for name, child in command.commands.items():
+            yield from command_names(f"{path} {name}".strip(), child)
+    elif isinstance(command, TyperCommand):
+        yield path
+
+
+def test_every_command_that_writes_is_killed() -> None:
+    known = [*SCENARIOS, *LONG]
+    names = set(command_names("", typer.main.get_command(app)))
+    killed = {name for name in names if any(f"{each} ".startswith(f"{name} ") for each in known)}
+    assert names - killed == READING
+    for each, scenario in (SCENARIOS | LONG).items():
+        words = scenario.words(Place(Path(), [], []))
+        assert f"{' '.join(map(str, words))} ".startswith(f"{each.split(' --')[0].split(' csv')[0].split(' parq')[0]} ")
+
+
+def test_a_demo_killed_while_it_begins_can_be_begun_again(tmp_path: Path) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "demo"
+    begin(whole)
+
+    def earlier() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(whole, folder)
+        (folder / "run").mkdir()
+        (folder / "run" / "manifest.json").touch()
+
+    def none() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+    for before in (earlier, none):
+        for _ in moments(before, lambda: begin(folder)):
+            begin(folder)
+            assert contents(folder) == contents(whole)
+            assert {path.name for path in tmp_path.iterdir()} - {"demo"} == {"whole"}
+    (folder / "kptool-demo").unlink()
+    with pytest.raises(InputError, match="not of an earlier demo"):
+        begin(folder)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_command_killed_at_any_file_operation_loses_nothing(place: Place, name: str) -> None:
     scenario, kills = SCENARIOS[name], 0
-    words = scenario.words(place)
-    for _ in moments(lambda: scenario.before(place), lambda: place.run(words), 1 if ALL else scenario.every):
+    words, every = scenario.words(place), scenario.every_of_all if ALL else scenario.every
+    for _ in moments(lambda: scenario.before(place), lambda: place.run(words), every):
         kills += 1
         scenario.after_kill(place)
         place.run(scenario.words(place))
@@ -361,7 +499,7 @@ if ALL:
         scenario, chance = SCENARIOS[name], random.Random(name)
         scenario.before(place)
         took = timed(place, scenario)
-        for _ in range(RANDOM_KILLS):
+        for _ in range(scenario.random_kills):
             scenario.before(place)
             process = started(scenario.words(place))
             time.sleep(chance.uniform(0, took))

@@ -100,6 +100,7 @@ GRAPHS: list[tuple[str, str, Figures | None]] = [
     ("neo4j_admin_csv/roles.csv", "recognized Neo4j CSV", {"triples_read": 3, "entities": 4, "named_by_id": True}),
     ("neo4j_admin_csv/exp", "recognized Neo4j CSV", {"triples_read": 2, "nameless_entities": 1, "items": 1}),
     ("neo4j_admin_csv/src", "", {"triples_read": 2, "entities": 3, "items": 1, "nameless_entities": 1}),
+    ("graphml/films.graphml", "recognized GraphML", {"triples_read": 1, "entities": 2, "nameless_entities": 0}),
     ("neo4j_admin_csv/apoc.json", "recognized APOC JSON", {"triples_read": 1, "entities": 2, "nameless_entities": 0}),
     ("neo4j_admin_csv/r2.csv", "", {"triples_read": 3, "entities": 4}),
     ("recbole_lfm1b/lfm1b-tracks", "", {"triples_read": 3, "items": 3}),

@@ -60,8 +60,7 @@ def answer(*words: object) -> Any:
 
 
 @pytest.mark.embedded
-@pytest.mark.usefixtures("package")
-def test_own_code_serves_every_command(world: Path, graph: str, tmp_path: Path) -> None:
+def test_own_code_serves_every_command(package: Path, world: Path, graph: str, tmp_path: Path) -> None:
     ranking = "own_ranking:last_ids_first"
     settings = {
         "model.backend": "own_markov:MarkovBackend",
@@ -83,6 +82,14 @@ def test_own_code_serves_every_command(world: Path, graph: str, tmp_path: Path) 
     assert "Book 6" in json.dumps(shown), "of its author a1 and the books e4 and e6, the one with the last id"
     assert "Author" not in json.dumps(shown)
     assert f'ranking = "{ranking}"' in (run / "config.toml").read_text()
+    (package / "own-1.0.dist-info" / "entry_points.txt").write_text("")
+    recommend = ["recommend", run, "--items", "i05", "-k", 1]
+    refused = CliRunner().invoke(app, list(map(str, recommend)))
+    assert refused.exit_code == 2
+    assert "model.backend is the backend own_markov:MarkovBackend, Python code that no" in refused.output
+    assert [row["item_id"] for row in answer(*recommend, "--trust-code")] == ["i06"]
+    Path("kptool.toml").write_text(f'[model]\nbackend = "own_markov:MarkovBackend"\n[tree]\nranking = "{ranking}"\n')
+    assert [row["item_id"] for row in answer(*recommend)] == ["i06"]
 
 
 @pytest.mark.usefixtures("package")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from kptoolkit.cli.demo import _fresh, _settings
+from kptoolkit.cli.demo import _settings, begin
 from kptoolkit.cli.fit import _epochs
 from kptoolkit.cli.session import Session
 from kptoolkit.models.training_time import Duration
@@ -117,8 +117,9 @@ def test_the_folder_of_the_demo_has_no_empty_file_of_ours() -> None:
     from pathlib import Path
 
     folder = Path("demo")
-    _fresh(folder)
-    assert _settings(folder, folder / "data", 1.0)["run__dir"] == folder / "run"
-    assert all(file.stat().st_size for file in folder.iterdir())
-    _fresh(folder)
-    assert [file.name for file in folder.iterdir()] == ["kptool-demo"]
+    for _ in range(2):
+        data = begin(folder)
+        assert _settings(folder, data, 1.0)["run__dir"] == folder / "run"
+        assert all(file.stat().st_size for file in folder.rglob("*"))
+        assert sorted(file.name for file in folder.iterdir()) == ["data", "kptool-demo"]
+        (folder / "kptool.toml").touch()

@@ -53,7 +53,7 @@ def test_fit_killed_in_the_second_run_and_the_same_command_again(grid: tuple[Pat
     assert [run["seed"] for run in report["runs"]] == [SEED, SEED + 1]
     assert [run["run"] for run in report["runs"]] == [str(folder / FIRST), str(folder / SECOND)]
     assert f"seed {SEED} (1 of 2): 1/1 run  finished earlier" in done.stderr
-    lines = [text for text in done.stderr.splitlines() if f"seed {SEED + 1} (2 of 2): train: " in text]
+    lines = [text for text in done.stderr.splitlines() if f"seed {SEED + 1}: train: " in text]
     assert int(lines[0].partition("train: ")[2].split("/")[0]) > 4, "it resumes after the first checkpoint"
     before = [(folder / name / "manifest.json").read_bytes() for name in (FIRST, SECOND)]
     shown = kptool(*words, "-q")

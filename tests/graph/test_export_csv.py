@@ -20,6 +20,7 @@ from kptoolkit.graph.database import Graph
 from kptoolkit.graph.loading.export import Export, export_csv
 from kptoolkit.graph.loading.survey import survey
 from kptoolkit.graph.sources.memory_source import MemorySource
+from kptoolkit.prompts import TemplatePack
 from kptoolkit.testing.graph_store_suite import expected_rows, rows_of, small_world
 
 LONG_NAME = "long " * 500_000
@@ -136,3 +137,29 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["export-csv", str(path), "-o", str(path / "below")])
     assert done.exit_code == 2
     assert "cannot be written" in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize(
+    ("pack", "words", "name"),
+    [
+        ("auto", [], "The House"),
+        ("generic-de", [], "Das Haus"),
+        ("own", [], "La Maison"),
+        ("own", ["--language", "de"], "Das Haus"),
+    ],
+)
+def test_names_are_in_the_language_of_the_pack(tmp_path: Path, pack: str, words: list[str], name: str) -> None:
+    """The pack may be one with filters: they are not run for its language."""
+    own = TemplatePack.load("generic-fr").save(tmp_path / "own") / "pack.yaml"
+    own.write_text(own.read_text(encoding="utf-8").replace("filters:", "filters:\n  sh: 'os:system'"), encoding="utf-8")
+    assert "os:system" in own.read_text(encoding="utf-8")
+    labels = {"en": "The House", "de": "Das Haus", "fr": "La Maison"}
+    label = "http://www.w3.org/2000/01/rdf-schema#label"
+    lines = [f'<http://x/h> <{label}> "{text}"@{language} .' for language, text in labels.items()]
+    Path("houses.nt").write_text("\n".join([*lines, "<http://x/h> <http://x/in> <http://x/t> ."]), encoding="utf-8")
+    given = ["--set", f"prompts.pack={own.parent if pack == 'own' else pack}", *words]
+    done = CliRunner().invoke(app, ["export-csv", "houses.nt", "--output", "out", *given])
+    assert done.exit_code == 0, done.output
+    assert name in Path("out/entities.csv").read_text(encoding="utf-8")
+    dry = CliRunner().invoke(app, ["load-kg", "houses.nt", "--dry-run", *given])
+    assert dry.exit_code == 0, dry.output

@@ -234,7 +234,10 @@ def test_the_cache_answers_without_the_graph(tmp_path: Path) -> None:
 def test_a_cached_result_is_reported_with_its_date_and_not_used_if_it_is_older_than_asked(tmp_path: Path) -> None:
     graph, store = graph_of([("a", "r", "b")])
     stages: list[str] = []
-    options: dict[str, Any] = {"cache": tmp_path, "progress": lambda event: stages.append(event.stage)}
+    options: dict[str, Any] = {
+        "cache": tmp_path,
+        "progress": lambda event: stages.append(f"{event.stage} {event.figures}"),
+    }
     graph.neighbourhoods(["a"], 1, **options)
     os.utime(next(tmp_path.glob("*/index.json")), (3600, 3600))
     stages.clear()

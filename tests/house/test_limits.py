@@ -252,6 +252,7 @@ CONTENT = {
     "x.trig": (b"", b"# a comment of TriG, again and again\n"),
     "x.nq": (b"", QUAD),
     "x.rdf": (RDF, b"<!-- a comment of XML, again and again -->\n"),
+    "x.graphml": (b"<graphml><graph>", b'<edge source="a" target="b" label="r"/>\n'),
     "x.jsonl": (b"", ITEM),
     "x.json": (b"[" + ITEM, b"," + ITEM),
 }

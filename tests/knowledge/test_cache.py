@@ -211,7 +211,7 @@ def test_a_damaged_folder_is_rebuilt_with_one_line(tmp_path: Path, part: str, da
     assert same(again.trees(0), trees)
     assert same(again.tokens(tokenizer), tokens)
     assert list(again.pool) == list(alone.pool)
-    stages = [event.stage for event in said if "from the cache of" not in event.stage]
+    stages = [event.stage for event in said if "from the cache" not in event.stage]
     assert [stage.split("/")[-1].split("-")[0] for stage in stages] == [part]
     assert contents(tmp_path / "cache") == before
 
@@ -244,7 +244,7 @@ def spoil(folder: Path, damage: str) -> None:
 def test_what_is_cached_is_reported_with_its_date_and_fresh_computes_it_again(tmp_path: Path) -> None:
     def stages(*, fresh: bool = False) -> list[str]:
         knowledge, said = caching(tmp_path), list[str]()
-        knowledge.progress, knowledge.fresh = lambda event: said.append(event.stage), fresh
+        knowledge.progress, knowledge.fresh = lambda event: said.append(f"{event.stage} {event.figures}"), fresh
         knowledge.trees(0)
         knowledge.tokens(phrases(knowledge))
         return said

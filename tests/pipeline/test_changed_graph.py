@@ -107,7 +107,8 @@ def test_what_comes_from_a_cache_is_reported_with_its_date_and_fresh_takes_nothi
     def stages(**how: float) -> list[str]:
         found: list[str] = []
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
-        pipeline.fit(live, run=tmp_path / "run", progress=lambda event: found.append(event.stage), **how)  # type: ignore[arg-type]
+        note = lambda event: found.append(f"{event.stage} {event.figures}")  # noqa: E731
+        pipeline.fit(live, run=tmp_path / "run", progress=note, **how)  # type: ignore[arg-type]
         return [stage for stage in found if "from the cache of" in stage]
 
     live = live.model_copy(update={"prompts": live.prompts.model_copy(update={"cache": tmp_path / "prompts"})})

@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from kptoolkit import fit, write_report
+from kptoolkit import fit, fit_seeds, write_report
 from kptoolkit.config import Config, ModelConfig, load_config
+from kptoolkit.data.interactions import notice_of
 from kptoolkit.errors import DataError, InputError, RunError
 from kptoolkit.graph import Graph, open_source
 from kptoolkit.pipeline import evaluate, refresh
@@ -128,6 +129,51 @@ def test_a_training_on_dataframes_is_resumed_by_the_same_call(
     third = fit(linear, run=tmp_path / "third", progress=stop, **given)
     assert "load triples" in stages, "a graph that was changed since is replaced"
     assert third.manifest.fingerprints["neighbourhoods"] == done.manifest.fingerprints["neighbourhoods"]
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+def test_runs_of_seeds_are_trained_on_dataframes_and_kept_by_the_same_call(world: Path, tmp_path: Path) -> None:
+    settings = load_config(overrides=LINEAR, environ={})
+    notice = "made-up readers: no <evidence>"
+    given: dict[str, Any] = {**tables(world), "keep": tmp_path / "kept", "notice": notice}
+    runs = fit_seeds(settings, seeds=2, run=tmp_path / "seeds", **given)
+    seed = settings.training.seed
+    assert [run.config.training.seed for run in runs] == [seed, seed + 1]
+    stages: list[ProgressEvent] = []
+    again = fit_seeds(settings, seeds=3, run=tmp_path / "seeds", progress=stages.append, **given)
+    assert [run.manifest.id for run in again[:2]] == [run.manifest.id for run in runs]
+    assert "load triples" not in {event.stage.rpartition(": ")[2] for event in stages}, "it is loaded once"
+    alone = fit(settings, run=tmp_path / "alone", **given)
+    assert alone.manifest.fingerprints == runs[0].manifest.fingerprints
+    np.testing.assert_array_equal(alone.score(alone.split.test), runs[0].score(alone.split.test))
+    assert {run.notice for run in (alone, *again, Run.load(runs[0].folder))} == {notice}
+    assert alone.evaluate().notes[0] == notice
+    with pytest.raises(RunError, match=r"another data\.dir"):
+        fit_seeds(settings, seeds=2, run=tmp_path / "seeds", **given | {"notice": "another"})
+
+
+@pytest.mark.parametrize(
+    ("notice", "changes", "says"),
+    [
+        ("a\nb", {}, "the notice has several lines"),
+        ("x" * 4000, {}, "the notice is longer than 4,000 bytes"),
+        ("a", {"interactions": None}, "notice needs interactions as well"),
+    ],
+)
+def test_a_notice_is_one_line_about_interactions(
+    tmp_path: Path, notice: str, changes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        keep_frames(Config(), shop(**changes), tmp_path, notice)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("notice", ["", " ", "made-up readers", "  Käufe: erfunden \n"])
+def test_a_notice_is_kept_next_to_the_interactions(tmp_path: Path, notice: str) -> None:
+    kept = keep_frames(Config(), shop(), tmp_path, notice)
+    assert kept.config.data.dir is not None
+    assert notice_of(kept.config.data.dir) == notice.strip()
 
 
 # -- what is checked --------------------------------------------------------------------------------------------------

@@ -65,13 +65,13 @@ def test_filters_of_a_run_are_not_run_unasked(
     run = pipeline.load(fitted.folder)
     assert len(run.recommend(items=["i01"], k=3)) == 3
     for used in (run, Run.load(run.folder), run.with_interactions(run.interactions), Ensemble([run])):
-        with pytest.raises(TemplateError, match=r"'sh': the filter planted:sh is Python code .* --trust-filters"):
+        with pytest.raises(TemplateError, match=r"'sh': the filter planted:sh is Python code .* --trust-code"):
             used.knowledge_source()
     prompts = config.prompts.model_copy(update={"pack": str(run.folder / "pack")})
-    with pytest.raises(TemplateError, match="trust_filters=True"):
+    with pytest.raises(TemplateError, match="trust_code=True"):
         pipeline.fit(config.model_copy(update={"prompts": prompts}), run=tmp_path / "other")
     assert not ran.exists()
-    trusted = pipeline.load(run.folder, trust_filters=True)
+    trusted = pipeline.load(run.folder, trust_code=True)
     for used in (trusted, trusted.with_interactions(run.interactions), Ensemble([trusted])):
         assert used.knowledge_source().pack.filters.keys() == {"sh"}
     assert ran.exists()

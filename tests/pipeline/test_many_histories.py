@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -54,6 +55,23 @@ def test_excluded_items_and_candidates(run: Run) -> None:
     several = run.recommend(histories={"a": ["i01"]}, candidates=every[:3], exclude=[second])
     assert several["item_id"].tolist() == [first, rest[0]]
     assert run.recommend(run.users[0], candidates=["Book 5"], with_seen=True)["title"].tolist() == ["Book 5"]
+
+
+@pytest.mark.parametrize("given", [{"exclude": ["i03", "Book 5"]}, {"candidates": [f"i{n:02d}" for n in range(12)]}])
+def test_excluded_items_and_candidates_of_all_users(run: Run, tmp_path: Path, given: dict[str, Any]) -> None:
+    written = tmp_path / "all.csv"
+    for recommender in (Run.load(run.folder, {"batch_size": 7}), Ensemble([run])):
+        assert recommender.recommend_all(written, k=5, **given) == len(run.users)
+        found = pd.read_csv(written)
+        assert found["user_id"].unique().tolist() == run.users
+        for user in run.users[::20]:
+            expected = recommender.recommend(user, k=5, **given)["item_id"].tolist()
+            assert found[found["user_id"] == user]["item_id"].tolist() == expected
+    with pytest.raises(InputError, match="no item is left to recommend"):
+        run.recommend_all(tmp_path / "none.csv", candidates=["i03"], exclude=["i03"])
+    with pytest.raises(UnknownNameError):
+        run.recommend_all(tmp_path / "none.csv", exclude=["nowhere"])
+    assert not (tmp_path / "none.csv").exists()
 
 
 def test_the_users_of_a_run(run: Run) -> None:

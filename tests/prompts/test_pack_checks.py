@@ -197,7 +197,7 @@ TRUSTED = [
 def test_a_mistake_in_a_trusted_filter(tmp_path: Path, path: str, message: str) -> None:
     folder = write(tmp_path / "pack", pack=f"{PACK}filters: {{f: '{path}'}}\n")
     with pytest.raises(TemplateError) as caught:
-        TemplatePack.load(folder, trust_filters=True)
+        TemplatePack.load(folder, trust_code=True)
     assert message in str(caught.value)
 
 

@@ -146,13 +146,13 @@ class TestFilters:
         pack = pack.with_relation("likes", forward="{{ head | shout }} likes {{ tail }}.")
         folder = pack.save(tmp_path / "pack")
         assert "shout: my_filters:shout" in (folder / "pack.yaml").read_text(encoding="utf-8")
-        again = TemplatePack.load(folder, trust_filters=True)
+        again = TemplatePack.load(folder, trust_code=True)
         assert again == pack
         assert again.sentence("Ann", "likes", "tea") == "ANN! likes tea."
         monkeypatch.delitem(sys.modules, "my_filters")
         (tmp_path / "my_filters.py").unlink()
         with pytest.raises(TemplateError, match=r"pack generic, pack.yaml, 'shout': cannot import the filter"):
-            TemplatePack.load(folder, trust_filters=True)
+            TemplatePack.load(folder, trust_code=True)
 
     def test_a_filter_that_cannot_be_imported_is_not_saved(self, tmp_path: Path) -> None:
         def local(name: str) -> str:

@@ -72,14 +72,14 @@ def runs(resumed: tuple[Path, list[ProgressEvent]]) -> list[Run]:
 def test_the_same_call_keeps_resumes_and_trains(resumed: tuple[Path, list[ProgressEvent]]) -> None:
     _, events = resumed
     train = [event for event in events if not event.note]
-    steps = {seed: [e.done for e in train if e.stage == f"seed {seed} ({n} of 3): train"] for n, seed in stages()}
+    steps = {seed: [e.done for e in train if e.stage == f"seed {seed}: train"] for seed in SEEDS}
     assert not steps[SEEDS[0]], "the first was finished"
     assert steps[SEEDS[1]][0] == 5, "the second continues after its checkpoint"
     assert steps[SEEDS[2]][0] == 1, "the third is new"
     said = [event.stage for event in events]
     assert not [stage for stage in said if "fetch hop" in stage], "all runs have the knowledge of the first"
-    assert [stage for stage in said if stage.startswith(f"seed {SEEDS[1]} (2 of 3): knowledge of the unfinished run")]
-    assert [stage for stage in said if stage.startswith(f"seed {SEEDS[2]} (3 of 3): neighbourhoods from the cache of")]
+    assert [stage for stage in said if stage.startswith(f"seed {SEEDS[1]}: knowledge of the unfinished run")]
+    assert [stage for stage in said if stage.startswith(f"seed {SEEDS[2]}: neighbourhoods from the cache")]
 
 
 def stages() -> enumerate[int]:

@@ -8,6 +8,7 @@ import warnings
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -75,6 +76,25 @@ def tree_of(names: list[str], below: int, max_tokens: int = 4000, hops: int = 2)
         title = tokenizer.encode((Segment(name, "text"),))
         history.append(HistoryItem(f"{number} {name}", name, title, tuple(facts)))
     return KnowledgeTree.build(MPP, history, tokenizer=tokenizer, max_tokens=max_tokens)
+
+
+class TestSvg:
+    @pytest.mark.parametrize(("names", "below"), [(["Emma"], 2), (HOSTILE, 2), (["<script>x</script>", "--> ]]>"], 1)])
+    def test_names_are_data(self, names: list[str], below: int) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            text = tree_of(names, below).svg()
+        root = ElementTree.fromstring(text.encode("utf-8", "backslashreplace"))
+        found = {element.tag.rpartition("}")[2] for element in root.iter()}
+        assert {"svg", "path", "use", "image"} <= found
+        assert not found & {"script", "foreignObject", "a", "iframe", "text"}, "letters are outlines"
+        links = {value for element in root.iter() for key, value in element.attrib.items() if key.endswith("href")}
+        assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
+
+    def test_equal_trees_give_equal_texts_without_a_date(self) -> None:
+        first, second = (tree_of(["Emma"], 2).svg() for _ in range(2))
+        assert first == second
+        assert "<dc:date>" not in first
 
 
 class TestPng:
@@ -327,11 +347,11 @@ class TestHtml:
 
 def test_the_suffix_decides_the_format(tmp_path: Path) -> None:
     tree = tree_of(HOSTILE, 1)
-    opens = {".png": b"\x89PNG", ".html": b"<!DOCTYPE html>", ".DOT": b"digraph", ".json": b"{"}
+    opens = {".png": b"\x89PNG", ".svg": b"<?xml", ".html": b"<!DOCTYPE html>", ".DOT": b"digraph", ".json": b"{"}
     for ending, begin in opens.items():
         draw(tree, tmp_path / f"tree{ending}")
         assert (tmp_path / f"tree{ending}").read_bytes().startswith(begin)
     assert len(list(tmp_path.iterdir())) == len(opens)
     assert json.loads((tmp_path / "tree.json").read_text(encoding="utf-8"))["nodes"][-1]["kind"] == "triplet"
-    with pytest.raises(InputError, match=r"tree\.gif: the name must end in \.png, \.html, \.dot or \.json"):
+    with pytest.raises(InputError, match=r"tree\.gif: the name must end in \.png, \.svg, \.html, \.dot or \.json"):
         draw(tree, tmp_path / "tree.gif")

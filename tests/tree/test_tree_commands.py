@@ -83,7 +83,7 @@ def test_a_user_brings_a_history(graph: EmbeddedServer) -> None:
 
 @pytest.mark.embedded
 def test_the_tree_is_drawn_and_written(graph: EmbeddedServer, tmp_path: Path) -> None:
-    for name in ("tree.png", "tree.html", "tree.dot", "tree.json"):
+    for name in ("tree.png", "tree.svg", "tree.html", "tree.dot", "tree.json"):
         done = kptool("tree", "--item", "Oliver Twist", "--output", tmp_path / name, graph=graph)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "tree.png").read_bytes().startswith(b"\x89PNG")

@@ -20,6 +20,7 @@ from kptoolkit.data.splits import FEWEST_EVENTS
 from kptoolkit.errors import shorten
 from kptoolkit.prompts import EqualFacts, choose_pack, equal_facts
 from kptoolkit.prompts.pack_choice import AUTO
+from kptoolkit.resources import Trust
 from kptoolkit.storage.values.id_rules import propose
 
 REPEATS = 0.9
@@ -27,13 +28,13 @@ _FEWEST_PAIRS = 10
 _EXAMPLES = 3
 
 
-def check(data: str | Path | DataFolder, pack: str = AUTO, *, trust_filters: bool = False) -> list[Finding]:
+def check(data: str | Path | DataFolder, pack: str = AUTO, *, trust_code: Trust = False) -> list[Finding]:
     """Check a data folder; returns findings, the most severe first.
 
     Args:
         data: Folder, an interactions file in its folder, or a folder that is already read.
         pack: Template pack as in ``prompts.pack``. What it already says about relations is no finding.
-        trust_filters: As for :meth:`TemplatePack.load`.
+        trust_code: As for :meth:`TemplatePack.load`.
 
     Raises:
         DataError: There is nothing to read, or a file is wrong; with file and line.
@@ -41,7 +42,7 @@ def check(data: str | Path | DataFolder, pack: str = AUTO, *, trust_filters: boo
     folder = data if isinstance(data, DataFolder) else DataFolder.read(data)
     findings = [*_check_events(folder), *_check_items(folder), *_check_links(folder), *check_values(folder)]
     if folder.triples is not None:
-        findings += [*_check_names(folder, folder.triples), *_check_triples(folder.triples, pack, trust_filters)]
+        findings += [*_check_names(folder, folder.triples), *_check_triples(folder.triples, pack, trust_code)]
     order = ("error", "warning", "note")
     return sorted((finding for finding in findings if finding.count), key=lambda finding: order.index(finding.level))
 
@@ -298,12 +299,12 @@ def _named(names: pd.DataFrame) -> NDArray[Any]:
     return names["entity_id"][names["name"].str.strip() != ""].to_numpy(dtype=object)
 
 
-def _check_triples(triples: Triples, pack: str, trust_filters: bool) -> list[Finding]:
+def _check_triples(triples: Triples, pack: str, trust_code: Trust) -> list[Finding]:
     rows = len(triples.head)
     duplicates = rows - int(triples.sizes.sum())
     loops = triples.head == triples.tail
     counts = dict(zip(map(str, triples.relations), triples.sizes.tolist(), strict=True))
-    chosen = choose_pack(pack, lambda: counts, trust_filters=trust_filters)
+    chosen = choose_pack(pack, lambda: counts, trust_code=trust_code)
     known = equal_facts(chosen, list(counts))
     repeated, mirrored, symmetric = _related(triples, known)
     return [

@@ -64,7 +64,7 @@ def load(
     events = read_events(source) if interactions else []  # before anything is written: a bad file stops here
     report = LoadReport.of(source, found, mode, dry_run=False)
     loader = _Loader(store, queries, found, mode, batch_size, progress)
-    loader.check_foreign(into_existing)
+    loader.check_foreign(into_existing, with_users=interactions)
     with_events = {event[1] for table in events for event in table} if interactions else None
     report.warnings = loader.check_links(source.label, with_events) + value_warnings(found)
     report.resumed = loader.begin()
@@ -109,8 +109,13 @@ class _Loader:
         rows = queries["meta"].read(store).dicts()
         self.meta = rows[0] if rows else {"revision": None, "state": COMPLETE, "mode": None, "source": None}
 
-    def check_foreign(self, into_existing: bool) -> None:
-        """Check that the database contains no foreign nodes, unless they are allowed and none has a label of kptool."""
+    def check_foreign(self, into_existing: bool, *, with_users: bool) -> None:
+        """Check that the database contains no foreign nodes, unless they are allowed and none has a label of kptool.
+
+        Args:
+            into_existing: Whether they are allowed.
+            with_users: Whether the load writes users.
+        """
         foreign = self.queries["foreign_nodes"].read(self.store)
         if len(foreign) and not into_existing:
             labels = ":".join(foreign.column("labels")[0]) or "no label"
@@ -119,14 +124,15 @@ class _Loader:
                 "use another database, or add yours to it with --into-existing"
             )
         if len(foreign):
-            self._check_labels()
+            self._check_labels(with_users)
 
-    def _check_labels(self) -> None:
+    def _check_labels(self, with_users: bool) -> None:
         """Check that no foreign node has a label of kptool: it would be merged into, and constrained.
 
-        Users are allowed where kptool loaded knowledge before; interactions may be written by others.
+        Users of others are allowed where kptool loaded knowledge before, for a load that writes none.
         """
-        theirs = self.queries["foreign_labelled"].read(self.store, users=self.meta["revision"] is None)
+        users = with_users or self.meta["revision"] is None
+        theirs = self.queries["foreign_labelled"].read(self.store, users=users)
         if len(theirs):
             labels = ":".join(theirs.column("labels")[0])
             raise GraphNotEmptyError(

@@ -9,6 +9,7 @@ from typing import Literal
 
 from kptoolkit.arguments import checked
 from kptoolkit.errors import DataError
+from kptoolkit.graph.sources.readers.graphml import GraphMl
 from kptoolkit.graph.sources.readers.json_items import JsonItems
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
 from kptoolkit.graph.sources.readers.kgcn import KgcnFolder
@@ -57,7 +58,7 @@ FOLDERS: tuple[type[FolderReader], ...] = (
     Neo4jCsv,
 )
 #: Readers of single files.
-FILES = (Neo4jCsv, ApocJson, JsonItems)
+FILES = (Neo4jCsv, ApocJson, GraphMl, JsonItems)
 _SPLIT = ("train", "valid", "test", "dev")
 _TERM = r'(?:<[^<>]*>|_:[^\s<>"]+|"(?:[^"\\]|\\.)*"(?:@[\w-]+|\^\^<[^<>]*>)?)'
 _TRIPLE = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*\.\s*(?:#.*)?")
@@ -74,7 +75,7 @@ def folder_reader(folder: Path, bad_rows: BadRows | None = None, reading: Readin
 
 
 def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path | None = None) -> PathReader | None:
-    """Return the reader of a CSV file for Neo4j, or of JSON that is not JSON-LD; ``None`` for another file.
+    """Return the reader of a CSV file for Neo4j, of GraphML, or of JSON that is not JSON-LD; else ``None``.
 
     Args:
         path: The file.
@@ -88,6 +89,8 @@ def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path |
     """
     if suffix_of(path) == ".csv" and Neo4jCsv.matches(path):
         return Neo4jCsv(path, bad_rows)
+    if GraphMl.matches(path):
+        return GraphMl(path, bad_rows)
     if suffix_of(path) not in JSON_SUFFIXES:
         return None
     first = next((one for _, one in read_objects(path)), {})
@@ -101,9 +104,10 @@ def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path |
 
 
 def readers_in(folder: Path, bad_rows: BadRows, reading: Reading) -> list[PathReader]:
-    """Return the readers of the JSON files of a folder that become triples."""
+    """Return the readers of the files of JSON and GraphML of a folder that become triples."""
     found = []
-    for path in sorted(path for path in folder.iterdir() if path.is_file() and suffix_of(path) in JSON_SUFFIXES):
+    suffixes = {*JSON_SUFFIXES, ".graphml"}
+    for path in sorted(path for path in folder.iterdir() if path.is_file() and suffix_of(path) in suffixes):
         try:
             reader = file_reader(path, bad_rows, reading)
         except DataError:

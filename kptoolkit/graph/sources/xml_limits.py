@@ -1,4 +1,4 @@
-"""Limits of RDF/XML: entities that multiply, and elements inside elements without end."""
+"""Limits of RDF/XML and GraphML: entities that multiply, and elements inside elements without end."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ class XmlLimits:
 
     Args:
         path: The file.
+        kind: What it should be, for messages.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, kind: str = "RDF/XML") -> None:
+        self.path, self.kind = path, kind
         self._rest, self._depth = b"", 0
         self._parser = expat.ParserCreate()
         self._parser.StartElementHandler = self._enter
@@ -44,7 +45,7 @@ class XmlLimits:
             self._parser.Parse(data, False)
         except expat.ExpatError as error:
             reason = shorten(expat.ErrorString(error.code))
-            raise DataError(f"no RDF/XML: {reason}; correct it", self.path, error.lineno) from error
+            raise DataError(f"no {self.kind}: {reason}; correct it", self.path, error.lineno) from error
 
     def _check_entities(self, data: bytes) -> None:
         text, at = self._rest + data, 0

@@ -8,8 +8,6 @@ from kptoolkit.errors import TemplateError, shorten
 from kptoolkit.prompts.templating.findings import Place
 from kptoolkit.prompts.templating.sandbox import Filter
 
-UNTRUSTED_FIX = "to run it, because you trust who wrote it, give --trust-filters (in Python trust_filters=True)"
-
 
 def filter_path(function: Filter, place: Place) -> str:
     """Return ``module:qualname`` of a function.

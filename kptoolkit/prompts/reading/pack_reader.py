@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 
 from kptoolkit.errors import TemplateError, shorten
 from kptoolkit.names import LIKELY, nearest
-from kptoolkit.prompts.reading.filters import UNTRUSTED_FIX, import_filter
+from kptoolkit.prompts.reading.filters import import_filter
 from kptoolkit.prompts.reading.pack_sources import declared_filters
 from kptoolkit.prompts.reading.yaml_files import read_yaml
 from kptoolkit.prompts.templating.findings import Finding, Place
@@ -19,6 +20,7 @@ from kptoolkit.prompts.templating.mpp import SPLITS, MppTemplate, Slot, mpp_part
 from kptoolkit.prompts.templating.relations import FALLBACK, NEUTRAL, RelationTemplates
 from kptoolkit.prompts.templating.sandbox import Filter, PromptEnvironment
 from kptoolkit.prompts.templating.triplet_sentences import FALLBACK_VARIABLES, VARIABLES
+from kptoolkit.resources import TRUST_FIX, Trust, may_run
 
 PACK_FILE, RELATIONS_FILE = "pack.yaml", "relations.yaml"
 _TEXTS = ("name", "domain", "language", "description")
@@ -49,18 +51,18 @@ class PackParts:
     environment: PromptEnvironment = field(default_factory=PromptEnvironment)
 
 
-def read_parts(folder: Path, *, trust_filters: bool = False) -> tuple[PackParts, list[Finding]]:
+def read_parts(folder: Path, *, trust_code: Trust = False) -> tuple[PackParts, list[Finding]]:
     """Read and check a pack's folder.
 
     Args:
         folder: The folder.
-        trust_filters: Whether to import all filters that its ``pack.yaml`` names, instead of those alone that a shipped
+        trust_code: Whether to import all filters that its ``pack.yaml`` names, instead of those alone that a shipped
             pack or a pack of an installed package names too.
 
     Returns:
         The values, and all mistakes. The values are complete only if no mistake is fatal.
     """
-    reader = _Reader(folder, trust_filters)
+    reader = _Reader(folder, trust_code)
     reader.read()
     return reader.parts, reader.findings
 
@@ -68,8 +70,8 @@ def read_parts(folder: Path, *, trust_filters: bool = False) -> tuple[PackParts,
 class _Reader:
     """Reads one pack; collects mistakes instead of stopping at the first."""
 
-    def __init__(self, folder: Path, trust_filters: bool) -> None:
-        self.folder, self.trust_filters = folder, trust_filters
+    def __init__(self, folder: Path, trust_code: Trust) -> None:
+        self.folder, self.trust_code = folder, trust_code
         self.parts = PackParts(folder.resolve().name)
         self.findings: list[Finding] = []
 
@@ -129,16 +131,16 @@ class _Reader:
 
     def _filters(self, pack: Mapping[str, Any]) -> None:
         given = self._text_map(pack, "filters", "write name: module:function")
-        trusted = given.values() if self.trust_filters or not given else declared_filters()
+        installed = functools.cache(declared_filters)
         unread: dict[str, Filter] = {}
         for name, path in given.items():
             place = self._place(PACK_FILE, name)
             if not name.isidentifier():
                 self._note(place, "not a name for a filter", "use letters, digits and underscores")
                 continue
-            if path not in trusted:
+            if not may_run(path, self.trust_code, installed):
                 message = f"the filter {shorten(path)} is Python code that no installed package names; it was not run"
-                self._note(place, message, UNTRUSTED_FIX)
+                self._note(place, message, TRUST_FIX)
                 unread[name] = str
                 continue
             try:

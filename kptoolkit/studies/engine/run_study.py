@@ -18,11 +18,13 @@ from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.knowledge.prepare import Prepared
 from kptoolkit.models.text.random_encoder import write_random_encoder
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent, with_prefix
+from kptoolkit.resources import Trust, agreed
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.runs.run_settings import different_setting, plain_settings
 from kptoolkit.storage.arrays import read_arrays, write_arrays
 from kptoolkit.storage.atomic import atomic_folder, remove_folder
+from kptoolkit.storage.replacement import folder_lock
 from kptoolkit.studies.engine.peak_memory import peak_memory, reset_peak_memory
 from kptoolkit.studies.engine.stored_triples import Triples
 from kptoolkit.studies.engine.study_definition import (
@@ -44,6 +46,7 @@ Mode = Literal["quick", "standard", "full"]
 SEEDS: Final[Mapping[Mode, int]] = {"quick": 1, "standard": 2, "full": 3}
 """Seeds of each mode, unless others are asked for."""
 _SIZES: Final = {"quick": SMALL, "standard": {}, "full": PAPER}
+_RESULTS = "results"
 _OF_THE_DATA = ("graph", "prompts", "data", "evaluation", "limits")
 """Sections that every arm has from the settings of the study; those of the model are the study's own."""
 
@@ -57,7 +60,7 @@ def run_study(
     mode: Mode = "standard",
     seeds: int | None = None,
     keep_runs: bool = True,
-    trust_filters: bool = False,
+    trust_code: Trust = False,
     progress: ProgressCallback = silent,
 ) -> StudyResult:
     """Train all runs of a study, rank the test cases by each, and write table, plots, raw results and a page.
@@ -72,26 +75,36 @@ def run_study(
             ``"full"`` of the size of the paper's.
         seeds: Trainings per arm, which differ in ``training.seed``; by default 1, 2 or 3 by the mode.
         keep_runs: Whether runs stay after they were ranked; their results always stay.
-        trust_filters: As in :func:`kptoolkit.pipeline.fit`.
+        trust_code: As in :func:`kptoolkit.pipeline.fit`.
         progress: Progress callback; names of stages start with the number of the run.
 
     Raises:
         RunError: The folder has runs of other settings.
+        LockedError: Another command is writing into the folder.
         KptoolError: As for :func:`kptoolkit.pipeline.fit`.
     """
     base = config if isinstance(config, Config) else load_config(config)
     folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
-    numbers = tuple(base.training.seed + number for number in range(seeds or SEEDS[mode]))
-    marks = _marks(base, study, folder)
-    arms = study.grid(quick=mode == "quick", missing=[mark for mark in MARKS if mark not in marks])
+    with folder_lock(folder), folder_lock(folder / _RESULTS):
+        trainings = _Trainings(study, base, mode, folder, _marks(base, study, folder), trust_code=trust_code)
+        result = _trained_and_ranked(trainings, seeds or SEEDS[mode], keep_runs=keep_runs, progress=progress)
+        write_page(result, folder)
+    return result
+
+
+def _trained_and_ranked(
+    trainings: _Trainings, seeds: int, *, keep_runs: bool, progress: ProgressCallback
+) -> StudyResult:
+    """Train and rank all runs that have no results yet, and collect the results."""
+    study, base, mode, folder = trainings.study, trainings.base, trainings.mode, trainings.folder
+    numbers = tuple(base.training.seed + number for number in range(seeds))
+    arms = study.grid(quick=mode == "quick", missing=[mark for mark in MARKS if mark not in trainings.marks])
     grid = [(backend, arm, seed) for seed in numbers for backend, arm in arms]
-    trainings = _Trainings(study, base, mode, folder, marks, trust_filters=trust_filters)
     trained = []
     for number, (backend, arm, seed) in enumerate(grid, 1):
         place = f"{number}/{len(grid)}"  # short, for narrow terminals
         cell = Cell(backend, arm, seed)
-        results = folder / "results" / cell.name
+        results = folder / _RESULTS / cell.name
         if results.is_dir():
             progress(ProgressEvent(f"{place}: {cell.name}", 1, 1, "runs", {"finished": "earlier"}))
         else:
@@ -107,9 +120,7 @@ def run_study(
     if not keep_runs:
         remove_folder(folder / "runs")
     labels = {(backend, arm.series, arm.x): arm.label for backend, arm, _ in grid}
-    result = StudyResult(study, mode, numbers, study_rows(labels, trained, base.evaluation.resamples), tuple(trained))
-    write_page(result, folder)
-    return result
+    return StudyResult(study, mode, numbers, study_rows(labels, trained, base.evaluation.resamples), tuple(trained))
 
 
 def _marks(base: Config, study: Study, folder: Path) -> dict[str, str]:
@@ -165,7 +176,7 @@ class _Trainings:
         mode: As in :func:`run_study`.
         folder: Folder of the study.
         marks: What marks in the settings of arms stand for.
-        trust_filters: As in :func:`run_study`.
+        trust_code: As in :func:`run_study`.
         began: When the study was started, in seconds since the epoch: no knowledge is older.
     """
 
@@ -174,7 +185,7 @@ class _Trainings:
     mode: Mode
     folder: Path
     marks: Mapping[str, str]
-    trust_filters: bool
+    trust_code: Trust
     began: float = field(default_factory=time.time)
 
     def settings(self, cell: Cell) -> Config:
@@ -193,10 +204,10 @@ class _Trainings:
             if cell.arm.change is not None:
                 how["change"] = partial(self._changed, cell)
             reset_peak_memory()
-            pipeline.fit(settings, run=folder, trust_filters=self.trust_filters, **how)
+            pipeline.fit(settings, run=folder, trust_code=self.trust_code, **how)
             added, _ = self.notes(cell)
             self._note(cell, added, peak_memory())
-        run = Run.load(folder, trust_filters=self.trust_filters)
+        run = Run.load(folder, trust_code=agreed(self.trust_code, plain_settings(settings)))
         if (other := different_setting(run.manifest.settings, plain_settings(settings))) is not None:
             raise RunError(f"{folder} has another {other}; give another --output")
         return run

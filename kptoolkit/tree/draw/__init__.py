@@ -1,4 +1,4 @@
-"""Draws a knowledge tree as PNG, HTML or DOT, or writes it as JSON; notebooks show the PNG."""
+"""Draws a knowledge tree as PNG, SVG, HTML or DOT, or writes it as JSON; notebooks show the PNG."""
 
 from __future__ import annotations
 
@@ -11,4 +11,10 @@ def _png(tree: KnowledgeTree) -> bytes:
     return to_png(tree)
 
 
-KnowledgeTree.png_renderer = staticmethod(_png)
+def _svg(tree: KnowledgeTree) -> str:
+    from kptoolkit.tree.draw.png_picture import to_svg
+
+    return to_svg(tree)
+
+
+KnowledgeTree.png_renderer, KnowledgeTree.svg_renderer = staticmethod(_png), staticmethod(_svg)

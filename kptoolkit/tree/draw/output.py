@@ -1,4 +1,4 @@
-"""Writes a knowledge tree to a PNG, HTML, DOT or JSON file."""
+"""Writes a knowledge tree to a PNG, SVG, HTML, DOT or JSON file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from kptoolkit.storage.atomic import atomic_write
 if TYPE_CHECKING:
     from kptoolkit.tree.knowledge_tree import KnowledgeTree
 
-SUFFIXES = (".png", ".html", ".dot", ".json")
+SUFFIXES = (".png", ".svg", ".html", ".dot", ".json")
 
 
 def draw(tree: KnowledgeTree, path: str | Path) -> None:
     """Write a tree to a file; the suffix decides the format.
 
-    ``.png``: the tree next to its visibility matrix. ``.html``: the same as a self-contained page that shows what a
-    node sees. ``.dot``: the tree for Graphviz. ``.json``: nodes and tokens.
+    ``.png`` and ``.svg``: the tree next to its visibility matrix. ``.html``: the same as a self-contained page that
+    shows what a node sees. ``.dot``: the tree for Graphviz. ``.json``: nodes and tokens.
 
     Args:
         tree: The tree.
@@ -51,6 +51,10 @@ def _content(tree: KnowledgeTree, suffix: str) -> bytes:
         from kptoolkit.tree.draw.png_picture import to_png
 
         return to_png(tree)
+    if suffix == ".svg":
+        from kptoolkit.tree.draw.png_picture import to_svg
+
+        return to_svg(tree).encode("utf-8", "backslashreplace")
     if suffix == ".html":
         from kptoolkit.tree.draw.html_page import to_html
 

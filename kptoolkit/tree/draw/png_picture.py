@@ -1,11 +1,11 @@
-"""Draws a knowledge tree next to its visibility matrix, as a PNG."""
+"""Draws a knowledge tree next to its visibility matrix, as a PNG or an SVG."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
+from io import BytesIO, StringIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,17 @@ def to_png(tree: KnowledgeTree) -> bytes:
     written = BytesIO()
     with _quiet_about_glyphs():
         drawn(tree).savefig(written, format="png", dpi=DPI)
+    return written.getvalue()
+
+
+def to_svg(tree: KnowledgeTree) -> str:
+    """Return the same picture as an SVG that needs no font: letters are outlines. Equal trees give equal texts."""
+    import matplotlib as mpl
+
+    written = StringIO()
+    about = {"Title": printable(tree.mpp_text), "Date": None, "Creator": None}
+    with _quiet_about_glyphs(), mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "kptool"}):
+        drawn(tree).savefig(written, format="svg", metadata=about)
     return written.getvalue()
 
 

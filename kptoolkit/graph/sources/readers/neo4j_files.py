@@ -18,6 +18,8 @@ from kptoolkit.storage.text_tables import Table, read_table
 
 _FIELD = re.compile(r"(?P<name>[^:]*):(?P<type>ID|START_ID|END_ID|TYPE|LABEL)(?:\((?P<space>[^)]*)\))?.*")
 _META = "Kptool"
+NODE_NAMES = (*NAME_COLUMNS["name"], "full_name", "product_name", "company_name")
+"""Properties of nodes that are their names."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class _Sheet:
     def name(self) -> str | None:
         """Return the column with the names of nodes: ``name``, ``title`` or the like, else the first property."""
         known = list(self.properties)
-        at = locate(known, {"name": (*NAME_COLUMNS["name"], "full_name", "product_name", "company_name")})
+        at = locate(known, {"name": NODE_NAMES})
         return self.properties[known[at["name"]]] if at else None
 
 

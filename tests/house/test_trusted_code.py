@@ -20,7 +20,7 @@ READERS = {
     *("TemplatePack.load", "Run.load", "check_pack", "choose_pack", "read_parts", "prepare", "fit_seeds"),
     *("fit", "pipeline.fit"),
 }
-"""Functions and methods that read a pack or a run and take ``trust_filters``."""
+"""Functions and methods that read a pack or a run and take ``trust_code``."""
 SHIPPED = {"cli/demo.py", "cli/doctor.py", "prompts/pack_choice.py", "testing/small_worlds.py"}
 """Files that load shipped packs by name, among other things."""
 
@@ -52,14 +52,14 @@ def test_python_runs_no_filter_unasked(planted: Path, read: Callable[[Path], obj
     except TemplateError as error:
         said = error
     assert "'sh': the filter planted:sh is Python code that no installed package names" in str(said)
-    assert "--trust-filters (in Python trust_filters=True)" in str(said)
+    assert "--trust-code (in Python trust_code=True)" in str(said)
     assert not (planted.parent / "ran").exists()
 
 
 def test_only_the_filter_is_wrong_with_such_a_pack(planted: Path) -> None:
     assert [finding.key for finding in check_pack(planted)] == ["sh"]
-    assert check_pack(planted, trust_filters=True) == []
-    assert TemplatePack.load(planted, trust_filters=True).sentence("a", "likes", "b") == "a! likes b."
+    assert check_pack(planted, trust_code=True) == []
+    assert TemplatePack.load(planted, trust_code=True).sentence("a", "likes", "b") == "a! likes b."
     assert (planted.parent / "ran").exists()
 
 
@@ -67,9 +67,9 @@ def test_only_the_filter_is_wrong_with_such_a_pack(planted: Path) -> None:
 def test_commands_run_no_filter_unasked(planted: Path, words: list[str]) -> None:
     done = CliRunner().invoke(app, ["templates", words[0], str(planted), *words[1:]])
     assert done.exit_code == 2
-    assert "--trust-filters" in done.output
+    assert "--trust-code" in done.output
     assert not (planted.parent / "ran").exists()
-    trusted = CliRunner().invoke(app, ["templates", words[0], str(planted), *words[1:], "--trust-filters"])
+    trusted = CliRunner().invoke(app, ["templates", words[0], str(planted), *words[1:], "--trust-code"])
     assert trusted.exit_code == 0, trusted.output
     assert (planted.parent / "ran").exists()
 
@@ -92,7 +92,7 @@ def test_a_filter_of_an_installed_pack_is_trusted_wherever_it_is_named(
 
 
 def test_every_command_that_reads_packs_or_runs_asks_for_trust() -> None:
-    asking = {path for path, command in commands() if "trust_filters" in {each.name for each in command.params}}
+    asking = {path for path, command in commands() if "trust_code" in {each.name for each in command.params}}
     assert asking == {
         *("init", "render-prompts", "tree", "fit", "compile", "evaluate", "recommend", "report", "study", "doctor"),
         *("data check", "templates show", "templates check", "templates coverage", "templates new"),
@@ -107,6 +107,6 @@ def test_no_reader_forgets_to_pass_trust_on() -> None:
             if not isinstance(node, ast.Call) or name in SHIPPED:
                 continue
             called = ast.unparse(node.func)
-            if called in READERS and "trust_filters" not in {keyword.arg for keyword in node.keywords}:
+            if called in READERS and "trust_code" not in {keyword.arg for keyword in node.keywords}:
                 forgotten.append(f"{name}:{node.lineno} {called}")
     assert not forgotten
