@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.cells import cell_len
@@ -99,7 +100,7 @@ class _CutColumn(TextColumn):
 
 
 class _InfoColumn(ProgressColumn):
-    """Shows the figures of a stage, or nothing where they do not fit.
+    """Shows the figures of a stage; only the last where all do not fit, or nothing.
 
     Args:
         last: Show the last figure only.
@@ -112,20 +113,21 @@ class _InfoColumn(ProgressColumn):
     def render(self, task: Task) -> RenderableType:
         """Return the figures of a task."""
         pairs = list(task.fields["info"])
-        return _Whole("  ".join(pairs[-1:] if self.last else pairs))
+        texts = ["  ".join(pairs[-1:])] if self.last else ["  ".join(pairs), "  ".join(pairs[-1:])]
+        return _Whole(texts)
 
 
 class _Whole:
-    """A text that is shown as a whole or not at all."""
+    """Shows the first of some texts that fits, as a whole, or nothing."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = texts
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(self.text if cell_len(self.text) <= options.max_width else "")
+        yield Text(next((text for text in self.texts if cell_len(text) <= options.max_width), ""))
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(0, cell_len(self.text))
+        return Measurement(0, max(map(cell_len, self.texts), default=0))
 
 
 class _CountColumn(TextColumn):

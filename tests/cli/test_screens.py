@@ -86,6 +86,35 @@ def test_a_figure_that_fits_is_shown_in_a_narrow_terminal() -> None:
     assert "valid NDCG@10 0.2511" in line
 
 
+@pytest.mark.parametrize("width", range(100, 140, 4))
+def test_a_wide_terminal_shows_as_many_figures_as_a_narrow_one(width: int) -> None:
+    stages = [
+        ProgressEvent("trees from the cache", 1, 1, "folder", {"of": "2026-05-31 18:05 UTC"}),
+        ProgressEvent("train", 154, 600, "steps", {"loss": 3.2, "valid NDCG@10": 0.25111}),
+    ]
+    lines = [line for line in progress(width, stages) if "/" in line][-2:]
+    assert "valid NDCG@10 0.2511" in lines[1]
+    assert "of 2026-05-31 18:05 UTC" in lines[0]
+
+
+@pytest.mark.parametrize("text", ["item-kNN 1 %", "1 CPU thread", "kptool compile runs/first --refresh"])
+def test_sentences_wrap_at_words_and_commands_stay_whole(text: str) -> None:
+    session = Session(out=Console(file=io.StringIO(), width=30, force_terminal=True))
+    session.lines([f"{'many words ' * 3}{text}"])
+    lines = shown(session.out).splitlines()
+    assert (len(lines) == 1) == ("kptool " in text)
+    assert " ".join(line.strip() for line in lines) == f"{'many words ' * 3}{text}"
+    assert max(map(len, lines)) <= 30 or "kptool " in text
+
+
+def test_figures_are_right_aligned_where_some_are_missing_or_are_percentages() -> None:
+    session = Session(out=Console(file=io.StringIO(), width=80))
+    session.table("t", ["name", "share", "lead"], [["a", "4.9%", None], ["b", "", 0.5], ["c", "10%", 10.25]])
+    rows = [line for line in shown(session.out).splitlines() if line.startswith("│")]
+    assert [row.split("│")[2] for row in rows] == ["  4.9% ".rjust(7), " " * 7, "   10% "]
+    assert [row.split("│")[3].rstrip() for row in rows] == ["", "  0.5000", " 10.2500"]
+
+
 @pytest.mark.parametrize(
     ("count", "noun", "text"),
     [
