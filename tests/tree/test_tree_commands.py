@@ -17,7 +17,7 @@ from kptoolkit.resources import demo_data_dir
 BARE = [
     (["tree"], "give a history: --item X"),
     (["render-prompts", "--user", "Ada Finch"], "needs --data DIR"),
-    (["tree", "--item", "Emma", "--output", "tree.gif"], "must end in .png, .html, .dot or .json"),
+    (["tree", "--item", "Emma", "--output", "tree.gif"], "must end in .png, .svg, .html, .dot or .json"),
 ]
 
 
