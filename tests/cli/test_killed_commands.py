@@ -519,4 +519,6 @@ def timed(place: Place, scenario: Scenario) -> float:
 
 
 def started(words: list[object]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(line(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])  # worlds.tiny_study
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(line(*words), stdout=quiet, stderr=quiet, env={**os.environ, "PYTHONPATH": path})
