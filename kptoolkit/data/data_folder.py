@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +14,12 @@ from numpy.typing import NDArray
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.catalogue import find_items, read_items
 from kptoolkit.data.graph_events import graph_interactions
+from kptoolkit.data.graph_files import frame_of, graph_files, has_triples, items_of
 from kptoolkit.data.interactions import Interactions, ReadReport, interactions_in, read_interactions
-from kptoolkit.data.tables import SUFFIXES, Table, read_recognized, tables_in
+from kptoolkit.data.tables import Table, tables_in
 from kptoolkit.errors import DataError
-from kptoolkit.graph import Graph, folder_reader
-from kptoolkit.graph.sources.layouts import sort_tables
-from kptoolkit.storage.dialects import Reading, suffix_of
-from kptoolkit.storage.layouts.table_layouts import Kind
+from kptoolkit.graph import FileSource, Graph, folder_reader
+from kptoolkit.storage.dialects import Reading
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,8 @@ class DataFolder:
         items: Item file, if there is one.
         links: Columns ``item_id`` and ``entity_id`` of all ``.link`` files, else of the table with links.
         names: Columns ``entity_id`` and ``name`` of all ``.ent`` files, else of the table with names.
-        triples: Triples of all ``.kg`` files, else of the table with triples.
+        triples: Triples of all ``.kg`` files, else of the table or layout with triples.
+        source: Where names, links and triples were read, with the rows that were skipped.
     """
 
     path: Path
@@ -80,34 +79,37 @@ class DataFolder:
     links: pd.DataFrame | None
     names: pd.DataFrame | None
     triples: Triples | None
+    source: FileSource | None = None
 
     @classmethod
-    def read(cls, path: str | Path, reading: Reading | None = None) -> DataFolder:
-        """Read a folder, or an interactions file and the other files of its folder.
+    def read(cls, path: str | Path, reading: Reading | None = None, **graph: Any) -> DataFolder:
+        """Read a folder, or a file of interactions and the other files of its folder, or a file of triples.
 
         Args:
             path: The folder or file.
             reading: Columns and encoding, where the files do not tell them.
+            graph: Other arguments of :func:`kptoolkit.data.graph_files.graph_files`.
 
         Raises:
+            ConfigError: A rule for ids is wrong.
             DataError: There is nothing to read, or a file is wrong; with file and line.
         """
         path, reading = Path(path), reading or Reading()
-        interactions, report = _interactions(path, reading)
+        interactions, report = _interactions(path, reading, graph.get("mapping"))
         folder = path if path.is_dir() else path.parent
-        items_file, tables = find_items(folder), _tables(path, folder)
-        found = cls(
-            path,
-            interactions,
-            report,
-            None if items_file is None else read_items(items_file, reading),
-            _frame(tables.get("links", ()), "links", reading),
-            _frame(tables.get("names", ()), "names", reading),
-            _triples(tables.get("triples", ()), reading),
-        )
-        if found.interactions is None and found.items is None and found.triples is None:
+        items_file = None if report is None and path.is_file() else find_items(folder)
+        items = None if items_file is None else read_items(items_file, reading)
+        source = graph_files(path, reading, **graph) if path.exists() else None
+        links = names = triples = None
+        if source is not None:
+            source.event_items = [] if interactions is None else interactions.item_ids.tolist()
+            triples = _triples(frame_of(source.triples(), ("head", "relation", "tail")))
+            names = frame_of(source.names(), ("entity_id", "name"))
+            links = frame_of(source.links(), ("item_id", "entity_id"))
+            items = items or items_of(source, path)
+        if interactions is None and items is None and triples is None:
             raise DataError("no interactions, no items and no triples here; give a folder with data", path)
-        return found
+        return cls(path, interactions, report, items, links, names, triples, source)
 
     @classmethod
     def of_graph(cls, graph: Graph) -> DataFolder:
@@ -122,7 +124,7 @@ class DataFolder:
         columns = {"item_id": np.array(items.item_id, dtype=object), "title": np.array(items.name, dtype=object)}
         links = pd.DataFrame({"item_id": items.item_id, "entity_id": items.entity_id}, dtype=object).dropna()
         table = Table(GRAPH_DATA, columns, np.arange(1, len(items) + 1))
-        return cls(GRAPH_DATA, interactions, report, table, links, None, None)
+        return cls(GRAPH_DATA, interactions, report, table, links, None, None, None)
 
     @cached_property
     def catalogue(self) -> NDArray[Any]:
@@ -132,33 +134,22 @@ class DataFolder:
         return np.array(list(dict.fromkeys(ids)), dtype=object)
 
 
-def _interactions(path: Path, reading: Reading) -> tuple[Interactions | None, ReadReport | None]:
-    if path.is_dir() and not interactions_in(path, reading) and tables_in(path, (".kg", ".item")):
+def _interactions(path: Path, reading: Reading, mapping: Path | None) -> tuple[Interactions | None, ReadReport | None]:
+    if path.is_dir() and not interactions_in(path, reading) and _has_graph(path, reading):
+        return None, None
+    if has_triples(path, reading, mapping):
         return None, None
     return read_interactions(path, reading)
 
 
-def _tables(path: Path, folder: Path) -> Mapping[Kind, Sequence[Path]]:
-    """The files of triples, links and names: by their endings, else, if ``path`` is a folder, by their headers."""
-    if path.is_dir() and not tables_in(folder, (".kg", ".link", ".ent")) and folder_reader(folder) is None:
-        try:
-            found = sort_tables(folder)
-        except DataError:
-            return {}  # several of one kind: none is that of these interactions before one is chosen
-        return {kind: [file for file in files if suffix_of(file) in SUFFIXES] for kind, files in found.items()}
-    suffixes: Mapping[Kind, str] = {"triples": ".kg", "links": ".link", "names": ".ent"}
-    return {kind: tables_in(folder, (suffix,)) for kind, suffix in suffixes.items()}
+def _has_graph(folder: Path, reading: Reading) -> bool:
+    """Return whether a folder without events has something else to look at."""
+    if tables_in(folder, (".kg", ".item")):
+        return True
+    return folder_reader(folder) is None and graph_files(folder, reading) is not None
 
 
-def _frame(files: Sequence[Path], kind: Kind, reading: Reading) -> pd.DataFrame | None:
-    tables = [read_recognized(file, kind, reading)[0] for file in files]
-    if not tables:
-        return None
-    return pd.concat([pd.DataFrame(dict(table.columns), dtype=object) for table in tables], ignore_index=True)
-
-
-def _triples(files: Sequence[Path], reading: Reading) -> Triples | None:
-    frame = _frame(files, "triples", reading)
+def _triples(frame: pd.DataFrame | None) -> Triples | None:
     if frame is None:
         return None
     ends, entities = pd.factorize(np.concatenate([frame["head"].to_numpy(), frame["tail"].to_numpy()]))

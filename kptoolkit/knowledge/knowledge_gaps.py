@@ -115,5 +115,6 @@ def item_id_advice(catalogue: Catalogue, with_events: int, item_ids: Sequence[st
     before, after = (shorten(one, 60) for one in found.example)
     return (
         f"; {found.matched:,} items of the graph would be items with events if it was loaded with "
-        f"kptool load-kg --item-ids '{found.rules}' ({before} becomes {after})"
+        f"kptool load-kg --item-ids '{found.rules}'{' --interactions' * found.rules.compare} "
+        f"({before} becomes {after})"
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.checking.finding import Finding
-from kptoolkit.data.checking.value_checks import check_values
+from kptoolkit.data.checking.value_checks import check_source, check_values
 from kptoolkit.data.data_folder import DataFolder, Triples
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import FEWEST_EVENTS
@@ -40,6 +40,7 @@ def check(data: str | Path | DataFolder, pack: str = AUTO, *, trust_filters: boo
     """
     folder = data if isinstance(data, DataFolder) else DataFolder.read(data)
     findings = [*_check_events(folder), *_check_items(folder), *_check_links(folder), *check_values(folder)]
+    findings += check_source(folder)
     if folder.triples is not None:
         findings += [*_check_names(folder, folder.triples), *_check_triples(folder.triples, pack, trust_filters)]
     order = ("error", "warning", "note")
@@ -276,7 +277,10 @@ def _unknown_entities(folder: DataFolder, linked: pd.Series[Any]) -> list[Findin
 def _rules_advice(option: str, ids: Iterable[str], known: Iterable[str]) -> str:
     """Return the option of ``load-kg`` with which some ids become known ones, ``""`` if there is none."""
     found = propose(ids, set(known))
-    return "" if found is None else f"; kptool load-kg SOURCE {option} '{found.rules}' makes {found.matched:,} match"
+    if found is None:
+        return ""
+    more = " --interactions" if found.rules.compare and option == "--item-ids" else ""
+    return f"; kptool load-kg SOURCE {option} '{found.rules}'{more} makes {found.matched:,} match"
 
 
 def _check_names(folder: DataFolder, triples: Triples) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from kptoolkit.data.checking.finding import Finding, Level
 from kptoolkit.data.data_folder import DataFolder
@@ -19,6 +20,19 @@ def check_values(folder: DataFolder) -> list[Finding]:
         folder: The data, from files or from a graph.
     """
     return [finding for kind, ids in _ids(folder) for finding in (*_unclean(kind, ids), _two_spellings(kind, ids))]
+
+
+def check_source(folder: DataFolder) -> list[Finding]:
+    """Return what was found while names, links and triples were read from files."""
+    if folder.source is None:
+        return []
+    bad_rows = folder.source.bad_rows
+    shown = tuple(shorten(f"{Path(row.path).name}, line {row.line}: {row.reason}", 120) for row in bad_rows.rows[:3])
+    advice = "correct them, or leave them out with kptool load-kg SOURCE --skip-bad-rows"
+    return [
+        Finding("error", "rows of the graph that cannot be read", bad_rows.count, advice, None, shown),
+        *(Finding("warning", said, 1, "correct the file") for said in folder.source.warnings()),
+    ]
 
 
 def _ids(folder: DataFolder) -> Iterator[tuple[str, list[str]]]:

@@ -90,7 +90,8 @@ def check_links(found: Survey, only: Collection[str] | None = None) -> LinkCheck
     known = {found.entities[number] for number in np.flatnonzero(degrees)} if missing else set()
     proposal = propose(missing, known) if missing else None
     if proposal is not None:
-        hits = sum(proposal.rules(found.entities[item.entity]) in known for item in linked)
+        after = proposal.rules.rewritten((found.entities[item.entity] for item in linked), lambda: known).ids
+        hits = sum(after[found.entities[item.entity]] in known for item in linked)
         proposal = proposal if hits > len(linked) - len(missing) else None
     return LinkCheck(
         len(linked) if only is None else len(only),

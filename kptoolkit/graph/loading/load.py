@@ -41,7 +41,7 @@ def dry_run(source: TripleSource, mode: Mode = "upsert", progress: ProgressCallb
     found = survey(source, progress)
     require_links(links := check_links(found), source.label)
     report = LoadReport.of(source, found, mode, dry_run=True)
-    report.warnings = links.warnings() + value_warnings(found)
+    report.warnings = links.warnings() + value_warnings(found) + source.warnings()
     report.seconds = time.monotonic() - start
     return report
 
@@ -66,7 +66,7 @@ def load(
     loader = _Loader(store, queries, found, mode, batch_size, progress)
     loader.check_foreign(into_existing)
     with_events = {event[1] for table in events for event in table} if interactions else None
-    report.warnings = loader.check_links(source.label, with_events) + value_warnings(found)
+    report.warnings = loader.check_links(source.label, with_events) + value_warnings(found) + source.warnings()
     report.resumed = loader.begin()
     loader.entities()
     loader.items()

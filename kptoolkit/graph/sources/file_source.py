@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from kptoolkit.arguments import checked
-from kptoolkit.errors import DataError, UnknownNameError
+from kptoolkit.errors import ConfigError, DataError, UnknownNameError
+from kptoolkit.graph.sources.id_map import IdMap
 from kptoolkit.graph.sources.layouts import (
     RDF_FORMATS,
     SUFFIXES,
@@ -51,8 +52,10 @@ class FileSource:
         reading: What the user says about columns, encoding and lists in cells.
         link_ids: Rules for the ids of entities in links.
         item_ids: Rules for the ids of items in links and item files.
+        id_map: Ids of the graph by an id in links; they come before :attr:`link_ids`.
         leave_out: Relations that are left out.
         with_interactions: Whether events are read.
+        event_items: Ids of the items of events that are read elsewhere, with which :attr:`item_ids` may compare.
         recognized: What was recognized, for messages; one text per file or folder without the usual header line.
     """
 
@@ -69,8 +72,10 @@ class FileSource:
     reading: Reading = field(default_factory=Reading)
     link_ids: IdRules = field(default_factory=IdRules)
     item_ids: IdRules = field(default_factory=IdRules)
+    id_map: IdMap | None = None
     leave_out: Sequence[str] = ()
     with_interactions: bool = False
+    event_items: Sequence[str] = ()
     recognized: list[str] = field(default_factory=list)
     _rdf: dict[Path, RdfFile] = field(default_factory=dict, init=False)
     _tables: dict[tuple[Path, Kind], Recognized] = field(default_factory=dict, init=False)
@@ -85,6 +90,10 @@ class FileSource:
     def literals_left_out(self) -> int:
         """Number of RDF literals that are neither names nor entities, after :meth:`triples` was read."""
         return sum(file.left_out for file in self._rdf.values())
+
+    def warnings(self) -> list[str]:
+        """Return what is probably wrong with the files, a sentence each, after everything was read."""
+        return [] if self.id_map is None else self.id_map.warnings()
 
     def triples(self) -> Iterator[Table]:
         """Yield the columns ``head``, ``relation``, ``tail``, without the relations of :attr:`leave_out`.
@@ -128,9 +137,18 @@ class FileSource:
             yield from self._read(path, "names")
 
     def links(self) -> Iterator[Table]:
-        """Yield the columns ``item_id``, ``entity_id``."""
-        for table in self._linked():
-            yield _ruled(table, {"item_id": self.item_ids, "entity_id": self.link_ids})
+        """Yield the columns ``item_id``, ``entity_id``.
+
+        Raises:
+            DataError: Rules for ids make two ids of the triples or interactions equal, or :attr:`id_map` lists no id of
+                a link.
+        """
+        tables: Iterable[Table] = self._linked()
+        if self.id_map is not None:
+            tables = self.id_map.applied(list(tables), self.label)
+        final = () if self.id_map is None else self.id_map.graph_ids
+        tables = self._ruled(tables, "entity_id", self.link_ids, self._triple_ids, final)
+        yield from self._ruled(tables, "item_id", self.item_ids, self._event_ids)
 
     def _linked(self) -> Iterator[Table]:
         if not self.link_files:
@@ -141,8 +159,7 @@ class FileSource:
 
     def items(self) -> Iterator[Table]:
         """Yield the columns ``item_id``, ``title``."""
-        for table in self._listed():
-            yield _ruled(table, {"item_id": self.item_ids})
+        yield from self._ruled(self._listed(), "item_id", self.item_ids, self._event_ids)
 
     def _listed(self) -> Iterator[Table]:
         if not self.item_files:
@@ -172,6 +189,33 @@ class FileSource:
             for path in files:
                 self._recognized(path, kind)
         self.recognized += [f"{one.said} ({path})" for (path, _), one in self._tables.items() if one.said]
+
+    def _ruled(
+        self,
+        tables: Iterable[Table],
+        column: str,
+        rules: IdRules,
+        known: Callable[[], Iterable[str]],
+        final: Collection[str] = (),
+    ) -> Iterable[Table]:
+        """Rewrite the ids of a column, but not those that are final."""
+        if not rules:
+            return tables
+        listed = list(tables)
+        given = dict.fromkeys(one for table in listed for one in table[column] if one not in final)
+        ids = rules.rewritten(given, known).require(self.label)
+        changed = ((table, [ids.get(one, one) for one in table[column]]) for table in listed)
+        return [Table({**table.columns, column: cells}, table.lines, table.path) for table, cells in changed]
+
+    def _triple_ids(self) -> Iterator[str]:
+        for table in self.triples():
+            yield from table["head"]
+            yield from table["tail"]
+
+    def _event_ids(self) -> Iterator[str]:
+        yield from self.event_items
+        for table in self.interactions():
+            yield from table["item_id"]
 
     def _others(self) -> dict[Kind, list[Path]]:
         return {
@@ -247,12 +291,6 @@ class FileSource:
         return self._formats[path]
 
 
-def _ruled(table: Table, rules: Mapping[str, IdRules]) -> Table:
-    """Rewrite the ids of some columns."""
-    changed = {name: [rule(one) for one in table[name]] for name, rule in rules.items() if rule}
-    return Table({**table.columns, **changed}, table.lines, table.path) if changed else table
-
-
 def _split_tails(table: Table, mark: str) -> Table:
     """Give each of several values in a tail a row of its own: those of a list, and those between ``mark``."""
     if not mark and not any(tail[:1] == "[" for tail in table["tail"]):
@@ -286,6 +324,7 @@ def open_source(
     mapping: str | Path | None = None,
     link_ids: str | None = None,
     item_ids: str | None = None,
+    id_map: str | Path | None = None,
     leave_out: Sequence[str] | None = None,
     date_format: str | None = None,
 ) -> FileSource:
@@ -309,11 +348,14 @@ def open_source(
         link_ids: Rules that rewrite the ids of entities in links, e.g. ``"zeros=7,prefix=tt"``, see
             :class:`~kptoolkit.storage.values.id_rules.IdRules`.
         item_ids: Rules that rewrite the ids of items in links and item files.
+        id_map: File with two columns, an id in links (or of an item) and its id in the graph. Other ids are left to
+            ``link_ids``.
         leave_out: Relations whose triples are left out.
         date_format: Form of the dates of interactions, e.g. ``"%d.%m.%Y"``; ``None`` for ISO 8601.
 
     Raises:
-        ConfigError: ``columns``, ``encoding`` or a rule for ids is wrong.
+        ConfigError: ``columns``, ``encoding`` or a rule for ids is wrong, or ids of items are to be compared with those
+            of interactions that are not read.
         DataError: A path does not exist, a folder has no triples, or a file is not recognized.
     """
     reading = Reading.of(columns, encoding, split, date_format)
@@ -338,6 +380,11 @@ def open_source(
     for given, files in ((link, source.link_files), (names, source.name_files), (items, source.item_files)):
         if given is not None:
             files[:] = [_existing(Path(given))]
+    if id_map is not None:
+        source.id_map = IdMap.read(_existing(Path(id_map)), reading, bad_rows)
+    if source.item_ids.compare and not interactions:
+        said = f"--item-ids {source.item_ids} compares ids with those of interactions; add --interactions"
+        raise ConfigError(f"{said}, or use lower, upper, prefix, without, zeros")
     if interactions and not source.interaction_files and not source.readers:
         raise DataError("no .inter file next to the triples; leave --interactions out", paths[0] if paths else None)
     source.recognize()

@@ -42,6 +42,10 @@ class MemorySource:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    def warnings(self) -> list[str]:
+        """Return ``[]``: what is wrong raises."""
+        return []
+
     def triples(self) -> Iterator[Table]:
         """Yield the columns ``head``, ``relation``, ``tail``."""
         yield self._table(("head", "relation", "tail"), self.triples_)
