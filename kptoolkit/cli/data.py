@@ -60,7 +60,7 @@ def check_data(
     pack = session.config().prompts.pack
     graph = {"link_ids": link_ids, "item_ids": item_ids, "id_map": id_map, "mapping": mapping}
     flags = {"data__columns": columns, "data__encoding": encoding, "data__date_format": date_format}
-    data = _in_graph(session)[0] if path == GRAPH_DATA else _in_files(session, path, graph, **flags)
+    data = _in_graph(session, with_triples=True) if path == GRAPH_DATA else _in_files(session, path, graph, **flags)
     findings = check(data, pack, trust_filters=session.trust_filters)
     session.say_notice(path)
     if session.json:
@@ -84,12 +84,9 @@ def show_stats(
     """Count users, items, events and triples, and show how they are distributed over users and items."""
     from kptoolkit.data.checking.checks import stats
 
-    if path == GRAPH_DATA:
-        folder, sizes = _in_graph(session)
-        values = stats(folder) | sizes
-    else:
-        flags = {"data__columns": columns, "data__encoding": encoding, "data__date_format": date_format}
-        values = stats(_in_files(session, path, {}, **flags))
+    flags = {"data__columns": columns, "data__encoding": encoding, "data__date_format": date_format}
+    in_graph = path == GRAPH_DATA
+    values = stats(_in_graph(session, with_triples=False) if in_graph else _in_files(session, path, {}, **flags))
     session.say_notice(path)
     if session.json:
         session.emit(values)
@@ -111,15 +108,13 @@ def _in_files(session: Session, path: Path, graph: Mapping[str, Any], **flags: s
     return folder
 
 
-def _in_graph(session: Session) -> tuple[DataFolder, dict[str, int]]:
-    """Read the interactions and items of the graph, and count its entities, triples and relations."""
+def _in_graph(session: Session, *, with_triples: bool) -> DataFolder:
+    """Read the interactions and items of the graph, and its triples."""
     from kptoolkit.data.data_folder import DataFolder
     from kptoolkit.graph import Graph
 
     with Graph.open(config=session.graph(), create=False) as graph:
-        counts = graph.counts()
-        sizes = {"triples": counts["relationships"], "relations": len(graph.relation_counts())}
-        return DataFolder.of_graph(graph), sizes | {"entities": counts["entities"]}
+        return DataFolder.of_graph(graph, with_triples=with_triples)
 
 
 def _row(finding: Finding) -> list[Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,16 @@ from numpy.typing import NDArray
 
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.catalogue import find_items, read_items
-from kptoolkit.data.graph_events import graph_interactions
-from kptoolkit.data.graph_files import frame_of, graph_files, has_triples, items_of
+from kptoolkit.data.graph_events import find_interactions, graph_triples
+from kptoolkit.data.graph_files import GraphTables, graph_files, has_triples, items_of
 from kptoolkit.data.interactions import Interactions, ReadReport, interactions_in, read_interactions
 from kptoolkit.data.tables import Table, tables_in
 from kptoolkit.errors import DataError
 from kptoolkit.graph import FileSource, Graph, folder_reader
+from kptoolkit.graph.foreign.inspection import check_empty
 from kptoolkit.storage.dialects import Reading
+
+_TRIPLE = ("head", "relation", "tail")
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,14 @@ class Triples:
     head: NDArray[np.int64]
     relation: NDArray[np.int64]
     tail: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, heads: Any, names: Any, tails: Any) -> Triples:
+        """Create from ``(T,)`` ids of heads, relations and tails."""
+        ends, entities = pd.factorize(np.concatenate([np.asarray(heads, object), np.asarray(tails, object)]))
+        relation, relations = pd.factorize(np.asarray(names, object), sort=True)
+        head, tail = ends[: len(relation)], ends[len(relation) :]
+        return cls(np.asarray(relations, object), np.asarray(entities, object), head, relation.astype(np.int64), tail)
 
     @cached_property
     def pairs(self) -> NDArray[np.int64]:
@@ -70,6 +82,9 @@ class DataFolder:
         names: Columns ``entity_id`` and ``name`` of all ``.ent`` files, else of the table with names.
         triples: Triples of all ``.kg`` files, else of the table or layout with triples.
         source: Where names, links and triples were read, with the rows that were skipped.
+        several_names: Entities with several names, with the first, which counts, and the next.
+        cleaned: Ids in triples that were cleaned of spaces, quotation marks, ``<>`` or ``.0``.
+        sizes: Counts of triples, relations and entities of a graph in a database.
     """
 
     path: Path
@@ -80,6 +95,9 @@ class DataFolder:
     names: pd.DataFrame | None
     triples: Triples | None
     source: FileSource | None = None
+    several_names: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    cleaned: int = 0
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: str | Path, reading: Reading | None = None, **graph: Any) -> DataFolder:
@@ -100,31 +118,54 @@ class DataFolder:
         items_file = None if report is None and path.is_file() else find_items(folder)
         items = None if items_file is None else read_items(items_file, reading)
         source = graph_files(path, reading, **graph) if path.exists() else None
-        links = names = triples = None
+        tables = GraphTables()
         if source is not None:
             source.event_items = [] if interactions is None else interactions.item_ids.tolist()
-            triples = _triples(frame_of(source.triples(), ("head", "relation", "tail")))
-            names = frame_of(source.names(), ("entity_id", "name"))
-            links = frame_of(source.links(), ("item_id", "entity_id"))
-            items = items or items_of(source, path)
-        if interactions is None and items is None and triples is None:
+            tables = GraphTables.read(source)
+            items = items_of(source, path) if items is None else items
+        if interactions is None and items is None and tables.triples is None:
             raise DataError("no interactions, no items and no triples here; give a folder with data", path)
-        return cls(path, interactions, report, items, links, names, triples, source)
+        triples = None if tables.triples is None else Triples.of(*(tables.triples[name] for name in _TRIPLE))
+        return cls(
+            path,
+            interactions,
+            report,
+            items,
+            tables.links,
+            tables.names,
+            triples,
+            source,
+            tables.several_names,
+            tables.cleaned,
+        )
 
     @classmethod
-    def of_graph(cls, graph: Graph) -> DataFolder:
-        """Read the interactions, items and links of a graph, without its triples.
+    def of_graph(cls, graph: Graph, *, with_triples: bool = False) -> DataFolder:
+        """Read the interactions, items and links of a graph.
+
+        Args:
+            graph: The graph.
+            with_triples: Whether to read its triples and the names of their entities as well: all triples of a graph
+                that kptool loaded, those of the items in another one.
 
         Raises:
-            DataError: The graph contains no interactions.
+            DataError: The graph has no entities; with what is to be done.
             GraphError: It cannot be reached.
         """
-        interactions, report = graph_interactions(graph)
+        counts = graph.counts()
+        if not counts["entities"]:
+            empty = check_empty(graph, "has no entities")
+            raise DataError(f"{empty.seen}; {empty.advice}", graph.uri)
+        interactions, report = find_interactions(graph, untimed=True) or (None, None)
         items = graph.items()
         columns = {"item_id": np.array(items.item_id, dtype=object), "title": np.array(items.name, dtype=object)}
         links = pd.DataFrame({"item_id": items.item_id, "entity_id": items.entity_id}, dtype=object).dropna()
         table = Table(GRAPH_DATA, columns, np.arange(1, len(items) + 1))
-        return cls(GRAPH_DATA, interactions, report, table, links, None, None, None)
+        rows, names = graph_triples(graph, links["entity_id"].tolist()) if with_triples else (None, None)
+        triples = None if rows is None else Triples.of(*(rows[name] for name in _TRIPLE))
+        sizes = {"triples": counts["relationships"], "relations": len(graph.relation_counts())}
+        sizes["entities"] = counts["entities"]
+        return cls(GRAPH_DATA, interactions, report, table, links, names, triples, sizes=sizes)
 
     @cached_property
     def catalogue(self) -> NDArray[Any]:
@@ -146,13 +187,6 @@ def _has_graph(folder: Path, reading: Reading) -> bool:
     """Return whether a folder without events has something else to look at."""
     if tables_in(folder, (".kg", ".item")):
         return True
-    return folder_reader(folder) is None and graph_files(folder, reading) is not None
-
-
-def _triples(frame: pd.DataFrame | None) -> Triples | None:
-    if frame is None:
-        return None
-    ends, entities = pd.factorize(np.concatenate([frame["head"].to_numpy(), frame["tail"].to_numpy()]))
-    relation, relations = pd.factorize(frame["relation"].to_numpy(), sort=True)
-    head, tail = ends[: len(frame)], ends[len(frame) :]
-    return Triples(np.asarray(relations, object), np.asarray(entities, object), head, relation.astype(np.int64), tail)
+    if (reader := folder_reader(folder, reading=reading)) is not None:
+        return not any(len(table) for table in reader.interactions())
+    return graph_files(folder, reading) is not None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -11,12 +12,15 @@ from kptoolkit.data.event_files import has_events
 from kptoolkit.data.tables import Table, join_tables, tables_in
 from kptoolkit.errors import DataError
 from kptoolkit.graph import FileSource, folder_reader
+from kptoolkit.graph.loading.source_names import NameCollector
+from kptoolkit.graph.sources.file_source import add_file
 from kptoolkit.graph.sources.id_map import IdMap
 from kptoolkit.graph.sources.layouts import RDF_FORMATS, SUFFIXES, file_reader, readers_in, sort_tables
 from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.dialects import Reading, suffix_of
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES
-from kptoolkit.storage.layouts.table_layouts import recognize_table
+from kptoolkit.storage.layouts.parquet_tables import parquet_columns
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, recognize_table
 from kptoolkit.storage.text_tables import BadRows
 from kptoolkit.storage.values.id_rules import IdRules
 
@@ -56,12 +60,13 @@ def graph_files(
     if id_map is not None:
         source.id_map = IdMap.read(id_map, reading, bad_rows)
     if has_triples(path, reading, mapping):
-        reader = file_reader(path, bad_rows, reading, mapping)
-        source.readers, source.triple_files = ([], [path]) if reader is None else ([reader], [])
+        add_file(source, path, mapping)
     else:
         _add_folder(source, path)
     if not (source.readers or source.triple_files or source.link_files or source.name_files):
         return None
+    for reader in source.readers:
+        reader.language = language
     source.recognize()
     return source
 
@@ -76,16 +81,49 @@ def has_triples(path: Path, reading: Reading, mapping: Path | None = None) -> bo
     try:
         if has_events(path, reading):
             return False
-        if suffix in JSON_SUFFIXES:
-            file_reader(path, BadRows(), reading)
+        if file_reader(path, BadRows(), reading) is not None or suffix in JSON_SUFFIXES:
             return True
+        if suffix == ".parquet":
+            return bool(parquet_columns(path, reading.spellings(COLUMNS["triples"])))
         return suffix in SUFFIXES and bool(recognize_table(path, "triples", reading))
     except DataError:
         return False
 
 
-def frame_of(tables: Iterator[text.Table], columns: Sequence[str]) -> pd.DataFrame | None:
-    """Return the rows of all tables, ``None`` without any."""
+@dataclass(frozen=True)
+class GraphTables:
+    """What the files of a graph contain.
+
+    Attributes:
+        triples: Columns ``head``, ``relation``, ``tail``; ``None`` without any.
+        names: Columns ``entity_id``, ``name``; ``None`` without any.
+        links: Columns ``item_id``, ``entity_id``; ``None`` without any.
+        several_names: Entities with several names, with the first, which counts, and the next.
+        cleaned: Ids in triples that were cleaned of spaces, quotation marks, ``<>`` or ``.0``.
+    """
+
+    triples: pd.DataFrame | None = None
+    names: pd.DataFrame | None = None
+    links: pd.DataFrame | None = None
+    several_names: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    cleaned: int = 0
+
+    @classmethod
+    def read(cls, source: FileSource) -> GraphTables:
+        """Read a source."""
+        triples, named, collected = list(source.triples()), list(source.names()), NameCollector()
+        for table in named:
+            collected.add(table)
+        return cls(
+            _frame(triples, ("head", "relation", "tail")),
+            _frame(named, ("entity_id", "name")),
+            _frame(source.links(), ("item_id", "entity_id")),
+            collected.several,
+            sum(table.cleaned for table in triples),
+        )
+
+
+def _frame(tables: Iterable[text.Table], columns: Sequence[str]) -> pd.DataFrame | None:
     found = [pd.DataFrame({name: table[name] for name in columns}, dtype=object) for table in tables]
     return pd.concat(found, ignore_index=True) if found else None
 
@@ -116,6 +154,7 @@ def _add_folder(source: FileSource, path: Path) -> None:
         return  # several of one kind: none is that of these interactions before one is chosen
     readers = [] if found.get("triples") else readers_in(folder, source.bad_rows, source.reading)
     source.readers += readers if len(readers) == 1 else []
-    source.triple_files += found.get("triples", [])
+    for file in found.get("triples", []):
+        add_file(source, file)
     source.link_files += found.get("links", [])
     source.name_files += found.get("names", [])

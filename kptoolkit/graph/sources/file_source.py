@@ -20,7 +20,7 @@ from kptoolkit.graph.sources.layouts import (
     readers_in,
     sort_tables,
 )
-from kptoolkit.graph.sources.rdf import Literals, RdfFile, RdfFileFormat
+from kptoolkit.graph.sources.rdf import Literals, RankedNames, RdfFile, RdfFileFormat
 from kptoolkit.graph.sources.readers.kgcn import positive
 from kptoolkit.graph.sources.readers.neo4j_files import Neo4jCsv
 from kptoolkit.graph.sources.readers.path_reader import PathReader
@@ -29,7 +29,7 @@ from kptoolkit.storage.dialects import Dialect, Reading, in_split_order, suffix_
 from kptoolkit.storage.layouts.archives import is_archive, unpack
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns, read_parquet
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, Recognized, recognize_table
-from kptoolkit.storage.text_tables import BadRows, Table, read_table
+from kptoolkit.storage.text_tables import BadRows, Table, clean_table, read_table
 from kptoolkit.storage.values.cells import values_in
 from kptoolkit.storage.values.id_rules import IdRules
 
@@ -89,7 +89,7 @@ class FileSource:
     @property
     def literals_left_out(self) -> int:
         """Number of RDF literals that are neither names nor entities, after :meth:`triples` was read."""
-        return sum(file.left_out for file in self._rdf.values())
+        return sum(file.left_out for file in self._rdf.values()) + sum(reader.left_out for reader in self.readers)
 
     def warnings(self) -> list[str]:
         """Return what is probably wrong with the files, a sentence each, after everything was read."""
@@ -109,14 +109,14 @@ class FileSource:
             seen.update(table["relation"])
             kept = [at for at, relation in enumerate(table["relation"]) if relation not in self.leave_out]
             columns = {name: [column[at] for at in kept] for name, column in table.columns.items()}
-            yield Table(columns, [table.lines[at] for at in kept], table.path)
+            yield Table(columns, [table.lines[at] for at in kept], table.path, table.cleaned)
         for relation in self.leave_out:
             if relation not in seen:
                 raise UnknownNameError("relation", relation, nearest(relation, sorted(seen)))
 
     def _triples(self) -> Iterator[Table]:
         for reader in self.readers:
-            yield from reader.triples()
+            yield from (clean_table(table, self.bad_rows) for table in reader.triples())
         for path in self.triple_files:
             if (file := self._rdf_file(path)) is not None:
                 yield from file.triples()
@@ -125,16 +125,19 @@ class FileSource:
                 yield _split_tails(table, self.reading.split)
 
     def names(self) -> Iterator[Table]:
-        """Yield the columns ``entity_id``, ``name``; those of the triples first; names from files override them."""
-        for reader in self.readers:
-            yield from reader.names()
-        for path in self.triple_files:
-            if (file := self._rdf_file(path)) is not None:
-                yield from file.names()
-            else:
-                yield from self._names_in_triples(path)
+        """Yield the columns ``entity_id``, ``name``; those of files with names first, since the first name counts."""
         for path in self.name_files:
             yield from self._read(path, "names")
+        for reader in self.readers:
+            yield from (clean_table(table, self.bad_rows) for table in reader.names())
+        of_rdf = []
+        for path in self.triple_files:
+            if (file := self._rdf_file(path)) is not None:
+                of_rdf.append(file.names())
+            else:
+                yield from self._names_in_triples(path)
+        if of_rdf:
+            yield RankedNames.merged(of_rdf).table(self.label)
 
     def links(self) -> Iterator[Table]:
         """Yield the columns ``item_id``, ``entity_id``.
@@ -153,7 +156,7 @@ class FileSource:
     def _linked(self) -> Iterator[Table]:
         if not self.link_files:
             for reader in self.readers:
-                yield from reader.links()
+                yield from (clean_table(table, self.bad_rows) for table in reader.links())
         for path in self.link_files:
             yield from self._read(path, "links")
 
@@ -164,14 +167,14 @@ class FileSource:
     def _listed(self) -> Iterator[Table]:
         if not self.item_files:
             for reader in self.readers:
-                yield from reader.items()
+                yield from (clean_table(table, self.bad_rows) for table in reader.items())
         for path in self.item_files:
             yield from self._read(path, "items")
 
     def interactions(self) -> Iterator[Table]:
         """Yield the columns ``user_id``, ``item_id``, ``time``, ``rating``."""
         for reader in self.readers if self.with_interactions else ():
-            yield from reader.interactions()
+            yield from (clean_table(table, self.bad_rows) for table in reader.interactions())
         for path in self.interaction_files:
             yield from self._read(path, "interactions")
 
@@ -303,7 +306,7 @@ def _split_tails(table: Table, mark: str) -> Table:
         columns["relation"] += [relation] * len(values)
         columns["tail"] += values
         lines += [line] * len(values)
-    return Table(columns, lines, table.path)
+    return Table(columns, lines, table.path, table.cleaned)
 
 
 @checked
@@ -376,7 +379,7 @@ def open_source(
         if found.is_dir():
             _add_folder(source, found, interactions)
         else:
-            _add_file(source, _existing(found), None if mapping is None else Path(mapping))
+            add_file(source, _existing(found), None if mapping is None else Path(mapping))
     for given, files in ((link, source.link_files), (names, source.name_files), (items, source.item_files)):
         if given is not None:
             files[:] = [_existing(Path(given))]
@@ -387,6 +390,8 @@ def open_source(
         raise ConfigError(f"{said}, or use lower, upper, prefix, without, zeros")
     if interactions and not source.interaction_files and not source.readers:
         raise DataError("no .inter file next to the triples; leave --interactions out", paths[0] if paths else None)
+    for found_reader in source.readers:
+        found_reader.language, found_reader.keep_literals = language, literals == "entities"
     source.recognize()
     return source
 
@@ -415,7 +420,8 @@ def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
         said = "holds no .kg file and no other file of triples that is known"
         said += f"; its folders are {inside}" * bool(inside)
         raise DataError(f"{said}; name a RecBole folder, or the file of triples itself", folder)
-    source.triple_files += found["triples"]
+    for path in found["triples"]:
+        add_file(source, path)
     source.name_files += found.get("names", [])
     source.link_files += found.get("links", [])
     source.item_files += found.get("items", [])
@@ -423,7 +429,8 @@ def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
         source.interaction_files += found.get("interactions", [])
 
 
-def _add_file(source: FileSource, path: Path, mapping: Path | None) -> None:
+def add_file(source: FileSource, path: Path, mapping: Path | None = None) -> None:
+    """Add a file of triples to a source, with the reader of its layout."""
     reader = file_reader(path, source.bad_rows, source.reading, mapping) if source.format is None else None
     earlier = next((one for one in source.readers if isinstance(one, Neo4jCsv) and one.path.is_file()), None)
     if reader is None:

@@ -35,7 +35,7 @@ class TripleSource(Protocol):
         ...
 
     def names(self) -> Iterator[Table]:
-        """Yield the columns ``entity_id``, ``name``."""
+        """Yield the columns ``entity_id``, ``name``, also of relations; the first name of an id counts."""
         ...
 
     def links(self) -> Iterator[Table]:

@@ -305,12 +305,6 @@ LAYOUTS: tuple[TableLayout, ...] = (
     ),
     TableLayout("OpenKE", "triples", _is_openke, _COUNTED, ("head", "tail", "relation")),
     TableLayout(
-        "KGTK edges",
-        "triples",
-        _has_header("node1", "label", "node2"),
-        columns={"head": "node1", "relation": "label", "tail": "node2"},
-    ),
-    TableLayout(
         "Hetionet edges",
         "triples",
         _has_header("source", "metaedge", "target"),

@@ -15,6 +15,7 @@ from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, locate
 from kptoolkit.storage.dialects import Reading
 from kptoolkit.storage.layouts.json_rows import read_objects
 from kptoolkit.storage.text_tables import Table
+from kptoolkit.storage.values.cells import fault_of
 
 #: Keys that become triples without a mapping file: those of Amazon 2014-2023, Steam, Yelp and Goodreads.
 VALUES: Mapping[str, str] = {
@@ -119,7 +120,7 @@ class JsonItems(PathReader):
 
     def triples(self) -> Iterator[Table]:
         """Yield one triple per value."""
-        yield from tables_of(("head", "relation", "tail"), self._triples(), self.path)
+        yield from self.counted(tables_of(("head", "relation", "tail"), self._triples(), self.path))
 
     def names(self) -> Iterator[Table]:
         """Yield the names of items and of values."""
@@ -138,16 +139,18 @@ class JsonItems(PathReader):
     def _objects(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
         for line, one in read_objects(self.path, self.bad_rows):
             item = _first(one, self.mapping.id)
-            if item:
-                yield line, item, one
-            else:
+            if not item:
                 self.bad_rows.add(self.path, line, f"no {self.mapping.id}")
+            elif (fault := fault_of("item_id", item)) is not None:
+                self.bad_rows.add(self.path, line, fault)
+            else:
+                yield line, item, one
 
     def _facts(self) -> Iterator[tuple[int, str, str, str, str]]:
         """Yield line, item, relation, id and name of each value; the name of another item is ``""``."""
         for line, item, one in self._objects():
             for relation, keys in self.mapping.relations.items():
-                for value in dict.fromkeys(_of_keys(one, keys, self.mapping.split)):
+                for value in self.values(self.path, line, _of_keys(one, keys, self.mapping.split)):
                     yield line, item, relation, f"{relation}:{value}", value
             for relation, keys in self.mapping.items.items():
                 for value in dict.fromkeys(_of_keys(one, keys, "")):
@@ -222,7 +225,7 @@ def _values(one: Any, key: str, split: str) -> Iterator[str]:
         for each in one:
             yield from _values(each, "", split)
     elif isinstance(one, str):
-        yield from (text.strip() for text in (one.split(split) if split else [one]) if text.strip())
+        yield from (text for text in (one.split(split) if split else [one]) if text.strip())
     elif isinstance(one, int | float) and not isinstance(one, bool):
         yield str(one)
 

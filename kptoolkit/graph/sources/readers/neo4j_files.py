@@ -96,7 +96,7 @@ class Neo4jCsv(PathReader):
                     "relation": table["relation"] if relation else [sheet.path.stem] * len(table),
                     "tail": self._ids(table["tail"], sheet.spaces["END_ID"]),
                 }
-                yield Table(ends, table.lines, table.path)
+                yield Table(ends, table.lines, table.path, table.cleaned)
 
     def names(self) -> Iterator[Table]:
         """Yield the names of the nodes."""
