@@ -17,10 +17,10 @@ from kptoolkit.graph.sources.file_source import add_file
 from kptoolkit.graph.sources.id_map import IdMap
 from kptoolkit.graph.sources.layouts import RDF_FORMATS, SUFFIXES, file_reader, readers_in, sort_tables
 from kptoolkit.storage import text_tables as text
-from kptoolkit.storage.dialects import Reading, suffix_of
+from kptoolkit.storage.dialects import Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, recognize_table
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, Recognized, recognize_table
 from kptoolkit.storage.text_tables import BadRows
 from kptoolkit.storage.values.id_rules import IdRules
 
@@ -85,9 +85,15 @@ def has_triples(path: Path, reading: Reading, mapping: Path | None = None) -> bo
             return True
         if suffix == ".parquet":
             return bool(parquet_columns(path, reading.spellings(COLUMNS["triples"])))
-        return suffix in SUFFIXES and bool(recognize_table(path, "triples", reading))
+        return suffix in SUFFIXES and not _are_numbers(path, recognize_table(path, "triples", reading))
     except DataError:
         return False
+
+
+def _are_numbers(path: Path, found: Recognized) -> bool:
+    """Return whether a table without a header line has numbers alone, which may as well be events with ratings."""
+    rows = Sample.read(path).rows(found.dialect) if found.dialect.header else []
+    return bool(rows) and all(cell.strip().isdecimal() for row in rows for cell in row)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def check_source(folder: DataFolder) -> list[Finding]:
             "note",
             "ids in triples with spaces, quotation marks or <> around them, or as 123.0",
             folder.cleaned,
-            "they are read without; write them alike where another program reads the file",
+            "they are read without; another program may read them as they are",
         ),
         *(Finding("warning", said, 1, "correct the file") for said in folder.source.warnings()),
     ]

@@ -14,6 +14,7 @@ from kptoolkit.graph.sources.readers.kgat import KgatFolder
 from kptoolkit.graph.sources.readers.kgcn import KgcnFolder
 from kptoolkit.graph.sources.readers.kgtk import KgtkEdges
 from kptoolkit.graph.sources.readers.kp4sr_json import Kp4srFolder
+from kptoolkit.graph.sources.readers.link_prediction import LinkPredictionFolder
 from kptoolkit.graph.sources.readers.mind import MindFolder
 from kptoolkit.graph.sources.readers.neo4j_files import ApocJson, Neo4jCsv
 from kptoolkit.graph.sources.readers.openke import OpenKeFolder
@@ -46,7 +47,9 @@ SUFFIXES: Mapping[str, Format] = {
     ".jsonld": "jsonld",
 }
 RDF_FORMATS = frozenset({"ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"})
-FolderReader = KgatFolder | OpenKeFolder | Kp4srFolder | KgcnFolder | MindFolder | PgprFolder | Neo4jCsv
+FolderReader = (
+    KgatFolder | OpenKeFolder | Kp4srFolder | KgcnFolder | MindFolder | PgprFolder | LinkPredictionFolder | Neo4jCsv
+)
 #: Readers of folders, in the order in which they are tried.
 FOLDERS: tuple[type[FolderReader], ...] = (
     KgatFolder,
@@ -55,6 +58,7 @@ FOLDERS: tuple[type[FolderReader], ...] = (
     KgcnFolder,
     MindFolder,
     PgprFolder,
+    LinkPredictionFolder,
     Neo4jCsv,
 )
 #: Readers of single files.

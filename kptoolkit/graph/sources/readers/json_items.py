@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +18,7 @@ from kptoolkit.storage.layouts.json_rows import read_objects
 from kptoolkit.storage.text_tables import Table
 from kptoolkit.storage.values.cells import fault_of
 
-#: Keys that become triples without a mapping file: those of Amazon 2014-2023, Steam, Yelp and Goodreads.
+#: Keys that become triples without a mapping file: those of Amazon 2014-2023, Steam, Yelp, Goodreads and DBLP.
 VALUES: Mapping[str, str] = {
     "main_category": "main_category",
     "main_cat": "main_category",
@@ -35,6 +36,9 @@ VALUES: Mapping[str, str] = {
     "authors.name": "author",
     "state": "state",
     "city": "city",
+    "venue.raw": "venue",
+    "fos.name": "field_of_study",
+    "keywords": "keyword",
 }
 #: Keys whose values are ids of other items.
 OTHER_ITEMS: Mapping[str, str] = {
@@ -44,6 +48,7 @@ OTHER_ITEMS: Mapping[str, str] = {
     "related.also_bought": "also_bought",
     "related.also_viewed": "also_viewed",
     "related.bought_together": "bought_together",
+    "references": "cites",
 }
 YELP_SPLIT = ", "
 """What separates the categories of a business in Yelp's files."""
@@ -116,7 +121,17 @@ class JsonItems(PathReader):
     @property
     def said(self) -> str:
         """The layout and what is read."""
-        return f"{self.label}: {self.mapping.said()}"
+        return f"{self.label}: {self.mapping.said()}{self._not_read}"
+
+    @cached_property
+    def _not_read(self) -> str:
+        """The keys that are not read, as part of a message."""
+        mapping, read = self.mapping, list[str]()
+        for keys in (mapping.id, mapping.name, *mapping.relations.values(), *mapping.items.values()):
+            read += [keys] if isinstance(keys, str) else keys
+        objects = itertools.islice(read_objects(self.path, self.bad_rows), _LOOKED_AT)
+        others = [key for key in _flat(objects) if not any(_overlap(key, one) for one in read)]
+        return f"; not read: {shorten(', '.join(others), 200)}" if others else ""
 
     def triples(self) -> Iterator[Table]:
         """Yield one triple per value."""
@@ -193,6 +208,20 @@ def _chosen(path: Path, reading: Reading) -> JsonMapping:
     item = keys[at["item_id"]]
     split = reading.split or (YELP_SPLIT if item == "business_id" else "")
     return JsonMapping(item, name, relations, items, split)
+
+
+def _overlap(key: str, read: str) -> bool:
+    return key == read or key.startswith(f"{read}.") or read.startswith(f"{key}.")
+
+
+def _flat(objects: Iterable[tuple[int, dict[str, Any]]]) -> list[str]:
+    """Return the keys of objects and of the objects in them, with a dot between."""
+    found: dict[str, None] = {}
+    for _, one in objects:
+        for key, value in one.items():
+            inner = [f"{key}.{other}" for other in value] if isinstance(value, dict) else []
+            found |= dict.fromkeys(inner or [key])
+    return list(found)
 
 
 def _known(objects: list[dict[str, Any]], known: Mapping[str, str]) -> dict[str, str | list[str]]:
