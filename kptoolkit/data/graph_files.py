@@ -36,6 +36,7 @@ def graph_files(
     link_ids: str | None = None,
     item_ids: str | None = None,
     id_map: Path | None = None,
+    most_bytes: int | None = None,
 ) -> FileSource | None:
     """Return the triples, names and links of a folder, or of a file that has triples; ``None`` if there are none.
 
@@ -49,6 +50,7 @@ def graph_files(
         link_ids: Rules for ids of entities in links.
         item_ids: Rules for ids of items in links.
         id_map: File with ids in links and their ids in the graph.
+        most_bytes: Size of all files above which none are returned; ``None`` for no limit.
 
     Raises:
         ConfigError: A rule for ids is wrong.
@@ -63,12 +65,18 @@ def graph_files(
         add_file(source, path, mapping)
     else:
         _add_folder(source, path)
-    if not (source.readers or source.triple_files or source.link_files or source.name_files):
+    files = [*source.triple_files, *source.link_files, *source.name_files, *(one.path for one in source.readers)]
+    if not files or (most_bytes is not None and sum(map(_size, files)) > most_bytes):
         return None
     for reader in source.readers:
         reader.language = language
     source.recognize()
     return source
+
+
+def _size(path: Path) -> int:
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def has_triples(path: Path, reading: Reading, mapping: Path | None = None) -> bool:

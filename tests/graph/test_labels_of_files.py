@@ -220,3 +220,12 @@ def test_a_file_of_names_comes_before_names_in_triples(tmp_path: Path, given: bo
     found = survey(open_source([tmp_path / "a.nt"], names=tmp_path / "names.csv" if given else None))
     assert found.names[found.entities.index("e:1")] == ("First" if given else "One")
     assert found.several_names.keys() == (set() if given else {"e:1"})
+
+
+def test_labels_survive_an_export(tmp_path: Path) -> None:
+    files, relation = LABELLED["entity of the property"]
+    (tmp_path / "data").mkdir()
+    written(tmp_path / "data", files)
+    done = CliRunner().invoke(app, ["export-csv", str(tmp_path / "data"), "-o", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert read(tmp_path / "out").relation_labels == {relation: "instance of"}

@@ -159,8 +159,8 @@ def _items(found: Survey, items: Sequence[SourceItem]) -> Iterator[tuple[str | N
         yield row["item_id"], row["name"], row["name_lower"], row["entity_id"], SOURCE, "Item"
 
 
-def _meta(found: Survey) -> tuple[str, ...]:
-    labels = json.dumps(dict(found.relation_labels), ensure_ascii=False)
+def _meta(found: Survey) -> tuple[str | None, ...]:
+    labels = json.dumps(dict(found.relation_labels), ensure_ascii=False) if found.relation_labels else None
     return "kg", SOURCE, uuid.uuid4().hex, COMPLETE, "upsert", found.digest(), labels, "KptoolGraph"
 
 
