@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,16 @@ import typer
 from kptoolkit.cli.app import app
 from kptoolkit.cli.command_group import CommandGroup
 from kptoolkit.cli.session import Session, command
-from kptoolkit.cli.sources import ColumnsOption, DateFormatOption, EncodingOption, say_recognized
+from kptoolkit.cli.sources import (
+    ColumnsOption,
+    DateFormatOption,
+    EncodingOption,
+    IdMapOption,
+    ItemIdsOption,
+    LinkIdsOption,
+    MappingOption,
+    say_recognized,
+)
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.errors import InputError
 
@@ -36,6 +46,10 @@ def check_data(
     columns: ColumnsOption = None,
     encoding: EncodingOption = None,
     date_format: DateFormatOption = None,
+    link_ids: LinkIdsOption = None,
+    item_ids: ItemIdsOption = None,
+    id_map: IdMapOption = None,
+    mapping: MappingOption = None,
 ) -> None:
     """Check data for what misleads a model or a measurement, such as equal times, missing links, repeated relations.
 
@@ -44,11 +58,9 @@ def check_data(
     from kptoolkit.data.checking.checks import check
 
     pack = session.config().prompts.pack
-    data = (
-        _in_graph(session)[0]
-        if path == GRAPH_DATA
-        else _in_files(session, path, data__columns=columns, data__encoding=encoding, data__date_format=date_format)
-    )
+    graph = {"link_ids": link_ids, "item_ids": item_ids, "id_map": id_map, "mapping": mapping}
+    flags = {"data__columns": columns, "data__encoding": encoding, "data__date_format": date_format}
+    data = _in_graph(session, with_triples=True) if path == GRAPH_DATA else _in_files(session, path, graph, **flags)
     findings = check(data, pack, trust_code=session.trust_code)
     session.say_notice(path)
     if session.json:
@@ -72,13 +84,9 @@ def show_stats(
     """Count users, items, events and triples, and show how they are distributed over users and items."""
     from kptoolkit.data.checking.checks import stats
 
-    if path == GRAPH_DATA:
-        folder, sizes = _in_graph(session)
-        values = stats(folder) | sizes
-    else:
-        values = stats(
-            _in_files(session, path, data__columns=columns, data__encoding=encoding, data__date_format=date_format)
-        )
+    flags = {"data__columns": columns, "data__encoding": encoding, "data__date_format": date_format}
+    in_graph = path == GRAPH_DATA
+    values = stats(_in_graph(session, with_triples=False) if in_graph else _in_files(session, path, {}, **flags))
     session.say_notice(path)
     if session.json:
         session.emit(values)
@@ -86,27 +94,27 @@ def show_stats(
     session.table(str(path), ["what", "value"], [[name, value] for name, value in values.items()])
 
 
-def _in_files(session: Session, path: Path, **flags: str | None) -> DataFolder:
-    """Read a folder or file, and print the layout of its interactions if it is not the usual one."""
+def _in_files(session: Session, path: Path, graph: Mapping[str, Any], **flags: str | None) -> DataFolder:
+    """Read a folder or file, and print the layouts that are not the usual ones."""
     from kptoolkit.data.data_folder import DataFolder
     from kptoolkit.data.event_files import reading_of
 
     reading = reading_of(session.config(**flags).data)
-    folder = DataFolder.read(path, reading)
+    folder = DataFolder.read(path, reading, **graph)
     if folder.report is not None and folder.report.layout:
         say_recognized(session, [f"{folder.report.layout} ({folder.report.path})"])
+    elif folder.report is None and folder.source is not None:
+        say_recognized(session, folder.source.recognized)
     return folder
 
 
-def _in_graph(session: Session) -> tuple[DataFolder, dict[str, int]]:
-    """Read the interactions and items of the graph, and count its entities, triples and relations."""
+def _in_graph(session: Session, *, with_triples: bool) -> DataFolder:
+    """Read the interactions and items of the graph, and its triples."""
     from kptoolkit.data.data_folder import DataFolder
     from kptoolkit.graph import Graph
 
     with Graph.open(config=session.graph(), create=False) as graph:
-        counts = graph.counts()
-        sizes = {"triples": counts["relationships"], "relations": len(graph.relation_counts())}
-        return DataFolder.of_graph(graph), sizes | {"entities": counts["entities"]}
+        return DataFolder.of_graph(graph, with_triples=with_triples)
 
 
 def _row(finding: Finding) -> list[Any]:

@@ -27,7 +27,7 @@ def export_csv(
     The import is many times as fast as load-kg, for millions of triples. It fills a new database of a stopped server.
     """
     from kptoolkit.graph.loading import export as exporting
-    from kptoolkit.graph.loading.link_check import check_links, require_links
+    from kptoolkit.graph.loading.link_check import check_links, require_links, value_warnings
     from kptoolkit.graph.loading.survey import survey
 
     config = session.config()
@@ -39,7 +39,7 @@ def export_csv(
         require_links(links := check_links(found), source.label)
         made = exporting.export_csv(found, output, database=database, progress=progress)
     warn_of_bad_rows(session, source.bad_rows)
-    for warning in links.warnings():
+    for warning in links.warnings() + value_warnings(found) + source.warnings():
         session.warn(warning)
     if session.json:
         session.emit(

@@ -20,6 +20,9 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Take nothing from a cache:
 
 Engine = Literal["local", "ray"]
 
+_LOOKED_AT = 300_000_000
+"""Bytes of files of a graph up to which they are checked before a training."""
+
 
 @command(
     app,
@@ -97,7 +100,7 @@ def _warn_of_data(session: Session, config: Config) -> None:
     if session.verbosity < 0 or data is None or data == GRAPH_DATA or not data.exists():
         return
     try:
-        folder = DataFolder.read(data, reading_of(config.data))
+        folder = DataFolder.read(data, reading_of(config.data), most_bytes=_LOOKED_AT)
         findings = check(folder, config.prompts.pack, trust_code=session.trust_code)
     except InputError:
         return  # the training reports it, after what is wrong with its settings

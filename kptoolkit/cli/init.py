@@ -215,8 +215,8 @@ def _decisions(schema: GraphSchema, roles: Roles) -> Iterator[str]:
     yield f"relations: {', '.join(map(shorten, roles.relations))}"
     if roles.events is None:
         yield (
-            "interactions: none found; name them with --event-label, write cypher/interactions.cypher, or keep them in "
-            "files"
+            "interactions: none found; name them with --event-label, write their path into cypher/interactions.cypher, "
+            "or keep them in files"
         )
     else:
         when = f"time: {shorten(roles.events.time)}" if roles.events.time else "without a time, which must be added"

@@ -90,7 +90,7 @@ def _show(session: Session, config: Config, report: LoadReport) -> None:
     where = "dry run, nothing written" if report.dry_run else f"in {config.graph.uri}, verified"
     written, figures = report.written, report.graph
     rows = [
-        ["triples read", report.triples_read, _those({"repeated": report.duplicates, "skipped": report.bad_rows})],
+        ["triples read", report.triples_read, _those(_triple_notes(report))],
         ["entities", report.entities, _those({"nameless": report.nameless_entities, "new": report.entities_created})],
         ["relationships", report.relationships, _those({"new": written.relationships_created})],
         ["relations", len(report.relations), _first(list(report.relations))],
@@ -135,6 +135,10 @@ def _show_relations(session: Session, report: LoadReport) -> None:
         sums = [sum(getattr(one, column) for one in more) for column in ("sent", "created", "matched")]
         rows.append([f"{len(more):,} more (--json lists all)", *sums])
     session.table("triples by relation", ["relation", "sent", "created", "matched"], rows)
+
+
+def _triple_notes(report: LoadReport) -> dict[str, int]:
+    return {"repeated": report.duplicates, "skipped": report.bad_rows, "cells cleaned": report.cleaned}
 
 
 def _item_notes(report: LoadReport) -> dict[str, int]:

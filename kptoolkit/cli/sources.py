@@ -34,6 +34,27 @@ DateFormatOption = Annotated[
     str | None, typer.Option("--date-format", help="Form of dates, e.g. %d.%m.%Y; ISO dates and numbers are found.")
 ]
 
+MappingOption = Annotated[
+    Path | None, typer.Option("--mapping", help="TOML file that says which keys of JSON become triples.")
+]
+LinkIdsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--link-ids",
+        help="Rewrite ids of entities in links: prefix=TEXT, without=TEXT, zeros, zeros=7, lower, upper; or find them "
+        "in the triples whatever their case (fold) or form (freebase, wikidata).",
+        metavar="RULE,…",
+    ),
+]
+ItemIdsOption = Annotated[
+    str | None,
+    typer.Option("--item-ids", help="Rewrite ids of items in links and items likewise.", metavar="RULE,…"),
+]
+IdMapOption = Annotated[
+    Path | None,
+    typer.Option("--id-map", help="File with two columns: an id in links (or of an item), and its id in the graph."),
+]
+
 
 @dataclass(frozen=True)
 class SourceOptions:
@@ -64,21 +85,10 @@ class SourceOptions:
     split: Annotated[
         str | None, typer.Option("--split", help="Separator of several values in the tail of a triple, e.g. '|'.")
     ] = None
-    mapping: Annotated[
-        Path | None, typer.Option("--mapping", help="TOML file that says which keys of JSON become triples.")
-    ] = None
-    link_ids: Annotated[
-        str | None,
-        typer.Option(
-            "--link-ids",
-            help="Rewrite ids of entities in links: prefix=TEXT, without=TEXT, zeros, zeros=7, lower, upper.",
-            metavar="RULE,…",
-        ),
-    ] = None
-    item_ids: Annotated[
-        str | None,
-        typer.Option("--item-ids", help="Rewrite ids of items in links and items likewise.", metavar="RULE,…"),
-    ] = None
+    mapping: MappingOption = None
+    link_ids: LinkIdsOption = None
+    item_ids: ItemIdsOption = None
+    id_map: IdMapOption = None
     leave_out: Annotated[
         list[str] | None,
         typer.Option("--leave-out", help="Relation whose triples are left out; may be repeated.", metavar="RELATION"),

@@ -163,7 +163,7 @@ def new(
     given = None if sentences is None else read_sentences(sentences)
     with Graph.open(config=session.graph(), create=False) as graph:
         counts = graph.relation_counts()
-        model = model or load_auto(counts, language)
+        model = (model or load_auto(counts, language)).with_labels(graph.relation_labels())
         with session.progress() as progress:
             seen = find_examples(graph, counts, each=examples, progress=progress) if examples else Examples()
         draft = draft_pack(

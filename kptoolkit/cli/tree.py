@@ -107,6 +107,7 @@ def make_tree(
 
     with Graph.open(config=session.graph(), create=False) as graph:
         pack = choose_pack(config.prompts.pack, graph.relation_counts, trust_code=session.trust_code)
+        pack = pack.with_labels(graph.relation_labels())
         history = [graph.resolve(item) for item in items] or _history(session, graph, config, str(user))
         tree = KnowledgeTree.of_items(graph, history, pack, config.tree, config.prompts, user=user)
     unlinked = dict.fromkeys(ref.name or str(ref.item_id) for ref in history if ref.entity_id is None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.catalogue import find_items, read_items
-from kptoolkit.data.graph_events import graph_interactions
+from kptoolkit.data.graph_events import find_interactions, graph_triples
+from kptoolkit.data.graph_files import GraphTables, graph_files, has_triples, items_of
 from kptoolkit.data.interactions import Interactions, ReadReport, interactions_in, read_interactions
-from kptoolkit.data.tables import SUFFIXES, Table, read_recognized, tables_in
+from kptoolkit.data.tables import Table, tables_in
 from kptoolkit.errors import DataError
-from kptoolkit.graph import Graph, folder_reader
-from kptoolkit.graph.sources.layouts import sort_tables
-from kptoolkit.storage.dialects import Reading, suffix_of
-from kptoolkit.storage.layouts.table_layouts import Kind
+from kptoolkit.graph import FileSource, Graph, folder_reader
+from kptoolkit.graph.foreign.inspection import check_empty
+from kptoolkit.storage.dialects import Reading
+
+_TRIPLE = ("head", "relation", "tail")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,14 @@ class Triples:
     head: NDArray[np.int64]
     relation: NDArray[np.int64]
     tail: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, heads: Any, names: Any, tails: Any) -> Triples:
+        """Create from ``(T,)`` ids of heads, relations and tails."""
+        ends, entities = pd.factorize(np.concatenate([np.asarray(heads, object), np.asarray(tails, object)]))
+        relation, relations = pd.factorize(np.asarray(names, object), sort=True)
+        head, tail = ends[: len(relation)], ends[len(relation) :]
+        return cls(np.asarray(relations, object), np.asarray(entities, object), head, relation.astype(np.int64), tail)
 
     @cached_property
     def pairs(self) -> NDArray[np.int64]:
@@ -70,7 +80,11 @@ class DataFolder:
         items: Item file, if there is one.
         links: Columns ``item_id`` and ``entity_id`` of all ``.link`` files, else of the table with links.
         names: Columns ``entity_id`` and ``name`` of all ``.ent`` files, else of the table with names.
-        triples: Triples of all ``.kg`` files, else of the table with triples.
+        triples: Triples of all ``.kg`` files, else of the table or layout with triples.
+        source: Where names, links and triples were read, with the rows that were skipped.
+        several_names: Entities with several names, with the first, which counts, and the next.
+        cleaned: Ids in triples that were cleaned of spaces, quotation marks, ``<>`` or ``.0``.
+        sizes: Counts of triples, relations and entities of a graph in a database.
     """
 
     path: Path
@@ -80,49 +94,78 @@ class DataFolder:
     links: pd.DataFrame | None
     names: pd.DataFrame | None
     triples: Triples | None
+    source: FileSource | None = None
+    several_names: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    cleaned: int = 0
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: str | Path, reading: Reading | None = None) -> DataFolder:
-        """Read a folder, or an interactions file and the other files of its folder.
+    def read(cls, path: str | Path, reading: Reading | None = None, **graph: Any) -> DataFolder:
+        """Read a folder, or a file of interactions and the other files of its folder, or a file of triples.
 
         Args:
             path: The folder or file.
             reading: Columns and encoding, where the files do not tell them.
+            graph: Other arguments of :func:`kptoolkit.data.graph_files.graph_files`.
 
         Raises:
+            ConfigError: A rule for ids is wrong.
             DataError: There is nothing to read, or a file is wrong; with file and line.
         """
         path, reading = Path(path), reading or Reading()
-        interactions, report = _interactions(path, reading)
+        interactions, report = _interactions(path, reading, graph.get("mapping"))
         folder = path if path.is_dir() else path.parent
-        items_file, tables = find_items(folder), _tables(path, folder)
-        found = cls(
+        items_file = None if report is None and path.is_file() else find_items(folder)
+        items = None if items_file is None else read_items(items_file, reading)
+        source = graph_files(path, reading, **graph) if path.exists() else None
+        tables = GraphTables()
+        if source is not None:
+            source.event_items = [] if interactions is None else interactions.item_ids.tolist()
+            tables = GraphTables.read(source)
+            items = items_of(source, path) if items is None else items
+        if interactions is None and items is None and tables.triples is None:
+            raise DataError("no interactions, no items and no triples here; give a folder with data", path)
+        triples = None if tables.triples is None else Triples.of(*(tables.triples[name] for name in _TRIPLE))
+        return cls(
             path,
             interactions,
             report,
-            None if items_file is None else read_items(items_file, reading),
-            _frame(tables.get("links", ()), "links", reading),
-            _frame(tables.get("names", ()), "names", reading),
-            _triples(tables.get("triples", ()), reading),
+            items,
+            tables.links,
+            tables.names,
+            triples,
+            source,
+            tables.several_names,
+            tables.cleaned,
         )
-        if found.interactions is None and found.items is None and found.triples is None:
-            raise DataError("no interactions, no items and no triples here; give a folder with data", path)
-        return found
 
     @classmethod
-    def of_graph(cls, graph: Graph) -> DataFolder:
-        """Read the interactions, items and links of a graph, without its triples.
+    def of_graph(cls, graph: Graph, *, with_triples: bool = False) -> DataFolder:
+        """Read the interactions, items and links of a graph.
+
+        Args:
+            graph: The graph.
+            with_triples: Whether to read its triples and the names of their entities as well: all triples of a graph
+                that kptool loaded, those of the items in another one.
 
         Raises:
-            DataError: The graph contains no interactions.
+            DataError: The graph has no entities; with what is to be done.
             GraphError: It cannot be reached.
         """
-        interactions, report = graph_interactions(graph)
+        counts = graph.counts()
+        if not counts["entities"]:
+            empty = check_empty(graph, "has no entities")
+            raise DataError(f"{empty.seen}; {empty.advice}", graph.uri)
+        interactions, report = find_interactions(graph, untimed=True) or (None, None)
         items = graph.items()
         columns = {"item_id": np.array(items.item_id, dtype=object), "title": np.array(items.name, dtype=object)}
         links = pd.DataFrame({"item_id": items.item_id, "entity_id": items.entity_id}, dtype=object).dropna()
         table = Table(GRAPH_DATA, columns, np.arange(1, len(items) + 1))
-        return cls(GRAPH_DATA, interactions, report, table, links, None, None)
+        rows, names = graph_triples(graph, links["entity_id"].tolist()) if with_triples else (None, None)
+        triples = None if rows is None else Triples.of(*(rows[name] for name in _TRIPLE))
+        sizes = {"triples": counts["relationships"], "relations": len(graph.relation_counts())}
+        sizes["entities"] = counts["entities"]
+        return cls(GRAPH_DATA, interactions, report, table, links, names, triples, sizes=sizes)
 
     @cached_property
     def catalogue(self) -> NDArray[Any]:
@@ -132,36 +175,18 @@ class DataFolder:
         return np.array(list(dict.fromkeys(ids)), dtype=object)
 
 
-def _interactions(path: Path, reading: Reading) -> tuple[Interactions | None, ReadReport | None]:
-    if path.is_dir() and not interactions_in(path, reading) and tables_in(path, (".kg", ".item")):
+def _interactions(path: Path, reading: Reading, mapping: Path | None) -> tuple[Interactions | None, ReadReport | None]:
+    if path.is_dir() and not interactions_in(path, reading) and _has_graph(path, reading):
+        return None, None
+    if has_triples(path, reading, mapping):
         return None, None
     return read_interactions(path, reading)
 
 
-def _tables(path: Path, folder: Path) -> Mapping[Kind, Sequence[Path]]:
-    """The files of triples, links and names: by their endings, else, if ``path`` is a folder, by their headers."""
-    if path.is_dir() and not tables_in(folder, (".kg", ".link", ".ent")) and folder_reader(folder) is None:
-        try:
-            found = sort_tables(folder)
-        except DataError:
-            return {}  # several of one kind: none is that of these interactions before one is chosen
-        return {kind: [file for file in files if suffix_of(file) in SUFFIXES] for kind, files in found.items()}
-    suffixes: Mapping[Kind, str] = {"triples": ".kg", "links": ".link", "names": ".ent"}
-    return {kind: tables_in(folder, (suffix,)) for kind, suffix in suffixes.items()}
-
-
-def _frame(files: Sequence[Path], kind: Kind, reading: Reading) -> pd.DataFrame | None:
-    tables = [read_recognized(file, kind, reading)[0] for file in files]
-    if not tables:
-        return None
-    return pd.concat([pd.DataFrame(dict(table.columns), dtype=object) for table in tables], ignore_index=True)
-
-
-def _triples(files: Sequence[Path], reading: Reading) -> Triples | None:
-    frame = _frame(files, "triples", reading)
-    if frame is None:
-        return None
-    ends, entities = pd.factorize(np.concatenate([frame["head"].to_numpy(), frame["tail"].to_numpy()]))
-    relation, relations = pd.factorize(frame["relation"].to_numpy(), sort=True)
-    head, tail = ends[: len(frame)], ends[len(frame) :]
-    return Triples(np.asarray(relations, object), np.asarray(entities, object), head, relation.astype(np.int64), tail)
+def _has_graph(folder: Path, reading: Reading) -> bool:
+    """Return whether a folder without events has something else to look at."""
+    if tables_in(folder, (".kg", ".item")):
+        return True
+    if (reader := folder_reader(folder, reading=reading)) is not None:
+        return not any(len(table) for table in reader.interactions())
+    return graph_files(folder, reading) is not None

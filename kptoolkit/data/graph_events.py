@@ -1,4 +1,4 @@
-"""Reads the interactions of a graph: ``data.dir = "graph:"``."""
+"""Reads the interactions and triples of a graph: ``data.dir = "graph:"``."""
 
 from __future__ import annotations
 
@@ -7,22 +7,45 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.interactions import Interactions, ReadReport
 from kptoolkit.errors import DataError, QueryFileError, shorten
 from kptoolkit.graph import Graph
+from kptoolkit.graph.foreign.inspection import query_file
 from kptoolkit.storage.values.times import other_unit, seconds_of
+
+_UNLIMITED = 2**31 - 1
 
 
 def graph_interactions(graph: Graph) -> tuple[Interactions, ReadReport]:
-    """Read the interactions of a graph with its query ``interactions``.
-
-    A graph has no order, so each interaction needs a time; events of a user at the same time are sorted by item id.
+    """Read the interactions of a graph as :func:`find_interactions` does.
 
     Raises:
         DataError: There are no interactions.
+        QueryFileError: As for :func:`find_interactions`.
+        GraphError: Likewise.
+    """
+    found = find_interactions(graph)
+    if found is None:
+        file = query_file(graph, "interactions")
+        said = "holds no interactions; load them (kptool load-kg SOURCE --interactions), or write"
+        raise DataError(f"{said} {file}, which returns them", graph.uri)
+    return found
+
+
+def find_interactions(graph: Graph, *, untimed: bool = False) -> tuple[Interactions, ReadReport] | None:
+    """Read the interactions of a graph with its query ``interactions``; ``None`` if there are none.
+
+    A graph has no order, so each interaction needs a time; events of a user at the same time are sorted by item id.
+
+    Args:
+        graph: The graph.
+        untimed: Whether they may all be without a time, to be counted.
+
+    Raises:
         QueryFileError: The query fails, an id is not a text, or a time is missing or not a time.
         GraphError: The graph is only partly loaded or cannot be reached.
     """
@@ -30,14 +53,11 @@ def graph_interactions(graph: Graph) -> tuple[Interactions, ReadReport]:
     query = graph.queries["interactions"]
     found = query.read(graph.store)
     if not len(found):
-        raise DataError(
-            "holds no interactions; load them (kptool load-kg SOURCE --interactions), or write interactions.cypher "
-            "into the folder graph.cypher",
-            graph.uri,
-        )
+        return None
     users, items = (np.array(found.column(name), dtype=object) for name in ("user", "item"))
     given = found.column("time")
-    times = _seconds(given)
+    timed = not untimed or any(time is not None for time in given)
+    times = _seconds(given) if timed else np.zeros(len(found))
     if (bad := ~np.isfinite(times)).any():
         first = given[int(np.argmax(bad))]
         seen = "null" if first is None else f"'{shorten(str(first))}'"
@@ -49,9 +69,33 @@ def graph_interactions(graph: Graph) -> tuple[Interactions, ReadReport]:
         said = f"column 'time' has seconds and milliseconds, e.g. {shorten(str(given[other]))}; RETURN one unit"
         raise QueryFileError(f"{query.path}: {said}")
     order = np.argsort(items, kind="stable")
-    events = Interactions.of(users[order], items[order], times[order])
+    events = Interactions.of(users[order], items[order], times[order] if timed else None)
     rows = len(found)
-    return events, ReadReport(GRAPH_DATA, rows, rows - len(events), events.n_users, events.n_items, len(events), True)
+    return events, ReadReport(GRAPH_DATA, rows, rows - len(events), events.n_users, events.n_items, len(events), timed)
+
+
+def graph_triples(graph: Graph, linked: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the triples of a graph and the names of their entities.
+
+    Args:
+        graph: The graph.
+        linked: Entities of items, whose triples are read where kptool did not load the graph.
+
+    Returns:
+        Columns ``head``, ``relation``, ``tail``, and columns ``entity_id``, ``name``.
+
+    Raises:
+        QueryFileError: A query fails.
+        GraphError: The graph cannot be reached.
+    """
+    ids = graph.entity_ids() or list(dict.fromkeys(linked))
+    found = graph.neighbourhoods(ids, 1, cap=_UNLIMITED)
+    near, far = np.repeat(np.arange(len(found.ids)), np.diff(found.indptr)), found.far
+    head, tail = np.where(found.forward, near, far), np.where(found.forward, far, near)
+    relations = np.array(found.relations, dtype=object)
+    columns = {"head": found.ids[head], "relation": relations[found.relation], "tail": found.ids[tail]}
+    names = pd.DataFrame({"entity_id": found.ids, "name": found.names}, dtype=object)
+    return pd.DataFrame(columns, dtype=object).drop_duplicates(), names
 
 
 def _seconds(values: Sequence[Any]) -> NDArray[np.float64]:

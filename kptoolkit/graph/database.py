@@ -34,6 +34,7 @@ from kptoolkit.storage.layouts.frames import DataFrame, errors_of_frames
 
 _PREFIX, _NEAREST_AMONG = 2, 10_000
 _SHOWN = 10
+_PAGE = 20_000
 """Relations that a notebook shows."""
 
 
@@ -258,6 +259,17 @@ class Graph:
         """Return how often each relation occurs, by relation id."""
         found = self.queries["relation_counts"].read(self.store)
         return dict(sorted(zip(found.column("relation"), found.column("count"), strict=True)))
+
+    def relation_labels(self) -> dict[str, str]:
+        """Return the labels of relations that the loaded files have, by relation id."""
+        return loading.relation_labels(self.store, self.queries)
+
+    def entity_ids(self) -> list[str]:
+        """Return the ids of all entities that kptool loaded, ascending; none for a graph of other labels."""
+        found: list[str] = []
+        while page := self.queries["entity_page"].read(self.store, after=found[-1] if found else "", limit=_PAGE):
+            found += page.column("id")
+        return found
 
     def counts(self) -> dict[str, int]:
         """Return the number of ``entities``, of ``relationships`` between them, and of ``items``."""

@@ -9,6 +9,8 @@ import numpy as np
 
 from kptoolkit.data.catalogue import Catalogue, ItemRows
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.graph.loading.readable_ids import name_of_id
+from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.storage.values.id_rules import propose
 
@@ -92,6 +94,20 @@ def knowledge_gaps(source: KnowledgeSource, with_events: int, items: ItemRows) -
     )
 
 
+def names_note(found: Neighbourhoods) -> str:
+    """Return that the entities other than items are called by their ids, ``""`` if some have another name.
+
+    Args:
+        found: Triples around the items.
+    """
+    named = found.names != ""
+    named[found.roots[found.roots >= 0]] = False
+    pairs = zip(found.ids[named], found.names[named], strict=True)
+    if not named.any() or not all(name in (one, name_of_id(one)) for one, name in pairs):
+        return ""
+    return "the graph has no names: entities are called by their ids, which are readable; load-kg --names names them"
+
+
 def _nameless(source: KnowledgeSource, node: int) -> bool:
     found = source.neighbourhoods
     far = found.far[found.indptr[node] : found.indptr[node + 1]]
@@ -115,5 +131,6 @@ def item_id_advice(catalogue: Catalogue, with_events: int, item_ids: Sequence[st
     before, after = (shorten(one, 60) for one in found.example)
     return (
         f"; {found.matched:,} items of the graph would be items with events if it was loaded with "
-        f"kptool load-kg --item-ids '{found.rules}' ({before} becomes {after})"
+        f"kptool load-kg --item-ids '{found.rules}'{' --interactions' * found.rules.compare} "
+        f"({before} becomes {after})"
     )

@@ -23,7 +23,7 @@ from kptoolkit.errors import ConfigError, DataError, shorten
 from kptoolkit.graph import Graph
 from kptoolkit.knowledge.engines.ray_engine import check_ray
 from kptoolkit.knowledge.hidden_events import hidden_events
-from kptoolkit.knowledge.knowledge_gaps import item_id_advice, knowledge_gaps
+from kptoolkit.knowledge.knowledge_gaps import item_id_advice, knowledge_gaps, names_note
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
@@ -103,6 +103,7 @@ def prepare(
         catalogue = read_catalogue(interactions, data, items, reading_of(config.data))
         counts = opened.relation_counts()
         chosen = named or choose_pack(AUTO, lambda: counts, trust_code=trust_code)
+        chosen = chosen.with_labels(opened.relation_labels())
         _check_mpp(config, chosen)
         _note_fallback(chosen, counts, progress)
         knowledge = fetch_knowledge(config, opened, catalogue, chosen, since=since, fresh=fresh, progress=progress)
@@ -122,7 +123,8 @@ def _check_knowledge(
         return
     gaps = knowledge_gaps(knowledge, interactions.n_items, items)
     gaps.require()
-    notes = [gaps.note, *(found.note for found in hidden_events(knowledge.neighbourhoods, interactions))]
+    notes = [gaps.note, names_note(knowledge.neighbourhoods)]
+    notes += (found.note for found in hidden_events(knowledge.neighbourhoods, interactions))
     for note in filter(None, notes):
         progress(ProgressEvent("knowledge", 0, note=note))
 

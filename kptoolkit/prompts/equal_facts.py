@@ -9,7 +9,6 @@ from itertools import product
 
 from kptoolkit.arguments import checked
 from kptoolkit.prompts.pack import TemplatePack
-from kptoolkit.prompts.templating.texts import relation_words
 
 _CODE = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 _NAMES = re.compile(r"\b(head|tail|relation)\b")
@@ -64,7 +63,7 @@ def _mirrored(pack: TemplatePack, relations: Sequence[str]) -> Iterator[tuple[st
 
 def _sentences(pack: TemplatePack, relation: str, inverse: bool, *, swapped: bool = False) -> list[str]:
     """The texts of a direction with the words of the relation in place; with head and tail swapped if asked."""
-    words = relation_words(relation)
+    words = pack.words(relation)
     known = pack.relations.get(pack.canonical(relation), pack.fallback if words else pack.neutral)
     names = {"head": "tail", "tail": "head"} if swapped else {}
     names["relation"] = repr(words)

@@ -24,7 +24,7 @@ from kptoolkit.prompts.templating.mpp import FILE as MPP_FILE
 from kptoolkit.prompts.templating.mpp import MppTemplate, mpp_parts
 from kptoolkit.prompts.templating.relations import FALLBACK, NEUTRAL, RelationTemplates
 from kptoolkit.prompts.templating.sandbox import Filter, PromptEnvironment
-from kptoolkit.prompts.templating.texts import relation_words
+from kptoolkit.prompts.templating.texts import clean_name, relation_words
 from kptoolkit.prompts.templating.triplet_sentences import Segment, Sentence
 from kptoolkit.resources import Trust
 from kptoolkit.storage.replacement import atomic_parts, finish_replacement
@@ -45,9 +45,11 @@ class TemplatePack:
         relations: Sentences by relation id.
         mpp: Masked personalised prompts.
         aliases: Other ids of relations in ``relations``.
+        labels: Words of other relations by id, which :attr:`fallback` uses in place of those in the id.
         mirrored: Pairs of relations that state the same fact with head and tail swapped, under all their aliases.
-        fallback: Sentences for other relations; they may use ``{{ relation }}``, the words in the relation's id.
-        neutral: Sentences for other relations whose id contains no words.
+        fallback: Sentences for other relations; they may use ``{{ relation }}``, the relation's label or the words in
+            its id.
+        neutral: Sentences for other relations without a label whose id contains no words.
         filters: Python functions that templates may use as filters, by name.
         separator: Text between the items of a history, for new MPP templates.
         last_separator: Text before the last item, for new MPP templates.
@@ -66,6 +68,7 @@ class TemplatePack:
     relations: Mapping[str, RelationTemplates] = field(default_factory=dict)
     mpp: tuple[MppTemplate, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     mirrored: tuple[tuple[str, str], ...] = ()
     fallback: RelationTemplates = FALLBACK
     neutral: RelationTemplates = NEUTRAL
@@ -78,7 +81,7 @@ class TemplatePack:
         check_fields(self)
         if self.environment is None:
             object.__setattr__(self, "environment", PromptEnvironment(self.filters))
-        for name in ("relations", "aliases", "filters"):
+        for name in ("relations", "aliases", "labels", "filters"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         object.__setattr__(self, "mirrored", self._under_aliases())
 
@@ -215,6 +218,20 @@ class TemplatePack:
                 return self.aliases[name]
         return relation
 
+    def words(self, relation: str) -> str:
+        """Return the label of a relation, else the words in its id, ``""`` if it has none."""
+        return clean_name(self.labels.get(relation, "")) or relation_words(relation)
+
+    @checked
+    def with_labels(self, labels: Mapping[str, str]) -> TemplatePack:
+        """Return the pack with labels of relations; those that it has stay.
+
+        Args:
+            labels: Label by relation id, see ``Graph.relation_labels``.
+        """
+        new = {relation: label for relation, label in labels.items() if not self.has(relation)}
+        return replace(self, labels={**new, **self.labels}) if new.keys() - self.labels.keys() else self
+
     def has(self, relation: str) -> bool:
         """Return whether the pack has sentences for a relation id or alias."""
         return self.canonical(relation) in self.relations
@@ -245,7 +262,7 @@ class TemplatePack:
         sentences = self._sentences(relation, inverse)
         if not 0 <= variant < len(sentences):
             raise IndexError(f"variant {variant} of relation '{relation}': there are {len(sentences)}")
-        return sentences[variant].render({"head": head, "tail": tail, "relation": relation_words(relation)})
+        return sentences[variant].render({"head": head, "tail": tail, "relation": self.words(relation)})
 
     @checked
     def sentence(self, head: str, relation: str, tail: str, *, inverse: bool = False, variant: int = 0) -> str:
@@ -293,7 +310,7 @@ class TemplatePack:
         key = (relation, inverse)
         if key not in self._cached_sentences:
             known = self.relations.get(self.canonical(relation))
-            other = self.fallback if relation_words(relation) else self.neutral
+            other = self.fallback if self.words(relation) else self.neutral
             templates = other if known is None else known
             place = Place(self.name, PACK_FILE if known is None else RELATIONS_FILE, relation)
             self._cached_sentences[key] = tuple(
@@ -317,6 +334,7 @@ class TemplatePack:
             "name": self.name,
             **{key: value for key in ("domain", "language", "description") if (value := getattr(self, key))},
             "aliases": dict(self.aliases),
+            **({"labels": dict(self.labels)} if self.labels else {}),
             "mirrored": pairs,
             "fallback": self.fallback.to_dict(),
             "neutral": self.neutral.to_dict(),

@@ -18,7 +18,7 @@ from kptoolkit.storage.arrays import checksum, json_hash
 
 
 def sentence_hash(pack: TemplatePack) -> str | None:
-    """Return the SHA-256 of a pack's sentences, aliases, mirrored relations and filters.
+    """Return the SHA-256 of a pack's sentences, aliases, labels, mirrored relations and filters.
 
     A filter is hashed by its import path and its source file; what that file imports is not included.
 
@@ -36,6 +36,7 @@ def sentence_hash(pack: TemplatePack) -> str | None:
     parts = [
         _plain(pack.relations),
         dict(pack.aliases),
+        dict(pack.labels),
         pack.mirrored,
         _plain({"fallback": pack.fallback, "neutral": pack.neutral}),
         filters,

@@ -19,7 +19,20 @@ _ITEM_IDS = (
     "asin",
     "business_id",
     "isbn",
+    "venue_id",
+    "poi_id",
+    "place_id",
+    "location_id",
+    "song_id",
+    "anime_id",
+    "recipe_id",
+    "game_id",
+    "app_id",
+    "news_id",
+    "article_id",
+    "gmap_id",
 )
+_USER_IDS = ("reader_id", "customer_id", "session_id", "reviewer_id", "username", "visitor_id")
 _TIMES = (
     "unix_review_time",
     "timestamp_unix",
@@ -31,6 +44,9 @@ _TIMES = (
     "rated_at",
     "date_added",
     "last_played",
+    "utc_timestamp",
+    "utc_time",
+    "t_dat",
 )
 #: Accepted headers of each column, compared as in :func:`locate`, without RecBole's ``:type``.
 TRIPLE_COLUMNS: Mapping[str, Sequence[str]] = {
@@ -61,7 +77,17 @@ ITEM_COLUMNS: Mapping[str, Sequence[str]] = {
     ),
 }
 INTERACTION_COLUMNS: Mapping[str, Sequence[str]] = {
-    "user_id": ("user_id", "user", "uid", "reader_id", "customer_id", "session_id", "reviewer_id", "username"),
+    "user_id": (
+        "user_id",
+        "user",
+        "uid",
+        "reader_id",
+        "customer_id",
+        "session_id",
+        "reviewer_id",
+        "username",
+        "visitor_id",
+    ),
     "item_id": ("item_id", "item", *_ITEM_IDS),
     "time": ("timestamp", "time", "ts", "unix_timestamp", "unix_time", "datetime", "date", *_TIMES),
     "rating": ("rating", "score", "label", "weight"),
@@ -135,6 +161,11 @@ def columns_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> s
     return f"{read}{'; not read: ' * bool(others)}{shorten(', '.join(others), 200)}"
 
 
+def spellings_said(spellings: Sequence[str]) -> str:
+    """Return accepted headers for a message."""
+    return shorten(", ".join(spellings), 120)
+
+
 _IGNORED = dict.fromkeys(map(ord, ' _-\t"'))
 """Characters that make no difference between headers."""
 
@@ -186,7 +217,7 @@ def places_of(
     missing = next((name for name in columns if name not in found and name not in optional), None)
     if missing is not None:
         there = shorten(", ".join(names), 200)
-        text = f"no column for '{missing}' (header: {there}); call it one of {', '.join(columns[missing])}"
+        text = f"no column for '{missing}' (header: {there}); call it one of {spellings_said(columns[missing])}"
         raise DataError(text, path, line)
     return found
 

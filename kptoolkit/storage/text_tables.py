@@ -15,7 +15,7 @@ import itertools
 from codecs import BOM_UTF8
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, cast
 
@@ -26,7 +26,7 @@ from kptoolkit.limits import current
 from kptoolkit.storage.columns import places_of
 from kptoolkit.storage.dialects import Dialect, suffix_of
 from kptoolkit.storage.open_files import DAMAGED, LimitedFile, file_failures, limited_lines, open_bytes
-from kptoolkit.storage.values.cells import are_plain, clean_columns, fault_of
+from kptoolkit.storage.values.cells import ID_COLUMNS, are_plain, clean_columns, fault_of
 
 BATCH_ROWS = 50_000
 BLOCK_BYTES = 1 << 22
@@ -44,11 +44,21 @@ class Table:
         columns: Texts of each column, all of the same length; without optional columns that the file lacks.
         lines: Line number of each row in the file, from 1.
         path: Path of the file, ``""`` when there is none.
+        cleaned: Number of ids that were cleaned, see :func:`kptoolkit.storage.values.cells.clean_id`.
     """
 
     columns: dict[str, list[str]]
     lines: Sequence[int]
     path: str = ""
+    cleaned: int = 0
+
+    @classmethod
+    def of(cls, columns: dict[str, list[str]], lines: Sequence[int], path: str) -> Table:
+        """Create from cells as they are in a file: clean ids and times, and count the ids that were changed."""
+        clean = clean_columns(columns)
+        changed = [name for name in clean if name in ID_COLUMNS and clean[name] is not columns[name]]
+        pairs = (pair for name in changed for pair in zip(columns[name], clean[name], strict=True))
+        return cls(clean, lines, path, sum(before != after for before, after in pairs))
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -82,18 +92,45 @@ class BadRows:
     skip: bool = False
     count: int = 0
     rows: list[BadRow] = field(default_factory=list)
+    _seen: set[tuple[str, int]] = field(default_factory=set, repr=False)
 
     def add(self, path: str | Path, line: int, reason: str) -> None:
-        """Record one bad row.
+        """Record one bad row; a row that is read again counts once.
 
         Raises:
             DataError: Bad rows are not skipped.
         """
         if not self.skip:
             raise DataError(f"{reason}; correct it, or skip such rows (--skip-bad-rows)", path, line)
+        if (str(path), line) in self._seen:
+            return
+        self._seen.add((str(path), line))
         self.count += 1
         if len(self.rows) < _LISTED:
             self.rows.append(BadRow(str(path), line, reason))
+
+
+def clean_table(table: Table, bad_rows: BadRows, may_be_empty: Collection[str] = ()) -> Table:
+    """Clean the ids of a table that a reader made, and leave out rows with an id that stands for no value.
+
+    Args:
+        table: The table.
+        bad_rows: What to do with these rows.
+        may_be_empty: Columns whose cells may be empty.
+    """
+    names = [name for name in table.columns if name in ID_COLUMNS and name not in may_be_empty]
+    if all(are_plain(set(table[name])) for name in names):
+        return table
+    kept = []
+    for at, line in enumerate(table.lines):
+        fault = next(filter(None, (fault_of(name, table[name][at]) for name in names)), None)
+        if fault is None:
+            kept.append(at)
+        else:
+            bad_rows.add(table.path, line, fault)
+    columns = {name: [column[at] for at in kept] for name, column in table.columns.items()}
+    found = Table.of(columns, [table.lines[at] for at in kept], table.path)
+    return replace(found, cleaned=found.cleaned + table.cleaned)
 
 
 def read_table(
@@ -182,12 +219,11 @@ class TextReader:
                 found = {name: cells[at :: len(self.names)] for name, at in self._places.items()} if cells else {}
                 if not cells or not all(name in self.may_be_empty or _sound(name, found[name]) for name in found):
                     return
-                found = clean_columns(found)
                 lines = range(self.line, self.line + len(cells) // len(self.names))
                 self.line, self._offset = lines.stop, self._offset + len(block)
                 for at in range(0, len(lines), self.batch_rows):
                     part = slice(at, at + self.batch_rows)
-                    yield Table({name: column[part] for name, column in found.items()}, lines[part], str(self.path))
+                    yield Table.of({name: column[part] for name, column in found.items()}, lines[part], str(self.path))
 
     def _read_blocks(self, raw: LimitedFile, size: int) -> Iterator[bytes]:
         """Read the header, then yield blocks of whole lines; ends early if the packed data is damaged."""
@@ -297,7 +333,7 @@ class TextReader:
     def _table(self, rows: list[list[str]], lines: list[int]) -> Table:
         by_place = list(zip(*rows, strict=True))
         columns = {name: list(by_place[at]) for name, at in self._places.items()}
-        return Table(clean_columns(columns), lines, str(self.path))
+        return Table.of(columns, lines, str(self.path))
 
     def _failures(self) -> AbstractContextManager[None]:
         return file_failures(self.path, lambda: self.line)

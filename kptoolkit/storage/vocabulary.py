@@ -34,7 +34,7 @@ class Vocabulary:
     def __getitem__(self, text: str) -> int:
         return self._numbers[text]
 
-    def __contains__(self, text: str) -> bool:
+    def __contains__(self, text: object) -> bool:
         return text in self._numbers
 
     def __iter__(self) -> Iterator[str]:

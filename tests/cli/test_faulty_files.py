@@ -158,7 +158,7 @@ def test_triples_with_the_option_of_the_error() -> None:
     assert triples_of(TRIPLES / "prov.csv", columns="head=from_id") == expected
 
 
-@pytest.mark.parametrize(("name", "first"), [("names_dup.csv", "Second"), ("nl_in_name.csv", "Two\nlines")])
+@pytest.mark.parametrize(("name", "first"), [("names_dup.csv", "First"), ("nl_in_name.csv", "Two\nlines")])
 def test_names(tmp_path: Path, name: str, first: str) -> None:
     (tmp_path / "kg.csv").write_text("head,relation,tail\na,r,b\n")
     assert survey(open_source([tmp_path / "kg.csv"], names=TRIPLES / name)).names == [first, "B"]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from kptoolkit.cli.app import app
 from kptoolkit.config import GraphConfig
 from kptoolkit.errors import InputError
 from kptoolkit.graph.database import Graph
@@ -171,3 +175,91 @@ def test_a_label_that_is_not_there_is_an_error(database: Graph, tmp_path: Path, 
 def test_a_language_is_a_code(database: Graph, tmp_path: Path, language: str) -> None:
     with pytest.raises(InputError, match="no language code"):
         drafted(database, N10S, tmp_path / "cypher", language)
+
+
+PUBLIC = {"Northwind": NORTHWIND, "n10s": N10S, "GraphRAG": GRAPHRAG, "StackOverflow": STACKOVERFLOW}
+#: Options that decide what the guess cannot, by graph; and the numbers of items, users and events.
+CHOSEN: list[tuple[str, list[str], tuple[int, int, int]]] = [
+    ("Northwind", ["--item-label", "Product", "--event-label", "Order"], (2, 1, 2)),
+    ("n10s", [], (2, 1, 2)),
+    ("GraphRAG", ["--item-label", "__Entity__"], (2, 0, 0)),
+    ("StackOverflow", ["--item-label", "Question", "--event-label", "ASKED"], (2, 2, 2)),
+]
+
+
+@pytest.fixture(params=[pytest.param("neo4j", marks=pytest.mark.graph), "embedded"])
+def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Address of an empty database that a command can reach."""
+    if request.param == "embedded":
+        return f"embedded:{tmp_path / 'kg'}"
+    server = request.getfixturevalue("empty_neo4j")
+    for name in ("username", "password", "database"):
+        monkeypatch.setenv(f"NEO4J_{name.upper()}", getattr(server, name))
+    return str(server.uri)
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, [*words])
+    return done.exit_code, " ".join(done.stdout.split()), " ".join(done.stderr.split())
+
+
+def counted(pattern: str, text: str) -> list[int]:
+    found = re.search(pattern, text)
+    return [] if found is None else [int(number.replace(",", "")) for number in found.groups()]
+
+
+@pytest.fixture
+def project(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Write a graph, and return the folder that ``kptool init --from-graph`` made; its commands run there."""
+
+    def made(name: str, *options: str) -> Path:
+        with Graph.open(address) as graph:
+            graph.store.write(PUBLIC[name], {})
+        code, _, said = run("init", str(tmp_path / "project"), "--from-graph", "--graph", address, *options)
+        assert code == 0, said
+        monkeypatch.chdir(tmp_path / "project")
+        return tmp_path / "project" / "cypher"
+
+    return made
+
+
+@pytest.mark.parametrize(("name", "options", "expected"), CHOSEN)
+def test_init_runs_and_doctor_and_stats_agree(
+    project: Callable[..., Path], name: str, options: list[str], expected: tuple[int, int, int]
+) -> None:
+    text = (project(name, *options) / "interactions.cypher").read_text()
+    assert ("None were found" in text) == (expected[2] == 0)
+    assert expected[2] or "MATCH (u:Customer)-[:PURCHASED]->(x:Order)-[:ORDERS]->(i:Product)" in text
+    code, output, said = run("data", "stats", "graph:", "--json")
+    assert code == 0, said
+    stats = json.loads(output)
+    lines = {line["what"].split(" ")[0]: line for line in json.loads(run("doctor", "--json")[1])}
+    sizes = counted(r"([\d,]+) entities, ([\d,]+) relationships, ([\d,]+) items", lines["graph"]["seen"])
+    assert sizes == [stats["entities"], stats["triples"], stats["catalogue items"]]
+    events = counted(r"([\d,]+) of ([\d,]+) users on ([\d,]+) items", lines["interactions"]["seen"]) or [0, 0, 0]
+    assert events == [stats.get(key, 0) for key in ("events", "users", "items with events")]
+    assert (stats["catalogue items"], stats.get("users", 0), stats.get("events", 0)) == expected
+
+
+def test_both_say_what_to_do_and_name_the_files_of_the_user(
+    project: Callable[..., Path], address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cypher = project("Northwind")
+    monkeypatch.chdir(tmp_path)
+    for words in (("data", "stats", "graph:"), ("doctor",)):
+        assert "kptool init DIR --from-graph drafts the Cypher files" in " ".join(run(*words, "--graph", address)[1:])
+    monkeypatch.chdir(cypher.parent)
+    file = cypher / "interactions.cypher"
+    file.write_text(re.sub(r"x\.orderDate AS time", "'soon' AS time", file.read_text()))
+    code, _, said = run("data", "stats", "graph:")
+    assert code == 2
+    assert "cypher/interactions.cypher: column 'time' holds 'soon'" in said
+    file.unlink()
+    assert "cypher/interactions.cypher" in run("doctor", "--json")[1]
+    assert "cypher/interactions.cypher" in run("fit", "--data", "graph:")[2]
+    for name in ("counts", "items"):
+        (cypher / f"{name}.cypher").unlink()
+    for words in (("data", "stats", "graph:"), ("doctor",)):
+        code, *output = run(*words)
+        assert code in (1, 2)
+        assert "do not find; correct them, first counts.cypher and items.cypher" in " ".join(output)

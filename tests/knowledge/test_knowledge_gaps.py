@@ -89,3 +89,15 @@ def test_ids_as_names_are_the_way_out(tmp_path: Path, graph: Graph) -> None:
     notes, counts = prepared(tmp_path, graph, source, keep_nameless=True)
     assert notes == []
     assert counts["items_with_events_and_triples"] == 8
+
+
+@pytest.mark.parametrize("names", [{}, {"Science Fiction": "Science fiction", "Drama": "Drama"}])
+def test_ids_that_serve_as_names_are_reported(tmp_path: Path, graph: Graph, names: dict[str, str]) -> None:
+    triples = [
+        (f"the film {letter}", "genre", ("Science Fiction", "Drama")[at % 2]) for at, letter in enumerate("abcdefgh")
+    ]
+    links = [(one, triple[0]) for one, triple in zip(IDS, triples, strict=True)]
+    source = MemorySource(triples, names, links, items_=[(one, f"Title {one}") for one in IDS])
+    notes, _ = prepared(tmp_path, graph, source)
+    said = "the graph has no names: entities are called by their ids, which are readable; load-kg --names names them"
+    assert notes == ([] if names else [said])

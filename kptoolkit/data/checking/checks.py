@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.checking.finding import Finding
-from kptoolkit.data.checking.value_checks import check_values
+from kptoolkit.data.checking.value_checks import check_several, check_source, check_values
 from kptoolkit.data.data_folder import DataFolder, Triples
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import FEWEST_EVENTS
@@ -41,8 +41,9 @@ def check(data: str | Path | DataFolder, pack: str = AUTO, *, trust_code: Trust 
     """
     folder = data if isinstance(data, DataFolder) else DataFolder.read(data)
     findings = [*_check_events(folder), *_check_items(folder), *_check_links(folder), *check_values(folder)]
+    findings += [*check_source(folder), *check_several(folder)]
     if folder.triples is not None:
-        findings += [*_check_names(folder, folder.triples), *_check_triples(folder.triples, pack, trust_code)]
+        findings += [_check_names(folder, folder.triples), *_check_triples(folder.triples, pack, trust_code)]
     order = ("error", "warning", "note")
     return sorted((finding for finding in findings if finding.count), key=lambda finding: order.index(finding.level))
 
@@ -75,7 +76,7 @@ def stats(data: str | Path | DataFolder) -> dict[str, int | float]:
             values["named entities"] = int(_within(triples.entities, _named(folder.names)).sum())
         if folder.links is not None and len(folder.catalogue):
             values |= _quantiles("triples per item", _triples_per_item(folder, triples))
-    return values
+    return {**values, **folder.sizes}
 
 
 def _quantiles(name: str, counts: NDArray[np.int64]) -> dict[str, int | float]:
@@ -95,7 +96,10 @@ def _quantiles(name: str, counts: NDArray[np.int64]) -> dict[str, int | float]:
 def _check_events(folder: DataFolder) -> list[Finding]:
     found, report = folder.interactions, folder.report
     if found is None or report is None:
-        return [Finding("note", "no interactions here", 1, "a model needs them; the graph can be loaded without")]
+        advice = "a model needs them; the graph can be loaded without"
+        if folder.path == GRAPH_DATA:
+            advice = "a model needs them: write interactions.cypher into the folder of graph.cypher, or give --data DIR"
+        return [Finding("note", "no interactions here", 1, advice)]
     lengths = np.diff(found.indptr)
     short, few = int((lengths < FEWEST_EVENTS).sum()), int((lengths < 5).sum())
     findings = [
@@ -122,10 +126,14 @@ def _check_events(folder: DataFolder) -> list[Finding]:
             report.repeats / report.rows,
         ),
     ]
-    return findings + (_check_times(found, lengths, report.path == GRAPH_DATA) if found.timed else [_no_times()])
+    of_graph = report.path == GRAPH_DATA
+    return findings + (_check_times(found, lengths, of_graph) if found.timed else [_no_times(of_graph)])
 
 
-def _no_times() -> Finding:
+def _no_times(of_graph: bool) -> Finding:
+    if of_graph:
+        advice = "a graph has no order, so a training needs one: RETURN it in interactions.cypher"
+        return Finding("error", "interactions without a time", 1, advice)
     text = "no time column: the order of the rows counts"
     return Finding("warning", text, 1, "make sure that each user's rows are oldest first; no temporal split")
 
@@ -277,22 +285,23 @@ def _unknown_entities(folder: DataFolder, linked: pd.Series[Any]) -> list[Findin
 def _rules_advice(option: str, ids: Iterable[str], known: Iterable[str]) -> str:
     """Return the option of ``load-kg`` with which some ids become known ones, ``""`` if there is none."""
     found = propose(ids, set(known))
-    return "" if found is None else f"; kptool load-kg SOURCE {option} '{found.rules}' makes {found.matched:,} match"
+    if found is None:
+        return ""
+    more = " --interactions" if found.rules.compare and option == "--item-ids" else ""
+    return f"; kptool load-kg SOURCE {option} '{found.rules}'{more} makes {found.matched:,} match"
 
 
-def _check_names(folder: DataFolder, triples: Triples) -> list[Finding]:
+def _check_names(folder: DataFolder, triples: Triples) -> Finding:
     named = np.array([], dtype=object) if folder.names is None else _named(folder.names)
     nameless = triples.entities[~_within(triples.entities, named)]
-    return [
-        Finding(
-            "warning",
-            "entities of triples without a name",
-            len(nameless),
-            "triples that end in one are left out of prompts; add names or set prompts.keep_nameless=true",
-            len(nameless) / max(len(triples.entities), 1),
-            _examples(nameless),
-        )
-    ]
+    return Finding(
+        "warning",
+        "entities of triples without a name",
+        len(nameless),
+        "triples that end in one are left out of prompts; add names or set prompts.keep_nameless=true",
+        len(nameless) / max(len(triples.entities), 1),
+        _examples(nameless),
+    )
 
 
 def _named(names: pd.DataFrame) -> NDArray[Any]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from kptoolkit.data.checking.finding import Finding, Level
 from kptoolkit.data.data_folder import DataFolder
+from kptoolkit.data.tables import Table
 from kptoolkit.errors import shorten
+from kptoolkit.graph.loading.link_check import several_said
 from kptoolkit.storage.values.cells import MISSING, nearly_equal, several_values, unclean
 
 _EXAMPLES = 3
@@ -19,6 +22,49 @@ def check_values(folder: DataFolder) -> list[Finding]:
         folder: The data, from files or from a graph.
     """
     return [finding for kind, ids in _ids(folder) for finding in (*_unclean(kind, ids), _two_spellings(kind, ids))]
+
+
+def check_source(folder: DataFolder) -> list[Finding]:
+    """Return what was found while names, links and triples were read from files."""
+    if folder.source is None:
+        return []
+    bad_rows = folder.source.bad_rows
+    shown = tuple(shorten(f"{Path(row.path).name}, line {row.line}: {row.reason}", 120) for row in bad_rows.rows[:3])
+    advice = "correct them, or leave them out with kptool load-kg SOURCE --skip-bad-rows"
+    return [
+        Finding("error", "rows of the graph that cannot be read", bad_rows.count, advice, None, shown),
+        Finding(
+            "note",
+            "ids in triples with spaces, quotation marks or <> around them, or as 123.0",
+            folder.cleaned,
+            "they are read without; another program may read them as they are",
+        ),
+        *(Finding("warning", said, 1, "correct the file") for said in folder.source.warnings()),
+    ]
+
+
+def check_several(folder: DataFolder) -> list[Finding]:
+    """Return the entities with several names, and the items with several titles; the first is kept of both."""
+    titles = {} if folder.items is None else _several_titles(folder.items)
+    return [
+        Finding(
+            "warning", f"{what}, of which the first is kept", len(found), advice, None, tuple(several_said(found, 3))
+        )
+        for what, found, advice in (
+            ("entities with several names", folder.several_names, "leave the others out of the file"),
+            ("items with several titles", titles, "leave the others out of the item file"),
+        )
+    ]
+
+
+def _several_titles(items: Table) -> dict[str, tuple[str, str]]:
+    first, several = dict[str, str](), dict[str, tuple[str, str]]()
+    if "title" in items.columns:
+        for one, text in zip(items.columns["item_id"], items.columns["title"], strict=True):
+            title = str(text).strip()
+            if title and first.setdefault(one, title) != title:
+                several.setdefault(one, (first[one], title))
+    return several
 
 
 def _ids(folder: DataFolder) -> Iterator[tuple[str, list[str]]]:

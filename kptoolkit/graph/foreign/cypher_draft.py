@@ -61,7 +61,9 @@ def draft_cypher(schema: GraphSchema, roles: Roles) -> dict[str, str]:
         "counts": draft.counts(),
         "relation_counts": draft.relation_counts(),
     }
-    if roles.events is not None:
+    if roles.events is None:
+        files["interactions"] = draft.no_interactions()
+    else:
         files |= {"interactions": draft.interactions(), "merge_users": draft.merge_users()}
     return files | {
         "delete_recommendations": draft.delete_recommendations(),
@@ -249,6 +251,15 @@ ORDER BY relation"""
 {there}RETURN {_own_id("u", events.user)} AS user, {_own_id("i", self.item)} AS item, {time} AS time"""
         about = ["All interactions: user, item and time.", *(_RECIPE if through is None else ())]
         return _file(about, "none", "user, item, time", text)
+
+    def no_interactions(self) -> str:
+        about = [
+            "All interactions: user, item and time. None were found; where there are some, write their path here:",
+            "  MATCH (u:User)-[x:RATED]->(i:" + self.item.label + ")",
+            "  RETURN u.id AS user, i.id AS item, x.timestamp AS time",
+            *_RECIPE,
+        ]
+        return _file(about, "none", "user, item, time", "UNWIND [] AS x\nRETURN x AS user, x AS item, x AS time")
 
     def merge_users(self) -> str:
         text = f"""UNWIND $ids AS id

@@ -43,7 +43,7 @@ def _checks(graph: Graph) -> Iterator[Check]:
     counts = graph.counts()
     seen = ", ".join(f"{value:,} {name}" for name, value in counts.items())
     if not counts["entities"]:
-        yield _check_empty(graph, seen)
+        yield check_empty(graph, seen)
         return
     yield Check("graph", True, seen)
     items = graph.items()
@@ -55,7 +55,7 @@ def _checks(graph: Graph) -> Iterator[Check]:
     yield _check_events(graph, items)
 
 
-def _file(graph: Graph, name: str) -> str:
+def query_file(graph: Graph, name: str) -> str:
     """Return the path of a query's file; in place of a shipped one, which nobody edits, the user's that replaces it."""
     path = graph.queries[name].path
     if not path.is_relative_to(cypher_dir()):
@@ -64,8 +64,13 @@ def _file(graph: Graph, name: str) -> str:
     return f"{name}.cypher in the folder of graph.cypher" if folder is None else str(folder / f"{name}.cypher")
 
 
-def _check_empty(graph: Graph, seen: str) -> Check:
-    """Check a graph without entities: it is empty, or the files in use do not read it."""
+def check_empty(graph: Graph, seen: str) -> Check:
+    """Check a graph without entities: it is empty, or the files in use do not read it.
+
+    Args:
+        graph: The graph.
+        seen: Its sizes, for the message.
+    """
     foreign = graph.queries["foreign_nodes"].read(graph.store)
     if not len(foreign):
         return Check("graph", True, seen, "the database is empty: kptool load-kg SOURCE fills it")
@@ -74,6 +79,9 @@ def _check_empty(graph: Graph, seen: str) -> Check:
         f"the database holds nodes that kptool did not load (e.g. {labels or 'without a label'}): kptool init DIR "
         "--from-graph drafts the Cypher files that read them; set graph.cypher to their folder"
     )
+    if graph.config.cypher is not None:
+        advice = f"the database holds nodes (e.g. {labels or 'without a label'}) that the files in "
+        advice += f"{graph.config.cypher} do not find; correct them, first counts.cypher and items.cypher"
     return Check("graph", False, seen, advice)
 
 
@@ -83,7 +91,7 @@ def _is_no_name(name: str) -> bool:
 
 
 def _check_items(graph: Graph, items: GraphItems) -> Check:
-    file = _file(graph, "items")
+    file = query_file(graph, "items")
     if not len(items):
         return Check("items", False, "none", f"{file} must return what can be recommended")
     twice = [item for item, count in Counter(items.item_id).items() if count > 1]
@@ -102,7 +110,7 @@ def _check_items(graph: Graph, items: GraphItems) -> Check:
 def _check_sample(graph: Graph, roots: Sequence[str]) -> Iterator[Check]:
     """Check some items: whether they are entities with triples, whose far ends are entities with names."""
     found = graph.neighbourhoods(roots, 1)
-    of_ids, of_rows = _file(graph, "entities_by_id"), _file(graph, "neighbours")
+    of_ids, of_rows = query_file(graph, "entities_by_id"), query_file(graph, "neighbours")
     ids = graph.queries["entities_by_id"].read(graph.store, ids=list(dict.fromkeys(roots))).column("id")
     unknown = [root for root in roots if root not in set(ids)]
     what = f"triples of {len(roots)} items"
@@ -123,7 +131,7 @@ def _check_sample(graph: Graph, roots: Sequence[str]) -> Iterator[Check]:
     yield Check("far ends", few, seen, advice)
     counted = graph.relation_counts()
     strange = sorted(set(found.relations) - counted.keys())
-    file = _file(graph, "relation_counts")
+    file = query_file(graph, "relation_counts")
     advice = f"{file} must count every relation of neighbours.cypher, else packs are chosen and checked without it"
     yield Check(
         "relations",
@@ -134,14 +142,17 @@ def _check_sample(graph: Graph, roots: Sequence[str]) -> Iterator[Check]:
 
 
 def _check_events(graph: Graph, items: GraphItems) -> Check:
-    file = _file(graph, "interactions")
+    file = query_file(graph, "interactions")
     found = graph.queries["interactions"].read(graph.store)
     if not len(found):
         advice = f"for --data graph: {file} must return them; or keep them in files: --data DIR"
         return Check("interactions in the graph", True, "none", advice)
     events = found.column("item")
     strange = sorted(set(events) - set(items.item_id))
-    seen = f"{len(found):,} of {len(set(found.column('user'))):,} users on {len(set(events)):,} items"
+    users, distinct = found.column("user"), len(set(zip(found.column("user"), events, strict=True)))
+    seen = f"{distinct:,} of {len(set(users)):,} users on {len(set(events)):,} items"
+    if distinct < len(found):
+        seen += f"; {len(found) - distinct:,} more repeat one of the same user and item"
     if strange:
         advice = f"{file} and items.cypher must return the same item ids"
         seen += f"; {len(strange):,} are not among the items, e.g. {shorten(strange[0])}"

@@ -6,6 +6,7 @@ The imported database equals one that :func:`kptoolkit.graph.loading.load.load` 
 
 from __future__ import annotations
 
+import json
 import shlex
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +30,7 @@ _ENTITIES, _ITEMS, _META = "entities.csv", "items.csv", "kptool.csv"
 _RELATIONSHIPS, _SCHEMA = "relationships.csv", "schema.cypher"
 _ENTITY_HEADER = "id:ID(Entity),name,name_lower,degree:long,item_id,source,:LABEL"
 _ITEM_HEADER = "item_id:ID(Item),name,name_lower,entity_id,source,:LABEL"
-_META_HEADER = "name:ID(Kptool),source,revision,state,mode,load,:LABEL"
+_META_HEADER = "name:ID(Kptool),source,revision,state,mode,load,relation_labels,:LABEL"
 _RELATIONSHIP_HEADER = ":START_ID(Entity),:END_ID(Entity),relation,source,:TYPE"
 #: Maximum number of bytes of a row that the import tool reads by default; half of its buffer of 4 MiB.
 _ROW_BYTES = 1 << 21
@@ -158,8 +159,9 @@ def _items(found: Survey, items: Sequence[SourceItem]) -> Iterator[tuple[str | N
         yield row["item_id"], row["name"], row["name_lower"], row["entity_id"], SOURCE, "Item"
 
 
-def _meta(found: Survey) -> tuple[str, ...]:
-    return "kg", SOURCE, uuid.uuid4().hex, COMPLETE, "upsert", found.digest(), "KptoolGraph"
+def _meta(found: Survey) -> tuple[str | None, ...]:
+    labels = json.dumps(dict(found.relation_labels), ensure_ascii=False) if found.relation_labels else None
+    return "kg", SOURCE, uuid.uuid4().hex, COMPLETE, "upsert", found.digest(), labels, "KptoolGraph"
 
 
 def _triples(found: Survey, progress: ProgressCallback) -> Iterator[tuple[str, ...]]:

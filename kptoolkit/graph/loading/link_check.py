@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -90,7 +90,8 @@ def check_links(found: Survey, only: Collection[str] | None = None) -> LinkCheck
     known = {found.entities[number] for number in np.flatnonzero(degrees)} if missing else set()
     proposal = propose(missing, known) if missing else None
     if proposal is not None:
-        hits = sum(proposal.rules(found.entities[item.entity]) in known for item in linked)
+        after = proposal.rules.rewritten((found.entities[item.entity] for item in linked), lambda: known).ids
+        hits = sum(after[found.entities[item.entity]] in known for item in linked)
         proposal = proposal if hits > len(linked) - len(missing) else None
     return LinkCheck(
         len(linked) if only is None else len(only),
@@ -123,7 +124,7 @@ def require_links(check: LinkCheck, label: str) -> None:
 
 
 def value_warnings(found: Survey) -> list[str]:
-    """Return a sentence for relations that differ only in case, and one for ids that look like several values."""
+    """Return sentences for relations that differ only in case, ids that look like several values, and several names."""
     said = []
     if relations := nearly_equal(found.relations):
         shown = ", ".join(shorten(" / ".join(group), 100) for group in relations[:3])
@@ -131,7 +132,27 @@ def value_warnings(found: Survey) -> list[str]:
     if several := several_values(found.entities):
         shown = f"{quantity(len(several), 'entities')} with '|' in the id, e.g. {shorten(several[0], 60)}"
         said.append(f"{shown}; if these are several values, --split '|' divides them")
+    for noun, kind, several_of in (
+        ("entities", "names", found.several_names),
+        ("items", "titles", found.several_titles),
+    ):
+        if several_of:
+            shown = "; ".join(several_said(several_of, 2))
+            said.append(f"{quantity(len(several_of), noun)} with several {kind}, of which the first is kept: {shown}")
     return said
+
+
+def several_said(several_of: Mapping[str, tuple[str, str]], count: int) -> list[str]:
+    """Return some ids with two names each.
+
+    Args:
+        several_of: Two names by id, the one that is kept first.
+        count: Number of ids.
+    """
+    return [
+        f"{shorten(one, 40)} is {shorten(first, 60)}, not {shorten(other, 60)}"
+        for one, (first, other) in islice(several_of.items(), count)
+    ]
 
 
 def _ends_named(found: Survey) -> NDArray[np.bool_]:

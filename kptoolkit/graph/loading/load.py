@@ -6,6 +6,7 @@ All nodes and relationships that kptool writes have the property ``source: 'kpto
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,7 +42,7 @@ def dry_run(source: TripleSource, mode: Mode = "upsert", progress: ProgressCallb
     found = survey(source, progress)
     require_links(links := check_links(found), source.label)
     report = LoadReport.of(source, found, mode, dry_run=True)
-    report.warnings = links.warnings() + value_warnings(found)
+    report.warnings = links.warnings() + value_warnings(found) + source.warnings()
     report.seconds = time.monotonic() - start
     return report
 
@@ -66,7 +67,7 @@ def load(
     loader = _Loader(store, queries, found, mode, batch_size, progress)
     loader.check_foreign(into_existing, with_users=interactions)
     with_events = {event[1] for table in events for event in table} if interactions else None
-    report.warnings = loader.check_links(source.label, with_events) + value_warnings(found)
+    report.warnings = loader.check_links(source.label, with_events) + value_warnings(found) + source.warnings()
     report.resumed = loader.begin()
     loader.entities()
     loader.items()
@@ -83,6 +84,12 @@ def load(
     report.bad_rows, report.bad_row_list = source.bad_rows.count, list(source.bad_rows.rows)
     report.seconds = time.monotonic() - start
     return report
+
+
+def relation_labels(store: GraphStore, queries: QuerySet) -> dict[str, str]:
+    """Return the labels of relations that the source of a graph had, by relation id."""
+    rows = queries["relation_labels"].read(store).dicts()
+    return {str(one): str(label) for one, label in json.loads((rows[0]["labels"] if rows else None) or "{}").items()}
 
 
 class _Loader:
@@ -268,8 +275,12 @@ class _Loader:
 
     def finish(self) -> None:
         """Record that the load is complete, with a new revision if it changed the knowledge."""
-        changed = bool(self.written + self.deleted) or self.resumed or self.meta["revision"] is None
-        self.meta["revision"] = uuid.uuid4().hex if changed else self.meta["revision"]
+        stored = relation_labels(self.store, self.queries)
+        labels = {**({} if self.mode == "replace" else stored), **self.found.relation_labels}
+        if labels != stored:
+            self.queries["set_relation_labels"].write(self.store, labels=json.dumps(labels, ensure_ascii=False))
+        changed = bool(self.written + self.deleted) or self.resumed or labels != stored
+        self.meta["revision"] = uuid.uuid4().hex if changed or not self.meta["revision"] else self.meta["revision"]
         self._note(COMPLETE, self.found.digest())
 
     def _note(self, state: str, digest: str, done: LoadCheckpoint | None = None) -> None:

@@ -56,6 +56,7 @@ class LoadReport:
         relations: Distinct triples by relation, the most frequent first.
         mirrored: Pairs of inverse relations.
         literals_left_out: Literals of RDF that are neither names nor entities.
+        cleaned: Ids in triples that were cleaned of spaces, quotation marks, ``<>`` or ``.0``.
         bad_rows: Rows skipped.
         bad_row_list: The first thousand of them.
         resumed: Whether an interrupted load was resumed.
@@ -90,6 +91,7 @@ class LoadReport:
     relations: dict[str, int]
     mirrored: list[Mirrored]
     literals_left_out: int = 0
+    cleaned: int = 0
     bad_rows: int = 0
     bad_row_list: list[BadRow] = field(default_factory=list)
     resumed: bool = False
@@ -128,6 +130,7 @@ class LoadReport:
             mirrored=found.mirrored(),
             named_by_id=found.named_by_id,
             literals_left_out=source.literals_left_out,
+            cleaned=found.cleaned,
             bad_rows=source.bad_rows.count,
             bad_row_list=list(source.bad_rows.rows),
         )

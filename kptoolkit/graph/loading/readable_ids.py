@@ -19,7 +19,7 @@ def names_of_ids(ids: Sequence[str]) -> list[str]:
     A readable id has a word of three letters or more and more letters than digits. Ids that differ only in their
     numbers, such as ``film_12`` and ``film_13``, are not readable. A blank node gets the name ``""``.
     """
-    names = ["" if found.startswith("_:") else _name(found) for found in ids]
+    names = ["" if found.startswith("_:") else name_of_id(found) for found in ids]
     readable = [name for name in names if _WORD.search(name) and _letters(name) > len("".join(_DIGITS.findall(name)))]
     without_numbers = {_DIGITS.sub("", name) for name in readable}
     if len(readable) < _SHARE * len(ids) or len(without_numbers) < _SHARE * len(readable) or not readable:
@@ -31,6 +31,7 @@ def _letters(name: str) -> int:
     return sum(letter.isalpha() for letter in name)
 
 
-def _name(found: str) -> str:
+def name_of_id(found: str) -> str:
+    """Return the name that an id gives: its local name, with spaces."""
     name = unquote(local_name(found)).strip("<>")
     return " ".join((name if " " in name else name.replace("_", " ")).split())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph.loading.readable_ids import names_of_ids
+from kptoolkit.graph.loading.source_names import NameCollector, RelationLabels
 from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.names import INDEXED_BYTES, too_long_for_an_index
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
@@ -69,6 +71,10 @@ class Survey:
         self_loops: Distinct triples with the same head and tail.
         repeated_links: Links of items that already have another link; only the first one counts.
         named_by_id: Whether the entities are called by their ids, since the source has no names.
+        relation_labels: Label by relation, for relations that have one in the source.
+        several_names: Entities with several names in one file, with the first name, which counts, and the next.
+        several_titles: Items likewise.
+        cleaned: Ids in triples that were cleaned of spaces, quotation marks, ``<>`` or ``.0``.
     """
 
     entities: list[str]
@@ -82,6 +88,10 @@ class Survey:
     self_loops: int
     repeated_links: int
     named_by_id: bool = False
+    relation_labels: Mapping[str, str] = field(default_factory=dict)
+    several_names: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    several_titles: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    cleaned: int = 0
 
     def __len__(self) -> int:
         return len(self.head)
@@ -129,6 +139,8 @@ class Survey:
             sha.update("\x1e".join(column).encode("utf-8", "surrogatepass") + b"\x1d")
         for array in (self.head, self.relation, self.tail):
             sha.update(array.tobytes())
+        if self.relation_labels:
+            sha.update(json.dumps(self.relation_labels, sort_keys=True).encode())
         return sha.hexdigest()
 
 
@@ -141,18 +153,24 @@ def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
     """
     entities, relations = Vocabulary(), Vocabulary()
     parts: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]] = []
-    count = 0
+    count = cleaned = 0
     for table in source.triples():
         parts.append((entities.add(table["head"]), relations.add(table["relation"]), entities.add(table["tail"])))
         count += len(table)
+        cleaned += table.cleaned
         progress(ProgressEvent("read triples", count, None, "triples"))
     if not count:
         raise DataError("holds no triples; rows with a head, a relation and a tail are needed", source.label)
     progress(ProgressEvent("read triples", count, count, "triples"))
     head, relation, tail = _distinct(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    items, repeated = _items(source, entities)
+    ambiguous = {relation for relation in relations if relation in entities}
+    items, repeated, titles = _items(source, entities)
     _check_lengths(source.label, entities)
-    names, named_by_id = _names(source, entities, items)
+    found, labels = NameCollector(), RelationLabels(relations, ambiguous)
+    for table in source.names():
+        found.add(table, entities)
+        labels.add(table)
+    names, named_by_id = _names(found, entities, items)
     _check_lengths(source.label, (item.item_id for item in items))
     return Survey(
         entities=list(entities),
@@ -166,6 +184,10 @@ def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
         self_loops=int((head == tail).sum()),
         repeated_links=repeated,
         named_by_id=named_by_id,
+        relation_labels=labels.labels,
+        several_names=found.several,
+        several_titles=titles,
+        cleaned=cleaned,
     )
 
 
@@ -186,12 +208,15 @@ def _distinct(
     return head[distinct], relation[distinct], tail[distinct]
 
 
-def _items(source: TripleSource, entities: Vocabulary) -> tuple[list[SourceItem], int]:
-    titles: dict[str, str] = {}
+def _items(source: TripleSource, entities: Vocabulary) -> tuple[list[SourceItem], int, Mapping[str, tuple[str, str]]]:
+    """Return the items, the number of repeated links, and the items with several titles."""
+    titles, several = dict[str, str](), dict[str, tuple[str, str]]()
     for table in source.items():
         blank = [""] * len(table)
         for item_id, title in zip(table["item_id"], table.columns.get("title", blank), strict=True):
-            titles[item_id] = title.strip() or titles.get(item_id, "")
+            titles[item_id] = titles.get(item_id) or title.strip()
+            if title.strip() and title.strip() != titles[item_id]:
+                several.setdefault(item_id, (titles[item_id], title.strip()))
     links: dict[str, str] = {}
     repeated = 0
     for table in source.links():
@@ -207,17 +232,12 @@ def _items(source: TripleSource, entities: Vocabulary) -> tuple[list[SourceItem]
         items.append(SourceItem(item_id, title, number, linked is not None and linked not in taken))
         if linked is not None:
             taken.add(linked)
-    return items, repeated
+    return items, repeated, several
 
 
-def _names(source: TripleSource, entities: Vocabulary, items: Sequence[SourceItem]) -> tuple[list[str], bool]:
+def _names(found: NameCollector, entities: Vocabulary, items: Sequence[SourceItem]) -> tuple[list[str], bool]:
     """Return the names of the entities, and whether their ids were taken since the source names none."""
-    names = [""] * len(entities)
-    for table in source.names():
-        for entity_id, name in zip(table["entity_id"], table["name"], strict=True):
-            number = entities.get(entity_id)
-            if number is not None and name.strip():
-                names[number] = name.strip()
+    names = [found.names.get(entity, "") for entity in entities]
     by_id = not any(names)
     if by_id:
         names = names_of_ids(list(entities)) or names

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from kptoolkit.arguments import checked
-from kptoolkit.errors import DataError, UnknownNameError
+from kptoolkit.errors import ConfigError, DataError, UnknownNameError
+from kptoolkit.graph.sources.id_map import IdMap
 from kptoolkit.graph.sources.layouts import (
     RDF_FORMATS,
     SUFFIXES,
@@ -19,7 +20,7 @@ from kptoolkit.graph.sources.layouts import (
     readers_in,
     sort_tables,
 )
-from kptoolkit.graph.sources.rdf import Literals, RdfFile, RdfFileFormat
+from kptoolkit.graph.sources.rdf import Literals, RankedNames, RdfFile, RdfFileFormat
 from kptoolkit.graph.sources.readers.kgcn import positive
 from kptoolkit.graph.sources.readers.neo4j_files import Neo4jCsv
 from kptoolkit.graph.sources.readers.path_reader import PathReader
@@ -28,7 +29,7 @@ from kptoolkit.storage.dialects import Dialect, Reading, in_split_order, suffix_
 from kptoolkit.storage.layouts.archives import is_archive, unpack
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns, read_parquet
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, Recognized, recognize_table
-from kptoolkit.storage.text_tables import BadRows, Table, read_table
+from kptoolkit.storage.text_tables import BadRows, Table, clean_table, read_table
 from kptoolkit.storage.values.cells import values_in
 from kptoolkit.storage.values.id_rules import IdRules
 
@@ -51,8 +52,10 @@ class FileSource:
         reading: What the user says about columns, encoding and lists in cells.
         link_ids: Rules for the ids of entities in links.
         item_ids: Rules for the ids of items in links and item files.
+        id_map: Ids of the graph by an id in links; they come before :attr:`link_ids`.
         leave_out: Relations that are left out.
         with_interactions: Whether events are read.
+        event_items: Ids of the items of events that are read elsewhere, with which :attr:`item_ids` may compare.
         recognized: What was recognized, for messages; one text per file or folder without the usual header line.
     """
 
@@ -69,8 +72,10 @@ class FileSource:
     reading: Reading = field(default_factory=Reading)
     link_ids: IdRules = field(default_factory=IdRules)
     item_ids: IdRules = field(default_factory=IdRules)
+    id_map: IdMap | None = None
     leave_out: Sequence[str] = ()
     with_interactions: bool = False
+    event_items: Sequence[str] = ()
     recognized: list[str] = field(default_factory=list)
     _rdf: dict[Path, RdfFile] = field(default_factory=dict, init=False)
     _tables: dict[tuple[Path, Kind], Recognized] = field(default_factory=dict, init=False)
@@ -84,7 +89,11 @@ class FileSource:
     @property
     def literals_left_out(self) -> int:
         """Number of RDF literals that are neither names nor entities, after :meth:`triples` was read."""
-        return sum(file.left_out for file in self._rdf.values())
+        return sum(file.left_out for file in self._rdf.values()) + sum(reader.left_out for reader in self.readers)
+
+    def warnings(self) -> list[str]:
+        """Return what is probably wrong with the files, a sentence each, after everything was read."""
+        return [] if self.id_map is None else self.id_map.warnings()
 
     def triples(self) -> Iterator[Table]:
         """Yield the columns ``head``, ``relation``, ``tail``, without the relations of :attr:`leave_out`.
@@ -100,14 +109,14 @@ class FileSource:
             seen.update(table["relation"])
             kept = [at for at, relation in enumerate(table["relation"]) if relation not in self.leave_out]
             columns = {name: [column[at] for at in kept] for name, column in table.columns.items()}
-            yield Table(columns, [table.lines[at] for at in kept], table.path)
+            yield Table(columns, [table.lines[at] for at in kept], table.path, table.cleaned)
         for relation in self.leave_out:
             if relation not in seen:
                 raise UnknownNameError("relation", relation, nearest(relation, sorted(seen)))
 
     def _triples(self) -> Iterator[Table]:
         for reader in self.readers:
-            yield from reader.triples()
+            yield from (clean_table(table, self.bad_rows) for table in reader.triples())
         for path in self.triple_files:
             if (file := self._rdf_file(path)) is not None:
                 yield from file.triples()
@@ -116,45 +125,56 @@ class FileSource:
                 yield _split_tails(table, self.reading.split)
 
     def names(self) -> Iterator[Table]:
-        """Yield the columns ``entity_id``, ``name``; those of the triples first; names from files override them."""
-        for reader in self.readers:
-            yield from reader.names()
-        for path in self.triple_files:
-            if (file := self._rdf_file(path)) is not None:
-                yield from file.names()
-            else:
-                yield from self._names_in_triples(path)
+        """Yield the columns ``entity_id``, ``name``; those of files with names first, since the first name counts."""
         for path in self.name_files:
             yield from self._read(path, "names")
+        for reader in self.readers:
+            yield from (clean_table(table, self.bad_rows) for table in reader.names())
+        of_rdf = []
+        for path in self.triple_files:
+            if (file := self._rdf_file(path)) is not None:
+                of_rdf.append(file.names())
+            else:
+                yield from self._names_in_triples(path)
+        if of_rdf:
+            yield RankedNames.merged(of_rdf).table(self.label)
 
     def links(self) -> Iterator[Table]:
-        """Yield the columns ``item_id``, ``entity_id``."""
-        for table in self._linked():
-            yield _ruled(table, {"item_id": self.item_ids, "entity_id": self.link_ids})
+        """Yield the columns ``item_id``, ``entity_id``.
+
+        Raises:
+            DataError: Rules for ids make two ids of the triples or interactions equal, or :attr:`id_map` lists no id of
+                a link.
+        """
+        tables: Iterable[Table] = self._linked()
+        if self.id_map is not None:
+            tables = self.id_map.applied(list(tables), self.label)
+        final = () if self.id_map is None else self.id_map.graph_ids
+        tables = self._ruled(tables, "entity_id", self.link_ids, self._triple_ids, final)
+        yield from self._ruled(tables, "item_id", self.item_ids, self._event_ids)
 
     def _linked(self) -> Iterator[Table]:
         if not self.link_files:
             for reader in self.readers:
-                yield from reader.links()
+                yield from (clean_table(table, self.bad_rows) for table in reader.links())
         for path in self.link_files:
             yield from self._read(path, "links")
 
     def items(self) -> Iterator[Table]:
         """Yield the columns ``item_id``, ``title``."""
-        for table in self._listed():
-            yield _ruled(table, {"item_id": self.item_ids})
+        yield from self._ruled(self._listed(), "item_id", self.item_ids, self._event_ids)
 
     def _listed(self) -> Iterator[Table]:
         if not self.item_files:
             for reader in self.readers:
-                yield from reader.items()
+                yield from (clean_table(table, self.bad_rows) for table in reader.items())
         for path in self.item_files:
             yield from self._read(path, "items")
 
     def interactions(self) -> Iterator[Table]:
         """Yield the columns ``user_id``, ``item_id``, ``time``, ``rating``."""
         for reader in self.readers if self.with_interactions else ():
-            yield from reader.interactions()
+            yield from (clean_table(table, self.bad_rows) for table in reader.interactions())
         for path in self.interaction_files:
             yield from self._read(path, "interactions")
 
@@ -172,6 +192,33 @@ class FileSource:
             for path in files:
                 self._recognized(path, kind)
         self.recognized += [f"{one.said} ({path})" for (path, _), one in self._tables.items() if one.said]
+
+    def _ruled(
+        self,
+        tables: Iterable[Table],
+        column: str,
+        rules: IdRules,
+        known: Callable[[], Iterable[str]],
+        final: Collection[str] = (),
+    ) -> Iterable[Table]:
+        """Rewrite the ids of a column, but not those that are final."""
+        if not rules:
+            return tables
+        listed = list(tables)
+        given = dict.fromkeys(one for table in listed for one in table[column] if one not in final)
+        ids = rules.rewritten(given, known).require(self.label)
+        changed = ((table, [ids.get(one, one) for one in table[column]]) for table in listed)
+        return [Table({**table.columns, column: cells}, table.lines, table.path) for table, cells in changed]
+
+    def _triple_ids(self) -> Iterator[str]:
+        for table in self.triples():
+            yield from table["head"]
+            yield from table["tail"]
+
+    def _event_ids(self) -> Iterator[str]:
+        yield from self.event_items
+        for table in self.interactions():
+            yield from table["item_id"]
 
     def _others(self) -> dict[Kind, list[Path]]:
         return {
@@ -247,12 +294,6 @@ class FileSource:
         return self._formats[path]
 
 
-def _ruled(table: Table, rules: Mapping[str, IdRules]) -> Table:
-    """Rewrite the ids of some columns."""
-    changed = {name: [rule(one) for one in table[name]] for name, rule in rules.items() if rule}
-    return Table({**table.columns, **changed}, table.lines, table.path) if changed else table
-
-
 def _split_tails(table: Table, mark: str) -> Table:
     """Give each of several values in a tail a row of its own: those of a list, and those between ``mark``."""
     if not mark and not any(tail[:1] == "[" for tail in table["tail"]):
@@ -265,7 +306,7 @@ def _split_tails(table: Table, mark: str) -> Table:
         columns["relation"] += [relation] * len(values)
         columns["tail"] += values
         lines += [line] * len(values)
-    return Table(columns, lines, table.path)
+    return Table(columns, lines, table.path, table.cleaned)
 
 
 @checked
@@ -286,6 +327,7 @@ def open_source(
     mapping: str | Path | None = None,
     link_ids: str | None = None,
     item_ids: str | None = None,
+    id_map: str | Path | None = None,
     leave_out: Sequence[str] | None = None,
     date_format: str | None = None,
 ) -> FileSource:
@@ -309,11 +351,14 @@ def open_source(
         link_ids: Rules that rewrite the ids of entities in links, e.g. ``"zeros=7,prefix=tt"``, see
             :class:`~kptoolkit.storage.values.id_rules.IdRules`.
         item_ids: Rules that rewrite the ids of items in links and item files.
+        id_map: File with two columns, an id in links (or of an item) and its id in the graph. Other ids are left to
+            ``link_ids``.
         leave_out: Relations whose triples are left out.
         date_format: Form of the dates of interactions, e.g. ``"%d.%m.%Y"``; ``None`` for ISO 8601.
 
     Raises:
-        ConfigError: ``columns``, ``encoding`` or a rule for ids is wrong.
+        ConfigError: ``columns``, ``encoding`` or a rule for ids is wrong, or ids of items are to be compared with those
+            of interactions that are not read.
         DataError: A path does not exist, a folder has no triples, or a file is not recognized.
     """
     reading = Reading.of(columns, encoding, split, date_format)
@@ -334,12 +379,19 @@ def open_source(
         if found.is_dir():
             _add_folder(source, found, interactions)
         else:
-            _add_file(source, _existing(found), None if mapping is None else Path(mapping))
+            add_file(source, _existing(found), None if mapping is None else Path(mapping))
     for given, files in ((link, source.link_files), (names, source.name_files), (items, source.item_files)):
         if given is not None:
             files[:] = [_existing(Path(given))]
+    if id_map is not None:
+        source.id_map = IdMap.read(_existing(Path(id_map)), reading, bad_rows)
+    if source.item_ids.compare and not interactions:
+        said = f"--item-ids {source.item_ids} compares ids with those of interactions; add --interactions"
+        raise ConfigError(f"{said}, or use lower, upper, prefix, without, zeros")
     if interactions and not source.interaction_files and not source.readers:
         raise DataError("no .inter file next to the triples; leave --interactions out", paths[0] if paths else None)
+    for found_reader in source.readers:
+        found_reader.language, found_reader.keep_literals = language, literals == "entities"
     source.recognize()
     return source
 
@@ -368,7 +420,8 @@ def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
         said = "holds no .kg file and no other file of triples that is known"
         said += f"; its folders are {inside}" * bool(inside)
         raise DataError(f"{said}; name a RecBole folder, or the file of triples itself", folder)
-    source.triple_files += found["triples"]
+    for path in found["triples"]:
+        add_file(source, path)
     source.name_files += found.get("names", [])
     source.link_files += found.get("links", [])
     source.item_files += found.get("items", [])
@@ -376,7 +429,8 @@ def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
         source.interaction_files += found.get("interactions", [])
 
 
-def _add_file(source: FileSource, path: Path, mapping: Path | None) -> None:
+def add_file(source: FileSource, path: Path, mapping: Path | None = None) -> None:
+    """Add a file of triples to a source, with the reader of its layout."""
     reader = file_reader(path, source.bad_rows, source.reading, mapping) if source.format is None else None
     earlier = next((one for one in source.readers if isinstance(one, Neo4jCsv) and one.path.is_file()), None)
     if reader is None:

@@ -13,7 +13,9 @@ from kptoolkit.graph.sources.readers.graphml import GraphMl
 from kptoolkit.graph.sources.readers.json_items import JsonItems
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
 from kptoolkit.graph.sources.readers.kgcn import KgcnFolder
+from kptoolkit.graph.sources.readers.kgtk import KgtkEdges
 from kptoolkit.graph.sources.readers.kp4sr_json import Kp4srFolder
+from kptoolkit.graph.sources.readers.link_prediction import LinkPredictionFolder
 from kptoolkit.graph.sources.readers.mind import MindFolder
 from kptoolkit.graph.sources.readers.neo4j_files import ApocJson, Neo4jCsv
 from kptoolkit.graph.sources.readers.openke import OpenKeFolder
@@ -46,7 +48,9 @@ SUFFIXES: Mapping[str, Format] = {
     ".jsonld": "jsonld",
 }
 RDF_FORMATS = frozenset({"ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"})
-FolderReader = KgatFolder | OpenKeFolder | Kp4srFolder | KgcnFolder | MindFolder | PgprFolder | Neo4jCsv
+FolderReader = (
+    KgatFolder | OpenKeFolder | Kp4srFolder | KgcnFolder | MindFolder | PgprFolder | LinkPredictionFolder | Neo4jCsv
+)
 #: Readers of folders, in the order in which they are tried.
 FOLDERS: tuple[type[FolderReader], ...] = (
     KgatFolder,
@@ -55,10 +59,11 @@ FOLDERS: tuple[type[FolderReader], ...] = (
     KgcnFolder,
     MindFolder,
     PgprFolder,
+    LinkPredictionFolder,
     Neo4jCsv,
 )
 #: Readers of single files.
-FILES = (Neo4jCsv, ApocJson, GraphMl, JsonItems)
+FILES = (Neo4jCsv, KgtkEdges, ApocJson, GraphMl, JsonItems)
 _SPLIT = ("train", "valid", "test", "dev")
 _TERM = r'(?:<[^<>]*>|_:[^\s<>"]+|"(?:[^"\\]|\\.)*"(?:@[\w-]+|\^\^<[^<>]*>)?)'
 _TRIPLE = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*\.\s*(?:#.*)?")
@@ -75,7 +80,7 @@ def folder_reader(folder: Path, bad_rows: BadRows | None = None, reading: Readin
 
 
 def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path | None = None) -> PathReader | None:
-    """Return the reader of a CSV file for Neo4j, of GraphML, or of JSON that is not JSON-LD; else ``None``.
+    """Return the reader of a CSV file for Neo4j, KGTK edges, GraphML, or JSON that is not JSON-LD; else ``None``.
 
     Args:
         path: The file.
@@ -89,6 +94,8 @@ def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path |
     """
     if suffix_of(path) == ".csv" and Neo4jCsv.matches(path):
         return Neo4jCsv(path, bad_rows)
+    if suffix_of(path) in (".tsv", ".csv", ".txt") and not reading.columns and KgtkEdges.matches(path):
+        return KgtkEdges(path, bad_rows, reading)
     if GraphMl.matches(path):
         return GraphMl(path, bad_rows)
     if suffix_of(path) not in JSON_SUFFIXES:
@@ -154,12 +161,17 @@ def sort_tables(folder: Path) -> dict[Kind, list[Path]]:
         return found | {"triples": split}
     options: Mapping[Kind, str] = {"triples": "", "links": "--link", "names": "--names", "items": "--items"}
     for kind, option in options.items():
-        tables = [path for path in found.get(kind, []) if SUFFIXES.get(suffix_of(path)) not in RDF_FORMATS]
+        tables = [path for path in found.get(kind, []) if not _may_be_several(path)]
         if len(tables) > 1:
             names = ", ".join(path.name for path in tables)
             advice = f"name the file of triples, and one of these with {option}" if option else "name one of them"
             raise DataError(f"several files of {kind}: {names}; {advice}", folder)
     return found
+
+
+def _may_be_several(path: Path) -> bool:
+    """Return whether a folder may have several files like this one that belong together."""
+    return SUFFIXES.get(suffix_of(path)) in RDF_FORMATS or KgtkEdges.matches(path)
 
 
 def _split_triples(folder: Path) -> list[Path]:
@@ -184,6 +196,8 @@ def _kind(path: Path) -> Kind | None:
         names = header_of(path)
     except DataError:
         return None
+    if KgtkEdges.matches(path):
+        return "triples"
     order: Sequence[Kind] = ("interactions", "triples", "links", "names", "items")
     known = next((kind for kind in order if _has(names, kind)), None)
     return known or next((kind for kind in ("triples", "links") if layout_of(path, kind) is not None), None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kptoolkit.arguments import LARGEST, check_fields
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.storage.text_tables import BadRows, Table
+from kptoolkit.storage.values.cells import fault_of
 
 
 @dataclass
@@ -15,19 +16,20 @@ class MemorySource:
     """Triples in memory.
 
     Attributes:
-        triples_: ``(head, relation, tail)``; integers become texts, so that 1 and ``"1"`` are one entity.
+        triples_: ``(head, relation, tail)``; whole numbers become texts, so that 1, 1.0 and ``"1"`` are one entity. Ids
+            are cleaned as in files.
         names_: Name by entity id.
         links_: ``(item_id, entity_id)``.
         items_: ``(item_id, title)``, the title may be ``""``.
         interactions_: ``(user_id, item_id, time, rating)``; time and rating may be ``None``.
         label: Name of the source in messages.
-        bad_rows: Not used, since a wrong value raises.
+        bad_rows: What to do with rows that have a wrong value; by default they raise.
         literals_left_out: Always 0.
 
     Raises:
         InputError: A field is no list of rows: a text, a table of pandas.
         DataError: From the methods: a row has another number of values, or an id is ``None``, empty, or neither a text
-            nor an integer.
+            nor a whole number, or stands for no value, such as ``"NULL"``; unless ``bad_rows`` skips them.
     """
 
     triples_: Sequence[Sequence[object]]
@@ -41,6 +43,10 @@ class MemorySource:
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+    def warnings(self) -> list[str]:
+        """Return ``[]``: what is wrong raises."""
+        return []
 
     def triples(self) -> Iterator[Table]:
         """Yield the columns ``head``, ``relation``, ``tail``."""
@@ -56,38 +62,47 @@ class MemorySource:
 
     def items(self) -> Iterator[Table]:
         """Yield the columns ``item_id``, ``title``."""
-        ids = self._table(("item_id",), self.items_, width=2)
-        titles = [row[1] for row in self.items_]
-        for number, title in enumerate(titles, 1):
-            if not isinstance(title, str):
-                raise DataError(f"row {number}: the title is {shorten(repr(title))}; titles are texts", self.label)
-        yield Table({**ids.columns, "title": [str(title) for title in titles]}, ids.lines)
+        for number, row in enumerate(self.items_, 1):
+            if len(row) == 2 and not isinstance(row[1], str):
+                raise DataError(f"row {number}: the title is {shorten(repr(row[1]))}; titles are texts", self.label)
+        yield self._table(("item_id",), self.items_, ("title",))
 
     def interactions(self) -> Iterator[Table]:
         """Yield the columns ``user_id``, ``item_id``, ``time``, ``rating``."""
-        ids = self._table(("user_id", "item_id"), self.interactions_, width=4)
-        numbers = {
-            name: ["" if row[at] is None else str(row[at]) for row in self.interactions_]
-            for name, at in (("time", 2), ("rating", 3))
-        }
-        yield Table({**ids.columns, **numbers}, ids.lines)
+        yield self._table(("user_id", "item_id"), self.interactions_, ("time", "rating"))
 
-    def _table(self, columns: tuple[str, ...], rows: Sequence[Sequence[object]], width: int | None = None) -> Table:
+    def _table(self, columns: tuple[str, ...], rows: Sequence[Sequence[object]], others: tuple[str, ...] = ()) -> Table:
+        """Return rows as a table: columns with ids, then others, whose ``None`` is an empty text."""
+        width, kept, lines = len(columns) + len(others), list[list[str]](), list[int]()
         for number, row in enumerate(rows, 1):
-            if len(row) != (width or len(columns)):
-                raise DataError(f"row {number} has {len(row)} values instead of {width or len(columns)}", self.label)
-        values = {
-            name: [self._id(row[at], name, n) for n, row in enumerate(rows, 1)] for at, name in enumerate(columns)
-        }
-        return Table(values, _lines(rows))
+            if len(row) != width:
+                raise DataError(f"row {number} has {len(row)} values instead of {width}", self.label)
+            ids = [_text(value) for value in row[: len(columns)]]
+            wrong = next((at for at, text in enumerate(ids) if text is None or fault_of(columns[at], text)), None)
+            if wrong is None:
+                kept.append([*map(str, ids), *("" if value is None else str(value) for value in row[len(columns) :])])
+                lines.append(number)
+            elif self.bad_rows.skip:
+                self.bad_rows.add(self.label, number, f"the {columns[wrong]} is {shorten(repr(row[wrong]))}")
+            else:
+                said = (
+                    f"row {number}: {columns[wrong]} is {shorten(repr(row[wrong]))}; ids are texts that are not empty"
+                )
+                raise DataError(said, self.label)
+        by_column = list(zip(*kept, strict=True)) or [()] * width
+        cells = {name: list(by_column[at]) for at, name in enumerate((*columns, *others))}
+        return Table.of(cells, lines, "")
 
-    def _id(self, value: object, column: str, row: int) -> str:
-        if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST:
-            return str(value)
-        if not isinstance(value, str) or not value.strip():
-            seen = shorten(repr(value))
-            raise DataError(f"row {row}: {column} is {seen}; ids are texts that are not empty", self.label)
-        return value
+
+def _text(value: object) -> str | None:
+    """Return an id as text, ``None`` if it is neither a text nor a whole number."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int):
+        return str(value) if abs(value) <= LARGEST else None
+    return str(value) if isinstance(value, str) else None
 
 
 def _lines(rows: Iterable[object]) -> list[int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
@@ -75,6 +75,53 @@ _PLACE = re.compile(r"^Parser error at line \d+ [^:]*: ")
 
 
 @dataclass
+class RankedNames:
+    """Names by id: the one with the lowest rank, and of several with this rank the first.
+
+    Attributes:
+        best: Rank and text by id.
+        others: Another text of the same rank by id, where there is one.
+    """
+
+    best: dict[str, tuple[tuple[int, int], str]] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+
+    def add(self, subject: str, rank: tuple[int, int], text: str) -> None:
+        """Add a name.
+
+        Args:
+            subject: The id.
+            rank: Rank of its language and of its predicate; 0 is the first.
+            text: The name.
+        """
+        known = self.best.get(subject)
+        if known is None or rank < known[0]:
+            self.best[subject] = rank, text
+            self.others.pop(subject, None)
+        elif rank == known[0] and text.strip() != known[1].strip():
+            self.others.setdefault(subject, text)
+
+    @classmethod
+    def merged(cls, files: Sequence[RankedNames]) -> RankedNames:
+        """Return the names of several files."""
+        if len(files) == 1:
+            return files[0]
+        found = cls()
+        for names in files:
+            for subject, (rank, text) in names.best.items():
+                found.add(subject, rank, text)
+            for subject, text in names.others.items():
+                found.add(subject, names.best[subject][0], text)
+        return found
+
+    def table(self, path: str) -> Table:
+        """Return the columns ``entity_id`` and ``name``, first the best names, then the others."""
+        ids = [*self.best, *self.others]
+        names = [*(text for _, text in self.best.values()), *self.others.values()]
+        return Table({"entity_id": ids, "name": names}, range(1, len(ids) + 1), path)
+
+
+@dataclass
 class RdfFile:
     """One file of RDF.
 
@@ -94,7 +141,7 @@ class RdfFile:
     language: str = "en"
     literals: Literals = "drop"
     left_out: int = 0
-    _names: dict[str, tuple[int, int, str]] | None = field(default=None, init=False)
+    _names: RankedNames | None = field(default=None, init=False)
 
     def triples(self) -> Iterator[Table]:
         """Yield the columns ``head``, ``relation``, ``tail``, and collect names.
@@ -102,7 +149,7 @@ class RdfFile:
         Raises:
             DataError: The file cannot be read, with its line.
         """
-        names: dict[str, tuple[int, int, str]] = {}
+        names = RankedNames()
         self.left_out = 0
         plain = self.format == "ntriples"
         for block in _ntriples(self.path, self.bad_rows) if plain else _parsed(self.path, self.format):
@@ -115,37 +162,36 @@ class RdfFile:
                 yield Table(columns, lines, str(self.path))
         self._names = names
 
-    def names(self) -> Iterator[Table]:
-        """Yield the columns ``entity_id``, ``name``; reads the file unless :meth:`triples` was read to its end."""
+    def names(self) -> RankedNames:
+        """Return the names; reads the file unless :meth:`triples` was read to its end."""
         if self._names is None:
             for _ in self.triples():
                 pass
         assert self._names is not None
-        known = {subject: name for subject, (_, _, name) in self._names.items()}
-        yield Table({"entity_id": list(known), "name": list(known.values())}, range(1, len(known) + 1), str(self.path))
+        return self._names
 
-    def _keeps(self, found: _Statement, names: dict[str, tuple[int, int, str]]) -> bool:
+    def _keeps(self, found: _Statement, names: RankedNames) -> bool:
         """Return whether the literal of a statement becomes an entity; otherwise it is a name, or is counted."""
         subject, predicate, text, _, kind = found
         assert kind is not None
         language, datatype = kind
         rank = _NAMING_RANK.get(predicate)
         if rank is not None and not datatype and text.strip():
-            name = (self._language_rank(language), rank, text)
-            if subject not in names or name[:2] < names[subject][:2]:
-                names[subject] = name
+            names.add(subject, (rank_of_language(language, self.language), rank), text)
             return False
         if self.literals == "drop" or len(text) > LONGEST_ENTITY:
             self.left_out += 1
             return False
-        names.setdefault(_literal_id(text, kind), (0, 0, text))
+        names.add(_literal_id(text, kind), (0, 0), text)
         return True
 
-    def _language_rank(self, language: str) -> int:
-        wanted, given = self.language.casefold(), language.casefold()
-        if given == wanted or given.startswith(f"{wanted}-"):
-            return 0
-        return {_MANY: 1, "": 2}.get(given, 3)
+
+def rank_of_language(given: str, wanted: str) -> int:
+    """Return 0 for a name in the wanted language, 1 for one in many languages, 2 for one without, 3 for others."""
+    plain = given.casefold()
+    if plain == wanted.casefold() or plain.startswith(f"{wanted.casefold()}-"):
+        return 0
+    return {_MANY: 1, "": 2}.get(plain, 3)
 
 
 def _literal_id(text: str, kind: _Kind) -> str:

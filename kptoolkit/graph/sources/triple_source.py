@@ -26,12 +26,16 @@ class TripleSource(Protocol):
         """Number of RDF literals that are neither names nor entities, after :meth:`triples` was read."""
         ...
 
+    def warnings(self) -> list[str]:
+        """Return what is probably wrong with the source, a sentence each, after everything was read."""
+        ...
+
     def triples(self) -> Iterator[Table]:
         """Yield the columns ``head``, ``relation``, ``tail``."""
         ...
 
     def names(self) -> Iterator[Table]:
-        """Yield the columns ``entity_id``, ``name``."""
+        """Yield the columns ``entity_id``, ``name``, also of relations; the first name of an id counts."""
         ...
 
     def links(self) -> Iterator[Table]:

@@ -19,7 +19,7 @@ from kptoolkit.prompts.reading.pack_reader import PACK_FILE, RELATIONS_FILE
 from kptoolkit.prompts.templating.findings import Place
 from kptoolkit.prompts.templating.mpp import FILE as MPP_FILE
 from kptoolkit.prompts.templating.relations import NEUTRAL, RelationTemplates
-from kptoolkit.prompts.templating.texts import clean_name, relation_words
+from kptoolkit.prompts.templating.texts import clean_name
 from kptoolkit.storage.atomic import atomic_folder
 
 Source = Literal["file", "pack", "words", "neutral"]
@@ -123,6 +123,10 @@ def draft_pack(
     return Draft(name, relations, files)
 
 
+_BRACES = dict.fromkeys(map(ord, "{}"))
+"""Characters that mean something in a template."""
+
+
 def _mirrored(counts: Mapping[str, int], like: TemplatePack, seen: Examples) -> list[tuple[str, str]]:
     """Mirrored pairs that the graph shows, then those of the pack; each pair once."""
     known = [pair for pair in like.mirrored if counts.keys() >= set(pair)]
@@ -138,7 +142,7 @@ def _draft(
     language: str,
     given: RelationTemplates | None,
 ) -> DraftedRelation:
-    words = relation_words(relation)
+    words = like.words(relation).translate(_BRACES)
     source: Source
     if given is not None:
         source, templates = "file", given

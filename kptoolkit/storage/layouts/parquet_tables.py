@@ -10,7 +10,7 @@ from kptoolkit.errors import DataError, shorten
 from kptoolkit.storage.columns import places_of
 from kptoolkit.storage.open_files import most_bytes, too_large
 from kptoolkit.storage.text_tables import BATCH_ROWS, BadRows, Table
-from kptoolkit.storage.values.cells import clean_columns, fault_of
+from kptoolkit.storage.values.cells import fault_of
 
 
 def parquet_columns(path: Path, columns: Mapping[str, Sequence[str]], optional: Collection[str] = ()) -> dict[str, str]:
@@ -74,8 +74,7 @@ def read_parquet(
             else:
                 (bad_rows or BadRows()).add(path, row + at, fault)
         lines = [row + at for at in kept]
-        columns = clean_columns({name: [column[at] for at in kept] for name, column in texts.items()})
-        yield Table(columns, lines, str(path))
+        yield Table.of({name: [column[at] for at in kept] for name, column in texts.items()}, lines, str(path))
         row += batch.num_rows
 
 

@@ -18,6 +18,7 @@ from kptoolkit.storage.columns import (
     check_candidates,
     columns_said,
     locate,
+    spellings_said,
 )
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, role_of
 from kptoolkit.storage.values.times import looks_like_time
@@ -34,10 +35,14 @@ COLUMNS: Mapping[Kind, Mapping[str, Sequence[str]]] = {
 OPTIONAL = frozenset({"title", "time", "rating"})
 #: Tables for which ``--columns`` is meant first; others may keep their usual headers.
 PRIMARY = frozenset({"triples", "interactions"})
+_DATE = {"day": ("day",), "month": ("month",), "year": ("year",)}
 _FREEBASE = re.compile(r"(?:/?[mg][./])\w+")
 _ASIN = re.compile(r"B[0-9A-Z]{3,9}|\d{9}[\dX]")
 _REVIEWER = re.compile(r"A[0-9A-Z]{1,27}")
 _EPOCH = re.compile(r"\d{9,13}")
+_TIMES = re.compile(r"1\d{9}(?:\d{3})?|\d{4}-\d\d-\d\d.*|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d.*")
+_YAGO_RELATION = re.compile(r"<.*>|rdfs?:.*|owl:.*")
+_FRACTION = re.compile(r"-?\d+\.\d+")
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,9 @@ def _header_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]], kind
     """Return which columns are read as what, ``""`` for the usual ones; and which of others may be times."""
     said = "; ".join(filter(None, (_choice_said(names, wanted), columns_said(names, wanted))))
     times = [name for name in names if looks_like_time(name)]
-    if kind == "interactions" and times and "time" not in locate(names, wanted):
+    if kind == "interactions" and len(locate(names, _DATE)) == len(_DATE) and "time" not in locate(names, wanted):
+        said += "; no time is read: day, month and year are columns of their own; write them into one"
+    elif kind == "interactions" and times and "time" not in locate(names, wanted):
         said += f"; no time is read: if {shorten(times[0])} is one, give --columns time={shorten(times[0])}"
     return said
 
@@ -195,17 +202,28 @@ def _unrecognized(
         return DataError(said, sample.path, 1)
     roles = [role_of(name) for name in required]
     if len(names) >= len(roles) and _is_data(sample.rows(dialect)):
-        numbers = ",".join(f"{role}={number}" for number, role in enumerate(roles, 1))
+        numbers = _numbers(sample.rows(dialect), roles)
         said = f"no header line with {', '.join(required)}; {sample.shown()}; give the numbers of the columns, "
         return DataError(f"{said}e.g. --columns {numbers}", sample.path, 1)
     missing = [name for name in required if name not in locate(names, required)]
     header = shorten(", ".join(names), 200)
-    text = f"no column for '{missing[0]}' (header: {header}); call it one of {', '.join(required[missing[0]])}"
+    text = f"no column for '{missing[0]}' (header: {header}); call it one of {spellings_said(required[missing[0]])}"
     options = ",".join(f"{role_of(name)}=HEADER" for name in missing)
     numbers = ",".join(f"{role}={number}" for number, role in enumerate(roles, 1))
     without = f" (--columns {numbers} if there is no header line)" * (len(missing) == len(roles) <= len(names))
     text += f"; or say which it is with --columns {options}{without}; {sample.shown()}"
     return DataError(text, sample.path, 1)
+
+
+def _numbers(rows: Sequence[Sequence[str]], roles: Sequence[str]) -> str:
+    """Return what ``--columns`` may be: a column of times is no id, and neither is one of numbers with a fraction."""
+    columns = [[row[at].strip() for row in rows if len(row) > at] for at in range(len(rows[0]))]
+    times = [at for at, cells in enumerate(columns) if all(map(_TIMES.fullmatch, cells))]
+    others = [at for at, cells in enumerate(columns) if at not in times and not all(map(_FRACTION.fullmatch, cells))]
+    if roles[:1] != ["user"] or len(others) < len(roles):
+        return ",".join(f"{role}={number}" for number, role in enumerate(roles, 1))
+    found = [f"{role}={at + 1}" for role, at in zip(roles, others, strict=False)]
+    return ",".join([*found, *(f"time={at + 1}" for at in times[:1])])
 
 
 def _has_all(names: Sequence[str], kind: Kind) -> bool:
@@ -303,13 +321,24 @@ LAYOUTS: tuple[TableLayout, ...] = (
         columns={"head": "start", "relation": "relation", "tail": "end"},
         name_of=_term,
     ),
-    TableLayout("OpenKE", "triples", _is_openke, _COUNTED, ("head", "tail", "relation")),
     TableLayout(
-        "KGTK edges",
+        "YAGO facts",
         "triples",
-        _has_header("node1", "label", "node2"),
-        columns={"head": "node1", "relation": "label", "tail": "node2"},
+        lambda sample: _all_rows(
+            sample, _TABS, 5, re.compile(r"(?:<id_.*>)?"), None, re.compile(r"<.*>|rdfs?:.*|owl:.*")
+        ),
+        _TABS,
+        ("id", "head", "relation", "tail", "value"),
     ),
+    TableLayout(
+        "NELL beliefs",
+        "triples",
+        _has_header("Entity", "Relation", "Value", "Best Entity literalString", "Best Value literalString"),
+        _TABS,
+        columns={"head": "Entity", "relation": "Relation", "tail": "Value"},
+        names=(("Entity", "Best Entity literalString"), ("Value", "Best Value literalString")),
+    ),
+    TableLayout("OpenKE", "triples", _is_openke, _COUNTED, ("head", "tail", "relation")),
     TableLayout(
         "Hetionet edges",
         "triples",

@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kptoolkit.errors import ConfigError, shorten
+from kptoolkit.errors import ConfigError, DataError, shorten
+from kptoolkit.storage.values.id_forms import FORMS, in_form
 
 _RULES: Mapping[str, Callable[[str, str], str]] = {
     "zeros": lambda one, width: (
@@ -23,12 +24,44 @@ _CUT = re.compile(r".*[/#:]")
 _LETTERS = re.compile(r"[A-Za-z._-]+(?=\d+$)")
 _TRIED = 20
 """Fronts of ids that are tried."""
-_EXPLAINED = "prefix=TEXT, without=TEXT, zeros (no leading zeros), zeros=10 (ten digits), lower, upper"
+_EXPLAINED = (
+    "prefix=TEXT, without=TEXT, zeros (no leading zeros), zeros=10 (ten digits), lower, upper, fold (whatever the "
+    "case), freebase, wikidata (whatever the form of the id)"
+)
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """Ids after some rules.
+
+    Attributes:
+        ids: New id by id.
+        unclear: Two known ids by id, where a rule that compares cannot tell which of them it is.
+    """
+
+    ids: Mapping[str, str]
+    unclear: Mapping[str, tuple[str, str]]
+
+    def require(self, label: str) -> Mapping[str, str]:
+        """Return :attr:`ids`.
+
+        Args:
+            label: Name of the source, for messages.
+
+        Raises:
+            DataError: An id is unclear.
+        """
+        for one, (first, second) in self.unclear.items():
+            said = f"the id {shorten(one)} may be {shorten(first)} or {shorten(second)}: these rules make them equal"
+            raise DataError(f"{said}; write the id as one of them, or say which it is with --id-map", label)
+        return self.ids
 
 
 @dataclass(frozen=True)
 class IdRules:
     """Rules that are applied to an id one after the other.
+
+    A rule rewrites an id, or, as those of :data:`FORMS`, finds the known id that is another form of it.
 
     Attributes:
         rules: Names of rules, each with its text or number, ``""`` without one.
@@ -52,7 +85,8 @@ class IdRules:
             name, _, value = part.strip().partition("=")
             if not part.strip():
                 continue
-            wrong = name not in _RULES or (name in _WITH_TEXT) != bool(value and name != "zeros")
+            known = name in _RULES or name in FORMS
+            wrong = not known or (name in _WITH_TEXT) != bool(value and name != "zeros")
             if wrong or (name == "zeros" and value and not re.fullmatch(r"[1-9]\d?", value)):
                 raise ConfigError(f"{option} {shorten(part)}: no such rule; rules are {_EXPLAINED}")
             found.append((name, value))
@@ -64,11 +98,34 @@ class IdRules:
     def __str__(self) -> str:
         return ",".join(f"{name}={value}" if value else name for name, value in self.rules)
 
+    @property
+    def compare(self) -> bool:
+        """Whether a rule compares ids with known ones."""
+        return any(name in FORMS for name, _ in self.rules)
+
     def __call__(self, one: str) -> str:
-        """Return an id after all rules."""
+        """Return an id after the rules that rewrite ids."""
         for name, value in self.rules:
-            one = _RULES[name](one, value)
+            if name in _RULES:
+                one = _RULES[name](one, value)
         return one
+
+    def rewritten(self, ids: Iterable[str], known: Callable[[], Iterable[str]]) -> Rewritten:
+        """Return ids after all rules.
+
+        Args:
+            ids: The ids.
+            known: Returns the ids to compare them with; called once per rule that compares.
+        """
+        found, unclear = {one: one for one in ids}, dict[str, tuple[str, str]]()
+        for name, value in self.rules:
+            if name in _RULES:
+                found = {one: _RULES[name](now, value) for one, now in found.items()}
+            else:
+                forms, either = in_form(name, set(found.values()), known())
+                unclear |= {one: either[now] for one, now in found.items() if now in either}
+                found = {one: forms.get(now, now) for one, now in found.items()}
+        return Rewritten(found, unclear)
 
     def then(self, name: str, value: str) -> IdRules:
         """Return these rules and another one after them."""
@@ -95,7 +152,7 @@ def propose(missing: Iterable[str], known: Collection[str]) -> Proposal | None:
 
     Args:
         missing: Ids that are not in ``known``.
-        known: The ids to match; it is read twice.
+        known: The ids to match; they are read several times.
 
     Returns:
         ``None`` if no rule matches any.
@@ -108,9 +165,13 @@ def propose(missing: Iterable[str], known: Collection[str]) -> Proposal | None:
     candidates += [IdRules((("without", front),)) for front, _ in fronts.most_common(_TRIED)]
     found = [(_hits(rules, ids, known), rules) for rules in candidates]
     found += _with_prefix(plain, ids, known)
+    forms = {rule: in_form(rule, ids, known)[0] for rule in FORMS}
+    found += [(len(matched), IdRules(((rule, ""),))) for rule, matched in forms.items()]
     count, best = max(found, key=lambda pair: (pair[0], -len(pair[1].rules)))
     if not count:
         return None
+    if best.compare:
+        return Proposal(best, count, next(iter(forms[best.rules[0][0]].items())))
     example = next(one for one in ids if best(one) in known)
     return Proposal(best, count, (example, best(example)))
 

@@ -20,6 +20,8 @@ _WIDEST = 2.0**62
 _SECONDS, _MILLISECONDS = (1e8, 1e10), (1e11, 1e13)
 """Times between 1973 and 2286."""
 _TIME_WORDS = frozenset({"time", "date", "timestamp", "datetime", "day", "when", "unix", "epoch", "datum", "zeit"})
+_STAMP = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?P<zone>[+-]\d{4} )?\d{4}")
+"""Dates such as ``Tue Apr 03 18:00:09 +0000 2012``, as Foursquare, Twitter and Goodreads write them."""
 _FORMS = (
     (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"), "%d.%m.%Y"),
     (re.compile(r"(?:1[3-9]|2\d|3[01])/\d{1,2}/\d{4}"), "%d/%m/%Y"),
@@ -35,8 +37,9 @@ _FORMS = (
 def seconds_of(values: NDArray[Any], date_format: str = "") -> NDArray[np.float64]:
     """Convert values to seconds, ``(E,)``: numbers as they are, dates since 1970; NaN for what is neither.
 
-    The first value that is not missing decides: a number, a date such as 20191231, or an ISO 8601 date. Numbers too
-    large for a float are counted from the smallest one, so that their order is exact.
+    The first value that is not missing decides: a number, a date such as 20191231, one such as
+    ``Tue Apr 03 18:00:09 +0000 2012``, or ISO 8601. Numbers too large for a float are counted from the smallest one, so
+    that their order is exact.
 
     Args:
         values: Numbers or texts.
@@ -45,9 +48,12 @@ def seconds_of(values: NDArray[Any], date_format: str = "") -> NDArray[np.float6
     import pandas as pd
 
     texts = pd.Series(values)
-    if date_format:
-        return since_1970(pd.to_datetime(texts.astype(str), errors="coerce", format=date_format).to_numpy())
     first = next((str(value) for value in values if value is not None and not is_missing(str(value))), "")
+    if not date_format and (stamp := _STAMP.fullmatch(first.strip())) is not None:
+        date_format = f"%a %b %d %H:%M:%S {'%z ' if stamp['zone'] else ''}%Y"
+    if date_format:
+        given = pd.to_datetime(texts.astype(str).str.strip(), errors="coerce", format=date_format, utc=True)
+        return since_1970(given.dt.tz_localize(None).to_numpy())
     found = pd.to_numeric(texts, errors="coerce")
     if found.dtype.kind in "iu":
         if len(found) and all(map(_DAY.fullmatch, set(map(str, values)))):

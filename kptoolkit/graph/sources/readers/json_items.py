@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,8 +16,9 @@ from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, locate
 from kptoolkit.storage.dialects import Reading
 from kptoolkit.storage.layouts.json_rows import read_objects
 from kptoolkit.storage.text_tables import Table
+from kptoolkit.storage.values.cells import fault_of
 
-#: Keys that become triples without a mapping file: those of Amazon 2014-2023, Steam, Yelp and Goodreads.
+#: Keys that become triples without a mapping file: those of Amazon 2014-2023, Steam, Yelp, Goodreads and DBLP.
 VALUES: Mapping[str, str] = {
     "main_category": "main_category",
     "main_cat": "main_category",
@@ -34,6 +36,9 @@ VALUES: Mapping[str, str] = {
     "authors.name": "author",
     "state": "state",
     "city": "city",
+    "venue.raw": "venue",
+    "fos.name": "field_of_study",
+    "keywords": "keyword",
 }
 #: Keys whose values are ids of other items.
 OTHER_ITEMS: Mapping[str, str] = {
@@ -43,6 +48,7 @@ OTHER_ITEMS: Mapping[str, str] = {
     "related.also_bought": "also_bought",
     "related.also_viewed": "also_viewed",
     "related.bought_together": "bought_together",
+    "references": "cites",
 }
 YELP_SPLIT = ", "
 """What separates the categories of a business in Yelp's files."""
@@ -115,11 +121,21 @@ class JsonItems(PathReader):
     @property
     def said(self) -> str:
         """The layout and what is read."""
-        return f"{self.label}: {self.mapping.said()}"
+        return f"{self.label}: {self.mapping.said()}{self._not_read}"
+
+    @cached_property
+    def _not_read(self) -> str:
+        """The keys that are not read, as part of a message."""
+        mapping, read = self.mapping, list[str]()
+        for keys in (mapping.id, mapping.name, *mapping.relations.values(), *mapping.items.values()):
+            read += [keys] if isinstance(keys, str) else keys
+        objects = itertools.islice(read_objects(self.path, self.bad_rows), _LOOKED_AT)
+        others = [key for key in _flat(objects) if not any(_overlap(key, one) for one in read)]
+        return f"; not read: {shorten(', '.join(others), 200)}" if others else ""
 
     def triples(self) -> Iterator[Table]:
         """Yield one triple per value."""
-        yield from tables_of(("head", "relation", "tail"), self._triples(), self.path)
+        yield from self.counted(tables_of(("head", "relation", "tail"), self._triples(), self.path))
 
     def names(self) -> Iterator[Table]:
         """Yield the names of items and of values."""
@@ -138,16 +154,18 @@ class JsonItems(PathReader):
     def _objects(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
         for line, one in read_objects(self.path, self.bad_rows):
             item = _first(one, self.mapping.id)
-            if item:
-                yield line, item, one
-            else:
+            if not item:
                 self.bad_rows.add(self.path, line, f"no {self.mapping.id}")
+            elif (fault := fault_of("item_id", item)) is not None:
+                self.bad_rows.add(self.path, line, fault)
+            else:
+                yield line, item, one
 
     def _facts(self) -> Iterator[tuple[int, str, str, str, str]]:
         """Yield line, item, relation, id and name of each value; the name of another item is ``""``."""
         for line, item, one in self._objects():
             for relation, keys in self.mapping.relations.items():
-                for value in dict.fromkeys(_of_keys(one, keys, self.mapping.split)):
+                for value in self.values(self.path, line, _of_keys(one, keys, self.mapping.split)):
                     yield line, item, relation, f"{relation}:{value}", value
             for relation, keys in self.mapping.items.items():
                 for value in dict.fromkeys(_of_keys(one, keys, "")):
@@ -192,6 +210,20 @@ def _chosen(path: Path, reading: Reading) -> JsonMapping:
     return JsonMapping(item, name, relations, items, split)
 
 
+def _overlap(key: str, read: str) -> bool:
+    return key == read or key.startswith(f"{read}.") or read.startswith(f"{key}.")
+
+
+def _flat(objects: Iterable[tuple[int, dict[str, Any]]]) -> list[str]:
+    """Return the keys of objects and of the objects in them, with a dot between."""
+    found: dict[str, None] = {}
+    for _, one in objects:
+        for key, value in one.items():
+            inner = [f"{key}.{other}" for other in value] if isinstance(value, dict) else []
+            found |= dict.fromkeys(inner or [key])
+    return list(found)
+
+
 def _known(objects: list[dict[str, Any]], known: Mapping[str, str]) -> dict[str, str | list[str]]:
     """Return the keys of each relation that some of these objects have."""
     found: dict[str, list[str]] = {}
@@ -222,7 +254,7 @@ def _values(one: Any, key: str, split: str) -> Iterator[str]:
         for each in one:
             yield from _values(each, "", split)
     elif isinstance(one, str):
-        yield from (text.strip() for text in (one.split(split) if split else [one]) if text.strip())
+        yield from (text for text in (one.split(split) if split else [one]) if text.strip())
     elif isinstance(one, int | float) and not isinstance(one, bool):
         yield str(one)
 

@@ -12,6 +12,7 @@ from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of, t
 from kptoolkit.storage.dialects import Dialect
 from kptoolkit.storage.layouts.item_lists import read_item_lists
 from kptoolkit.storage.text_tables import Table, TextReader, read_table
+from kptoolkit.storage.values.cells import is_missing
 
 TRIPLES = "kg_final.txt"
 EVENTS = ("train.txt", "valid.txt", "test.txt")
@@ -49,7 +50,7 @@ class KgatFolder(PathReader):
 
     def names(self) -> Iterator[Table]:
         """Yield the ids as names, since the layout has no names; nothing without lists."""
-        rows = ((line, (name, name)) for line, name in enumerate(self._entities.values(), 2))
+        rows = ((line, (name, name)) for line, name in enumerate(self._entities.values(), 2) if not is_missing(name))
         yield from tables_of(("entity_id", "name"), rows, self.path / "entity_list.txt")
 
     def links(self) -> Iterator[Table]:

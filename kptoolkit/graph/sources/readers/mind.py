@@ -35,7 +35,7 @@ class MindFolder(PathReader):
     def triples(self) -> Iterator[Table]:
         """Yield category, subcategory and mentioned entities of each piece of news."""
         rows = ((line, (news, relation, tail)) for line, news, relation, tail, _ in self._facts())
-        yield from tables_of(("head", "relation", "tail"), rows, self.path / NEWS)
+        yield from self.counted(tables_of(("head", "relation", "tail"), rows, self.path / NEWS))
 
     def names(self) -> Iterator[Table]:
         """Yield the names of categories and entities, and the titles."""
@@ -79,7 +79,7 @@ class MindFolder(PathReader):
             for at, line in enumerate(table.lines):
                 news = table["id"][at]
                 for relation in ("category", "subcategory"):
-                    if value := table[relation][at].strip():
+                    for value in self.values(self.path / NEWS, line, [table[relation][at].strip()]):
                         yield line, news, relation, f"{relation}:{value}", value
                 mentioned = {
                     **self._entities(table["in_abstract"][at], line),

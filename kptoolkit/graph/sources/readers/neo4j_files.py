@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,10 +99,11 @@ class Neo4jCsv(PathReader):
                     "relation": table["relation"] if relation else [sheet.path.stem] * len(table),
                     "tail": self._ids(table["tail"], sheet.spaces["END_ID"]),
                 }
-                yield Table(ends, table.lines, table.path)
+                yield Table(ends, table.lines, table.path, table.cleaned)
 
     def names(self) -> Iterator[Table]:
-        """Yield the names of the nodes."""
+        """Yield the names of the nodes, and the labels of the relations of our own export."""
+        yield from tables_of(("entity_id", "name"), self._labels(), self.path)
         for sheet in self._nodes:
             if (name := sheet.name()) is not None:
                 columns = {"entity_id": (sheet.places["ID"],), "name": (name,)}
@@ -124,6 +126,14 @@ class Neo4jCsv(PathReader):
         for sheet in self._items:
             columns = {"item_id": (sheet.places["ID"],), "title": (sheet.properties["name"],)}
             yield from self._rows(sheet, columns, "title")
+
+    def _labels(self) -> Iterator[tuple[int, tuple[str, str]]]:
+        for sheet in self._all:
+            if sheet.space == _META and "relation_labels" in sheet.properties:
+                columns = {"labels": (sheet.properties["relation_labels"],)}
+                for table in self._rows(sheet, columns, "labels"):
+                    for line, text in zip(table.lines, table["labels"], strict=True):
+                        yield from ((line, (one, str(label))) for one, label in _mapping(text).items())
 
     @cached_property
     def _all(self) -> list[_Sheet]:
@@ -214,6 +224,14 @@ def _sheets(given: Path) -> list[_Sheet]:
         if sheet is not None:
             found.append(sheet)
     return found
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _filled(table: Table) -> Table:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from kptoolkit.graph.sources.readers.path_reader import PathReader, translated
-from kptoolkit.storage.dialects import Dialect
+from kptoolkit.storage.dialects import Dialect, Sample
 from kptoolkit.storage.text_tables import Table, read_table
 
 _TRIPLES = ("triple2id.txt", "train2id.txt", "valid2id.txt", "test2id.txt")
 _IDS = Dialect("\t", header=("id", "number"), skip=1)
+_LABELLED = Dialect("\t", header=("id", "name", "number"), skip=1)
+_COLUMNS = {"id": ("id",), "name": ("name",)}
 _NUMBERS = Dialect("", header=("head", "tail", "relation"), skip=1)
 
 
@@ -37,10 +39,22 @@ class OpenKeFolder(PathReader):
                 for table in read_table(file, columns, bad_rows=self.bad_rows, dialect=_NUMBERS):
                     yield translated(table, ids)
 
+    def names(self) -> Iterator[Table]:
+        """Yield the names of entities and relations, if the files of ids have them between id and number."""
+        for name in ("relation2id.txt", "entity2id.txt"):
+            if self._dialect(name) is _LABELLED:
+                for table in read_table(self.path / name, _COLUMNS, may_be_empty=("name",), dialect=_LABELLED):
+                    yield Table({"entity_id": table["id"], "name": table["name"]}, table.lines, table.path)
+
     @cached_property
     def _entities(self) -> dict[str, str]:
         return self._ids("entity2id.txt")
 
     def _ids(self, name: str) -> dict[str, str]:
-        tables = read_table(self.path / name, {"id": ("id",), "number": ("number",)}, dialect=_IDS)
+        columns = {"id": ("id",), "number": ("number",)}
+        tables = read_table(self.path / name, columns, may_be_empty=("id",), dialect=self._dialect(name))
         return {number: one for table in tables for one, number in zip(table["id"], table["number"], strict=True)}
+
+    def _dialect(self, name: str) -> Dialect:
+        rows = Sample.read(self.path / name).rows(_IDS)
+        return _LABELLED if rows and len(rows[0]) == len(_LABELLED.header) else _IDS

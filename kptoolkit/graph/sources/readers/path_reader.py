@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +11,7 @@ from typing import ClassVar
 from kptoolkit.errors import DataError
 from kptoolkit.storage.dialects import Reading
 from kptoolkit.storage.text_tables import BATCH_ROWS, BadRows, Table
+from kptoolkit.storage.values.cells import clean_id, fault_of
 
 
 @dataclass
@@ -21,6 +22,10 @@ class PathReader:
         path: The folder or file.
         bad_rows: What to do with bad rows.
         reading: What the user says about columns and encoding.
+        language: Preferred language of names.
+        keep_literals: Whether literals that are not names become entities.
+        left_out: Number of literals that :meth:`triples` left out.
+        cleaned: Number of values that :meth:`values` cleaned.
         label: Name of the layout.
         parts: What the layout has, for messages.
     """
@@ -28,6 +33,10 @@ class PathReader:
     path: Path
     bad_rows: BadRows = field(default_factory=BadRows)
     reading: Reading = field(default_factory=Reading)
+    language: str = "en"
+    keep_literals: bool = False
+    left_out: int = field(default=0, init=False)
+    cleaned: int = field(default=0, init=False)
     label: ClassVar[str]
     parts: ClassVar[str]
 
@@ -35,6 +44,29 @@ class PathReader:
     def said(self) -> str:
         """The layout and what is read."""
         return f"{self.label}: {self.parts}"
+
+    def values(self, path: Path, line: int, values: Iterable[str]) -> Iterator[str]:
+        """Yield distinct values, of which ids are made, after cleaning; one that stands for no value makes a bad row.
+
+        Args:
+            path: The file.
+            line: Line of the values.
+            values: The values; empty ones are left out.
+        """
+        for value in filter(None, dict.fromkeys(values)):
+            if (fault := fault_of("tail", value)) is None:
+                found = clean_id(value)
+                self.cleaned += found != value
+                yield found
+            else:
+                self.bad_rows.add(path, line, fault)
+
+    def counted(self, tables: Iterator[Table]) -> Iterator[Table]:
+        """Add to tables how many values were cleaned while their rows were read."""
+        before = self.cleaned
+        for table in tables:
+            yield replace(table, cleaned=table.cleaned + self.cleaned - before)
+            before = self.cleaned
 
     def triples(self) -> Iterator[Table]:
         """Yield the columns ``head``, ``relation``, ``tail``."""

@@ -12,6 +12,7 @@ from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of
 from kptoolkit.storage.open_files import file_failures, limited_lines, open_bytes
 from kptoolkit.storage.text_tables import ENCODING_ADVICE, Table
+from kptoolkit.storage.values.cells import clean_id, is_missing
 
 #: Files of facts: line n has the facts of product n. File, file of the tails, relation, whether tails are products.
 FACTS = (
@@ -43,13 +44,14 @@ class PgprFolder(PathReader):
         for name, tails, relation, products in FACTS:
             if (file := _file(self.path, name)) is not None:
                 rows = self._facts(file, self._listed(tails), relation, products)
-                yield from tables_of(("head", "relation", "tail"), rows, file)
+                yield from self.counted(tables_of(("head", "relation", "tail"), rows, file))
 
     def names(self) -> Iterator[Table]:
         """Yield the names of brands and categories."""
         for name, tails, relation, products in FACTS:
             if _file(self.path, name) is not None and not products:
-                rows = ((line, (f"{relation}:{one}", one)) for line, one in enumerate(self._listed(tails), 1) if one)
+                found = [clean_id(one) for one in self._listed(tails) if not is_missing(one)]
+                rows = ((line, (f"{relation}:{one}", one)) for line, one in enumerate(found, 1))
                 yield from tables_of(("entity_id", "name"), rows, self.path / tails)
 
     def links(self) -> Iterator[Table]:
@@ -71,8 +73,7 @@ class PgprFolder(PathReader):
             if line > len(self._products):
                 raise DataError(f"has more lines than product.txt, which has {len(self._products)}", file, line)
             for number in text.split():
-                tail = _at(tails, number, file, line)
-                if tail:
+                for tail in self.values(file, line, [_at(tails, number, file, line)]):
                     yield line, (self._products[line - 1], relation, tail if products else f"{relation}:{tail}")
 
     def _reviews(self, file: Path, users: list[str]) -> Iterator[tuple[int, tuple[str, str]]]:
