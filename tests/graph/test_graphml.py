@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import unicodedata
 from pathlib import Path
 
 import networkx as nx
@@ -27,7 +28,10 @@ YED = """<graphml xmlns="http://graphml.graphdrawing.org/xmlns" xmlns:y="http://
 <edge id="e0" source="n0" target="n1"><data key="d10"><y:PolyLineEdge>
 <y:EdgeLabel>written by</y:EdgeLabel></y:PolyLineEdge></data></edge>
 </graph></graphml>"""
-WORDS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=12)
+#: Texts as they are stored: in Unicode's composed form.
+WORDS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=12).map(
+    lambda text: unicodedata.normalize("NFC", text)
+)
 
 
 def read(path: Path, text: str | bytes | None = None, *, skip: bool = False) -> Survey:
