@@ -24,7 +24,16 @@ from kptoolkit.evaluation.groups import Group, groupings, groups
 from kptoolkit.evaluation.ranking import Ranking, ranks_by_case
 from kptoolkit.evaluation.ranking import evaluate as rank_cases
 from kptoolkit.evaluation.several import mean_values
-from kptoolkit.evaluation.table import ALONE, BEAM_SEARCH, RELIANCE, Evaluation, notes_of, protocol_line, rows_of
+from kptoolkit.evaluation.table import (
+    ALONE,
+    BEAM_SEARCH,
+    HELD_OUT,
+    RELIANCE,
+    Evaluation,
+    notes_of,
+    protocol_line,
+    rows_of,
+)
 from kptoolkit.explain.faithfulness import with_faithfulness
 from kptoolkit.explain.triplet_drops import require_explains
 from kptoolkit.knowledge.item_trees import ItemTrees
@@ -443,6 +452,10 @@ def rank_others(
         notes.append(f"beam search: {beams} beams; items it does not find count as missed, no MRR")
     if controls:
         rankings |= _rank_controls(run, cases, controls, progress)
+        for template in run.pack.held_out[:1]:
+            if (score := run.recommender.by_template(template)) is not None:
+                rankings[HELD_OUT] = _rank(run, cases, HELD_OUT, score, progress)
+                notes.append(f"{HELD_OUT}: the trained model with the MPP '{template.id}', which no training uses")
         if RELIANCE in rankings:
             notes.append("reliance: the trained model with its knowledge taken away, not retrained")
     return rankings, notes

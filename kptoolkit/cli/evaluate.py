@@ -37,7 +37,7 @@ def evaluate(
             "--control",
             metavar="NAME",
             help="Retrain and rank a control too; repeatable. no-knowledge, shuffled-knowledge, random-sentences, "
-            "knowledge-only, mask-off, or all of them: all.",
+            "knowledge-only, mask-off, one-hop, or all of them: all.",
         ),
     ] = None,
     baselines: Annotated[

@@ -14,7 +14,7 @@ from kptoolkit.errors import RunError, UnknownNameError
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
-from kptoolkit.models import RanksByKnowledgeAlone, ReadsKnowledge, ReadsTreeMask, backend_class
+from kptoolkit.models import RanksByKnowledgeAlone, ReadsFarTriples, ReadsKnowledge, ReadsTreeMask, backend_class
 from kptoolkit.names import nearest
 
 #: Seed of the derangement of shuffled knowledge, and of the exchange of random sentences.
@@ -39,6 +39,10 @@ def _random_sentences(trees: ItemTrees, knowledge: KnowledgeSource) -> ItemTrees
     return trees.with_random_prompts(knowledge.pool.sentences.words, DERANGEMENT_SEED)
 
 
+def _nearest(trees: ItemTrees, _: KnowledgeSource) -> ItemTrees:
+    return trees.where(trees.hop == 1)
+
+
 def _own_trees(trees: ItemTrees, _: KnowledgeSource) -> ItemTrees:
     return trees
 
@@ -61,6 +65,19 @@ def _knowledge_only(config: Config) -> Config:
     if alone == config and config.parts.text_encoder is None:
         raise RunError("the run itself reads nothing but knowledge")
     return alone
+
+
+def _one_hop(config: Config) -> Config:
+    """The same settings; the trees lose what is farther than one hop.
+
+    Raises:
+        RunError: Nothing reads farther triples.
+    """
+    kind = backend_class(config.model.backend)
+    hops = kind.hops_read(config) if issubclass(kind, ReadsFarTriples) else 1
+    if max(hops, config.tree.hops if config.parts.reads_text else 1) == 1:
+        raise RunError("nothing in the run reads triples of more than one hop, so that it would be the same training")
+    return config
 
 
 def _mask_off(config: Config) -> Config:
@@ -122,6 +139,7 @@ CONTROLS: Final[Mapping[str, Control]] = {
         Control("random-sentences", trees=_random_sentences, untrue=True),
         Control("knowledge-only", change=_knowledge_only, titles=False),
         Control("mask-off", change=_mask_off),
+        Control("one-hop", trees=_nearest, change=_one_hop),
     )
 }
 #: The controls that an evaluation retrains unless it is asked for others.

@@ -18,6 +18,8 @@ BEAM_SEARCH: Final = "beam search"
 """Name of the row of beam search, which has no figure beyond its number of beams."""
 RELIANCE: Final = "reliance"
 """Name of the row of the trained model without its knowledge."""
+HELD_OUT: Final = "held-out template"
+"""Name of the row of the backend alone with an MPP template that training lacked."""
 ALONE: Final = "alone"
 """Last word of the name of a backend's row without the score parts."""
 ENSEMBLE: Final = "ensemble of"
@@ -251,7 +253,7 @@ def notes_of(rows: Sequence[Row]) -> list[str]:
 def strongest_baseline(rows: Sequence[Row]) -> Row | None:
     """The baseline with the best NDCG@10, if there is one."""
     run = rows[0].name
-    others = {run, f"{run} {ALONE}", BEAM_SEARCH, RELIANCE, *CONTROLS}
+    others = {run, f"{run} {ALONE}", BEAM_SEARCH, RELIANCE, HELD_OUT, *CONTROLS}
     baselines = [row for row in rows if row.name not in others and not row.name.startswith(ENSEMBLE)]
     return max(baselines, key=lambda row: row.metrics["NDCG@10"], default=None)
 

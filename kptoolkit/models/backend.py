@@ -1,8 +1,9 @@
 """The interface of a recommender: what every backend does, and what some can do in addition.
 
 Every backend follows :class:`Backend`. A backend that can do more also follows :class:`BeamSearch`, :class:`Explains`,
-:class:`StartsFromRun`, :class:`AcceptsNewItems`, :class:`ReadsKnowledge`, :class:`ReadsTreeMask` or
-:class:`RanksByKnowledgeAlone`; the program finds that out with ``isinstance``.
+:class:`StartsFromRun`, :class:`AcceptsNewItems`, :class:`ReadsKnowledge`, :class:`ReadsTreeMask`,
+:class:`ReadsFarTriples`, :class:`ReadsTemplates` or :class:`RanksByKnowledgeAlone`; the program finds that out with
+``isinstance``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prompt_pool import PromptKeys
 from kptoolkit.progress import ProgressCallback, silent
+from kptoolkit.prompts import MppTemplate
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,34 @@ class ReadsTreeMask(Protocol):
 
         Returns:
             ``None`` if the mask of such a run hides nothing, so that it would be the same training.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadsFarTriples(Protocol):
+    """A backend that can read triples of several hops."""
+
+    @classmethod
+    def hops_read(cls, config: Config) -> int:
+        """Return the hops of the triples that a training reads, at most ``tree.hops``.
+
+        Args:
+            config: Its settings.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadsTemplates(Protocol):
+    """A backend that reads the words of MPP templates, and can rank by one that training lacked."""
+
+    def score_by_template(self, cases: Cases, template: MppTemplate) -> NDArray[np.float32]:
+        """Scores as :meth:`Backend.score` gives them, by the words of another template; nothing is trained.
+
+        Args:
+            cases: N cases.
+            template: The template.
         """
         ...
 

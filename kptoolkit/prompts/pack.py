@@ -297,6 +297,11 @@ class TemplatePack:
         raise UnknownNameError("MPP template", id, nearest(id, known), f"See kptool templates show {self.name}")
 
     @property
+    def held_out(self) -> tuple[MppTemplate, ...]:
+        """The MPP templates that no training uses."""
+        return tuple(template for template in self.mpp if template.split != "train")
+
+    @property
     def _environment(self) -> PromptEnvironment:
         assert self.environment is not None
         return self.environment

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from kptoolkit.evaluation.controls import CONTROLS
 from kptoolkit.evaluation.significance import LEVEL
-from kptoolkit.evaluation.table import ALONE, BEAM_SEARCH, RELIANCE
+from kptoolkit.evaluation.table import ALONE, BEAM_SEARCH, HELD_OUT, RELIANCE
 from kptoolkit.report.charts import Axis, Dot
 
 Kind = Literal["run", "backend alone", "baseline", "control", "other"]
@@ -137,7 +137,7 @@ def kind_of(name: str, place: int) -> Kind:
         return "backend alone"
     if name in CONTROLS:
         return "control"
-    return "other" if name in (RELIANCE, BEAM_SEARCH) or name.startswith(_ENSEMBLE) else "baseline"
+    return "other" if name in (RELIANCE, HELD_OUT, BEAM_SEARCH) or name.startswith(_ENSEMBLE) else "baseline"
 
 
 def is_alone(name: str) -> bool:
@@ -145,13 +145,33 @@ def is_alone(name: str) -> bool:
     return name.endswith(f" {ALONE}")
 
 
-def relative_leads(evaluation: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Lead over the best baseline and over the control without knowledge, each divided by the other's NDCG@10."""
+@dataclass(frozen=True)
+class RelativeLeads:
+    """Leads of a run over others, each divided by the NDCG@10 of the other; ``None``: not evaluated.
+
+    Attributes:
+        baseline: Over the best baseline.
+        no_knowledge: Over the control without knowledge.
+        mask_off: Over the control without the mask.
+        one_hop: Over the control with triples of one hop.
+        held_out: Over the trained model with an MPP template that training lacked.
+    """
+
+    baseline: float | None = None
+    no_knowledge: float | None = None
+    mask_off: float | None = None
+    one_hop: float | None = None
+    held_out: float | None = None
+
+
+def relative_leads(evaluation: Mapping[str, Any]) -> RelativeLeads:
+    """Compute the leads of a run from its evaluation; one over a control that may be chance is 0."""
     rows = [(kind_of(row["name"], place), row) for place, row in enumerate(evaluation.get("rows", ()))]
     baselines = [row for kind, row in rows if kind == "baseline"]
     best = max(baselines, key=lambda row: float(row["metrics"].get(_METRIC, 0.0)), default=None)
-    without = next((row for _, row in rows if row["name"] == _NO_KNOWLEDGE), None)
-    return _relative(best), _relative(without)
+    named = {row["name"]: row for _, row in rows}
+    others = ("no-knowledge", "mask-off", "one-hop", HELD_OUT)
+    return RelativeLeads(_relative(best), *(_relative(named.get(name), tested=True) for name in others))
 
 
 def result_table(title: str, evaluation: Mapping[str, Any], notice: str = "") -> ResultTable:
@@ -242,16 +262,16 @@ def _result_row(place: int, row: Mapping[str, Any], metrics: Sequence[str], axis
     )
 
 
-def _relative(row: Mapping[str, Any] | None) -> float | None:
+def _relative(row: Mapping[str, Any] | None, *, tested: bool = False) -> float | None:
     """Lead over the model of a row, divided by its NDCG@10.
 
-    It is 0 if all ranks are the same, and for a control whose lead may be chance.
+    It is 0 if all ranks are the same, and with ``tested`` if it may be chance.
     """
     if row is not None and row.get("identical"):
         return 0.0
     if row is None or row.get("difference") is None or not row["metrics"].get(_METRIC):
         return None
-    if row["name"] == _NO_KNOWLEDGE and (row.get("p_value") or 0.0) > LEVEL:
+    if tested and (row.get("p_value") or 0.0) > LEVEL:
         return 0.0
     return float(row["difference"]) / float(row["metrics"][_METRIC])
 

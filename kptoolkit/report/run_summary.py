@@ -107,7 +107,7 @@ class RunSummary:
         """The figures for the failure signatures."""
         run, known = self.run, self.run.manifest.reports.get("knowledge", {})
         valid, test = _both_splits(self)
-        over_baseline, over_no_knowledge = relative_leads(self.evaluation)
+        leads = relative_leads(self.evaluation)
         events = np.bincount(run.split.train.items, minlength=len(run.catalogue))
         cases = cases_of(run, self.split)
         return RunFigures(
@@ -123,8 +123,11 @@ class RunSummary:
             left_out_per_prompt=self.training.get("figures", {}).get("triplets_left_out_per_prompt"),
             cold=float((events[cases.targets] == 0).mean()) if len(cases) else None,
             knowledge=_knowledge_share(run, self.parts),
-            over_baseline=over_baseline,
-            over_no_knowledge=over_no_knowledge,
+            over_baseline=leads.baseline,
+            over_no_knowledge=leads.no_knowledge,
+            over_mask_off=leads.mask_off,
+            over_one_hop=leads.one_hop,
+            over_held_out=leads.held_out,
         )
 
 

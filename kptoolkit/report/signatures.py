@@ -28,6 +28,9 @@ class RunFigures:
         knowledge: Share of the score parts that read knowledge in the spread of all parts.
         over_baseline: Lead over the best baseline, divided by the baseline's NDCG@10.
         over_no_knowledge: The same for the control without knowledge.
+        over_mask_off: The same for the control without the tree mask.
+        over_one_hop: The same for the control with triples of one hop.
+        over_held_out: The same for the trained model with an MPP template that training lacked.
     """
 
     curve: Sequence[tuple[float, float]] = ()
@@ -44,6 +47,9 @@ class RunFigures:
     knowledge: float | None = None
     over_baseline: float | None = None
     over_no_knowledge: float | None = None
+    over_mask_off: float | None = None
+    over_one_hop: float | None = None
+    over_held_out: float | None = None
 
 
 @dataclass(frozen=True)
@@ -194,6 +200,30 @@ SIGNATURES: Final[tuple[Signature, ...]] = (
         "Look at the items without triples and at the weights of the relations; the graph may say little about what "
         "users choose.",
         below=True,
+    ),
+    Signature(
+        "further hops hurt",
+        "lead over the control of one hop, relative",
+        lambda figures: figures.over_one_hop,
+        -0.01,
+        "Set tree.hops to 1, or lower tree.degree, so that fewer of the far triples are read; kptool study hops "
+        "compares numbers of hops.",
+        below=True,
+    ),
+    Signature(
+        "mask blocks what is useful",
+        "lead over the control without the mask, relative",
+        lambda figures: figures.over_mask_off,
+        -0.01,
+        "Set model.mask to branch or off; kptool study mask compares the kinds of mask.",
+        below=True,
+    ),
+    Signature(
+        "overfitting to templates",
+        "lead over the trained model with a held-out MPP template, relative",
+        lambda figures: figures.over_held_out,
+        0.05,
+        "Train with more, and more diverse, MPP templates of the pack; kptool study mpp-epochs shows when it begins.",
     ),
     Signature(
         "model does not use its knowledge",

@@ -82,16 +82,38 @@ def test_the_mask_is_off_where_one_is_read(given: dict[str, Any], switched: set[
             control.settings(config)
 
 
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({"model__backend": "kp4sr"}, True),
+        ({"model__backend": "kp4sr", "tree__hops": 1}, False),
+        ({}, False),
+        ({"model__fact_hops": 2}, True),
+        ({"model__fact_hops": 2, "tree__hops": 1}, False),
+        ({"model__knowledge": "tree"}, True),
+        ({"model__backend": "linear"}, False),
+        ({"parts__text_encoder": "./encoder"}, True),
+        ({"parts__text_encoder": "./encoder", "parts__text_similarity": False}, False),
+    ],
+)
+def test_one_hop_is_a_control_where_more_are_read(given: dict[str, Any], read: bool) -> None:
+    config, control = settings(**given), CONTROLS["one-hop"]
+    if read:
+        assert control.settings(config) == config
+    else:
+        with pytest.raises(RunError, match="no control 'one-hop': nothing in the run reads triples of more than one"):
+            control.settings(config)
+
+
 def test_what_applies_is_found_before_anything_is_trained() -> None:
     assert applicable([], [settings()]) == ((), ())
     assert applicable(["shuffled-knowledge", *STANDARD], [settings()])[0] == ("shuffled-knowledge", "no-knowledge")
     names, notes = applicable(["all"], [settings()])
     assert names == ("no-knowledge", "shuffled-knowledge", "random-sentences", "knowledge-only")
-    assert len(notes) == 1
-    assert "mask-off" in notes[0]
+    assert [name for note in notes for name in ("mask-off", "one-hop") if name in note] == ["mask-off", "one-hop"]
     kp4sr = settings(model__backend="kp4sr")
     names, notes = applicable(["mask-off", "all"], [kp4sr])
-    assert names == ("mask-off", "no-knowledge", "shuffled-knowledge", "random-sentences")
+    assert names == ("mask-off", "no-knowledge", "shuffled-knowledge", "random-sentences", "one-hop")
     assert "knowledge-only" in notes[0]
     assert applicable(["mask-off"], [kp4sr, settings()])[0] == (), "a control is for all runs of a table or for none"
     with pytest.raises(UnknownNameError, match="no control 'mask_off'; nearest: mask-off"):

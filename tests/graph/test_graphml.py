@@ -16,6 +16,7 @@ from kptoolkit.graph.loading.survey import Survey, survey
 from kptoolkit.graph.sources.file_source import open_source
 from kptoolkit.graph.sources.readers.graphml import UNNAMED, GraphMl
 from kptoolkit.limits import LimitsConfig, current, use
+from kptoolkit.storage.values.cells import MISSING
 
 APOC = Path(__file__).resolve().parents[1] / "layouts" / "graphml" / "films.graphml"
 YED = """<graphml xmlns="http://graphml.graphdrawing.org/xmlns" xmlns:y="http://www.yworks.com/xml/graphml">
@@ -28,9 +29,11 @@ YED = """<graphml xmlns="http://graphml.graphdrawing.org/xmlns" xmlns:y="http://
 <edge id="e0" source="n0" target="n1"><data key="d10"><y:PolyLineEdge>
 <y:EdgeLabel>written by</y:EdgeLabel></y:PolyLineEdge></data></edge>
 </graph></graphml>"""
-#: Texts as they are stored: in Unicode's composed form.
-WORDS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=12).map(
-    lambda text: unicodedata.normalize("NFC", text)
+#: Texts as they are stored: in Unicode's composed form, and none that stands for no value.
+WORDS = (
+    st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=12)
+    .map(lambda text: unicodedata.normalize("NFC", text))
+    .filter(lambda text: text not in MISSING)
 )
 
 

@@ -23,7 +23,7 @@ from kptoolkit.testing.small_worlds import ITEMS, USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 Configure = Callable[..., Config]
-TRAINED = ["no-knowledge", "shuffled-knowledge", "random-sentences", "mask-off"]
+TRAINED = ["no-knowledge", "shuffled-knowledge", "random-sentences", "mask-off", "one-hop"]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def evaluated(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 def test_all_controls_that_say_something_are_trained(evaluated: tuple[Run, Evaluation]) -> None:
     run, result = evaluated
-    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", *TRAINED, "reliance"]
+    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", *TRAINED, "reliance", "held-out template"]
     assert [row.name for row in result.rows] == names
     assert any("no control 'knowledge-only': backend 'kp4sr' cannot" in note for note in result.notes)
     assert sorted(path.name for path in (run.folder / "controls").iterdir()) == sorted(TRAINED)

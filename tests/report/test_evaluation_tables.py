@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kptoolkit.report.evaluation_tables import group_tables, kind_of, relative_leads, result_table
+from kptoolkit.report.evaluation_tables import RelativeLeads, group_tables, kind_of, relative_leads, result_table
 
 
 def row(name: str, value: float, lead: float | None = None, p_value: float | None = None) -> dict[str, Any]:
@@ -86,15 +86,23 @@ def test_a_row_without_the_metric_is_shown_empty() -> None:
 
 
 def test_leads_for_the_signatures() -> None:
-    baseline, without = relative_leads(EVALUATION)
-    assert baseline == pytest.approx(0.02 / 0.1), "over the best baseline, not over the backend alone or a control"
-    assert without == pytest.approx(0.024 / 0.096)
-    chance = {"rows": [EVALUATION["rows"][0], row("no-knowledge", 0.096, 0.024, 0.2)]}
-    assert relative_leads(chance) == (None, 0.0), "a lead that may be chance is none"
-    same = {"rows": [EVALUATION["rows"][0], {**row("no-knowledge", 0.12), "identical": True}]}
-    assert relative_leads(same) == (None, 0.0), "nothing is tested where every rank is the same"
-    assert result_table("same", same).rows[1].lead == "identical"
-    assert relative_leads({}) == (None, None)
+    leads = relative_leads(EVALUATION)
+    assert leads.baseline == pytest.approx(0.02 / 0.1), (
+        "over the best baseline, not over the backend alone or a control"
+    )
+    assert leads.no_knowledge == pytest.approx(0.024 / 0.096)
+    for name, field in (
+        *(("no-knowledge", "no_knowledge"), ("mask-off", "mask_off")),
+        *(("one-hop", "one_hop"), ("held-out template", "held_out")),
+    ):
+        real = {"rows": [EVALUATION["rows"][0], row(name, 0.096, 0.024, 0.01)]}
+        assert relative_leads(real) == RelativeLeads(**{field: 0.024 / 0.096})
+        chance = {"rows": [EVALUATION["rows"][0], row(name, 0.096, 0.024, 0.2)]}
+        assert relative_leads(chance) == RelativeLeads(**{field: 0.0}), "a lead that may be chance is none"
+        same = {"rows": [EVALUATION["rows"][0], {**row(name, 0.12), "identical": True}]}
+        assert relative_leads(same) == RelativeLeads(**{field: 0.0}), "nothing is tested where all ranks are the same"
+        assert result_table("same", same).rows[1].lead == "identical"
+    assert relative_leads({}) == RelativeLeads()
     assert kind_of("ensemble of 3 runs", 4) == "other"
 
 

@@ -24,6 +24,9 @@ CASES: dict[str, tuple[RunFigures, float, RunFigures]] = {
     "validation promises more": (RunFigures(valid=0.2, test=0.1), 0.5, RunFigures(valid=0.2, test=0.19)),
     "behind a baseline": (RunFigures(over_baseline=-0.01), -0.01, RunFigures(over_baseline=0.01)),
     "knowledge brings nothing": (RunFigures(over_no_knowledge=0.0), 0.0, RunFigures(over_no_knowledge=0.05)),
+    "further hops hurt": (RunFigures(over_one_hop=-0.1), -0.1, RunFigures(over_one_hop=0.0)),
+    "mask blocks what is useful": (RunFigures(over_mask_off=-0.1), -0.1, RunFigures(over_mask_off=0.0)),
+    "overfitting to templates": (RunFigures(over_held_out=0.2), 0.2, RunFigures(over_held_out=0.01)),
     "model does not use its knowledge": (RunFigures(knowledge=0.0), 0.0, RunFigures(knowledge=0.2)),
     "items without triples": (
         RunFigures(items=10, items_with_triples=6),

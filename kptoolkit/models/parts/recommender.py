@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases
-from kptoolkit.models.backend import Backend
+from kptoolkit.models.backend import Backend, ReadsTemplates
 from kptoolkit.models.parts.score_parts import BACKEND, ScoreParts
+from kptoolkit.prompts import MppTemplate
+
+Scorer = Callable[[Cases], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +31,19 @@ class Recommender:
 
     def score(self, cases: Cases) -> NDArray[np.float32]:
         """Scores of the whole catalogue, ``(N, n_items)``, for N histories; higher is better, never NaN."""
+        return self._with_parts(cases, self.backend.score)
+
+    def by_template(self, template: MppTemplate) -> Scorer | None:
+        """Return a scorer as :meth:`score` by another MPP template; ``None`` if the backend reads no templates."""
+        backend = self.backend
+        if not isinstance(backend, ReadsTemplates):
+            return None
+        return partial(self._with_parts, score=partial(backend.score_by_template, template=template))
+
+    def _with_parts(self, cases: Cases, score: Scorer) -> NDArray[np.float32]:
         total = self.parts.added(cases)
         if self.parts.backend:
-            total += np.float32(self.parts.backend) * self.backend.score(cases)
+            total += np.float32(self.parts.backend) * score(cases)
         return total
 
     def by_part(self, cases: Cases) -> dict[str, NDArray[np.float32]]:

@@ -24,6 +24,7 @@ from kptoolkit.models.t5.options import Kp4srOptions
 from kptoolkit.models.t5.start_weights import start_from_earlier
 from kptoolkit.models.t5.t5_backend import T5Backend
 from kptoolkit.models.training import Epochs, train_and_report
+from kptoolkit.prompts import MppTemplate
 
 
 class Kp4srBackend(T5Backend[Kp4srOptions, Kp4srState]):
@@ -49,6 +50,11 @@ class Kp4srBackend(T5Backend[Kp4srOptions, Kp4srState]):
     def score(self, cases: Cases) -> NDArray[np.float32]:
         """Log-likelihood of every item after the first sentinel, ``(N, n_items)``."""
         state = self.fitted
+        return state.scores(len(cases), lambda rows: state.prompts(cases, rows))
+
+    def score_by_template(self, cases: Cases, template: MppTemplate) -> NDArray[np.float32]:
+        """Log-likelihoods after prompts by another template; see :class:`~kptoolkit.models.backend.ReadsTemplates`."""
+        state = self.fitted.with_template(template)
         return state.scores(len(cases), lambda rows: state.prompts(cases, rows))
 
     def beam_search(self, cases: Cases, k: int, beams: int = 20) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -89,6 +95,11 @@ class Kp4srBackend(T5Backend[Kp4srOptions, Kp4srState]):
         """Change the knowledge of a fitted model, e.g. remove it to see how far the model relies on it."""
         assembler = self.fitted.assembler
         assembler.use(assembler.knowledge.with_trees(change(assembler.trees)))
+
+    @classmethod
+    def hops_read(cls, config: Config) -> int:
+        """All of ``tree.hops``; see :class:`~kptoolkit.models.backend.ReadsFarTriples`."""
+        return config.tree.hops
 
     @classmethod
     def without_tree_mask(cls, config: Config) -> Config | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -89,6 +89,19 @@ class Kp4srState:
             max_tokens=self.assembler.max_tokens,
             history=self.assembler.history,
         )
+
+    def with_template(self, template: MppTemplate) -> Kp4srState:
+        """Return this model with prompts by another template alone."""
+        assembler = PromptAssembler(
+            self.assembler.knowledge,
+            self.index.tokens,
+            self.user_tokens,
+            (template,),
+            self.tokenizer,
+            max_tokens=self.assembler.max_tokens,
+            history=self.assembler.history,
+        )
+        return replace(self, assembler=assembler, templates=(template,))
 
     def prompts(self, cases: Cases, rows: NDArray[np.int64]) -> Batch:
         """Assemble the prompts of some of the cases with the template that recommendations use."""

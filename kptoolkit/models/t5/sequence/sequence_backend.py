@@ -18,6 +18,7 @@ from kptoolkit.models.backend import FitResult, FitTask, Triplets
 from kptoolkit.models.t5.options import SequenceOptions
 from kptoolkit.models.t5.sequence.vector_scorer import VectorScorer
 from kptoolkit.models.t5.t5_backend import T5Backend
+from kptoolkit.prompts import MppTemplate
 
 if TYPE_CHECKING:
     from kptoolkit.models.t5.sequence.sequence_state import SequenceState
@@ -79,6 +80,10 @@ class SequenceBackend(T5Backend[SequenceOptions, "SequenceState"]):
             return self._scorer.score(cases)
         return self.fitted.score(cases)
 
+    def score_by_template(self, cases: Cases, template: MppTemplate) -> NDArray[np.float32]:
+        """Log-likelihoods after another template's words; see :class:`~kptoolkit.models.backend.ReadsTemplates`."""
+        return self.fitted.with_template(template).score(cases)
+
     def triplets(self, case: Cases, candidates: NDArray[np.int64]) -> Triplets:
         """The triplets of the items read and of the candidates; see :class:`~kptoolkit.models.backend.Explains`."""
         from kptoolkit.models.t5.sequence import vector_variants
@@ -114,6 +119,12 @@ class SequenceBackend(T5Backend[SequenceOptions, "SequenceState"]):
             source: Chooses and renders their triples.
         """
         self.fitted.extend(catalogue, source)
+
+    @classmethod
+    def hops_read(cls, config: Config) -> int:
+        """``model.fact_hops`` with facts; see :class:`~kptoolkit.models.backend.ReadsFarTriples`."""
+        options = validate(cls.Options, config.model.options, "model")
+        return min(config.tree.hops, options.fact_hops) if options.reads == "facts" else config.tree.hops
 
     @classmethod
     def without_tree_mask(cls, config: Config) -> Config | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +173,10 @@ class SequenceState:
                 logits = states @ vectors.T  # (B, n)
                 out[rows] = logits.float().log_softmax(-1).cpu().numpy()
         return out
+
+    def with_template(self, template: MppTemplate) -> SequenceState:
+        """Return this model with the words of another template before histories."""
+        return replace(self, prefix_tokens=[_prefix_tokens(template, self.tokenizer) or [self.tokenizer.pad_id]])
 
     def extend(self, catalogue: Catalogue, source: KnowledgeSource) -> None:
         """Rank a catalogue that extends the trained one; arguments as in ``SequenceBackend.extend``."""
