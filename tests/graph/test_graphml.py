@@ -16,7 +16,7 @@ from kptoolkit.graph.loading.survey import Survey, survey
 from kptoolkit.graph.sources.file_source import open_source
 from kptoolkit.graph.sources.readers.graphml import UNNAMED, GraphMl
 from kptoolkit.limits import LimitsConfig, current, use
-from kptoolkit.storage.values.cells import MISSING
+from kptoolkit.storage.values.cells import clean_id, is_missing
 
 APOC = Path(__file__).resolve().parents[1] / "layouts" / "graphml" / "films.graphml"
 YED = """<graphml xmlns="http://graphml.graphdrawing.org/xmlns" xmlns:y="http://www.yworks.com/xml/graphml">
@@ -29,12 +29,13 @@ YED = """<graphml xmlns="http://graphml.graphdrawing.org/xmlns" xmlns:y="http://
 <edge id="e0" source="n0" target="n1"><data key="d10"><y:PolyLineEdge>
 <y:EdgeLabel>written by</y:EdgeLabel></y:PolyLineEdge></data></edge>
 </graph></graphml>"""
-#: Texts as they are stored: in Unicode's composed form, and none that stands for no value.
+#: Texts as they are stored: in Unicode's composed form.
 WORDS = (
-    st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=12)
+    st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters="\"'[]<>"), min_size=1, max_size=12)
     .map(lambda text: unicodedata.normalize("NFC", text))
-    .filter(lambda text: text not in MISSING)
+    .filter(lambda text: clean_id(text) == text and not is_missing(text))
 )
+"""Texts that no reader changes."""
 
 
 def read(path: Path, text: str | bytes | None = None, *, skip: bool = False) -> Survey:

@@ -18,9 +18,10 @@ from benchmarks.text_encoders import small_encoder
 from kptoolkit import pipeline
 from kptoolkit.cli.app import app
 from kptoolkit.config import Config, load_config
-from kptoolkit.errors import ConfigError, InputError, RunError, UnknownNameError
+from kptoolkit.errors import ConfigError, InputError, LockedError, RunError, UnknownNameError
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.runs.run import Run
+from kptoolkit.storage.replacement import folder_lock
 from kptoolkit.studies import Arm, Study, run_study
 from kptoolkit.studies.changes.triples import corrupted
 from kptoolkit.studies.engine.find_study import find_study, study_names
@@ -208,3 +209,12 @@ def test_arms_with_a_text_encoder_need_one(configure: Callable[..., Config], tmp
     assert [run.config.parts.text_encoder for run in runs] == [None, str(bert), str(random)]
     for name, same in (("tokenizer.json", True), ("model.safetensors", False)):
         assert ((random / name).read_bytes() == (bert / name).read_bytes()) == same
+
+
+@pytest.mark.parametrize("part", ["", "results"])
+def test_two_studies_never_write_into_one_folder(tmp_path: Path, part: str) -> None:
+    with folder_lock(tmp_path / part):
+        (tmp_path / "here").touch()
+        with pytest.raises(LockedError, match="another command is writing into"):
+            run_study(OWN, Config(), output=tmp_path, mode="quick")
+    assert {path.name for path in tmp_path.iterdir()} <= {"here", "results"}
