@@ -155,6 +155,16 @@ def test_events(tmp_path: Path, name: str) -> None:
         assert (stats["users"], stats["items with events"], stats["events"]) == figures
 
 
+@pytest.mark.parametrize("command", ["load-kg", "data stats", "data check"])
+@pytest.mark.parametrize("file", ["news.tsv", "behaviors.tsv"])
+def test_a_file_of_a_layout_names_its_folder(tmp_path: Path, command: str, file: str) -> None:
+    (tmp_path / "news.tsv").write_text("N1\thealth\tmedical\tTitle\tText\thttps://y\t[]\t[]\n")
+    (tmp_path / "behaviors.tsv").write_text("1\tU1\t11/11/2019 9:05:58 AM\tN1\tN1-1\n")
+    code, output, _ = run(command, file, tmp_path)
+    assert code == 2
+    assert f"its folder has the layout MIND: give {tmp_path}" in output
+
+
 def test_dates_as_twitter_writes_them_with_their_zones() -> None:
     texts = ["Tue Apr 03 18:00:09 +0000 2012", "Tue Apr 03 20:00:10 +0200 2012", "Tue Apr 03 11:00:11 -0700 2012"]
     assert np.diff(seconds_of(np.array(texts, dtype=object))).tolist() == [1, 1]

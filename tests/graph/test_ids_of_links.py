@@ -82,7 +82,10 @@ def test_an_id_that_is_known_itself_stays_and_one_that_may_be_two_is_an_error() 
     assert changed("fold", ["x"], ["ab", "Ab"]) == ["x"]
     with pytest.raises(DataError, match=r"the id AB may be ab or Ab.*--id-map"):
         changed("fold", ["AB"], ["ab", "Ab"])
-    assert propose(["AB"], {"ab", "Ab"}) is not None  # lower makes it one of them
+    assert propose(["AB"], {"ab", "Ab"}) is None
+    found = propose(["AB", "XY"], {"ab", "Ab", "xy"})
+    assert found is not None
+    assert found.matched == 1
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,12 @@ def as_apoc(folder: Path, rows: Sequence[Row]) -> Path:
     return folder / "all.json"
 
 
+def as_json_triples(folder: Path, rows: Sequence[Row]) -> Path:
+    lines = (json.dumps(dict(zip(("subject", "predicate", "object"), row, strict=True))) + "\n" for row in rows)
+    (folder / "kg.jsonl").write_text("".join(lines))
+    return folder / "kg.jsonl"
+
+
 def as_json(folder: Path, rows: Sequence[Row]) -> Path:
     """Items whose one value is the id of another item, by a mapping."""
     lines = (json.dumps({"key": head, "to": [tail]}) + "\n" for head, _, tail in rows)
@@ -148,6 +154,7 @@ FORMATS: dict[str, tuple[Callable[[Path, Sequence[Row]], Path], set[str]]] = {
     "Neo4j": (as_neo4j, set()),
     "APOC": (as_apoc, set()),
     "JSON": (as_json, set()),
+    "JSON triples": (as_json_triples, set()),
     "JSON values": (as_json_values, set()),
     "KP4SR": (as_kp4sr, set()),
     "OpenKE": (as_openke, set()),
@@ -204,7 +211,7 @@ def test_every_format_gives_the_same(name: str, drawn: list[tuple[str, str, str,
         return
     with TemporaryDirectory() as place:
         path = write(Path(place), rows)
-        mapping = Path(place) / "mapping.toml" if name.startswith("JSON") else None
+        mapping = Path(place) / "mapping.toml" if name in ("JSON", "JSON values") else None
         source = open_source([path], skip_bad_rows=True, mapping=mapping)
         prefix = "likes:" if name == "JSON values" else ""
         assert found_in(source, prefix) == (expected, cleaned, left_out)
@@ -226,7 +233,7 @@ def test_data_check_finds_in_every_format_what_it_finds_in_others(tmp_path: Path
         ("e1", "likes", "e2"),
     ]
     path = FORMATS[name][0](tmp_path, rows)
-    mapping = tmp_path / "mapping.toml" if name.startswith("JSON") else None
+    mapping = tmp_path / "mapping.toml" if name in ("JSON", "JSON values") else None
     found = {finding.what: finding.count for finding in check(DataFolder.read(path, mapping=mapping), "generic")}
     values = name == "JSON values"
     assert found.get("triples from an entity to itself", 0) == (0 if values else 1)

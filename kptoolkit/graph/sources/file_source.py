@@ -17,6 +17,7 @@ from kptoolkit.graph.sources.layouts import (
     file_reader,
     folder_reader,
     format_of,
+    part_of_layout,
     readers_in,
     sort_tables,
 )
@@ -187,7 +188,12 @@ class FileSource:
         self.recognized = [f"{reader.said} ({reader.path})" for reader in self.readers]
         for path in self.triple_files:
             if self._rdf_file(path) is None:
-                self._recognized(path, "triples")
+                try:
+                    self._recognized(path, "triples")
+                except DataError as error:
+                    if (whole := part_of_layout(path)) is not None:
+                        raise whole from error
+                    raise
         for kind, files in self._others().items():
             for path in files:
                 self._recognized(path, kind)

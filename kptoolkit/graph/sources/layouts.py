@@ -10,7 +10,7 @@ from typing import Literal
 from kptoolkit.arguments import checked
 from kptoolkit.errors import DataError
 from kptoolkit.graph.sources.readers.graphml import GraphMl
-from kptoolkit.graph.sources.readers.json_items import JsonItems
+from kptoolkit.graph.sources.readers.json_items import JsonItems, JsonTriples
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
 from kptoolkit.graph.sources.readers.kgcn import KgcnFolder
 from kptoolkit.graph.sources.readers.kgtk import KgtkEdges
@@ -63,7 +63,7 @@ FOLDERS: tuple[type[FolderReader], ...] = (
     Neo4jCsv,
 )
 #: Readers of single files.
-FILES = (Neo4jCsv, KgtkEdges, ApocJson, GraphMl, JsonItems)
+FILES = (Neo4jCsv, KgtkEdges, ApocJson, GraphMl, JsonTriples, JsonItems)
 _SPLIT = ("train", "valid", "test", "dev")
 _TERM = r'(?:<[^<>]*>|_:[^\s<>"]+|"(?:[^"\\]|\\.)*"(?:@[\w-]+|\^\^<[^<>]*>)?)'
 _TRIPLE = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*\.\s*(?:#.*)?")
@@ -77,6 +77,14 @@ def folder_reader(folder: Path, bad_rows: BadRows | None = None, reading: Readin
         if reader.matches(folder):
             return reader(folder, bad_rows or BadRows(), reading or Reading())
     return None
+
+
+def part_of_layout(path: Path) -> DataError | None:
+    """Return the error for a file of a folder with a known layout: to give the folder; ``None`` for another file."""
+    reader = folder_reader(path.parent) if path.is_file() else None
+    if reader is None:
+        return None
+    return DataError(f"is not read alone; its folder has the layout {reader.label}: give {path.parent}", path)
 
 
 def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path | None = None) -> PathReader | None:
@@ -105,6 +113,8 @@ def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path |
         return None
     if mapping is None and ApocJson.matches(first):
         return ApocJson(path, bad_rows)
+    if mapping is None and JsonTriples.matches(first, reading):
+        return JsonTriples(path, bad_rows, reading)
     found = JsonItems.of(path, reading, mapping)
     found.bad_rows = bad_rows
     return found

@@ -163,16 +163,18 @@ def propose(missing: Iterable[str], known: Collection[str]) -> Proposal | None:
     candidates = [rules for rules in plain if rules]
     fronts = Counter(front for one in ids for front in _fronts(one))
     candidates += [IdRules((("without", front),)) for front, _ in fronts.most_common(_TRIED)]
-    found = [(_hits(rules, ids, known), rules) for rules in candidates]
-    found += _with_prefix(plain, ids, known)
-    forms = {rule: in_form(rule, ids, known)[0] for rule in FORMS}
+    compared = {rule: in_form(rule, ids, known) for rule in FORMS}
+    forms, unclear = {rule: matched for rule, (matched, _) in compared.items()}, compared["fold"][1]
+    clear = [one for one in ids if one not in unclear]  # in one case alone they would be one of two known ids
+    found = [(_hits(rules, clear, known), rules) for rules in candidates]
+    found += _with_prefix(plain, clear, known)
     found += [(len(matched), IdRules(((rule, ""),))) for rule, matched in forms.items()]
     count, best = max(found, key=lambda pair: (pair[0], -len(pair[1].rules)))
     if not count:
         return None
     if best.compare:
         return Proposal(best, count, next(iter(forms[best.rules[0][0]].items())))
-    example = next(one for one in ids if best(one) in known)
+    example = next(one for one in clear if best(one) in known)
     return Proposal(best, count, (example, best(example)))
 
 

@@ -1,4 +1,4 @@
-"""Reads items from JSON: one object per item, whose values become triples by a mapping."""
+"""Reads JSON: one object per item, whose values become triples by a mapping, or one object per triple."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from kptoolkit.errors import ConfigError, DataError, shorten
 from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of
 from kptoolkit.settings_base import read_toml
-from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, locate
+from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, TRIPLE_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Reading
 from kptoolkit.storage.layouts.json_rows import read_objects
 from kptoolkit.storage.text_tables import Table
@@ -98,6 +98,37 @@ class JsonMapping:
         """Return what is read as what."""
         facts = [f"{_keys_said(key)} as {name}" for name, key in {**self.relations, **self.items}.items()]
         return f"{self.id} as item, {f'{self.name} as name, ' if self.name else ''}triples: {', '.join(facts)}"
+
+
+class JsonTriples(PathReader):
+    """A file of triples in JSON, one object each, with keys such as ``subject``, ``predicate`` and ``object``."""
+
+    label: ClassVar[str] = "JSON triples"
+
+    @staticmethod
+    def matches(one: dict[str, Any], reading: Reading) -> bool:
+        """Return whether the first object of a file has keys for head, relation and tail."""
+        return len(locate(list(one), reading.spellings(TRIPLE_COLUMNS))) == len(TRIPLE_COLUMNS)
+
+    @property
+    def said(self) -> str:
+        """The layout and what is read."""
+        return f"{self.label}: {', '.join(f'{key} as {name}' for name, key in self._keys.items())}"
+
+    def triples(self) -> Iterator[Table]:
+        """Yield the triples."""
+        yield from tables_of(tuple(TRIPLE_COLUMNS), self._triples(), self.path)
+
+    def _triples(self) -> Iterator[tuple[int, list[str]]]:
+        for line, one in read_objects(self.path, self.bad_rows):
+            yield line, [_first(one, key) for key in self._keys.values()]
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        keys = list(next((one for _, one in read_objects(self.path)), {}))
+        wanted = self.reading.spellings(TRIPLE_COLUMNS)
+        check_candidates(keys, wanted, self.path)
+        return {name: keys[at] for name, at in locate(keys, wanted).items()}
 
 
 class JsonItems(PathReader):
