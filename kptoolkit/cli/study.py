@@ -31,6 +31,9 @@ def study(
     seeds: Annotated[
         int | None, typer.Option("--seeds", min=1, help="Trainings per arm: 1 quick, 2, or 3 full.")
     ] = None,
+    backend: Annotated[
+        list[str] | None, typer.Option("--backend", help="Only this backend of the study; repeat for several.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder to write into; by default studies/NAME.")
     ] = None,
@@ -50,7 +53,7 @@ def study(
         return
     if quick and full:
         raise InputError("--quick and --full exclude each other")
-    found = find_study(name)
+    found = find_study(name).of_backends(backend or ())
     folder = output or Path("studies") / name.replace(":", "-")
     config = _config(session, data, folder, quick=quick)
     from kptoolkit.studies.engine.run_study import run_study

@@ -80,6 +80,15 @@ def test_two_arms_of_one_name_are_refused() -> None:
         Study("x", "Why?", "x", ())
 
 
+def test_some_backends_of_a_study() -> None:
+    noise = find_study("noise")
+    assert noise.of_backends(()) is noise
+    assert noise.of_backends(["sequence"]).backends == ("sequence",)
+    assert noise.of_backends(["sequence", "kp4sr"]).backends == noise.backends
+    with pytest.raises(UnknownNameError, match="Study 'noise' has kp4sr, sequence"):
+        noise.of_backends(["linear"])
+
+
 def test_names_that_are_no_study() -> None:
     with pytest.raises(UnknownNameError, match="degree"):
         find_study("degrees")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from kptoolkit.errors import InputError
+from kptoolkit.errors import InputError, UnknownNameError
 from kptoolkit.knowledge.prepare import Prepared
+from kptoolkit.names import nearest
 from kptoolkit.runs.run import Run
 from kptoolkit.studies.engine.stored_triples import Triples
 
@@ -108,6 +109,21 @@ class Study:
         for label in labels:
             if labels.count(label) > 1:
                 raise InputError(f"study '{self.name}' has two arms '{label}'")
+
+    def of_backends(self, names: Collection[str]) -> Study:
+        """Return the study of some of its backends alone; of all if no name is given.
+
+        Args:
+            names: Names of backends.
+
+        Raises:
+            UnknownNameError: The study has no such backend.
+        """
+        for name in names:
+            if name not in self.backends:
+                close = nearest(name, self.backends)
+                raise UnknownNameError("backend", name, close, f"Study '{self.name}' has {', '.join(self.backends)}")
+        return replace(self, backends=tuple(each for each in self.backends if each in names)) if names else self
 
     def grid(self, *, quick: bool, missing: Collection[str] = ()) -> list[tuple[str, Arm]]:
         """Backends and arms, in the order in which they are trained.
