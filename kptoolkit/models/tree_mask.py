@@ -12,13 +12,25 @@ from kptoolkit.tree.visibility import ROOT, ROOT_PARENT, MaskKind
 _MOST_HOPS: Final = 6
 
 
+def linked(mask: torch.Tensor, input_ids: torch.Tensor, entities_from: int) -> torch.Tensor:
+    """Let tokens of one entity see each other, wherever they are, in addition to what a mask lets them see.
+
+    Args:
+        mask: ``(B, L, L)`` bool.
+        input_ids: ``(B, L)`` tokens.
+        entities_from: The first token that is an entity; all after it are entities too.
+    """
+    same = input_ids.unsqueeze(-1) == input_ids.unsqueeze(-2)  # (B, L, L)
+    return mask | (same & (input_ids >= entities_from).unsqueeze(-1))
+
+
 def visible(node: torch.Tensor, parent: torch.Tensor, *, kind: MaskKind = "tree") -> torch.Tensor:
     """Compute the mask of a batch (KP4SR, knowledge tree mask).
 
     Args:
         node: ``(B, L)`` integer node of each token, padding -2.
         parent: ``(B, L)`` parent of that node, the root's -1, padding's -3.
-        kind: What a token sees.
+        kind: What a token sees; the links of ``linked`` are added by :func:`linked`.
 
     Returns:
         ``(B, L, L)`` bool, True on the diagonal; row i says what token i sees. All kinds but ``upward`` are symmetric.
@@ -89,6 +101,7 @@ def _sees_upward(node_q: torch.Tensor, _: torch.Tensor, node_k: torch.Tensor, pa
 
 SEES: Final[Mapping[MaskKind, Sees]] = {
     "tree": _sees_tree,
+    "linked": _sees_tree,
     "branch": _sees_branch,
     "upward": _sees_upward,
     "off": _sees_tree,

@@ -19,11 +19,12 @@ PAD_NODE = -2
 """Node of padding."""
 PAD_PARENT = -3
 """Parent of padding: padding sees only padding, and no other token sees padding."""
-MaskKind = Literal["tree", "branch", "upward", "off"]
-"""``tree`` is the paper's mask: own node, parent, children, siblings. ``branch``: everything below the same child of
-the root, and the root, which sees all; in a prompt a branch is an item of the history with its triplets. ``upward``:
-own node and children only, so that what is known of a node passes to its parent and nothing comes back. ``off``: every
-token sees all tokens."""
+MaskKind = Literal["tree", "linked", "branch", "upward", "off"]
+"""``tree`` is the paper's mask: own node, parent, children, siblings. ``linked``: the same, and a token that is an
+entity sees that entity's tokens in all nodes. ``branch``: everything below the same child of the root, and the root,
+which sees all; in a prompt a branch is an item of the history with its triplets. ``upward``: own node and children
+only, so that what is known of a node passes to its parent and nothing comes back. ``off``: every token sees all
+tokens."""
 
 
 def visible(

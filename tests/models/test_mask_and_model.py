@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -19,9 +21,12 @@ from transformers import (
     UMT5Config,
     UMT5ForConditionalGeneration,
 )
+from worlds.training import BACKENDS, TINY, untrained
 
+from kptoolkit.errors import ConfigError
 from kptoolkit.models.t5.tree_t5 import TreeT5, grow, start_items_from_names
-from kptoolkit.models.tree_mask import SEES, additive, arranged, visible
+from kptoolkit.models.tree_mask import SEES, additive, arranged, linked, visible
+from kptoolkit.testing.small_worlds import chain_task
 from kptoolkit.tree.visibility import PAD_NODE, PAD_PARENT, MaskKind, matrix
 
 # root, two items, two triplets below the first item, one below the second, root again (end of sequence), padding
@@ -73,6 +78,41 @@ def defined(tree: nx.DiGraph[int], query: int, key: int, kind: MaskKind) -> bool
         return 0 in (query, key) or lines[0][1] == lines[1][1]
     joined = tree.has_edge(query, key) or tree.has_edge(key, query)
     return joined or bool(set(tree.predecessors(query)) & set(tree.predecessors(key)))
+
+
+@given(st.lists(st.lists(st.integers(0, 6), min_size=5, max_size=5), min_size=1, max_size=3), st.integers(0, 7))
+def test_linked_tokens_are_those_of_one_entity(rows: list[list[int]], entities_from: int) -> None:
+    tokens = torch.tensor(rows)
+    tree = torch.eye(5, dtype=torch.bool).expand(len(rows), -1, -1)
+    found = linked(tree, tokens, entities_from)
+    for number, row in enumerate(rows):
+        for query, key in itertools.product(range(5), range(5)):
+            same = row[query] == row[key] and row[query] >= entities_from
+            assert bool(found[number, query, key]) == (query == key or same)
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("name", ["kp4sr", "trees"])
+def test_links_between_places_of_an_entity_change_scores_and_are_saved(tmp_path: Path, name: str) -> None:
+    task = chain_task(tmp_path, {"training.epochs": 0, "tree.hops": 2})
+    scores = {}
+    for mask in ("tree", "linked"):
+        backend = untrained(TINY | BACKENDS[name] | {"mask": mask})
+        backend.fit(task)
+        scores[mask] = backend.score(task.split.test)
+        (tmp_path / mask).mkdir()
+        backend.save(tmp_path / mask)
+        again = type(backend).load(tmp_path / mask, backend.options)  # type: ignore[arg-type]
+        np.testing.assert_allclose(again.score(task.split.test), scores[mask], atol=1e-5)
+    # In the tree of one item, only parents, children and siblings name the same entity, and they see each other anyway.
+    assert bool(np.abs(scores["linked"] - scores["tree"]).max() > 1e-4) == (name == "kp4sr")
+
+
+@pytest.mark.parametrize("options", [{"backend": "kp4sr"}, {"backend": "sequence", "knowledge": "tree"}])
+def test_links_need_entities_that_are_tokens(tmp_path: Path, options: dict[str, Any]) -> None:
+    backend = untrained(TINY | options | {"mask": "linked", "tokens": "subword", "vocabulary": 400})
+    with pytest.raises(ConfigError, match=r"setting model.mask: linked needs model.tokens=phrase"):
+        backend.fit(chain_task(tmp_path))
 
 
 @pytest.mark.parametrize("kind", ["tree", "branch", "upward", "off"])

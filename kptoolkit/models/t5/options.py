@@ -45,8 +45,8 @@ class T5Options(Section):
     gradient_checkpointing: bool = False
     """Store only the states between layers and recompute the others in the backward pass: less memory, more time."""
     mask: MaskKind = "tree"
-    """What a token of a prompt attends to: `tree` as in the paper; `branch`: all of its item; `upward`: its node and
-    its children; `off`: everything."""
+    """What a token of a prompt attends to: `tree` as in the paper; `linked`: also tokens of the same entity elsewhere,
+    with phrase tokens; `branch`: all of its item; `upward`: its node and its children; `off`: everything."""
     negatives: int = Field(default=2048, ge=0)
     """Items drawn per batch to learn against, where the catalogue is more than twice as large; 0: always all items."""
     buckets: bool = True

@@ -32,11 +32,13 @@ class ModelTokenizer(SavedTokenizer, Protocol):
         sentinels: Ids of the two sentinels around the target; the first is the mask in the prompt.
         size: Size of the vocabulary; the item tokens follow.
         has_item_tokens: Whether an item that a prompt names is encoded as its item token.
+        entities_from: The first token that is an entity, all after it too; ``None`` where entities are several tokens.
     """
 
     sentinels: tuple[int, int]
     size: int
     has_item_tokens: bool
+    entities_from: int | None
 
     @property
     def vocabulary(self) -> list[tuple[str, str]]:
@@ -78,8 +80,8 @@ class PhraseTokenizer:
         self.phrases, self.entities, self.items = list(phrases), list(entities), dict(items)
         self.size = len(_SPECIAL) + len(self.phrases) + len(self.entities)
         self._phrase = {text: len(_SPECIAL) + i for i, text in enumerate(self.phrases)}
-        first = len(_SPECIAL) + len(self.phrases)
-        self._entity = {entity: first + i for i, entity in enumerate(self.entities)}
+        self.entities_from: int | None = len(_SPECIAL) + len(self.phrases)
+        self._entity = {entity: self.entities_from + i for i, entity in enumerate(self.entities)}
         self._entity |= {entity: self.size + row for entity, row in self.items.items()}
 
     @classmethod
@@ -158,6 +160,7 @@ class SubwordTokenizer:
 
     name = "subword"
     has_item_tokens = False
+    entities_from: int | None = None
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         missing = [token for token in SENTINELS if token not in tokenizer.get_vocab()]

@@ -15,10 +15,11 @@ from torch import nn
 from torch.nn.attention.flex_attention import BlockMask
 from transformers import T5Config, T5ForConditionalGeneration
 
+from kptoolkit.errors import ConfigError
 from kptoolkit.models.t5.catalogue_loss import catalogue_loss
 from kptoolkit.models.t5.flex import attentions, tree_block_mask, uses_flex
 from kptoolkit.models.t5.t5_backend import output_scale
-from kptoolkit.models.tree_mask import additive, masked, visible
+from kptoolkit.models.tree_mask import additive, linked, masked, visible
 from kptoolkit.tree.visibility import MaskKind
 
 MAX_WORDS = 1024
@@ -35,6 +36,10 @@ class TreeT5(nn.Module):
             starts as it was trained.
         output_tokens: ``(S,)`` the tokens that targets consist of, among which probabilities sum to 1; unset: all.
         mask: What a token of the encoder attends to.
+        entities_from: The first token that is an entity, all after it too; ``None`` where entities are several tokens.
+
+    Raises:
+        ConfigError: The mask is ``linked``, and an entity is no token, or attention is ``flex``.
 
     Attributes:
         negatives: Items drawn per batch for the loss, see :func:`~kptoolkit.models.t5.catalogue_loss.catalogue_loss`.
@@ -51,8 +56,15 @@ class TreeT5(nn.Module):
         fresh: bool,
         output_tokens: NDArray[np.int64] | None = None,
         mask: MaskKind = "tree",
+        entities_from: int | None = None,
     ) -> None:
         super().__init__()
+        if mask == "linked" and (entities_from is None or uses_flex(t5)):
+            raise ConfigError(
+                "setting model.mask: linked needs model.tokens=phrase, where an entity is one token, and an attention "
+                "other than flex"
+            )
+        self.entities_from = entities_from or 0
         self.t5, self.mask, self.output_scale = t5, mask, output_scale(t5.config.to_dict())
         outputs, place = None, None
         if output_tokens is not None:
@@ -77,6 +89,8 @@ class TreeT5(nn.Module):
         if uses_flex(self.t5):
             return self._stack(embedded, tree_block_mask(node, parent, self.mask))
         mask = visible(node, parent, kind=self.mask)
+        if self.mask == "linked":
+            mask = linked(mask, input_ids, self.entities_from)
         if self.config.model_type in SHARED_BIAS:
             return self._blocks(embedded, mask)
         return self._stack(embedded, additive(mask, embedded.dtype))

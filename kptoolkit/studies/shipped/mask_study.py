@@ -10,6 +10,7 @@ STUDY = Study(
     axis="what a token sees (model.mask)",
     arms=(
         Arm("", "tree", {"model.mask": "tree"}),
+        Arm("", "linked", {"model.mask": "linked"}),
         Arm("", "off", {"model.mask": "off"}),
         Arm("", "branch", {"model.mask": "branch"}),
         Arm("", "upward", {"model.mask": "upward"}),
@@ -17,7 +18,7 @@ STUDY = Study(
     ),
     settings={"tree.hops": 2, "tree.degree": 4},
     limits=(
-        "tree is the paper's mask; branch keeps the items of a history apart; upward lets facts pass to items only. "
-        "Links between nodes of one entity in different subtrees are not among the masks."
+        "tree is the paper's mask; linked adds links between the places where one entity is named, also in different "
+        "subtrees; branch keeps the items of a history apart; upward lets facts pass to items only."
     ),
 )

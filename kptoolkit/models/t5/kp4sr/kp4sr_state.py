@@ -200,6 +200,7 @@ def build_state(options: Kp4srOptions, task: FitTask) -> Kp4srState:
         fresh=options.checkpoint is None,
         output_tokens=index.output_tokens(tokenizer.sentinels),
         mask=options.mask,
+        entities_from=tokenizer.entities_from,
     )
     model.negatives = options.negatives
     return Kp4srState(model, tokenizer, assembler, templates, user_tokens, index)
@@ -217,7 +218,8 @@ def load_state(folder: Path, options: Kp4srOptions) -> Kp4srState:
         index = ItemIndex.load(folder / "index", tokenizer.size, described["n_items"])
         output = index.output_tokens(tokenizer.sentinels)
         t5 = saved_t5(folder, options)
-        model = TreeT5(t5, fresh=True, output_tokens=output, mask=options.mask)
+        entities = tokenizer.entities_from
+        model = TreeT5(t5, fresh=True, output_tokens=output, mask=options.mask, entities_from=entities)
         safetensors.torch.load_model(model, str(folder / WEIGHTS))
     except UNREADABLE as error:
         raise unreadable(folder, error) from error

@@ -60,6 +60,7 @@ class ModelParts:
         text: Width of the vectors of text that are projected into the items' vectors; 0: none.
         text_encoder: The encoder that they are from.
         text_mask: Whether it reads under the tree mask.
+        entities_from: The first token of a tree that is an entity, if any is.
     """
 
     reads: Reads
@@ -72,6 +73,7 @@ class ModelParts:
     text: int = 0
     text_encoder: str | None = None
     text_mask: bool = True
+    entities_from: int | None = None
 
 
 @dataclass
@@ -257,6 +259,7 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
         text=0 if text is None else text.shape[1],
         text_encoder=task.config.parts.text_encoder,
         text_mask=task.config.parts.text_mask,
+        entities_from=tokenizer.entities_from,
     )
     t5, fresh = build_t5(options, tokenizer, task, n), options.checkpoint is None
     if fresh:
@@ -334,7 +337,7 @@ def build_model(
         fresh: Whether ``t5`` starts from random weights.
     """
     knowledge = build_item_encoder(parts.reads, facts, t5.config.d_model, parts.hops, parts.pooling)
-    tree = TreeT5(t5, fresh=fresh, mask=parts.mask)
+    tree = TreeT5(t5, fresh=fresh, mask=parts.mask, entities_from=parts.entities_from)
     text = torch.zeros(len(trained), parts.text) if parts.text else None  # read with the weights, or set later
     return SequenceT5(tree, parts.first_item, trained, knowledge, cross_attention=parts.cross_attention, text=text)
 
