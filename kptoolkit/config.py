@@ -8,7 +8,7 @@ the backend, which validates them with a pydantic class of its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
@@ -365,33 +365,6 @@ def validate(model: type[OptionsT], values: Mapping[str, Any], where: str = "") 
     given = "" if hidden else f" (given: {shorten(redacted(shown_value(first['input'])))})"
     message = first["msg"].removeprefix("Value error, ")
     raise ConfigError(f"setting {shorten(dotted)}: {message[:1].lower()}{message[1:]}{given}")
-
-
-def which_graph(
-    configured: GraphConfig, trained: GraphConfig | None = None, given: Collection[str] = ()
-) -> GraphConfig:
-    """Decide which graph is meant: the one given by URI, else a run's own graph, else the configured one.
-
-    A run records no password, so user name and password always come from ``configured`` if they are set there. How
-    the graph is read (``cap``, ``max_degree``, ``cypher``, ``cache``, …) comes from the run, except for ``given`` keys.
-
-    Args:
-        configured: ``[graph]`` of file, environment and flags together.
-        trained: ``[graph]`` of a run; ``None`` if no run is used.
-        given: Keys of ``[graph]`` that were given explicitly, such as ``{"uri"}`` for ``--graph``.
-    """
-    if trained is None:
-        return configured
-    access = ("username", "password", "database")
-    changes = {key: getattr(configured, key) for key in given}
-    if "uri" in given:
-        changes |= {key: getattr(configured, key) for key in access}
-        changes |= {"cypher": configured.cypher or trained.cypher}
-        return trained.model_copy(update=changes)
-    named = {key: value for key in access if (value := getattr(configured, key)) is not None}
-    if trained.database is not None:
-        named.pop("database", None)  # the database is a part of where the run's own graph is
-    return trained.model_copy(update=named | changes)
 
 
 def describe(model: type[BaseModel] = Config, prefix: str = "") -> list[tuple[str, str, str]]:

@@ -2,7 +2,8 @@
 
 Template packs, Cypher files and the data of the demo are searched in the user's folder, then in the installed package,
 then in the checkout of the package. Backends and rankings of other packages are named by ``module:attribute`` or by an
-entry point. Code that data name, such as a run of somebody else, is run only if :func:`may_run` says so.
+entry point. Code that data name, such as a run of somebody else, is run only if :func:`may_run` says so; and
+:func:`which_graph` decides which graph is read, and whether it gets the password.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from kptoolkit.config import GraphConfig
 from kptoolkit.errors import ConfigError, QueryFileError, UnknownNameError, shorten
 from kptoolkit.names import BACKENDS, RANKED_BY, nearest
 
@@ -222,3 +225,49 @@ def _value(settings: Mapping[str, Any], setting: str) -> str:
     entries = settings.get(section)
     value = entries.get(key) if isinstance(entries, Mapping) else None
     return "" if value is None else str(value)
+
+
+def sends_password(configured: GraphConfig, trained: GraphConfig) -> bool:
+    """Return whether user and password of the settings may go to the graph that a run names.
+
+    A run may be somebody else's, so they go to this machine, and to the address that the settings name themselves.
+
+    Args:
+        configured: ``[graph]`` of file, environment and flags together.
+        trained: ``[graph]`` of the run.
+    """
+    own = trained.uri.rstrip("/") == configured.uri.rstrip("/")
+    return own or urlsplit(trained.uri).hostname in {None, "localhost", "127.0.0.1", "::1"}
+
+
+def which_graph(
+    configured: GraphConfig,
+    trained: GraphConfig | None = None,
+    given: Collection[str] = (),
+    *,
+    trusted: bool = False,
+) -> GraphConfig:
+    """Decide which graph is meant: the one given by URI, else a run's own graph, else the configured one.
+
+    A run records no password: user name and password come from ``configured``, if :func:`sends_password`. How the
+    graph is read (``cap``, ``max_degree``, ``cypher``, ``cache``, …) comes from the run, except for ``given`` keys.
+
+    Args:
+        configured: ``[graph]`` of file, environment and flags together.
+        trained: ``[graph]`` of a run; ``None`` if no run is used.
+        given: Keys of ``[graph]`` that were given explicitly, such as ``{"uri"}`` for ``--graph``.
+        trusted: Whether user and password go to whatever address the run names.
+    """
+    if trained is None:
+        return configured
+    access = ("username", "password", "database")
+    changes = {key: getattr(configured, key) for key in given}
+    if "uri" in given:
+        changes |= {key: getattr(configured, key) for key in access}
+        changes |= {"cypher": configured.cypher or trained.cypher}
+        return trained.model_copy(update=changes)
+    sent = access if trusted or sends_password(configured, trained) else ("database",)
+    named = {key: value for key in sent if (value := getattr(configured, key)) is not None}
+    if trained.database is not None:
+        named.pop("database", None)  # the database is a part of where the run's own graph is
+    return trained.model_copy(update=named | changes)

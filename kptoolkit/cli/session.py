@@ -20,11 +20,11 @@ from rich.text import Text
 from kptoolkit import distributed, limits
 from kptoolkit.cli.console import json_text, open_console
 from kptoolkit.cli.progress_display import WIDE, Bars, bars_on
-from kptoolkit.config import Config, GraphConfig, load_config, parse_assignment, which_graph
+from kptoolkit.config import Config, GraphConfig, load_config, parse_assignment
 from kptoolkit.errors import ConfigError, InputError, KptoolError, escaped, redacted, shorten
 from kptoolkit.limits import LimitsConfig
 from kptoolkit.progress import Lines, ProgressCallback, cell, silent
-from kptoolkit.resources import Trust, check_queries, named_code
+from kptoolkit.resources import Trust, check_queries, named_code, which_graph
 
 COMMON = "Common options"
 INTERRUPTED = 130
@@ -122,14 +122,14 @@ class Session:
         """Decide which graph the command reads, and print it on standard error.
 
         It is the graph of ``--graph`` (or ``--set graph.uri``), else the run's own, else the configured one; see
-        :func:`kptoolkit.config.which_graph`.
+        :func:`kptoolkit.resources.which_graph`.
 
         Args:
             trained: ``[graph]`` of the run that the command takes; ``None`` if it takes none.
         """
         given = {key.partition(".")[2] for key in self.overrides if key.startswith("graph.")}
         own = self.config().graph
-        chosen = which_graph(own, trained, given)
+        chosen = which_graph(own, trained, given, trusted=self.trust_code is True)
         check_queries(chosen.cypher, own.cypher, self.trust_code)
         if self.names_graph:
             source = "from --graph" if self.graph_option else "from --set graph.uri"
@@ -137,6 +137,11 @@ class Session:
             source = "from the settings" if trained is None else "the run's own"
         if distributed.is_first():
             self.say(f"graph: {shorten(chosen.uri, 500)} ({source})")
+            if own.password is not None and chosen.password is None:
+                self.warn(
+                    "the run names this graph, the settings another one, so that no password is sent; if the server is "
+                    f"yours, give --graph {shorten(chosen.uri, 500)}"
+                )
         return chosen
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from kptoolkit.arguments import checked
-from kptoolkit.config import GraphConfig, load_config, which_graph
+from kptoolkit.config import GraphConfig, load_config
 from kptoolkit.errors import RunError
 from kptoolkit.graph import Graph
 from kptoolkit.knowledge.prepare import fetch_knowledge, knowledge_report
@@ -14,7 +14,7 @@ from kptoolkit.models.parts.fit_parts import knowledge_kinds
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, moment
-from kptoolkit.resources import check_queries
+from kptoolkit.resources import check_queries, which_graph
 from kptoolkit.runs.run import Run
 
 
@@ -49,11 +49,13 @@ def refresh(
 def graph_of(run: Run) -> GraphConfig:
     """Return the run's own graph, with user name and password from file and environment.
 
+    They go to another address than this machine, or the one that file and environment name, only if the run is trusted.
+
     Raises:
         ConfigError: The run names Cypher queries that are neither the user's own nor trusted.
     """
     own = load_config().graph
-    chosen = which_graph(own, run.config.graph)
+    chosen = which_graph(own, run.config.graph, trusted=run.trust_code is True)
     check_queries(chosen.cypher, own.cypher, run.trust_code)
     return chosen
 

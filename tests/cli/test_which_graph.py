@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from worlds.command import Done, kptool
 
 from kptoolkit.cli.session import Session
-from kptoolkit.config import GraphConfig, which_graph
+from kptoolkit.config import GraphConfig
+from kptoolkit.resources import which_graph
 
 NEO4J = {"NEO4J_URI": "bolt://server", "NEO4J_USERNAME": "ann", "NEO4J_PASSWORD": "s3cret", "NEO4J_DATABASE": "books"}
 TRAINED = GraphConfig(uri="bolt://trained", username="then", cap=7, max_degree=9)
@@ -35,10 +36,36 @@ def test_the_graph_of_the_run_comes_before_the_configured_one() -> None:
     Path("kptool.toml").write_text("[graph]\nuri = 'embedded:other'\ncap = 5\n")
     graph = chosen({}, NEO4J, TRAINED)
     assert (graph.uri, graph.cap) == ("bolt://trained", 7)
-    assert (graph.username, graph.password, graph.database) == ("ann", SecretStr("s3cret"), "books")
+    assert (graph.username, graph.password, graph.database) == ("then", None, "books")
     own_database = TRAINED.model_copy(update={"database": "films"})
     assert chosen({}, NEO4J, own_database).database == "films"
     assert chosen({}, {}, TRAINED).username == "then"
+
+
+@pytest.mark.parametrize(
+    ("run", "sent"),
+    [
+        *(("bolt://server", True), ("bolt://server/", True), ("neo4j://localhost:7687", True), ("bolt://[::1]", True)),
+        *(("bolt://127.0.0.1:7687", True), ("embedded:./kg", True)),
+        *(("bolt://elsewhere", False), ("bolt://server.evil", False), ("bolt+s://server", False)),
+        *(("bolt://localhost.evil", False), ("bolt://server:17687", False)),
+    ],
+)
+def test_the_password_goes_to_addresses_of_the_user_alone(
+    run: str, sent: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = GraphConfig(uri=run)
+    graph = which_graph(GraphConfig(uri="bolt://server", username="ann", password=SecretStr("s3cret")), trained)
+    assert (graph.password is not None, graph.username == "ann") == (sent, sent)
+    assert which_graph(GraphConfig(password=SecretStr("s3cret")), trained, trusted=True).password is not None
+    session = Session(overrides={})
+    session.environ = NEO4J
+    assert (session.graph(trained).password is not None) == sent
+    said = " ".join(capsys.readouterr().err.split())
+    assert (f"no password is sent; if the server is yours, give --graph {run}" in said) == (not sent)
+    given = Session(overrides={"graph.uri": run})
+    given.environ = NEO4J
+    assert given.graph(trained).password is not None
 
 
 def test_settings_of_the_command_line_change_the_graph_of_the_run() -> None:
