@@ -217,6 +217,7 @@ def project(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
             graph.store.write(PUBLIC[name], {})
         code, _, said = run("init", str(tmp_path / "project"), "--from-graph", "--graph", address, *options)
         assert code == 0, said
+        assert all(Path(file).is_file() for file in re.findall(r"[^ ]*/cypher/\w+\.cypher", said)), said
         monkeypatch.chdir(tmp_path / "project")
         return tmp_path / "project" / "cypher"
 
@@ -239,6 +240,9 @@ def test_init_runs_and_doctor_and_stats_agree(
     events = counted(r"([\d,]+) of ([\d,]+) users on ([\d,]+) items", lines["interactions"]["seen"]) or [0, 0, 0]
     assert events == [stats.get(key, 0) for key in ("events", "users", "items with events")]
     assert (stats["catalogue items"], stats.get("users", 0), stats.get("events", 0)) == expected
+    code, output, said = run("data", "check", "graph:", "--json")
+    assert output, said
+    assert code == (2 if "error" in {finding["level"] for finding in json.loads(output)} else 0)
 
 
 def test_both_say_what_to_do_and_name_the_files_of_the_user(
