@@ -146,7 +146,8 @@ def _init_from_graph(session: Session, folder: Path, source: Path | None, target
     events = found.roles.events is not None
     for check in found.checks:
         if check.advice and (events or not check.ok):
-            session.warn(f"{check.what}: {check.seen}; {check.advice}")
+            advice = check.advice.replace(str(new), str(folder))  # the files have their final places now
+            session.warn(f"{check.what}: {check.seen}; {advice}")
     item = next(iter(found.names), "NAME")
     into = "" if folder == Path(".") else f"cd {shlex.quote(str(folder))}; "
     session.say(

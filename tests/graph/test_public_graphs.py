@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from kptoolkit.cli.app import app
-from kptoolkit.config import GraphConfig
+from kptoolkit.config import GraphConfig, load_config
+from kptoolkit.data.checking.checks import stats
+from kptoolkit.data.data_folder import DataFolder
 from kptoolkit.errors import InputError
 from kptoolkit.graph.database import Graph
 from kptoolkit.graph.foreign.cypher_draft import draft_cypher
@@ -217,6 +218,7 @@ def project(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
             graph.store.write(PUBLIC[name], {})
         code, _, said = run("init", str(tmp_path / "project"), "--from-graph", "--graph", address, *options)
         assert code == 0, said
+        assert all(Path(file).is_file() for file in re.findall(r"[^ ]*/cypher/\w+\.cypher", said)), said
         monkeypatch.chdir(tmp_path / "project")
         return tmp_path / "project" / "cypher"
 
@@ -230,15 +232,16 @@ def test_init_runs_and_doctor_and_stats_agree(
     text = (project(name, *options) / "interactions.cypher").read_text()
     assert ("None were found" in text) == (expected[2] == 0)
     assert expected[2] or "MATCH (u:Customer)-[:PURCHASED]->(x:Order)-[:ORDERS]->(i:Product)" in text
-    code, output, said = run("data", "stats", "graph:", "--json")
-    assert code == 0, said
-    stats = json.loads(output)
-    lines = {line["what"].split(" ")[0]: line for line in json.loads(run("doctor", "--json")[1])}
-    sizes = counted(r"([\d,]+) entities, ([\d,]+) relationships, ([\d,]+) items", lines["graph"]["seen"])
-    assert sizes == [stats["entities"], stats["triples"], stats["catalogue items"]]
-    events = counted(r"([\d,]+) of ([\d,]+) users on ([\d,]+) items", lines["interactions"]["seen"]) or [0, 0, 0]
-    assert events == [stats.get(key, 0) for key in ("events", "users", "items with events")]
-    assert (stats["catalogue items"], stats.get("users", 0), stats.get("events", 0)) == expected
+    with Graph.open(config=load_config().graph, create=False) as graph:
+        counts, folder = stats(DataFolder.of_graph(graph)), DataFolder.of_graph(graph, with_triples=True)
+        lines = {line.what.split(" ")[0]: line.seen for line in inspect(graph)}
+    sizes = counted(r"([\d,]+) entities, ([\d,]+) relationships, ([\d,]+) items", lines["graph"])
+    assert sizes == [counts["entities"], counts["triples"], counts["catalogue items"]]
+    events = counted(r"([\d,]+) of ([\d,]+) users on ([\d,]+) items", lines["interactions"]) or [0, 0, 0]
+    assert events == [counts.get(key, 0) for key in ("events", "users", "items with events")]
+    assert (counts["catalogue items"], counts.get("users", 0), counts.get("events", 0)) == expected
+    assert folder.triples is not None
+    assert len(folder.triples.head) <= counts["triples"]
 
 
 def test_both_say_what_to_do_and_name_the_files_of_the_user(
@@ -254,12 +257,10 @@ def test_both_say_what_to_do_and_name_the_files_of_the_user(
     code, _, said = run("data", "stats", "graph:")
     assert code == 2
     assert "cypher/interactions.cypher: column 'time' holds 'soon'" in said
-    file.unlink()
-    assert "cypher/interactions.cypher" in run("doctor", "--json")[1]
-    assert "cypher/interactions.cypher" in run("fit", "--data", "graph:")[2]
-    for name in ("counts", "items"):
+    for name in ("interactions", "counts", "items"):
         (cypher / f"{name}.cypher").unlink()
-    for words in (("data", "stats", "graph:"), ("doctor",)):
-        code, *output = run(*words)
-        assert code in (1, 2)
-        assert "do not find; correct them, first counts.cypher and items.cypher" in " ".join(output)
+    code, *output = run("data", "stats", "graph:")
+    assert code == 2
+    assert "do not find; correct them, first counts.cypher and items.cypher" in " ".join(output)
+    with Graph.open(config=load_config().graph, create=False) as graph:
+        assert "do not find; correct them, first counts.cypher" in inspect(graph)[0].advice

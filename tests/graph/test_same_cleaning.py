@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from xml.sax.saxutils import quoteattr
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -144,6 +145,19 @@ def as_kgtk(folder: Path, rows: Sequence[Row]) -> Path:
     return folder / "edges.tsv"
 
 
+def as_graphml(folder: Path, rows: Sequence[Row]) -> Path:
+    ids = dict.fromkeys(end for head, _, tail in rows for end in (head, tail))
+    nodes = "".join(f"<node id={quoteattr(one)}/>" for one in ids)
+    edges = "".join(
+        f'<edge source={quoteattr(head)} target={quoteattr(tail)}><data key="r">{relation}</data></edge>\n'
+        for head, relation, tail in rows
+    )
+    key = '<key id="r" for="edge" attr.name="relation" attr.type="string"/>'
+    text = f'<graphml xmlns="http://graphml.graphdrawing.org/xmlns">{key}<graph edgedefault="directed">{nodes}{edges}'
+    (folder / "kg.graphml").write_text(f"{text}</graph></graphml>")
+    return folder / "kg.graphml"
+
+
 #: Writers of a format, and what it cannot express.
 FORMATS: dict[str, tuple[Callable[[Path, Sequence[Row]], Path], set[str]]] = {
     "csv": (as_csv, set()),
@@ -159,6 +173,7 @@ FORMATS: dict[str, tuple[Callable[[Path, Sequence[Row]], Path], set[str]]] = {
     "KP4SR": (as_kp4sr, set()),
     "OpenKE": (as_openke, set()),
     "KGAT": (as_kgat, {SPACES}),
+    "GraphML": (as_graphml, set()),
     "KGTK": (as_kgtk, {QUOTES, NUMBER}),  # there "12" is a text, and 12.0 a number
 }
 ROWS = st.lists(
