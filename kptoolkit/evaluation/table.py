@@ -210,7 +210,7 @@ def identical_rows(rankings: Mapping[str, Sequence[Ranking]]) -> set[str]:
         rankings: Name of the row to its rankings, one per run; the first row is that of the runs.
     """
     runs = next(iter(rankings.values()))
-    compared = {name: rankings[name] for name in (*CONTROLS, RELIANCE) if name in rankings}
+    compared = {name: rankings[name] for name in (*CONTROLS, RELIANCE, HELD_OUT) if name in rankings}
     return {
         name for name, each in compared.items() if all(own.same_ranks(run) for own, run in zip(each, runs, strict=True))
     }

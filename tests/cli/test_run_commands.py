@@ -248,7 +248,7 @@ def test_evaluate_with_a_control_and_groups(run: Path, tmp_path: Path) -> None:
     assert not (folder / "controls").exists()
     words = ("evaluate", folder, "--control", "mask-off", "--control", "knowledge-only")
     (report,) = result(kptool(*words, "--json"))
-    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", "mask-off", "reliance"]
+    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", "mask-off", "reliance", "held-out template"]
     assert [row["name"] for row in report["rows"]] == names
     assert any("no control 'knowledge-only': backend 'kp4sr'" in note for note in report["notes"])
     assert report == json.loads((folder / "metrics-test.json").read_text())

@@ -193,3 +193,11 @@ def test_data_check_takes_the_same_options(tmp_path: Path) -> None:
         unknown = found.get("links to entities that are in no .ent and no .kg file")
         assert (0 if unknown is None else unknown["count"]) == count
         assert unknown is None or "--link-ids 'freebase'" in unknown["advice"]
+
+
+@pytest.mark.parametrize("option", ["--link-ids", "--item-ids"])
+def test_a_rule_that_has_nothing_to_rewrite_is_an_error(tmp_path: Path, option: str) -> None:
+    words = graph(tmp_path, ["a"], [("1", "a")])
+    triples = [words[0], *words[3:]]
+    code, said, _ = load(*triples, option, "prefix=x")
+    assert (code, f"has no links, whose ids {option} would rewrite; give them with --link" in said) == (2, True)

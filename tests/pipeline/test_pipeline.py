@@ -43,7 +43,7 @@ from kptoolkit.testing.small_worlds import ITEMS, USERS
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 Configure = Callable[..., Config]
 CONTROL_NAMES = ("no-knowledge", "shuffled-knowledge")
-CHANGED = (*CONTROL_NAMES, "reliance")
+CHANGED = (*CONTROL_NAMES, "reliance", "held-out template")
 
 
 # -- what fit writes ----------------------------------------------------------------------------------------------
@@ -356,7 +356,8 @@ def test_beam_search_that_a_backend_lacks_is_refused_before_anything_is_ranked(
 
 def test_rows_agree_with_ranks_by_hand(evaluated: tuple[Run, Evaluation]) -> None:
     run, result = evaluated
-    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", "beam search", *CONTROL_NAMES, "reliance"]
+    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", "beam search", *CONTROL_NAMES]
+    names += ["reliance", "held-out template"]
     assert [row.name for row in result.rows] == names
     assert (result.cases, result.items, result.split) == (USERS, ITEMS, "test")
     assert result.notes[0] == NOTICE

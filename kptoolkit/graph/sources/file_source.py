@@ -144,15 +144,26 @@ class FileSource:
         """Yield the columns ``item_id``, ``entity_id``.
 
         Raises:
-            DataError: Rules for ids make two ids of the triples or interactions equal, or :attr:`id_map` lists no id of
-                a link.
+            DataError: Rules for ids make two ids of the triples or interactions equal, there is nothing whose ids they
+                rewrite, or :attr:`id_map` lists no id of a link.
         """
         tables: Iterable[Table] = self._linked()
+        if self.link_ids or self.item_ids:
+            tables = list(tables)
+            self._require_links(tables)
         if self.id_map is not None:
             tables = self.id_map.applied(list(tables), self.label)
         final = () if self.id_map is None else self.id_map.graph_ids
         tables = self._ruled(tables, "entity_id", self.link_ids, self._triple_ids, final)
         yield from self._ruled(tables, "item_id", self.item_ids, self._event_ids)
+
+    def _require_links(self, tables: Sequence[Table]) -> None:
+        """Check that there is something whose ids the rules rewrite."""
+        if any(map(len, tables)):
+            return
+        option = "--link-ids" if self.link_ids else "--item-ids"
+        if self.link_ids or not any(map(len, self._listed())):
+            raise DataError(f"has no links, whose ids {option} would rewrite; give them with --link", self.label)
 
     def _linked(self) -> Iterator[Table]:
         if not self.link_files:
