@@ -319,9 +319,11 @@ def fail(console: Console, error: BaseException, after_interrupt: str = "") -> N
 
 def _interrupted(error: BaseException | None) -> bool:
     """Whether Ctrl-C caused an error; the clean-up after it may have failed with another one."""
-    while error is not None:
+    seen = list[BaseException]()  # an error can be its own cause, over others too
+    while error is not None and error not in seen:
         if isinstance(error, KeyboardInterrupt):
             return True
+        seen.append(error)
         error = error.__cause__ or error.__context__
     return False
 

@@ -27,3 +27,14 @@ def test_clean_up_that_fails_after_ctrl_c_is_still_ctrl_c() -> None:
     assert ended(caught.value) == INTERRUPTED
     assert ended(KeyboardInterrupt()) == INTERRUPTED
     assert ended(BufferError("alone")) == 1
+
+
+@pytest.mark.timeout(20)
+def test_errors_that_cause_each_other_end_a_command_too() -> None:
+    itself, one, other = BufferError("itself"), BufferError("one"), BufferError("other")
+    itself.__cause__ = itself
+    one.__cause__, other.__cause__ = other, one
+    assert [ended(error) for error in (itself, one, other)] == [1, 1, 1]
+    other.__context__, one.__cause__ = None, None
+    one.__context__ = KeyboardInterrupt()
+    assert ended(other) == INTERRUPTED
