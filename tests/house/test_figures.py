@@ -44,7 +44,7 @@ def test_every_table_says_what_produced_it(page: str) -> None:
         assert {len(row) for row in entry["rows"]} == {len(entry["columns"])}, name
 
 
-@pytest.mark.parametrize("page", ["benchmarks", "results", "results-beauty", "results-earlier"])
+@pytest.mark.parametrize("page", ["benchmarks", "results", "results-beauty", "results-earlier", "results-studies"])
 def test_no_table_of_these_pages_is_written_by_hand(page: str) -> None:
     text = tables.MARKED.sub("", (DOCS / f"{page}.md").read_text(encoding="utf-8"))
     assert not [line for line in text.splitlines() if line.startswith("|")]
