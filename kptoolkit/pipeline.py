@@ -452,10 +452,11 @@ def rank_others(
         notes.append(f"beam search: {beams} beams; items it does not find count as missed, no MRR")
     if controls:
         rankings |= _rank_controls(run, cases, controls, progress)
-        for template in run.pack.held_out[:1]:
-            if (score := run.recommender.by_template(template)) is not None:
-                rankings[HELD_OUT] = _rank(run, cases, HELD_OUT, score, progress)
-                notes.append(f"{HELD_OUT}: the trained model with the MPP '{template.id}', which no training uses")
+        template = next(iter(run.pack.held_out), None)
+        score = None if template is None else run.recommender.by_template(template)
+        if template is not None and score is not None:
+            rankings[HELD_OUT] = _rank(run, cases, HELD_OUT, score, progress)
+            notes.append(f"{HELD_OUT}: the trained model with the MPP '{template.id}', which no training uses")
         if RELIANCE in rankings:
             notes.append("reliance: the trained model with its knowledge taken away, not retrained")
     return rankings, notes

@@ -129,7 +129,7 @@ class Session:
         """
         given = {key.partition(".")[2] for key in self.overrides if key.startswith("graph.")}
         own = self.config().graph
-        chosen = which_graph(own, trained, given, trusted=self.trust_code is True)
+        chosen = which_graph(own, trained, given, trusted=self.trust_all)
         check_queries(chosen.cypher, own.cypher, self.trust_code)
         if self.names_graph:
             source = "from --graph" if self.graph_option else "from --set graph.uri"

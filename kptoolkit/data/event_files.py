@@ -13,7 +13,7 @@ from kptoolkit.config import DataConfig
 from kptoolkit.data.tables import Table, join_tables, read_recognized
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph import folder_reader
-from kptoolkit.graph.sources.layouts import part_of_layout
+from kptoolkit.graph.sources.layouts import whole_layouts
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
 from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, check_candidates, locate
@@ -102,12 +102,8 @@ def read_file_events(path: Path, reading: Reading) -> EventTable:
         tables = read_sequences(path, reading)
         said = "a sequence of items per row: item_id_list, then item_id; repeats are left out"
         return EventTable(path, _whole(path, tables), said)
-    try:
+    with whole_layouts(path):
         table, said, only_positive = read_recognized(path, "interactions", reading)
-    except DataError as error:
-        if (whole := part_of_layout(path)) is not None:
-            raise whole from error
-        raise
     columns = {"timestamp" if name == "time" else name: column for name, column in table.columns.items()}
     if only_positive:
         kept = np.array([value.strip() not in ("0", "0.0") for value in columns["rating"]])

@@ -90,10 +90,8 @@ def graph_triples(graph: Graph, linked: Sequence[str]) -> tuple[pd.DataFrame, pd
     """
     ids = graph.entity_ids() or list(dict.fromkeys(linked))
     found = graph.neighbourhoods(ids, 1, cap=_UNLIMITED)
-    near, far = np.repeat(np.arange(len(found.ids)), np.diff(found.indptr)), found.far
-    head, tail = np.where(found.forward, near, far), np.where(found.forward, far, near)
     relations = np.array(found.relations, dtype=object)
-    columns = {"head": found.ids[head], "relation": relations[found.relation], "tail": found.ids[tail]}
+    columns = {"head": found.ids[found.head], "relation": relations[found.relation], "tail": found.ids[found.tail]}
     names = pd.DataFrame({"entity_id": found.ids, "name": found.names}, dtype=object)
     return pd.DataFrame(columns, dtype=object).drop_duplicates(), names
 

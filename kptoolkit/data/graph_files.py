@@ -127,7 +127,7 @@ class GraphTables:
         """Read a source."""
         triples, named, collected = list(source.triples()), list(source.names()), NameCollector()
         for table in named:
-            collected.add(table)
+            collected.add(table["entity_id"], table["name"], table.path)
         return cls(
             _frame(triples, ("head", "relation", "tail")),
             _frame(named, ("entity_id", "name")),

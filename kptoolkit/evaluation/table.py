@@ -19,7 +19,9 @@ BEAM_SEARCH: Final = "beam search"
 RELIANCE: Final = "reliance"
 """Name of the row of the trained model without its knowledge."""
 HELD_OUT: Final = "held-out template"
-"""Name of the row of the backend alone with an MPP template that training lacked."""
+"""Name of the row of the trained model with an MPP template that training lacked."""
+NO_BASELINES: Final = (BEAM_SEARCH, RELIANCE, HELD_OUT)
+"""Names of rows of the trained model itself, ranked in another way."""
 ALONE: Final = "alone"
 """Last word of the name of a backend's row without the score parts."""
 ENSEMBLE: Final = "ensemble of"
@@ -253,7 +255,7 @@ def notes_of(rows: Sequence[Row]) -> list[str]:
 def strongest_baseline(rows: Sequence[Row]) -> Row | None:
     """The baseline with the best NDCG@10, if there is one."""
     run = rows[0].name
-    others = {run, f"{run} {ALONE}", BEAM_SEARCH, RELIANCE, HELD_OUT, *CONTROLS}
+    others = {run, f"{run} {ALONE}", *NO_BASELINES, *CONTROLS}
     baselines = [row for row in rows if row.name not in others and not row.name.startswith(ENSEMBLE)]
     return max(baselines, key=lambda row: row.metrics["NDCG@10"], default=None)
 

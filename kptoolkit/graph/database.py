@@ -34,8 +34,9 @@ from kptoolkit.storage.layouts.frames import DataFrame, errors_of_frames
 
 _PREFIX, _NEAREST_AMONG = 2, 10_000
 _SHOWN = 10
-_PAGE = 20_000
 """Relations that a notebook shows."""
+_PAGE = 20_000
+"""Entities per query when all ids are read."""
 
 
 @dataclass(frozen=True)

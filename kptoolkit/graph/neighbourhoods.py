@@ -144,6 +144,16 @@ class Neighbourhoods(Ragged):
         """``(E,)`` node number of the near end of each row."""
         return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)
 
+    @property
+    def head(self) -> NDArray[np.int32]:
+        """``(E,)`` node number of the head of each row's triple."""
+        return np.where(self.forward, self.near, self.far)
+
+    @property
+    def tail(self) -> NDArray[np.int32]:
+        """``(E,)`` node number of the tail of each row's triple."""
+        return np.where(self.forward, self.far, self.near)
+
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 of the contents, without the fingerprint."""

@@ -53,6 +53,15 @@ class ItemTrees(Ragged):
         """Give item i the tree of item ``order[i]``; -1 gives it no triplets."""
         return self.slices(self.indptr[order], np.where(order >= 0, self.lengths[order], 0))
 
+    def with_below(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return chosen triplets together with all triplets below them, ``(S,)``.
+
+        Args:
+            chosen: ``(S,)`` chosen triplets.
+        """
+        above = np.where(self.parent < 0, -1, self.indptr[self.rows] + self.parent)
+        return with_descendants(chosen, self.hop, above)
+
     def cut(self, items: NDArray[np.int64], removed: Sequence[NDArray[np.int64]]) -> ItemTrees:
         """Return the trees of some items without some of their triplets; nothing takes their place.
 
@@ -111,6 +120,26 @@ class ItemTrees(Ragged):
             for part in _parts(size[level]):
                 prompt[level[part]] = self.prompt[np.roll(level[part], 1)]
         return replace(self, prompt=prompt)
+
+
+def with_descendants(
+    chosen: NDArray[np.bool_], hop: NDArray[np.integer[Any]], parent: NDArray[np.integer[Any]]
+) -> NDArray[np.bool_]:
+    """Return chosen triplets together with all their descendants.
+
+    Args:
+        chosen: ``(..., T)`` chosen triplets.
+        hop: ``(T,)`` hops from the item, from 1.
+        parent: ``(T,)`` index of the parent among the T triplets; -1 for none.
+
+    Returns:
+        ``(..., T)``.
+    """
+    found = chosen.copy()
+    for each in range(2, int(hop.max(initial=1)) + 1):
+        level = np.flatnonzero((hop == each) & (parent >= 0))
+        found[..., level] |= found[..., parent[level]]
+    return found
 
 
 def _parts(sizes: NDArray[Any]) -> Iterator[slice]:

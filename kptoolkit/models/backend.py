@@ -22,7 +22,7 @@ from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases
 from kptoolkit.data.splits import Split
 from kptoolkit.errors import InputError
-from kptoolkit.knowledge.item_trees import ItemTrees
+from kptoolkit.knowledge.item_trees import ItemTrees, with_descendants
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prompt_pool import PromptKeys
 from kptoolkit.progress import ProgressCallback, silent
@@ -104,11 +104,7 @@ class Triplets:
         Args:
             chosen: ``(V, T)`` chosen triplets.
         """
-        removed = chosen.copy()
-        for hop in range(2, int(self.hop.max(initial=1)) + 1):
-            level = np.flatnonzero((self.hop == hop) & (self.parent >= 0))
-            removed[:, level] |= removed[:, self.parent[level]]
-        return removed
+        return with_descendants(chosen, self.hop, self.parent)
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from kptoolkit.evaluation.controls import CONTROLS
 from kptoolkit.evaluation.significance import LEVEL
-from kptoolkit.evaluation.table import ALONE, BEAM_SEARCH, HELD_OUT, RELIANCE
+from kptoolkit.evaluation.table import ALONE, HELD_OUT, NO_BASELINES
 from kptoolkit.report.charts import Axis, Dot
 
 Kind = Literal["run", "backend alone", "baseline", "control", "other"]
@@ -137,7 +137,7 @@ def kind_of(name: str, place: int) -> Kind:
         return "backend alone"
     if name in CONTROLS:
         return "control"
-    return "other" if name in (RELIANCE, HELD_OUT, BEAM_SEARCH) or name.startswith(_ENSEMBLE) else "baseline"
+    return "other" if name in NO_BASELINES or name.startswith(_ENSEMBLE) else "baseline"
 
 
 def is_alone(name: str) -> bool:

@@ -77,17 +77,7 @@ ITEM_COLUMNS: Mapping[str, Sequence[str]] = {
     ),
 }
 INTERACTION_COLUMNS: Mapping[str, Sequence[str]] = {
-    "user_id": (
-        "user_id",
-        "user",
-        "uid",
-        "reader_id",
-        "customer_id",
-        "session_id",
-        "reviewer_id",
-        "username",
-        "visitor_id",
-    ),
+    "user_id": ("user_id", "user", "uid", *_USER_IDS),
     "item_id": ("item_id", "item", *_ITEM_IDS),
     "time": ("timestamp", "time", "ts", "unix_timestamp", "unix_time", "datetime", "date", *_TIMES),
     "rating": ("rating", "score", "label", "weight"),

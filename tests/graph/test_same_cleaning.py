@@ -117,9 +117,14 @@ def as_kp4sr(folder: Path, rows: Sequence[Row]) -> Path:
     return folder
 
 
+def distinct(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
+    """Entities and relations, each once."""
+    entities = dict.fromkeys(end for head, _, tail in rows for end in (head, tail))
+    return list(entities), list(dict.fromkeys(relation for _, relation, _ in rows))
+
+
 def as_openke(folder: Path, rows: Sequence[Row]) -> Path:
-    entities = list(dict.fromkeys(end for head, _, tail in rows for end in (head, tail)))
-    relations = list(dict.fromkeys(relation for _, relation, _ in rows))
+    entities, relations = distinct(rows)
     for name, ids in (("entity", entities), ("relation", relations)):
         lines = "".join(f"{one}\t{number}\n" for number, one in enumerate(ids))
         (folder / f"{name}2id.txt").write_text(f"{len(ids)}\n{lines}")
@@ -129,8 +134,7 @@ def as_openke(folder: Path, rows: Sequence[Row]) -> Path:
 
 
 def as_kgat(folder: Path, rows: Sequence[Row]) -> Path:
-    entities = list(dict.fromkeys(end for head, _, tail in rows for end in (head, tail)))
-    relations = list(dict.fromkeys(relation for _, relation, _ in rows))
+    entities, relations = distinct(rows)
     for name, ids in (("entity", entities), ("relation", relations)):
         lines = "".join(f"{one} {number}\n" for number, one in enumerate(ids))
         (folder / f"{name}_list.txt").write_text(f"org_id remap_id\n{lines}")

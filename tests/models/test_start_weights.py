@@ -78,7 +78,7 @@ def test_rows_go_by_what_they_stand_for(earlier: dict[str, tuple[AnyT5, Any]], t
     new.start_from(before, task.catalogue)  # type: ignore[arg-type]
     new.fit(other)
     fresh.fit(other)
-    theirs, ours = before.fitted.named_rows(task.catalogue).tables, new.fitted.named_rows(other.catalogue).tables
+    theirs, ours = before.fitted.named_rows(task.catalogue), new.fitted.named_rows(other.catalogue)
     weights = [dict(each.fitted.model.named_parameters()) for each in (before, new, fresh)]
     known = {row: (table, number) for table in theirs for number, row in enumerate(theirs[table]) if row is not None}
     moved = unknown = 0
@@ -117,15 +117,13 @@ def test_models_of_other_shapes_are_refused(
 
 
 def test_a_copy_leaves_out_what_has_no_name() -> None:
-    from kptoolkit.models.t5.start_weights import NamedRows
-
     ours, theirs = torch.nn.Embedding(3, 2), torch.nn.Embedding(2, 2)
     kept = ours.weight[1].detach().clone()
     started = start_weights(
         ours,
-        NamedRows({"weight": [("word", "b"), None, ("entity", "x")]}),
+        {"weight": [("word", "b"), None, ("entity", "x")]},
         theirs,
-        NamedRows({"weight": [("entity", "x"), ("word", "b")]}),
+        {"weight": [("entity", "x"), ("word", "b")]},
     )
     assert torch.equal(ours.weight[[0, 2]], theirs.weight[[1, 0]])
     assert torch.equal(ours.weight[1], kept)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from kptoolkit.data.checking.finding import Finding, Level
 from kptoolkit.data.data_folder import DataFolder
-from kptoolkit.data.tables import Table
 from kptoolkit.errors import shorten
 from kptoolkit.graph.loading.link_check import several_said
+from kptoolkit.graph.loading.source_names import NameCollector
 from kptoolkit.storage.values.cells import MISSING, nearly_equal, several_values, unclean
 
 _EXAMPLES = 3
@@ -45,26 +45,18 @@ def check_source(folder: DataFolder) -> list[Finding]:
 
 def check_several(folder: DataFolder) -> list[Finding]:
     """Return the entities with several names, and the items with several titles; the first is kept of both."""
-    titles = {} if folder.items is None else _several_titles(folder.items)
+    titles = NameCollector()
+    if folder.items is not None and "title" in folder.items.columns:
+        titles.add(folder.items.columns["item_id"], map(str, folder.items.columns["title"]))
     return [
         Finding(
             "warning", f"{what}, of which the first is kept", len(found), advice, None, tuple(several_said(found, 3))
         )
         for what, found, advice in (
             ("entities with several names", folder.several_names, "leave the others out of the file"),
-            ("items with several titles", titles, "leave the others out of the item file"),
+            ("items with several titles", titles.several, "leave the others out of the item file"),
         )
     ]
-
-
-def _several_titles(items: Table) -> dict[str, tuple[str, str]]:
-    first, several = dict[str, str](), dict[str, tuple[str, str]]()
-    if "title" in items.columns:
-        for one, text in zip(items.columns["item_id"], items.columns["title"], strict=True):
-            title = str(text).strip()
-            if title and first.setdefault(one, title) != title:
-                several.setdefault(one, (first[one], title))
-    return several
 
 
 def _ids(folder: DataFolder) -> Iterator[tuple[str, list[str]]]:

@@ -14,7 +14,7 @@ _PROPERTY = re.compile(r"p\d+")
 
 @dataclass
 class NameCollector:
-    """Names by id, and the ids to which one file gives several names.
+    """Names or titles by id, and the ids to which one file gives several.
 
     Attributes:
         names: The first name of each id that is not empty.
@@ -25,20 +25,23 @@ class NameCollector:
     several: dict[str, tuple[str, str]] = field(default_factory=dict)
     _files: dict[str, str] = field(default_factory=dict)
 
-    def add(self, table: Table, wanted: Collection[str] | None = None) -> None:
-        """Add the names of a table.
+    def add(
+        self, ids: Iterable[str], names: Iterable[str], file: str = "", wanted: Collection[str] | None = None
+    ) -> None:
+        """Add names.
 
         Args:
-            table: Columns ``entity_id`` and ``name``.
+            ids: The ids.
+            names: The name of each; those that are empty are left out.
+            file: Where they are from.
             wanted: Ids whose names are needed; ``None`` for all.
         """
-        for one, text in zip(table["entity_id"], table["name"], strict=True):
+        for one, text in zip(ids, names, strict=True):
             name = text.strip()
             if not name or (wanted is not None and one not in wanted):
                 continue
-            first = self.names.setdefault(one, name)
-            file = self._files.setdefault(one, table.path)
-            if first != name and file == table.path:
+            first, earlier = self.names.setdefault(one, name), self._files.setdefault(one, file)
+            if first != name and earlier == file:
                 self.several.setdefault(one, (first, name))
 
 

@@ -168,7 +168,7 @@ def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
     _check_lengths(source.label, entities)
     found, labels = NameCollector(), RelationLabels(relations, ambiguous)
     for table in source.names():
-        found.add(table, entities)
+        found.add(table["entity_id"], table["name"], table.path, entities)
         labels.add(table)
     names, named_by_id = _names(found, entities, items)
     _check_lengths(source.label, (item.item_id for item in items))
@@ -210,29 +210,28 @@ def _distinct(
 
 def _items(source: TripleSource, entities: Vocabulary) -> tuple[list[SourceItem], int, Mapping[str, tuple[str, str]]]:
     """Return the items, the number of repeated links, and the items with several titles."""
-    titles, several = dict[str, str](), dict[str, tuple[str, str]]()
+    ids, titles = dict[str, None](), NameCollector()
     for table in source.items():
-        blank = [""] * len(table)
-        for item_id, title in zip(table["item_id"], table.columns.get("title", blank), strict=True):
-            titles[item_id] = titles.get(item_id) or title.strip()
-            if title.strip() and title.strip() != titles[item_id]:
-                several.setdefault(item_id, (titles[item_id], title.strip()))
+        ids |= dict.fromkeys(table["item_id"])
+        titles.add(table["item_id"], table.columns.get("title", [""] * len(table)))
     links: dict[str, str] = {}
     repeated = 0
     for table in source.links():
         for item_id, entity_id in zip(table["item_id"], table["entity_id"], strict=True):
             repeated += links.setdefault(item_id, entity_id) != entity_id
-            titles.setdefault(item_id, "")
+    ids |= dict.fromkeys(links)
     entities.add(links.values())
     taken: set[str] = set()
     items = []
-    for item_id, title in titles.items():
+    for item_id in ids:
         linked = links.get(item_id)
         number = -1 if linked is None else entities[linked]
-        items.append(SourceItem(item_id, title, number, linked is not None and linked not in taken))
+        items.append(
+            SourceItem(item_id, titles.names.get(item_id, ""), number, linked is not None and linked not in taken)
+        )
         if linked is not None:
             taken.add(linked)
-    return items, repeated, several
+    return items, repeated, titles.several
 
 
 def _names(found: NameCollector, entities: Vocabulary, items: Sequence[SourceItem]) -> tuple[list[str], bool]:

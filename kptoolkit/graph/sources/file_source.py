@@ -17,9 +17,9 @@ from kptoolkit.graph.sources.layouts import (
     file_reader,
     folder_reader,
     format_of,
-    part_of_layout,
     readers_in,
     sort_tables,
+    whole_layouts,
 )
 from kptoolkit.graph.sources.rdf import Literals, RankedNames, RdfFile, RdfFileFormat
 from kptoolkit.graph.sources.readers.kgcn import positive
@@ -115,9 +115,12 @@ class FileSource:
             if relation not in seen:
                 raise UnknownNameError("relation", relation, nearest(relation, sorted(seen)))
 
+    def _cleaned(self, tables: Iterable[Table]) -> Iterator[Table]:
+        return (clean_table(table, self.bad_rows) for table in tables)
+
     def _triples(self) -> Iterator[Table]:
         for reader in self.readers:
-            yield from (clean_table(table, self.bad_rows) for table in reader.triples())
+            yield from self._cleaned(reader.triples())
         for path in self.triple_files:
             if (file := self._rdf_file(path)) is not None:
                 yield from file.triples()
@@ -130,7 +133,7 @@ class FileSource:
         for path in self.name_files:
             yield from self._read(path, "names")
         for reader in self.readers:
-            yield from (clean_table(table, self.bad_rows) for table in reader.names())
+            yield from self._cleaned(reader.names())
         of_rdf = []
         for path in self.triple_files:
             if (file := self._rdf_file(path)) is not None:
@@ -168,7 +171,7 @@ class FileSource:
     def _linked(self) -> Iterator[Table]:
         if not self.link_files:
             for reader in self.readers:
-                yield from (clean_table(table, self.bad_rows) for table in reader.links())
+                yield from self._cleaned(reader.links())
         for path in self.link_files:
             yield from self._read(path, "links")
 
@@ -179,14 +182,14 @@ class FileSource:
     def _listed(self) -> Iterator[Table]:
         if not self.item_files:
             for reader in self.readers:
-                yield from (clean_table(table, self.bad_rows) for table in reader.items())
+                yield from self._cleaned(reader.items())
         for path in self.item_files:
             yield from self._read(path, "items")
 
     def interactions(self) -> Iterator[Table]:
         """Yield the columns ``user_id``, ``item_id``, ``time``, ``rating``."""
         for reader in self.readers if self.with_interactions else ():
-            yield from (clean_table(table, self.bad_rows) for table in reader.interactions())
+            yield from self._cleaned(reader.interactions())
         for path in self.interaction_files:
             yield from self._read(path, "interactions")
 
@@ -199,12 +202,8 @@ class FileSource:
         self.recognized = [f"{reader.said} ({reader.path})" for reader in self.readers]
         for path in self.triple_files:
             if self._rdf_file(path) is None:
-                try:
+                with whole_layouts(path):
                     self._recognized(path, "triples")
-                except DataError as error:
-                    if (whole := part_of_layout(path)) is not None:
-                        raise whole from error
-                    raise
         for kind, files in self._others().items():
             for path in files:
                 self._recognized(path, kind)
@@ -402,15 +401,20 @@ def open_source(
             files[:] = [_existing(Path(given))]
     if id_map is not None:
         source.id_map = IdMap.read(_existing(Path(id_map)), reading, bad_rows)
-    if source.item_ids.compare and not interactions:
-        said = f"--item-ids {source.item_ids} compares ids with those of interactions; add --interactions"
-        raise ConfigError(f"{said}, or use lower, upper, prefix, without, zeros")
-    if interactions and not source.interaction_files and not source.readers:
-        raise DataError("no .inter file next to the triples; leave --interactions out", paths[0] if paths else None)
+    _check_interactions(source, paths)
     for found_reader in source.readers:
         found_reader.language, found_reader.keep_literals = language, literals == "entities"
     source.recognize()
     return source
+
+
+def _check_interactions(source: FileSource, paths: Sequence[str | Path]) -> None:
+    """Check that interactions are there if they are to be read, and read if ids are to be compared with theirs."""
+    if source.item_ids.compare and not source.with_interactions:
+        said = f"--item-ids {source.item_ids} compares ids with those of interactions; add --interactions"
+        raise ConfigError(f"{said}, or use lower, upper, prefix, without, zeros")
+    if source.with_interactions and not source.interaction_files and not source.readers:
+        raise DataError("no .inter file next to the triples; leave --interactions out", paths[0] if paths else None)
 
 
 def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -79,12 +80,21 @@ def folder_reader(folder: Path, bad_rows: BadRows | None = None, reading: Readin
     return None
 
 
-def part_of_layout(path: Path) -> DataError | None:
-    """Return the error for a file of a folder with a known layout: to give the folder; ``None`` for another file."""
-    reader = folder_reader(path.parent) if path.is_file() else None
-    if reader is None:
-        return None
-    return DataError(f"is not read alone; its folder has the layout {reader.label}: give {path.parent}", path)
+@contextmanager
+def whole_layouts(path: Path) -> Iterator[None]:
+    """Tell who reads a file alone to give its folder, if the file is not recognized and the folder has a known layout.
+
+    Raises:
+        DataError: In place of the error of a file of such a folder.
+    """
+    try:
+        yield
+    except DataError as error:
+        reader = folder_reader(path.parent) if path.is_file() else None
+        if reader is None:
+            raise
+        said = f"is not read alone; its folder has the layout {reader.label}: give {path.parent}"
+        raise DataError(said, path) from error
 
 
 def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path | None = None) -> PathReader | None:

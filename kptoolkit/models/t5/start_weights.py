@@ -22,18 +22,9 @@ from kptoolkit.progress import ProgressEvent
 
 RowName = tuple[str, ...] | None
 """What a row of a table stands for, its kind first; ``None`` where no other model has such a row."""
+NamedRows = Mapping[str, Sequence[RowName]]
+"""Names of the rows of tables that other models may have under another number, by the name of the weight."""
 _KINDS: Final = {"relation": "relations", "entity": "entities", "item": "items", "word": "words"}
-
-
-@dataclass(frozen=True)
-class NamedRows:
-    """The tables of a model whose rows stand for something that other models may have under another number.
-
-    Attributes:
-        tables: Names of the rows, by the name of the weight.
-    """
-
-    tables: Mapping[str, Sequence[RowName]]
 
 
 @dataclass
@@ -93,8 +84,8 @@ def start_weights(model: nn.Module, own: NamedRows, earlier: nn.Module, theirs: 
     known, found = dict(earlier.named_parameters()), Started()
     rows = _rows(theirs, known)
     for name, weight in model.named_parameters():
-        if name in own.tables:
-            _copy_rows(name, weight, own.tables[name], rows, found)
+        if name in own:
+            _copy_rows(name, weight, own[name], rows, found)
         elif name not in known or known[name].shape != weight.shape:
             there = f"of shape {list(known[name].shape)}" if name in known else "missing"
             raise ConfigError(
@@ -109,7 +100,7 @@ def start_weights(model: nn.Module, own: NamedRows, earlier: nn.Module, theirs: 
 def _rows(tables: NamedRows, weights: Mapping[str, nn.Parameter]) -> dict[tuple[str, ...], torch.Tensor]:
     """The named rows of all tables."""
     found = dict[tuple[str, ...], torch.Tensor]()
-    for table, names in tables.tables.items():
+    for table, names in tables.items():
         weight = weights[table].detach()
         found |= {name: weight[row] for row, name in enumerate(names) if name is not None}
     return found

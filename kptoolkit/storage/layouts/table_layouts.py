@@ -41,7 +41,6 @@ _ASIN = re.compile(r"B[0-9A-Z]{3,9}|\d{9}[\dX]")
 _REVIEWER = re.compile(r"A[0-9A-Z]{1,27}")
 _EPOCH = re.compile(r"\d{9,13}")
 _TIMES = re.compile(r"1\d{9}(?:\d{3})?|\d{4}-\d\d-\d\d.*|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d.*")
-_YAGO_RELATION = re.compile(r"<.*>|rdfs?:.*|owl:.*")
 _FRACTION = re.compile(r"-?\d+\.\d+")
 
 
@@ -262,6 +261,10 @@ def _is_conceptnet(sample: Sample) -> bool:
     return _all_rows(sample, _TABS, 5, re.compile(r"/a/\[.*"), re.compile(r"/r/.*"))
 
 
+def _is_yago(sample: Sample) -> bool:
+    return _all_rows(sample, _TABS, 5, re.compile(r"(?:<id_.*>)?"), None, re.compile(r"<.*>|rdfs?:.*|owl:.*"))
+
+
 def _is_openke(sample: Sample) -> bool:
     numbers = re.compile(r"\d+")
     return bool(numbers.fullmatch(sample.first.strip())) and _all_rows(sample, _COUNTED, 3, *[numbers] * 3)
@@ -324,9 +327,7 @@ LAYOUTS: tuple[TableLayout, ...] = (
     TableLayout(
         "YAGO facts",
         "triples",
-        lambda sample: _all_rows(
-            sample, _TABS, 5, re.compile(r"(?:<id_.*>)?"), None, re.compile(r"<.*>|rdfs?:.*|owl:.*")
-        ),
+        _is_yago,
         _TABS,
         ("id", "head", "relation", "tail", "value"),
     ),

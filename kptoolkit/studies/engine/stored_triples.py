@@ -40,9 +40,7 @@ class Triples:
     @classmethod
     def of(cls, found: Neighbourhoods) -> Triples:
         """Collect the triples of all rows."""
-        head = np.where(found.forward, found.near, found.far)
-        tail = np.where(found.forward, found.far, found.near)
-        distinct = np.unique(np.stack([head, found.relation, tail], axis=1), axis=0)
+        distinct = np.unique(np.stack([found.head, found.relation, found.tail], axis=1), axis=0)
         return cls(distinct[:, 0], distinct[:, 1], distinct[:, 2])
 
     def take(self, which: NDArray[Any]) -> Triples:
@@ -60,10 +58,8 @@ class Triples:
 
     def among(self, found: Neighbourhoods) -> NDArray[np.bool_]:
         """``(E,)`` whether each row of neighbourhoods states one of these triples."""
-        head = np.where(found.forward, found.near, found.far)
-        tail = np.where(found.forward, found.far, found.near)
         sizes = [len(found.ids), len(found.relations), len(found.ids)]
-        return np.isin(_codes(head, found.relation, tail, sizes), _codes(*self._columns, sizes))
+        return np.isin(_codes(found.head, found.relation, found.tail, sizes), _codes(*self._columns, sizes))
 
     @property
     def arrays(self) -> dict[str, Numbers]:

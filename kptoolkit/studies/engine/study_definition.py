@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -71,6 +71,22 @@ class Arm:
     def needs(self, mark: str) -> bool:
         """Whether its settings, or those of the arm it starts from, have a mark that stands for a setting."""
         return mark in self.settings.values() or (self.start is not None and self.start.needs(mark))
+
+
+def stages(series: str, epochs: int, changes: Sequence[Change | None], *, quick: bool = True) -> tuple[Arm, ...]:
+    """Make the arms of one training in stages: each starts from the weights of the one before.
+
+    Args:
+        series: Name of their line in the plot; their places are the epochs trained so far.
+        epochs: Epochs of a stage.
+        changes: Change of the inputs in each stage.
+        quick: Whether ``--quick`` has them too.
+    """
+    found, settings = list[Arm](), {"training.epochs": epochs, "training.eval_every": epochs // 2}
+    for number, change in enumerate(changes, 1):
+        before = found[-1] if found else None
+        found.append(Arm(series, float(number * epochs), settings, change=change, start=before, quick=quick))
+    return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def weight_of_added(run: Run, added: Triples) -> Mapping[str, float]:
 
 
 def _scores_without(backend: Any, cases: Cases, trees: ItemTrees, removed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    gone = _with_below(trees, removed)
+    gone = trees.with_below(removed)
     per_item = [np.flatnonzero(gone[first:end]) for first, end in zip(trees.indptr[:-1], trees.indptr[1:], strict=True)]
     left = trees.cut(np.arange(len(trees)), per_item)
     backend.use_trees(lambda _: left)
@@ -75,12 +75,3 @@ def _as_many_others(trees: ItemTrees, own: NDArray[np.bool_]) -> NDArray[np.bool
     place = np.empty(len(own), np.int64)
     place[order] = np.arange(len(own)) - trees.indptr[trees.rows[order]]
     return np.asarray(~own & (place < wanted[trees.rows]))
-
-
-def _with_below(trees: ItemTrees, removed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Add all triplets below those that are removed."""
-    gone, above = removed.copy(), trees.indptr[trees.rows] + trees.parent
-    for hop in range(2, int(trees.hop.max(initial=1)) + 1):
-        level = np.flatnonzero((trees.hop == hop) & (trees.parent >= 0))
-        gone[level] |= gone[above[level]]
-    return gone

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from kptoolkit.studies.changes.packs import mpps, similar_mpps
-from kptoolkit.studies.engine.study_definition import Arm, Change, Study
+from kptoolkit.studies.engine.study_definition import Study, stages
 from kptoolkit.studies.measures.template_gap import template_gap
 
 _EPOCHS = 6
 """Epochs of a stage."""
-
-
-def _stages(series: str, change: Change, *, quick: bool = True) -> list[Arm]:
-    """Stages of one training, each from the weights of the one before."""
-    found = list[Arm]()
-    settings = {"training.epochs": _EPOCHS, "training.eval_every": _EPOCHS // 2}
-    for number in range(1, 5):
-        before = found[-1] if found else None
-        found.append(Arm(series, float(number * _EPOCHS), settings, change=change, start=before, quick=quick))
-    return found
 
 
 STUDY = Study(
@@ -25,10 +15,10 @@ STUDY = Study(
     question="Does a model overfit to the wording of its training templates?",
     axis="epochs trained",
     arms=(
-        *_stages("one template", mpps(1)),
-        *_stages("4 different", mpps(4), quick=False),
-        *_stages("10 different", mpps(10)),
-        *_stages("10 similar", similar_mpps(10), quick=False),
+        *stages("one template", _EPOCHS, [mpps(1)] * 4),
+        *stages("4 different", _EPOCHS, [mpps(4)] * 4, quick=False),
+        *stages("10 different", _EPOCHS, [mpps(10)] * 4),
+        *stages("10 similar", _EPOCHS, [similar_mpps(10)] * 4, quick=False),
     ),
     settings={"model.tokens": "subword"},
     measure=template_gap,

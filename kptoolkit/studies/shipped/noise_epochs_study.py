@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kptoolkit.studies.changes.triples import corrupted
-from kptoolkit.studies.engine.study_definition import Arm, Study
+from kptoolkit.studies.engine.study_definition import Study, stages
 from kptoolkit.studies.measures.added_triples import weight_of_added
 
 _EPOCHS = 8
 """Epochs of a stage."""
-
-
-def _stages(series: str, shares: Sequence[float]) -> list[Arm]:
-    """Stages of one training, each with its share of wrong triples, each from the weights of the one before."""
-    found = list[Arm]()
-    settings = {"training.epochs": _EPOCHS, "training.eval_every": _EPOCHS // 2}
-    for number, share in enumerate(shares, 1):
-        before = found[-1] if found else None
-        change = corrupted(share) if share else None
-        found.append(Arm(series, float(number * _EPOCHS), settings, change=change, start=before))
-    return found
 
 
 STUDY = Study(
@@ -28,9 +15,9 @@ STUDY = Study(
     question="Does it matter when wrong triples come, and does a model learn not to listen to them?",
     axis="epochs trained",
     arms=(
-        *_stages("no wrong triples", (0, 0, 0, 0)),
-        *_stages("40 % from the start", (0.4, 0.4, 0.4, 0.4)),
-        *_stages("rising to 40 %", (0.1, 0.2, 0.3, 0.4)),
+        *stages("no wrong triples", _EPOCHS, [None] * 4),
+        *stages("40 % from the start", _EPOCHS, [corrupted(0.4)] * 4),
+        *stages("rising to 40 %", _EPOCHS, [corrupted(share) for share in (0.1, 0.2, 0.3, 0.4)]),
     ),
     backends=("kp4sr", "sequence"),
     measure=weight_of_added,

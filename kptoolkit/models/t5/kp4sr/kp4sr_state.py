@@ -152,7 +152,7 @@ class Kp4srState:
         """
         items = self.n_items if self.index.kind == "token" else 0
         tables = {name: len(weight) for name, weight in self.model.named_parameters() if name in _TOKEN_TABLES}
-        return NamedRows({name: token_rows(self.tokenizer, catalogue, items, rows) for name, rows in tables.items()})
+        return {name: token_rows(self.tokenizer, catalogue, items, rows) for name, rows in tables.items()}
 
     def save(self, folder: Path) -> None:
         """Write weights, tokenizer, compiled knowledge and templates into ``folder``."""

@@ -209,7 +209,7 @@ class SequenceState:
             hops = range(1, self.parts.hops + 1)
             tables["knowledge.gate"] = [("relation", name, str(hop)) for name in self.facts.relations for hop in hops]
             tables["knowledge.entities.weight"] = [("entity", name) for name in self.facts.entities]
-        return NamedRows(tables)
+        return tables
 
     def save(self, folder: Path) -> None:
         """Write weights, item vectors, tokenizer and compiled knowledge into ``folder``."""
