@@ -86,7 +86,7 @@ class Variant:
 
     Attributes:
         name: What is weighed.
-        figure: Its cross entropy, as text.
+        figure: Its cross entropy or its NDCG, as text.
         taken: Whether it was taken.
     """
 
@@ -109,6 +109,7 @@ class Weights:
     name: str
     charts: tuple[WeightChart, ...]
     variants: tuple[Variant, ...]
+    measures: tuple[Variant, ...]
     cases: str
 
     @classmethod
@@ -132,7 +133,9 @@ class Weights:
         ]
         losses = report.get("cross entropy, five folds", {})
         variants = tuple(Variant(each, f"{loss:.4f}", each == report.get("taken")) for each, loss in losses.items())
-        return cls(name, tuple(charts), variants, f"{report.get('validation cases', 0):,}")
+        ndcg = report.get("NDCG, five folds", {})
+        measures = tuple(Variant(each, f"{value:.4f}", each == report.get("fitted by")) for each, value in ndcg.items())
+        return cls(name, tuple(charts), variants, measures, f"{report.get('validation cases', 0):,}")
 
 
 @dataclass(frozen=True)

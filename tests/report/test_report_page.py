@@ -111,6 +111,11 @@ def test_what_the_page_says(runs: list[Run], tmp_path: Path) -> None:
     assert [(each.name, each.figure, each.taken) for each in page.weights[0].variants] == [
         (name, f"{value:.4f}", name == taken) for name, value in losses.items()
     ]
+    ndcg = weights.report["NDCG, five folds"]
+    assert {each.name: each.figure for each in page.weights[0].measures} == {
+        name: f"{value:.4f}" for name, value in ndcg.items()
+    }
+    assert [each.name for each in page.weights[0].measures if each.taken] == [weights.report["fitted by"]]
 
 
 def test_relations_have_their_weights(runs: list[Run], tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ def page_of(text: str, figure: str | None = None) -> Page:
     )
     weights = WeightChart(text, (WeightBar(text, number, BAR),))
     signs = tuple(SignatureRow(each, (each.check(RunFigures(cold=1.0)),) * 2) for each in SIGNATURES)
+    variant = Variant(text, number, taken=True)
     return Page(
         title=text,
         notice=text,
@@ -39,7 +40,7 @@ def page_of(text: str, figure: str | None = None) -> Page:
         charts=(chart,),
         chosen=((text, text),),
         groups=((text, group),),
-        weights=(Weights(text, (weights,), (Variant(text, number, taken=True),), number),),
+        weights=(Weights(text, (weights,), (variant,), (variant,), number),),
         signatures=signs,
         examples=Examples((_example(text, number),), with_triplets=True, with_paths=True),
         left_out=dict.fromkeys(("overview", "results", "curves", "losses", "groups", "triplets", "paths"), text),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.models.parts.pair_features import AGES
 from kptoolkit.models.parts.pair_kinds import PairKind, co_occurrence_kinds, transition_kinds
-from kptoolkit.models.parts.part_weights import PartWeights
+from kptoolkit.models.parts.part_weights import Examples, PartWeights
 
 N = 9
 """Items of these catalogues."""
@@ -45,3 +46,17 @@ def random_weights(kinds: Sequence[int], scores: int, seed: int) -> PartWeights:
 def cases_of(histories: Sequence[Sequence[int]], targets: Sequence[int]) -> Cases:
     """Cases without users."""
     return Cases.of(Histories.of(histories), np.array(targets, dtype=np.int32))
+
+
+def random_examples(seed: int, cases: int = 12, width: int = 6, kinds: tuple[int, ...] = (3, 1)) -> Examples:
+    """Cases with parts of 3 and 1 kinds and two other scores; some candidates represent several items, some none."""
+    draw = np.random.default_rng(seed)
+    pairs: dict[str, Any] = {}
+    for part, count in enumerate(kinds):
+        values = draw.uniform(0, 2, (cases * width, count * len(AGES)))
+        pairs[f"part {part}"] = sp.csr_matrix(values * (draw.random(values.shape) < 0.3))
+    offset = np.log(draw.integers(1, 9, (cases, width)))
+    target = draw.integers(0, width, cases)
+    offset[:, -1] = -np.inf
+    offset[np.arange(cases), target] = 0.0
+    return Examples(pairs, draw.normal(0, 1, (cases, width, 2)), offset, target)

@@ -7,7 +7,7 @@ for each part p the sums ``F`` of its kinds of pairs k at ages a. ``s`` and all 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -100,6 +100,32 @@ def cross_entropy(examples: Examples, weights: PartWeights) -> float:
     return _loss_and_slope(weights.flat, examples, weights)[0]
 
 
+def candidate_scores(examples: Examples, weights: PartWeights) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+    """Score the candidates; return ``(N, C)`` scores, and the sum of each part that is made of pairs, of that shape."""
+    sums = [
+        (features @ weights.pair_weights(part).astype(features.dtype)).reshape(examples.offset.shape).astype(np.float64)
+        for part, features in enumerate(examples.pairs.values())
+    ]
+    scores: NDArray[np.float64] = examples.scores @ weights.scores
+    for scale, summed in zip(weights.scales, sums, strict=True):
+        scores += scale * np.log1p(summed)
+    return scores, sums
+
+
+def slope_by_weights(
+    slope: NDArray[np.float64], sums: Sequence[NDArray[np.float64]], examples: Examples, weights: PartWeights
+) -> PartWeights:
+    """Turn the slope of a loss by the scores of the candidates, ``(N, C)``, into its slope by all weights."""
+    scales, kinds, ages = np.zeros_like(weights.scales), [], np.zeros_like(weights.ages)
+    for part, (features, summed) in enumerate(zip(examples.pairs.values(), sums, strict=True)):
+        scales[part] = (slope * np.log1p(summed)).sum()
+        by_sum = (slope * weights.scales[part] / (1 + summed)).ravel().astype(features.dtype)
+        by_weight = (features.T @ by_sum * weights.pair_weights(part)).reshape(-1, len(AGES))
+        kinds.append(by_weight.sum(axis=1))
+        ages[part] = by_weight.sum(axis=0)
+    return PartWeights(scales, tuple(kinds), ages, np.einsum("nc,nce->e", slope, examples.scores))
+
+
 def fit_weights(
     examples: Examples, start: PartWeights, *, strength: float, free: str = "all", iterations: int = 100
 ) -> PartWeights:
@@ -130,23 +156,53 @@ def fit_weights(
     return start.like(found.x)
 
 
-def folded(examples: Examples, start: PartWeights, folds: int, seed: int, **fitting: Any) -> float:
-    """Cross entropy of cases under weights fitted on the others, by cross-validation.
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """Weights for cross-validation.
 
-    Args:
-        examples: Cases.
-        start: As in :func:`fit_weights`.
-        folds: Number of parts into which the cases are divided.
-        seed: Seed of the division.
-        fitting: Further arguments of :func:`fit_weights`.
+    Attributes:
+        examples: All cases.
+        held_out: Cases of each fold.
+        weights: Weights fitted on the cases outside each fold.
     """
-    order = np.random.default_rng(seed).permutation(len(examples))
-    total = 0.0
-    for fold in range(folds):
-        held_out = order[fold::folds]
-        weights = fit_weights(examples.take(np.setdiff1d(order, held_out)), start, **fitting)
-        total += cross_entropy(examples.take(held_out), weights) * len(held_out)
-    return total / len(examples)
+
+    examples: Examples
+    held_out: Sequence[NDArray[np.int64]]
+    weights: Sequence[PartWeights]
+
+    @classmethod
+    def fitted(cls, examples: Examples, start: PartWeights, folds: int, seed: int, **fitting: Any) -> Folds:
+        """Divide cases into folds, and fit weights outside each.
+
+        Args:
+            examples: Cases.
+            start: As in :func:`fit_weights`.
+            folds: Number of folds.
+            seed: Seed of the division.
+            fitting: Further arguments of :func:`fit_weights`.
+        """
+        order = np.random.default_rng(seed).permutation(len(examples))
+        held_out = [order[fold::folds] for fold in range(folds)]
+        return cls(examples, held_out, [start] * folds).then(
+            lambda others, begin: fit_weights(others, begin, **fitting)
+        )
+
+    def then(self, fit: Callable[[Examples, PartWeights], PartWeights]) -> Folds:
+        """Fit once more outside each fold, from its weights."""
+        every = np.arange(len(self.examples))
+        weights = [
+            fit(self.examples.take(np.setdiff1d(every, fold)), begin)
+            for fold, begin in zip(self.held_out, self.weights, strict=True)
+        ]
+        return replace(self, weights=weights)
+
+    def mean(self, measure: Callable[[Examples, PartWeights], float]) -> float:
+        """Mean over all cases of a measure that is a mean over cases, each under the weights of its fold."""
+        found = [
+            measure(self.examples.take(fold), weights) * len(fold)
+            for fold, weights in zip(self.held_out, self.weights, strict=True)
+        ]
+        return sum(found) / len(self.examples)
 
 
 def without_parts(weights: PartWeights) -> PartWeights:
@@ -157,25 +213,11 @@ def without_parts(weights: PartWeights) -> PartWeights:
 def _loss_and_slope(
     flat: NDArray[np.float64], examples: Examples, like: PartWeights
 ) -> tuple[float, NDArray[np.float64]]:
-    weights, shape = like.like(flat), examples.offset.shape
-    scores = examples.scores @ weights.scores + examples.offset
-    sums = [
-        (features @ weights.pair_weights(part).astype(features.dtype)).reshape(shape).astype(np.float64)
-        for part, features in enumerate(examples.pairs.values())
-    ]
-    for scale, summed in zip(weights.scales, sums, strict=True):
-        scores += scale * np.log1p(summed)
-    every, cases = logsumexp(scores, axis=1), np.arange(shape[0])
+    weights, count = like.like(flat), len(examples)
+    scores, sums = candidate_scores(examples, weights)
+    scores += examples.offset
+    every, cases = logsumexp(scores, axis=1), np.arange(count)
     loss = float((every - scores[cases, examples.target]).mean())
     slope = np.exp(scores - every[:, None])  # of the loss by the scores
     slope[cases, examples.target] -= 1
-    slope /= shape[0]
-    scales, kinds, ages = np.zeros_like(weights.scales), [], np.zeros_like(weights.ages)
-    for part, (features, summed) in enumerate(zip(examples.pairs.values(), sums, strict=True)):
-        scales[part] = (slope * np.log1p(summed)).sum()
-        by_sum = (slope * weights.scales[part] / (1 + summed)).ravel().astype(features.dtype)
-        by_weight = (features.T @ by_sum * weights.pair_weights(part)).reshape(-1, len(AGES))
-        kinds.append(by_weight.sum(axis=1))
-        ages[part] = by_weight.sum(axis=0)
-    by_score = np.einsum("nc,nce->e", slope, examples.scores)
-    return loss, PartWeights(scales, tuple(kinds), ages, by_score).flat
+    return loss, slope_by_weights(slope / count, sums, examples, weights).flat

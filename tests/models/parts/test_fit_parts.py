@@ -14,6 +14,7 @@ from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.models import FitTask
 from kptoolkit.models.parts import fit_parts as fit_parts_module
 from kptoolkit.models.parts.fit_parts import fit_parts
+from kptoolkit.models.parts.part_weights import Examples, PartWeights
 from kptoolkit.models.parts.score_parts import ScoreParts
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.testing.small_worlds import ITEMS, chain_task
@@ -69,6 +70,24 @@ def test_the_variant_with_the_smallest_loss_is_taken(tmp_path: Path) -> None:
         assert losses[found.report["taken"]] == min(losses.values())
         assert all(np.isfinite(loss) for loss in losses.values())
         assert found.report["validation cases"] == 60
+
+
+@pytest.mark.parametrize(("value", "taken"), [(1.0, "rank"), (-1.0, "cross entropy")])
+def test_weights_by_rank_are_taken_where_they_raise_ndcg(
+    value: float, taken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights with a mark in the place of popularity, whose NDCG is better or worse than that of all others."""
+    mark = 17.25
+
+    def marked(examples: Examples, start: PartWeights) -> PartWeights:
+        return replace(start, scores=np.array([start.scores[0], mark]))
+
+    monkeypatch.setattr(fit_parts_module, "fit_rank_weights", marked)
+    monkeypatch.setattr(fit_parts_module, "mean_ndcg", lambda _, weights: value * (weights.scores[-1] == mark))
+    found = fit_parts(chain_task(tmp_path), knows_nothing)
+    assert found.report["NDCG, five folds"] == {"cross entropy": 0.0, "rank": value}
+    assert found.report["fitted by"] == taken
+    assert (found.popularity == mark) is (taken == "rank")
 
 
 def test_parts_help_a_backend_that_knows_nothing(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,32 +10,23 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds.examples import examples
-from worlds.pair_worlds import random_weights
+from worlds.pair_worlds import random_examples, random_weights
 
 from kptoolkit.models.parts.pair_features import AGES
 from kptoolkit.models.parts.part_weights import (
     Examples,
+    Folds,
     PartWeights,
     _loss_and_slope,
     cross_entropy,
     fit_weights,
-    folded,
     without_parts,
 )
 
 
-def random_examples(seed: int, cases: int = 12, width: int = 6, kinds: tuple[int, ...] = (3, 1)) -> Examples:
-    """Cases with parts of 3 and 1 kinds and two other scores; some candidates represent several items, some none."""
-    draw = np.random.default_rng(seed)
-    pairs: dict[str, Any] = {}
-    for part, count in enumerate(kinds):
-        values = draw.uniform(0, 2, (cases * width, count * len(AGES)))
-        pairs[f"part {part}"] = sp.csr_matrix(values * (draw.random(values.shape) < 0.3))
-    offset = np.log(draw.integers(1, 9, (cases, width)))
-    target = draw.integers(0, width, cases)
-    offset[:, -1] = -np.inf
-    offset[np.arange(cases), target] = 0.0
-    return Examples(pairs, draw.normal(0, 1, (cases, width, 2)), offset, target)
+def folded(of: Examples, start: PartWeights, folds: int, seed: int, strength: float) -> float:
+    """Cross entropy in cross-validation."""
+    return Folds.fitted(of, start, folds, seed, strength=strength).mean(cross_entropy)
 
 
 def plain_cross_entropy(of: Examples, weights: PartWeights) -> float:
@@ -183,8 +173,8 @@ def test_folds_count_every_case_once() -> None:
     assert folded(of, start, 5, 0, strength=1e9) == pytest.approx(cross_entropy(of, start), rel=1e-5)
     fitted = cross_entropy(of, fit_weights(of, start, strength=1e-4))
     assert folded(of, start, 5, 0, strength=1e-4) > fitted
-    assert folded(of, start, 5, 0, strength=1e-4) == folded(of, start, 5, 0, strength=1e-4)
-    assert folded(of, start, 5, 0, strength=1e-4) != folded(of, start, 5, 1, strength=1e-4)
+    assert folded(of, start, 5, 0, strength=1e-4) == Folds.fitted(of, start, 5, 0, strength=1e-4).mean(cross_entropy)
+    assert folded(of, start, 5, 0, strength=1e-4) != Folds.fitted(of, start, 5, 1, strength=1e-4).mean(cross_entropy)
 
 
 @given(st.lists(st.integers(0, 11), min_size=1, max_size=12))
