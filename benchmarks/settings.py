@@ -17,12 +17,7 @@ _COMMON = {
     "training.batch_size": 32,
     "training.learning_rate": 2e-3,
 }
-_SETS: dict[str, dict[str, Any]] = {
-    "movies": {
-        "model.d_model": 64,
-    },
-    "books": {"model.d_model": 128},
-}
+_SETS: dict[str, dict[str, Any]] = {"movies": {"model.d_model": 64}}
 
 
 def sequence_settings(data: str, seed: int, **model: Any) -> dict[str, Any]:
