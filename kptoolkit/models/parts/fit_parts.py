@@ -179,16 +179,13 @@ class _Fitting:
             "cross entropy, weights from training": cross_entropy(examples, start),
             "cross entropy, fitted": cross_entropy(fitted_on, weights),
         }
-        if taken != "backend":
-            again = variants[taken].then(fit_rank_weights)
-            ndcg = {"cross entropy": variants[taken].mean(mean_ndcg), "rank": again.mean(mean_ndcg)}
-            report |= {"NDCG, five folds": ndcg, "fitted by": max(ndcg, key=lambda name: ndcg[name])}
-            if report["fitted by"] == "rank":
-                weights = fit_rank_weights(examples, weights)
-        self._report("join score parts", 1)
         if taken == "backend":
-            return ScoreParts.none(len(self.task.catalogue), report)
-        return self._fused(weights, float(weights.scores[0]) / spread, report)
+            parts = ScoreParts.none(len(self.task.catalogue), report)
+        else:
+            weights, found = _by_rank(examples, weights, variants[taken])
+            parts = self._fused(weights, float(weights.scores[0]) / spread, report | found)
+        self._report("join score parts", 1)
+        return parts
 
     def _trained(self) -> PartWeights:
         """Fit the parts alone on training cases, without the counts of each case's own user."""
@@ -238,6 +235,20 @@ class _Fitting:
 
     def _report(self, stage: str, done: int) -> None:
         self.task.progress(ProgressEvent(stage, done, 1, "fits"))
+
+
+def _by_rank(examples: Examples, weights: PartWeights, folds: Folds) -> tuple[PartWeights, dict[str, Any]]:
+    """Fit weights to ranks where that raises NDCG in cross-validation; also return what the report says of it.
+
+    Args:
+        examples: All validation cases.
+        weights: Fitted to them by cross entropy.
+        folds: The same fit outside each fold.
+    """
+    ndcg = {"cross entropy": folds.mean(mean_ndcg), "rank": folds.then(fit_rank_weights).mean(mean_ndcg)}
+    taken = max(ndcg, key=lambda name: ndcg[name])
+    found = {"NDCG, five folds": ndcg, "fitted by": taken}
+    return (fit_rank_weights(examples, weights) if taken == "rank" else weights), found
 
 
 def _finite(score: Score) -> Score:
