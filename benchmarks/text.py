@@ -10,7 +10,7 @@ The encoder is all-MiniLM-L6-v2 of the extra `text`, or that of --encoder; --qui
 small one with random weights. Data: $KPTOOL_DATA.
 
     python -m benchmarks.text --quick
-    python -m benchmarks.text --sets movies books --hops 2 --encoder FOLDER --json FILE
+    python -m benchmarks.text --sets movies books --hops 2 --degree 2 --encoder FOLDER --json FILE
 """
 
 from __future__ import annotations
@@ -87,6 +87,8 @@ def one_row(
 ) -> dict[str, Any]:
     """Fit the score parts alone and rank all cases."""
     common = {"tree.hops": bench.options.hops, "data.min_events": 5, "training.seed": bench.options.seed}
+    if bench.options.degree is not None:
+        common |= {"tree.degree": bench.options.degree}
     task = world.task(common | dict(settings), folder / "task")
     cache = (bench.options.cache or folder / "cache").resolve()
     task = replace(task, knowledge=replace(task.knowledge, cache=cache))
@@ -123,6 +125,7 @@ def main() -> None:
     parser = harness.parser(__doc__ or "")
     parser.add_argument("--sets", nargs="+", metavar="NAME", help=f"data sets (default: {' '.join(SETS)})")
     parser.add_argument("--hops", type=int, default=1, help="hops of the trees (default: 1)")
+    parser.add_argument("--degree", type=int, help="triples per node (default: that of tree.degree)")
     parser.add_argument("--encoder", metavar="FOLDER", help="another encoder (default: that of the extra text)")
     parser.add_argument(
         "--cache", type=Path, metavar="DIR", help="folder of cached prompts and vectors (default: none)"
