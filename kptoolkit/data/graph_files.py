@@ -167,7 +167,7 @@ def _add_folder(source: FileSource, path: Path) -> None:
     except DataError:
         return  # several of one kind: none is that of these interactions before one is chosen
     readers = [] if found.get("triples") else readers_in(folder, source.bad_rows, source.reading)
-    source.readers += readers if len(readers) == 1 else []
+    source.readers += readers
     for file in found.get("triples", []):
         add_file(source, file)
     source.link_files += found.get("links", [])

@@ -17,6 +17,7 @@ from kptoolkit.graph.sources.layouts import (
     file_reader,
     folder_reader,
     format_of,
+    inside_said,
     readers_in,
     sort_tables,
     whole_layouts,
@@ -432,14 +433,13 @@ def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
         return
     else:
         found = sort_tables(folder)
-        json_readers = [] if found.get("triples") else readers_in(folder, source.bad_rows, source.reading)
-        if len(json_readers) == 1:
-            source.readers += json_readers
+        readers = [] if found.get("triples") else readers_in(folder, source.bad_rows, source.reading)
+        if readers:
+            source.readers += readers
+            source.name_files += found.get("names", [])
             return
     if not found.get("triples"):
-        inside = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_dir())[:5])
-        said = "holds no .kg file and no other file of triples that is known"
-        said += f"; its folders are {inside}" * bool(inside)
+        said = f"holds no .kg file and no other file of triples that is known{inside_said(folder, source.reading)}"
         raise DataError(f"{said}; name a RecBole folder, or the file of triples itself", folder)
     for path in found["triples"]:
         add_file(source, path)
