@@ -242,6 +242,19 @@ def sort_tables(folder: Path) -> dict[Kind, list[Path]]:
     return found
 
 
+def events_in(folder: Path) -> list[Path]:
+    """Return the files of a folder that have events by their endings or headers."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return [path for path in files if suffix_of(path) == ".inter" or _kind(path) == "interactions"]
+
+
+def item_header(path: Path, reading: Reading) -> str:
+    """Return the header of the items of a file of events, without its type; ``""`` if it is not known."""
+    names = header_cells(path, reading)
+    at = locate(names, reading.spellings({"item_id": COLUMNS["interactions"]["item_id"]})).values()
+    return next((names[place].split(":")[0] for place in at), "")
+
+
 def _may_be_several(path: Path) -> bool:
     """Return whether a folder may have several files like this one that belong together."""
     return SUFFIXES.get(suffix_of(path)) in RDF_FORMATS or KgtkEdges.matches(path)
