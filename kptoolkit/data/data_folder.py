@@ -113,11 +113,12 @@ class DataFolder:
             DataError: There is nothing to read, or a file is wrong; with file and line.
         """
         path, reading = Path(path), reading or Reading()
-        interactions, report = _interactions(path, reading, graph.get("mapping"))
+        triples_alone = has_triples(path, reading, graph.get("mapping"))
+        interactions, report = (None, None) if triples_alone else _interactions(path, reading)
         folder = path if path.is_dir() else path.parent
         items_file = None if report is None and path.is_file() else find_items(folder)
         items = None if items_file is None else read_items(items_file, reading)
-        source = graph_files(path, reading, **graph) if path.exists() else None
+        source = graph_files(path, reading, triples=triples_alone, **graph) if path.exists() else None
         tables = GraphTables()
         if source is not None:
             source.event_items = [] if interactions is None else interactions.item_ids.tolist()
@@ -175,10 +176,8 @@ class DataFolder:
         return np.array(list(dict.fromkeys(ids)), dtype=object)
 
 
-def _interactions(path: Path, reading: Reading, mapping: Path | None) -> tuple[Interactions | None, ReadReport | None]:
+def _interactions(path: Path, reading: Reading) -> tuple[Interactions | None, ReadReport | None]:
     if path.is_dir() and not interactions_in(path, reading) and _has_graph(path, reading):
-        return None, None
-    if has_triples(path, reading, mapping):
         return None, None
     return read_interactions(path, reading)
 

@@ -31,6 +31,7 @@ def graph_files(
     path: Path,
     reading: Reading,
     *,
+    triples: bool = False,
     mapping: Path | None = None,
     language: str = "en",
     link_ids: str | None = None,
@@ -45,6 +46,7 @@ def graph_files(
     Args:
         path: A folder, a file of triples, or a file of events, for which those of its folder are returned.
         reading: Columns and encoding, where the files do not tell them.
+        triples: Whether the path is a file of triples, see :func:`has_triples`.
         mapping: As for :func:`kptoolkit.graph.open_source`, like the others.
         language: Preferred language of names in RDF.
         link_ids: Rules for ids of entities in links.
@@ -61,7 +63,7 @@ def graph_files(
     source = FileSource(bad_rows=bad_rows, reading=reading, language=language, link_ids=rules[0], item_ids=rules[1])
     if id_map is not None:
         source.id_map = IdMap.read(id_map, reading, bad_rows)
-    if has_triples(path, reading, mapping):
+    if triples:
         add_file(source, path, mapping)
     else:
         _add_folder(source, path)
@@ -167,7 +169,7 @@ def _add_folder(source: FileSource, path: Path) -> None:
     except DataError:
         return  # several of one kind: none is that of these interactions before one is chosen
     readers = [] if found.get("triples") else readers_in(folder, source.bad_rows, source.reading)
-    source.readers += readers if len(readers) == 1 else []
+    source.readers += readers
     for file in found.get("triples", []):
         add_file(source, file)
     source.link_files += found.get("links", [])

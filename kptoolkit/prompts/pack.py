@@ -46,6 +46,7 @@ class TemplatePack:
         mpp: Masked personalised prompts.
         aliases: Other ids of relations in ``relations``.
         labels: Words of other relations by id, which :attr:`fallback` uses in place of those in the id.
+        graph_labels: Likewise, as the graph has them, for relations that are not in ``labels``.
         mirrored: Pairs of relations that state the same fact with head and tail swapped, under all their aliases.
         fallback: Sentences for other relations; they may use ``{{ relation }}``, the relation's label or the words in
             its id.
@@ -69,6 +70,7 @@ class TemplatePack:
     mpp: tuple[MppTemplate, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    graph_labels: Mapping[str, str] = field(default_factory=dict)
     mirrored: tuple[tuple[str, str], ...] = ()
     fallback: RelationTemplates = FALLBACK
     neutral: RelationTemplates = NEUTRAL
@@ -81,7 +83,7 @@ class TemplatePack:
         check_fields(self)
         if self.environment is None:
             object.__setattr__(self, "environment", PromptEnvironment(self.filters))
-        for name in ("relations", "aliases", "labels", "filters"):
+        for name in ("relations", "aliases", "labels", "graph_labels", "filters"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         object.__setattr__(self, "mirrored", self._under_aliases())
 
@@ -220,17 +222,18 @@ class TemplatePack:
 
     def words(self, relation: str) -> str:
         """Return the label of a relation, else the words in its id, ``""`` if it has none."""
-        return clean_name(self.labels.get(relation, "")) or relation_words(relation)
+        label = self.labels.get(relation) or self.graph_labels.get(relation, "")
+        return clean_name(label) or relation_words(relation)
 
     @checked
     def with_labels(self, labels: Mapping[str, str]) -> TemplatePack:
-        """Return the pack with labels of relations; those that it has stay.
+        """Return the pack with the labels of a graph in place of those of an earlier one; its own labels stay.
 
         Args:
             labels: Label by relation id, see ``Graph.relation_labels``.
         """
-        new = {relation: label for relation, label in labels.items() if not self.has(relation)}
-        return replace(self, labels={**new, **self.labels}) if new.keys() - self.labels.keys() else self
+        new = {one: label for one, label in labels.items() if not self.has(one) and one not in self.labels}
+        return self if new == self.graph_labels else replace(self, graph_labels=new)
 
     def has(self, relation: str) -> bool:
         """Return whether the pack has sentences for a relation id or alias."""
@@ -339,7 +342,7 @@ class TemplatePack:
             "name": self.name,
             **{key: value for key in ("domain", "language", "description") if (value := getattr(self, key))},
             "aliases": dict(self.aliases),
-            **({"labels": dict(self.labels)} if self.labels else {}),
+            **{key: dict(value) for key in ("labels", "graph_labels") if (value := getattr(self, key))},
             "mirrored": pairs,
             "fallback": self.fallback.to_dict(),
             "neutral": self.neutral.to_dict(),

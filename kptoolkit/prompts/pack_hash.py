@@ -36,7 +36,7 @@ def sentence_hash(pack: TemplatePack) -> str | None:
     parts = [
         _plain(pack.relations),
         dict(pack.aliases),
-        dict(pack.labels),
+        {**pack.graph_labels, **pack.labels},
         pack.mirrored,
         _plain({"fallback": pack.fallback, "neutral": pack.neutral}),
         filters,

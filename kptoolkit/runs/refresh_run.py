@@ -24,8 +24,9 @@ def refresh(
 ) -> Run:
     """Read the knowledge of a run's items again, and add the graph's new items; nothing is trained.
 
-    The graph is always read. A new item is ranked by its knowledge and by the events of similar items. Catalogue,
-    neighbourhoods, backend and score parts of the run are replaced together.
+    The graph is always read. A new item is ranked by its knowledge and by the events of similar items. Prompts use the
+    labels of relations that the graph has now. Catalogue, labels, neighbourhoods, backend and score parts of the run
+    are replaced together.
 
     Args:
         run: A finished run whose backend accepts new items, such as ``sequence``.
@@ -71,7 +72,8 @@ def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: Progres
     settings = run.config.model_copy(update={"graph": graph or graph_of(run)})
     with Graph.open(config=settings.graph, create=False) as opened:
         catalogue = run.catalogue.refreshed(opened.items(), run.files.neighbourhoods().names_by_id())
-        knowledge = fetch_knowledge(settings, opened, catalogue, run.pack, fresh=fresh, progress=progress)
+        pack = run.pack.with_labels(opened.relation_labels())
+        knowledge = fetch_knowledge(settings, opened, catalogue, pack, fresh=fresh, progress=progress)
         fingerprint = opened.fingerprint()
     backend.extend(catalogue, knowledge)
     parts = recommender.parts
@@ -82,5 +84,5 @@ def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: Progres
     manifest.reports["knowledge"] = knowledge_report(knowledge)
     manifest.reports["fetched"] = moment(time.time())
     manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
-    run.files.replace(manifest, recommender, catalogue=catalogue, neighbourhoods=knowledge.neighbourhoods)
+    run.files.replace(manifest, recommender, catalogue=catalogue, pack=pack, neighbourhoods=knowledge.neighbourhoods)
     return Run.load(run.folder, trust_code=run.trust_code)

@@ -324,9 +324,15 @@ class RunFolder:
             write_json(new / _TRAINING, training)
 
     def replace(
-        self, manifest: Manifest, recommender: Recommender, *, catalogue: Saveable, neighbourhoods: Saveable
+        self,
+        manifest: Manifest,
+        recommender: Recommender,
+        *,
+        catalogue: Saveable,
+        pack: TemplatePack,
+        neighbourhoods: Saveable,
     ) -> None:
-        """Replace manifest, backend, score parts, catalogue and neighbourhoods together.
+        """Replace manifest, backend, score parts, catalogue, pack and neighbourhoods together.
 
         Raises:
             OSError: A part cannot be written; the run is what it was before.
@@ -334,6 +340,7 @@ class RunFolder:
         with self._parts(manifest) as new:
             _save_recommender(recommender, new)
             catalogue.save(new / _CATALOGUE)
+            pack.save(new / _PACK)
             neighbourhoods.save(new / _NEIGHBOURHOODS)
 
     def write_evaluation(

@@ -31,6 +31,11 @@ _ITEM_IDS = (
     "news_id",
     "article_id",
     "gmap_id",
+    "video_id",
+    "photo_id",
+    "hotel_id",
+    "restaurant_id",
+    "adgroup_id",
 )
 _USER_IDS = ("reader_id", "customer_id", "session_id", "reviewer_id", "username", "visitor_id")
 _TIMES = (
@@ -72,6 +77,8 @@ ITEM_COLUMNS: Mapping[str, Sequence[str]] = {
         "movie_title",
         "book_title",
         "track_title",
+        "product_name",
+        "prod_name",
         "artist_name",
         "label",
     ),

@@ -325,9 +325,10 @@ class TextReader:
         self._places = places_of(self.names, self.columns, self.optional, self.path, self.line)
 
     def _add_bad_row(self, reason: str) -> None:
+        if reason.startswith(_NOT_TEXT) and (self.bad_rows is None or not self.bad_rows.skip):
+            raise DataError(f"{reason}; {_encoding_advice(reason)}", self.path, self.line)
         if self.bad_rows is None:
-            advice = _encoding_advice(reason) if reason.startswith(_NOT_TEXT) else "correct it"
-            raise DataError(f"{reason}; {advice}", self.path, self.line)
+            raise DataError(f"{reason}; correct it", self.path, self.line)
         self.bad_rows.add(self.path, self.line, reason)
 
     def _table(self, rows: list[list[str]], lines: list[int]) -> Table:

@@ -3,10 +3,15 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from worlds import command
 from worlds.command import Done
+
+from kptoolkit.data import data_folder, graph_files
+from kptoolkit.data.data_folder import DataFolder
+from kptoolkit.data.graph_files import has_triples
 
 
 def kptool(*words: object) -> Done:
@@ -69,3 +74,20 @@ def test_no_folder_and_several_files(folder: Path) -> None:
     said = kptool("data", "stats", folder)
     assert said.returncode == 2
     assert "several interactions files: x.inter, z.inter; give the path of one of them" in said.stderr
+
+
+@pytest.mark.parametrize("name", ["x.kg", "ratings.csv"])
+def test_whether_a_file_has_triples_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / "x.kg").write_text("head_id\trelation_id\ttail_id\na\tr\tb\n")
+    (tmp_path / "ratings.csv").write_text("user_id,item_id\nu1,a\n")
+    asked = list[Path]()
+
+    def counting(path: Path, *others: Any) -> bool:
+        asked.append(path)
+        return has_triples(path, *others)
+
+    for module in (data_folder, graph_files):
+        monkeypatch.setattr(module, "has_triples", counting)
+    found = DataFolder.read(tmp_path / name)
+    assert asked == [tmp_path / name]
+    assert (found.triples is not None, found.interactions is not None) == (True, name == "ratings.csv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +121,11 @@ def test_a_label_is_used_where_a_pack_has_no_sentence_and_before_the_words_of_th
     assert labelled.sentence("Heat", "film.madeBy", "X") == 'The entry for Heat lists X under "studio {{ of }}".'
     assert pack.sentence("Earth", "P99031", "planet") == "Earth is related to planet."
     again = TemplatePack.load(labelled.save(tmp_path / "pack"))
-    assert again.labels == labelled.labels
+    assert again.graph_labels == labelled.graph_labels
     assert again.sentence("Earth", "P99031", "planet") == labelled.sentence("Earth", "P99031", "planet")
-    assert labelled.with_labels({"P99031": "is a"}).labels["P99031"] == "instance of"
+    assert labelled.with_labels({"P99031": "is a"}).graph_labels == {"P99031": "is a"}
+    own = replace(pack, labels={"P99031": "is one"}).with_labels({"P99031": "is a"})
+    assert own.words("P99031") == "is one"
     drafted = draft_pack("mine", {"P99031": 3, "film.madeBy": 2}, labelled)
     assert "instance of" in drafted.files["relations.yaml"]
     assert "{{ of }}" not in drafted.files["relations.yaml"]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kptoolkit.errors import DataError
+from kptoolkit.graph.loading.load import dry_run
 from kptoolkit.graph.loading.survey import survey
 from kptoolkit.graph.sources.file_source import open_source
 from kptoolkit.graph.sources.memory_source import MemorySource
@@ -195,3 +196,22 @@ def test_the_survey_counts_as_sets_do(rows: list[tuple[str, str, str]]) -> None:
 def test_bad_rows_raise_unless_skipped() -> None:
     with pytest.raises(DataError, match="--skip-bad-rows"):
         BadRows().add("x", 3, "why")
+
+
+@pytest.mark.parametrize("events", ["x.inter", "ratings.csv"])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_graph_without_links_next_to_events_is_said(tmp_path: Path, events: str, alone: bool) -> None:
+    mark, kind = ("\t", ":token") if events == "x.inter" else (",", "")
+    (tmp_path / events).write_text(f"user_id{kind}{mark}item_id{kind}\nu1{mark}i1\nu2{mark}i1\n")
+    (tmp_path / "x.kg").write_text("head_id\trelation_id\ttail_id\ni1\tr\tb\n")
+    path = tmp_path / "x.kg" if alone else tmp_path
+    (said,) = dry_run(open_source([path])).warnings
+    assert f"no item of {tmp_path / events} gets triples" in said
+    assert said.endswith("--columns entity=item_id if its items are entities with the same ids")
+    linked = dry_run(open_source([path], link=tmp_path / events, columns="entity=item_id"))
+    assert (linked.items, [line for line in linked.warnings if "no links" in line]) == (1, [])
+
+
+def test_a_graph_without_links_and_events_is_no_matter(tmp_path: Path) -> None:
+    (tmp_path / "x.kg").write_text("head_id\trelation_id\ttail_id\na\tr\tb\n")
+    assert dry_run(open_source([tmp_path])).warnings == []

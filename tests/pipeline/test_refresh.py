@@ -83,6 +83,19 @@ def test_a_refreshed_run_is_whole_and_can_be_refreshed_again(grown: tuple[Run, D
     assert result.rows[0].metrics["NDCG@10"] > 0.5
 
 
+def test_a_label_that_changed_in_the_graph_is_that_of_the_run(grown: tuple[Run, Done]) -> None:
+    run, _ = grown
+    for label in ("instance of", "kind of"):
+        with Graph.open(run.config.graph.uri, config=GraphConfig()) as graph:
+            graph.load(MemorySource([("e1", "P99031", "e20")], names_={"P99031": label}))
+        run = pipeline.refresh(run)
+        assert run.pack.graph_labels == {"P99031": label}
+        assert label in run.pack.sentence("The New Book", "P99031", "Ann")
+    read = run.knowledge_source()
+    assert "P99031" in read.neighbourhoods.relations
+    assert read.pack.words("P99031") == "kind of"
+
+
 def test_refresh_reads_the_graph_of_the_option_even_if_it_is_the_default(grown: tuple[Run, Done]) -> None:
     run, _ = grown
     done = kptool("compile", run.folder, "--refresh", "--graph", "embedded:./kg", NEO4J_USERNAME="ann")
@@ -122,7 +135,9 @@ def test_a_part_that_finds_no_room_leaves_the_run_as_it_was(trained: Path, tmp_p
             path.write_text("no room")
 
     with pytest.raises(OSError, match=f"No space left on device: '{folder}'"):
-        run.files.replace(run.manifest, run.recommender, catalogue=run.catalogue, neighbourhoods=OnFullDisk())
+        run.files.replace(
+            run.manifest, run.recommender, catalogue=run.catalogue, pack=run.pack, neighbourhoods=OnFullDisk()
+        )
     assert {path.name for path in folder.iterdir()} == {path.name for path in trained.iterdir()}
     assert np.isfinite(Run.load(folder).recommender.score(run.split.test)).all()
 
@@ -160,7 +175,7 @@ def with_other_titles(run: Run) -> None:
     """Replace the catalogue of a run on disk, as another process does that refreshes it."""
     catalogue = replace(run.catalogue, titles="new " + run.catalogue.titles)
     knowledge = run.knowledge_source().neighbourhoods
-    run.files.replace(run.manifest, run.recommender, catalogue=catalogue, neighbourhoods=knowledge)
+    run.files.replace(run.manifest, run.recommender, catalogue=catalogue, pack=run.pack, neighbourhoods=knowledge)
 
 
 @pytest.mark.parametrize("part", READERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,12 @@ from kptoolkit.graph.sources.layouts import (
     RDF_FORMATS,
     SUFFIXES,
     Format,
+    events_in,
     file_reader,
     folder_reader,
     format_of,
+    inside_said,
+    item_header,
     readers_in,
     sort_tables,
     whole_layouts,
@@ -57,6 +61,7 @@ class FileSource:
         leave_out: Relations that are left out.
         with_interactions: Whether events are read.
         event_items: Ids of the items of events that are read elsewhere, with which :attr:`item_ids` may compare.
+        events_nearby: A file with events in the folder of the triples, whether it is read or not.
         recognized: What was recognized, for messages; one text per file or folder without the usual header line.
     """
 
@@ -77,6 +82,7 @@ class FileSource:
     leave_out: Sequence[str] = ()
     with_interactions: bool = False
     event_items: Sequence[str] = ()
+    events_nearby: Path | None = None
     recognized: list[str] = field(default_factory=list)
     _rdf: dict[Path, RdfFile] = field(default_factory=dict, init=False)
     _tables: dict[tuple[Path, Kind], Recognized] = field(default_factory=dict, init=False)
@@ -94,7 +100,15 @@ class FileSource:
 
     def warnings(self) -> list[str]:
         """Return what is probably wrong with the files, a sentence each, after everything was read."""
-        return [] if self.id_map is None else self.id_map.warnings()
+        found = [] if self.id_map is None else self.id_map.warnings()
+        if self.events_nearby is None or self.link_files or self.readers:
+            return found
+        events = self.events_nearby
+        item = item_header(events, self.reading)
+        said = f"no links, so that no item of {events} gets triples; give them with --link FILE"
+        option = f"--link {shlex.quote(str(events))} --columns entity={item}"
+        own = f", or with {option} if its items are entities with the same ids"
+        return [*found, said + own * bool(item)]
 
     def triples(self) -> Iterator[Table]:
         """Yield the columns ``head``, ``relation``, ``tail``, without the relations of :attr:`leave_out`.
@@ -402,6 +416,8 @@ def open_source(
     if id_map is not None:
         source.id_map = IdMap.read(_existing(Path(id_map)), reading, bad_rows)
     _check_interactions(source, paths)
+    folders = dict.fromkeys(path.parent for path in source.triple_files)
+    source.events_nearby = next((found for folder in folders for found in events_in(folder)), None)
     for found_reader in source.readers:
         found_reader.language, found_reader.keep_literals = language, literals == "entities"
     source.recognize()
@@ -432,14 +448,13 @@ def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
         return
     else:
         found = sort_tables(folder)
-        json_readers = [] if found.get("triples") else readers_in(folder, source.bad_rows, source.reading)
-        if len(json_readers) == 1:
-            source.readers += json_readers
+        readers = [] if found.get("triples") else readers_in(folder, source.bad_rows, source.reading)
+        if readers:
+            source.readers += readers
+            source.name_files += found.get("names", [])
             return
     if not found.get("triples"):
-        inside = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_dir())[:5])
-        said = "holds no .kg file and no other file of triples that is known"
-        said += f"; its folders are {inside}" * bool(inside)
+        said = f"holds no .kg file and no other file of triples that is known{inside_said(folder, source.reading)}"
         raise DataError(f"{said}; name a RecBole folder, or the file of triples itself", folder)
     for path in found["triples"]:
         add_file(source, path)

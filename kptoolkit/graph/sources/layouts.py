@@ -22,11 +22,14 @@ from kptoolkit.graph.sources.readers.neo4j_files import ApocJson, Neo4jCsv
 from kptoolkit.graph.sources.readers.openke import OpenKeFolder
 from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.graph.sources.readers.pgpr import PgprFolder
+from kptoolkit.graph.sources.tables.column_words import known_relations, words_of
+from kptoolkit.graph.sources.tables.relation_folder import RelationFolder
+from kptoolkit.graph.sources.tables.table_items import TABLE_SUFFIXES, TableItems
 from kptoolkit.storage.columns import locate
 from kptoolkit.storage.dialects import Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, layout_of, recognize_table
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, header_cells, layout_of, recognize_table
 from kptoolkit.storage.text_tables import BadRows, header_of
 
 Format = Literal["recbole", "csv", "tsv", "parquet", "ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"]
@@ -50,7 +53,15 @@ SUFFIXES: Mapping[str, Format] = {
 }
 RDF_FORMATS = frozenset({"ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"})
 FolderReader = (
-    KgatFolder | OpenKeFolder | Kp4srFolder | KgcnFolder | MindFolder | PgprFolder | LinkPredictionFolder | Neo4jCsv
+    KgatFolder
+    | OpenKeFolder
+    | Kp4srFolder
+    | KgcnFolder
+    | MindFolder
+    | PgprFolder
+    | LinkPredictionFolder
+    | Neo4jCsv
+    | RelationFolder
 )
 #: Readers of folders, in the order in which they are tried.
 FOLDERS: tuple[type[FolderReader], ...] = (
@@ -62,9 +73,10 @@ FOLDERS: tuple[type[FolderReader], ...] = (
     PgprFolder,
     LinkPredictionFolder,
     Neo4jCsv,
+    RelationFolder,
 )
 #: Readers of single files.
-FILES = (Neo4jCsv, KgtkEdges, ApocJson, GraphMl, JsonTriples, JsonItems)
+FILES = (Neo4jCsv, KgtkEdges, ApocJson, GraphMl, JsonTriples, JsonItems, TableItems)
 _SPLIT = ("train", "valid", "test", "dev")
 _TERM = r'(?:<[^<>]*>|_:[^\s<>"]+|"(?:[^"\\]|\\.)*"(?:@[\w-]+|\^\^<[^<>]*>)?)'
 _TRIPLE = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*\.\s*(?:#.*)?")
@@ -98,13 +110,13 @@ def whole_layouts(path: Path) -> Iterator[None]:
 
 
 def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path | None = None) -> PathReader | None:
-    """Return the reader of a CSV file for Neo4j, KGTK edges, GraphML, or JSON that is not JSON-LD; else ``None``.
+    """Return the reader of a CSV file for Neo4j, KGTK edges, GraphML, JSON that is no JSON-LD, items; else ``None``.
 
     Args:
         path: The file.
         bad_rows: What to do with bad rows.
         reading: What the user says about the file.
-        mapping: File that says which keys become triples; ``None`` takes those that are known.
+        mapping: File that says which keys or columns become triples; ``None`` takes those that are known.
 
     Raises:
         ConfigError: The mapping file is wrong.
@@ -117,7 +129,7 @@ def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path |
     if GraphMl.matches(path):
         return GraphMl(path, bad_rows)
     if suffix_of(path) not in JSON_SUFFIXES:
-        return None
+        return TableItems.find(path, bad_rows, reading, mapping)
     first = next((one for _, one in read_objects(path)), {})
     if mapping is None and not first.keys().isdisjoint({"@context", "@graph", "@id"}):
         return None
@@ -131,16 +143,57 @@ def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path |
 
 
 def readers_in(folder: Path, bad_rows: BadRows, reading: Reading) -> list[PathReader]:
-    """Return the readers of the files of JSON and GraphML of a folder that become triples."""
-    found = []
-    suffixes = {*JSON_SUFFIXES, ".graphml"}
+    """Return the reader of the file of JSON or GraphML of a folder that becomes triples, else those of its tables.
+
+    Args:
+        folder: The folder.
+        bad_rows: What to do with bad rows.
+        reading: What the user says about the files.
+
+    Returns:
+        Nothing if there are several files of JSON or GraphML, or tables of different items.
+    """
+    found, tables = list[PathReader](), list[TableItems]()
+    suffixes = {*JSON_SUFFIXES, ".graphml", *TABLE_SUFFIXES}
     for path in sorted(path for path in folder.iterdir() if path.is_file() and suffix_of(path) in suffixes):
         try:
             reader = file_reader(path, bad_rows, reading)
         except DataError:
             continue  # events, or keys that are not known
-        found += [] if reader is None else [reader]
-    return found
+        if isinstance(reader, TableItems):
+            tables += [reader] if reader.mapping.id.casefold() != "id" else []
+        else:
+            found += [] if reader is None else [reader]
+    if found:
+        return found if len(found) == 1 else []
+    return [*tables] if len({tuple(words_of(one.mapping.id)) for one in tables}) == 1 else []
+
+
+def inside_said(folder: Path, reading: Reading) -> str:
+    """Return what is in a folder without triples that are known: its folders, and the tables to choose from."""
+    folders = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_dir())[:5])
+    parts = [f"its folders are {folders}"] if folders else []
+    for path in sorted(path for path in folder.iterdir() if path.is_file() and suffix_of(path) in TABLE_SUFFIXES):
+        names = header_cells(path, reading)
+        if locate(names, {"user_id": COLUMNS["interactions"]["user_id"]}):
+            parts += _tagging_said(path.name, names)
+            continue
+        try:
+            reader = file_reader(path, BadRows(), reading)
+            found = recognize_table(path, "triples", reading).layout if reader is None else None
+            parts += [f"{path.name} has items"] if isinstance(reader, TableItems) else []
+            parts += [f"{path.name} has {found.label}"] if found is not None else []
+        except DataError as error:
+            parts += [str(error)] if locate(names, {"item_id": COLUMNS["links"]["item_id"]}) else []
+    return "".join(f"; {part}" for part in parts[:4])
+
+
+def _tagging_said(file: str, names: Sequence[str]) -> list[str]:
+    """Return the option that makes triples of what users say of items, such as tags, where a table has that."""
+    at = locate(names, {"item_id": COLUMNS["links"]["item_id"]})
+    values = [column for columns in known_relations(names).values() for column in columns]
+    tail = next((name for name in values if at and name != names[at["item_id"]]), None)
+    return [] if tail is None else [f"{file} has triples with --columns item={names[at['item_id']]},tail={tail}"]
 
 
 def format_of(path: Path) -> tuple[Format, str]:
@@ -189,6 +242,19 @@ def sort_tables(folder: Path) -> dict[Kind, list[Path]]:
     return found
 
 
+def events_in(folder: Path) -> list[Path]:
+    """Return the files of a folder that have events by their endings or headers."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return [path for path in files if suffix_of(path) == ".inter" or _kind(path) == "interactions"]
+
+
+def item_header(path: Path, reading: Reading) -> str:
+    """Return the header of the items of a file of events, without its type; ``""`` if it is not known."""
+    names = header_cells(path, reading)
+    at = locate(names, reading.spellings({"item_id": COLUMNS["interactions"]["item_id"]})).values()
+    return next((names[place].split(":")[0] for place in at), "")
+
+
 def _may_be_several(path: Path) -> bool:
     """Return whether a folder may have several files like this one that belong together."""
     return SUFFIXES.get(suffix_of(path)) in RDF_FORMATS or KgtkEdges.matches(path)
@@ -210,7 +276,7 @@ def _kind(path: Path) -> Kind | None:
         return "triples"
     if suffix == ".parquet":
         return next((kind for kind in COLUMNS if _in_parquet(path, kind)), None)
-    if suffix not in (".csv", ".tsv", ".txt"):
+    if suffix not in (*TABLE_SUFFIXES, ".sif"):
         return None
     try:
         names = header_of(path)

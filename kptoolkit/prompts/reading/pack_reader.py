@@ -24,7 +24,7 @@ from kptoolkit.resources import TRUST_FIX, Trust, may_run
 
 PACK_FILE, RELATIONS_FILE = "pack.yaml", "relations.yaml"
 _TEXTS = ("name", "domain", "language", "description")
-_PACK_KEYS = (*_TEXTS, "aliases", "labels", "mirrored", "fallback", "neutral", "filters")
+_PACK_KEYS = (*_TEXTS, "aliases", "labels", "graph_labels", "mirrored", "fallback", "neutral", "filters")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _DIRECTIONS = ("forward", "inverse")
 _SEPARATORS = ("separator", "last_separator")
@@ -43,6 +43,7 @@ class PackParts:
     mpp: tuple[MppTemplate, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+    graph_labels: dict[str, str] = field(default_factory=dict)
     mirrored: tuple[tuple[str, str], ...] = ()
     fallback: RelationTemplates = FALLBACK
     neutral: RelationTemplates = NEUTRAL
@@ -81,6 +82,7 @@ class _Reader:
         self._texts(pack)
         self._filters(pack)
         self.parts.labels = self._text_map(pack, "labels", "write relation_id: its words")
+        self.parts.graph_labels = self._text_map(pack, "graph_labels", "write relation_id: its words")
         relations = self._yaml(RELATIONS_FILE)
         self._relations(relations or {})
         self._fallbacks(pack)

@@ -35,12 +35,14 @@ COLUMNS: Mapping[Kind, Mapping[str, Sequence[str]]] = {
 OPTIONAL = frozenset({"title", "time", "rating"})
 #: Tables for which ``--columns`` is meant first; others may keep their usual headers.
 PRIMARY = frozenset({"triples", "interactions"})
+_ITEM_AND_VALUE = "--columns item=HEADER,tail=HEADER"
 _DATE = {"day": ("day",), "month": ("month",), "year": ("year",)}
 _FREEBASE = re.compile(r"(?:/?[mg][./])\w+")
 _ASIN = re.compile(r"B[0-9A-Z]{3,9}|\d{9}[\dX]")
 _REVIEWER = re.compile(r"A[0-9A-Z]{1,27}")
 _EPOCH = re.compile(r"\d{9,13}")
 _TIMES = re.compile(r"1\d{9}(?:\d{3})?|\d{4}-\d\d-\d\d.*|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d.*")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _FRACTION = re.compile(r"-?\d+\.\d+")
 
 
@@ -196,22 +198,43 @@ def _unrecognized(
     sample: Sample, kind: Kind, required: Mapping[str, Sequence[str]], names: Sequence[str], dialect: Dialect
 ) -> DataError:
     """Return the error for a table that is not recognized, with the option that makes it readable."""
+    columns = shorten(", ".join(names), 200)
+    item = next((names[at] for at in locate(names, {"item_id": COLUMNS["links"]["item_id"]}).values()), "")
     if kind != "interactions" and _has_all(names, "interactions"):
-        said = f"has events ({shorten(', '.join(names), 200)}), not {kind}; give it as data.dir (kptool fit --data)"
-        return DataError(said, sample.path, 1)
+        said = f"has events ({columns}), not {kind}; give it as data.dir (kptool fit --data)"
+        more = f", or make triples of another column: --columns item={shorten(item)},tail=HEADER"
+        return DataError(
+            said + more * (kind == "triples" and len(names) > len(locate(names, COLUMNS["interactions"]))),
+            sample.path,
+            1,
+        )
     roles = [role_of(name) for name in required]
-    if len(names) >= len(roles) and _is_data(sample.rows(dialect)):
-        numbers = _numbers(sample.rows(dialect), roles)
+    if len(names) > 1 and _is_data(sample.rows(dialect)) and (len(names) >= len(roles) or kind == "triples"):
         said = f"no header line with {', '.join(required)}; {sample.shown()}; give the numbers of the columns, "
-        return DataError(f"{said}e.g. --columns {numbers}", sample.path, 1)
+        return DataError(f"{said}e.g. {_numbers_said(sample.rows(dialect), kind, roles)}", sample.path, 1)
+    if kind == "triples" and item:
+        said = f"has items (header: {columns}) and no column that is known to have their values; make triples of one "
+        option = f"with --columns item={shorten(item)},tail=HEADER, or of several with --mapping FILE"
+        return DataError(f"{said}{option}; {sample.shown()}", sample.path, 1)
     missing = [name for name in required if name not in locate(names, required)]
-    header = shorten(", ".join(names), 200)
-    text = f"no column for '{missing[0]}' (header: {header}); call it one of {spellings_said(required[missing[0]])}"
+    text = f"no column for '{missing[0]}' (header: {columns}); call it one of {spellings_said(required[missing[0]])}"
     options = ",".join(f"{role_of(name)}=HEADER" for name in missing)
     numbers = ",".join(f"{role}={number}" for number, role in enumerate(roles, 1))
     without = f" (--columns {numbers} if there is no header line)" * (len(missing) == len(roles) <= len(names))
-    text += f"; or say which it is with --columns {options}{without}; {sample.shown()}"
+    values = f"; {_ITEM_AND_VALUE} if these are items and their values" * (kind == "triples")
+    text += f"; or say which it is with --columns {options}{without}{values}; {sample.shown()}"
     return DataError(text, sample.path, 1)
+
+
+def _numbers_said(rows: Sequence[Sequence[str]], kind: Kind, roles: Sequence[str]) -> str:
+    """Return the option for a table without a header line; two columns, or two and a weight, have no relation."""
+    pairs = "--columns item=1,tail=2"
+    if kind == "triples" and len(rows[0]) == 2:
+        return f"{pairs}, if these are items and their values"
+    numbers = f"--columns {_numbers(rows, roles)}"
+    if kind == "triples" and len(rows[0]) == 3 and all(map(_NUMBER.fullmatch, (row[-1].strip() for row in rows))):
+        return f"{numbers}; or {pairs}, if these are items, their values and a weight"
+    return numbers
 
 
 def _numbers(rows: Sequence[Sequence[str]], roles: Sequence[str]) -> str:
@@ -235,7 +258,7 @@ def _is_data(rows: Sequence[Sequence[str]]) -> bool:
     if not rows:
         return False
     first, others = rows[0], rows[1:]
-    if any(re.fullmatch(r"-?\d+(?:\.\d+)?", cell.strip()) for cell in first):
+    if any(_NUMBER.fullmatch(cell.strip()) for cell in first):
         return True
     return any(cell.strip() and any(cell in row[at : at + 1] for row in others) for at, cell in enumerate(first))
 

@@ -52,8 +52,8 @@ OTHER_ITEMS: Mapping[str, str] = {
 }
 YELP_SPLIT = ", "
 """What separates the categories of a business in Yelp's files."""
-_LOOKED_AT = 200
-"""Objects that are looked at to choose keys."""
+#: Objects that are looked at to choose keys.
+LOOKED_AT = 200
 
 
 @dataclass(frozen=True)
@@ -157,12 +157,25 @@ class JsonItems(PathReader):
     @cached_property
     def _not_read(self) -> str:
         """The keys that are not read, as part of a message."""
+        read = self._used()
+        objects = itertools.islice(self.objects(), LOOKED_AT)
+        others = [key for key in _flat(objects) if not any(_overlap(key, one) for one in read)]
+        return f"; not read: {shorten(', '.join(others), 200)}" if others else ""
+
+    def _used(self) -> list[str]:
+        """Return the keys that are read."""
         mapping, read = self.mapping, list[str]()
         for keys in (mapping.id, mapping.name, *mapping.relations.values(), *mapping.items.values()):
             read += [keys] if isinstance(keys, str) else keys
-        objects = itertools.islice(read_objects(self.path, self.bad_rows), _LOOKED_AT)
-        others = [key for key in _flat(objects) if not any(_overlap(key, one) for one in read)]
-        return f"; not read: {shorten(', '.join(others), 200)}" if others else ""
+        return read
+
+    def objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield line and content of each object."""
+        yield from read_objects(self.path, self.bad_rows)
+
+    def name_of(self, one: dict[str, Any], relation: str, value: str) -> str:
+        """Return the name of a value of an object."""
+        return value
 
     def triples(self) -> Iterator[Table]:
         """Yield one triple per value."""
@@ -183,7 +196,7 @@ class JsonItems(PathReader):
         yield from tables_of(("item_id", "title"), rows, self.path)
 
     def _objects(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
-        for line, one in read_objects(self.path, self.bad_rows):
+        for line, one in self.objects():
             item = _first(one, self.mapping.id)
             if not item:
                 self.bad_rows.add(self.path, line, f"no {self.mapping.id}")
@@ -196,10 +209,10 @@ class JsonItems(PathReader):
         """Yield line, item, relation, id and name of each value; the name of another item is ``""``."""
         for line, item, one in self._objects():
             for relation, keys in self.mapping.relations.items():
-                for value in self.values(self.path, line, _of_keys(one, keys, self.mapping.split)):
-                    yield line, item, relation, f"{relation}:{value}", value
+                for value in self.values(self.path, line, values_at(one, keys, self.mapping.split)):
+                    yield line, item, relation, f"{relation}:{value}", self.name_of(one, relation, value)
             for relation, keys in self.mapping.items.items():
-                for value in dict.fromkeys(_of_keys(one, keys, "")):
+                for value in dict.fromkeys(values_at(one, keys, "")):
                     yield line, item, relation, value, ""
 
     def _triples(self) -> Iterator[tuple[int, tuple[str, str, str]]]:
@@ -224,7 +237,7 @@ def _chosen(path: Path, reading: Reading) -> JsonMapping:
     Raises:
         DataError: There are none.
     """
-    objects = [one for _, one in itertools.islice(read_objects(path), _LOOKED_AT)]
+    objects = [one for _, one in itertools.islice(read_objects(path), LOOKED_AT)]
     keys = list(dict.fromkeys(key for one in objects for key in one))
     at = locate(keys, reading.spellings({name: ITEM_COLUMNS[name] for name in ("item_id", "title")}))
     relations, items = (_known(objects, known) for known in (VALUES, OTHER_ITEMS))
@@ -268,7 +281,8 @@ def _keys_said(keys: str | list[str]) -> str:
     return keys if isinstance(keys, str) else " and ".join(keys)
 
 
-def _of_keys(one: dict[str, Any], keys: str | list[str], split: str) -> Iterator[str]:
+def values_at(one: dict[str, Any], keys: str | list[str], split: str) -> Iterator[str]:
+    """Yield the values at some keys of an object; ``split`` divides texts."""
     for key in [keys] if isinstance(keys, str) else keys:
         yield from _values(one, key, split)
 

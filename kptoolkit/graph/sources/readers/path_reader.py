@@ -107,6 +107,19 @@ def tables_of(
         yield Table({name: list(column) for name, column in zip(columns, values, strict=True)}, lines, str(path))
 
 
+def first_rows(tables: Iterable[Table], column: str) -> Iterator[Table]:
+    """Leave out rows whose id in a column an earlier row has."""
+    seen = set[str]()
+    for table in tables:
+        first: dict[str, int] = {}
+        for at, one in enumerate(table[column]):
+            first.setdefault(one, at)
+        kept = [at for one, at in first.items() if one not in seen]
+        seen.update(first)
+        columns = {name: [cells[at] for at in kept] for name, cells in table.columns.items()}
+        yield Table(columns, [table.lines[at] for at in kept], table.path, table.cleaned)
+
+
 def translated(table: Table, ids: Mapping[str, Mapping[str, str]]) -> Table:
     """Return a table with other ids.
 

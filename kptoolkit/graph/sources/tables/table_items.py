@@ -1,0 +1,235 @@
+"""Reads tables of items, such as ``movies.csv`` with genres: each value of a known column becomes a triple."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+from kptoolkit.errors import DataError, shorten
+from kptoolkit.graph.sources.readers.json_items import LOOKED_AT, JsonItems, JsonMapping, values_at
+from kptoolkit.graph.sources.readers.path_reader import first_rows
+from kptoolkit.graph.sources.tables.column_words import has_ids, known_relations, names_of, relation_of, words_of
+from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, check_candidates, locate
+from kptoolkit.storage.dialects import Dialect, Reading, Sample, suffix_of, unpacked_name
+from kptoolkit.storage.layouts.table_layouts import header_cells, layout_of, recognize_table
+from kptoolkit.storage.text_tables import BadRows, Table, read_table
+from kptoolkit.storage.values.cells import is_missing
+
+#: Endings of tables that may be one of items.
+TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".dat"})
+_USER = {"user_id": INTERACTION_COLUMNS["user_id"]}
+_ITEM = {"item_id": ITEM_COLUMNS["item_id"]}
+_PROPERTIES = {"relation": ("property", "attribute", "feature"), "tail": ("value",)}
+_SHARES = {"share": ("relevance",)}
+"""Headers of a number that says how much of each value an item has, so that all items have all values."""
+_MARKS = ("|", ", ", ";")
+_LONGEST_LIST = 1 << 20
+"""Characters of a list in a cell, which takes a hundred times as much memory while it is read."""
+
+
+class TableItems(JsonItems):
+    """A table with an item in each row; an item may have several rows. Ids are those of :class:`JsonItems`."""
+
+    label: ClassVar[str] = "a table of items"
+    header: Sequence[str]
+    dialect: Dialect
+    relation_key: str = ""
+
+    @classmethod
+    def find(cls, path: Path, bad_rows: BadRows, reading: Reading, mapping: Path | None = None) -> TableItems | None:
+        """Return the reader of a table of items with columns that are given or known, ``None`` if it is no such table.
+
+        Args:
+            path: The file.
+            bad_rows: What to do with bad rows.
+            reading: What the user says about the file; columns for ``item`` and ``tail`` are read whatever they are.
+            mapping: File that says which columns become triples.
+
+        Raises:
+            ConfigError: The mapping file is wrong.
+            DataError: Two columns may be the item, or there is no such column.
+        """
+        given = {"item", "tail"} <= reading.columns.keys() and "head" not in reading.columns
+        if suffix_of(path) not in TABLE_SUFFIXES or not (given or mapping or _has_items(path, reading)):
+            return None
+        found = cls(path, bad_rows, reading)
+        found._take_header()
+        if mapping is not None:
+            found.mapping = JsonMapping.read(mapping)
+            found._require(found.mapping.id, "the mapping")
+        elif given:
+            found._take_given()
+        else:
+            found._take_known()
+        return found if found.mapping.relations or found.mapping.items else None
+
+    def _take_header(self) -> None:
+        """Find the columns: by the header line, by a layout without one, or by the numbers that the user gives."""
+        sample = Sample.read(self.path, self.reading.encoding)
+        self.dialect = sample.dialect()
+        self.header = header_cells(self.path, self.reading)
+        layout = layout_of(self.path, "items")
+        if "tail" in self.reading.columns and self.reading.numbered({"item_id": (), "tail": ()}):
+            self.header = tuple(str(number) for number in range(1, len(self.header) + 1))
+            self.dialect = replace(self.dialect, header=self.header)
+        elif layout is not None and layout.dialect is not None:
+            self.header = layout.header
+            self.dialect = replace(layout.dialect, header=self.header, encoding=sample.encoding)
+
+    def _require(self, name: str, where: str) -> None:
+        if name not in self.header:
+            shown = shorten(", ".join(self.header), 200)
+            raise DataError(f"no column '{shorten(name)}' (header: {shown}); correct {where}", self.path, 1)
+
+    def _take_given(self) -> None:
+        """Read the columns that the user gives."""
+        item, tail, self.relation_key = (self.reading.columns.get(role, "") for role in ("item", "tail", "relation"))
+        for name in filter(None, (item, tail, self.relation_key)):
+            self._require(name, "--columns")
+        relation = relation_of(tail)
+        if tail.isdecimal():  # movie_actor.dat has movies and their actors
+            first, _, second = relation_of(unpacked_name(self.path).rpartition(".")[0]).partition("_")
+            relation = second or first
+        self.mapping = JsonMapping(item, relations={relation or tail: tail}, split=self.reading.split)
+
+    def _take_known(self) -> None:
+        """Read the columns whose headers have words that are known."""
+        wanted = self.reading.spellings({**_ITEM, "title": ITEM_COLUMNS["title"]})
+        check_candidates(self.header, wanted, self.path, 1)
+        at = {name: self.header[place] for name, place in locate(self.header, wanted).items()}
+        item, title = at["item_id"], at.get("title", "")
+        others = [name for name in self.header if name not in (item, title)]
+        properties = {name: others[place] for name, place in locate(others, _PROPERTIES).items()}
+        if len(properties) == len(_PROPERTIES):
+            self.relation_key = properties["relation"]
+            relations: dict[str, str | list[str]] = {self.relation_key: properties["tail"]}
+        else:
+            relations = {name: self._keys_of(name, columns) for name, columns in known_relations(others).items()}
+        self.mapping = JsonMapping(item, title, relations, split=self.reading.split)
+
+    def _keys_of(self, relation: str, columns: list[str]) -> str | list[str]:
+        """Return the keys of a relation: the id of an id and its name, the names in lists of objects."""
+        ids = [name for name in columns if has_ids(name)]
+        if len(ids) == 1 and len(columns) == 2:
+            self.name_columns[relation] = next(name for name in columns if name not in ids)
+            return ids[0]
+        keys = [f"{name}.name" if any(map(_has_names, self._first_cells(name))) else name for name in columns]
+        return keys[0] if len(keys) == 1 else keys
+
+    @cached_property
+    def name_columns(self) -> dict[str, str]:
+        """Column with the names of the values by relation, next to that with their ids."""
+        return {}
+
+    def _used(self) -> list[str]:
+        return [*super()._used(), *self.name_columns.values(), self.relation_key]
+
+    @property
+    def said(self) -> str:
+        """The layout and what is read."""
+        files = {path.name: None for path, _, _ in self._name_tables.values()}
+        names = [*self.name_columns.values(), *files]
+        keys = [key for key in self.mapping.relations.values() if isinstance(key, str) and key in self.header]
+        marks = [mark for mark in _MARKS if any(_are_divided(self._first_cells(key), mark) for key in keys)]
+        advice = f"; if '{marks[0]}' divides several values, give --split '{marks[0]}'" if marks else ""
+        said = f"{super().said}; names in {', '.join(names)}" if names else super().said
+        return f"{said}{advice if not self.mapping.split else ''}"
+
+    def _first_cells(self, name: str) -> list[Any]:
+        return [one[name] for _, one in islice(self.objects(), LOOKED_AT)]
+
+    def objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield line and cells of each row; a cell without a value is empty, and a list in a cell is one."""
+        columns = {name: (name,) for name in self.header if name}
+        tables = read_table(self.path, columns, may_be_empty=columns, bad_rows=self.bad_rows, dialect=self.dialect)
+        for table in tables:
+            for line, *cells in zip(table.lines, *(table[name] for name in columns), strict=True):
+                yield line, {name: _value(cell) for name, cell in zip(columns, cells, strict=True)}
+
+    def items(self) -> Iterator[Table]:
+        """Yield each item once, with its title."""
+        yield from first_rows(super().items(), "item_id")
+
+    def links(self) -> Iterator[Table]:
+        """Yield each item once, as the entity with its id."""
+        yield from first_rows(super().links(), "item_id")
+
+    def _facts(self) -> Iterator[tuple[int, str, str, str, str]]:
+        """Yield line, item, relation, id and name of each value; a column may name the relation."""
+        if not self.relation_key:
+            yield from super()._facts()
+            return
+        (key,) = self.mapping.relations.values()
+        for line, item, one in self._objects():
+            relation = str(one[self.relation_key])
+            for value in self.values(self.path, line, values_at(one, key, self.mapping.split)) if relation else ():
+                yield line, item, relation, f"{relation}:{value}", value
+
+    def name_of(self, one: dict[str, Any], relation: str, value: str) -> str:
+        """Return the name of a value: that next to its id, that in another table, else ``""`` for an id."""
+        if relation in self.name_columns:
+            return str(one[self.name_columns[relation]])
+        return self._listed_names.get(relation, {}).get(value, "" if self._has_ids(relation) else value)
+
+    def _has_ids(self, relation: str) -> bool:
+        key = self.mapping.relations[relation]
+        return isinstance(key, str) and (key.isdecimal() or (has_ids(key) and words_of(key)[-1] != "code"))
+
+    @cached_property
+    def _name_tables(self) -> Mapping[str, tuple[Path, str, str]]:
+        """The tables next to this one with names of values, such as ``tags.dat``, and their columns."""
+        wanted = [] if self.relation_key else [name for name in self.mapping.relations if self._has_ids(name)]
+        files = sorted(path for path in self.path.parent.iterdir() if suffix_of(path) in TABLE_SUFFIXES)
+        headers = {path: header_cells(path, self.reading) for path in files if wanted and path != self.path}
+        found = {name: names_of(name, headers) for name in wanted if name not in self.name_columns}
+        return {name: table for name, table in found.items() if table is not None}
+
+    @cached_property
+    def _listed_names(self) -> Mapping[str, Mapping[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for relation, (path, first, second) in self._name_tables.items():
+            columns = {"entity_id": (first,), "name": (second,)}
+            dialect = Sample.read(path, self.reading.encoding).dialect()
+            for table in read_table(path, columns, may_be_empty=("name",), bad_rows=self.bad_rows, dialect=dialect):
+                found.setdefault(relation, {}).update(zip(table["entity_id"], table["name"], strict=True))
+        return found
+
+
+def _has_items(path: Path, reading: Reading) -> bool:
+    """Return whether a table has a column of items, and neither events nor triples."""
+    names = header_cells(path, reading)
+    if not reading.columns.keys().isdisjoint({"head", "relation", "tail"}) or locate(names, _USER):
+        return False
+    if locate(names, _SHARES) or not (locate(names, reading.spellings(_ITEM)) or layout_of(path, "items")):
+        return False
+    try:
+        recognize_table(path, "triples", reading)
+    except DataError:
+        return True
+    return False
+
+
+def _value(cell: str) -> Any:
+    """Return the content of a cell: ``""`` for what stands for no value, a list, or the text."""
+    if cell[:1] == "[" and cell[-1:] == "]" and len(cell) <= _LONGEST_LIST:
+        try:
+            found = ast.literal_eval(cell)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return cell
+        return found if isinstance(found, list) else cell
+    return "" if is_missing(cell) else cell
+
+
+def _has_names(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(one, dict) and "name" in one for one in value)
+
+
+def _are_divided(cells: Sequence[Any], mark: str) -> bool:
+    """Return whether half of the texts have a mark in them."""
+    texts = [cell for cell in cells if isinstance(cell, str) and cell]
+    return bool(texts) and sum(mark in text for text in texts) * 2 >= len(texts)

@@ -1,0 +1,104 @@
+"""Tables of items, and of pairs of ids: which columns become triples, with which ids and names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kptoolkit.data.interactions import read_interactions
+from kptoolkit.errors import ConfigError, DataError
+from kptoolkit.graph.loading.survey import Survey, survey
+from kptoolkit.graph.sources.file_source import open_source
+from kptoolkit.graph.sources.tables.column_words import RELATION_WORDS, known_relations, relation_of
+
+LAYOUTS = Path(__file__).resolve().parents[1] / "layouts"
+IDS = st.integers(1, 9).map(str)
+
+
+def read(*paths: Path, **options: object) -> Survey:
+    return survey(open_source(paths, **options))  # type: ignore[arg-type]
+
+
+def triples(found: Survey) -> set[tuple[str, str, str]]:
+    rows = zip(found.head, found.relation, found.tail, strict=True)
+    return {(found.entities[head], found.relations[relation], found.entities[tail]) for head, relation, tail in rows}
+
+
+def names(found: Survey) -> dict[str, str]:
+    return dict(zip(found.entities, found.names, strict=True))
+
+
+def test_hetrec_joins_its_tables_and_their_names() -> None:
+    found = read(LAYOUTS / "hetrec_movies")
+    assert ("2", "actor", "actor:robin_williams") in triples(found)
+    assert ("3", "location", "location:California") in triples(found)
+    called = names(found)
+    assert (called["1"], called["actor:tom_hanks"], called["tag:2"]) == ("Toy story", "Tom Hanks", "heist")
+    assert {item.item_id: found.entities[item.entity] for item in found.items} == {"1": "1", "2": "2", "3": "3"}
+
+
+def test_herec_has_ids_of_their_own_for_each_kind() -> None:
+    found = read(LAYOUTS / "herec")
+    assert {("1", "actor", "actor:1"), ("1", "type", "type:1")} <= triples(found)
+    assert len(found.items) == 3
+    events, report = read_interactions(LAYOUTS / "herec")
+    assert (len(events), events.item_ids.tolist(), report.layout.split(":")[0]) == (5, ["1", "2", "3"], "HERec")
+
+
+@given(rows=st.lists(st.tuples(IDS, IDS, st.integers(1, 5)), min_size=1, max_size=9), weight=st.booleans())
+def test_a_weight_is_never_an_id(
+    rows: list[tuple[str, str, int]], weight: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("pairs") / "movie_actor.dat"
+    path.write_text("".join("\t".join([one, two, *([str(three)] * weight)]) + "\n" for one, two, three in rows))
+    found = read(path, columns="item=1,tail=2")
+    assert triples(found) == {(one, "actor", f"actor:{two}") for one, two, _ in rows}
+    assert {item.item_id for item in found.items} == {one for one, _, _ in rows}
+
+
+@pytest.mark.parametrize("word", sorted(RELATION_WORDS))
+def test_a_header_names_its_relation_however_it_is_written(word: str) -> None:
+    headers = [word, f"{word}_id", f"{word}ID", f"{word}Name", f"{word.capitalize()}_code", f"{word} names"]
+    assert {relation_of(header) for header in headers} == {word}
+    assert known_relations([f"main_{word}", "price"]) == {f"main_{word}": [f"main_{word}"]}
+
+
+def test_a_mapping_is_for_tables_as_well(tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text('id = "video_id"\n[relations]\nfeature = "feat"\n')
+    path = LAYOUTS / "item_tables" / "item_categories.csv"
+    assert triples(read(path, mapping=mapping)) == {
+        ("0", "feature", "feature:8"),
+        ("1", "feature", "feature:27"),
+        ("1", "feature", "feature:9"),
+    }
+    mapping.write_text('id = "movie"\n[relations]\nfeature = "feat"\n')
+    with pytest.raises(DataError, match=r"no column 'movie' \(header: video_id, feat\)"):
+        read(path, mapping=mapping)
+    with pytest.raises(ConfigError):
+        read(path, mapping=tmp_path / "none.toml")
+
+
+def test_a_cell_without_a_value_makes_no_triple(tmp_path: Path) -> None:
+    path = tmp_path / "ads.csv"
+    path.write_text("item_id,brand,genres\n1,NULL,\n2,95471,\"['Action', 'Comedy']\"\n3,,[unclear\n")
+    assert triples(read(path)) == {
+        ("2", "brand", "brand:95471"),
+        ("2", "genre", "genre:Action"),
+        ("2", "genre", "genre:Comedy"),
+        ("3", "genre", "genre:[unclear"),
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["user_id,item_id,genre\n1,2,Drama\n", "movieId,tagId,relevance\n1,1,0.5\n", "item_id,price\n1,2\n", "a,b\n1,2\n"],
+)
+def test_other_tables_are_no_tables_of_items(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match="--columns item="):
+        read(path)
