@@ -192,3 +192,40 @@ def test_notes_and_backslashes(tmp_path: Path, text: str, items: list[str]) -> N
     path = tmp_path / "x.csv"
     path.write_text(text)
     assert histories(read_interactions(path)[0]) == {"u": items}
+
+
+WORDS = st.from_regex(r"[A-Za-z]{3,8}", fullmatch=True).filter(lambda word: not is_missing(word))
+ROWS = st.lists(st.tuples(st.integers(1, 99), st.sampled_from("abcxyz"), st.integers(1, 5)), min_size=1, max_size=9)
+
+
+@given(rows=ROWS, header=st.lists(WORDS, min_size=3, max_size=3, unique=True))
+@pytest.mark.parametrize("mark", [",", "\t", "::"])
+def test_a_header_line_is_no_event_where_columns_are_numbers(
+    rows: list[tuple[int, str, int]], header: list[str], mark: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("numbered") / "x.dat"
+    body = "".join(f"{mark.join(map(str, row))}\n" for row in rows)
+    found = []
+    for first in ("", f"{mark.join(header)}\n"):
+        path.write_text(first + body)
+        found.append(read_interactions(path, Reading.of("user=1,item=2")))
+    assert histories(found[0][0]) == histories(found[1][0])
+    assert f"line 1 is a header line: {', '.join(header)}" in found[1][1].layout
+    assert "header line" not in found[0][1].layout
+
+
+@pytest.mark.parametrize("prefix", ["", "date_", "event_"])
+def test_a_day_of_a_month_is_not_offered_as_the_time(tmp_path: Path, prefix: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"user_id,item_id,{prefix}day,{prefix}month,{prefix}year\n1,2,29,10,2006\n")
+    layout = read_interactions(path)[1].layout
+    assert "no time is read: day, month and year are columns of their own" in layout
+    assert "--columns time=" not in layout
+
+
+@pytest.mark.parametrize("header", ["eventdate", "purchaseDate", "saledate"])
+def test_a_date_that_is_not_read_is_said(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"user_id,item_id,{header}\n1,2,2016-05-09\n1,3,2016-05-08\n")
+    assert f"--columns time={header}" in read_interactions(path)[1].layout
+    assert histories(read_interactions(path, Reading.of(f"time={header}"))[0]) == {"1": ["3", "2"]}

@@ -21,6 +21,7 @@ from kptoolkit.storage.columns import (
     spellings_said,
 )
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, role_of
+from kptoolkit.storage.values.cells import is_missing
 from kptoolkit.storage.values.times import looks_like_time
 
 Kind = Literal["triples", "names", "links", "items", "interactions"]
@@ -36,7 +37,7 @@ OPTIONAL = frozenset({"title", "time", "rating"})
 #: Tables for which ``--columns`` is meant first; others may keep their usual headers.
 PRIMARY = frozenset({"triples", "interactions"})
 _ITEM_AND_VALUE = "--columns item=HEADER,tail=HEADER"
-_DATE = {"day": ("day",), "month": ("month",), "year": ("year",)}
+_DATE = frozenset({"day", "month", "year"})
 _FREEBASE = re.compile(r"(?:/?[mg][./])\w+")
 _ASIN = re.compile(r"B[0-9A-Z]{3,9}|\d{9}[\dX]")
 _REVIEWER = re.compile(r"A[0-9A-Z]{1,27}")
@@ -113,8 +114,9 @@ def recognize_table(path: Path, kind: Kind, reading: Reading | None = None, *, c
     if reading.numbered(COLUMNS[kind]) and _has_all(names, kind):
         return Recognized(dialect, COLUMNS[kind], "a header line, so that numbers of columns are not used")
     if reading.numbered(COLUMNS[kind]):
-        dialect = replace(dialect, header=tuple(str(number) for number in range(1, len(names) + 1)))
-        return Recognized(dialect, _given_only(wanted, reading), f"columns by number: {_columns_said(reading, wanted)}")
+        dialect, left_out = numbered(sample, dialect)
+        said = f"columns by number: {_columns_said(reading, wanted)}{left_out}"
+        return Recognized(dialect, _given_only(wanted, reading), said)
     required = {name: spellings for name, spellings in wanted.items() if name not in OPTIONAL}
     if len(locate(names, required)) == len(required):
         check_candidates(names, wanted, path, 1)
@@ -123,6 +125,27 @@ def recognize_table(path: Path, kind: Kind, reading: Reading | None = None, *, c
         if layout.kind == kind and layout.matches(sample):
             return _of_layout(layout, dialect, wanted)
     raise _unrecognized(sample, kind, required, names, dialect)
+
+
+def numbered(sample: Sample, dialect: Dialect) -> tuple[Dialect, str]:
+    """Return how to read a table whose columns are called by numbers, and what to say of a header line that it has.
+
+    Its first row is a header line if none of its cells is a number or a time, and all others of some column are.
+    """
+    first, *others = sample.rows(dialect)
+    columns = ([row[at].strip() for row in others if len(row) > at] for at in range(len(first)))
+    filled = [[cell for cell in column if not is_missing(cell)] for column in columns]
+    names = tuple(str(number) for number in range(1, len(first) + 1))
+    missing = any(map(is_missing, first)) or any(map(_is_value, first))
+    if missing or not any(column and all(map(_is_value, column)) for column in filled):
+        return replace(dialect, header=names), ""
+    line = next(at for at, text in enumerate(sample.lines) if at >= dialect.skip and text.strip())
+    shown = shorten(", ".join(cell.strip() for cell in first), 100)
+    return replace(dialect, header=names, skip=line + 1), f"; line {line + 1} is a header line: {shown}"
+
+
+def _is_value(cell: str) -> bool:
+    return bool(_NUMBER.fullmatch(cell.strip()) or _TIMES.fullmatch(cell.strip()))
 
 
 def layout_of(path: Path, kind: Kind) -> TableLayout | None:
@@ -149,7 +172,8 @@ def _header_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]], kind
     """Return which columns are read as what, ``""`` for the usual ones; and which of others may be times."""
     said = "; ".join(filter(None, (_choice_said(names, wanted), columns_said(names, wanted))))
     times = [name for name in names if looks_like_time(name)]
-    if kind == "interactions" and len(locate(names, _DATE)) == len(_DATE) and "time" not in locate(names, wanted):
+    parts = {re.split("[^a-z]", name.casefold())[-1] for name in names}
+    if kind == "interactions" and parts >= _DATE and "time" not in locate(names, wanted):
         said += "; no time is read: day, month and year are columns of their own; write them into one"
     elif kind == "interactions" and times and "time" not in locate(names, wanted):
         said += f"; no time is read: if {shorten(times[0])} is one, give --columns time={shorten(times[0])}"

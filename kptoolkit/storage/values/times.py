@@ -109,4 +109,5 @@ def advice_for(text: str) -> str:
 def looks_like_time(header: str) -> bool:
     """Return whether a header may be that of a time."""
     words = re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", header.split(":")[0]).casefold())
-    return not _TIME_WORDS.isdisjoint(words) or words[-1:] in (["at"], ["on"])
+    joined = any(word.endswith("date") and word not in ("update", "candidate") for word in words)
+    return joined or not _TIME_WORDS.isdisjoint(words) or words[-1:] in (["at"], ["on"])

@@ -16,7 +16,7 @@ from kptoolkit.graph.sources.readers.path_reader import first_rows
 from kptoolkit.graph.sources.tables.column_words import has_ids, known_relations, names_of, relation_of, words_of
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, suffix_of, unpacked_name
-from kptoolkit.storage.layouts.table_layouts import header_cells, layout_of, recognize_table
+from kptoolkit.storage.layouts.table_layouts import header_cells, layout_of, numbered, recognize_table
 from kptoolkit.storage.text_tables import BadRows, Table, read_table
 from kptoolkit.storage.values.cells import is_missing
 
@@ -39,6 +39,7 @@ class TableItems(JsonItems):
     header: Sequence[str]
     dialect: Dialect
     relation_key: str = ""
+    header_line: str = ""
 
     @classmethod
     def find(cls, path: Path, bad_rows: BadRows, reading: Reading, mapping: Path | None = None) -> TableItems | None:
@@ -75,8 +76,8 @@ class TableItems(JsonItems):
         self.header = header_cells(self.path, self.reading)
         layout = layout_of(self.path, "items")
         if "tail" in self.reading.columns and self.reading.numbered({"item_id": (), "tail": ()}):
-            self.header = tuple(str(number) for number in range(1, len(self.header) + 1))
-            self.dialect = replace(self.dialect, header=self.header)
+            self.dialect, self.header_line = numbered(sample, self.dialect)
+            self.header = self.dialect.header
         elif layout is not None and layout.dialect is not None:
             self.header = layout.header
             self.dialect = replace(layout.dialect, header=self.header, encoding=sample.encoding)
@@ -138,7 +139,7 @@ class TableItems(JsonItems):
         marks = [mark for mark in _MARKS if any(_are_divided(self._first_cells(key), mark) for key in keys)]
         advice = f"; if '{marks[0]}' divides several values, give --split '{marks[0]}'" if marks else ""
         said = f"{super().said}; names in {', '.join(names)}" if names else super().said
-        return f"{said}{advice if not self.mapping.split else ''}"
+        return f"{said}{self.header_line}{advice if not self.mapping.split else ''}"
 
     def _first_cells(self, name: str) -> list[Any]:
         return [one[name] for _, one in islice(self.objects(), LOOKED_AT)]
