@@ -13,6 +13,7 @@ from kptoolkit.errors import DataError
 from kptoolkit.graph.loading.load import dry_run
 from kptoolkit.graph.loading.survey import survey
 from kptoolkit.graph.sources.file_source import open_source
+from kptoolkit.graph.sources.foreign_formats import FOREIGN
 from kptoolkit.graph.sources.memory_source import MemorySource
 from kptoolkit.storage.columns import TRIPLE_COLUMNS
 from kptoolkit.storage.text_tables import BadRows, read_table
@@ -48,9 +49,11 @@ def test_spellings_formats_and_gzip(tmp_path: Path, name: str, text: str, packed
 
 def test_a_format_can_be_given(tmp_path: Path) -> None:
     path = tmp_path / "triples.data"
-    path.write_text("head,relation,tail\na,r,b\n")
+    path.write_text("some words\nand some more of them\n")
     with pytest.raises(DataError, match="--format"):
         triples(path)
+    path.write_text("head,relation,tail\na,r,b\n")
+    assert triples(path) == [("a", "r", "b")]
     assert triples(path, format="csv") == [("a", "r", "b")]
 
 
@@ -215,3 +218,41 @@ def test_a_graph_without_links_next_to_events_is_said(tmp_path: Path, events: st
 def test_a_graph_without_links_and_events_is_no_matter(tmp_path: Path) -> None:
     (tmp_path / "x.kg").write_text("head_id\trelation_id\ttail_id\na\tr\tb\n")
     assert dry_run(open_source([tmp_path])).warnings == []
+
+
+FOREIGN_FILES = {
+    "GEXF": '<?xml version="1.0"?>\n<gexf xmlns="http://gexf.net/1.2draft"><graph/></gexf>\n',
+    "Pajek": '*Vertices 2\n1 "Heat"\n2 "Al Pacino"\n*Arcs\n2 1 1\n',
+    "GML": 'Creator "x"\ngraph [\n  node [ id 0 label "Heat" ]\n]\n',
+    "Graphviz DOT": "digraph films {\n  a -> b;\n}\n",
+    "OWL in functional syntax": "Prefix(:=<http://ex.org/>)\nOntology(<http://ex.org/>\n)\n",
+    "OWL in Manchester syntax": "Prefix: : <http://ex.org/>\nOntology: <http://ex.org/>\n",
+    "OBO": "format-version: 1.2\n\n[Term]\nid: GO:0000001\n",
+    "HDT": "$HDT\x01<http://purl.org/HDT/hdt#HDTv1>\x00\x00\n",
+    "SQLite": "SQLite format 3\x00\n",
+    "SQL": "-- MySQL dump\n\nDROP TABLE IF EXISTS `page`;\n",
+    "Cypher": "CREATE (a:Film {title: 'Heat'});\n",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN_FILES)
+@pytest.mark.parametrize("ending", ["", ".graph", ".txt", ".owl"])
+def test_a_format_that_is_not_read_is_called_by_its_name(tmp_path: Path, name: str, ending: str) -> None:
+    path = tmp_path / f"x{ending}"
+    path.write_text(FOREIGN_FILES[name])
+    with pytest.raises(DataError, match=f"{name} is not read; (?:write|convert|export|run) "):
+        survey(open_source([path]))
+
+
+def test_every_format_that_is_not_read_has_its_test() -> None:
+    assert {name for _, name, _ in FOREIGN} - FOREIGN_FILES.keys() == {"a spreadsheet or an archive"}
+
+
+@pytest.mark.parametrize("name", ["MRREL.RRF", "triples", "kb.facts", "x.tab"])
+@pytest.mark.parametrize("mark", ["\t", "|", ","])
+def test_a_table_is_read_whatever_its_name(tmp_path: Path, name: str, mark: str) -> None:
+    path = tmp_path / name
+    path.write_text("".join(f"{mark.join(row)}\n" for row in (("a", "x", "r", "b"), ("b", "y", "r", "c"))))
+    assert len(survey(open_source([path], columns="head=1,relation=3,tail=4"))) == 2
+    with pytest.raises(DataError, match=r"its first lines are .*--columns head=1,relation=2,tail=3"):
+        survey(open_source([path]))

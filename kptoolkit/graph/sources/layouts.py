@@ -10,6 +10,7 @@ from typing import Literal
 
 from kptoolkit.arguments import checked
 from kptoolkit.errors import DataError
+from kptoolkit.graph.sources.foreign_formats import foreign_said
 from kptoolkit.graph.sources.readers.graphml import GraphMl
 from kptoolkit.graph.sources.readers.json_items import JsonItems, JsonTriples
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
@@ -196,6 +197,13 @@ def _tagging_said(file: str, names: Sequence[str]) -> list[str]:
     return [] if tail is None else [f"{file} has triples with --columns item={names[at['item_id']]},tail={tail}"]
 
 
+def is_table(sample: Sample) -> bool:
+    """Return whether a text has rows of two or more columns, all as many, with another separator than spaces."""
+    dialect = sample.dialect()
+    widths = {len(row) for row in sample.rows(dialect)}
+    return bool(dialect.separator) and len(widths) == 1 and widths != {1}
+
+
 def format_of(path: Path) -> tuple[Format, str]:
     """Return the format of a file of triples, and what to say where its name does not tell it.
 
@@ -205,14 +213,20 @@ def format_of(path: Path) -> tuple[Format, str]:
     known = SUFFIXES.get(suffix_of(path))
     if suffix_of(path) in JSON_SUFFIXES:
         return "jsonld", "JSON-LD"
-    if known is not None and known not in ("tsv", "ntriples"):
+    if known is not None and known not in ("tsv", "ntriples", "rdfxml"):
         return known, ""
     sample = Sample.read(path)
+    if said := foreign_said(sample):
+        raise DataError(said, path)
+    if known == "rdfxml":
+        return known, ""
     lines = [line for line in sample.filled if not line.startswith("#")][:20]
     if lines and all(map(_QUAD.fullmatch, lines)):
         return "nquads", "N-Quads: the names of graphs are left out"
     if lines and known != "ntriples" and all(map(_TRIPLE.fullmatch, lines)):
         return "ntriples", "N-Triples"
+    if known is None and is_table(sample):
+        return "tsv", ""
     if known is None:
         formats = "recbole, csv, tsv, ntriples, turtle, rdfxml, n3, trig, nquads or jsonld"
         raise DataError(f"unknown format; {sample.shown()}; give --format {formats}", path)
