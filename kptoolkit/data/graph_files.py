@@ -173,4 +173,5 @@ def _add_folder(source: FileSource, path: Path) -> None:
     for file in found.get("triples", []):
         add_file(source, file)
     source.link_files += found.get("links", [])
-    source.name_files += found.get("names", [])
+    read = {reader.path for reader in readers}
+    source.name_files += [file for file in found.get("names", []) if file not in read]

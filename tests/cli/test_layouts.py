@@ -138,6 +138,12 @@ GRAPHS: list[tuple[str, str, Figures | None]] = [
     ("neo4j_admin_csv/src", "", {"triples_read": 2, "entities": 3, "items": 1, "nameless_entities": 1}),
     ("graphml/films.graphml", "recognized GraphML", {"triples_read": 1, "entities": 2, "nameless_entities": 0}),
     ("neo4j_admin_csv/apoc.json", "recognized APOC JSON", {"triples_read": 1, "entities": 2, "nameless_entities": 0}),
+    (
+        "apoc_csv/all.csv",
+        "recognized APOC CSV",
+        {"triples_read": 2, "entities": 3, "nameless_entities": 0, "items": 1, "bad_rows": 0},
+    ),
+    ("apoc_csv", "recognized APOC CSV", {"triples_read": 2, "entities": 3}),
     ("neo4j_admin_csv/r2.csv", "", {"triples_read": 3, "entities": 4}),
     ("recbole_lfm1b/lfm1b-tracks", "", {"triples_read": 3, "items": 3}),
     ("recbole_lfm1b/lfm1b-tracks --columns item=tracks_id", "", {"triples_read": 3, "items": 3}),

@@ -451,7 +451,8 @@ def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
         readers = [] if found.get("triples") else readers_in(folder, source.bad_rows, source.reading)
         if readers:
             source.readers += readers
-            source.name_files += found.get("names", [])
+            read = {reader.path for reader in readers}
+            source.name_files += [path for path in found.get("names", []) if path not in read]
             return
     if not found.get("triples"):
         said = f"holds no .kg file and no other file of triples that is known{inside_said(folder, source.reading)}"

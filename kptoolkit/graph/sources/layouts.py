@@ -23,6 +23,7 @@ from kptoolkit.graph.sources.readers.neo4j_files import ApocJson, Neo4jCsv
 from kptoolkit.graph.sources.readers.openke import OpenKeFolder
 from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.graph.sources.readers.pgpr import PgprFolder
+from kptoolkit.graph.sources.tables.apoc_csv import ApocCsv
 from kptoolkit.graph.sources.tables.column_words import known_relations, words_of
 from kptoolkit.graph.sources.tables.relation_folder import RelationFolder
 from kptoolkit.graph.sources.tables.table_items import TABLE_SUFFIXES, TableItems
@@ -77,7 +78,7 @@ FOLDERS: tuple[type[FolderReader], ...] = (
     RelationFolder,
 )
 #: Readers of single files.
-FILES = (Neo4jCsv, KgtkEdges, ApocJson, GraphMl, JsonTriples, JsonItems, TableItems)
+FILES = (Neo4jCsv, KgtkEdges, ApocJson, ApocCsv, GraphMl, JsonTriples, JsonItems, TableItems)
 _SPLIT = ("train", "valid", "test", "dev")
 _TERM = r'(?:<[^<>]*>|_:[^\s<>"]+|"(?:[^"\\]|\\.)*"(?:@[\w-]+|\^\^<[^<>]*>)?)'
 _TRIPLE = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*\.\s*(?:#.*)?")
@@ -125,6 +126,8 @@ def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path |
     """
     if suffix_of(path) == ".csv" and Neo4jCsv.matches(path):
         return Neo4jCsv(path, bad_rows)
+    if suffix_of(path) in (".csv", ".tsv") and ApocCsv.fits(path):
+        return ApocCsv(path, bad_rows, reading)
     if suffix_of(path) in (".tsv", ".csv", ".txt") and not reading.columns and KgtkEdges.matches(path):
         return KgtkEdges(path, bad_rows, reading)
     if GraphMl.matches(path):

@@ -183,6 +183,10 @@ class ApocJson(PathReader):
         """Return whether the first object of a file is a node or a relationship."""
         return one.get("type") in ("node", "relationship") and "id" in one
 
+    def objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield line and content of each object."""
+        yield from read_objects(self.path, self.bad_rows)
+
     def triples(self) -> Iterator[Table]:
         """Yield the relationships."""
         yield from tables_of(("head", "relation", "tail"), self._triples(), self.path)
@@ -198,7 +202,7 @@ class ApocJson(PathReader):
         yield from tables_of(("item_id", "entity_id"), rows, self.path)
 
     def _triples(self) -> Iterator[tuple[int, tuple[str, str, str]]]:
-        for line, one in read_objects(self.path, self.bad_rows):
+        for line, one in self.objects():
             if one.get("type") == "relationship":
                 try:
                     yield line, (str(one["start"]["id"]), str(one["label"]), str(one["end"]["id"]))
@@ -206,7 +210,7 @@ class ApocJson(PathReader):
                     self.bad_rows.add(self.path, line, "a relationship without start, label or end")
 
     def _nodes(self) -> Iterator[tuple[int, str, str, str]]:
-        for line, one in read_objects(self.path, self.bad_rows):
+        for line, one in self.objects():
             if one.get("type") == "node":
                 properties = one.get("properties") or {}
                 if "id" not in one or not isinstance(properties, dict):
