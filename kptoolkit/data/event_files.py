@@ -95,8 +95,10 @@ def read_file_events(path: Path, reading: Reading) -> EventTable:
         return EventTable(path, _whole(path, _named(tables)), said)
     if is_user_lists(path, reading):
         known = KgatFolder.matches(path.parent)
-        tables = KgatFolder(path.parent).events_of(path) if known else read_item_lists(path)
+        counted = not known and _are_counted(path, reading)
+        tables = KgatFolder(path.parent).events_of(path) if known else read_item_lists(path, counted=counted)
         said = "one user per line, then the items" + ", with the ids of KGAT next to it" * known
+        said = "the number of items of a user, then the items; users are called by their lines" if counted else said
         return EventTable(path, _whole(path, _named(tables)), said)
     if is_item_lists(path, reading):
         tables = read_sequences(path, reading)
@@ -182,11 +184,16 @@ def _required(reading: Reading) -> Mapping[str, Sequence[str]]:
 
 def is_user_lists(path: Path, reading: Reading) -> bool:
     """Return whether a file has a user and any number of items per line, as numbers with spaces between them."""
-    if suffix_of(path) != ".txt" or reading.columns:
+    if suffix_of(path) not in (".txt", ".dat") or reading.columns:
         return False
     rows = Sample.read(path, reading.encoding).rows(Dialect(""))
     widths = {len(row) for row in rows}
     return len(widths) > 1 and all(cell.isdecimal() for row in rows for cell in row)
+
+
+def _are_counted(path: Path, reading: Reading) -> bool:
+    """Return whether every line begins with the number of the others in it."""
+    return all(int(first) == len(row) for first, *row in Sample.read(path, reading.encoding).rows(Dialect("")))
 
 
 def is_item_lists(path: Path, reading: Reading) -> bool:

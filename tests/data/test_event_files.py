@@ -229,3 +229,15 @@ def test_a_date_that_is_not_read_is_said(tmp_path: Path, header: str) -> None:
     path.write_text(f"user_id,item_id,{header}\n1,2,2016-05-09\n1,3,2016-05-08\n")
     assert f"--columns time={header}" in read_interactions(path)[1].layout
     assert histories(read_interactions(path, Reading.of(f"time={header}"))[0]) == {"1": ["3", "2"]}
+
+
+@given(lists=st.lists(st.lists(st.integers(0, 99), max_size=6, unique=True), min_size=2, max_size=9))
+@pytest.mark.parametrize("ending", ["txt", "dat"])
+def test_a_number_of_items_is_no_user(
+    lists: list[list[int]], ending: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lists = [*lists, [*range(7)]]  # lines of different lengths
+    path = tmp_path_factory.mktemp("counted") / f"users.{ending}"
+    path.write_text("".join(f"{' '.join(map(str, [len(items), *items]))}\n" for items in lists))
+    expected = {str(line): [*map(str, items)] for line, items in enumerate(lists, 1) if items}
+    assert histories(read_interactions(path)[0]) == expected

@@ -14,6 +14,8 @@ def read_item_lists(
     bad_rows: BadRows | None = None,
     users: Mapping[str, str] | None = None,
     items: Mapping[str, str] | None = None,
+    *,
+    counted: bool = False,
 ) -> Iterator[Table]:
     """Yield the columns ``user_id`` and ``item_id`` of a file, one row per item.
 
@@ -22,6 +24,7 @@ def read_item_lists(
         bad_rows: What to do with lines that have an item that is not in ``items``; ``None`` raises an error.
         users: Id of each user in the file; others keep what the file has.
         items: Id of each item in the file; ``None`` keeps what the file has.
+        counted: Whether a line begins with the number of its items: then the user is the number of the line.
 
     Raises:
         DataError: The file cannot be read, or an item is not listed; with file and line.
@@ -31,7 +34,8 @@ def read_item_lists(
     columns: dict[str, list[str]] = {"user_id": [], "item_id": []}
     lines: list[int] = []
     with reader.cells() as rows:
-        for user, *row in rows:
+        for first, *row in rows:
+            user = str(reader.line) if counted else first
             unknown = next((item for item in row if items is not None and item not in items), None)
             if unknown is not None:
                 bad.add(path, reader.line, f"the item '{unknown}' is not in the list of ids")
