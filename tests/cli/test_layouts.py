@@ -144,6 +144,12 @@ GRAPHS: list[tuple[str, str, Figures | None]] = [
         {"triples_read": 2, "entities": 3, "nameless_entities": 0, "items": 1, "bad_rows": 0},
     ),
     ("apoc_csv", "recognized APOC CSV", {"triples_read": 2, "entities": 3}),
+    ("goodreads", "other ids of items; .*--columns item=book_id_csv,entity=book_id", {"triples_read": 5, "items": 2}),
+    (
+        "goodreads --link goodreads/book_id_map.csv --columns item=book_id_csv,entity=book_id",
+        "recognized JSON items: book_id as item",
+        {"triples_read": 5, "items": 2, "unlinked_items": 0},
+    ),
     ("neo4j_admin_csv/r2.csv", "", {"triples_read": 3, "entities": 4}),
     ("recbole_lfm1b/lfm1b-tracks", "", {"triples_read": 3, "items": 3}),
     ("recbole_lfm1b/lfm1b-tracks --columns item=tracks_id", "", {"triples_read": 3, "items": 3}),
@@ -164,6 +170,7 @@ GRAPHS: list[tuple[str, str, Figures | None]] = [
 ]
 #: Arguments of ``data stats``; part of what it says; figures, or ``None`` for an error.
 EVENTS: list[tuple[str, str, Figures | None]] = [
+    ("goodreads", "book_id as item", {"users": 2, "items with events": 2, "events": 3}),
     ("amazon2023/All_Beauty.csv", "", {"users": 2, "items with events": 2, "events": 3}),
     ("amazon2023/All_Beauty.jsonl", "parent_asin as item, timestamp as time", {"users": 1, "events": 1}),
     ("amazon2023/reviews_Beauty_5.json.gz", "reviewerID as user, asin as item, unixReviewTime as time", {"events": 1}),

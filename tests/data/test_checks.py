@@ -7,6 +7,7 @@ import pytest
 
 from kptoolkit.data.checking.checks import check, stats
 from kptoolkit.data.checking.finding import Finding
+from kptoolkit.data.data_folder import DataFolder
 from kptoolkit.errors import DataError
 
 
@@ -168,3 +169,11 @@ def test_the_known_traps_are_found() -> None:
     assert music["links to an entity that an earlier item has already"].count == 202
     assert len(music["relations that repeat the pairs of another"].examples) == 1
     assert count(data / "books", "times begin at the same value") == 1
+
+
+@pytest.mark.parametrize("unknown", ["NA", "n/a", "Unknown", "none", "?"])
+def test_an_id_that_may_stand_for_no_value_is_found(tmp_path: Path, unknown: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"user_id,item_id\n{unknown},a\n{unknown},b\nNancy,a\n")
+    found = [one for one in check(DataFolder.read(path), "auto") if "may stand for no value" in one.what]
+    assert [(one.what.split()[0], one.count, one.examples) for one in found if one.count] == [("user", 1, (unknown,))]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kptoolkit.data.interactions import read_interactions
 from kptoolkit.errors import ConfigError, DataError
+from kptoolkit.graph.loading.load import dry_run
 from kptoolkit.graph.loading.survey import Survey, survey
 from kptoolkit.graph.sources.file_source import open_source
 from kptoolkit.graph.sources.tables.column_words import RELATION_WORDS, known_relations, relation_of
@@ -102,3 +103,19 @@ def test_other_tables_are_no_tables_of_items(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(DataError, match="--columns item="):
         read(path)
+
+
+def test_other_numbers_of_the_same_items_are_linked() -> None:
+    folder = LAYOUTS / "goodreads"
+    events = set(read_interactions(folder)[0].item_ids)
+    found = read(folder, link=folder / "book_id_map.csv", columns="item=book_id_csv,entity=book_id")
+    assert {item.item_id: found.names[item.entity] for item in found.items} == {"2": "W.C. Fields", "7": "Good Harbor"}
+    assert events == {item.item_id for item in found.items}
+
+
+@pytest.mark.parametrize(("other", "said"), [("item_id_new", True), ("item_idx", False), ("item_id_old", False)])
+def test_a_table_with_other_numbers_is_said(tmp_path: Path, other: str, said: bool) -> None:
+    (tmp_path / "items.csv").write_text("item_id,brand\na,x\nb,y\n")
+    (tmp_path / "ids.csv").write_text(f"item_id,{other}\na,1\nb,2\n")
+    warnings = dry_run(open_source([tmp_path / "items.csv"])).warnings
+    assert [f"--columns item={other},entity=item_id" in line for line in warnings] == [True] * said

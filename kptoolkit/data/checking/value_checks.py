@@ -13,6 +13,8 @@ from kptoolkit.graph.loading.source_names import NameCollector
 from kptoolkit.storage.values.cells import MISSING, nearly_equal, several_values, unclean
 
 _EXAMPLES = 3
+_UNKNOWN = frozenset({"na", "n/a", "none", "null", "unknown", "undefined", "unspecified", "anonymous", "-", "?"})
+"""Ids, in lower case, that often stand for no value, but may also be one, as NA for Namibia."""
 
 
 def check_values(folder: DataFolder) -> list[Finding]:
@@ -76,6 +78,12 @@ def _unclean(kind: str, ids: list[str]) -> list[Finding]:
     others = [one for one in odd if one not in MISSING]
     return [
         _finding("error", f"{kind} ids that stand for no value", missing, "leave these rows out, or give them an id"),
+        _finding(
+            "warning",
+            f"{kind} ids that may stand for no value",
+            [one for one in ids if one not in MISSING and one.casefold() in _UNKNOWN],
+            "if they do, they join what has nothing in common: leave these rows out, or give another column",
+        ),
         _finding(
             "warning",
             f"{kind} ids with spaces, quotation marks or <> around them, or as 123.0",

@@ -22,10 +22,12 @@ from kptoolkit.graph.sources.layouts import (
     inside_said,
     item_header,
     readers_in,
+    renumbered_said,
     sort_tables,
     whole_layouts,
 )
 from kptoolkit.graph.sources.rdf import Literals, RankedNames, RdfFile, RdfFileFormat
+from kptoolkit.graph.sources.readers.json_items import JsonItems
 from kptoolkit.graph.sources.readers.kgcn import positive
 from kptoolkit.graph.sources.readers.neo4j_files import Neo4jCsv
 from kptoolkit.graph.sources.readers.path_reader import PathReader
@@ -101,6 +103,9 @@ class FileSource:
     def warnings(self) -> list[str]:
         """Return what is probably wrong with the files, a sentence each, after everything was read."""
         found = [] if self.id_map is None else self.id_map.warnings()
+        if not self.link_files and self.id_map is None:
+            found += [renumbered_said(reader.path) for reader in self.readers if isinstance(reader, JsonItems)]
+        found = list(dict.fromkeys(filter(None, found)))
         if self.events_nearby is None or self.link_files or self.readers:
             return found
         events = self.events_nearby
@@ -196,7 +201,8 @@ class FileSource:
     def _listed(self) -> Iterator[Table]:
         if not self.item_files:
             for reader in self.readers:
-                yield from self._cleaned(reader.items())
+                if not (self.link_files and isinstance(reader, JsonItems)):  # its items are its entities
+                    yield from self._cleaned(reader.items())
         for path in self.item_files:
             yield from self._read(path, "items")
 

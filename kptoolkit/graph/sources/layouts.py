@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,8 @@ FOLDERS: tuple[type[FolderReader], ...] = (
 )
 #: Readers of single files.
 FILES = (Neo4jCsv, KgtkEdges, ApocJson, ApocCsv, GraphMl, JsonTriples, JsonItems, TableItems)
+_OTHER_NUMBERS = frozenset({"csv", "new", "index", "idx", "int", "num", "mapped", "remap", "encoded"})
+"""What is added to the header of an id where a data set has given other numbers to the same things."""
 _SPLIT = ("train", "valid", "test", "dev")
 _TERM = r'(?:<[^<>]*>|_:[^\s<>"]+|"(?:[^"\\]|\\.)*"(?:@[\w-]+|\^\^<[^<>]*>)?)'
 _TRIPLE = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*\.\s*(?:#.*)?")
@@ -263,6 +266,18 @@ def events_in(folder: Path) -> list[Path]:
     """Return the files of a folder that have events by their endings or headers."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
     return [path for path in files if suffix_of(path) == ".inter" or _kind(path) == "interactions"]
+
+
+def renumbered_said(path: Path) -> str:
+    """Return that a table next to a file has other ids for its items, such as ``book_id_csv`` and ``book_id``."""
+    for file in sorted(file for file in path.parent.iterdir() if suffix_of(file) in TABLE_SUFFIXES):
+        names = sorted(header_cells(file, Reading()), key=len)
+        if len(names) == 2 and locate(names[:1], {"item_id": COLUMNS["links"]["item_id"]}):
+            first, other = names
+            if other.removeprefix(first).strip("_ -").casefold() in _OTHER_NUMBERS and other.startswith(first):
+                option = f"--link {shlex.quote(str(file))} --columns item={other},entity={first}"
+                return f"{file} has other ids of items; if these are the ids of the events, give {option}"
+    return ""
 
 
 def item_header(path: Path, reading: Reading) -> str:

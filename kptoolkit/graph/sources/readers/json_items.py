@@ -239,7 +239,7 @@ def _chosen(path: Path, reading: Reading) -> JsonMapping:
     """
     objects = [one for _, one in itertools.islice(read_objects(path), LOOKED_AT)]
     keys = list(dict.fromkeys(key for one in objects for key in one))
-    at = locate(keys, reading.spellings({name: ITEM_COLUMNS[name] for name in ("item_id", "title")}))
+    at = locate(keys, reading.spellings({name: ITEM_COLUMNS[name] for name in ("item_id", "title")}, usual_too=True))
     relations, items = (_known(objects, known) for known in (VALUES, OTHER_ITEMS))
     if locate(keys, {"user_id": INTERACTION_COLUMNS["user_id"]}) and "item_id" in at:
         said = f"has events (keys: {shorten(', '.join(keys), 300)}), not triples"
