@@ -102,8 +102,11 @@ def names_note(found: Neighbourhoods) -> str:
     """
     named = found.names != ""
     named[found.roots[found.roots >= 0]] = False
-    pairs = zip(found.ids[named], found.names[named], strict=True)
-    if not named.any() or not all(name in (one, name_of_id(one)) for one, name in pairs):
+    pairs = list(zip(found.ids[named], found.names[named], strict=True))
+    values = {f"{one.partition(':')[0]}:{name}" for one, name in pairs} & {one for one, _ in pairs}
+    if any(one.partition(":")[0] in found.relations for one in values):  # genre:Drama is the value Drama of genre
+        return ""
+    if not pairs or not all(name in (one, name_of_id(one)) for one, name in pairs):
         return ""
     return "the graph has no names: entities are called by their ids, which are readable; load-kg --names names them"
 

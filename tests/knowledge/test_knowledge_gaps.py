@@ -101,3 +101,15 @@ def test_ids_that_serve_as_names_are_reported(tmp_path: Path, graph: Graph, name
     notes, _ = prepared(tmp_path, graph, source)
     said = "the graph has no names: entities are called by their ids, which are readable; load-kg --names names them"
     assert notes == ([] if names else [said])
+
+
+def test_values_of_items_have_names_of_their_own(tmp_path: Path, graph: Graph) -> None:
+    """``genre:Drama`` is called Drama by the table of items that it is from, not because its id is readable."""
+    triples = [(one, "genre", f"genre:{('Drama', 'Comedy')[number % 2]}") for number, one in enumerate(IDS)]
+    source = source_of(
+        triples_=triples,
+        names_={"genre:Drama": "Drama", "genre:Comedy": "Comedy"},
+        links_=[(one, one) for one in IDS],
+        items_=[(one, f"Title {one}") for one in IDS],
+    )
+    assert prepared(tmp_path, graph, source)[0] == []
