@@ -105,6 +105,7 @@ GRAPHS: list[tuple[str, str, Figures | None]] = [
     ("item_tables/item_properties.csv", "itemid as item", {"triples_read": 2, "items": 2}),
     ("item_tables/anime.csv", "if ', ' divides several values, give --split ', '", {"triples_read": 3, "items": 2}),
     ("item_tables/credits.csv", "genres.name as genre", {"triples_read": 3, "entities": 4, "nameless_entities": 0}),
+    ("item_tables/ml.item", "genre:token_seq as genre; .*give --split ' '", {"triples_read": 2, "items": 2}),
     ("item_tables/tracks.csv", "track_id and artist_id may each be .*--columns item=track_id", None),
     ("item_tables/tracks.csv --columns item=track_id", "artist_id as artist", {"triples_read": 2, "items": 2}),
     ("item_tables/books.csv", "book_id and isbn may each be the item; .*--columns item=book_id", None),

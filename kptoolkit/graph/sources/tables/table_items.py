@@ -56,7 +56,8 @@ class TableItems(JsonItems):
             DataError: Two columns may be the item, or there is no such column.
         """
         given = {"item", "tail"} <= reading.columns.keys() and "head" not in reading.columns
-        if suffix_of(path) not in TABLE_SUFFIXES or not (given or mapping or _has_items(path, reading)):
+        known = suffix_of(path) in (*TABLE_SUFFIXES, ".item") and (given or mapping or _has_items(path, reading))
+        if suffix_of(path) == ".parquet" or not (known or given):
             return None
         found = cls(path, bad_rows, reading)
         found._take_header()
@@ -137,6 +138,7 @@ class TableItems(JsonItems):
         names = [*self.name_columns.values(), *files]
         keys = [key for key in self.mapping.relations.values() if isinstance(key, str) and key in self.header]
         marks = [mark for mark in _MARKS if any(_are_divided(self._first_cells(key), mark) for key in keys)]
+        marks += [" "] * any(key.endswith(":token_seq") for key in keys)  # RecBole's type of several values
         advice = f"; if '{marks[0]}' divides several values, give --split '{marks[0]}'" if marks else ""
         said = f"{super().said}; names in {', '.join(names)}" if names else super().said
         return f"{said}{self.header_line}{advice if not self.mapping.split else ''}"
