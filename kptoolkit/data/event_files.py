@@ -193,7 +193,8 @@ def is_user_lists(path: Path, reading: Reading) -> bool:
 
 def _are_counted(path: Path, reading: Reading) -> bool:
     """Return whether every line begins with the number of the others in it."""
-    return all(int(first) == len(row) for first, *row in Sample.read(path, reading.encoding).rows(Dialect("")))
+    rows = Sample.read(path, reading.encoding).rows(Dialect(""))
+    return all((first.lstrip("0") or "0") == str(len(row)) for first, *row in rows)
 
 
 def is_item_lists(path: Path, reading: Reading) -> bool:

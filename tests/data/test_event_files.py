@@ -241,3 +241,11 @@ def test_a_number_of_items_is_no_user(
     path.write_text("".join(f"{' '.join(map(str, [len(items), *items]))}\n" for items in lists))
     expected = {str(line): [*map(str, items)] for line, items in enumerate(lists, 1) if items}
     assert histories(read_interactions(path)[0]) == expected
+
+
+def test_numbers_of_any_length_are_ids(tmp_path: Path) -> None:
+    """Python turns no text of more than 4,300 digits into an integer."""
+    path = tmp_path / "users.txt"
+    long = "1" * 5000
+    path.write_text(f"{long} 4 5\n2 6\n")
+    assert histories(read_interactions(path)[0]) == {long: ["4", "5"], "2": ["6"]}

@@ -187,11 +187,11 @@ class Folds:
             lambda others, begin: fit_weights(others, begin, **fitting)
         )
 
-    def then(self, fit: Callable[[Examples, PartWeights], PartWeights]) -> Folds:
+    def then(self, again: Callable[[Examples, PartWeights], PartWeights]) -> Folds:
         """Fit once more outside each fold, from its weights."""
         every = np.arange(len(self.examples))
         weights = [
-            fit(self.examples.take(np.setdiff1d(every, fold)), begin)
+            again(self.examples.take(np.setdiff1d(every, fold)), begin)
             for fold, begin in zip(self.held_out, self.weights, strict=True)
         ]
         return replace(self, weights=weights)
