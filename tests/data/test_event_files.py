@@ -212,6 +212,7 @@ def test_a_header_line_is_no_event_where_columns_are_numbers(
     assert histories(found[0][0]) == histories(found[1][0])
     assert f"line 1 is a header line: {', '.join(header)}" in found[1][1].layout
     assert "header line" not in found[0][1].layout
+    assert f"first row: {', '.join(map(str, rows[0]))}" in found[0][1].layout
 
 
 @pytest.mark.parametrize("prefix", ["", "date_", "event_"])

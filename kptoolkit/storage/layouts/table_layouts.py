@@ -128,7 +128,7 @@ def recognize_table(path: Path, kind: Kind, reading: Reading | None = None, *, c
 
 
 def numbered(sample: Sample, dialect: Dialect) -> tuple[Dialect, str]:
-    """Return how to read a table whose columns are called by numbers, and what to say of a header line that it has.
+    """Return how to read a table whose columns are called by numbers, and what to say of its first row.
 
     Its first row is a header line if none of its cells is a number or a time, and all others of some column are.
     """
@@ -136,11 +136,11 @@ def numbered(sample: Sample, dialect: Dialect) -> tuple[Dialect, str]:
     columns = ([row[at].strip() for row in others if len(row) > at] for at in range(len(first)))
     filled = [[cell for cell in column if not is_missing(cell)] for column in columns]
     names = tuple(str(number) for number in range(1, len(first) + 1))
+    shown = shorten(", ".join(cell.strip() for cell in first), 100)
     missing = any(map(is_missing, first)) or any(map(_is_value, first))
     if missing or not any(column and all(map(_is_value, column)) for column in filled):
-        return replace(dialect, header=names), ""
+        return replace(dialect, header=names), f"; first row: {shown}"
     line = next(at for at, text in enumerate(sample.lines) if at >= dialect.skip and text.strip())
-    shown = shorten(", ".join(cell.strip() for cell in first), 100)
     return replace(dialect, header=names, skip=line + 1), f"; line {line + 1} is a header line: {shown}"
 
 
