@@ -29,7 +29,7 @@ from kptoolkit.models.parts.part_weights import (
     fit_weights,
     without_parts,
 )
-from kptoolkit.models.parts.rank_weights import fit_rank_weights, mean_ndcg
+from kptoolkit.models.parts.rank_weights import calibrated, fit_rank_weights, mean_ndcg
 from kptoolkit.models.parts.score_parts import PairPart, ScoreParts
 from kptoolkit.models.parts.words import prompt_words, title_words, word_kind
 from kptoolkit.models.text.nearest_items import nearest_items
@@ -247,8 +247,9 @@ def _by_rank(examples: Examples, weights: PartWeights, folds: Folds) -> tuple[Pa
     """
     ndcg = {"cross entropy": folds.mean(mean_ndcg), "rank": folds.then(fit_rank_weights).mean(mean_ndcg)}
     taken = max(ndcg, key=lambda name: ndcg[name])
-    found = {"NDCG, five folds": ndcg, "fitted by": taken}
-    return (fit_rank_weights(examples, weights) if taken == "rank" else weights), found
+    if taken == "rank":
+        weights = calibrated(examples, fit_rank_weights(examples, weights))
+    return weights, {"NDCG, five folds": ndcg, "fitted by": taken}
 
 
 def _finite(score: Score) -> Score:

@@ -14,13 +14,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit
+from scipy.special import expit, logsumexp
 
 from kptoolkit.models.parts.part_weights import (
     Examples,
     PartWeights,
     candidate_scores,
-    cross_entropy,
     slope_by_weights,
 )
 
@@ -42,8 +41,8 @@ def mean_ndcg(examples: Examples, weights: PartWeights) -> float:
 def fit_rank_weights(examples: Examples, start: PartWeights) -> PartWeights:
     """Find the weights of parts and of other scores with the best smooth NDCG, near those of a fit by cross entropy.
 
-    Kinds and ages inside a part stay as they are. All weights are then multiplied by one number, which changes no
-    rank, so that their cross entropy is the smallest: scores stay logarithms of odds.
+    Kinds and ages inside a part stay as they are. The scores are no logarithms of odds until they are
+    :func:`calibrated`.
 
     Args:
         examples: Cases.
@@ -69,7 +68,7 @@ def fit_rank_weights(examples: Examples, start: PartWeights) -> PartWeights:
     bounds = [(0.0, np.inf)] * int(free.sum())
     options = {"maxiter": _ITERATIONS}
     found = minimize(loss_and_slope, np.ones(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return _calibrated(examples, weights_at(found.x))
+    return weights_at(found.x)
 
 
 def smooth_ndcg(examples: Examples, weights: PartWeights) -> tuple[float, PartWeights]:
@@ -86,17 +85,21 @@ def smooth_ndcg(examples: Examples, weights: PartWeights) -> tuple[float, PartWe
     return float((1 / logs).mean()), slope_by_weights(slope, sums, examples, weights)
 
 
+def calibrated(examples: Examples, weights: PartWeights) -> PartWeights:
+    """Multiply all scores by the number with the smallest cross entropy, which changes no rank."""
+    scores, _ = candidate_scores(examples, weights)
+    own = scores[np.arange(len(examples)), examples.target]
+
+    def loss(log: float) -> float:
+        every = logsumexp(scores * np.exp(log) + examples.offset, axis=1)
+        return float((every - own * np.exp(log)).mean())
+
+    factor = np.exp(minimize_scalar(loss, bounds=_FACTORS).x)
+    return replace(weights, scales=weights.scales * factor, scores=weights.scores * factor)
+
+
 def _others(examples: Examples) -> NDArray[np.float64]:
     """Number of items that each candidate represents, ``(N, C)``; none for targets."""
     others: NDArray[np.float64] = np.exp(examples.offset)
     others[np.arange(len(examples)), examples.target] = 0.0
     return others
-
-
-def _calibrated(examples: Examples, weights: PartWeights) -> PartWeights:
-    """Multiply all scores by the number with the smallest cross entropy."""
-
-    def scaled(log: float) -> PartWeights:
-        return replace(weights, scales=weights.scales * np.exp(log), scores=weights.scores * np.exp(log))
-
-    return scaled(minimize_scalar(lambda log: cross_entropy(examples, scaled(log)), bounds=_FACTORS).x)

@@ -83,6 +83,7 @@ def test_weights_by_rank_are_taken_where_they_raise_ndcg(
         return replace(start, scores=np.array([start.scores[0], mark]))
 
     monkeypatch.setattr(fit_parts_module, "fit_rank_weights", marked)
+    monkeypatch.setattr(fit_parts_module, "calibrated", lambda _, weights: weights)
     monkeypatch.setattr(fit_parts_module, "mean_ndcg", lambda _, weights: value * (weights.scores[-1] == mark))
     found = fit_parts(chain_task(tmp_path), knows_nothing)
     assert found.report["NDCG, five folds"] == {"cross entropy": 0.0, "rank": value}

@@ -12,7 +12,7 @@ from worlds.examples import examples
 from worlds.pair_worlds import random_examples, random_weights
 
 from kptoolkit.models.parts.part_weights import Examples, PartWeights, candidate_scores, cross_entropy, fit_weights
-from kptoolkit.models.parts.rank_weights import fit_rank_weights, mean_ndcg, smooth_ndcg
+from kptoolkit.models.parts.rank_weights import calibrated, fit_rank_weights, mean_ndcg, smooth_ndcg
 
 
 def scored(values: np.ndarray) -> Examples:
@@ -98,10 +98,11 @@ def test_ranks_want_less_of_a_score_that_only_helps_lost_cases() -> None:
     assert noise[1] < 0.7 * noise[0]
 
 
-def test_the_weights_have_the_size_with_the_smallest_cross_entropy() -> None:
+def test_calibrated_weights_have_the_size_with_the_smallest_cross_entropy() -> None:
     of = hard_and_easy(40)
-    found = fit_rank_weights(of, PartWeights.start([], [1.0, 1.0]))
+    found = calibrated(of, PartWeights.start([], [9.0, 4.5]))
     best = cross_entropy(of, found)
+    assert found.scores[0] == pytest.approx(2 * found.scores[1])
     for factor in (0.8, 1.25):
         other = replace(found, scales=found.scales * factor, scores=found.scores * factor)
         assert cross_entropy(of, other) > best
