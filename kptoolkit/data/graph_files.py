@@ -15,7 +15,7 @@ from kptoolkit.graph import FileSource, folder_reader
 from kptoolkit.graph.loading.source_names import NameCollector
 from kptoolkit.graph.sources.file_source import add_file
 from kptoolkit.graph.sources.id_map import IdMap
-from kptoolkit.graph.sources.layouts import RDF_FORMATS, SUFFIXES, file_reader, readers_in, sort_tables
+from kptoolkit.graph.sources.layouts import RDF_FORMATS, SUFFIXES, file_reader, readers_in, sort_tables, unread
 from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.dialects import Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES
@@ -173,5 +173,4 @@ def _add_folder(source: FileSource, path: Path) -> None:
     for file in found.get("triples", []):
         add_file(source, file)
     source.link_files += found.get("links", [])
-    read = {reader.path for reader in readers}
-    source.name_files += [file for file in found.get("names", []) if file not in read]
+    source.name_files += unread(found.get("names", []), readers)

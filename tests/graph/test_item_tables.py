@@ -7,29 +7,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from worlds.surveyed import names, read, triples
 
 from kptoolkit.data.interactions import read_interactions
 from kptoolkit.errors import ConfigError, DataError
 from kptoolkit.graph.loading.load import dry_run
-from kptoolkit.graph.loading.survey import Survey, survey
 from kptoolkit.graph.sources.file_source import open_source
 from kptoolkit.graph.sources.tables.column_words import RELATION_WORDS, known_relations, relation_of
 
 LAYOUTS = Path(__file__).resolve().parents[1] / "layouts"
 IDS = st.integers(1, 9).map(str)
-
-
-def read(*paths: Path, **options: object) -> Survey:
-    return survey(open_source(paths, **options))  # type: ignore[arg-type]
-
-
-def triples(found: Survey) -> set[tuple[str, str, str]]:
-    rows = zip(found.head, found.relation, found.tail, strict=True)
-    return {(found.entities[head], found.relations[relation], found.entities[tail]) for head, relation, tail in rows}
-
-
-def names(found: Survey) -> dict[str, str]:
-    return dict(zip(found.entities, found.names, strict=True))
 
 
 def test_hetrec_joins_its_tables_and_their_names() -> None:

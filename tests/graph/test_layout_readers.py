@@ -16,27 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from worlds.surveyed import names, read, triples
 
 from kptoolkit.data.interactions import read_interactions
 from kptoolkit.errors import ConfigError, DataError
-from kptoolkit.graph.loading.survey import Survey, survey
-from kptoolkit.graph.sources.file_source import open_source
+from kptoolkit.graph.loading.survey import Survey
 from kptoolkit.storage.values.cells import clean_id, is_missing
 
 LAYOUTS = Path(__file__).resolve().parents[1] / "layouts"
-
-
-def read(*paths: Path, **options: object) -> Survey:
-    return survey(open_source(paths, **options))  # type: ignore[arg-type]
-
-
-def triples(found: Survey) -> set[tuple[str, str, str]]:
-    rows = zip(found.head, found.relation, found.tail, strict=True)
-    return {(found.entities[head], found.relations[relation], found.entities[tail]) for head, relation, tail in rows}
-
-
-def names(found: Survey) -> dict[str, str]:
-    return dict(zip(found.entities, found.names, strict=True))
 
 
 def links(found: Survey) -> dict[str, str]:

@@ -24,6 +24,7 @@ from kptoolkit.graph.sources.layouts import (
     readers_in,
     renumbered_said,
     sort_tables,
+    unread,
     whole_layouts,
 )
 from kptoolkit.graph.sources.rdf import Literals, RankedNames, RdfFile, RdfFileFormat
@@ -457,8 +458,7 @@ def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
         readers = [] if found.get("triples") else readers_in(folder, source.bad_rows, source.reading)
         if readers:
             source.readers += readers
-            read = {reader.path for reader in readers}
-            source.name_files += [path for path in found.get("names", []) if path not in read]
+            source.name_files += unread(found.get("names", []), readers)
             return
     if not found.get("triples"):
         said = f"holds no .kg file and no other file of triples that is known{inside_said(folder, source.reading)}"

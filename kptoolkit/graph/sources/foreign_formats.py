@@ -1,4 +1,4 @@
-"""Formats of graphs that are not read, and what makes of each one that is."""
+"""Formats of graphs that are not read, and how to convert each of them into one that is."""
 
 from __future__ import annotations
 

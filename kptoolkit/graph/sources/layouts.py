@@ -137,6 +137,17 @@ def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path |
         return GraphMl(path, bad_rows)
     if suffix_of(path) not in JSON_SUFFIXES:
         return TableItems.find(path, bad_rows, reading, mapping)
+    return _json_reader(path, bad_rows, reading, mapping)
+
+
+def unread(files: Sequence[Path], readers: Sequence[PathReader]) -> list[Path]:
+    """Return the files that no reader reads."""
+    read = {reader.path for reader in readers}
+    return [path for path in files if path not in read]
+
+
+def _json_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path | None) -> PathReader | None:
+    """Return the reader of a file of JSON by its first object; ``None`` for JSON-LD."""
     first = next((one for _, one in read_objects(path)), {})
     if mapping is None and not first.keys().isdisjoint({"@context", "@graph", "@id"}):
         return None

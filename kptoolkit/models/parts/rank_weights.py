@@ -25,7 +25,7 @@ from kptoolkit.models.parts.part_weights import (
 
 WIDTH: Final = 0.25
 """Width of the sigmoid, in logarithms of odds, which is the unit of scores after the fit by cross entropy."""
-_PULL: Final = 3.0  # hold of the start on the weights, in cases
+_PULL: Final = 3.0  # strength, times the number of cases, with which weights are held at their start
 _ITERATIONS: Final = 60
 _FACTORS: Final = (-4.0, 4.0)  # bounds of the logarithm of the factor of all scores
 
@@ -41,8 +41,8 @@ def mean_ndcg(examples: Examples, weights: PartWeights) -> float:
 def fit_rank_weights(examples: Examples, start: PartWeights) -> PartWeights:
     """Find the weights of parts and of other scores with the best smooth NDCG, near those of a fit by cross entropy.
 
-    Kinds and ages inside a part stay as they are. The scores are no logarithms of odds until they are
-    :func:`calibrated`.
+    Kinds and ages inside a part stay as they are. The new scores are no longer logarithms of odds; :func:`calibrated`
+    makes them so again.
 
     Args:
         examples: Cases.
