@@ -9,6 +9,7 @@ from pathlib import Path
 from kptoolkit.errors import DataError
 from kptoolkit.graph.sources.file_source import FileSource, open_source
 from kptoolkit.storage.layouts.frames import DataFrame, errors_of_frames, write_frames
+from kptoolkit.storage.values.letters import has_letter_without_case
 
 _WORD = re.compile(r"[^\W\d_]{3}")
 _CODE = re.compile(r"[mg]\.|\S+://")
@@ -33,7 +34,7 @@ def write_graph_files(folder: Path, frames: Mapping[str, DataFrame], item_ids: I
     with errors_of_frames(folder):
         entities = _entities(folder)
         if "names" not in frames:
-            words = [entity for entity in entities if _WORD.search(entity) and not _CODE.match(entity)]
+            words = [entity for entity in entities if _reads_as_name(entity)]
             write_frames(folder, {"names": pa.table({"entity_id": words, "name": words}, _texts("entity_id", "name"))})
         if "links" not in frames:
             known = set(entities)
@@ -61,6 +62,10 @@ def frame_source(folder: Path) -> FileSource:
         link=folder / "links.parquet",
         items=items if items.is_file() else None,
     )
+
+
+def _reads_as_name(entity: str) -> bool:
+    return (bool(_WORD.search(entity)) or has_letter_without_case(entity)) and not _CODE.match(entity)
 
 
 def _entities(folder: Path) -> list[str]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,19 +13,13 @@ from kptoolkit.knowledge.sentences import Sentences
 from kptoolkit.models.parts.graph_similarity import sharing
 from kptoolkit.models.parts.pair_kinds import PairKind
 from kptoolkit.storage.ragged import indptr_of
-
-_WORD: Final = re.compile(r"\w+")
-
-
-def words_of(text: str) -> list[str]:
-    """Words of a text, without regard to case."""
-    return _WORD.findall(text.casefold())
+from kptoolkit.storage.values.letters import compared_words
 
 
 def title_words(titles: Iterable[str]) -> Any:
     """Words of titles: CSR ``(n, W)``, 1 where the title of an item contains a word."""
     numbers: dict[str, int] = {}
-    rows = [sorted({numbers.setdefault(word, len(numbers)) for word in words_of(title)}) for title in titles]
+    rows = [sorted({numbers.setdefault(word, len(numbers)) for word in compared_words(title)}) for title in titles]
     found = np.array([number for row in rows for number in row], dtype=np.int32)
     ones = np.ones(len(found), dtype=np.float32)
     return sp.csr_matrix((ones, found, indptr_of([len(row) for row in rows])), shape=(len(rows), len(numbers)))

@@ -7,6 +7,8 @@ import zlib
 from functools import lru_cache
 from typing import Literal
 
+from kptoolkit.storage.values.letters import camel_words, is_letters, words_in
+
 MAX_WORDS_LENGTH = 60
 _LONGEST_WORD = 40
 
@@ -14,8 +16,6 @@ _LONGEST_WORD = 40
 _NONCHARACTERS = dict.fromkeys(range(0xFDD0, 0xFDF0))
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _COMPONENT = re.compile(r"[./:#\\]+")
-_PIECE = re.compile(r"[\W_]+")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def clean_name(name: str) -> str:
@@ -36,10 +36,9 @@ def relation_words(relation: str) -> str:
     case: ``film.film.directedBy`` and ``http://example.org/directed_by`` give "directed by"; ``P57`` and a very long
     sequence of letters have no words.
     """
-    components = [part for part in _COMPONENT.split(clean_name(relation)) if _PIECE.sub("", part)]
-    if not components:
-        return ""
-    pieces = [word for piece in _PIECE.split(components[-1]) for word in _CAMEL.split(piece) if word]
+    components = [words_in(part.replace("_", " ")) for part in _COMPONENT.split(clean_name(relation))]
+    last = next((words for words in reversed(components) if words), [])
+    pieces = [word for piece in last for word in camel_words(piece)]
     if not any(_is_word(piece) for piece in pieces) or any(len(piece) > _LONGEST_WORD for piece in pieces):
         return ""
     words = " ".join(pieces).lower()
@@ -51,7 +50,7 @@ def _is_word(piece: str) -> bool:
     letters = piece.rstrip("0123456789")
     has_case = letters.upper() != letters.lower()
     shortest = 1 if not has_case else 2 if letters == piece else 3
-    return letters.isalpha() and len(letters) >= shortest
+    return is_letters(letters) and len(letters) >= shortest
 
 
 def choose_variant(policy: Literal["first", "hash", "epoch"], count: int, triple_key: str, epoch: int = 0) -> int:

@@ -19,10 +19,11 @@ from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.sentences import Sentences
 from kptoolkit.models.parts.fit_parts import knowledge_kinds
 from kptoolkit.models.parts.graph_similarity import MAX_SHARING
-from kptoolkit.models.parts.words import prompt_words, title_words, word_kind, words_of
+from kptoolkit.models.parts.words import prompt_words, title_words, word_kind
 from kptoolkit.prompts import Segment
 from kptoolkit.resources import templates_dir
 from kptoolkit.storage.ragged import indptr_of
+from kptoolkit.storage.values.letters import compared_words
 from kptoolkit.testing.small_worlds import chain_task
 
 TEXT = st.one_of(
@@ -31,17 +32,6 @@ TEXT = st.one_of(
         st.sampled_from(["War", "war", "PEACE", "&", "—", "straße", "STRASSE", "3", "x_1", "戦争", "O'Neil", "İ"])
     ).map(" ".join),
 )
-
-
-def plain_words(text: str) -> list[str]:
-    """Letter by letter: a word is a run of letters, digits and underscores, without regard to case."""
-    words = [""]
-    for letter in text.casefold():
-        if letter.isalnum() or letter == "_":
-            words[-1] += letter
-        else:
-            words.append("")
-    return [word for word in words if word]
 
 
 def columns_of(words: sp.csr_matrix) -> list[frozenset[int]]:
@@ -61,23 +51,11 @@ def plain_columns(words: Sequence[set[str]]) -> list[frozenset[int]]:
     return sorted((frozenset(each) for each in items.values()), key=sorted)
 
 
-@given(TEXT)
-def test_words_are_runs_of_letters_without_regard_to_case(text: str) -> None:
-    assert words_of(text) == plain_words(text)
-    assert words_of(text.casefold()) == words_of(text)
-
-
-def test_words_of_some_titles() -> None:
-    assert words_of("Lord of the Rings: 2 — Die STRASSE!") == ["lord", "of", "the", "rings", "2", "die", "strasse"]
-    assert words_of("«Война и мир»") == ["война", "и", "мир"]
-    assert words_of(" …?! ") == []
-
-
 @given(st.lists(TEXT, max_size=8))
 def test_title_words_are_those_of_every_title(titles: list[str]) -> None:
     found = title_words(titles)
     assert found.shape[0] == len(titles)
-    assert columns_of(found) == plain_columns([set(plain_words(title)) for title in titles])
+    assert columns_of(found) == plain_columns([set(compared_words(title)) for title in titles])
 
 
 @st.composite
@@ -103,7 +81,7 @@ def test_prompt_words_are_those_of_every_piece_of_every_prompt(world: tuple[list
     stored = Sentences.of([[Segment(text, "text") for text in pieces] for pieces in sentences])
     found = prompt_words(trees_of(items), stored)
     assert found.shape[0] == len(items)
-    words = [{word for number in each for text in sentences[number] for word in plain_words(text)} for each in items]
+    words = [{word for number in each for text in sentences[number] for word in compared_words(text)} for each in items]
     assert columns_of(found) == plain_columns(words)
 
 
@@ -119,7 +97,7 @@ def test_words_of_farther_prompts_do_not_count() -> None:
 def test_a_prompt_of_pieces_apart_has_the_words_of_its_sentence() -> None:
     pieces = [[Segment("Dune", "head"), Segment(" was written by ", "text"), Segment("Frank Herbert", "tail")]]
     stored = Sentences.of(pieces)
-    assert prompt_words(trees_of([[0]]), stored).shape == (1, len(set(words_of(stored[0]))))
+    assert prompt_words(trees_of([[0]]), stored).shape == (1, len(set(compared_words(stored[0]))))
 
 
 # -- items that share words ---------------------------------------------------------------------------------------
