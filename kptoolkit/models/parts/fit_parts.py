@@ -29,7 +29,7 @@ from kptoolkit.models.parts.part_weights import (
     fit_weights,
     without_parts,
 )
-from kptoolkit.models.parts.rank_weights import calibrated, fit_rank_weights, mean_ndcg
+from kptoolkit.models.parts.rank_weights import calibrated, fit_rank_weights, ndcg
 from kptoolkit.models.parts.score_parts import PairPart, ScoreParts
 from kptoolkit.models.parts.words import prompt_words, title_words, word_kind
 from kptoolkit.models.text.nearest_items import nearest_items
@@ -50,8 +50,8 @@ def fit_parts(task: FitTask, backend: Score) -> ScoreParts:
     First the weights of the parts are fitted on training cases, each without the counts of its own user. Then weights
     are fitted on the validation cases: of the backend alone; of the backend and whole parts; and of everything, near
     the weights from training. The variant with the smallest cross entropy in five-fold cross-validation is taken. Its
-    weights of parts are fitted once more, to the ranks of the targets, which is kept where it raises NDCG in the same
-    cross-validation. Test cases are not read.
+    weights of parts are fitted once more, to the ranks of the targets, which is kept unless NDCG in the same
+    cross-validation falls by more than its standard error. Test cases are not read.
 
     Args:
         task: As the backend's.
@@ -167,7 +167,7 @@ class _Fitting:
             name: Folds.fitted(alone if name == "backend" else examples, begin, _FOLDS, self.seed, **fitting)
             for name, (begin, fitting) in options.items()
         }
-        losses = {name: variant.mean(cross_entropy) for name, variant in variants.items()}
+        losses = {name: float(variant.each(cross_entropy).mean()) for name, variant in variants.items()}
         taken = min(losses, key=lambda name: losses[name])
         begin, fitting = options[taken]
         fitted_on = alone if taken == "backend" else examples
@@ -238,18 +238,23 @@ class _Fitting:
 
 
 def _by_rank(examples: Examples, weights: PartWeights, folds: Folds) -> tuple[PartWeights, dict[str, Any]]:
-    """Fit weights to ranks where that raises NDCG in cross-validation; also return what the report says of it.
+    """Fit weights to ranks unless cross-validation says no; also return what the report says of it.
+
+    It says no where NDCG falls by more than the standard error of the difference: few cases cannot decide, and NDCG is
+    what a ranking is judged by.
 
     Args:
         examples: All validation cases.
         weights: Fitted to them by cross entropy.
         folds: The same fit outside each fold.
     """
-    ndcg = {"cross entropy": folds.mean(mean_ndcg), "rank": folds.then(fit_rank_weights).mean(mean_ndcg)}
-    taken = max(ndcg, key=lambda name: ndcg[name])
+    before, after = folds.each(ndcg), folds.then(fit_rank_weights).each(ndcg)
+    error = float((after - before).std()) / len(examples) ** 0.5
+    taken = "cross entropy" if float((after - before).mean()) < -error else "rank"
     if taken == "rank":
         weights = calibrated(examples, fit_rank_weights(examples, weights))
-    return weights, {"NDCG, five folds": ndcg, "fitted by": taken}
+    means = {"cross entropy": float(before.mean()), "rank": float(after.mean())}
+    return weights, {"NDCG, five folds": means, "standard error of their difference": error, "fitted by": taken}
 
 
 def _finite(score: Score) -> Score:

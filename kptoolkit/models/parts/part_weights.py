@@ -196,13 +196,12 @@ class Folds:
         ]
         return replace(self, weights=weights)
 
-    def mean(self, measure: Callable[[Examples, PartWeights], float]) -> float:
-        """Mean over all cases of a measure that is a mean over cases, each under the weights of its fold."""
-        found = [
-            measure(self.examples.take(fold), weights) * len(fold)
-            for fold, weights in zip(self.held_out, self.weights, strict=True)
-        ]
-        return sum(found) / len(self.examples)
+    def each(self, measure: Callable[[Examples, PartWeights], float | NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Measure each case under the weights of its fold, ``(N,)``; a mean over cases counts for all of a fold."""
+        found = np.zeros(len(self.examples))
+        for fold, weights in zip(self.held_out, self.weights, strict=True):
+            found[fold] = measure(self.examples.take(fold), weights)
+        return found
 
 
 def without_parts(weights: PartWeights) -> PartWeights:

@@ -30,12 +30,13 @@ _ITERATIONS: Final = 60
 _FACTORS: Final = (-4.0, 4.0)  # bounds of the logarithm of the factor of all scores
 
 
-def mean_ndcg(examples: Examples, weights: PartWeights) -> float:
-    """Mean NDCG of the targets, without a cut; a candidate counts as many items as it represents."""
+def ndcg(examples: Examples, weights: PartWeights) -> NDArray[np.float64]:
+    """NDCG of each target, ``(N,)``, without a cut; a candidate counts as many items as it represents."""
     scores, _ = candidate_scores(examples, weights)
     own = scores[np.arange(len(examples)), examples.target][:, None]
     ranks = 1 + ((scores > own) * _others(examples)).sum(axis=1)
-    return float((1 / np.log2(1 + ranks)).mean())
+    found: NDArray[np.float64] = 1 / np.log2(1 + ranks)
+    return found
 
 
 def fit_rank_weights(examples: Examples, start: PartWeights) -> PartWeights:

@@ -72,11 +72,14 @@ def test_the_variant_with_the_smallest_loss_is_taken(tmp_path: Path) -> None:
         assert found.report["validation cases"] == 60
 
 
-@pytest.mark.parametrize(("value", "taken"), [(1.0, "rank"), (-1.0, "cross entropy")])
-def test_weights_by_rank_are_taken_where_they_raise_ndcg(
-    value: float, taken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("least", "most", "taken"),
+    [(1.0, 1.0, "rank"), (-1.0, -1.0, "cross entropy"), (-1.0, 0.9, "rank"), (-1.0, 0.5, "cross entropy")],
+)
+def test_weights_by_rank_are_taken_unless_ndcg_falls_by_more_than_its_error(
+    least: float, most: float, taken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Weights with a mark in the place of popularity, whose NDCG is better or worse than that of all others."""
+    """Weights with a mark in the place of popularity, with an NDCG of ``least`` or ``most``, others with 0."""
     mark = 17.25
 
     def marked(examples: Examples, start: PartWeights) -> PartWeights:
@@ -84,9 +87,17 @@ def test_weights_by_rank_are_taken_where_they_raise_ndcg(
 
     monkeypatch.setattr(fit_parts_module, "fit_rank_weights", marked)
     monkeypatch.setattr(fit_parts_module, "calibrated", lambda _, weights: weights)
-    monkeypatch.setattr(fit_parts_module, "mean_ndcg", lambda _, weights: value * (weights.scores[-1] == mark))
+
+    def measured(of: Examples, weights: PartWeights) -> np.ndarray:
+        found: np.ndarray = np.where(np.arange(len(of)) % 2, least, most) * (weights.scores[-1] == mark)
+        return found
+
+    monkeypatch.setattr(fit_parts_module, "ndcg", measured)
     found = fit_parts(chain_task(tmp_path), knows_nothing)
-    assert found.report["NDCG, five folds"] == {"cross entropy": 0.0, "rank": value}
+    mean, cases = (least + most) / 2, 60
+    assert found.report["NDCG, five folds"] == {"cross entropy": 0.0, "rank": pytest.approx(mean)}
+    error = found.report["standard error of their difference"]
+    assert error == pytest.approx((most - least) / 2 / cases**0.5)
     assert found.report["fitted by"] == taken
     assert (found.popularity == mark) is (taken == "rank")
 

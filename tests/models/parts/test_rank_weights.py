@@ -12,7 +12,7 @@ from worlds.examples import examples
 from worlds.pair_worlds import random_examples, random_weights
 
 from kptoolkit.models.parts.part_weights import Examples, PartWeights, candidate_scores, cross_entropy, fit_weights
-from kptoolkit.models.parts.rank_weights import calibrated, fit_rank_weights, mean_ndcg, smooth_ndcg
+from kptoolkit.models.parts.rank_weights import calibrated, fit_rank_weights, ndcg, smooth_ndcg
 
 
 def scored(values: np.ndarray) -> Examples:
@@ -49,7 +49,7 @@ def test_the_measure_is_its_definition(seed: int) -> None:
             if place != target and scores[case, place] > scores[case, target]
         ]
         total += 1 / np.log2(2 + sum(others))
-    assert mean_ndcg(of, weights) == pytest.approx(total / len(of))
+    assert ndcg(of, weights).mean() == pytest.approx(total / len(of))
 
 
 @settings(max_examples=examples(20))
@@ -70,7 +70,7 @@ def test_the_slope_is_that_of_the_smooth_measure(seed: int) -> None:
 def test_with_distant_scores_the_smooth_measure_is_the_measure(seed: int) -> None:
     of, weights = random_examples(seed), random_weights((3, 1), 2, seed)
     distant = replace(weights, scales=weights.scales * 1e5, scores=weights.scores * 1e5)
-    assert smooth_ndcg(of, distant)[0] == pytest.approx(mean_ndcg(of, weights), abs=1e-3)
+    assert smooth_ndcg(of, distant)[0] == pytest.approx(ndcg(of, weights).mean(), abs=1e-3)
 
 
 @settings(max_examples=examples(15))
@@ -93,7 +93,7 @@ def test_ranks_want_less_of_a_score_that_only_helps_lost_cases() -> None:
     by_probability = fit_weights(of, PartWeights.start([], [1.0, 1.0]), strength=1e-4)
     by_rank = fit_rank_weights(of, by_probability)
     assert smooth_ndcg(of, by_rank)[0] > smooth_ndcg(of, by_probability)[0] + 0.005
-    assert mean_ndcg(of, by_rank) >= mean_ndcg(of, by_probability)
+    assert ndcg(of, by_rank).mean() >= ndcg(of, by_probability).mean()
     noise = [found.scores[1] / found.scores[0] for found in (by_probability, by_rank)]
     assert noise[1] < 0.7 * noise[0]
 
@@ -106,7 +106,7 @@ def test_calibrated_weights_have_the_size_with_the_smallest_cross_entropy() -> N
     for factor in (0.8, 1.25):
         other = replace(found, scales=found.scales * factor, scores=found.scores * factor)
         assert cross_entropy(of, other) > best
-        assert mean_ndcg(of, other) == pytest.approx(mean_ndcg(of, found))
+        assert ndcg(of, other) == pytest.approx(ndcg(of, found))
 
 
 def test_few_cases_change_the_weights_less_than_many() -> None:
