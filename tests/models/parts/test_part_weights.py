@@ -26,7 +26,7 @@ from kptoolkit.models.parts.part_weights import (
 
 def folded(of: Examples, start: PartWeights, folds: int, seed: int, strength: float) -> float:
     """Cross entropy in cross-validation."""
-    return Folds.fitted(of, start, folds, seed, strength=strength).each(cross_entropy).mean()
+    return float(Folds.fitted(of, start, folds, seed, strength=strength).each(cross_entropy).mean())
 
 
 def plain_cross_entropy(of: Examples, weights: PartWeights) -> float:
@@ -173,14 +173,8 @@ def test_folds_count_every_case_once() -> None:
     assert folded(of, start, 5, 0, strength=1e9) == pytest.approx(cross_entropy(of, start), rel=1e-5)
     fitted = cross_entropy(of, fit_weights(of, start, strength=1e-4))
     assert folded(of, start, 5, 0, strength=1e-4) > fitted
-    assert (
-        folded(of, start, 5, 0, strength=1e-4)
-        == Folds.fitted(of, start, 5, 0, strength=1e-4).each(cross_entropy).mean()
-    )
-    assert (
-        folded(of, start, 5, 0, strength=1e-4)
-        != Folds.fitted(of, start, 5, 1, strength=1e-4).each(cross_entropy).mean()
-    )
+    assert folded(of, start, 5, 0, strength=1e-4) == folded(of, start, 5, 0, strength=1e-4)
+    assert folded(of, start, 5, 0, strength=1e-4) != folded(of, start, 5, 1, strength=1e-4)
 
 
 @given(st.lists(st.integers(0, 11), min_size=1, max_size=12))
