@@ -29,6 +29,7 @@ from kptoolkit.evaluation.table import (
     BEAM_SEARCH,
     HELD_OUT,
     RELIANCE,
+    TEXT_ONLY,
     Evaluation,
     notes_of,
     protocol_line,
@@ -464,7 +465,13 @@ def rank_others(
 
 def _rank_controls(run: Run, cases: Cases, controls: Sequence[str], progress: ProgressCallback) -> dict[str, Ranking]:
     """Rank the controls, and the trained model without its knowledge."""
-    found = {name: _rank(run, cases, name, control(run, name, progress=progress).score, progress) for name in controls}
+    found = dict[str, Ranking]()
+    for name in controls:
+        retrained = control(run, name, progress=progress)
+        found[name] = _rank(run, cases, name, retrained.score, progress)
+        alone = f"{name} {ALONE}"
+        if alone == TEXT_ONLY and retrained.has_parts and isinstance(retrained.backend, ReadsKnowledge):
+            found[alone] = _rank(run, cases, alone, retrained.backend.score, progress)
     trained = run.files.recommender(run.config)
     if isinstance(trained.backend, ReadsKnowledge):
         trained.backend.use_trees(without_knowledge)

@@ -24,6 +24,8 @@ NO_BASELINES: Final = (BEAM_SEARCH, RELIANCE, HELD_OUT)
 """Names of rows of the trained model itself, ranked in another way."""
 ALONE: Final = "alone"
 """Last word of the name of a backend's row without the score parts."""
+TEXT_ONLY: Final = f"no-knowledge {ALONE}"
+"""Name of the row of the backend of the control without knowledge; the paper compares with it."""
 ENSEMBLE: Final = "ensemble of"
 """First words of the name of the row of several runs as one recommender."""
 
@@ -245,17 +247,28 @@ def with_controls(rows: Sequence[RowT], rankings: Mapping[str, Sequence[Ranking]
 
 
 def notes_of(rows: Sequence[Row]) -> list[str]:
-    """Name the rows that are identical to the run, and the KGER of controls; each in one line, if there is any."""
+    """Say what single rows do not show; each in one line, if there is any.
+
+    That is the rows that are identical to the run, the KGER of controls, and what knowledge adds to the backend alone.
+    """
     same = [row.name for row in rows if row.identical]
     measured = [f"{row.name} {row.kger:.3f}" for row in rows if row.kger is not None]
     notes = [f"identical to the run, every rank is the same: {', '.join(same)}"] if same else []
-    return notes + ([f"KGER, share of MRR@10 lost without true triples: {', '.join(measured)}"] if measured else [])
+    if measured:
+        notes.append(f"KGER, share of MRR@10 lost without true triples: {', '.join(measured)}")
+    by_name = {row.name: row.metrics for row in rows}
+    alone = f"{rows[0].name} {ALONE}"
+    if TEXT_ONLY in by_name and alone in by_name:
+        pairs = {name: (by_name[alone][name], by_name[TEXT_ONLY][name]) for name in ("NDCG@5", "HR@5")}
+        gains = [f"{100 * (own / other - 1):+.1f} % {name}" for name, (own, other) in pairs.items() if other > 0]
+        notes.append(f"{alone} against {TEXT_ONLY}, the text-only version of the paper: {', '.join(gains) or 'no hit'}")
+    return notes
 
 
 def strongest_baseline(rows: Sequence[Row]) -> Row | None:
     """The baseline with the best NDCG@10, if there is one."""
     run = rows[0].name
-    others = {run, f"{run} {ALONE}", *NO_BASELINES, *CONTROLS}
+    others = {run, f"{run} {ALONE}", TEXT_ONLY, *NO_BASELINES, *CONTROLS}
     baselines = [row for row in rows if row.name not in others and not row.name.startswith(ENSEMBLE)]
     return max(baselines, key=lambda row: row.metrics["NDCG@10"], default=None)
 

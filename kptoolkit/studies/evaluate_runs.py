@@ -14,7 +14,6 @@ from kptoolkit.evaluation.controls import applicable
 from kptoolkit.evaluation.ranking import Ranking, evaluate
 from kptoolkit.evaluation.several import RunRecord, SeveralEvaluation, detectable_note, several_rows
 from kptoolkit.evaluation.table import ALONE, ENSEMBLE, notes_of, protocol_line
-from kptoolkit.models import backend_class
 from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, silent, with_prefix
 from kptoolkit.runs.ensemble import Ensemble
@@ -82,7 +81,7 @@ def evaluate_runs(
             faithfulness.append(f"seed {run.config.training.seed}: {single.faithfulness.note}")
         tables.append(own)
         run.release()
-    rankings = _by_row(tables, backend_class(runs[0].config.model.backend).name, shared)
+    rankings = _by_row(tables, shared)
     if ensemble:
         rankings[f"{ENSEMBLE} {len(runs)} runs"] = [_rank_ensemble(runs, cases, progress)]
         other_notes.append(_ENSEMBLE_NOTE)
@@ -111,14 +110,14 @@ def _check(runs: Sequence[Run], *, beam: bool, explain: bool) -> dict[str, str]:
     return fingerprints
 
 
-def _by_row(tables: Sequence[Mapping[str, Ranking]], name: str, shared: Mapping[str, Ranking]) -> _Rankings:
-    """Collect the rankings of each row; a run whose score parts all have weight 0 is its backend alone."""
-    alone = f"{name} {ALONE}"
+def _by_row(tables: Sequence[Mapping[str, Ranking]], shared: Mapping[str, Ranking]) -> _Rankings:
+    """Collect the rankings of each row; where all score parts have weight 0, a backend alone has no row of its own."""
+    rows = dict.fromkeys(row for table in sorted(tables, key=len, reverse=True) for row in table)
     return {
         row: [shared[row]]
         if row in shared
-        else [table[row if row in table or row != alone else name] for table in tables]
-        for row in max(tables, key=len)
+        else [table[row if row in table else row.removesuffix(f" {ALONE}")] for table in tables]
+        for row in rows
     }
 
 

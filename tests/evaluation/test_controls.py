@@ -197,6 +197,20 @@ def test_kger_by_hand() -> None:
     assert kger([ranking([11.0])], [better]) is None
 
 
+def test_a_backend_alone_is_compared_with_its_text_only_version() -> None:
+    """NDCG@5 of (1, 2, 30, 9) is (1 + 1 / log2(3)) / 4, of (2, 2, 30, 9) 2 / log2(3) / 4; HR@5 is the same."""
+    alone = {"sequence alone": ranking([1.0, 2.0, 30.0, 9.0]), "no-knowledge alone": ranking([2.0, 2.0, 30.0, 9.0])}
+    rows = rows_of(RANKINGS | alone, (10,), beams=20, resamples=100)
+    said = "sequence alone against no-knowledge alone, the text-only version of the paper: +29.2 % NDCG@5, +0.0 % HR@5"
+    assert said in notes_of(rows)
+    assert (1 + 1 / np.log2(3)) / (2 / np.log2(3)) == pytest.approx(1.292, abs=1e-3)
+    strongest = strongest_baseline(rows)
+    assert strongest is not None
+    assert strongest.name == "item-kNN", "the text-only version leads, and is no baseline"
+    without = rows_of(RANKINGS | {"sequence alone": alone["sequence alone"]}, (10,), beams=20, resamples=100)
+    assert not any("text-only" in note for note in notes_of(without))
+
+
 def test_kger_of_published_figures() -> None:
     """KGAT on Amazon Books by KG4RecEval: mean MRR@10 over five runs with the graph and without it; KGER -0.026."""
     with_graph = float(np.mean([0.593, 0.5878, 0.5883, 0.5921, 0.5936]))
