@@ -35,6 +35,7 @@ PROGRAMS = (
     "linear",
     "parts",
     "text",
+    "small_samples",
     "samples",
     "mask",
     "growth",

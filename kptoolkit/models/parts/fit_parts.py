@@ -44,7 +44,7 @@ _WEAK, _STRONG = 1e-4, 1e-2  # strength with which weights are held at their sta
 _VALIDATION_ITERATIONS: Final = 40
 
 
-def fit_parts(task: FitTask, backend: Score) -> ScoreParts:
+def fit_parts(task: FitTask, backend: Score, *, by_rank: bool | None = None) -> ScoreParts:
     """Fit the score parts that the settings switch on, and their weights next to the backend's score.
 
     First the weights of the parts are fitted on training cases, each without the counts of its own user. Then weights
@@ -56,8 +56,9 @@ def fit_parts(task: FitTask, backend: Score) -> ScoreParts:
     Args:
         task: As the backend's.
         backend: Scores the catalogue with the fitted backend.
+        by_rank: Whether the weights that are fitted to ranks are kept; ``None``: cross-validation decides.
     """
-    fitting = _Fitting(task, _finite(backend))
+    fitting = _Fitting(task, _finite(backend), by_rank)
     if not fitting.parts and not task.config.parts.popularity:
         return ScoreParts.none(len(task.catalogue))
     valid = with_new_targets(task.split.valid).sample(_CASES, fitting.seed)
@@ -109,10 +110,12 @@ class _Fitting:
     Attributes:
         task: As the backend's.
         backend: Scores the catalogue; all scores are finite.
+        by_rank: As in :func:`fit_parts`.
     """
 
     task: FitTask
     backend: Score
+    by_rank: bool | None = None
 
     @property
     def seed(self) -> int:
@@ -182,7 +185,7 @@ class _Fitting:
         if taken == "backend":
             parts = ScoreParts.none(len(self.task.catalogue), report)
         else:
-            weights, found = _by_rank(examples, weights, variants[taken])
+            weights, found = _by_rank(examples, weights, variants[taken], self.by_rank)
             parts = self._fused(weights, float(weights.scores[0]) / spread, report | found)
         self._report("join score parts", 1)
         return parts
@@ -237,7 +240,9 @@ class _Fitting:
         self.task.progress(ProgressEvent(stage, done, 1, "fits"))
 
 
-def _by_rank(examples: Examples, weights: PartWeights, folds: Folds) -> tuple[PartWeights, dict[str, Any]]:
+def _by_rank(
+    examples: Examples, weights: PartWeights, folds: Folds, wanted: bool | None
+) -> tuple[PartWeights, dict[str, Any]]:
     """Fit weights to ranks unless cross-validation says no; also return what the report says of it.
 
     It says no where NDCG falls by more than the standard error of the difference: few cases cannot decide, and NDCG is
@@ -247,14 +252,19 @@ def _by_rank(examples: Examples, weights: PartWeights, folds: Folds) -> tuple[Pa
         examples: All validation cases.
         weights: Fitted to them by cross entropy.
         folds: The same fit outside each fold.
+        wanted: Whether the new weights are kept whatever cross-validation says; ``None``: it decides.
     """
     before, after = folds.each(ndcg), folds.then(fit_rank_weights).each(ndcg)
     error = float((after - before).std()) / len(examples) ** 0.5
-    taken = "cross entropy" if float((after - before).mean()) < -error else "rank"
-    if taken == "rank":
+    kept = float((after - before).mean()) >= -error if wanted is None else wanted
+    if kept:
         weights = calibrated(examples, fit_rank_weights(examples, weights))
-    means = {"cross entropy": float(before.mean()), "rank": float(after.mean())}
-    return weights, {"NDCG, five folds": means, "standard error of their difference": error, "fitted by": taken}
+    report: dict[str, Any] = {
+        "NDCG, five folds": {"cross entropy": float(before.mean()), "rank": float(after.mean())},
+        "standard error of their difference": error,
+        "fitted by": "rank" if kept else "cross entropy",
+    }
+    return weights, report
 
 
 def _finite(score: Score) -> Score:

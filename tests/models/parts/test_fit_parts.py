@@ -100,6 +100,10 @@ def test_weights_by_rank_are_taken_unless_ndcg_falls_by_more_than_its_error(
     assert error == pytest.approx((most - least) / 2 / cases**0.5)
     assert found.report["fitted by"] == taken
     assert (found.popularity == mark) is (taken == "rank")
+    for by_rank in (True, False):
+        asked = fit_parts(chain_task(tmp_path), knows_nothing, by_rank=by_rank)
+        assert (asked.popularity == mark) is by_rank
+        assert asked.report["fitted by"] == ("rank" if by_rank else "cross entropy")
 
 
 def test_parts_help_a_backend_that_knows_nothing(tmp_path: Path) -> None:
