@@ -42,6 +42,7 @@ _FEWEST_CASES: Final = 10
 _CASES: Final = 4000
 _WEAK, _STRONG = 1e-4, 1e-2  # strength with which weights are held at their start
 _VALIDATION_ITERATIONS: Final = 40
+_ERRORS: Final = 2.0  # standard errors by which NDCG has to fall to refuse weights by rank
 
 
 def fit_parts(task: FitTask, backend: Score, *, by_rank: bool | None = None) -> ScoreParts:
@@ -51,7 +52,7 @@ def fit_parts(task: FitTask, backend: Score, *, by_rank: bool | None = None) -> 
     are fitted on the validation cases: of the backend alone; of the backend and whole parts; and of everything, near
     the weights from training. The variant with the smallest cross entropy in five-fold cross-validation is taken. Its
     weights of parts are fitted once more, to the ranks of the targets, which is kept unless NDCG in the same
-    cross-validation falls by more than its standard error. Test cases are not read.
+    cross-validation falls by more than twice its standard error. Test cases are not read.
 
     Args:
         task: As the backend's.
@@ -245,8 +246,8 @@ def _by_rank(
 ) -> tuple[PartWeights, dict[str, Any]]:
     """Fit weights to ranks unless cross-validation says no; also return what the report says of it.
 
-    It says no where NDCG falls by more than the standard error of the difference: few cases cannot decide, and NDCG is
-    what a ranking is judged by.
+    It says no where NDCG falls by more than twice the standard error of the difference: few cases cannot decide, and
+    NDCG is what a ranking is judged by.
 
     Args:
         examples: All validation cases.
@@ -256,7 +257,7 @@ def _by_rank(
     """
     before, after = folds.each(ndcg), folds.then(fit_rank_weights).each(ndcg)
     error = float((after - before).std()) / len(examples) ** 0.5
-    kept = float((after - before).mean()) >= -error if wanted is None else wanted
+    kept = float((after - before).mean()) >= -_ERRORS * error if wanted is None else wanted
     if kept:
         weights = calibrated(examples, fit_rank_weights(examples, weights))
     report: dict[str, Any] = {
