@@ -25,6 +25,7 @@ from kptoolkit import resources
 from kptoolkit.errors import QueryFileError, shorten
 from kptoolkit.graph.clauses import reaching_clause, writing_clause
 from kptoolkit.graph.store import GraphStore, GraphTransaction, Records, StatementError, WriteCounters
+from kptoolkit.limits import read_text
 
 _HEADER = re.compile(r"^//\s*(parameters|columns)\s*:\s*(.*)$", re.IGNORECASE)
 _LIST = "[]"
@@ -66,8 +67,8 @@ class Query:
             QueryFileError: The file cannot be read, has no header, or uses a parameter that the header does not name.
         """
         try:
-            lines = path.read_text(encoding="utf-8").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
+            lines = read_text(path).split("\n")
+        except (OSError, ValueError) as error:
             raise QueryFileError(f"{path}: cannot be read as UTF-8 text: {error}") from error
         for number, line in enumerate(lines, 1):
             if "\x00" in line:

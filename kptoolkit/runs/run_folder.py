@@ -20,6 +20,7 @@ from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import DataError, InputError, RunError, shorten
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.prepare import Prepared
+from kptoolkit.limits import read_text
 from kptoolkit.models import FitResult, backend_class, options_class
 from kptoolkit.models.checkpoints import last_checkpoint
 from kptoolkit.models.parts.recommender import Recommender
@@ -194,7 +195,7 @@ class RunFolder:
         if not path.is_file():
             raise RunError(f"{self} is not a run: it holds no {_MANIFEST}; `kptool fit --run {self}` makes one")
         try:
-            return Manifest(**json.loads(path.read_text(encoding="utf-8")))
+            return Manifest(**json.loads(read_text(path)))
         except (OSError, ValueError, TypeError, RecursionError, InputError) as error:
             raise RunError(f"{path} is damaged: {shorten(str(error), 200)}; train again into another folder") from error
 
@@ -395,7 +396,7 @@ class RunFolder:
         """
         with self._unchanged():
             try:
-                return read_toml(self.config_file.read_text(encoding="utf-8"))
+                return read_toml(read_text(self.config_file))
             except (OSError, ValueError) as error:
                 raise RunError(f"{self.config_file} is damaged: {shorten(str(error), 200)}; train again") from error
 
@@ -455,7 +456,7 @@ class RunFolder:
     def _read_json(self, path: Path) -> dict[str, Any]:
         """A JSON object; empty if there is no such file."""
         try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+            return dict(json.loads(read_text(path)))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, RecursionError) as error:

@@ -225,6 +225,7 @@ class ScoreParts:
         for number, each in enumerate(described["pairs"]):
             content = tuple(np.array(arrays[f"{name}_{number}"]) for name in ("data", "indices", "indptr"))
             values = sp.csr_matrix(content, shape=(n, n))
+            values.check_format(full_check=True)  # an index outside would be written to without a check
             pairs[each["name"]] = PairPart(each["scale"], each["kinds"], np.array(arrays[f"ages_{number}"]), values)
         events, adapter = np.array(arrays["events"]), None
         if "adapter_up" in arrays:

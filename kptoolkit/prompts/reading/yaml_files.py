@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from kptoolkit.errors import shorten
-from kptoolkit.limits import current
+from kptoolkit.limits import current, read_text
 from kptoolkit.prompts.templating.findings import Finding, Place
 from kptoolkit.storage.atomic import atomic_write
 
@@ -56,7 +56,7 @@ def read_yaml(path: Path, pack: str) -> tuple[dict[str, Any] | None, list[Findin
     """
     place = Place(pack, path.name)
     try:
-        values, found = _loaded(path.read_text(encoding="utf-8"), place)
+        values, found = _loaded(read_text(path), place)
     except FileNotFoundError:
         fix = f"a pack has {', '.join(FILES)}: copy it from the generic pack"
         return None, [place.finding("the file is missing", fix)]
