@@ -30,7 +30,7 @@ class LimitsConfig(Section):
     """Characters that rendering a sentence once may produce, those of intermediate values included."""
     render_seconds: float = Field(default=1.0, gt=0)
     """Seconds that rendering a sentence once may take."""
-    text_bytes: int = Field(default=2**26, ge=1)
+    text_bytes: int = Field(default=2**22, ge=1)
     """Size of a text file that is read as a whole: settings, a file of a template pack, Cypher, a mapping of JSON."""
     line_bytes: int = Field(default=2**24, ge=1)
     """Length of a line of a text file, of a cell of CSV, and of an object of JSON."""
@@ -54,12 +54,13 @@ def use(limits: LimitsConfig) -> None:
     _current = limits
 
 
-def read_text(path: Path, *, pipes: bool = False) -> str:
+def read_text(path: Path, *, pipes: bool = False, limited: bool = True) -> str:
     """Read a text file in UTF-8 as a whole.
 
     Args:
         path: The file.
         pipes: Whether it may be a pipe or a device, as a path that the user types may; one in a folder may not.
+        limited: Whether its size is limited.
 
     Raises:
         OSError: It cannot be read, or is no regular file.
@@ -69,8 +70,8 @@ def read_text(path: Path, *, pipes: bool = False) -> str:
         raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", os.fspath(path))
     most = current().text_bytes
     with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
+        content = file.read(most + 1 if limited else -1)
+    if limited and len(content) > most:
         raise ValueError(f"it has more than {most:,} bytes; raise limits.text_bytes")
     return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 

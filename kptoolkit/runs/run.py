@@ -166,7 +166,10 @@ class Run:
     @cached_property
     def recommender(self) -> Recommender:
         """The trained backend with the score parts."""
-        return self.files.recommender(self.config)
+        found, items = self.files.recommender(self.config), len(self.catalogue)
+        if len(found.parts.events) != items:
+            raise RunError(f"run {self.files} is damaged: its score parts are not those of {quantity(items, 'item')}")
+        return found
 
     @checked
     def score(self, cases: Cases) -> NDArray[np.floating[Any]]:

@@ -23,6 +23,18 @@ class _Strict(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.twice: list[tuple[str, int]] = []
+        self.left = current().yaml_values
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose a node, unless there are too many.
+
+        Raises:
+            ValueError: There are.
+        """
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError(f"it holds more than {current().yaml_values:,} values (limits.yaml_values)")
+        return super().compose_node(parent, index)
 
 
 def _mapping(loader: _Strict, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
