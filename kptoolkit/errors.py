@@ -50,7 +50,7 @@ _SECRETS: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
         (rf"""({_GRAPH})([^\s'"<>]*)""", _user_hidden),
         (rf"""({_GRAPH}[^\s'"<>/@:\[]+:)(?!\d{{1,5}}(?![\w.%-]))([^'"<>@]*@?)""", _user_hidden),
         (rf"""({_GRAPH}[^\s'"<>/?@:\[]+:)(?!\d{{1,5}}(?![\w%])|PORT\b)[^\s'"<>/?]+""", r"\1***"),
-        (r"""([a-z0-9+.-]://|https?:/)([^\s/'"<>]+)""", _user_hidden),
+        (r"""([a-z0-9+.-]{2}://?)([^\s/'"<>]+)""", _user_hidden),
         (r"""([?&;][\w.-]{0,60}?(?:pass|pw|secret|token|key|auth|cred)[\w.-]{0,60}=)[^\s&'"<>]+""", r"\1***"),
         (rf"""({_KEY}["']?\s*=\s*){_VALUE}""", r"\1***"),
         (rf"""({_KEY}["']\s*:\s*){_VALUE}""", r"\1***"),

@@ -145,6 +145,13 @@ def test_a_pack_that_is_a_uri_is_named_without_its_secret() -> None:
         TemplatePack.load(URIS[0])
 
 
+@pytest.mark.parametrize("scheme", ["https", "s3", "ftp", "postgresql+psycopg"])
+@pytest.mark.parametrize("slashes", ["//", "/"])  # a path has one
+def test_uris_of_other_kinds(scheme: str, slashes: str) -> None:
+    said = redacted(f"{scheme}:{slashes}user:{SECRET}@host/x.kg: no such file")
+    assert said == f"{scheme}:{slashes}***@host/x.kg: no such file"
+
+
 _REPEATED = st.lists(
     st.sampled_from(
         [
