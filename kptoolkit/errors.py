@@ -124,7 +124,7 @@ class TemplateError(InputError):
         column: int | None = None,
     ) -> None:
         self.pack, self.file, self.key, self.column = pack, file, key, column
-        parts = [f"pack {pack}" if pack else "", str(file) if file else "", f"'{key}'" if key else ""]
+        parts = [f"pack {pack}" if pack else "", str(file) if file else "", f"'{shorten(key)}'" if key else ""]
         parts.append(f"column {column}" if column else "")
         where = ", ".join(part for part in parts if part)
         super().__init__(f"{where}: {message}" if where else message)

@@ -28,7 +28,7 @@ from kptoolkit.knowledge.prepare import split_of
 from kptoolkit.models import AcceptsNewItems, Backend, backend_class
 from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.recommender import Recommender
-from kptoolkit.names import quantity
+from kptoolkit.names import SplitName, quantity
 from kptoolkit.notebook.html_tables import facts_html
 from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
@@ -180,7 +180,7 @@ class Run:
     def evaluate(
         self,
         *,
-        split: str = "test",
+        split: SplitName = "test",
         controls: Sequence[str] = (),
         baselines: Sequence[str] = (),
         beam: bool = False,

@@ -15,6 +15,7 @@ from kptoolkit.evaluation.ranking import Ranking, evaluate
 from kptoolkit.evaluation.several import RunRecord, SeveralEvaluation, detectable_note, several_rows
 from kptoolkit.evaluation.table import ALONE, ENSEMBLE, notes_of, protocol_line
 from kptoolkit.models import backend_class
+from kptoolkit.names import SplitName
 from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, silent, with_prefix
 from kptoolkit.runs.ensemble import Ensemble
@@ -34,7 +35,7 @@ _ENSEMBLE_NOTE = (
 def evaluate_runs(
     runs: Sequence[Run],
     *,
-    split: str = "test",
+    split: SplitName = "test",
     controls: Sequence[str] = (),
     baselines: Sequence[str] = (),
     beam: bool = False,
