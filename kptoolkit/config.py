@@ -27,7 +27,7 @@ from pydantic.fields import FieldInfo
 
 from kptoolkit.arguments import checked
 from kptoolkit.errors import ConfigError, holds_secret, redacted, shorten
-from kptoolkit.limits import LimitsConfig
+from kptoolkit.limits import LimitsConfig, read_text
 from kptoolkit.names import LIKELY, RankingName, nearest
 from kptoolkit.settings_base import Section as Section
 from kptoolkit.settings_base import Seed, check_bounded, read_toml, shown_value, toml_value
@@ -449,7 +449,7 @@ def _read_file(file: str | Path | None) -> _Values:
     if file is None and not path.is_file():
         return {}
     try:
-        values = read_toml(path.read_text(encoding="utf-8"))
+        values = read_toml(read_text(path, pipes=True))
     except OSError as error:
         raise ConfigError(f"cannot read settings file {path}: {error.strerror}") from error
     except ValueError as error:

@@ -28,27 +28,39 @@ for wrong input, 1 for a failure at run time.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 _GRAPH = r"(?:neo4j|bolt)[+sc]*://?"  # pathlib turns two slashes into one
 _KEY = r"(?:passwor[dt]|passwd|pwd|secret|api_?key|access_?key|token)"
 _VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s,;)}]+)"""
-_SECRETS = [
+
+
+def _user_hidden(match: re.Match[str]) -> str:
+    """A part of a URI without what is before its last ``@``."""
+    start, rest = match[1], match[2]
+    ends = [rest.rfind(mark) + len(mark) for mark in ("@", "%40") if mark in rest]
+    return f"{start}***@{rest[max(ends) :]}" if ends else match[0]
+
+
+_SECRETS: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
-        (rf"""({_GRAPH})[^\s'"<>]*(?:@|%40)""", r"\1***@"),
-        (rf"""({_GRAPH}[^\s'"<>/@:\[]+:)(?!\d{{1,5}}(?![\w.%-]))[^'"<>@]*@""", r"\1***@"),
+        (rf"""({_GRAPH})([^\s'"<>]*)""", _user_hidden),
+        (rf"""({_GRAPH}[^\s'"<>/@:\[]+:)(?!\d{{1,5}}(?![\w.%-]))([^'"<>@]*@?)""", _user_hidden),
         (rf"""({_GRAPH}[^\s'"<>/?@:\[]+:)(?!\d{{1,5}}(?![\w%])|PORT\b)[^\s'"<>/?]+""", r"\1***"),
-        (r"""((?:[a-z][a-z0-9+.-]*://|https?:/))[^\s/'"<>@]+@""", r"\1***@"),
-        (r"""([?&;][\w.-]*(?:pass|pw|secret|token|key|auth|cred)[\w.-]*=)[^\s&'"<>]+""", r"\1***"),
-        (rf"""((?<!\w)[\w.-]*{_KEY}["']?\s*=\s*){_VALUE}""", r"\1***"),
-        (rf"""(["'][\w.-]*{_KEY}["']\s*:\s*){_VALUE}""", r"\1***"),
+        (r"""([a-z0-9+.-]{2}://?)([^\s/'"<>]+)""", _user_hidden),
+        (r"""([?&;][\w.-]{0,60}?(?:pass|pw|secret|token|key|auth|cred)[\w.-]{0,60}=)[^\s&'"<>]+""", r"\1***"),
+        (rf"""({_KEY}["']?\s*=\s*){_VALUE}""", r"\1***"),
+        (rf"""({_KEY}["']\s*:\s*){_VALUE}""", r"\1***"),
         (r"(?<!\w)((?:hf_|gh[pousr]_|github_pat_|sk-|xox[abp]-|AKIA))[\w-]{16,}", r"\1***"),
     )
 ]
-"""Where secrets are in messages: user and password of a URI, its query, settings whose names say so, known tokens."""
+"""Where secrets are in messages: user and password of a URI, its query, settings whose names say so, known tokens.
+
+Each pattern takes a time proportional to the length of the message, whatever the message is.
+"""
 _LINE = dict.fromkeys(map(ord, "\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"), " ")
 _COMMANDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
@@ -112,7 +124,7 @@ class TemplateError(InputError):
         column: int | None = None,
     ) -> None:
         self.pack, self.file, self.key, self.column = pack, file, key, column
-        parts = [f"pack {pack}" if pack else "", str(file) if file else "", f"'{key}'" if key else ""]
+        parts = [f"pack {pack}" if pack else "", str(file) if file else "", f"'{shorten(key)}'" if key else ""]
         parts.append(f"column {column}" if column else "")
         where = ", ".join(part for part in parts if part)
         super().__init__(f"{where}: {message}" if where else message)

@@ -5,9 +5,13 @@ They are settings, see ``[limits]``. The command line sets them; in Python ``use
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -26,6 +30,8 @@ class LimitsConfig(Section):
     """Characters that rendering a sentence once may produce, those of intermediate values included."""
     render_seconds: float = Field(default=1.0, gt=0)
     """Seconds that rendering a sentence once may take."""
+    text_bytes: int = Field(default=2**22, ge=1)
+    """Size of a text file that is read as a whole: settings, a file of a template pack, Cypher, a mapping of JSON."""
     line_bytes: int = Field(default=2**24, ge=1)
     """Length of a line of a text file, of a cell of CSV, and of an object of JSON."""
     literal_characters: int = Field(default=1_000_000, ge=1)
@@ -46,6 +52,28 @@ def use(limits: LimitsConfig) -> None:
     """Use other limits from now on, in this process."""
     global _current
     _current = limits
+
+
+def read_text(path: Path, *, pipes: bool = False, limited: bool = True) -> str:
+    """Read a text file in UTF-8 as a whole.
+
+    Args:
+        path: The file.
+        pipes: Whether it may be a pipe or a device, as a path that the user types may; one in a folder may not.
+        limited: Whether its size is limited.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+        ValueError: It is larger than the limit, or is not UTF-8.
+    """
+    if not pipes and not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", os.fspath(path))
+    most = current().text_bytes
+    with path.open("rb") as file:
+        content = file.read(most + 1 if limited else -1)
+    if limited and len(content) > most:
+        raise ValueError(f"it has more than {most:,} bytes; raise limits.text_bytes")
+    return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
 class LimitError(Exception):

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from importlib.metadata import entry_points
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
@@ -106,3 +106,5 @@ def ranking_name(name: str) -> str:
 
 RankingName = Annotated[str, AfterValidator(ranking_name)]
 """Type of ``tree.ranking``."""
+SplitName = Literal["test", "valid"]
+"""Cases that an evaluation ranks."""

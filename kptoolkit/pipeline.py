@@ -44,6 +44,7 @@ from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.fit_parts import fit_parts
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.text.text_vectors import check_encoder
+from kptoolkit.names import SplitName
 from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, moment, silent, with_prefix
 from kptoolkit.prompts import TemplatePack
@@ -315,7 +316,7 @@ def check_abilities(run: Run, *, beam: bool, explain: bool) -> None:
 def evaluate(
     run: Run,
     *,
-    split: str = "test",
+    split: SplitName = "test",
     controls: Sequence[str] = (),
     baselines: Sequence[str] = (),
     beam: bool = False,

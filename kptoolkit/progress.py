@@ -22,6 +22,7 @@ class ProgressEvent:
         unit: Name of the units, e.g. ``"triples"``.
         info: Figures to show next to the bar, e.g. ``{"loss": 3.21}``; they stay until the next ones.
         note: A sentence to print once, e.g. how long the stage will take.
+        stopped: Whether the stage ended before all units were done, as a training does that stops early.
     """
 
     stage: str
@@ -30,6 +31,12 @@ class ProgressEvent:
     unit: str = ""
     info: Mapping[str, float | str] = field(default_factory=dict)
     note: str = ""
+    stopped: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the stage has ended."""
+        return self.stopped or (self.total is not None and self.done >= self.total)
 
     @property
     def sentence(self) -> str:
@@ -78,9 +85,8 @@ class Lines:
         """Write an event, if it ends a stage or the last line is some seconds old."""
         if event.note:
             self.write(event.sentence)
-        finished = event.total is not None and event.done >= event.total
         now = time.monotonic()
-        if finished or (event.info and now - self.last.get(event.stage, -self.EVERY) >= self.EVERY):
+        if event.ended or (event.info and now - self.last.get(event.stage, -self.EVERY) >= self.EVERY):
             self.last[event.stage] = now
             self.write(f"{event.stage}: {event.count}  {event.figures}".rstrip())
 

@@ -9,6 +9,7 @@ entry point. Code that data name, such as a run of somebody else, is run only if
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
@@ -70,7 +71,7 @@ def query_file(name: str, user_dir: Path | None = None, *, embedded: bool = Fals
     folders.append(cypher_dir())
     for folder in folders:
         path = folder / f"{name}.cypher"
-        if path.is_file():
+        if os.path.lexists(path):
             return path
     raise QueryFileError(f"no Cypher file {name}.cypher in {', '.join(str(folder) for folder in folders)}")
 

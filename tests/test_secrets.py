@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from typer.testing import CliRunner
@@ -142,3 +143,31 @@ def test_other_texts_stay(text: str) -> None:
 def test_a_pack_that_is_a_uri_is_named_without_its_secret() -> None:
     with pytest.raises(KptoolError, match=r"no template pack 'bolt://\*\*\*@host'"):
         TemplatePack.load(URIS[0])
+
+
+@pytest.mark.parametrize("scheme", ["https", "s3", "ftp", "postgresql+psycopg"])
+@pytest.mark.parametrize("slashes", ["//", "/"])  # a path has one
+def test_uris_of_other_kinds(scheme: str, slashes: str) -> None:
+    said = redacted(f"{scheme}:{slashes}user:{SECRET}@host/x.kg: no such file")
+    assert said == f"{scheme}:{slashes}***@host/x.kg: no such file"
+
+
+_REPEATED = st.lists(
+    st.sampled_from(
+        [
+            *("bolt://", "neo4j://a:", "http:/", "x://", "&pass", "token", "password", "secret=", "hf_", "sk-", "%40"),
+            *("a", "a.", "-", ".", "?", "&", ";", ":", "/", "'", '"', " ", "=", "1", "@"),
+        ]
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@given(_REPEATED)
+@settings(max_examples=150)
+def test_a_long_message_takes_no_longer_than_many_short_ones(pieces: list[str]) -> None:
+    piece = "".join(pieces)
+    begun = time.process_time()
+    redacted(piece * (100_000 // len(piece)))
+    assert time.process_time() - begun < 3

@@ -35,6 +35,7 @@ class Bars:
     def __init__(self, bars: Progress) -> None:
         self.bars = bars
         self.tasks: dict[str, TaskID] = {}
+        self.stopped = set[str]()
 
     def __call__(self, event: ProgressEvent) -> None:
         """Draw an event."""
@@ -45,12 +46,20 @@ class Bars:
             shown["info"] = [f"{key} {cell(value)}" for key, value in event.info.items()]
         if event.note:
             self.bars.console.print(event.sentence, highlight=False, markup=False)
-        self.bars.update(self.tasks[event.stage], completed=event.done, total=event.total, refresh=True, **shown)
+        task = self.tasks[event.stage]
+        if event.stage in self.stopped:
+            self.bars.reset(task)
+            self.stopped.remove(event.stage)
+        self.bars.update(task, completed=event.done, total=event.total, refresh=True, **shown)
+        if event.stopped:
+            self.bars.stop_task(task)
+            self.stopped.add(event.stage)
 
     def finish(self) -> None:
         """Mark all stages as finished: a training that stopped early leaves no spinner and no time left."""
-        for task in self.bars.tasks:
-            self.bars.stop_task(task.id)
+        for stage, task in self.tasks.items():
+            if stage not in self.stopped:
+                self.bars.stop_task(task)
         self.bars.refresh()
 
 

@@ -229,6 +229,9 @@ class Catalogue:
         try:
             table = pq.read_table(path)
             columns = [np.array(table.column(c).to_pylist(), dtype=object) for c in ("item_id", "title", "entity_id")]
+            for column, kinds in zip(columns, (str, str, str | None), strict=True):
+                if not all(isinstance(value, kinds) for value in column):
+                    raise ValueError("a column holds other values than texts")
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise RunError(f"{path} is missing or damaged; fit the run again") from error
         return cls(*columns)

@@ -25,7 +25,7 @@ from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.event_files import EVENT_SUFFIXES, has_events, read_file_events, read_folder_events
 from kptoolkit.data.histories import Histories
 from kptoolkit.data.tables import columns_of, tables_in
-from kptoolkit.errors import DataError, InputError, RunError, UnknownNameError
+from kptoolkit.errors import DataError, InputError, RunError, UnknownNameError, shorten
 from kptoolkit.names import nearest
 from kptoolkit.storage.atomic import atomic_write, write_text
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
@@ -101,10 +101,19 @@ class Interactions:
             users: ``(E,)`` user ids.
             items: ``(E,)`` item ids.
             times: ``(E,)`` numbers, or ``None``.
+
+        Raises:
+            InputError: The columns differ in length, or a time is no number.
         """
         user, user_ids = _numbered(users)
         item, item_ids = _numbered(items)
-        time = np.zeros(len(user)) if times is None else np.asarray(times, dtype=np.float64)
+        try:
+            time = np.zeros(len(user)) if times is None else np.asarray(times, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"Interactions.of(times=…): numbers are needed: {shorten(str(error))}") from error
+        if not len(user) == len(item) == len(time) or time.ndim != 1 or np.isnan(time).any():
+            lengths = f"{len(user)} users, {len(item)} items and {len(time)} times"
+            raise InputError(f"Interactions.of: {lengths} do not fit; give a user, an item and a time for each event")
         order = np.lexsort((np.arange(len(user)), time, user))
         pair = user[order].astype(np.int64) * max(len(item_ids), 1) + item[order]
         first = np.sort(np.unique(pair, return_index=True)[1])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.arguments import checked
 from kptoolkit.graph.neighbour_rows import Row, RowColumns, objects
-from kptoolkit.storage.arrays import read_arrays, write_arrays
+from kptoolkit.storage.arrays import fitting, read_arrays, write_arrays
 from kptoolkit.storage.ragged import Ragged, indptr_of, inverse_permutation, run_starts
 
 _ARRAYS = ("degrees", "indptr", "relation", "far", "forward", "dropped", "roots")
@@ -225,7 +225,12 @@ class Neighbourhoods(Ragged):
             DataError: A file is missing or damaged.
         """
         arrays, extra = read_arrays(folder)
-        return cls(
+        with fitting(folder):
+            return cls._of_stored(arrays, extra)
+
+    @classmethod
+    def _of_stored(cls, arrays: Mapping[str, NDArray[Any]], extra: Mapping[str, Any]) -> Neighbourhoods:
+        found = cls(
             ids=objects(extra["ids"]),
             names=objects(extra["names"]),
             relations=tuple(extra["relations"]),
@@ -233,6 +238,8 @@ class Neighbourhoods(Ragged):
             fingerprint=extra["fingerprint"],
             **{name: arrays[name] for name in _ARRAYS},
         )
+        nodes, relations = ("nodes", len(found.ids)), ("relations", len(found.relations))
+        return found.check(far=nodes, roots=nodes, relation=relations)
 
 
 def _sorted_distinct(

@@ -23,8 +23,9 @@ from typing import Any
 
 from kptoolkit import resources
 from kptoolkit.errors import QueryFileError, shorten
-from kptoolkit.graph.clauses import reaching_clause, writing_clause
+from kptoolkit.graph.clauses import reaching_clause, without_texts, writing_clause
 from kptoolkit.graph.store import GraphStore, GraphTransaction, Records, StatementError, WriteCounters
+from kptoolkit.limits import read_text
 
 _HEADER = re.compile(r"^//\s*(parameters|columns)\s*:\s*(.*)$", re.IGNORECASE)
 _LIST = "[]"
@@ -35,7 +36,6 @@ _IDS = {
     **dict.fromkeys(("id", "item_id", "relation", "other", "head", "tail", "user", "item"), False),
     "entity_id": True,
 }
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Query:
             QueryFileError: The file cannot be read, has no header, or uses a parameter that the header does not name.
         """
         try:
-            lines = path.read_text(encoding="utf-8").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
+            lines = read_text(path).split("\n")
+        except (OSError, ValueError) as error:
             raise QueryFileError(f"{path}: cannot be read as UTF-8 text: {error}") from error
         for number, line in enumerate(lines, 1):
             if "\x00" in line:
@@ -83,7 +83,7 @@ class Query:
             if key not in header:
                 raise QueryFileError(f"{path}: no header line `// {key}: …`; write one, `none` if there are none")
         text = "\n".join(lines).strip()
-        for name in _PARAMETER.findall(_QUOTED.sub(" ", text)):
+        for name in _PARAMETER.findall(without_texts(text)):
             if name not in header["parameters"]:
                 raise QueryFileError(
                     f"{path}: uses ${name}, which its header does not name; known: {', '.join(header['parameters'])}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.prompt_pool import PromptKeys
 from kptoolkit.knowledge.token_pool import TokenPool
-from kptoolkit.storage.arrays import read_arrays, write_arrays
+from kptoolkit.storage.arrays import check_arrays, fitting, read_arrays, write_arrays
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class CompiledKnowledge:
             DataError: A file is missing or damaged.
         """
         arrays, _ = read_arrays(folder)
-        pool = TokenPool(**{name: arrays[f"pool_{name}"] for name in ("ids", "starts", "indptr")})
-        prompts = PromptKeys(arrays["prompt_row"], arrays["prompt_variant"])
-        return cls(ItemTrees.of_arrays(arrays), pool, prompts)
+        with fitting(folder):
+            pool = TokenPool(**{name: arrays[f"pool_{name}"] for name in ("ids", "starts", "indptr")}).check()
+            prompts = PromptKeys(arrays["prompt_row"], arrays["prompt_variant"])
+            check_arrays(prompts, ("row", "variant"))
+            trees = ItemTrees.of_arrays(arrays)
+            most = int(trees.lengths.max(initial=0))
+            trees.check(prompt=("prompts", max(len(pool), len(prompts))), parent=("triplets", most))
+            return cls(trees, pool, prompts)

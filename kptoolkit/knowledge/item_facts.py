@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.prompt_pool import PromptPool
-from kptoolkit.storage.arrays import read_arrays, write_arrays
+from kptoolkit.storage.arrays import check_arrays, fitting, read_arrays, write_arrays
 from kptoolkit.storage.ragged import Ragged
 
 
@@ -92,8 +92,12 @@ class PromptFacts:
             DataError: A file is missing or damaged.
         """
         arrays, extra = read_arrays(folder)
-        names = (tuple(extra[name]) for name in ("relations", "entities"))
-        return cls(arrays["relation"], arrays["far"], extra["n_items"], *names)
+        with fitting(folder):
+            names = (tuple(extra[name]) for name in ("relations", "entities"))
+            found = cls(arrays["relation"], arrays["far"], int(extra["n_items"]), *names)
+            ends = ("far ends", found.n_items + len(found.entities))
+            check_arrays(found, ("relation", "far"), relation=("relations", len(found.relations)), far=ends)
+            return found
 
 
 @dataclass(frozen=True, eq=False)

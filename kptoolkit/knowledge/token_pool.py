@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.storage.arrays import read_arrays, write_arrays
+from kptoolkit.storage.arrays import fitting, read_arrays, write_arrays
 from kptoolkit.storage.ragged import Ragged, indptr_of
 
 
@@ -51,4 +51,5 @@ class TokenPool(Ragged):
             DataError: A file is missing or damaged.
         """
         arrays, _ = read_arrays(folder)
-        return cls(arrays["indptr"], arrays["ids"], arrays["starts"])
+        with fitting(folder):
+            return cls(arrays["indptr"], arrays["ids"], arrays["starts"]).check()

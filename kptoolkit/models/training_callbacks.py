@@ -75,3 +75,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         if self.deadline < math.inf and distributed.any_of(time.monotonic() > self.deadline):
             control.should_evaluate = control.should_save = control.should_training_stop = True
         return control
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Report the end, so that the time of a training that stopped early does not run on."""
+        info = dict(self.info)
+        self.progress(ProgressEvent(STAGE, state.global_step, state.max_steps, "steps", info, stopped=True))

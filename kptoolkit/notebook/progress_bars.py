@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -50,7 +51,7 @@ class NotebookBars:
         if event.note and event.sentence not in self.notes:
             self.notes = [*self.notes, event.sentence][-_NOTES:]
         now = time.monotonic()
-        if new or event.note or event.done == event.total or now - self.last >= self.EVERY:
+        if new or event.note or event.ended or now - self.last >= self.EVERY:
             self.last = now
             self._draw({"text/html": self.html(), "text/plain": f"{event.stage}: {event.count}"})
 
@@ -75,7 +76,7 @@ def _bar(event: ProgressEvent) -> str:
 
 
 def _with_info(event: ProgressEvent, info: Mapping[str, float | str]) -> ProgressEvent:
-    return ProgressEvent(event.stage, event.done, event.total, event.unit, info, event.note)
+    return replace(event, info=info)
 
 
 def _notebook() -> Any:

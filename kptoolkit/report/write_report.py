@@ -12,6 +12,7 @@ from kptoolkit import __version__
 from kptoolkit.arguments import checked
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.graph import Graph
+from kptoolkit.names import SplitName
 from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, ProgressEvent
 from kptoolkit.report.charts import LineChart
@@ -63,7 +64,7 @@ def write_report(
     runs: Run | Sequence[Run],
     output: str | Path | None = None,
     *,
-    split: str = "test",
+    split: SplitName = "test",
     users: int = USERS,
     graph: Graph | None = None,
     progress: ProgressCallback = shown,

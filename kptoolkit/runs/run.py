@@ -28,7 +28,7 @@ from kptoolkit.knowledge.prepare import split_of
 from kptoolkit.models import AcceptsNewItems, Backend, backend_class
 from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.recommender import Recommender
-from kptoolkit.names import quantity
+from kptoolkit.names import SplitName, quantity
 from kptoolkit.notebook.html_tables import facts_html
 from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
@@ -166,7 +166,10 @@ class Run:
     @cached_property
     def recommender(self) -> Recommender:
         """The trained backend with the score parts."""
-        return self.files.recommender(self.config)
+        found, items = self.files.recommender(self.config), len(self.catalogue)
+        if len(found.parts.events) != items:
+            raise RunError(f"run {self.files} is damaged: its score parts are not those of {quantity(items, 'item')}")
+        return found
 
     @checked
     def score(self, cases: Cases) -> NDArray[np.floating[Any]]:
@@ -177,7 +180,7 @@ class Run:
     def evaluate(
         self,
         *,
-        split: str = "test",
+        split: SplitName = "test",
         controls: Sequence[str] = (),
         baselines: Sequence[str] = (),
         beam: bool = False,

@@ -17,9 +17,10 @@ from kptoolkit import distributed
 from kptoolkit.config import Config, to_toml, validate
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.interactions import Interactions
-from kptoolkit.errors import DataError, InputError, RunError, shorten
+from kptoolkit.errors import DataError, InputError, KptoolError, RunError, shorten
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.prepare import Prepared
+from kptoolkit.limits import read_text
 from kptoolkit.models import FitResult, backend_class, options_class
 from kptoolkit.models.checkpoints import last_checkpoint
 from kptoolkit.models.parts.recommender import Recommender
@@ -194,7 +195,7 @@ class RunFolder:
         if not path.is_file():
             raise RunError(f"{self} is not a run: it holds no {_MANIFEST}; `kptool fit --run {self}` makes one")
         try:
-            return Manifest(**json.loads(path.read_text(encoding="utf-8")))
+            return Manifest(**json.loads(read_text(path, limited=False)))
         except (OSError, ValueError, TypeError, RecursionError, InputError) as error:
             raise RunError(f"{path} is damaged: {shorten(str(error), 200)}; train again into another folder") from error
 
@@ -395,7 +396,7 @@ class RunFolder:
         """
         with self._unchanged():
             try:
-                return read_toml(self.config_file.read_text(encoding="utf-8"))
+                return read_toml(read_text(self.config_file))
             except (OSError, ValueError) as error:
                 raise RunError(f"{self.config_file} is damaged: {shorten(str(error), 200)}; train again") from error
 
@@ -408,9 +409,13 @@ class RunFolder:
         """
         try:
             yield
-        except (RunError, DataError, OSError) as error:
+        except (KptoolError, OSError) as error:
             self._require_unchanged(error)
             raise
+        except Exception as error:  # a file may hold anything
+            self._require_unchanged(error)
+            said = shorten(f"{type(error).__name__}: {error}", 200)
+            raise RunError(f"run {self} is damaged: a part holds what is not written there ({said})") from error
         self._require_unchanged()
 
     def _require_unchanged(self, cause: Exception | None = None) -> None:
@@ -455,7 +460,7 @@ class RunFolder:
     def _read_json(self, path: Path) -> dict[str, Any]:
         """A JSON object; empty if there is no such file."""
         try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+            return dict(json.loads(read_text(path, limited=False)))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, RecursionError) as error:

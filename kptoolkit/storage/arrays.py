@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.errors import DataError
+from kptoolkit.errors import DataError, KptoolError, shorten
 from kptoolkit.storage.atomic import atomic_folder
 
 _INDEX = "index.json"
+_KINDS = {"i": np.integer, "f": np.floating, "b": np.bool_}
 
 
 def write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]], extra: Mapping[str, Any]) -> None:
@@ -54,6 +56,53 @@ def read_arrays(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         except ValueError as error:
             raise DataError("is no array; delete its folder and run again", path) from error
     return arrays, extra
+
+
+@contextmanager
+def fitting(folder: Path) -> Iterator[None]:
+    """Turn every failure to make something of arrays that were read into one error that names their folder.
+
+    Raises:
+        DataError: In place of the failure.
+    """
+    try:
+        yield
+    except KptoolError:
+        raise
+    except Exception as error:  # a file may hold anything
+        said = shorten(f"{type(error).__name__}: {error}", 200)
+        raise DataError(f"holds what is not written there ({said}); delete its folder and run again", folder) from error
+
+
+def check_arrays(value: Any, equal: Sequence[str] = (), **below: tuple[str, int]) -> None:
+    """Check arrays that were read from a file before other code, also code without checks of its own, indexes by them.
+
+    Args:
+        value: A dataclass with arrays. Each must have one dimension and the kind of numbers of its annotation; those
+            of a :class:`~kptoolkit.storage.ragged.Ragged` must have a length that fits its rows.
+        equal: Names of arrays of one length.
+        below: For arrays by name: a reason for the message, and the number that all values are below. They are at
+            least -1.
+
+    Raises:
+        ValueError: They do not fit.
+    """
+    for name, kind in get_type_hints(type(value)).items():
+        array = getattr(value, name)
+        if get_origin(kind) is not np.ndarray:
+            continue
+        wanted = getattr(get_args(get_args(kind)[1])[0], "__name__", "") if len(get_args(kind)) > 1 else ""
+        if not isinstance(array, np.ndarray) or array.ndim != 1:
+            raise ValueError(f"{name} is no array of one dimension")
+        if wanted and hasattr(np, wanted) and not np.issubdtype(array.dtype, _KINDS[np.dtype(wanted).kind]):
+            raise ValueError(f"{name} holds {array.dtype} in place of {wanted}")
+    lengths = {len(getattr(value, name)) for name in equal}
+    if len(lengths) > 1:
+        raise ValueError(f"{' and '.join(equal)} differ in length")
+    for name, (reason, most) in below.items():
+        array = getattr(value, name)
+        if len(array) and not (array.min() >= -1 and array.max() < most):
+            raise ValueError(f"{name} holds a number that is none of the {reason}")
 
 
 def written(folder: Path) -> float:

@@ -190,8 +190,8 @@ def open_bytes(path: Path) -> LimitedFile:
         DataError: There is no such file, it is a folder, or it is named ``.gz`` or the like and is neither packed nor
             text.
     """
-    if path.is_dir():
-        raise DataError("is a folder; a file is needed", path)
+    if path.exists() and not path.is_file():
+        raise DataError(f"is {'a folder' if path.is_dir() else 'a pipe or a device'}; a file is needed", path)
     try:
         with path.open("rb") as probe:
             start = probe.read(1000)

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from kptoolkit.storage.arrays import check_arrays
+
 Ints = NDArray[np.int64]
 
 
@@ -39,6 +41,21 @@ class Ragged:
     indptr: Ints
     columns: ClassVar[tuple[str, ...]] = ()
     row_columns: ClassVar[tuple[str, ...]] = ()
+
+    def check(self, **below: tuple[str, int]) -> Self:
+        """Check what was read from a file: rows and arrays fit, see :func:`~kptoolkit.storage.arrays.check_arrays`.
+
+        Raises:
+            ValueError: They do not.
+        """
+        check_arrays(self, (), **below)
+        values = int(self.indptr[-1]) if len(self.indptr) else -1
+        if values < 0 or self.indptr[0] != 0 or (np.diff(self.indptr) < 0).any():
+            raise ValueError("indptr holds no rows")
+        for name, length in (*((name, values) for name in self.columns), *((n, len(self)) for n in self.row_columns)):
+            if len(getattr(self, name)) != length:
+                raise ValueError(f"{name} has {len(getattr(self, name)):,} values in place of {length:,}")
+        return self
 
     def __len__(self) -> int:
         return len(self.indptr) - 1

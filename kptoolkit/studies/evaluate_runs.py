@@ -14,6 +14,7 @@ from kptoolkit.evaluation.controls import applicable
 from kptoolkit.evaluation.ranking import Ranking, evaluate
 from kptoolkit.evaluation.several import RunRecord, SeveralEvaluation, detectable_note, several_rows
 from kptoolkit.evaluation.table import ALONE, ENSEMBLE, notes_of, protocol_line
+from kptoolkit.names import SplitName
 from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, silent, with_prefix
 from kptoolkit.runs.ensemble import Ensemble
@@ -33,7 +34,7 @@ _ENSEMBLE_NOTE = (
 def evaluate_runs(
     runs: Sequence[Run],
     *,
-    split: str = "test",
+    split: SplitName = "test",
     controls: Sequence[str] = (),
     baselines: Sequence[str] = (),
     beam: bool = False,

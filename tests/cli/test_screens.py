@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from kptoolkit.cli.fit import _epochs
 from kptoolkit.cli.session import Session
 from kptoolkit.models.training_time import Duration
 from kptoolkit.names import quantity, singular
-from kptoolkit.progress import ProgressEvent, cell
+from kptoolkit.progress import Lines, ProgressEvent, cell
 
 _STYLES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SPINNERS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -78,6 +79,29 @@ def test_times_and_figures_are_whole_and_no_spinner_is_left(width: int) -> None:
         assert len(line) <= width
         assert not re.search(r"\d…", line), "no figure is cut"
     assert ("0.2511" in lines[-2]) == ("valid" in lines[-2]), "a figure is shown as a whole or not at all"
+
+
+def test_the_time_of_a_stage_that_stopped_early_does_not_run_on() -> None:
+    session = Session(err=terminal(80))
+    with session.progress() as report:
+        report(ProgressEvent("train", 80, 600, "steps"))
+        report(ProgressEvent("train", 82, 600, "steps", stopped=True))
+        time.sleep(1.2)
+        report(ProgressEvent("fit score parts", 0, 1, "fits"))
+        time.sleep(1.2)
+    assert isinstance(session.err.file, io.StringIO)
+    last = _STYLES.sub("", session.err.file.getvalue().split("\x1b[2K")[-1])
+    (line,) = [line for line in last.splitlines() if "82/600 steps" in line]
+    assert line.startswith("✓")
+    assert "0:00:00" in line
+
+
+def test_a_stage_that_stopped_early_has_a_last_line() -> None:
+    lines: list[str] = []
+    report = Lines(lines.append)
+    report(ProgressEvent("train", 80, 600, "steps", {"loss": 3.0}))
+    report(ProgressEvent("train", 82, 600, "steps", {"loss": 2.5}, stopped=True))
+    assert lines == ["train: 80/600 steps  loss 3.0000", "train: 82/600 steps  loss 2.5000"]
 
 
 def test_a_figure_that_fits_is_shown_in_a_narrow_terminal() -> None:

@@ -31,6 +31,30 @@ CREATE (a:Product {sku: 1, title: 'Kettle'}), (b:Product:Sale {sku: 2, title: 'T
   (u)-[:BOUGHT {on: date('2024-01-02')}]->(a), (u)-[:BOUGHT {on: date('2024-01-03')}]->(b), (u)-[:BOUGHT]->(c),
   (:_Settings {x: 1})
 """
+#: By language: a library whose labels, types and properties are not English; item, events and user; time; name.
+LIBRARIES = {
+    "fr": (
+        """
+CREATE (a:Livre {isbn: '1', titre: 'Le Mépris'}), (b:Livre {isbn: '2', titre: 'Manon'}),
+  (x:Genre {id: 'g1', nom: 'drame'}), (y:Genre {id: 'g2', nom: 'roman'}), (z:Genre {id: 'g3', nom: 'conte'}),
+  (a)-[:A_POUR_GENRE]->(x), (b)-[:A_POUR_GENRE]->(y), (b)-[:A_POUR_GENRE]->(z),
+  (u:Abonné {numero: 1}), (v:Abonné {numero: 2}),
+  (u)-[:A_EMPRUNTÉ {jour: 1}]->(a), (v)-[:A_EMPRUNTÉ {jour: 2}]->(b)
+""",
+        ("Livre", "titre", "A_EMPRUNTÉ", "Abonné", "jour"),
+    ),
+    "de": (
+        """
+CREATE (a:Buch {isbn: '1', Titel: 'Faust'}), (b:Buch {isbn: '2', Titel: 'Die Räuber'}),
+  (x:Gattung {id: 'g1', Bezeichnung: 'Drama'}), (y:Gattung {id: 'g2', Bezeichnung: 'Roman'}),
+  (z:Gattung {id: 'g3', Bezeichnung: 'Sage'}),
+  (a)-[:HAT_GATTUNG]->(x), (b)-[:HAT_GATTUNG]->(y), (b)-[:HAT_GATTUNG]->(z),
+  (u:Käufer {nummer: 1}), (v:Käufer {nummer: 2}),
+  (u)-[:HAT_GEKAUFT {zeit: 1}]->(a), (v)-[:HAT_GEKAUFT {zeit: 2}]->(b)
+""",
+        ("Buch", "Titel", "HAT_GEKAUFT", "Käufer", "zeit"),
+    ),
+}
 #: Words of Cypher, quotes and backticks as names, and a label without a safe spelling.
 ODD = """
 CREATE (a:`Order` {`end`: 1, `SET`: 'first'}), (b:`Order` {`end`: 2, `SET`: 'second'}),
@@ -130,6 +154,18 @@ def test_a_shop_is_read_through_drafted_files(make: Callable[[str], Graph], tmp_
     events = graph.queries["interactions"].read(graph.store).dicts()
     assert sorted((event["user"], event["item"]) for event in events) == [("u1", "1"), ("u1", "2")]
     assert [look.what for look in inspect(graph) if not look.ok] == ["items"], "one of three products has no title"
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("language", LIBRARIES)
+def test_labels_and_types_of_other_languages(make: Callable[[str], Graph], tmp_path: Path, language: str) -> None:
+    statement, (item, name, event, user, time) = LIBRARIES[language]
+    roles, graph = adapt(make(statement), tmp_path / "cypher")
+    assert roles.events is not None
+    assert (roles.item.label, roles.item.name) == (item, name)
+    assert (roles.events.type, roles.events.user.label, roles.events.time) == (event, user, time)
+    assert graph.counts() == {"entities": 5, "relationships": 3, "items": 2}
+    assert {row["item"] for row in graph.queries["interactions"].read(graph.store).dicts()} == {"1", "2"}
 
 
 @pytest.mark.embedded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -246,3 +247,40 @@ def test_lists_that_do_not_go_together(tmp_path: Path, row: list[Any], words: st
     query = QuerySet(tmp_path)["neighbours"]
     with pytest.raises(QueryFileError, match=words):
         query.read(Canned(Records(query.columns, [row])), frontier=[], max_degree=None, cap=1)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "/*",
+            "x.set ",
+            ".set",
+            "'",
+            '"',
+            "`",
+            "//",
+            "\\",
+            "1.",
+            "1 . set ",
+            "& set :",
+            "CALL ",
+            "CALL a . ",
+            "LOAD ",
+        ),
+        *("apoc.load.", "apoc . ", "db.labels", "\\u0041", " ", "."),
+    ],
+)
+def test_a_long_statement_takes_no_longer_than_many_short_ones(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    begun = time.process_time()
+    reaching_clause(text)
+    writing_clause(text, procedures=False)
+    assert time.process_time() - begun < 5
+
+
+def test_a_comment_without_an_end_hides_nothing() -> None:
+    assert reaching_clause("RETURN 1 /* LOAD CSV FROM 'x' AS y RETURN y") == "LOAD CSV"
+    assert writing_clause("RETURN 1 /* /* DELETE n") == "DELETE"
+    assert writing_clause("RETURN 1 /* DELETE */ + 1 /* SET") == "SET"
+    assert writing_clause("RETURN 1 /* DELETE */ + 1") is None

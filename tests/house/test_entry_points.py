@@ -104,6 +104,7 @@ def wrong(kind: Any) -> list[Any]:
         return []
     values: list[Any] = [object(), b"bytes"]
     values += [] if {int, float} & origins else [7, 2.5]
+    values += ["no such word", ""] if all(get_origin(part) is Literal for part in parts) else []
     values += ["7", True, float("nan"), float("inf"), 2**70] if int in origins else []
     values += ["0.5", True, float("nan"), float("inf")] if float in origins else []
     values += ["no", 0, None] if origins == {bool} else []
@@ -237,6 +238,30 @@ def test_a_setting_is_right_or_an_error_of_one_line(key: str) -> None:
         assert exit_code == 2
         assert not long, said[:2000]
         assert " inf" not in said.split("(given")[0].replace("info", "")
+
+
+@pytest.mark.parametrize("function", [kptoolkit.evaluate, kptoolkit.evaluate_runs, kptoolkit.write_report])
+def test_cases_that_are_no_split_are_not_ranked(function: Callable[..., Any]) -> None:
+    run = object.__new__(kptoolkit.Run)
+    with pytest.raises(InputError, match=r"split=…\): 'test' or 'valid' is needed, not '../..'"):
+        function([run] if function is kptoolkit.evaluate_runs else run, split="../..")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        (["u"], ["i", "j"], None),
+        (["u", "v"], ["i", "j"], [1]),
+        (["u"], ["i"], ["x"]),
+        (["u"], ["i"], [float("nan")]),
+        (["u"], ["i"], [[1]]),
+        (["u"], ["i"], [None]),
+        (["u"], ["i"], [object()]),
+    ],
+)
+def test_columns_of_events_that_do_not_fit(columns: tuple[Any, ...]) -> None:
+    with pytest.raises(InputError, match=r"Interactions.of"):
+        Interactions.of(*columns)
 
 
 @pytest.mark.parametrize("value", ["1e400", float("nan"), [float("inf")], 10**20])

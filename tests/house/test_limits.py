@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import resource
 import tarfile
 import tempfile
@@ -28,12 +29,14 @@ from kptoolkit import limits
 from kptoolkit.cli.app import app
 from kptoolkit.config import load_config
 from kptoolkit.data import read_interactions
-from kptoolkit.errors import DataError, KptoolError, TemplateError
+from kptoolkit.errors import DataError, InputError, KptoolError, TemplateError
 from kptoolkit.graph import open_source
 from kptoolkit.graph.loading.load import dry_run
+from kptoolkit.graph.queries import QuerySet
 from kptoolkit.limits import LimitsConfig
 from kptoolkit.prompts import TemplatePack, check_pack
 from kptoolkit.prompts.reading.yaml_files import read_yaml
+from kptoolkit.runs.run_folder import RunFolder
 
 SECONDS, MEGABYTES = 5.0, 700
 
@@ -214,6 +217,14 @@ def test_any_nesting_of_anchors_is_bounded(levels: int, width: int, make: Callab
         path.write_text(make(levels, width))
         values, found = read_yaml(path, "x")
         assert (values is None) == bool(found)
+
+
+def test_many_values_are_refused_before_all_are_read(tmp_path: Path) -> None:
+    folder = TemplatePack.load("generic").save(tmp_path / "pack")
+    (folder / "relations.yaml").write_text("\n".join(f"r{n}: {{forward: x}}" for n in range(50_000)))
+    limits.use(LimitsConfig(yaml_values=1000))
+    with bounded():
+        assert "more than 1,000 values (limits.yaml_values)" in " ".join(map(str, check_pack(folder)))
 
 
 def test_a_limit_is_a_setting_of_commands(tmp_path: Path) -> None:
@@ -459,3 +470,91 @@ def test_limits_are_settings_of_python_too() -> None:
     Path("x.kg").write_text("head\trelation\ttail\n" + "a" * 200 + "\tr\tb\n")
     with pytest.raises(KptoolError, match=r"x.kg.*more than 100 bytes"):
         dry_run(open_source(["x.kg"]))
+
+
+# -- files that are read as a whole ---------------------------------------------------------------------------------
+
+
+def _settings(folder: Path) -> tuple[Path, Callable[[], object]]:
+    path = folder / "kptool.toml"
+    return path, lambda: load_config(path, environ={})
+
+
+def _mapping(folder: Path) -> tuple[Path, Callable[[], object]]:
+    (items := folder / "x.jsonl").write_bytes(ITEM)
+    return folder / "m.toml", lambda: open_source([items], mapping=folder / "m.toml")
+
+
+def _pack(folder: Path) -> tuple[Path, Callable[[], object]]:
+    pack = TemplatePack.load("generic").save(folder / "pack")
+    return pack / "relations.yaml", lambda: TemplatePack.load(pack)
+
+
+def _cypher(folder: Path) -> tuple[Path, Callable[[], object]]:
+    return folder / "neighbours.cypher", lambda: QuerySet(folder)
+
+
+def _manifest(folder: Path) -> tuple[Path, Callable[[], object]]:
+    return folder / "manifest.json", lambda: RunFolder(folder).read_manifest()
+
+
+def _results(folder: Path) -> tuple[Path, Callable[[], object]]:
+    return folder / "metrics-test.json", lambda: RunFolder(folder).evaluation("test")
+
+
+WHOLE = (_settings, _mapping, _pack, _cypher, _manifest, _results)
+LIMITED = WHOLE[:4]
+"""Those whose size is limited too; the results of a run grow with it."""
+
+
+@pytest.mark.parametrize("make", LIMITED)
+def test_the_size_of_a_file_that_is_read_as_a_whole_is_limited(
+    tmp_path: Path, make: Callable[[Path], tuple[Path, Callable[[], object]]]
+) -> None:
+    path, read = make(tmp_path)
+    path.write_text("# a comment\n" * 1000)
+    limits.use(LimitsConfig(text_bytes=10_000))
+    with pytest.raises(InputError, match=r"more than 10,000 bytes; raise limits.text_bytes"):
+        read()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes")
+@pytest.mark.parametrize("make", [make for make in WHOLE if make not in (_settings, _mapping)])
+@pytest.mark.timeout(20)
+def test_a_pipe_in_a_folder_is_no_file(
+    tmp_path: Path, make: Callable[[Path], tuple[Path, Callable[[], object]]]
+) -> None:
+    """Opening one waits for who writes into it."""
+    path, read = make(tmp_path)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(InputError, match=r"a pipe or a device|is not a run"):
+        read()
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="has no devices")
+@pytest.mark.parametrize("make", WHOLE)
+def test_a_link_to_an_endless_device_is_refused(
+    tmp_path: Path, make: Callable[[Path], tuple[Path, Callable[[], object]]]
+) -> None:
+    path, read = make(tmp_path)
+    path.unlink(missing_ok=True)
+    path.symlink_to("/dev/zero")
+    limits.use(LimitsConfig(text_bytes=10_000))
+    with bounded(), pytest.raises(InputError, match=r"a pipe or a device|more than 10,000 bytes|is not a run"):
+        read()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes")
+@pytest.mark.parametrize("name", ["x.kg", "x.csv", "x.nt", "x.jsonl"])
+@pytest.mark.timeout(20)
+def test_a_pipe_is_no_file_of_data(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match=r"a pipe or a device|no such file"):
+        dry_run(open_source([tmp_path / name]))
+
+
+def test_a_broken_link_in_a_folder_of_cypher_files_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "neighbours.cypher").symlink_to("nowhere")
+    with pytest.raises(InputError, match=r"neighbours.cypher: cannot be read"):
+        QuerySet(tmp_path)

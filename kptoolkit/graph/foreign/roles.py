@@ -9,6 +9,17 @@ from itertools import product
 from typing import Literal
 
 from kptoolkit.errors import DataError, InputError, shorten
+from kptoolkit.graph.foreign.role_words import (
+    EVENT_NODES,
+    EVENTS,
+    IDS,
+    ITEMS,
+    NAMES,
+    TIMES,
+    UNLIKELY_NAMES,
+    USERS,
+    words_of,
+)
 from kptoolkit.graph.foreign.schema import GraphSchema, Property, RelationshipKind
 from kptoolkit.names import local_name, nearest, too_long_for_an_index
 
@@ -17,34 +28,9 @@ IdKind = Literal["integer", "text", "element"]
 Distinct = Callable[[str, str], tuple[int, int, int]]
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-_USERS = _set(
-    "user viewer customer reader listener member account buyer visitor subscriber player client shopper patron "
-    "consumer student learner patient"
-)
-_EVENTS = _set(
-    "watched rated bought purchased viewed read listened played interacted clicked liked ordered consumed visited "
-    "borrowed enrolled streamed saw seen reviewed bookmarked asked"
-)
-_EVENT_NODES = _set("order purchase transaction review rating visit invoice basket cart checkout loan booking")
-_ITEMS = _set(
-    "movie film product item book track song article album game recipe course job show episode paper restaurant hotel "
-    "video podcast question"
-)
-_TIMES = _set("at time timestamp date datetime ts when on day epoch created")
-_IDS = _set("id uuid guid key code iri uri isbn asin sku slug")
-_NAMES = ("preflabel", "name", "title", "label", "displayname", "fullname", "caption", "headline", "term")
-_UNLIKELY_NAMES = _set(
-    "description summary text comment date time city town country region state address street zip phone fax mail "
-    "url uri page image picture photo status type language gender currency password hash"
-)
-"""Words of properties that say something about a thing, and do not name it."""
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+_LAST_WORDS = ("name", "title", "nom", "titre", "titel")
 _LONGEST_NAME = 80
 _ENOUGH = 4
 OUR_NODE = "KptoolGraph"
@@ -226,7 +212,7 @@ class _Wanted:
         """Return whether nodes of a label may be items: what a person has said, else neither users nor events."""
         if self.item is not None:
             return label == self.item
-        return not _words(label) & (_USERS | _EVENT_NODES)
+        return not _words(label) & (USERS | EVENT_NODES)
 
 
 def _check_given(given: str | None, known: Sequence[str], option: str) -> None:
@@ -263,7 +249,7 @@ def _take(name: str, what: str, notes: list[str]) -> bool:
 
 
 def _words(name: str) -> set[str]:
-    return {word.lower() for word in _WORD.findall(name)}
+    return set(words_of(name))
 
 
 def _cover(schema: GraphSchema, labels: Iterable[str]) -> list[str]:
@@ -329,7 +315,7 @@ def _events_through(
 ) -> Iterator[_Guess]:
     """Yield the paths of two relationships from possible users to items through a node that may be an event."""
     for label in labels:
-        if label != wanted.event and (wanted.event is not None or not _words(label) & _EVENT_NODES):
+        if label != wanted.event and (wanted.event is not None or not _words(label) & EVENT_NODES):
             continue
         time = _time_key(schema.node_properties.get(label, ()))
         near = [(entry, side, away) for entry, side, node, away in _directions(ends) if label in node]
@@ -337,7 +323,7 @@ def _events_through(
         others = set(labels) - {label}
         for (first, users, to_event), (second, items, to_item) in product(near, far):
             for user, item in product(sorted(users & others), sorted(items & others)):
-                if user != item and wanted.allows_item(item) and _words(user) & _USERS:
+                if user != item and wanted.allows_item(item) and _words(user) & USERS:
                     score = _event_score(first.type, user, item, time) + 2
                     through = Through(label, second.type, to_item)
                     yield _Guess(score, second.count, first.type, user, time, to_event, through)
@@ -354,10 +340,10 @@ def _directions(
 
 def _event_score(kind: str, user: str, item: str, time: str | None) -> float:
     return (
-        3 * bool(_words(user) & _USERS)
-        + 2 * bool(_words(kind) & _EVENTS)
+        3 * bool(_words(user) & USERS)
+        + 2 * bool(_words(kind) & EVENTS)
         + 2 * (time is not None)
-        + bool(_words(item) & _ITEMS)
+        + bool(_words(item) & ITEMS)
     )
 
 
@@ -365,7 +351,7 @@ def _time_key(properties: Iterable[Property]) -> str | None:
     dates = {"DateTime", "Date", "datetime", "date"}
     by_kind = [p.name for p in properties if p.kinds <= dates and usable(p.name)]
     numbers = {"int", "float", "str"}
-    by_name = [p.name for p in properties if _words(p.name) & _TIMES and p.kinds <= numbers and usable(p.name)]
+    by_name = [p.name for p in properties if _words(p.name) & TIMES and p.kinds <= numbers and usable(p.name)]
     return next(iter(by_kind + by_name), None)
 
 
@@ -406,7 +392,7 @@ def _item_of(events: Events, ends: Iterable[RelationshipKind], labels: Sequence[
     sides = events.item_sides(ends)
     no_items = (events.user.label, events.label)
     found = [label for label in labels if any(label in side for side in sides) and label not in no_items]
-    return next((label for label in found if _words(label) & _ITEMS), found[0])
+    return next((label for label in found if _words(label) & ITEMS), found[0])
 
 
 def _item_label(
@@ -414,12 +400,12 @@ def _item_label(
 ) -> str:
     """Return the label of items without events: one with a name for items, else that of most edges per node."""
     linked = [label for label in labels if any(label in c and c & set(entities) for c in schema.nodes)]
-    called = [label for label in linked if _words(label) & _ITEMS] or [
+    called = [label for label in linked if _words(label) & ITEMS] or [
         label for label in linked if "entity" in _words(label)
     ]
     if called:
         return called[0]
-    likely = [label for label in entities if not _words(label) & (_USERS | _EVENT_NODES)] or list(entities)
+    likely = [label for label in entities if not _words(label) & (USERS | EVENT_NODES)] or list(entities)
     touching = {e: sum(entry.count for entry in ends if e in entry.head | entry.tail) for e in entities}
     return max(likely, key=lambda label: touching[label] / schema.labels[label])
 
@@ -450,7 +436,7 @@ def _id_key(properties: Iterable[Property], label: str, sampled: int, distinct: 
 
     def rank(found: Property) -> tuple[int, str]:
         words = _words(found.name)
-        called = 0 if words & _IDS else 1 if found.name.lower() in _NAMES else 2 if found.is_integer else 3
+        called = 0 if words & IDS else 1 if found.name.lower() in NAMES else 2 if found.is_integer else 3
         return called, found.name
 
     likely = [p for p in properties if _could_be_id(p) and p.filled == sampled == len(set(p.values))]
@@ -474,14 +460,14 @@ def _could_be_id(found: Property) -> bool:
 
 def _name_of(properties: Sequence[Property], label: str) -> Property | None:
     """Return the property with the names: one called so, one whose last word says so, else the likeliest short text."""
-    by_name: Mapping[str, Property] = {local_name(p.name).lower().replace("_", ""): p for p in properties}
-    for name in _NAMES:
+    by_name: Mapping[str, Property] = {"".join(words_of(local_name(p.name))): p for p in properties}
+    for name in NAMES:
         if name in by_name and by_name[name].is_texts:
             return by_name[name]
-    texts = [p for p in properties if p.is_text and not _words(p.name) & _IDS]
-    called = [p for p in texts if _WORD.findall(p.name)[-1:] and _WORD.findall(p.name)[-1].lower() in ("name", "title")]
+    texts = [p for p in properties if p.is_text and not _words(p.name) & IDS]
+    called = [p for p in texts if words_of(p.name)[-1:] and words_of(p.name)[-1] in _LAST_WORDS]
     if called:
         return min(called, key=lambda p: (not _words(p.name) & _words(label), "company" not in _words(p.name), p.name))
     short = [p for p in properties if p.is_text and max(map(len, p.values)) <= _LONGEST_NAME]
-    short = [p for p in short if not _words(p.name) & (_IDS | _UNLIKELY_NAMES)]
+    short = [p for p in short if not _words(p.name) & (IDS | UNLIKELY_NAMES)]
     return max(short, key=lambda p: p.filled) if short else None

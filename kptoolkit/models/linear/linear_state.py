@@ -26,7 +26,7 @@ from kptoolkit.models.parts.part_examples import candidates_of, examples_of, tra
 from kptoolkit.models.parts.part_weights import PartWeights, fit_weights
 from kptoolkit.models.parts.score_parts import PairPart, ScoreParts, most_similar
 from kptoolkit.progress import ProgressEvent
-from kptoolkit.storage.arrays import read_arrays, write_arrays
+from kptoolkit.storage.arrays import check_arrays, read_arrays, write_arrays
 
 GRAPH: Final = "graph similarity"
 CASES: Final = 2000
@@ -98,7 +98,12 @@ class LinearState:
             arrays, described = read_arrays(folder / "ridge")
             ridge = WindowRidge(arrays["items"], arrays["targets"], arrays["matrix"], **described)
             terms, knowledge = ScoreParts.load(folder / "terms"), CompiledKnowledge.load(folder / "knowledge")
-            return cls(ridge, terms, knowledge, PromptFacts.load(folder / "facts"))
+            facts = PromptFacts.load(folder / "facts")
+            most = ("items", ridge.n_items)
+            check_arrays(ridge, items=most, targets=most)
+            if not ridge.n_items == len(terms.events) == facts.n_items == len(knowledge.trees):
+                raise ValueError("the numbers of items differ")
+            return cls(ridge, terms, knowledge, facts)
         except (DataError, OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{folder} holds no linear run that can be read: {error}".replace("\n", " ")) from error
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases
 from kptoolkit.models.parts.item_pairs import largest, per_item
-from kptoolkit.models.parts.pair_features import OLDEST, age_groups
+from kptoolkit.models.parts.pair_features import AGES, OLDEST, age_groups
 from kptoolkit.models.parts.pair_kinds import PairKind
 from kptoolkit.models.text.text_adapter import TextAdapter
-from kptoolkit.storage.arrays import read_arrays, write_arrays
+from kptoolkit.storage.arrays import fitting, read_arrays, write_arrays
 
 MAX_PAIRS: Final = 10_000_000
 """Most pairs of items that a fitted part stores: the largest ``MAX_PAIRS // n_items`` of each item read."""
@@ -221,15 +221,39 @@ class ScoreParts:
             DataError: A file is missing or damaged.
         """
         arrays, described = read_arrays(folder)
+        with fitting(folder):
+            return cls._of_stored(arrays, described)
+
+    @classmethod
+    def _of_stored(cls, arrays: Mapping[str, NDArray[Any]], described: Mapping[str, Any]) -> ScoreParts:
         n, pairs = len(arrays["events"]), {}
         for number, each in enumerate(described["pairs"]):
             content = tuple(np.array(arrays[f"{name}_{number}"]) for name in ("data", "indices", "indptr"))
+            if [array.dtype.kind for array in content] != ["f", "i", "i"]:
+                raise ValueError("an array holds no numbers of its kind")
             values = sp.csr_matrix(content, shape=(n, n))
-            pairs[each["name"]] = PairPart(each["scale"], each["kinds"], np.array(arrays[f"ages_{number}"]), values)
+            values.check_format(full_check=True)  # an index outside would be written to without a check
+            ages = np.array(arrays[f"ages_{number}"])
+            part = pairs[each["name"]] = PairPart(float(each["scale"]), dict(each["kinds"]), ages, values)
+            _check_finite(part.values.data, part.ages, np.array([part.scale]))
+            if ages.shape != (len(AGES),):
+                raise ValueError(f"ages_{number} has the shape {ages.shape}")
         events, adapter = np.array(arrays["events"]), None
+        _check_finite(events, np.array([described["backend"], described["popularity"]]))
         if "adapter_up" in arrays:
             adapter = TextAdapter(np.array(arrays["adapter_down"]), np.array(arrays["adapter_up"]))
         return cls(described["backend"], described["popularity"], events, pairs, described["report"], adapter)
+
+
+def _check_finite(*arrays: NDArray[Any]) -> None:
+    """Check that stored values are numbers.
+
+    Raises:
+        ValueError: One is not.
+    """
+    for array in arrays:
+        if array.ndim != 1 or array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ValueError("a value is no finite number")
 
 
 def _row_sums(read: Any, values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from kptoolkit.errors import shorten
-from kptoolkit.limits import current
+from kptoolkit.limits import current, read_text
 from kptoolkit.prompts.templating.findings import Finding, Place
 from kptoolkit.storage.atomic import atomic_write
 
@@ -23,6 +23,18 @@ class _Strict(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.twice: list[tuple[str, int]] = []
+        self.left = current().yaml_values
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose a node, unless there are too many.
+
+        Raises:
+            ValueError: There are.
+        """
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError(f"it holds more than {current().yaml_values:,} values (limits.yaml_values)")
+        return super().compose_node(parent, index)
 
 
 def _mapping(loader: _Strict, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -56,7 +68,7 @@ def read_yaml(path: Path, pack: str) -> tuple[dict[str, Any] | None, list[Findin
     """
     place = Place(pack, path.name)
     try:
-        values, found = _loaded(path.read_text(encoding="utf-8"), place)
+        values, found = _loaded(read_text(path), place)
     except FileNotFoundError:
         fix = f"a pack has {', '.join(FILES)}: copy it from the generic pack"
         return None, [place.finding("the file is missing", fix)]

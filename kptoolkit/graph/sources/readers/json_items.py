@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from kptoolkit.errors import ConfigError, DataError, shorten
 from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of
+from kptoolkit.limits import read_text
 from kptoolkit.settings_base import read_toml
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, TRIPLE_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Reading
@@ -82,7 +83,7 @@ class JsonMapping:
             ConfigError: The file cannot be read, or has other keys.
         """
         try:
-            values = read_toml(path.read_text(encoding="utf-8"))
+            values = read_toml(read_text(path, pipes=True))
         except (OSError, ValueError) as error:
             raise ConfigError(f"{path}: no mapping that can be read: {shorten(str(error))}") from error
         tables = {"relations", "items"}

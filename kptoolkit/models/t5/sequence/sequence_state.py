@@ -301,6 +301,8 @@ def load_state(folder: Path, options: SequenceOptions) -> SequenceState:
         safetensors.torch.load_model(model, str(folder / WEIGHTS))
         saved = safetensors.torch.load_file(str(folder / VECTORS))
         vectors = (saved["items"], saved["knowledge"])
+        if {len(knowledge.trees), *map(len, vectors)} != {facts.n_items}:
+            raise ValueError("the numbers of items differ")
     except UNREADABLE as error:
         raise unreadable(folder, error) from error
     device = to_device(model, folder, *vectors)

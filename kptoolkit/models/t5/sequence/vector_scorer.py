@@ -76,12 +76,26 @@ class VectorScorer:
                 table = file.get_slice(next(name for name in _TABLES if name in names))
                 prefix = np.stack([table[token : token + 1][0] for token in described["prefix_tokens"][-1]])
                 weights = {name.removeprefix(_DECODER): file.get_tensor(name) for name in _read(names)}
-            history = int(described["history"])
-        except (OSError, ValueError, KeyError, TypeError, StopIteration, SafetensorError) as error:
+            scorer = cls(vectors, prefix, weights, config, int(described["history"]))
+            items = len(np.load(folder / "knowledge" / "tree_indptr.npy", mmap_mode="r", allow_pickle=False)) - 1
+            scorer.check(items)
+        except (OSError, ArithmeticError, ValueError, LookupError, TypeError, StopIteration, SafetensorError) as error:
             raise RunError(f"{folder} holds no T5 run that can be read: {error}".replace("\n", " ")) from error
         if not all(bool(np.isfinite(array).all()) for array in (vectors, prefix, *weights.values())):
             raise RunError(f"{folder / WEIGHTS} holds weights that are not numbers; train again")
-        return cls(vectors, prefix, weights, config, history)
+        return scorer
+
+    def check(self, items: int) -> None:
+        """Score a history of one item, after which arrays and settings are known to fit each other.
+
+        Raises:
+            ValueError: There are not as many vectors as items; or another error of numpy.
+        """
+        if len(self.vectors) != items:
+            raise ValueError(f"it has vectors of {len(self.vectors):,} items, and knowledge of {items:,}")
+        if items:
+            one, none = np.zeros(1, np.int32), np.full(1, -1, np.int32)
+            self.score(Cases(np.array([0, 1]), one, none, none))
 
     def score(self, cases: Cases) -> Array:
         """Log-likelihood of every item as the next one, ``(N, n_items)``."""
