@@ -18,6 +18,7 @@ from kptoolkit.graph.sources.readers.kgat import KgatFolder
 from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, in_split_order, suffix_of
+from kptoolkit.storage.layouts.date_columns import date_columns, join_dates
 from kptoolkit.storage.layouts.item_lists import read_item_lists
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, recognize_table
@@ -147,6 +148,8 @@ def read_json_events(path: Path, reading: Reading) -> tuple[Iterator[text.Table]
         options = ",".join(f"{name.removesuffix('_id')}=KEY" for name in missing)
         said = f"no key for {' and '.join(missing)} (keys: {shorten(', '.join(keys), 200)})"
         raise DataError(f"{said}; say which it is with --columns {options}; {Sample.read(path).shown()}", path)
+    if "time" not in found:
+        found |= {part: header for part, (header,) in date_columns(keys).items()}
     said = ", ".join(f"{key} as {name.removesuffix('_id')}" for name, key in found.items())
     return _json_tables(path, found), f"JSON lines: {said}"
 
@@ -166,7 +169,8 @@ def _json_tables(path: Path, keys: Mapping[str, str]) -> Iterator[text.Table]:
 
 def _of_rows(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]], lines: Sequence[int]) -> text.Table:
     columns = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
-    return text.Table(clean_columns(columns), lines, str(path))
+    joined = {name: list(column) for name, column in join_dates(columns).items()}
+    return text.Table(clean_columns(joined), lines, str(path))
 
 
 def _text(value: Any) -> str:

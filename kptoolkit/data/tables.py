@@ -6,7 +6,7 @@ Text is read by :mod:`kptoolkit.storage.text_tables`; here it becomes whole colu
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from kptoolkit.names import quantity
 from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.columns import places_of
 from kptoolkit.storage.dialects import TAB_SUFFIXES, Dialect, Reading, suffix_of
+from kptoolkit.storage.layouts.date_columns import join_dates
 from kptoolkit.storage.layouts.parquet_tables import check_expansion
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, recognize_table
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, recognize_table, with_dates
 from kptoolkit.storage.text_tables import TextReader, header_of
 from kptoolkit.storage.values.cells import ID_COLUMNS, clean_columns, is_missing
 from kptoolkit.storage.values.times import advice_for, other_unit, seconds_of, since_1970
@@ -107,6 +108,8 @@ def read_recognized(path: Path, kind: Kind, reading: Reading) -> tuple[Table, st
         DataError: As for :func:`read_table`, or the layout is not recognized.
     """
     columns, dialect, said, layout = reading.spellings(COLUMNS[kind]), None, "", None
+    if suffix_of(path) == ".parquet" and path.is_file():
+        columns = dict(with_dates(columns_of(path), columns, kind))
     if suffix_of(path) != ".parquet" and suffix_of(path) in SUFFIXES and path.is_file():
         found = recognize_table(path, kind, reading)
         columns, dialect, said, layout = dict(found.columns), found.dialect, found.said, found.layout
@@ -114,7 +117,12 @@ def read_recognized(path: Path, kind: Kind, reading: Reading) -> tuple[Table, st
     if kind == "interactions" and not (layout and layout.only_positive):
         optional.pop("rating", None)
     required = {name: spellings for name, spellings in columns.items() if name not in OPTIONAL}
-    return read_table(path, required, optional, dialect), said, bool(layout and layout.only_positive)
+    table = read_table(path, required, optional, dialect)
+    columns_read = {
+        name: _objects(column) if isinstance(column, list) else column
+        for name, column in join_dates(table.columns).items()
+    }
+    return replace(table, columns=columns_read), said, bool(layout and layout.only_positive)
 
 
 def read_table(

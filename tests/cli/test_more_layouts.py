@@ -110,7 +110,7 @@ EVENTS: dict[str, tuple[str, str, str, tuple[int, int, int] | None]] = {
     "dates in three columns": (
         "userID\tartistID\ttagID\tday\tmonth\tyear\n2\t51\t1\t1\t4\t2009\n2\t52\t1\t1\t4\t2009\n",
         "",
-        "day, month and year are columns of their own; write them into one",
+        "artistID as item, year as year, month as month, day as day",
         (1, 2, 2),
     ),
     "check-ins with headers": (

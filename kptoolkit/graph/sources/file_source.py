@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -35,6 +35,7 @@ from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.names import nearest
 from kptoolkit.storage.dialects import Dialect, Reading, in_split_order, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
+from kptoolkit.storage.layouts.date_columns import join_dates
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns, read_parquet
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, Recognized, recognize_table
 from kptoolkit.storage.text_tables import BadRows, Table, clean_table, read_table
@@ -291,8 +292,9 @@ class FileSource:
             bad_rows=self.bad_rows,
             dialect=found.dialect,
         )
-        only_positive = found.layout is not None and found.layout.only_positive
-        return map(positive, tables) if only_positive else tables
+        if found.layout is not None and found.layout.only_positive:
+            return map(positive, tables)
+        return map(_with_times, tables) if "year" in found.columns else tables
 
     def _names_in_triples(self, path: Path) -> Iterator[Table]:
         """Yield the names of a file of triples whose layout has names, or ids that are readable."""
@@ -329,6 +331,11 @@ class FileSource:
             else:
                 self._formats[path] = self.format
         return self._formats[path]
+
+
+def _with_times(table: Table) -> Table:
+    """Write year, month and day into one column."""
+    return replace(table, columns={name: list(column) for name, column in join_dates(table.columns).items()})
 
 
 def _split_tails(table: Table, mark: str) -> Table:

@@ -26,6 +26,7 @@ from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.graph.sources.readers.pgpr import PgprFolder
 from kptoolkit.graph.sources.tables.apoc_csv import ApocCsv
 from kptoolkit.graph.sources.tables.column_words import known_relations, words_of
+from kptoolkit.graph.sources.tables.edge_table import EdgeTable
 from kptoolkit.graph.sources.tables.relation_folder import RelationFolder
 from kptoolkit.graph.sources.tables.table_items import TABLE_SUFFIXES, TableItems
 from kptoolkit.storage.columns import locate
@@ -79,7 +80,7 @@ FOLDERS: tuple[type[FolderReader], ...] = (
     RelationFolder,
 )
 #: Readers of single files.
-FILES = (Neo4jCsv, KgtkEdges, ApocJson, ApocCsv, GraphMl, JsonTriples, JsonItems, TableItems)
+FILES = (Neo4jCsv, KgtkEdges, ApocJson, ApocCsv, GraphMl, JsonTriples, JsonItems, TableItems, EdgeTable)
 _OTHER_NUMBERS = frozenset({"csv", "new", "index", "idx", "int", "num", "mapped", "remap", "encoded"})
 """What is added to the header of an id where a data set has given other numbers to the same things."""
 _SPLIT = ("train", "valid", "test", "dev")
@@ -136,8 +137,13 @@ def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path |
     if GraphMl.matches(path):
         return GraphMl(path, bad_rows)
     if suffix_of(path) not in JSON_SUFFIXES:
-        return TableItems.find(path, bad_rows, reading, mapping)
+        edges = EdgeTable.find(path, bad_rows, reading) if mapping is None and _is_named_as_table(path) else None
+        return edges or TableItems.find(path, bad_rows, reading, mapping)
     return _json_reader(path, bad_rows, reading, mapping)
+
+
+def _is_named_as_table(path: Path) -> bool:
+    return SUFFIXES.get(suffix_of(path)) in ("csv", "tsv")
 
 
 def unread(files: Sequence[Path], readers: Sequence[PathReader]) -> list[Path]:
@@ -325,7 +331,7 @@ def _kind(path: Path) -> Kind | None:
         names = header_of(path)
     except DataError:
         return None
-    if KgtkEdges.matches(path):
+    if KgtkEdges.matches(path) or EdgeTable.find(path, BadRows(), Reading()) is not None:
         return "triples"
     order: Sequence[Kind] = ("interactions", "triples", "links", "names", "items")
     known = next((kind for kind in order if _has(names, kind)), None)

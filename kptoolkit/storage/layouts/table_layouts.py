@@ -21,6 +21,7 @@ from kptoolkit.storage.columns import (
     spellings_said,
 )
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, role_of
+from kptoolkit.storage.layouts.date_columns import date_columns, several_dates
 from kptoolkit.storage.values.cells import is_missing
 from kptoolkit.storage.values.times import looks_like_time
 
@@ -37,7 +38,6 @@ OPTIONAL = frozenset({"title", "time", "rating"})
 #: Tables for which ``--columns`` is meant first; others may keep their usual headers.
 PRIMARY = frozenset({"triples", "interactions"})
 _ITEM_AND_VALUE = "--columns item=HEADER,tail=HEADER"
-_DATE = frozenset({"day", "month", "year"})
 _FREEBASE = re.compile(r"(?:/?[mg][./])\w+")
 _ASIN = re.compile(r"B[0-9A-Z]{3,9}|\d{9}[\dX]")
 _REVIEWER = re.compile(r"A[0-9A-Z]{1,27}")
@@ -120,11 +120,18 @@ def recognize_table(path: Path, kind: Kind, reading: Reading | None = None, *, c
     required = {name: spellings for name, spellings in wanted.items() if name not in OPTIONAL}
     if len(locate(names, required)) == len(required):
         check_candidates(names, wanted, path, 1)
+        wanted = with_dates(names, wanted, kind)
         return Recognized(dialect, wanted, _header_said(names, wanted, kind))
     for layout in LAYOUTS:
         if layout.kind == kind and layout.matches(sample):
             return _of_layout(layout, dialect, wanted)
     raise _unrecognized(sample, kind, required, names, dialect)
+
+
+def with_dates(names: Sequence[str], wanted: Mapping[str, Sequence[str]], kind: Kind) -> dict[str, Sequence[str]]:
+    """Return accepted headers by column, with those of the parts of a date where events have no other time."""
+    has_time = kind != "interactions" or "time" in locate(names, wanted)
+    return dict(wanted) if has_time else {**wanted, **date_columns(names)}
 
 
 def numbered(sample: Sample, dialect: Dialect) -> tuple[Dialect, str]:
@@ -172,10 +179,10 @@ def _header_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]], kind
     """Return which columns are read as what, ``""`` for the usual ones; and which of others may be times."""
     said = "; ".join(filter(None, (_choice_said(names, wanted), columns_said(names, wanted))))
     times = [name for name in names if looks_like_time(name)]
-    parts = {re.split("[^a-z]", name.casefold())[-1] for name in names}
-    if kind == "interactions" and parts >= _DATE and "time" not in locate(names, wanted):
-        said += "; no time is read: day, month and year are columns of their own; write them into one"
-    elif kind == "interactions" and times and "time" not in locate(names, wanted):
+    missing = kind == "interactions" and locate(names, wanted).keys().isdisjoint({"time", "year"})
+    if missing and several_dates(names):
+        said += "; no time is read: there are several dates of year, month and day; write one of them into one column"
+    elif missing and times:
         said += f"; no time is read: if {shorten(times[0])} is one, give --columns time={shorten(times[0])}"
     return said
 
