@@ -16,7 +16,7 @@ from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.catalogue import find_items, read_items
 from kptoolkit.data.graph_events import find_interactions, graph_triples
 from kptoolkit.data.graph_files import GraphTables, graph_files, has_triples, items_of
-from kptoolkit.data.interactions import Interactions, ReadReport, interactions_in, read_interactions
+from kptoolkit.data.interactions import Interactions, ReadReport, has_interactions, read_interactions
 from kptoolkit.data.tables import Table, tables_in
 from kptoolkit.errors import DataError
 from kptoolkit.graph import FileSource, Graph, folder_reader
@@ -177,7 +177,7 @@ class DataFolder:
 
 
 def _interactions(path: Path, reading: Reading) -> tuple[Interactions | None, ReadReport | None]:
-    if path.is_dir() and not interactions_in(path, reading) and _has_graph(path, reading):
+    if path.is_dir() and not has_interactions(path, reading) and _has_graph(path, reading):
         return None, None
     return read_interactions(path, reading)
 

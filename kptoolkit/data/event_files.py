@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,15 +12,18 @@ from typing import Any
 import numpy as np
 
 from kptoolkit.config import DataConfig
+from kptoolkit.data.joined_events import order_tables, read_joined
 from kptoolkit.data.tables import Table, join_tables, read_recognized
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph import folder_reader
 from kptoolkit.graph.sources.layouts import whole_layouts
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
+from kptoolkit.graph.sources.readers.playlists import Playlists
 from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, in_split_order, suffix_of
 from kptoolkit.storage.layouts.date_columns import date_columns, join_dates
+from kptoolkit.storage.layouts.item_blocks import is_item_blocks, read_item_blocks
 from kptoolkit.storage.layouts.item_lists import read_item_lists
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, recognize_table
@@ -27,7 +32,10 @@ from kptoolkit.storage.values.cells import clean_columns
 #: Endings of files that may have events.
 EVENT_SUFFIXES = (".csv", ".tsv", ".parquet", ".txt", ".dat", ".data", *sorted(JSON_SUFFIXES))
 _SPLIT = (".train.inter", ".valid.inter", ".test.inter")
-_LIST = {"user_id": INTERACTION_COLUMNS["user_id"], "items": ("item_id_list",), "item_id": ("item_id",)}
+_LIST = {"items": ("item_id_list", "prev_items"), "item_id": ("item_id", "next_item")}
+_QUOTED = re.compile(r"[^\s,'\"\[\]]+")
+"""Items of a list such as ``['B09' 'B08']``, with or without commas."""
+_BLOCKS = "blocks of one item each, as those of the Netflix Prize: ITEM:, then USER,RATING,DATE"
 
 
 @dataclass(frozen=True)
@@ -72,16 +80,33 @@ def read_folder_events(folder: Path, reading: Reading) -> EventTable | None:
     if reader is not None:
         found = join_tables(folder, _named(reader.interactions()), ("user_id", "item_id"))
         return None if found is None else EventTable(folder, found, reader.said)
-    files = split_files(folder)
-    if not files:
-        return None
+    if files := split_files(folder):
+        said = f"a split by RecBole: {', '.join(file.name for file in files)} as one set of events"
+        return _joined(folder, files, reading, f"{said}, split again by data.split")
+    if blocks := block_files(folder, reading):
+        shown = f"{blocks[0].name} to {blocks[-1].name}" if len(blocks) > 1 else blocks[0].name
+        return _joined(folder, blocks, reading, f"{_BLOCKS} ({shown})")
+    orders = None if _has_own_events(folder, reading) else order_tables(folder, reading)
+    return None if orders is None else EventTable(folder, read_joined(orders, folder, reading), orders.said)
+
+
+def block_files(folder: Path, reading: Reading) -> list[Path]:
+    """Return the files of a folder with the events of one item after the other, as those of the Netflix Prize."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and is_item_blocks(path, reading))
+    return [] if any(suffix_of(path) == ".inter" for path in folder.iterdir()) else files
+
+
+def _has_own_events(folder: Path, reading: Reading) -> bool:
+    files = [path for path in folder.iterdir() if path.is_file() and suffix_of(path) in (".inter", *EVENT_SUFFIXES)]
+    return any(suffix_of(path) == ".inter" or has_events(path, reading) for path in files)
+
+
+def _joined(folder: Path, files: Sequence[Path], reading: Reading, said: str) -> EventTable:
+    """Read several files of events as one."""
     parts = [read_file_events(file, reading) for file in files]
     names = set.intersection(*(set(part.table.columns) for part in parts))
     columns = {name: np.concatenate([part.table.columns[name] for part in parts]) for name in names}
     lines = np.concatenate([part.table.lines for part in parts])
-    said = (
-        f"a split by RecBole: {', '.join(file.name for file in files)} as one set of events, split again by data.split"
-    )
     return EventTable(folder, Table(folder, columns, lines), said)
 
 
@@ -91,9 +116,14 @@ def read_file_events(path: Path, reading: Reading) -> EventTable:
     Raises:
         DataError: It is wrong or not recognized; with file and line.
     """
+    if suffix_of(path) in JSON_SUFFIXES and Playlists.matches(path):
+        slices = Playlists(path, reading=reading)
+        return EventTable(path, _whole(path, _named(slices.interactions())), slices.said)
     if suffix_of(path) in JSON_SUFFIXES:
         tables, said = read_json_events(path, reading)
         return EventTable(path, _whole(path, _named(tables)), said)
+    if is_item_blocks(path, reading):
+        return EventTable(path, _whole(path, _named(read_item_blocks(path))), _BLOCKS)
     if is_user_lists(path, reading):
         known = KgatFolder.matches(path.parent)
         counted = not known and _are_counted(path, reading)
@@ -103,9 +133,9 @@ def read_file_events(path: Path, reading: Reading) -> EventTable:
         return EventTable(path, _whole(path, _named(tables)), said)
     if is_item_lists(path, reading):
         tables = read_sequences(path, reading)
-        said = "a sequence of items per row: item_id_list, then item_id; repeats are left out"
+        said = "a sequence of items per row, then the next item; repeats are left out"
         return EventTable(path, _whole(path, tables), said)
-    with whole_layouts(path):
+    with whole_layouts(path), _whole_orders(path, reading):
         table, said, only_positive = read_recognized(path, "interactions", reading)
     columns = {"timestamp" if name == "time" else name: column for name, column in table.columns.items()}
     if only_positive:
@@ -116,8 +146,26 @@ def read_file_events(path: Path, reading: Reading) -> EventTable:
     return EventTable(path, replace(table, columns=columns), said)
 
 
+@contextmanager
+def _whole_orders(path: Path, reading: Reading) -> Iterator[None]:
+    """Tell who reads a table of orders or of their items alone to give the folder.
+
+    Raises:
+        DataError: In place of the error of such a table.
+    """
+    try:
+        yield
+    except DataError as error:
+        found = order_tables(path.parent, reading) if path.is_file() else None
+        if found is None or path not in (found.orders, *found.lines):
+            raise
+        raise DataError(f"has no events of its own; its folder has {found.said}: give {path.parent}", path) from error
+
+
 def has_events(path: Path, reading: Reading) -> bool:
     """Return whether a file of a folder has events, by its header line or its layout."""
+    if is_item_lists(path, reading) or (suffix_of(path) in JSON_SUFFIXES and Playlists.matches(path)):
+        return True
     if suffix_of(path) in JSON_SUFFIXES:
         try:
             return bool(locate(_keys(path), _required(reading)).keys() == {"user_id", "item_id"})
@@ -203,19 +251,25 @@ def _are_counted(path: Path, reading: Reading) -> bool:
 
 def is_item_lists(path: Path, reading: Reading) -> bool:
     """Return whether a table has a sequence of items in each row, as RecBole's ``item_id_list``."""
-    return suffix_of(path) not in (".parquet", *JSON_SUFFIXES) and len(locate(header_cells(path, reading), _LIST)) == 3
+    names = header_cells(path, reading) if suffix_of(path) not in (".parquet", *JSON_SUFFIXES) else []
+    return len(locate(names, _LIST)) == len(_LIST)
 
 
 def read_sequences(path: Path, reading: Reading) -> Iterator[text.Table]:
-    """Yield the columns ``user_id`` and ``item_id`` of a table with ``item_id_list``, oldest event first."""
+    """Yield the columns ``user_id`` and ``item_id`` of a table with ``item_id_list``, oldest event first.
+
+    Without a column of users, each row is a user, called by its line.
+    """
     dialect = Sample.read(path, reading.encoding).dialect()
-    for table in text.read_table(path, _LIST, may_be_empty=("items",), dialect=dialect):
+    wanted = {**_LIST, **reading.spellings({"user_id": INTERACTION_COLUMNS["user_id"]})}
+    optional = ("user_id",) if "user" not in reading.columns else ()
+    for table in text.read_table(path, wanted, optional=optional, may_be_empty=("items",), dialect=dialect):
         columns: dict[str, list[str]] = {"user_id": [], "item_id": []}
         lines: list[int] = []
-        for user, items, item, line in zip(
-            table["user_id"], table["items"], table["item_id"], table.lines, strict=True
-        ):
-            row = [*items.split(), item]
+        users = table.columns.get("user_id", [str(line) for line in table.lines])
+        for user, items, item, line in zip(users, table["items"], table["item_id"], table.lines, strict=True):
+            row = [*_QUOTED.findall(items)] if items[:1] == "[" else items.split()
+            row.append(item)
             columns["user_id"] += [user] * len(row)
             columns["item_id"] += row
             lines += [line] * len(row)

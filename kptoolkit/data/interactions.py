@@ -22,8 +22,15 @@ from numpy.typing import NDArray
 
 from kptoolkit.arguments import check_fields, checked
 from kptoolkit.config import GRAPH_DATA
-from kptoolkit.data.event_files import EVENT_SUFFIXES, has_events, read_file_events, read_folder_events
+from kptoolkit.data.event_files import (
+    EVENT_SUFFIXES,
+    block_files,
+    has_events,
+    read_file_events,
+    read_folder_events,
+)
 from kptoolkit.data.histories import Histories
+from kptoolkit.data.joined_events import order_tables
 from kptoolkit.data.tables import columns_of, tables_in
 from kptoolkit.errors import DataError, InputError, RunError, UnknownNameError
 from kptoolkit.names import nearest
@@ -344,6 +351,12 @@ def interactions_in(folder: Path, reading: Reading | None = None) -> list[Path]:
     return tables_in(folder, (".inter",)) or [
         path for path in tables_in(folder, EVENT_SUFFIXES) if _has_events(path, reading or Reading())
     ]
+
+
+def has_interactions(folder: Path, reading: Reading) -> bool:
+    """Return whether a folder has events: a file with them, blocks of items, or orders and their items."""
+    joined = bool(block_files(folder, reading)) or order_tables(folder, reading) is not None
+    return joined or bool(interactions_in(folder, reading))
 
 
 def _has_events(path: Path, reading: Reading) -> bool:

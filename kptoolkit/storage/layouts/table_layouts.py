@@ -261,7 +261,7 @@ def _numbers_said(rows: Sequence[Sequence[str]], kind: Kind, roles: Sequence[str
     """Return the option for a table without a header line; two columns, or two and a weight, have no relation."""
     pairs = "--columns item=1,tail=2"
     if kind == "triples" and len(rows[0]) == 2:
-        return f"{pairs}, if these are items and their values"
+        return f"{pairs}, if these are items and their values; --columns head=1,tail=2, if these are edges"
     numbers = f"--columns {_numbers(rows, roles)}"
     if kind == "triples" and len(rows[0]) == 3 and all(map(_NUMBER.fullmatch, (row[-1].strip() for row in rows))):
         return f"{numbers}; or {pairs}, if these are items, their values and a weight"

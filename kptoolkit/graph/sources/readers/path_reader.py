@@ -45,6 +45,11 @@ class PathReader:
         """The layout and what is read."""
         return f"{self.label}: {self.parts}"
 
+    @property
+    def name_files(self) -> list[Path]:
+        """The files next to :attr:`path` with names of values."""
+        return []
+
     def values(self, path: Path, line: int, values: Iterable[str]) -> Iterator[str]:
         """Yield distinct values, of which ids are made, after cleaning; one that stands for no value makes a bad row.
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.storage.columns import TRIPLE_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, suffix_of
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, numbered
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, layout_of, numbered
 from kptoolkit.storage.text_tables import BadRows, Table, read_table
 
 #: Relation of an edge that has no label.
@@ -58,7 +58,7 @@ class EdgeTable(PathReader):
         at = locate(found.header, wanted)
         known = locate(found.header, {"relation": TRIPLE_COLUMNS["relation"]})
         events = locate(found.header, {"user_id": COLUMNS["interactions"]["user_id"]})
-        if len(at) < len(_ENDS) or (not given and (known or events)):
+        if len(at) < len(_ENDS) or (not given and (known or events or layout_of(path, "triples") is not None)):
             return None
         check_candidates(found.header, wanted, path, 1)
         found.columns = {name: (found.header[place],) for name, place in at.items()}
