@@ -33,6 +33,7 @@ from kptoolkit.data.histories import Histories
 from kptoolkit.data.joined_events import order_tables
 from kptoolkit.data.tables import columns_of, tables_in
 from kptoolkit.errors import DataError, InputError, RunError, UnknownNameError
+from kptoolkit.graph.sources.foreign_formats import foreign_in
 from kptoolkit.names import nearest
 from kptoolkit.storage.atomic import atomic_write, write_text
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
@@ -339,7 +340,8 @@ def find_interactions(path: Path, reading: Reading | None = None) -> Path:
         for table in tables_in(path, (".parquet",)):
             columns_of(table)  # one that is damaged is the reason
         said = "no interactions here: no .inter, and no table or JSON lines with user_id and item_id"
-        raise DataError(f"{said}; give the path of the file, and its columns with --columns", path)
+        others = "".join(f"; {one}" for one in foreign_in(path)[:3])
+        raise DataError(f"{said}; give the path of the file, and its columns with --columns{others}", path)
     if len(candidates) > 1:
         names = ", ".join(candidate.name for candidate in candidates)
         raise DataError(f"several interactions files: {names}; give the path of one of them", path)

@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.graph.sources.foreign_formats import foreign_said
 from kptoolkit.names import quantity
 from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.columns import places_of
-from kptoolkit.storage.dialects import TAB_SUFFIXES, Dialect, Reading, suffix_of
+from kptoolkit.storage.dialects import TAB_SUFFIXES, Dialect, Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.date_columns import join_dates
 from kptoolkit.storage.layouts.parquet_tables import check_expansion
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, recognize_table, with_dates
@@ -145,6 +146,8 @@ def read_table(
     """
     suffix = suffix_of(path)
     if suffix not in SUFFIXES:
+        if path.is_file() and (said := foreign_said(Sample.read(path))):
+            raise DataError(said, path)
         raise DataError(f"unknown format; known: {', '.join(sorted(SUFFIXES))}, and gzip of the text formats", path)
     if not path.is_file():
         raise DataError("no such file", path)

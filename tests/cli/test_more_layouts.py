@@ -37,6 +37,23 @@ WORK = {
 TRACK = {"pos": 0, "track_uri": "s:track:1", "track_name": "Lose", "artist_uri": "s:artist:9", "artist_name": "Missy"}
 TRACKS = [{**TRACK, "track_uri": f"s:track:{n}", "pos": n} for n in (1, 3, 2)]
 SLICE = {"info": {}, "playlists": [{"pid": 7, "name": "run", "tracks": TRACKS}]}
+NODE_LINK = {
+    "directed": True,
+    "nodes": [{"id": 1, "name": "Heat"}, {"id": 2, "name": "Mann"}, {"id": 3}],
+    "links": [{"source": 1, "target": 2, "relation": "director"}, {"source": 1, "target": 3}],
+}
+CYTOSCAPE = {
+    "elements": {
+        "nodes": [{"data": {"id": "a", "name": "Heat"}}, {"data": {"id": "b", "label": "Mann"}}],
+        "edges": [{"data": {"id": "e", "source": "a", "target": "b", "label": "by"}}],
+    }
+}
+BINDINGS = {
+    "head": {"vars": ["s", "p", "o"]},
+    "results": {
+        "bindings": [{key: {"type": "uri", "value": f"http://e.org/{'by' if key == 'p' else key}"} for key in "spo"}]
+    },
+}
 #: Files; arguments; part of what is said; figures of the report of ``load-kg``, ``None`` for an error.
 GRAPHS: dict[str, tuple[dict[str, str], str, str, dict[str, Any] | None]] = {
     "FB15k-237": (
@@ -144,6 +161,54 @@ GRAPHS: dict[str, tuple[dict[str, str], str, str, dict[str, Any] | None]] = {
         ".",
         "recognized Million Playlist",
         {"triples_read": 3, "entities": 4, "items": 3, "nameless_entities": 0},
+    ),
+    "nodes and links of networkx": (
+        {"g.json": json.dumps(NODE_LINK, indent=1)},
+        "g.json",
+        "recognized a graph in JSON: edges of nodes",
+        {"triples_read": 2, "relations": {"director": 1, "related_to": 1}, "entities": 3, "nameless_entities": 1},
+    ),
+    "Cytoscape": (
+        {"g.json": json.dumps(CYTOSCAPE)},
+        ".",
+        "recognized a graph in JSON",
+        {"triples_read": 1, "relations": {"by": 1}, "nameless_entities": 0},
+    ),
+    "SPARQL as JSON": (
+        {"q.json": json.dumps(BINDINGS)},
+        "q.json",
+        "a graph in JSON: results of SPARQL",
+        {"triples_read": 1, "relations": {"http://e.org/by": 1}, "entities": 2},
+    ),
+    "SPARQL as JSON, other variables": (
+        {"q.json": json.dumps({"results": {"bindings": [{"film": {"value": "http://e.org/1"}}]}})},
+        "q.json",
+        "results of SPARQL for film, and not for a head.* write them as CSV",
+        None,
+    ),
+    "lists of triples": (
+        {"t.json": json.dumps([["Heat", "by", "Mann"], ["Ronin", "by", "John F."]], indent=1)},
+        "t.json",
+        "a graph in JSON: lists of head, relation and tail",
+        {"triples_read": 2, "entities": 4},
+    ),
+    "triples in an object": (
+        {"t.json": json.dumps({"triples": [["Heat", "by", "Mann"], {"subject": "A", "relation": "r", "object": "B"}]})},
+        "t.json",
+        "a graph in JSON: lists of head, relation and tail",
+        {"triples_read": 2, "entities": 4},
+    ),
+    "a wrong list of triples": (
+        {"t.json": '[["Heat", "by"]]'},
+        "t.json",
+        "1: no list of head, relation and tail",
+        None,
+    ),
+    "an edge without an end": (
+        {"g.json": '{"nodes": [], "links": [{"source": 1}]}'},
+        "g.json",
+        "1: an edge without",
+        None,
     ),
     "tracks with their titles": (
         {"tracks.tsv": "track_id\tartist\ttrack\n10\tQueen\tBohemian\n", "albums.tsv": "album\tyear\nOpera\t1975\n"},

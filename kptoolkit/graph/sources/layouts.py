@@ -11,8 +11,9 @@ from typing import Literal
 
 from kptoolkit.arguments import checked
 from kptoolkit.errors import DataError
-from kptoolkit.graph.sources.foreign_formats import foreign_said
+from kptoolkit.graph.sources.foreign_formats import foreign_in, foreign_said
 from kptoolkit.graph.sources.readers.graphml import GraphMl
+from kptoolkit.graph.sources.readers.json_graph import JsonGraph
 from kptoolkit.graph.sources.readers.json_items import JsonItems, JsonTriples
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
 from kptoolkit.graph.sources.readers.kgcn import KgcnFolder
@@ -83,7 +84,7 @@ FOLDERS: tuple[type[FolderReader], ...] = (
     RelationFolder,
 )
 #: Readers of single files.
-FILES = (Neo4jCsv, KgtkEdges, ApocJson, ApocCsv, GraphMl, JsonTriples, JsonItems, TableItems, EdgeTable)
+FILES = (Neo4jCsv, KgtkEdges, ApocJson, ApocCsv, GraphMl, JsonGraph, JsonTriples, JsonItems, TableItems, EdgeTable)
 _OTHER_NUMBERS = frozenset({"csv", "new", "index", "idx", "int", "num", "mapped", "remap", "encoded"})
 """What is added to the header of an id where a data set has given other numbers to the same things."""
 _ABOUT = re.compile(r"(?i)read.?me|licen[cs]e|notice|changelog|about")
@@ -175,6 +176,8 @@ def _json_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path 
     """Return the reader of a file of JSON by its first object; ``None`` for JSON-LD."""
     if mapping is None and Playlists.matches(path):
         return Playlists(path, bad_rows, reading)
+    if mapping is None and JsonGraph.matches(path):
+        return JsonGraph(path, bad_rows, reading)
     first = next((one for _, one in read_objects(path)), {})
     if mapping is None and not first.keys().isdisjoint({"@context", "@graph", "@id"}):
         return None
@@ -230,6 +233,7 @@ def inside_said(folder: Path, reading: Reading) -> str:
             parts += [f"{path.name} has {found.label}"] if found is not None else []
         except DataError as error:
             parts += [str(error)] if locate(names, {"item_id": COLUMNS["links"]["item_id"]}) else []
+    parts += foreign_in(folder) if not parts else []
     return "".join(f"; {part}" for part in parts[:4])
 
 
