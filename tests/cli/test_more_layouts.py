@@ -210,6 +210,16 @@ GRAPHS: dict[str, tuple[dict[str, str], str, str, dict[str, Any] | None]] = {
         "1: an edge without",
         None,
     ),
+    "a mapping to DBpedia, asked": (
+        {
+            "kg.nt": "<http://d.org/A> <http://d.org/by> <http://d.org/B> .\n",
+            "map.tsv": "1\tToy Story\thttp://d.org/A\n",
+        },
+        "kg.nt --link map.tsv",
+        "e.g. --columns item=1,entity=3",
+        None,
+    ),
+    "an id with colons": ({"kg.csv": "ex:a:heart:b,x:y,z\nm1,genre,Action\n"}, "kg.csv", "ex:a:heart:b, x:y, z", None),
     "tracks with their titles": (
         {"tracks.tsv": "track_id\tartist\ttrack\n10\tQueen\tBohemian\n", "albums.tsv": "album\tyear\nOpera\t1975\n"},
         ".",

@@ -273,6 +273,16 @@ def test_a_finer_time_is_read_where_there_is_a_date_too(tmp_path: Path, finer: s
     assert histories(read_interactions(path)[0]) == {"1": ["b", "a"]}
 
 
+@pytest.mark.parametrize("values", [("2016-05-09", "2016-05-08"), ("1500000001", "1500000000")])
+@pytest.mark.parametrize("header", ["play_ts", "tstamp", "x"])
+def test_a_column_of_times_that_is_not_read_is_said(tmp_path: Path, header: str, values: tuple[str, str]) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"user_id,item_id,{header}\n1,2,{values[0]}\n1,3,{values[1]}\n")
+    assert f"if {header} is one, give --columns time={header}" in read_interactions(path)[1].layout
+    path.write_text(f"user_id,item_id,{header},timestamp\n1,2,{values[0]},1\n")
+    assert "no time is read" not in read_interactions(path)[1].layout
+
+
 @pytest.mark.parametrize("header", ["saledate", "soldDate", "readOn"])
 def test_a_date_that_is_not_read_is_said(tmp_path: Path, header: str) -> None:
     path = tmp_path / "x.csv"

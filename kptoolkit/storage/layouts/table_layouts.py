@@ -121,7 +121,7 @@ def recognize_table(path: Path, kind: Kind, reading: Reading | None = None, *, c
     if len(locate(names, required)) == len(required):
         check_candidates(names, wanted, path, 1)
         wanted = with_dates(names, wanted, kind)
-        return Recognized(dialect, wanted, _header_said(names, wanted, kind))
+        return Recognized(dialect, wanted, _header_said(names, wanted, kind, sample.rows(dialect)[1:]))
     for layout in LAYOUTS:
         if layout.kind == kind and layout.matches(sample):
             return _of_layout(layout, dialect, wanted)
@@ -175,10 +175,15 @@ def _of_layout(layout: TableLayout, dialect: Dialect, wanted: Mapping[str, Seque
     return Recognized(found, columns, said, layout)
 
 
-def _header_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]], kind: Kind) -> str:
+def _header_said(
+    names: Sequence[str], wanted: Mapping[str, Sequence[str]], kind: Kind, rows: Sequence[Sequence[str]]
+) -> str:
     """Return which columns are read as what, ``""`` for the usual ones; and which of others may be times."""
     said = "; ".join(filter(None, (_choice_said(names, wanted), columns_said(names, wanted))))
-    times = [name for name in names if looks_like_time(name)]
+    others = [at for at in range(len(names)) if at not in locate(names, wanted).values()]
+    cells = {at: [row[at].strip() for row in rows if len(row) > at] for at in others}
+    by_values = [names[at] for at, column in cells.items() if column and all(map(_TIMES.fullmatch, column))]
+    times = [name for name in names if looks_like_time(name)] or by_values
     missing = kind == "interactions" and locate(names, wanted).keys().isdisjoint({"time", "year"})
     if missing and several_dates(names):
         said += "; no time is read: there are several dates of year, month and day; write one of them into one column"
@@ -269,8 +274,14 @@ def _numbers_said(rows: Sequence[Sequence[str]], kind: Kind, roles: Sequence[str
 
 
 def _numbers(rows: Sequence[Sequence[str]], roles: Sequence[str]) -> str:
-    """Return what ``--columns`` may be: a column of times is no id, and neither is one of numbers with a fraction."""
+    """Return what ``--columns`` may be: a column of times is no id, and neither is one of numbers with a fraction.
+
+    The entity of a link is in a column of IRIs, if there is one.
+    """
     columns = [[row[at].strip() for row in rows if len(row) > at] for at in range(len(rows[0]))]
+    iris = [at for at, cells in enumerate(columns) if all("://" in cell for cell in cells)]
+    if roles == ["item", "entity"] and len(iris) == 1:
+        return f"item={2 if iris == [0] else 1},entity={iris[0] + 1}"
     times = [at for at, cells in enumerate(columns) if all(map(_TIMES.fullmatch, cells))]
     others = [at for at, cells in enumerate(columns) if at not in times and not all(map(_FRACTION.fullmatch, cells))]
     if roles[:1] != ["user"] or len(others) < len(roles):
