@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kptoolkit.config import DataConfig
-from kptoolkit.data.joined_events import order_tables, read_joined
-from kptoolkit.data.tables import Table, join_tables, read_recognized
+from kptoolkit.data.tables import Table, join_tables, read_recognized, read_table
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph import folder_reader
+from kptoolkit.graph.sources.json_readers.playlists import Playlists
 from kptoolkit.graph.sources.layouts import whole_layouts
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
-from kptoolkit.graph.sources.readers.playlists import Playlists
+from kptoolkit.names import quantity
 from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, in_split_order, suffix_of
@@ -26,6 +27,7 @@ from kptoolkit.storage.layouts.date_columns import date_columns, join_dates
 from kptoolkit.storage.layouts.item_blocks import is_item_blocks, read_item_blocks
 from kptoolkit.storage.layouts.item_lists import read_item_lists
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
+from kptoolkit.storage.layouts.order_tables import ORDER_TIMES, OrderTables, order_tables
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, recognize_table
 from kptoolkit.storage.values.cells import clean_columns
 
@@ -59,7 +61,8 @@ def reading_of(settings: DataConfig) -> Reading:
     Raises:
         ConfigError: ``columns``, ``encoding`` or ``date_format`` is wrong.
     """
-    return Reading.of(settings.columns, settings.encoding, date_format=settings.date_format)
+    found = Reading.of(settings.columns, settings.encoding, date_format=settings.date_format)
+    return replace(found, skip_bad_rows=settings.skip_bad_rows)
 
 
 def split_files(folder: Path) -> list[Path]:
@@ -144,6 +147,42 @@ def read_file_events(path: Path, reading: Reading) -> EventTable:
             path, replace(table, columns={n: c[kept] for n, c in columns.items()}, lines=table.lines[kept]), said
         )
     return EventTable(path, replace(table, columns=columns), said)
+
+
+def read_joined(found: OrderTables, folder: Path, reading: Reading) -> Table:
+    """Read the events: items in the order of the file, with the user of their order, and its time if it has one.
+
+    Raises:
+        DataError: A table is wrong, an order has two users, or an item belongs to no order; with file and line.
+    """
+    dialect = Sample.read(found.orders, reading.encoding).dialect()
+    wanted = reading.spellings({"user_id": INTERACTION_COLUMNS["user_id"], "time": ORDER_TIMES})
+    columns = {"item_id": (found.key,), "user_id": wanted["user_id"]}
+    orders = read_table(found.orders, columns, {"time": wanted["time"]}, dialect)
+    place = {key: at for at, key in enumerate(orders.columns["item_id"].tolist())}
+    if len(place) < len(orders):
+        raise DataError(f"has several rows with the same {found.key}, so that it does not tell the user", found.orders)
+    parts = [_ordered_items(found, path, place, reading) for path in found.lines]
+    at, items, lines = (np.concatenate(column) for column in zip(*parts, strict=True))
+    joined = {"user_id": orders.columns["user_id"][at], "item_id": items}
+    if "time" in orders.columns:
+        joined["timestamp"] = orders.columns["time"][at]
+    return Table(folder, joined, lines)
+
+
+def _ordered_items(
+    found: OrderTables, path: Path, place: Mapping[str, int], reading: Reading
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the row of the order, the item and the line of each row of a table."""
+    columns = {"user_id": (found.key,), **reading.spellings({"item_id": INTERACTION_COLUMNS["item_id"]})}
+    table = read_table(path, columns, None, Sample.read(path, reading.encoding).dialect())
+    keys = table.columns["user_id"].tolist()
+    missing = [row for row, key in enumerate(keys) if key not in place]
+    if missing:
+        lacks = f"with a {found.key} that {found.orders.name} lacks, e.g. {shorten(keys[missing[0]])}"
+        said = f"{quantity(len(missing), 'rows')} {lacks}"
+        raise DataError(f"{said}; correct one of the files", path, int(table.lines[missing[0]]))
+    return np.array([place[key] for key in keys], dtype=np.int64), table.columns["item_id"], table.lines
 
 
 @contextmanager

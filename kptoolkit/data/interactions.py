@@ -30,15 +30,15 @@ from kptoolkit.data.event_files import (
     read_folder_events,
 )
 from kptoolkit.data.histories import Histories
-from kptoolkit.data.joined_events import order_tables
 from kptoolkit.data.tables import columns_of, tables_in
 from kptoolkit.errors import DataError, InputError, RunError, UnknownNameError
 from kptoolkit.graph.sources.foreign_formats import foreign_in
-from kptoolkit.names import nearest
+from kptoolkit.names import nearest, quantity
 from kptoolkit.storage.atomic import atomic_write, write_text
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
 from kptoolkit.storage.dialects import Reading, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
+from kptoolkit.storage.layouts.order_tables import order_tables
 
 _REQUIRED = {name: INTERACTION_COLUMNS[name] for name in ("user_id", "item_id")}
 _METADATA = b"kptool"
@@ -278,6 +278,11 @@ def read_interactions(path: str | Path, reading: Reading | None = None) -> tuple
     read = read_folder_events(path, reading) if path.is_dir() else None
     read = read or read_file_events(find_interactions(path, reading), reading)
     table = read.table
+    if reading.skip_bad_rows:
+        table = table.filled(("user_id", "item_id", "timestamp"))
+        skipped = len(read.table) - len(table)
+        layout = f"{quantity(skipped, 'rows')} without a user, an item or a time skipped" if skipped else ""
+        read = replace(read, layout="; ".join(filter(None, (read.layout, layout))))
     times = table.times("timestamp", reading.date_format) if "timestamp" in table.columns else None
     found = Interactions.of(table.strings("user_id"), table.strings("item_id"), times)
     sizes = (len(table), len(table) - len(found), found.n_users, found.n_items, len(found))

@@ -64,8 +64,22 @@ class Table:
             rows = [row for row, value in enumerate(values) if value in blank]
             shown = f" ({values[rows[0]]} stands for no value)" if values[rows[0]].strip() else ""
             more = f"; {quantity(len(rows) - 1, 'more rows')} likewise" if len(rows) > 1 else ""
-            raise DataError(f"no {name} in this row{shown}{more}", self.path, int(self.lines[rows[0]]))
+            said = f"no {name} in this row{shown}{more}; correct it, or skip such rows (--skip-bad-rows)"
+            raise DataError(said, self.path, int(self.lines[rows[0]]))
         return values
+
+    def filled(self, names: Sequence[str]) -> Table:
+        """Return the rows with a value in each of these columns that the table has."""
+        kept = np.ones(len(self), dtype=bool)
+        for values in (self.columns[name] for name in names if name in self.columns):
+            if values.dtype.kind == "M":
+                kept &= ~np.isnat(values)
+            else:
+                blank = {value for value in set(values) if is_missing(str(value))}
+                kept &= np.array([value not in blank for value in values], dtype=bool)
+        return replace(
+            self, columns={name: column[kept] for name, column in self.columns.items()}, lines=self.lines[kept]
+        )
 
     def times(self, name: str, date_format: str = "") -> NDArray[np.float64]:
         """Return a column as seconds: numbers as they are, dates since 1970; see :func:`seconds_of`.
@@ -118,7 +132,9 @@ def read_recognized(path: Path, kind: Kind, reading: Reading) -> tuple[Table, st
     if kind == "interactions" and not (layout and layout.only_positive):
         optional.pop("rating", None)
     required = {name: spellings for name, spellings in columns.items() if name not in OPTIONAL}
-    table = read_table(path, required, optional, dialect)
+    bad_rows = text.BadRows(skip=reading.skip_bad_rows) if kind == "interactions" else None
+    table = read_table(path, required, optional, dialect, bad_rows)
+    said += f"; {quantity(bad_rows.count, 'rows')} skipped" if bad_rows is not None and bad_rows.count else ""
     columns_read = {
         name: _objects(column) if isinstance(column, list) else column
         for name, column in join_dates(table.columns).items()
@@ -131,6 +147,7 @@ def read_table(
     required: Mapping[str, Sequence[str]],
     optional: Mapping[str, Sequence[str]] | None = None,
     dialect: Dialect | None = None,
+    bad_rows: text.BadRows | None = None,
 ) -> Table:
     """Read the wanted columns of a file.
 
@@ -139,6 +156,7 @@ def read_table(
         required: Accepted spellings by name, of columns that must exist.
         optional: Accepted spellings by name, of columns that may be missing.
         dialect: How a text is written, as for :func:`kptoolkit.storage.text_tables.read_table`.
+        bad_rows: What to do with rows of another width; ``None`` raises an error.
 
     Raises:
         DataError: No such file, an unknown format, a damaged or empty file, wrong encoding, a missing column or a bad
@@ -154,7 +172,7 @@ def read_table(
     try:
         if suffix == ".parquet":
             return _read_parquet(path, required, optional or {})
-        columns = (path, required, optional or {}, dialect)
+        columns = (path, required, optional or {}, dialect, bad_rows)
         return _read_regular(*columns) or _read_rows(*columns)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}", path) from error
@@ -179,9 +197,10 @@ def _read_regular(
     required: Mapping[str, Sequence[str]],
     optional: Mapping[str, Sequence[str]],
     dialect: Dialect | None = None,
+    bad_rows: text.BadRows | None = None,
 ) -> Table | None:
     """Read a regular tab-separated file in blocks; ``None`` if it is not regular."""
-    reader = _reader(path, required, optional, dialect)
+    reader = _reader(path, required, optional, dialect, bad_rows)
     table = join_tables(path, reader.blocks(_BLOCK), required)
     return table if reader.ended else None
 
@@ -191,8 +210,9 @@ def _read_rows(
     required: Mapping[str, Sequence[str]],
     optional: Mapping[str, Sequence[str]],
     dialect: Dialect | None = None,
+    bad_rows: text.BadRows | None = None,
 ) -> Table:
-    table = join_tables(path, _reader(path, required, optional, dialect).rows(), required)
+    table = join_tables(path, _reader(path, required, optional, dialect, bad_rows).rows(), required)
     if table is None:
         raise DataError("no rows below the line that names the columns", path)
     return table
@@ -203,9 +223,10 @@ def _reader(
     required: Mapping[str, Sequence[str]],
     optional: Mapping[str, Sequence[str]],
     dialect: Dialect | None = None,
+    bad_rows: text.BadRows | None = None,
 ) -> TextReader:
     columns = {**required, **optional}
-    return TextReader(path, columns, optional=optional, may_be_empty=columns, dialect=dialect)
+    return TextReader(path, columns, optional, columns, bad_rows, dialect)
 
 
 def join_tables(path: Path, batches: Iterable[text.Table], shared: Collection[str]) -> Table | None:

@@ -259,6 +259,31 @@ def test_a_text_that_begins_like_a_packed_file_is_a_text(tmp_path: Path, word: s
     assert histories(read_interactions(path)[0]) == {"u": ["i"]}
 
 
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
+def test_bad_rows_are_skipped_and_counted_when_asked(tmp_path: Path, suffix: str) -> None:
+    rows = [("u", "a", "3"), ("", "b", "1"), ("u", "NULL", "1"), ("u", "c", ""), ("u", "d", "2")]
+    path = tmp_path / f"x.{suffix}"
+    frame = pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"])
+    if suffix == "parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False, sep="," if suffix == "csv" else "\t")
+    with pytest.raises(DataError, match=r"correct it, or skip such rows \(--skip-bad-rows\)"):
+        read_interactions(path)
+    found, report = read_interactions(path, Reading(skip_bad_rows=True))
+    assert histories(found) == {"u": ["d", "a"]}
+    assert "3 rows without a user, an item or a time skipped" in report.layout
+
+
+def test_rows_of_another_width_are_skipped_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("user_id,item_id,timestamp\nu,a,2\nu,b\nu,c,1\n")
+    settings = load_config(overrides={"data.skip_bad_rows": True}, environ={}).data
+    found, report = read_interactions(path, reading_of(settings))
+    assert histories(found) == {"u": ["c", "a"]}
+    assert "1 row skipped" in report.layout
+
+
 @pytest.mark.parametrize("clock", ["", " 8:26", " 08:26:01", " 8:26 PM", " 8:26:01 AM"])
 @pytest.mark.parametrize("day", ["12/1/2010", "1.12.2010", "13/1/2010", "2010/12/1", "Dec 1, 2010"])
 def test_the_form_of_a_date_that_is_offered_reads_it(day: str, clock: str) -> None:

@@ -10,6 +10,7 @@ from typing import cast
 from kptoolkit.arguments import checked
 from kptoolkit.errors import ConfigError, DataError, UnknownNameError, shorten
 from kptoolkit.graph.sources.id_map import IdMap
+from kptoolkit.graph.sources.json_readers.json_items import JsonItems
 from kptoolkit.graph.sources.layouts import (
     RDF_FORMATS,
     SUFFIXES,
@@ -30,7 +31,6 @@ from kptoolkit.graph.sources.layouts import (
     with_suffix,
 )
 from kptoolkit.graph.sources.rdf import Literals, RankedNames, RdfFile, RdfFileFormat
-from kptoolkit.graph.sources.readers.json_items import JsonItems
 from kptoolkit.graph.sources.readers.kgcn import positive
 from kptoolkit.graph.sources.readers.neo4j_files import Neo4jCsv
 from kptoolkit.graph.sources.readers.path_reader import PathReader

@@ -12,20 +12,20 @@ from typing import Literal
 from kptoolkit.arguments import checked
 from kptoolkit.errors import DataError
 from kptoolkit.graph.sources.foreign_formats import foreign_in, foreign_said
+from kptoolkit.graph.sources.json_readers.json_graph import JsonGraph
+from kptoolkit.graph.sources.json_readers.json_items import JsonItems, JsonTriples
+from kptoolkit.graph.sources.json_readers.kp4sr_json import Kp4srFolder
+from kptoolkit.graph.sources.json_readers.playlists import Playlists
 from kptoolkit.graph.sources.readers.graphml import GraphMl
-from kptoolkit.graph.sources.readers.json_graph import JsonGraph
-from kptoolkit.graph.sources.readers.json_items import JsonItems, JsonTriples
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
 from kptoolkit.graph.sources.readers.kgcn import KgcnFolder
 from kptoolkit.graph.sources.readers.kgtk import KgtkEdges
-from kptoolkit.graph.sources.readers.kp4sr_json import Kp4srFolder
 from kptoolkit.graph.sources.readers.link_prediction import LinkPredictionFolder
 from kptoolkit.graph.sources.readers.mind import MindFolder
 from kptoolkit.graph.sources.readers.neo4j_files import ApocJson, Neo4jCsv
 from kptoolkit.graph.sources.readers.openke import OpenKeFolder
 from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.graph.sources.readers.pgpr import PgprFolder
-from kptoolkit.graph.sources.readers.playlists import Playlists
 from kptoolkit.graph.sources.tables.apoc_csv import ApocCsv
 from kptoolkit.graph.sources.tables.column_words import known_relations, words_of
 from kptoolkit.graph.sources.tables.edge_table import EdgeTable

@@ -115,7 +115,11 @@ def advice_for(text: str) -> str:
     form += next((after for pattern, after in _CLOCKS if form and pattern.fullmatch(clock)), "")
     if form:
         return f"; say what it is with --date-format '{form}' (day %d, month %m, year %Y)"
-    return "; correct it, or leave the row out" if is_missing(text) else "; say what it is with --date-format"
+    return (
+        "; correct it, or skip such rows (--skip-bad-rows)"
+        if is_missing(text)
+        else "; say what it is with --date-format"
+    )
 
 
 def looks_like_time(header: str) -> bool:

@@ -13,6 +13,9 @@ from kptoolkit.storage.dialects import Reading
 from kptoolkit.storage.text_tables import BATCH_ROWS, BadRows, Table
 from kptoolkit.storage.values.cells import clean_id, fault_of
 
+#: Relation of an edge that has no label.
+NO_LABEL = "related_to"
+
 
 @dataclass
 class PathReader:

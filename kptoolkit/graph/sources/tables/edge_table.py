@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from kptoolkit.graph.sources.readers.path_reader import PathReader
+from kptoolkit.graph.sources.readers.path_reader import NO_LABEL, PathReader
 from kptoolkit.storage.columns import TRIPLE_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, layout_of, numbered
 from kptoolkit.storage.text_tables import BadRows, Table, read_table
 
-#: Relation of an edge that has no label.
-NO_LABEL = "related_to"
 _ENDS: Mapping[str, tuple[str, ...]] = {name: tuple(TRIPLE_COLUMNS[name]) for name in ("head", "tail")}
 _LABEL = {"label": ("label", "edge_label", "type", "edge_type")}
 _GIVEN = {"head", "tail"}

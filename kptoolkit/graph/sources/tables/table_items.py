@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from kptoolkit.errors import DataError, shorten
-from kptoolkit.graph.sources.readers.json_items import LOOKED_AT, JsonItems, JsonMapping, value_id, values_at
+from kptoolkit.graph.sources.json_readers.json_items import LOOKED_AT, JsonItems, JsonMapping, value_id, values_at
 from kptoolkit.graph.sources.readers.path_reader import first_rows
 from kptoolkit.graph.sources.tables.column_words import (
     has_ids,

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from kptoolkit.errors import DataError
-from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of
-from kptoolkit.graph.sources.tables.edge_table import NO_LABEL
+from kptoolkit.graph.sources.readers.path_reader import NO_LABEL, PathReader, tables_of
 from kptoolkit.storage.columns import TRIPLE_COLUMNS, locate
 from kptoolkit.storage.dialects import Sample
 from kptoolkit.storage.layouts.json_rows import read_json
