@@ -64,8 +64,8 @@ class Table:
             rows = [row for row, value in enumerate(values) if value in blank]
             shown = f" ({values[rows[0]]} stands for no value)" if values[rows[0]].strip() else ""
             more = f"; {quantity(len(rows) - 1, 'more rows')} likewise" if len(rows) > 1 else ""
-            said = f"no {name} in this row{shown}{more}; correct it, or skip such rows (--skip-bad-rows)"
-            raise DataError(said, self.path, int(self.lines[rows[0]]))
+            advice = "correct it, or skip such rows (--skip-bad-rows, data.skip_bad_rows)"
+            raise DataError(f"no {name} in this row{shown}{more}; {advice}", self.path, int(self.lines[rows[0]]))
         return values
 
     def filled(self, names: Sequence[str]) -> Table:

@@ -220,6 +220,15 @@ GRAPHS: dict[str, tuple[dict[str, str], str, str, dict[str, Any] | None]] = {
         None,
     ),
     "an id with colons": ({"kg.csv": "ex:a:heart:b,x:y,z\nm1,genre,Action\n"}, "kg.csv", "ex:a:heart:b, x:y, z", None),
+    "FB15k-237 with labels of Wikidata": (
+        {
+            "train.txt": "/m/1\t/f/genre\t/m/2\n/m/3\t/f/genre\t/m/2\n/m/4\t/f/by\t/m/5\n",
+            "entity2wikidata.json": json.dumps({"/m/1": {"label": "Heat"}, "/m/2": {"label": "Crime"}, "/m/3": {}}),
+        },
+        ".",
+        "recognized link prediction: .*names of entity2wikidata.json",
+        {"triples_read": 3, "entities": 5, "nameless_entities": 3},
+    ),
     "tracks with their titles": (
         {"tracks.tsv": "track_id\tartist\ttrack\n10\tQueen\tBohemian\n", "albums.tsv": "album\tyear\nOpera\t1975\n"},
         ".",
@@ -339,6 +348,23 @@ def test_events(tmp_path: Path, name: str) -> None:
     assert code == (2 if figures is None else 0)
     if figures is not None:
         assert (stats["users"], stats["items with events"], stats["events"]) == figures
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("entity2text.txt", "/m/1\tHeat\n/m/2\tCrime\tanother name\n"),
+        ("wikidata5m_entity.txt", "/m/1\tHeat\tHeat (film)\n/m/2\tCrime\n"),
+        ("entity2wikidata.json", json.dumps({"/m/1": {"label": "Heat"}, "/m/2": {"label": "Crime"}})),
+        ("entities.json", json.dumps({"/m/1": "Heat", "/m/2": "Crime"})),
+        ("entity2text.tsv", "entity_id\tname\n/m/1\tHeat\n/m/2\tCrime\n"),
+    ],
+)
+def test_names_of_link_prediction(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "kg.txt").write_text("/m/1\t/f/genre\t/m/2\n/m/3\t/f/genre\t/m/2\n/m/4\t/f/by\t/m/5\n")
+    (tmp_path / name).write_text(text)
+    code, output, report = run("load-kg", f"kg.txt --names {name}", tmp_path, "--dry-run")
+    assert (code, report["nameless_entities"]) == (0, 3), output
 
 
 #: Files; path; part of what is said; items of each user in their order.

@@ -268,7 +268,7 @@ def test_bad_rows_are_skipped_and_counted_when_asked(tmp_path: Path, suffix: str
         frame.to_parquet(path)
     else:
         frame.to_csv(path, index=False, sep="," if suffix == "csv" else "\t")
-    with pytest.raises(DataError, match=r"correct it, or skip such rows \(--skip-bad-rows\)"):
+    with pytest.raises(DataError, match=r"correct it, or skip such rows \(--skip-bad-rows"):
         read_interactions(path)
     found, report = read_interactions(path, Reading(skip_bad_rows=True))
     assert histories(found) == {"u": ["d", "a"]}

@@ -32,6 +32,7 @@ from kptoolkit.graph.sources.layouts import (
 )
 from kptoolkit.graph.sources.rdf import Literals, RankedNames, RdfFile, RdfFileFormat
 from kptoolkit.graph.sources.readers.kgcn import positive
+from kptoolkit.graph.sources.readers.name_file import NameFile
 from kptoolkit.graph.sources.readers.neo4j_files import Neo4jCsv
 from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.graph.sources.tables.column_words import names_next_to
@@ -41,14 +42,7 @@ from kptoolkit.storage.columns import columns_said
 from kptoolkit.storage.dialects import Dialect, Reading, in_split_order, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns, read_parquet
-from kptoolkit.storage.layouts.table_layouts import (
-    COLUMNS,
-    OPTIONAL,
-    Kind,
-    Recognized,
-    header_cells,
-    recognize_table,
-)
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, Recognized, header_cells, recognize_table
 from kptoolkit.storage.text_tables import BadRows, Table, clean_table, read_table
 from kptoolkit.storage.values.id_rules import IdRules
 
@@ -159,7 +153,8 @@ class FileSource:
     def names(self) -> Iterator[Table]:
         """Yield the columns ``entity_id``, ``name``; those of files with names first, since the first name counts."""
         for path in self.name_files:
-            yield from self._read(path, "names")
+            named = NameFile(path, self.bad_rows) if NameFile.matches(path) else None
+            yield from self._read(path, "names") if named is None else self._cleaned(named.names())
         for reader in self.readers:
             yield from self._cleaned(reader.names())
         of_rdf = []
@@ -235,7 +230,10 @@ class FileSource:
                     self._recognized(path, "triples")
         for kind, files in self._others().items():
             for path in files:
-                self._recognized(path, kind)
+                if kind == "names" and NameFile.matches(path):
+                    self.recognized.append(f"{NameFile(path).said} ({path})")
+                else:
+                    self._recognized(path, kind)
         said = ((path, self._said(path, kind)) for path, kind in self._tables)
         self.recognized += [f"{text} ({path})" for path, text in said if text]
         if self.not_read:
