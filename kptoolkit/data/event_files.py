@@ -21,15 +21,14 @@ from kptoolkit.graph.sources.layouts import whole_layouts
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
 from kptoolkit.names import quantity
 from kptoolkit.storage import text_tables as text
-from kptoolkit.storage.columns import INTERACTION_COLUMNS, check_candidates, locate
+from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, in_split_order, suffix_of
-from kptoolkit.storage.layouts.date_columns import date_columns, join_dates
 from kptoolkit.storage.layouts.item_blocks import is_item_blocks, read_item_blocks
 from kptoolkit.storage.layouts.item_lists import read_item_lists
-from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
+from kptoolkit.storage.layouts.json_events import JsonEvents
+from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES
 from kptoolkit.storage.layouts.order_tables import ORDER_TIMES, OrderTables, order_tables
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, recognize_table
-from kptoolkit.storage.values.cells import clean_columns
 
 #: Endings of files that may have events.
 EVENT_SUFFIXES = (".csv", ".tsv", ".parquet", ".txt", ".dat", ".data", *sorted(JSON_SUFFIXES))
@@ -93,6 +92,18 @@ def read_folder_events(folder: Path, reading: Reading) -> EventTable | None:
     return None if orders is None else EventTable(folder, read_joined(orders, folder, reading), orders.said)
 
 
+def users_said(folder: Path, reading: Reading) -> str:
+    """Return the option for a table of a folder that has users, and no column that is known as the item."""
+    for path in sorted(path for path in folder.iterdir() if suffix_of(path) in (".csv", ".tsv", ".dat", ".txt")):
+        names = header_cells(path, reading)
+        if names and locate(names, _required(reading)).keys() == {"user_id"}:
+            try:
+                recognize_table(path, "interactions", reading)
+            except DataError as error:
+                return f"; {error}"
+    return ""
+
+
 def block_files(folder: Path, reading: Reading) -> list[Path]:
     """Return the files of a folder with the events of one item after the other, as those of the Netflix Prize."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and is_item_blocks(path, reading))
@@ -123,8 +134,8 @@ def read_file_events(path: Path, reading: Reading) -> EventTable:
         slices = Playlists(path, reading=reading)
         return EventTable(path, _whole(path, _named(slices.interactions())), slices.said)
     if suffix_of(path) in JSON_SUFFIXES:
-        tables, said = read_json_events(path, reading)
-        return EventTable(path, _whole(path, _named(tables)), said)
+        found = JsonEvents.find(path, reading)
+        return EventTable(path, _whole(path, _named(found.tables())), found.said)
     if is_item_blocks(path, reading):
         return EventTable(path, _whole(path, _named(read_item_blocks(path))), _BLOCKS)
     if is_user_lists(path, reading):
@@ -207,7 +218,7 @@ def has_events(path: Path, reading: Reading) -> bool:
         return True
     if suffix_of(path) in JSON_SUFFIXES:
         try:
-            return bool(locate(_keys(path), _required(reading)).keys() == {"user_id", "item_id"})
+            return bool(JsonEvents.find(path, reading).keys)
         except DataError:
             return False
     try:
@@ -215,57 +226,6 @@ def has_events(path: Path, reading: Reading) -> bool:
     except DataError:
         return False
     return bool(found.dialect.header) or len(locate(header_cells(path, reading), _required(reading))) == 2
-
-
-def read_json_events(path: Path, reading: Reading) -> tuple[Iterator[text.Table], str]:
-    """Read the events of a JSON file.
-
-    Returns:
-        Tables with the columns ``user_id``, ``item_id`` and ``time``, and what was recognized.
-
-    Raises:
-        DataError: No user or item is named in its first object.
-    """
-    keys = _keys(path)
-    wanted = reading.spellings(INTERACTION_COLUMNS)
-    check_candidates(keys, wanted, path)
-    found = {name: keys[at] for name, at in locate(keys, wanted).items() if name != "rating"}
-    missing = [name for name in ("user_id", "item_id") if name not in found]
-    if missing:
-        options = ",".join(f"{name.removesuffix('_id')}=KEY" for name in missing)
-        said = f"no key for {' and '.join(missing)} (keys: {shorten(', '.join(keys), 200)})"
-        raise DataError(f"{said}; say which it is with --columns {options}; {Sample.read(path).shown()}", path)
-    if "time" not in found:
-        found |= {part: header for part, (header,) in date_columns(keys).items()}
-    said = ", ".join(f"{key} as {name.removesuffix('_id')}" for name, key in found.items())
-    return _json_tables(path, found), f"JSON lines: {said}"
-
-
-def _json_tables(path: Path, keys: Mapping[str, str]) -> Iterator[text.Table]:
-    batch: list[list[str]] = []
-    lines: list[int] = []
-    for line, one in read_objects(path):
-        batch.append([_text(one.get(key)) for key in keys.values()])
-        lines.append(line)
-        if len(batch) == text.BATCH_ROWS:
-            yield _of_rows(path, list(keys), batch, lines)
-            batch, lines = [], []
-    if batch:
-        yield _of_rows(path, list(keys), batch, lines)
-
-
-def _of_rows(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]], lines: Sequence[int]) -> text.Table:
-    columns = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
-    joined = {name: list(column) for name, column in join_dates(columns).items()}
-    return text.Table(clean_columns(joined), lines, str(path))
-
-
-def _text(value: Any) -> str:
-    return "" if value is None or isinstance(value, dict | list) else str(value)
-
-
-def _keys(path: Path) -> list[str]:
-    return next((list(one) for _, one in read_objects(path)), [])
 
 
 def _required(reading: Reading) -> Mapping[str, Sequence[str]]:

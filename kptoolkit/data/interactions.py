@@ -28,6 +28,7 @@ from kptoolkit.data.event_files import (
     has_events,
     read_file_events,
     read_folder_events,
+    users_said,
 )
 from kptoolkit.data.histories import Histories
 from kptoolkit.data.tables import columns_of, tables_in
@@ -345,7 +346,7 @@ def find_interactions(path: Path, reading: Reading | None = None) -> Path:
         for table in tables_in(path, (".parquet",)):
             columns_of(table)  # one that is damaged is the reason
         said = "no interactions here: no .inter, and no table or JSON lines with user_id and item_id"
-        others = "".join(f"; {one}" for one in foreign_in(path)[:3])
+        others = "".join(f"; {one}" for one in foreign_in(path)[:3]) or users_said(path, reading or Reading())
         raise DataError(f"{said}; give the path of the file, and its columns with --columns{others}", path)
     if len(candidates) > 1:
         names = ", ".join(candidate.name for candidate in candidates)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from kptoolkit.cli.app import app
 from kptoolkit.data.interactions import read_interactions
 from kptoolkit.errors import DataError
+from kptoolkit.storage.dialects import Reading
 from kptoolkit.storage.values.times import seconds_of
 
 CHECKIN = "470\tv{0}\tc{0}\tArts & Crafts\t40.719\t-74.002\t-240\tTue Apr 03 18:0{0}:09 +0000 2012"
@@ -401,6 +402,17 @@ FOLDERS: dict[str, tuple[dict[str, str], str, str, dict[str, list[str]]]] = {
         "recognized Million Playlist",
         {"7": ["s:track:1", "s:track:2", "s:track:3"]},
     ),
+    "OTTO": (
+        {
+            "train.jsonl": json.dumps(
+                {"session": 7, "events": [{"aid": n, "ts": 9 - n, "type": "clicks"} for n in (1, 2)]}
+            )
+            + "\n"
+        },
+        ".",
+        "JSON lines: session as user; events: aid as item, ts as time",
+        {"7": ["2", "1"]},
+    ),
     "KuaiRand": (
         {
             "log.csv": "user_id,video_id,date,hourmin,time_ms\n"
@@ -424,6 +436,30 @@ def test_folders_of_events(tmp_path: Path, name: str) -> None:
     found = read_interactions(tmp_path / path)[0]
     ids = found.item_ids[found.item].tolist()
     assert {user: ids[found.indptr[at] : found.indptr[at + 1]] for at, user in enumerate(found.user_ids)} == wanted
+
+
+def test_lists_of_items_and_keys_in_objects(tmp_path: Path) -> None:
+    times = ["2019-10-12 10:28:02", "2018-11-20 17:00:26"]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"id": "U", "course_order": ["C1", "C2"], "enroll_time": times}) + "\n")
+    found = read_interactions(path, Reading.of("user=id,item=course_order,time=enroll_time"))[0]
+    assert found.item_ids[found.item].tolist() == ["C2", "C1"]
+    path.write_text("".join(json.dumps({"user": {"id": "U"}, "item": {"key": n}, "ts": 9 - n}) + "\n" for n in (1, 2)))
+    with pytest.raises(DataError, match=r"user is an object; .*--columns user=user\.id"):
+        read_interactions(path)
+    with pytest.raises(DataError, match=r"item is an object; .*--columns item=item\.key"):
+        read_interactions(path, Reading.of("user=user.id"))
+    found = read_interactions(path, Reading.of("user=user.id,item=item.key"))[0]
+    assert found.item_ids[found.item].tolist() == ["2", "1"]
+
+
+@pytest.mark.parametrize("command", ["data stats .", "data stats x.csv"])
+def test_a_table_with_users_names_the_option_for_items(tmp_path: Path, command: str) -> None:
+    (tmp_path / "x.csv").write_text("user_id,joke_id,rating\n1,5,0.2\n")
+    *words, path = command.split()
+    code, output, _ = run(" ".join(words), path, tmp_path)
+    assert code == 2
+    assert "--columns item=joke_id" in output
 
 
 @pytest.mark.parametrize("file", ["orders.csv", "order_products__prior.csv"])

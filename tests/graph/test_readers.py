@@ -242,6 +242,7 @@ FOREIGN_FILES = {
     "HDF5": "\udc89HDF\r\n\x1a\n",
     "Avro": "Obj\x01\x04\x16avro.schema",
     "pickle": "\udc80\x04\udc95\x00",
+    "Matrix Market": "%%MatrixMarket matrix coordinate real general\n3 3 1\n1 2 5.0\n",
     "NumPy": "\udc93NUMPY\x01\x00",
     "XML of SPARQL results": '<?xml version="1.0"?>\n<sparql xmlns="http://www.w3.org/2005/sparql-results#"/>\n',
     "SQL": "-- MySQL dump\n\nDROP TABLE IF EXISTS `page`;\n",

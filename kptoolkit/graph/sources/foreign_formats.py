@@ -34,6 +34,7 @@ FOREIGN: tuple[tuple[str, str, str], ...] = (
     (r"ORC[\x00-\x1f\n]", "ORC", _PANDAS.format("read_orc")),
     (r"\udc89HDF", "HDF5", _TABLES),
     (r"Obj\x01", "Avro", _TABLES),
+    (r"%%MatrixMarket", "Matrix Market", "write its entries as a table, e.g. of scipy.io.mmread('FILE').tocoo()"),
     (r"\udc80[\x02-\x05]", "pickle", _PYTHON),
     (r"\udc93NUMPY", "NumPy", "write the array as CSV, e.g. numpy.savetxt('x.csv', numpy.load('FILE'), '%s', ',')"),
     (

@@ -255,11 +255,19 @@ def _unrecognized(
     missing = [name for name in required if name not in locate(names, required)]
     text = f"no column for '{missing[0]}' (header: {columns}); call it one of {spellings_said(required[missing[0]])}"
     options = ",".join(f"{role_of(name)}=HEADER" for name in missing)
+    if missing == ["item_id"] and (ids := _other_ids(names, required)):
+        options = f"item={shorten(ids[0])}"
     numbers = ",".join(f"{role}={number}" for number, role in enumerate(roles, 1))
     without = f" (--columns {numbers} if there is no header line)" * (len(missing) == len(roles) <= len(names))
     values = f"; {_ITEM_AND_VALUE} if these are items and their values" * (kind == "triples")
     text += f"; or say which it is with --columns {options}{without}{values}; {sample.shown()}"
     return DataError(text, sample.path, 1)
+
+
+def _other_ids(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the headers that end in "id" and are not read."""
+    found = locate(names, wanted).values()
+    return [name for at, name in enumerate(names) if at not in found and name.casefold().endswith("id")]
 
 
 def _numbers_said(rows: Sequence[Sequence[str]], kind: Kind, roles: Sequence[str]) -> str:
