@@ -17,7 +17,7 @@ from kptoolkit.storage.values.cells import clean_columns
 
 _REQUIRED = ("user_id", "item_id")
 _ARTICLE = "aid"
-"""Key of an item in a list of events, besides the usual ones."""
+"""Key of an item in a list of events that is no usual one."""
 
 
 @dataclass(frozen=True)
