@@ -252,7 +252,7 @@ GRAPHS: dict[str, tuple[dict[str, str], str, str, dict[str, Any] | None]] = {
         {"facts.tsv": "<id_1>\t<Elvis>\t<wasBornIn>\t<Tupelo,_Miss>\t\n\t<X_Y>\trdf:type\t<singer_1>\t\n"},
         "facts.tsv",
         "recognized YAGO facts",
-        {"triples_read": 2, "entities": 4},
+        {"triples_read": 2, "entities": 4, "relations": {"rdf:type": 1, "wasBornIn": 1}},
     ),
     "NELL": (
         {"n.tsv": NELL + "concept:company:apple\tconcept:ceo\tconcept:ceo:cook\tApple\tTim Cook\n"},
