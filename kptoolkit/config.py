@@ -124,6 +124,9 @@ class DataConfig(Section):
     """Encoding of interactions and items, e.g. ``latin-1``; unset: UTF-8, or UTF-16 with a byte order mark."""
     date_format: str = ""
     """Form of the dates of interactions, such as ``%d.%m.%Y`` or ``%m/%d/%Y``; unset: numbers and ISO 8601."""
+    skip_bad_rows: bool = False
+    """Whether rows of interactions without a user, an item or a time, and those that cannot be read, are left out and
+    counted; otherwise they are an error."""
     split: Literal["leave-one-out", "temporal"] = "leave-one-out"
     """``leave-one-out``: each user's last event is the test case and the one before it the validation case.
     ``temporal``: two points in time separate training, validation and test for all users."""

@@ -20,7 +20,13 @@ _USAGE_ERRORS: Any = typer.BadParameter.__bases__
 
 
 class SafeConsole(Console):
-    """A console whose texts are escaped, whatever they come from; colours and cursor movements are its own alone."""
+    """A console whose texts are escaped, whatever they come from; colours and cursor movements are its own alone.
+
+    A text such as ``:a:`` stays as it is, also where rich would write an emoji.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, emoji=False)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Yield the segments of a renderable with escaped texts."""

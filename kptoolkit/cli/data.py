@@ -19,6 +19,7 @@ from kptoolkit.cli.sources import (
     ItemIdsOption,
     LinkIdsOption,
     MappingOption,
+    SkipBadRowsOption,
     say_recognized,
 )
 from kptoolkit.config import GRAPH_DATA
@@ -46,6 +47,7 @@ def check_data(
     columns: ColumnsOption = None,
     encoding: EncodingOption = None,
     date_format: DateFormatOption = None,
+    skip_bad_rows: SkipBadRowsOption = None,
     link_ids: LinkIdsOption = None,
     item_ids: ItemIdsOption = None,
     id_map: IdMapOption = None,
@@ -59,7 +61,8 @@ def check_data(
 
     pack = session.config().prompts.pack
     graph = {"link_ids": link_ids, "item_ids": item_ids, "id_map": id_map, "mapping": mapping}
-    flags = {"data__columns": columns, "data__encoding": encoding, "data__date_format": date_format}
+    flags: dict[str, Any] = {"data__columns": columns, "data__encoding": encoding, "data__date_format": date_format}
+    flags["data__skip_bad_rows"] = skip_bad_rows
     data = _in_graph(session, with_triples=True) if path == GRAPH_DATA else _in_files(session, path, graph, **flags)
     findings = check(data, pack, trust_code=session.trust_code)
     session.say_notice(path)
@@ -80,11 +83,13 @@ def show_stats(
     columns: ColumnsOption = None,
     encoding: EncodingOption = None,
     date_format: DateFormatOption = None,
+    skip_bad_rows: SkipBadRowsOption = None,
 ) -> None:
     """Count users, items, events and triples, and show how they are distributed over users and items."""
     from kptoolkit.data.checking.checks import stats
 
-    flags = {"data__columns": columns, "data__encoding": encoding, "data__date_format": date_format}
+    flags: dict[str, Any] = {"data__columns": columns, "data__encoding": encoding, "data__date_format": date_format}
+    flags["data__skip_bad_rows"] = skip_bad_rows
     in_graph = path == GRAPH_DATA
     values = stats(_in_graph(session, with_triples=False) if in_graph else _in_files(session, path, {}, **flags))
     session.say_notice(path)
@@ -94,7 +99,7 @@ def show_stats(
     session.table(str(path), ["what", "value"], [[name, value] for name, value in values.items()])
 
 
-def _in_files(session: Session, path: Path, graph: Mapping[str, Any], **flags: str | None) -> DataFolder:
+def _in_files(session: Session, path: Path, graph: Mapping[str, Any], **flags: Any) -> DataFolder:
     """Read a folder or file, and print the layouts that are not the usual ones."""
     from kptoolkit.data.data_folder import DataFolder
     from kptoolkit.data.event_files import reading_of

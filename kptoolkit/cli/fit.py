@@ -10,7 +10,7 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.session import KEEPS, Session, command
-from kptoolkit.cli.sources import ColumnsOption, DateFormatOption, EncodingOption
+from kptoolkit.cli.sources import ColumnsOption, DateFormatOption, EncodingOption, SkipBadRowsOption
 from kptoolkit.config import GRAPH_DATA, Config, load_config
 from kptoolkit.errors import InputError
 
@@ -39,6 +39,7 @@ def fit(
     columns: ColumnsOption = None,
     encoding: EncodingOption = None,
     date_format: DateFormatOption = None,
+    skip_bad_rows: SkipBadRowsOption = None,
     run: Annotated[Path | None, typer.Option("--run", help="Folder of the run.")] = None,
     resume: Annotated[
         bool,
@@ -66,7 +67,8 @@ def fit(
     if resume and run is not None and session.config_file is None and (file := RunFolder(run).config_file).is_file():
         session.config_file = file
         trained = load_config(file, environ={}).graph
-    given = {"data__dir": data, "data__columns": columns, "data__encoding": encoding, "data__date_format": date_format}
+    given: dict[str, Any] = {"data__dir": data, "data__columns": columns, "data__encoding": encoding}
+    given |= {"data__date_format": date_format, "data__skip_bad_rows": skip_bad_rows}
     config = session.config(**given, run__dir=run)
     config = config.model_copy(update={"graph": session.graph(trained)})
     if distributed.is_first():
@@ -149,6 +151,7 @@ def compile_(
     columns: ColumnsOption = None,
     encoding: EncodingOption = None,
     date_format: DateFormatOption = None,
+    skip_bad_rows: SkipBadRowsOption = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Add new facts and new items of the graph to RUN, without training.")
     ] = False,
@@ -172,12 +175,19 @@ def compile_(
     if run is not None:
         _refuse_without_effect(
             session,
-            {"data": data, "columns": columns, "encoding": encoding, "date-format": date_format, "engine": engine},
+            {
+                "data": data,
+                "columns": columns,
+                "encoding": encoding,
+                "date-format": date_format,
+                "skip-bad-rows": skip_bad_rows,
+                "engine": engine,
+            },
         )
         report = _refresh(session, run, fresh=fresh)
     else:
         given: dict[str, Any] = {"data__dir": data, "data__columns": columns, "data__encoding": encoding}
-        given["data__date_format"] = date_format
+        given |= {"data__date_format": date_format, "data__skip_bad_rows": skip_bad_rows}
         config = session.config(**given, prompts__engine=engine)
         config = config.model_copy(update={"graph": session.graph()})
         with session.progress() as progress:

@@ -33,7 +33,10 @@ EncodingOption = Annotated[
 DateFormatOption = Annotated[
     str | None, typer.Option("--date-format", help="Form of dates, e.g. %d.%m.%Y; ISO dates and numbers are found.")
 ]
-
+SkipBadRowsOption = Annotated[
+    bool | None,
+    typer.Option("--skip-bad-rows", help="Leave out events without user, item or time, or that cannot be read."),
+]
 MappingOption = Annotated[
     Path | None, typer.Option("--mapping", help="TOML file that says which keys of JSON become triples.")
 ]

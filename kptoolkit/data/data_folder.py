@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.catalogue import find_items, read_items
+from kptoolkit.data.event_files import users_said
 from kptoolkit.data.graph_events import find_interactions, graph_triples
 from kptoolkit.data.graph_files import GraphTables, graph_files, has_triples, items_of
-from kptoolkit.data.interactions import Interactions, ReadReport, interactions_in, read_interactions
+from kptoolkit.data.interactions import Interactions, ReadReport, has_interactions, read_interactions
 from kptoolkit.data.tables import Table, tables_in
 from kptoolkit.errors import DataError
 from kptoolkit.graph import FileSource, Graph, folder_reader
@@ -125,7 +126,8 @@ class DataFolder:
             tables = GraphTables.read(source)
             items = items_of(source, path) if items is None else items
         if interactions is None and items is None and tables.triples is None:
-            raise DataError("no interactions, no items and no triples here; give a folder with data", path)
+            said = "no interactions, no items and no triples here; give a folder with data"
+            raise DataError(f"{said}{users_said(path, reading) if path.is_dir() else ''}", path)
         triples = None if tables.triples is None else Triples.of(*(tables.triples[name] for name in _TRIPLE))
         return cls(
             path,
@@ -177,7 +179,7 @@ class DataFolder:
 
 
 def _interactions(path: Path, reading: Reading) -> tuple[Interactions | None, ReadReport | None]:
-    if path.is_dir() and not interactions_in(path, reading) and _has_graph(path, reading):
+    if path.is_dir() and not has_interactions(path, reading) and _has_graph(path, reading):
         return None, None
     return read_interactions(path, reading)
 

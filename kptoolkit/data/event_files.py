@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kptoolkit.config import DataConfig
-from kptoolkit.data.tables import Table, join_tables, read_recognized
+from kptoolkit.data.tables import Table, join_tables, read_recognized, read_table
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph import folder_reader
+from kptoolkit.graph.sources.json_readers.playlists import Playlists
 from kptoolkit.graph.sources.layouts import whole_layouts
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
+from kptoolkit.names import quantity
 from kptoolkit.storage import text_tables as text
-from kptoolkit.storage.columns import INTERACTION_COLUMNS, check_candidates, locate
+from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, in_split_order, suffix_of
+from kptoolkit.storage.layouts.item_blocks import is_item_blocks, read_item_blocks
 from kptoolkit.storage.layouts.item_lists import read_item_lists
-from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
+from kptoolkit.storage.layouts.json_events import JsonEvents
+from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES
+from kptoolkit.storage.layouts.order_tables import ORDER_TIMES, OrderTables, order_tables
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, recognize_table
-from kptoolkit.storage.values.cells import clean_columns
 
 #: Endings of files that may have events.
 EVENT_SUFFIXES = (".csv", ".tsv", ".parquet", ".txt", ".dat", ".data", *sorted(JSON_SUFFIXES))
 _SPLIT = (".train.inter", ".valid.inter", ".test.inter")
-_LIST = {"user_id": INTERACTION_COLUMNS["user_id"], "items": ("item_id_list",), "item_id": ("item_id",)}
+_LIST = {"items": ("item_id_list", "prev_items"), "item_id": ("item_id", "next_item")}
+_QUOTED = re.compile(r"[^\s,'\"\[\]]+")
+"""Items of a list such as ``['B09' 'B08']``, with or without commas."""
+_BLOCKS = "blocks of one item each, as those of the Netflix Prize: ITEM:, then USER,RATING,DATE"
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,8 @@ def reading_of(settings: DataConfig) -> Reading:
     Raises:
         ConfigError: ``columns``, ``encoding`` or ``date_format`` is wrong.
     """
-    return Reading.of(settings.columns, settings.encoding, date_format=settings.date_format)
+    found = Reading.of(settings.columns, settings.encoding, date_format=settings.date_format)
+    return replace(found, skip_bad_rows=settings.skip_bad_rows)
 
 
 def split_files(folder: Path) -> list[Path]:
@@ -71,16 +82,45 @@ def read_folder_events(folder: Path, reading: Reading) -> EventTable | None:
     if reader is not None:
         found = join_tables(folder, _named(reader.interactions()), ("user_id", "item_id"))
         return None if found is None else EventTable(folder, found, reader.said)
-    files = split_files(folder)
-    if not files:
-        return None
+    if files := split_files(folder):
+        said = f"a split by RecBole: {', '.join(file.name for file in files)} as one set of events"
+        return _joined(folder, files, reading, f"{said}, split again by data.split")
+    if blocks := block_files(folder, reading):
+        shown = f"{blocks[0].name} to {blocks[-1].name}" if len(blocks) > 1 else blocks[0].name
+        return _joined(folder, blocks, reading, f"{_BLOCKS} ({shown})")
+    orders = None if _has_own_events(folder, reading) else order_tables(folder, reading)
+    return None if orders is None else EventTable(folder, read_joined(orders, folder, reading), orders.said)
+
+
+def users_said(folder: Path, reading: Reading) -> str:
+    """Return the option for a table of a folder that has users, and no column that is known as the item."""
+    for path in sorted(path for path in folder.iterdir() if suffix_of(path) in (".csv", ".tsv", ".dat", ".txt")):
+        names = header_cells(path, reading)
+        if names and locate(names, _required(reading)).keys() == {"user_id"}:
+            try:
+                recognize_table(path, "interactions", reading)
+            except DataError as error:
+                return f"; {error}"
+    return ""
+
+
+def block_files(folder: Path, reading: Reading) -> list[Path]:
+    """Return the files of a folder with the events of one item after the other, as those of the Netflix Prize."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and is_item_blocks(path, reading))
+    return [] if any(suffix_of(path) == ".inter" for path in folder.iterdir()) else files
+
+
+def _has_own_events(folder: Path, reading: Reading) -> bool:
+    files = [path for path in folder.iterdir() if path.is_file() and suffix_of(path) in (".inter", *EVENT_SUFFIXES)]
+    return any(suffix_of(path) == ".inter" or has_events(path, reading) for path in files)
+
+
+def _joined(folder: Path, files: Sequence[Path], reading: Reading, said: str) -> EventTable:
+    """Read several files of events as one."""
     parts = [read_file_events(file, reading) for file in files]
     names = set.intersection(*(set(part.table.columns) for part in parts))
     columns = {name: np.concatenate([part.table.columns[name] for part in parts]) for name in names}
     lines = np.concatenate([part.table.lines for part in parts])
-    said = (
-        f"a split by RecBole: {', '.join(file.name for file in files)} as one set of events, split again by data.split"
-    )
     return EventTable(folder, Table(folder, columns, lines), said)
 
 
@@ -90,9 +130,14 @@ def read_file_events(path: Path, reading: Reading) -> EventTable:
     Raises:
         DataError: It is wrong or not recognized; with file and line.
     """
+    if suffix_of(path) in JSON_SUFFIXES and Playlists.matches(path):
+        slices = Playlists(path, reading=reading)
+        return EventTable(path, _whole(path, _named(slices.interactions())), slices.said)
     if suffix_of(path) in JSON_SUFFIXES:
-        tables, said = read_json_events(path, reading)
-        return EventTable(path, _whole(path, _named(tables)), said)
+        found = JsonEvents.find(path, reading)
+        return EventTable(path, _whole(path, _named(found.tables())), found.said)
+    if is_item_blocks(path, reading):
+        return EventTable(path, _whole(path, _named(read_item_blocks(path))), _BLOCKS)
     if is_user_lists(path, reading):
         known = KgatFolder.matches(path.parent)
         counted = not known and _are_counted(path, reading)
@@ -102,9 +147,9 @@ def read_file_events(path: Path, reading: Reading) -> EventTable:
         return EventTable(path, _whole(path, _named(tables)), said)
     if is_item_lists(path, reading):
         tables = read_sequences(path, reading)
-        said = "a sequence of items per row: item_id_list, then item_id; repeats are left out"
+        said = "a sequence of items per row, then the next item; repeats are left out"
         return EventTable(path, _whole(path, tables), said)
-    with whole_layouts(path):
+    with whole_layouts(path), _whole_orders(path, reading):
         table, said, only_positive = read_recognized(path, "interactions", reading)
     columns = {"timestamp" if name == "time" else name: column for name, column in table.columns.items()}
     if only_positive:
@@ -115,11 +160,65 @@ def read_file_events(path: Path, reading: Reading) -> EventTable:
     return EventTable(path, replace(table, columns=columns), said)
 
 
+def read_joined(found: OrderTables, folder: Path, reading: Reading) -> Table:
+    """Read the events: items in the order of the file, with the user of their order, and its time if it has one.
+
+    Raises:
+        DataError: A table is wrong, an order has two users, or an item belongs to no order; with file and line.
+    """
+    dialect = Sample.read(found.orders, reading.encoding).dialect()
+    wanted = reading.spellings({"user_id": INTERACTION_COLUMNS["user_id"], "time": ORDER_TIMES})
+    columns = {"item_id": (found.key,), "user_id": wanted["user_id"]}
+    orders = read_table(found.orders, columns, {"time": wanted["time"]}, dialect)
+    place = {key: at for at, key in enumerate(orders.columns["item_id"].tolist())}
+    if len(place) < len(orders):
+        raise DataError(f"has several rows with the same {found.key}, so that it does not tell the user", found.orders)
+    parts = [_ordered_items(found, path, place, reading) for path in found.lines]
+    at, items, lines = (np.concatenate(column) for column in zip(*parts, strict=True))
+    joined = {"user_id": orders.columns["user_id"][at], "item_id": items}
+    if "time" in orders.columns:
+        joined["timestamp"] = orders.columns["time"][at]
+    return Table(folder, joined, lines)
+
+
+def _ordered_items(
+    found: OrderTables, path: Path, place: Mapping[str, int], reading: Reading
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the row of the order, the item and the line of each row of a table."""
+    columns = {"user_id": (found.key,), **reading.spellings({"item_id": INTERACTION_COLUMNS["item_id"]})}
+    table = read_table(path, columns, None, Sample.read(path, reading.encoding).dialect())
+    keys = table.columns["user_id"].tolist()
+    missing = [row for row, key in enumerate(keys) if key not in place]
+    if missing:
+        lacks = f"with a {found.key} that {found.orders.name} lacks, e.g. {shorten(keys[missing[0]])}"
+        said = f"{quantity(len(missing), 'rows')} {lacks}"
+        raise DataError(f"{said}; correct one of the files", path, int(table.lines[missing[0]]))
+    return np.array([place[key] for key in keys], dtype=np.int64), table.columns["item_id"], table.lines
+
+
+@contextmanager
+def _whole_orders(path: Path, reading: Reading) -> Iterator[None]:
+    """Tell who reads a table of orders or of their items alone to give the folder.
+
+    Raises:
+        DataError: In place of the error of such a table.
+    """
+    try:
+        yield
+    except DataError as error:
+        found = order_tables(path.parent, reading) if path.is_file() else None
+        if found is None or path not in (found.orders, *found.lines):
+            raise
+        raise DataError(f"has no events of its own; its folder has {found.said}: give {path.parent}", path) from error
+
+
 def has_events(path: Path, reading: Reading) -> bool:
     """Return whether a file of a folder has events, by its header line or its layout."""
+    if is_item_lists(path, reading) or (suffix_of(path) in JSON_SUFFIXES and Playlists.matches(path)):
+        return True
     if suffix_of(path) in JSON_SUFFIXES:
         try:
-            return bool(locate(_keys(path), _required(reading)).keys() == {"user_id", "item_id"})
+            return bool(JsonEvents.find(path, reading).keys)
         except DataError:
             return False
     try:
@@ -127,54 +226,6 @@ def has_events(path: Path, reading: Reading) -> bool:
     except DataError:
         return False
     return bool(found.dialect.header) or len(locate(header_cells(path, reading), _required(reading))) == 2
-
-
-def read_json_events(path: Path, reading: Reading) -> tuple[Iterator[text.Table], str]:
-    """Read the events of a JSON file.
-
-    Returns:
-        Tables with the columns ``user_id``, ``item_id`` and ``time``, and what was recognized.
-
-    Raises:
-        DataError: No user or item is named in its first object.
-    """
-    keys = _keys(path)
-    wanted = reading.spellings(INTERACTION_COLUMNS)
-    check_candidates(keys, wanted, path)
-    found = {name: keys[at] for name, at in locate(keys, wanted).items() if name != "rating"}
-    missing = [name for name in ("user_id", "item_id") if name not in found]
-    if missing:
-        options = ",".join(f"{name.removesuffix('_id')}=KEY" for name in missing)
-        said = f"no key for {' and '.join(missing)} (keys: {shorten(', '.join(keys), 200)})"
-        raise DataError(f"{said}; say which it is with --columns {options}; {Sample.read(path).shown()}", path)
-    said = ", ".join(f"{key} as {name.removesuffix('_id')}" for name, key in found.items())
-    return _json_tables(path, found), f"JSON lines: {said}"
-
-
-def _json_tables(path: Path, keys: Mapping[str, str]) -> Iterator[text.Table]:
-    batch: list[list[str]] = []
-    lines: list[int] = []
-    for line, one in read_objects(path):
-        batch.append([_text(one.get(key)) for key in keys.values()])
-        lines.append(line)
-        if len(batch) == text.BATCH_ROWS:
-            yield _of_rows(path, list(keys), batch, lines)
-            batch, lines = [], []
-    if batch:
-        yield _of_rows(path, list(keys), batch, lines)
-
-
-def _of_rows(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]], lines: Sequence[int]) -> text.Table:
-    columns = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
-    return text.Table(clean_columns(columns), lines, str(path))
-
-
-def _text(value: Any) -> str:
-    return "" if value is None or isinstance(value, dict | list) else str(value)
-
-
-def _keys(path: Path) -> list[str]:
-    return next((list(one) for _, one in read_objects(path)), [])
 
 
 def _required(reading: Reading) -> Mapping[str, Sequence[str]]:
@@ -199,19 +250,25 @@ def _are_counted(path: Path, reading: Reading) -> bool:
 
 def is_item_lists(path: Path, reading: Reading) -> bool:
     """Return whether a table has a sequence of items in each row, as RecBole's ``item_id_list``."""
-    return suffix_of(path) not in (".parquet", *JSON_SUFFIXES) and len(locate(header_cells(path, reading), _LIST)) == 3
+    names = header_cells(path, reading) if suffix_of(path) not in (".parquet", *JSON_SUFFIXES) else []
+    return len(locate(names, _LIST)) == len(_LIST)
 
 
 def read_sequences(path: Path, reading: Reading) -> Iterator[text.Table]:
-    """Yield the columns ``user_id`` and ``item_id`` of a table with ``item_id_list``, oldest event first."""
+    """Yield the columns ``user_id`` and ``item_id`` of a table with ``item_id_list``, oldest event first.
+
+    Without a column of users, each row is a user, called by its line.
+    """
     dialect = Sample.read(path, reading.encoding).dialect()
-    for table in text.read_table(path, _LIST, may_be_empty=("items",), dialect=dialect):
+    wanted = {**_LIST, **reading.spellings({"user_id": INTERACTION_COLUMNS["user_id"]})}
+    optional = ("user_id",) if "user" not in reading.columns else ()
+    for table in text.read_table(path, wanted, optional=optional, may_be_empty=("items",), dialect=dialect):
         columns: dict[str, list[str]] = {"user_id": [], "item_id": []}
         lines: list[int] = []
-        for user, items, item, line in zip(
-            table["user_id"], table["items"], table["item_id"], table.lines, strict=True
-        ):
-            row = [*items.split(), item]
+        users = table.columns.get("user_id", [str(line) for line in table.lines])
+        for user, items, item, line in zip(users, table["items"], table["item_id"], table.lines, strict=True):
+            row = [*_QUOTED.findall(items)] if items[:1] == "[" else items.split()
+            row.append(item)
             columns["user_id"] += [user] * len(row)
             columns["item_id"] += row
             lines += [line] * len(row)

@@ -22,15 +22,24 @@ from numpy.typing import NDArray
 
 from kptoolkit.arguments import check_fields, checked
 from kptoolkit.config import GRAPH_DATA
-from kptoolkit.data.event_files import EVENT_SUFFIXES, has_events, read_file_events, read_folder_events
+from kptoolkit.data.event_files import (
+    EVENT_SUFFIXES,
+    block_files,
+    has_events,
+    read_file_events,
+    read_folder_events,
+    users_said,
+)
 from kptoolkit.data.histories import Histories
 from kptoolkit.data.tables import columns_of, tables_in
 from kptoolkit.errors import DataError, InputError, RunError, UnknownNameError, shorten
-from kptoolkit.names import nearest
+from kptoolkit.graph.sources.foreign_formats import foreign_in
+from kptoolkit.names import nearest, quantity
 from kptoolkit.storage.atomic import atomic_write, write_text
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
 from kptoolkit.storage.dialects import Reading, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
+from kptoolkit.storage.layouts.order_tables import order_tables
 
 _REQUIRED = {name: INTERACTION_COLUMNS[name] for name in ("user_id", "item_id")}
 _METADATA = b"kptool"
@@ -279,6 +288,11 @@ def read_interactions(path: str | Path, reading: Reading | None = None) -> tuple
     read = read_folder_events(path, reading) if path.is_dir() else None
     read = read or read_file_events(find_interactions(path, reading), reading)
     table = read.table
+    if reading.skip_bad_rows:
+        table = table.filled(("user_id", "item_id", "timestamp"))
+        skipped = len(read.table) - len(table)
+        layout = f"{quantity(skipped, 'rows')} without a user, an item or a time skipped" if skipped else ""
+        read = replace(read, layout="; ".join(filter(None, (read.layout, layout))))
     times = table.times("timestamp", reading.date_format) if "timestamp" in table.columns else None
     found = Interactions.of(table.strings("user_id"), table.strings("item_id"), times)
     sizes = (len(table), len(table) - len(found), found.n_users, found.n_items, len(found))
@@ -341,7 +355,8 @@ def find_interactions(path: Path, reading: Reading | None = None) -> Path:
         for table in tables_in(path, (".parquet",)):
             columns_of(table)  # one that is damaged is the reason
         said = "no interactions here: no .inter, and no table or JSON lines with user_id and item_id"
-        raise DataError(f"{said}; give the path of the file, and its columns with --columns", path)
+        others = "".join(f"; {one}" for one in foreign_in(path)[:3]) or users_said(path, reading or Reading())
+        raise DataError(f"{said}; give the path of the file, and its columns with --columns{others}", path)
     if len(candidates) > 1:
         names = ", ".join(candidate.name for candidate in candidates)
         raise DataError(f"several interactions files: {names}; give the path of one of them", path)
@@ -353,6 +368,12 @@ def interactions_in(folder: Path, reading: Reading | None = None) -> list[Path]:
     return tables_in(folder, (".inter",)) or [
         path for path in tables_in(folder, EVENT_SUFFIXES) if _has_events(path, reading or Reading())
     ]
+
+
+def has_interactions(folder: Path, reading: Reading) -> bool:
+    """Return whether a folder has events: a file with them, blocks of items, or orders and their items."""
+    joined = bool(block_files(folder, reading)) or order_tables(folder, reading) is not None
+    return joined or bool(interactions_in(folder, reading))
 
 
 def _has_events(path: Path, reading: Reading) -> bool:

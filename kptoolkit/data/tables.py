@@ -6,7 +6,7 @@ Text is read by :mod:`kptoolkit.storage.text_tables`; here it becomes whole colu
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.graph.sources.foreign_formats import foreign_said
 from kptoolkit.names import quantity
 from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.columns import places_of
-from kptoolkit.storage.dialects import TAB_SUFFIXES, Dialect, Reading, suffix_of
+from kptoolkit.storage.dialects import TAB_SUFFIXES, Dialect, Reading, Sample, suffix_of
+from kptoolkit.storage.layouts.date_columns import join_dates
 from kptoolkit.storage.layouts.parquet_tables import check_expansion
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, recognize_table
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, recognize_table, with_dates
 from kptoolkit.storage.text_tables import TextReader, header_of
 from kptoolkit.storage.values.cells import ID_COLUMNS, clean_columns, is_missing
 from kptoolkit.storage.values.times import advice_for, other_unit, seconds_of, since_1970
@@ -62,8 +64,22 @@ class Table:
             rows = [row for row, value in enumerate(values) if value in blank]
             shown = f" ({values[rows[0]]} stands for no value)" if values[rows[0]].strip() else ""
             more = f"; {quantity(len(rows) - 1, 'more rows')} likewise" if len(rows) > 1 else ""
-            raise DataError(f"no {name} in this row{shown}{more}", self.path, int(self.lines[rows[0]]))
+            advice = "correct it, or skip such rows (--skip-bad-rows, data.skip_bad_rows)"
+            raise DataError(f"no {name} in this row{shown}{more}; {advice}", self.path, int(self.lines[rows[0]]))
         return values
+
+    def filled(self, names: Sequence[str]) -> Table:
+        """Return the rows with a value in each of these columns that the table has."""
+        kept = np.ones(len(self), dtype=bool)
+        for values in (self.columns[name] for name in names if name in self.columns):
+            if values.dtype.kind == "M":
+                kept &= ~np.isnat(values)
+            else:
+                blank = {value for value in set(values) if is_missing(str(value))}
+                kept &= np.array([value not in blank for value in values], dtype=bool)
+        return replace(
+            self, columns={name: column[kept] for name, column in self.columns.items()}, lines=self.lines[kept]
+        )
 
     def times(self, name: str, date_format: str = "") -> NDArray[np.float64]:
         """Return a column as seconds: numbers as they are, dates since 1970; see :func:`seconds_of`.
@@ -107,6 +123,8 @@ def read_recognized(path: Path, kind: Kind, reading: Reading) -> tuple[Table, st
         DataError: As for :func:`read_table`, or the layout is not recognized.
     """
     columns, dialect, said, layout = reading.spellings(COLUMNS[kind]), None, "", None
+    if suffix_of(path) == ".parquet" and path.is_file():
+        columns = dict(with_dates(columns_of(path), columns, kind))
     if suffix_of(path) != ".parquet" and suffix_of(path) in SUFFIXES and path.is_file():
         found = recognize_table(path, kind, reading)
         columns, dialect, said, layout = dict(found.columns), found.dialect, found.said, found.layout
@@ -114,7 +132,14 @@ def read_recognized(path: Path, kind: Kind, reading: Reading) -> tuple[Table, st
     if kind == "interactions" and not (layout and layout.only_positive):
         optional.pop("rating", None)
     required = {name: spellings for name, spellings in columns.items() if name not in OPTIONAL}
-    return read_table(path, required, optional, dialect), said, bool(layout and layout.only_positive)
+    bad_rows = text.BadRows(skip=reading.skip_bad_rows) if kind == "interactions" else None
+    table = read_table(path, required, optional, dialect, bad_rows)
+    said += f"; {quantity(bad_rows.count, 'rows')} skipped" if bad_rows is not None and bad_rows.count else ""
+    columns_read = {
+        name: _objects(column) if isinstance(column, list) else column
+        for name, column in join_dates(table.columns).items()
+    }
+    return replace(table, columns=columns_read), said, bool(layout and layout.only_positive)
 
 
 def read_table(
@@ -122,6 +147,7 @@ def read_table(
     required: Mapping[str, Sequence[str]],
     optional: Mapping[str, Sequence[str]] | None = None,
     dialect: Dialect | None = None,
+    bad_rows: text.BadRows | None = None,
 ) -> Table:
     """Read the wanted columns of a file.
 
@@ -130,6 +156,7 @@ def read_table(
         required: Accepted spellings by name, of columns that must exist.
         optional: Accepted spellings by name, of columns that may be missing.
         dialect: How a text is written, as for :func:`kptoolkit.storage.text_tables.read_table`.
+        bad_rows: What to do with rows of another width; ``None`` raises an error.
 
     Raises:
         DataError: No such file, an unknown format, a damaged or empty file, wrong encoding, a missing column or a bad
@@ -137,13 +164,15 @@ def read_table(
     """
     suffix = suffix_of(path)
     if suffix not in SUFFIXES:
+        if path.is_file() and (said := foreign_said(Sample.read(path))):
+            raise DataError(said, path)
         raise DataError(f"unknown format; known: {', '.join(sorted(SUFFIXES))}, and gzip of the text formats", path)
     if not path.is_file():
         raise DataError("no such file", path)
     try:
         if suffix == ".parquet":
             return _read_parquet(path, required, optional or {})
-        columns = (path, required, optional or {}, dialect)
+        columns = (path, required, optional or {}, dialect, bad_rows)
         return _read_regular(*columns) or _read_rows(*columns)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}", path) from error
@@ -168,9 +197,10 @@ def _read_regular(
     required: Mapping[str, Sequence[str]],
     optional: Mapping[str, Sequence[str]],
     dialect: Dialect | None = None,
+    bad_rows: text.BadRows | None = None,
 ) -> Table | None:
     """Read a regular tab-separated file in blocks; ``None`` if it is not regular."""
-    reader = _reader(path, required, optional, dialect)
+    reader = _reader(path, required, optional, dialect, bad_rows)
     table = join_tables(path, reader.blocks(_BLOCK), required)
     return table if reader.ended else None
 
@@ -180,8 +210,9 @@ def _read_rows(
     required: Mapping[str, Sequence[str]],
     optional: Mapping[str, Sequence[str]],
     dialect: Dialect | None = None,
+    bad_rows: text.BadRows | None = None,
 ) -> Table:
-    table = join_tables(path, _reader(path, required, optional, dialect).rows(), required)
+    table = join_tables(path, _reader(path, required, optional, dialect, bad_rows).rows(), required)
     if table is None:
         raise DataError("no rows below the line that names the columns", path)
     return table
@@ -192,9 +223,10 @@ def _reader(
     required: Mapping[str, Sequence[str]],
     optional: Mapping[str, Sequence[str]],
     dialect: Dialect | None = None,
+    bad_rows: text.BadRows | None = None,
 ) -> TextReader:
     columns = {**required, **optional}
-    return TextReader(path, columns, optional=optional, may_be_empty=columns, dialect=dialect)
+    return TextReader(path, columns, optional, columns, bad_rows, dialect)
 
 
 def join_tables(path: Path, batches: Iterable[text.Table], shared: Collection[str]) -> Table | None:

@@ -9,8 +9,8 @@ import numpy as np
 
 from kptoolkit.data.catalogue import Catalogue, ItemRows
 from kptoolkit.errors import DataError, shorten
-from kptoolkit.graph.loading.readable_ids import name_of_id
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
+from kptoolkit.graph.sources.readable_ids import name_of_id
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.storage.values.id_rules import propose
 

@@ -36,8 +36,24 @@ _ITEM_IDS = (
     "hotel_id",
     "restaurant_id",
     "adgroup_id",
+    "stock_code",
+    "sku",
+    "course_id",
+    "track_uri",
 )
-_USER_IDS = ("reader_id", "customer_id", "session_id", "reviewer_id", "username", "visitor_id")
+_USER_IDS = (
+    "reader_id",
+    "customer_id",
+    "session_id",
+    "reviewer_id",
+    "username",
+    "visitor_id",
+    "household_key",
+    "member_id",
+    "client_id",
+    "listener_id",
+    "session",
+)
 _TIMES = (
     "unix_review_time",
     "timestamp_unix",
@@ -52,12 +68,60 @@ _TIMES = (
     "utc_timestamp",
     "utc_time",
     "t_dat",
+    "time_ms",
+    "timestamp_s",
+    "date_time",
+    "event_date",
+    "order_date",
+    "purchase_date",
+    "invoice_date",
+    "transaction_date",
+    "transaction_dt",
+    "visit_date",
+    "checkin_time",
+    "created_utc",
 )
 #: Accepted headers of each column, compared as in :func:`locate`, without RecBole's ``:type``.
 TRIPLE_COLUMNS: Mapping[str, Sequence[str]] = {
-    "head": ("head_id", "head", "h", "subject", "subject_id", "source", "head_entity", "from_id", "from"),
-    "relation": ("relation_id", "relation", "r", "rel", "predicate", "predicate_id", "relation_type"),
-    "tail": ("tail_id", "tail", "t", "object", "object_id", "target", "tail_entity", "to_id", "to"),
+    "head": (
+        "head_id",
+        "head",
+        "h",
+        "subject",
+        "subject_id",
+        "source",
+        "head_entity",
+        "from_id",
+        "from",
+        "s",
+        "entity1",
+        "src",
+    ),
+    "relation": (
+        "relation_id",
+        "relation",
+        "r",
+        "rel",
+        "predicate",
+        "predicate_id",
+        "relation_type",
+        "relationship",
+        "p",
+    ),
+    "tail": (
+        "tail_id",
+        "tail",
+        "t",
+        "object",
+        "object_id",
+        "target",
+        "tail_entity",
+        "to_id",
+        "to",
+        "o",
+        "entity2",
+        "dst",
+    ),
 }
 NAME_COLUMNS: Mapping[str, Sequence[str]] = {
     "entity_id": ("entity_id", "entity", "id"),
@@ -80,13 +144,22 @@ ITEM_COLUMNS: Mapping[str, Sequence[str]] = {
         "product_name",
         "prod_name",
         "artist_name",
+        "item_label",
+        "track_name",
+        "song_name",
+        "song_title",
+        "movie_name",
+        "game_name",
+        "venue_name",
+        "business_name",
+        "display_name",
         "label",
     ),
 }
 INTERACTION_COLUMNS: Mapping[str, Sequence[str]] = {
     "user_id": ("user_id", "user", "uid", *_USER_IDS),
     "item_id": ("item_id", "item", *_ITEM_IDS),
-    "time": ("timestamp", "time", "ts", "unix_timestamp", "unix_time", "datetime", "date", *_TIMES),
+    "time": ("timestamp", "time", "ts", "unix_timestamp", "unix_time", "datetime", *_TIMES, "date"),
     "rating": ("rating", "score", "label", "weight"),
 }
 
@@ -98,7 +171,10 @@ _SAME = (
     ("parent_asin", "asin"),
     ("unix_review_time", "review_time"),
     ("timestamp_unix", "timestamp_ms"),
+    ("product_id", "sku", "stock_code"),
 )
+_LAST = frozenset({"id", "date"})
+"""Headers that are only read where there is no other of their column."""
 _CHOSEN = frozenset({"user_id", "item_id", "entity_id", "head", "relation", "tail", "time", "timestamp"})
 
 
@@ -139,7 +215,7 @@ def check_candidates(
             said = f"columns {first + 1} and {second + 1} are both called {shorten(names[first])}"
             raise DataError(f"{said}; rename the one that is not the {name}", path, line)
         own = {_plain(one) for one in spellings[:_OWN]}
-        if _stem(names[first]) in own or _are_same(names[first], names[second]) or _stem(names[second]) == "id":
+        if _stem(names[first]) in own or _are_same(names[first], names[second]) or _stem(names[second]) in _LAST:
             continue
         role = _role(name)
         shown = " and ".join(shorten(names[at]) for at in found)
@@ -163,8 +239,8 @@ def spellings_said(spellings: Sequence[str]) -> str:
     return shorten(", ".join(spellings), 120)
 
 
-_IGNORED = dict.fromkeys(map(ord, ' _-\t"'))
-"""Characters that make no difference between headers."""
+_IGNORED = dict.fromkeys(map(ord, ' _-\t"?'))
+"""Characters that make no difference between headers; a query language may write ``?subject``."""
 
 
 def _role(name: str) -> str:

@@ -73,12 +73,14 @@ class Reading:
         encoding: Encoding of text files, e.g. ``"latin-1"``; ``None`` finds UTF-8 and UTF-16.
         split: Separator of several values in the tail of a triple, e.g. ``"|"``; ``""`` leaves tails as they are.
         date_format: Form of dates, as for ``strptime``, e.g. ``"%d.%m.%Y"``; ``""`` for ISO 8601.
+        skip_bad_rows: Whether bad rows of interactions are left out and counted.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     encoding: str | None = None
     split: str = ""
     date_format: str = ""
+    skip_bad_rows: bool = False
 
     def __post_init__(self) -> None:
         if self.encoding is not None:

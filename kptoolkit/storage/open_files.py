@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import lzma
+import re
 import zlib
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator, Mapping
@@ -21,12 +22,12 @@ PACKED_SUFFIXES: Mapping[str, str] = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
 """Errors of a packed file that ends early or is damaged."""
 _Opener = Callable[[io.BufferedReader], io.BufferedIOBase]
-_OPENERS: Mapping[bytes, _Opener] = {
-    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\x00": lzma.LZMAFile,
+_OPENERS: Mapping[re.Pattern[bytes], _Opener] = {
+    re.compile(rb"\x1f\x8b"): lambda file: gzip.GzipFile(fileobj=file),
+    re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"): bz2.BZ2File,
+    re.compile(rb"\xfd7zXZ\x00"): lzma.LZMAFile,
 }
-"""What unpacks a file, by its first bytes."""
+"""What unpacks a file, by its first bytes, which no text has."""
 _BLOCK = 1 << 20
 FREE = 100_000_000
 """Bytes that a file may be decompressed to, whatever its own size."""
@@ -197,7 +198,7 @@ def open_bytes(path: Path) -> LimitedFile:
             start = probe.read(1000)
     except FileNotFoundError as error:
         raise DataError("no such file", path) from error
-    opener = next((_OPENERS[mark] for mark in _OPENERS if start.startswith(mark)), None)
+    opener = next((opener for mark, opener in _OPENERS.items() if mark.match(start)), None)
     suffix = path.suffix.lower()
     if opener is None and suffix in PACKED_SUFFIXES and not _begins_text(start):
         kind = PACKED_SUFFIXES[suffix]

@@ -45,7 +45,7 @@ HISTORIES = {
     "yyyymmdd.csv": "u1 a b c",
     "zero_width.csv": "u1 a b",
     "dup_header.csv": "error: line 1: columns 2 and 3 are both called item_id; rename",
-    "empty_time.csv": "error: line 3: timestamp '' is neither a number nor a date; correct it, or leave the row out",
+    "empty_time.csv": "error: line 3: timestamp '' is neither a number nor a date; correct it, or skip such rows",
     "latin1.csv": "error: line 8: not UTF-8 text; .*--encoding latin-1",
     "long_row.csv": "error: line 3: 4 columns instead of 3",
     "ms_and_s.csv": "error: line 3: timestamp 1577836801000 is in another unit than most",

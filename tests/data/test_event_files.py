@@ -7,6 +7,8 @@ import json
 import zipfile
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from kptoolkit.data.interactions import Interactions, read_interactions
 from kptoolkit.errors import ConfigError, DataError
 from kptoolkit.storage.dialects import Reading
 from kptoolkit.storage.values.cells import clean_id, is_missing
+from kptoolkit.storage.values.times import advice_for, seconds_of
 
 LAYOUTS = Path(__file__).resolve().parents[1] / "layouts"
 
@@ -216,15 +219,96 @@ def test_a_header_line_is_no_event_where_columns_are_numbers(
 
 
 @pytest.mark.parametrize("prefix", ["", "date_", "event_"])
-def test_a_day_of_a_month_is_not_offered_as_the_time(tmp_path: Path, prefix: str) -> None:
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_date_in_several_columns_is_a_time(tmp_path: Path, prefix: str, suffix: str) -> None:
+    frame = pd.DataFrame({"user_id": ["1", "1", "1"], "item_id": ["a", "b", "c"]})
+    for part, values in (("day", [2, 30, 2]), ("month", [3, 12, 3]), ("year", [2012, 2011, 2012]), ("hour", [9, 0, 8])):
+        frame[prefix + part] = values
+    path = tmp_path / f"x.{suffix}"
+    if suffix == "csv":
+        frame.to_csv(path, index=False)
+    elif suffix == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        frame.to_parquet(path)
+    found, report = read_interactions(path)
+    assert report.timed
+    assert histories(found) == {"1": ["b", "c", "a"]}
+    assert found.time.tolist() == [1325203200, 1330675200, 1330678800]
+
+
+def test_a_date_in_several_columns_that_is_none_names_its_line(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
-    path.write_text(f"user_id,item_id,{prefix}day,{prefix}month,{prefix}year\n1,2,29,10,2006\n")
+    path.write_text("user_id,item_id,year,month,day\n1,2,2012,3,4\n1,3,2012,13,4\n")
+    with pytest.raises(DataError, match="line 3: timestamp '2012-13-04' is neither a number nor a date"):
+        read_interactions(path)
+
+
+def test_with_several_dates_of_several_columns_none_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("user_id,item_id,a_year,a_month,a_day,b_year,b_month,b_day\n1,2,2012,3,4,2013,4,5\n")
     layout = read_interactions(path)[1].layout
-    assert "no time is read: day, month and year are columns of their own" in layout
+    assert "no time is read: there are several dates" in layout
     assert "--columns time=" not in layout
 
 
-@pytest.mark.parametrize("header", ["eventdate", "purchaseDate", "saledate"])
+@pytest.mark.parametrize("word", ["BZh", "BZh9", "BZh91", "PK", "ORC", "Obj"])
+def test_a_text_that_begins_like_a_packed_file_is_a_text(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"{word},user_id,item_id\n1,u,i\n")
+    assert histories(read_interactions(path)[0]) == {"u": ["i"]}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
+def test_bad_rows_are_skipped_and_counted_when_asked(tmp_path: Path, suffix: str) -> None:
+    rows = [("u", "a", "3"), ("", "b", "1"), ("u", "NULL", "1"), ("u", "c", ""), ("u", "d", "2")]
+    path = tmp_path / f"x.{suffix}"
+    frame = pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"])
+    if suffix == "parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False, sep="," if suffix == "csv" else "\t")
+    with pytest.raises(DataError, match=r"correct it, or skip such rows \(--skip-bad-rows"):
+        read_interactions(path)
+    found, report = read_interactions(path, Reading(skip_bad_rows=True))
+    assert histories(found) == {"u": ["d", "a"]}
+    assert "3 rows without a user, an item or a time skipped" in report.layout
+
+
+def test_rows_of_another_width_are_skipped_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("user_id,item_id,timestamp\nu,a,2\nu,b\nu,c,1\n")
+    settings = load_config(overrides={"data.skip_bad_rows": True}, environ={}).data
+    found, report = read_interactions(path, reading_of(settings))
+    assert histories(found) == {"u": ["c", "a"]}
+    assert "1 row skipped" in report.layout
+
+
+@pytest.mark.parametrize("clock", ["", " 8:26", " 08:26:01", " 8:26 PM", " 8:26:01 AM"])
+@pytest.mark.parametrize("day", ["12/1/2010", "1.12.2010", "13/1/2010", "2010/12/1", "Dec 1, 2010"])
+def test_the_form_of_a_date_that_is_offered_reads_it(day: str, clock: str) -> None:
+    form = advice_for(day + clock).split("'")[1]
+    assert np.isfinite(seconds_of(np.array([day + clock], dtype=object), form)).all()
+
+
+@pytest.mark.parametrize("finer", ["time_ms", "event_time", "datetime"])
+def test_a_finer_time_is_read_where_there_is_a_date_too(tmp_path: Path, finer: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"user_id,item_id,date,{finer}\n1,a,20220408,1649412000123\n1,b,20220408,1649411000123\n")
+    assert histories(read_interactions(path)[0]) == {"1": ["b", "a"]}
+
+
+@pytest.mark.parametrize("values", [("2016-05-09", "2016-05-08"), ("1500000001", "1500000000")])
+@pytest.mark.parametrize("header", ["play_ts", "tstamp", "x"])
+def test_a_column_of_times_that_is_not_read_is_said(tmp_path: Path, header: str, values: tuple[str, str]) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"user_id,item_id,{header}\n1,2,{values[0]}\n1,3,{values[1]}\n")
+    assert f"if {header} is one, give --columns time={header}" in read_interactions(path)[1].layout
+    path.write_text(f"user_id,item_id,{header},timestamp\n1,2,{values[0]},1\n")
+    assert "no time is read" not in read_interactions(path)[1].layout
+
+
+@pytest.mark.parametrize("header", ["saledate", "soldDate", "readOn"])
 def test_a_date_that_is_not_read_is_said(tmp_path: Path, header: str) -> None:
     path = tmp_path / "x.csv"
     path.write_text(f"user_id,item_id,{header}\n1,2,2016-05-09\n1,3,2016-05-08\n")

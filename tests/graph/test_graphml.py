@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kptoolkit.errors import DataError
 from kptoolkit.graph.loading.survey import Survey, survey
 from kptoolkit.graph.sources.file_source import open_source
-from kptoolkit.graph.sources.readers.graphml import UNNAMED, GraphMl
+from kptoolkit.graph.sources.readers.graphml import GraphMl
 from kptoolkit.limits import LimitsConfig, current, use
 from kptoolkit.storage.values.cells import clean_id, is_missing
 
@@ -123,7 +123,7 @@ def test_defaults_items_and_edges_without_a_type(tmp_path: Path) -> None:
         '<edge source="b" target="b"><data key="d2">knows</data></edge>'
     )
     found = read(tmp_path / "x.graphml", graph(inside, keys))
-    assert triples(found) == [("a", UNNAMED, "b"), ("b", "knows", "b"), ("b", "of", "a")]
+    assert triples(found) == [("a", "related_to", "b"), ("b", "knows", "b"), ("b", "of", "a")]
     assert names(found) == {"a": "Emma", "b": "unknown"}
     assert [(item.item_id, found.entities[item.entity]) for item in found.items] == [("i1", "a")]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kptoolkit.graph.loading.readable_ids import names_of_ids
 from kptoolkit.graph.loading.survey import survey
 from kptoolkit.graph.sources.memory_source import MemorySource
+from kptoolkit.graph.sources.readable_ids import names_of_ids
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,27 @@ from kptoolkit.graph.sources.memory_source import MemorySource
 )
 def test_names_of_ids(ids: list[str], names: list[str]) -> None:
     assert names_of_ids(ids) == names
+
+
+@pytest.mark.parametrize(
+    ("ids", "items", "names"),
+    [
+        (["1", "2", "3", "Crime", "Space opera"], ["1", "2", "3"], ["", "", "", "Crime", "Space opera"]),
+        (["Heat", "2", "Crime"], ["Heat", "2"], ["Heat", "", "Crime"]),
+        (["1", "2", "Q5", "Q6", "Crime"], ["1", "2"], []),
+        (["Heat", "Ronin"], ["Heat", "Ronin"], ["Heat", "Ronin"]),
+        (["1", "2"], ["1", "2"], []),
+    ],
+)
+def test_ids_of_items_do_not_count(ids: list[str], items: list[str], names: list[str]) -> None:
+    assert names_of_ids(ids, set(items)) == names
+
+
+def test_items_that_are_numbers_leave_values_their_names() -> None:
+    triples = [(str(number), "genre", "Crime" if number % 2 else "Space opera") for number in range(9)]
+    found = survey(MemorySource(triples, links_=[(str(number), str(number)) for number in range(9)]))
+    assert found.named_by_id
+    assert {name for name in found.names if name} == {"Crime", "Space opera"}
 
 
 def test_one_name_is_enough_to_leave_ids_alone() -> None:

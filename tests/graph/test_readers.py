@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.orc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kptoolkit.data.interactions import read_interactions
 from kptoolkit.errors import DataError
 from kptoolkit.graph.loading.load import dry_run
 from kptoolkit.graph.loading.survey import survey
@@ -230,6 +236,15 @@ FOREIGN_FILES = {
     "OBO": "format-version: 1.2\n\n[Term]\nid: GO:0000001\n",
     "HDT": "$HDT\x01<http://purl.org/HDT/hdt#HDTv1>\x00\x00\n",
     "SQLite": "SQLite format 3\x00\n",
+    "DuckDB": "\x01\x02\x03\x04\x05\x06\x07\x08DUCK@\x00\n",
+    "Arrow or Feather": "ARROW1\x00\x00",
+    "ORC": "ORC\n\x06\x12",
+    "HDF5": "\udc89HDF\r\n\x1a\n",
+    "Avro": "Obj\x01\x04\x16avro.schema",
+    "pickle": "\udc80\x04\udc95\x00",
+    "Matrix Market": "%%MatrixMarket matrix coordinate real general\n3 3 1\n1 2 5.0\n",
+    "NumPy": "\udc93NUMPY\x01\x00",
+    "XML of SPARQL results": '<?xml version="1.0"?>\n<sparql xmlns="http://www.w3.org/2005/sparql-results#"/>\n',
     "SQL": "-- MySQL dump\n\nDROP TABLE IF EXISTS `page`;\n",
     "Cypher": "CREATE (a:Film {title: 'Heat'});\n",
 }
@@ -239,9 +254,28 @@ FOREIGN_FILES = {
 @pytest.mark.parametrize("ending", ["", ".graph", ".txt", ".owl"])
 def test_a_format_that_is_not_read_is_called_by_its_name(tmp_path: Path, name: str, ending: str) -> None:
     path = tmp_path / f"x{ending}"
-    path.write_text(FOREIGN_FILES[name])
+    path.write_bytes(FOREIGN_FILES[name].encode("utf-8", "surrogateescape"))
     with pytest.raises(DataError, match=f"{name} is not read; (?:write|convert|export|run) "):
         survey(open_source([path]))
+    if ending not in (".txt", ".owl"):
+        for given in (path, tmp_path):
+            with pytest.raises(DataError, match=f"{name} is not read; (?:write|convert|export|run) "):
+                read_interactions(given)
+        with pytest.raises(DataError, match=f"{name} is not read; (?:write|convert|export|run) "):
+            open_source([tmp_path])
+
+
+def test_the_advice_for_formats_of_pandas_works(tmp_path: Path) -> None:
+    frame = pa.table({"head": ["a"], "relation": ["r"], "tail": ["b"]})
+    pyarrow.feather.write_feather(frame, tmp_path / "x.feather")
+    pyarrow.orc.write_table(frame, tmp_path / "x.orc")
+    for file in ("x.feather", "x.orc"):
+        with pytest.raises(DataError) as caught:
+            open_source([tmp_path / file])
+        found = re.search(r"pandas\.(\w+)\('FILE'\)", str(caught.value))
+        assert found is not None
+        getattr(pd, found[1])(tmp_path / file).to_parquet(tmp_path / "x.parquet")
+        assert len(survey(open_source([tmp_path / "x.parquet"]))) == 1
 
 
 def test_every_format_that_is_not_read_has_its_test() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from source_tree import CHECKOUT
 
+from kptoolkit.graph.sources.json_readers.json_items import OTHER_ITEMS, VALUES
 from kptoolkit.graph.sources.layouts import FILES, FOLDERS, RDF_FORMATS, SUFFIXES
-from kptoolkit.graph.sources.readers.json_items import OTHER_ITEMS, VALUES
 from kptoolkit.storage.dialects import ROLES
 from kptoolkit.storage.layouts.table_layouts import LAYOUTS
 

@@ -26,7 +26,9 @@ from kptoolkit.storage.values.cells import (
 )
 
 AROUND = st.text(" \t\u00a0\u200b\ufeff\u2060", max_size=3)
-PLAIN = st.from_regex(r"[A-Za-z][A-Za-z_:/.-]{0,8}[A-Za-z]", fullmatch=True).filter(lambda one: one not in MISSING)
+PLAIN = st.from_regex(r"[A-Za-z][A-Za-z_:/.-]{0,8}[A-Za-z]", fullmatch=True).filter(
+    lambda one: MISSING.isdisjoint((one, f"<{one}>"))
+)
 
 
 @given(before=AROUND, one=PLAIN, after=AROUND)
@@ -34,7 +36,14 @@ def test_what_surrounds_an_id_is_removed(before: str, one: str, after: str) -> N
     assert clean_id(before + one + after) == one
     assert clean_id(f'{before}"{one}"{after}') == one
     assert clean_id(f"{before}<http://{one}>{after}") == f"http://{one}"
+    assert clean_id(f"{before}<{one}>{after}") == one
     assert unclean([before + one + after]) == ([before + one + after] if before + after else [])
+
+
+@pytest.mark.parametrize("text", sorted(MISSING - {"", "\\N"}))
+def test_what_stands_for_no_value_keeps_its_brackets(text: str) -> None:
+    assert clean_id(f"<{text}>") == f"<{text}>"
+    assert clean_id(text) == text
 
 
 @given(st.text(max_size=12))

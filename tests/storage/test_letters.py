@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kptoolkit.graph.loading.readable_ids import names_of_ids
+from kptoolkit.graph.sources.readable_ids import names_of_ids
 from kptoolkit.storage.values.letters import camel_words, compared_words, is_letters, words_in
 
 TITLES = {

@@ -71,7 +71,8 @@ class LinkCheck:
             }
             said = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
             of = "items with events" if self.of_events else "linked items"
-            found.append(f"only {known:,} of {self.items:,} {of} have knowledge: {said}")
+            ids = "; name them with --names FILE, or use ids as names (prompts.keep_nameless=true) when you fit"
+            found.append(f"only {known:,} of {self.items:,} {of} have knowledge: {said}{ids if self.nameless else ''}")
         return found
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
-from kptoolkit.graph.loading.readable_ids import names_of_ids
 from kptoolkit.graph.loading.source_names import NameCollector, RelationLabels
+from kptoolkit.graph.sources.readable_ids import names_of_ids
 from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.names import INDEXED_BYTES, too_long_for_an_index
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
@@ -239,7 +239,8 @@ def _names(found: NameCollector, entities: Vocabulary, items: Sequence[SourceIte
     names = [found.names.get(entity, "") for entity in entities]
     by_id = not any(names)
     if by_id:
-        names = names_of_ids(list(entities)) or names
+        ids = list(entities)
+        names = names_of_ids(ids, {ids[item.entity] for item in items if item.entity >= 0}) or names
     by_id = by_id and any(names)
     for item in items:
         if item.first and item.title:

@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from kptoolkit.arguments import checked
-from kptoolkit.errors import ConfigError, DataError, UnknownNameError
+from kptoolkit.errors import ConfigError, DataError, UnknownNameError, shorten
 from kptoolkit.graph.sources.id_map import IdMap
+from kptoolkit.graph.sources.json_readers.json_items import JsonItems
 from kptoolkit.graph.sources.layouts import (
     RDF_FORMATS,
     SUFFIXES,
     Format,
     events_in,
+    existing,
     file_reader,
     folder_reader,
     format_of,
     inside_said,
-    item_header,
+    no_links_said,
+    not_read_in,
     readers_in,
     renumbered_said,
     sort_tables,
     unread,
     whole_layouts,
+    with_suffix,
 )
 from kptoolkit.graph.sources.rdf import Literals, RankedNames, RdfFile, RdfFileFormat
-from kptoolkit.graph.sources.readers.json_items import JsonItems
 from kptoolkit.graph.sources.readers.kgcn import positive
+from kptoolkit.graph.sources.readers.name_file import NameFile
 from kptoolkit.graph.sources.readers.neo4j_files import Neo4jCsv
 from kptoolkit.graph.sources.readers.path_reader import PathReader
+from kptoolkit.graph.sources.tables.column_words import names_next_to
+from kptoolkit.graph.sources.tables.table_rows import split_tails, with_times
 from kptoolkit.names import nearest
+from kptoolkit.storage.columns import columns_said
 from kptoolkit.storage.dialects import Dialect, Reading, in_split_order, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns, read_parquet
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, Recognized, recognize_table
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, Recognized, header_cells, recognize_table
 from kptoolkit.storage.text_tables import BadRows, Table, clean_table, read_table
-from kptoolkit.storage.values.cells import values_in
 from kptoolkit.storage.values.id_rules import IdRules
 
 
@@ -65,6 +70,7 @@ class FileSource:
         with_interactions: Whether events are read.
         event_items: Ids of the items of events that are read elsewhere, with which :attr:`item_ids` may compare.
         events_nearby: A file with events in the folder of the triples, whether it is read or not.
+        not_read: Files of a folder that have nothing that is known.
         recognized: What was recognized, for messages; one text per file or folder without the usual header line.
     """
 
@@ -86,6 +92,7 @@ class FileSource:
     with_interactions: bool = False
     event_items: Sequence[str] = ()
     events_nearby: Path | None = None
+    not_read: list[Path] = field(default_factory=list)
     recognized: list[str] = field(default_factory=list)
     _rdf: dict[Path, RdfFile] = field(default_factory=dict, init=False)
     _tables: dict[tuple[Path, Kind], Recognized] = field(default_factory=dict, init=False)
@@ -109,12 +116,7 @@ class FileSource:
         found = list(dict.fromkeys(filter(None, found)))
         if self.events_nearby is None or self.link_files or self.readers:
             return found
-        events = self.events_nearby
-        item = item_header(events, self.reading)
-        said = f"no links, so that no item of {events} gets triples; give them with --link FILE"
-        option = f"--link {shlex.quote(str(events))} --columns entity={item}"
-        own = f", or with {option} if its items are entities with the same ids"
-        return [*found, said + own * bool(item)]
+        return [*found, no_links_said(self.events_nearby, self.reading)]
 
     def triples(self) -> Iterator[Table]:
         """Yield the columns ``head``, ``relation``, ``tail``, without the relations of :attr:`leave_out`.
@@ -146,12 +148,13 @@ class FileSource:
                 yield from file.triples()
                 continue
             for table in self._read(path, "triples"):
-                yield _split_tails(table, self.reading.split)
+                yield split_tails(table, self.reading.split)
 
     def names(self) -> Iterator[Table]:
         """Yield the columns ``entity_id``, ``name``; those of files with names first, since the first name counts."""
         for path in self.name_files:
-            yield from self._read(path, "names")
+            named = NameFile(path, self.bad_rows) if NameFile.matches(path) else None
+            yield from self._read(path, "names") if named is None else self._cleaned(named.names())
         for reader in self.readers:
             yield from self._cleaned(reader.names())
         of_rdf = []
@@ -227,8 +230,24 @@ class FileSource:
                     self._recognized(path, "triples")
         for kind, files in self._others().items():
             for path in files:
-                self._recognized(path, kind)
-        self.recognized += [f"{one.said} ({path})" for (path, _), one in self._tables.items() if one.said]
+                if kind == "names" and NameFile.matches(path):
+                    self.recognized.append(f"{NameFile(path).said} ({path})")
+                else:
+                    self._recognized(path, kind)
+        said = ((path, self._said(path, kind)) for path, kind in self._tables)
+        self.recognized += [f"{text} ({path})" for path, text in said if text]
+        if self.not_read:
+            names = shorten(", ".join(path.name for path in self.not_read), 300)
+            self.recognized.append(f"no triples in {names}; not read")
+
+    def _said(self, path: Path, kind: Kind) -> str:
+        """Return which columns of a table are read as what, ``""`` for the usual ones."""
+        found = self._tables[path, kind]
+        named = [name for _, name in self._name_columns(path)] if kind == "triples" and found.layout is None else []
+        if not named:
+            return found.said
+        others = [name for name in header_cells(path, self.reading) if name not in named]
+        return "; ".join(filter(None, (columns_said(others, found.columns), f"names in {', '.join(named)}")))
 
     def _ruled(
         self,
@@ -291,26 +310,31 @@ class FileSource:
             bad_rows=self.bad_rows,
             dialect=found.dialect,
         )
-        only_positive = found.layout is not None and found.layout.only_positive
-        return map(positive, tables) if only_positive else tables
+        if found.layout is not None and found.layout.only_positive:
+            return map(positive, tables)
+        return map(with_times, tables) if "year" in found.columns else tables
 
     def _names_in_triples(self, path: Path) -> Iterator[Table]:
         """Yield the names of a file of triples whose layout has names, or ids that are readable."""
         found = self._recognized(path, "triples")
-        if found.layout is None:
-            return
-        for entity, name in found.layout.names:
+        layout = found.layout
+        for entity, name in self._name_columns(path) if layout is None else layout.names:
             columns = {"entity_id": (entity,), "name": (name,)}
             yield from read_table(
                 path, columns, may_be_empty=("name",), bad_rows=BadRows(skip=True), dialect=found.dialect
             )
-        name_of = found.layout.name_of
+        name_of = None if layout is None else layout.name_of
         if name_of is not None:
             for table in self._read(path, "triples"):
                 ids = list(dict.fromkeys([*table["head"], *table["tail"]]))
                 yield Table(
                     {"entity_id": ids, "name": [name_of(one) for one in ids]}, range(1, len(ids) + 1), str(path)
                 )
+
+    def _name_columns(self, path: Path) -> list[tuple[str, str]]:
+        """Return the headers of ids and their names in a table of triples, such as ``subject, subjectLabel``."""
+        headers = [] if suffix_of(path) == ".parquet" else header_cells(path, self.reading)
+        return names_next_to(self._recognized(path, "triples").columns, headers) if headers else []
 
     def _rdf_file(self, path: Path) -> RdfFile | None:
         kind = self._format_of(path)
@@ -329,21 +353,6 @@ class FileSource:
             else:
                 self._formats[path] = self.format
         return self._formats[path]
-
-
-def _split_tails(table: Table, mark: str) -> Table:
-    """Give each of several values in a tail a row of its own: those of a list, and those between ``mark``."""
-    if not mark and not any(tail[:1] == "[" for tail in table["tail"]):
-        return table
-    columns: dict[str, list[str]] = {"head": [], "relation": [], "tail": []}
-    lines: list[int] = []
-    for head, relation, tail, line in zip(table["head"], table["relation"], table["tail"], table.lines, strict=True):
-        values = values_in(tail, mark)
-        columns["head"] += [head] * len(values)
-        columns["relation"] += [relation] * len(values)
-        columns["tail"] += values
-        lines += [line] * len(values)
-    return Table(columns, lines, table.path, table.cleaned)
 
 
 @checked
@@ -416,12 +425,12 @@ def open_source(
         if found.is_dir():
             _add_folder(source, found, interactions)
         else:
-            add_file(source, _existing(found), None if mapping is None else Path(mapping))
+            add_file(source, existing(found), None if mapping is None else Path(mapping))
     for given, files in ((link, source.link_files), (names, source.name_files), (items, source.item_files)):
         if given is not None:
-            files[:] = [_existing(Path(given))]
+            files[:] = [existing(Path(given))]
     if id_map is not None:
-        source.id_map = IdMap.read(_existing(Path(id_map)), reading, bad_rows)
+        source.id_map = IdMap.read(existing(Path(id_map)), reading, bad_rows)
     _check_interactions(source, paths)
     folders = dict.fromkeys(path.parent for path in source.triple_files)
     source.events_nearby = next((found for folder in folders for found in events_in(folder)), None)
@@ -441,14 +450,14 @@ def _check_interactions(source: FileSource, paths: Sequence[str | Path]) -> None
 
 
 def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
-    triples = _with_suffix(folder, ".kg")
+    triples = with_suffix(folder, ".kg")
     if triples:
         found: dict[Kind, list[Path]] = {
             "triples": triples,
-            "names": _with_suffix(folder, ".ent"),
-            "links": _with_suffix(folder, ".link"),
-            "items": _with_suffix(folder, ".item"),
-            "interactions": in_split_order(_with_suffix(folder, ".inter")),
+            "names": with_suffix(folder, ".ent"),
+            "links": with_suffix(folder, ".link"),
+            "items": with_suffix(folder, ".item"),
+            "interactions": in_split_order(with_suffix(folder, ".inter")),
         }
     elif (reader := folder_reader(folder, source.bad_rows, source.reading)) is not None:
         source.readers.append(reader)
@@ -459,6 +468,7 @@ def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
         if readers:
             source.readers += readers
             source.name_files += unread(found.get("names", []), readers)
+            source.not_read += not_read_in(folder, [*found.get("interactions", []), *source.name_files], readers)
             return
     if not found.get("triples"):
         said = f"holds no .kg file and no other file of triples that is known{inside_said(folder, source.reading)}"
@@ -468,6 +478,8 @@ def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
     source.name_files += found.get("names", [])
     source.link_files += found.get("links", [])
     source.item_files += found.get("items", [])
+    if not triples:
+        source.not_read += not_read_in(folder, [path for files in found.values() for path in files], source.readers)
     if interactions:
         source.interaction_files += found.get("interactions", [])
 
@@ -482,13 +494,3 @@ def add_file(source: FileSource, path: Path, mapping: Path | None = None) -> Non
         earlier.add(path)
     else:
         source.readers.append(reader)
-
-
-def _with_suffix(folder: Path, suffix: str) -> list[Path]:
-    return sorted([*folder.glob(f"*{suffix}"), *folder.glob(f"*{suffix}.gz")])
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise DataError("no such file", path)
-    return path

@@ -11,13 +11,15 @@ from typing import Literal
 
 from kptoolkit.arguments import checked
 from kptoolkit.errors import DataError
-from kptoolkit.graph.sources.foreign_formats import foreign_said
+from kptoolkit.graph.sources.foreign_formats import foreign_in, foreign_said
+from kptoolkit.graph.sources.json_readers.json_graph import JsonGraph
+from kptoolkit.graph.sources.json_readers.json_items import JsonItems, JsonTriples
+from kptoolkit.graph.sources.json_readers.kp4sr_json import Kp4srFolder
+from kptoolkit.graph.sources.json_readers.playlists import Playlists
 from kptoolkit.graph.sources.readers.graphml import GraphMl
-from kptoolkit.graph.sources.readers.json_items import JsonItems, JsonTriples
 from kptoolkit.graph.sources.readers.kgat import KgatFolder
 from kptoolkit.graph.sources.readers.kgcn import KgcnFolder
 from kptoolkit.graph.sources.readers.kgtk import KgtkEdges
-from kptoolkit.graph.sources.readers.kp4sr_json import Kp4srFolder
 from kptoolkit.graph.sources.readers.link_prediction import LinkPredictionFolder
 from kptoolkit.graph.sources.readers.mind import MindFolder
 from kptoolkit.graph.sources.readers.neo4j_files import ApocJson, Neo4jCsv
@@ -26,6 +28,7 @@ from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.graph.sources.readers.pgpr import PgprFolder
 from kptoolkit.graph.sources.tables.apoc_csv import ApocCsv
 from kptoolkit.graph.sources.tables.column_words import known_relations, words_of
+from kptoolkit.graph.sources.tables.edge_table import EdgeTable
 from kptoolkit.graph.sources.tables.relation_folder import RelationFolder
 from kptoolkit.graph.sources.tables.table_items import TABLE_SUFFIXES, TableItems
 from kptoolkit.storage.columns import locate
@@ -63,6 +66,7 @@ FolderReader = (
     | MindFolder
     | PgprFolder
     | LinkPredictionFolder
+    | Playlists
     | Neo4jCsv
     | RelationFolder
 )
@@ -75,13 +79,16 @@ FOLDERS: tuple[type[FolderReader], ...] = (
     MindFolder,
     PgprFolder,
     LinkPredictionFolder,
+    Playlists,
     Neo4jCsv,
     RelationFolder,
 )
 #: Readers of single files.
-FILES = (Neo4jCsv, KgtkEdges, ApocJson, ApocCsv, GraphMl, JsonTriples, JsonItems, TableItems)
+FILES = (Neo4jCsv, KgtkEdges, ApocJson, ApocCsv, GraphMl, JsonGraph, JsonTriples, JsonItems, TableItems, EdgeTable)
 _OTHER_NUMBERS = frozenset({"csv", "new", "index", "idx", "int", "num", "mapped", "remap", "encoded"})
 """What is added to the header of an id where a data set has given other numbers to the same things."""
+_ABOUT = re.compile(r"(?i)read.?me|licen[cs]e|notice|changelog|about")
+"""Names of files that say something of the data."""
 _SPLIT = ("train", "valid", "test", "dev")
 _TERM = r'(?:<[^<>]*>|_:[^\s<>"]+|"(?:[^"\\]|\\.)*"(?:@[\w-]+|\^\^<[^<>]*>)?)'
 _TRIPLE = re.compile(rf"\s*{_TERM}\s*<[^<>]*>\s*{_TERM}\s*\.\s*(?:#.*)?")
@@ -136,8 +143,13 @@ def file_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path |
     if GraphMl.matches(path):
         return GraphMl(path, bad_rows)
     if suffix_of(path) not in JSON_SUFFIXES:
-        return TableItems.find(path, bad_rows, reading, mapping)
+        edges = EdgeTable.find(path, bad_rows, reading) if mapping is None and _is_named_as_table(path) else None
+        return edges or TableItems.find(path, bad_rows, reading, mapping)
     return _json_reader(path, bad_rows, reading, mapping)
+
+
+def _is_named_as_table(path: Path) -> bool:
+    return SUFFIXES.get(suffix_of(path)) in ("csv", "tsv")
 
 
 def unread(files: Sequence[Path], readers: Sequence[PathReader]) -> list[Path]:
@@ -146,8 +158,26 @@ def unread(files: Sequence[Path], readers: Sequence[PathReader]) -> list[Path]:
     return [path for path in files if path not in read]
 
 
+def not_read_in(folder: Path, files: Sequence[Path], readers: Sequence[PathReader]) -> list[Path]:
+    """Return the files of a folder that may have data, and that no reader reads.
+
+    Args:
+        folder: The folder.
+        files: Files that are read.
+        readers: Readers of others.
+    """
+    read = {*files, *(path for reader in readers for path in (reader.path, *reader.name_files))}
+    known = {*SUFFIXES, *TABLE_SUFFIXES, *JSON_SUFFIXES, ".data", ".user"}
+    there = sorted(path for path in folder.iterdir() if path.is_file() and suffix_of(path) in known)
+    return [path for path in there if path not in read and not _ABOUT.match(path.name)]
+
+
 def _json_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path | None) -> PathReader | None:
     """Return the reader of a file of JSON by its first object; ``None`` for JSON-LD."""
+    if mapping is None and Playlists.matches(path):
+        return Playlists(path, bad_rows, reading)
+    if mapping is None and JsonGraph.matches(path):
+        return JsonGraph(path, bad_rows, reading)
     first = next((one for _, one in read_objects(path)), {})
     if mapping is None and not first.keys().isdisjoint({"@context", "@graph", "@id"}):
         return None
@@ -203,6 +233,7 @@ def inside_said(folder: Path, reading: Reading) -> str:
             parts += [f"{path.name} has {found.label}"] if found is not None else []
         except DataError as error:
             parts += [str(error)] if locate(names, {"item_id": COLUMNS["links"]["item_id"]}) else []
+    parts += foreign_in(folder) if not parts else []
     return "".join(f"; {part}" for part in parts[:4])
 
 
@@ -291,11 +322,30 @@ def renumbered_said(path: Path) -> str:
     return ""
 
 
-def item_header(path: Path, reading: Reading) -> str:
-    """Return the header of the items of a file of events, without its type; ``""`` if it is not known."""
-    names = header_cells(path, reading)
+def no_links_said(events: Path, reading: Reading) -> str:
+    """Return that no item of a file of events gets triples, and the options that link them."""
+    names = header_cells(events, reading)
     at = locate(names, reading.spellings({"item_id": COLUMNS["interactions"]["item_id"]})).values()
-    return next((names[place].split(":")[0] for place in at), "")
+    item = next((names[place].split(":")[0] for place in at), "")
+    option = f"--link {shlex.quote(str(events))} --columns entity={item}"
+    own = f", or with {option} if its items are entities with the same ids" if item else ""
+    return f"no links, so that no item of {events} gets triples; give them with --link FILE{own}"
+
+
+def with_suffix(folder: Path, suffix: str) -> list[Path]:
+    """Return the files of a folder with a suffix, packed or not."""
+    return sorted([*folder.glob(f"*{suffix}"), *folder.glob(f"*{suffix}.gz")])
+
+
+def existing(path: Path) -> Path:
+    """Return the path of a file that exists.
+
+    Raises:
+        DataError: There is no such file.
+    """
+    if not path.is_file():
+        raise DataError("no such file", path)
+    return path
 
 
 def _may_be_several(path: Path) -> bool:
@@ -325,7 +375,7 @@ def _kind(path: Path) -> Kind | None:
         names = header_of(path)
     except DataError:
         return None
-    if KgtkEdges.matches(path):
+    if KgtkEdges.matches(path) or EdgeTable.find(path, BadRows(), Reading()) is not None:
         return "triples"
     order: Sequence[Kind] = ("interactions", "triples", "links", "names", "items")
     known = next((kind for kind in order if _has(names, kind)), None)

@@ -350,9 +350,15 @@ def _of_quad(quad: Quad, path: Path, number: int, numbers: dict[str, int]) -> _S
     return head, relation, tail, number, literal
 
 
+_ABOUT_STATEMENTS = (
+    "no Turtle that can be loaded: a statement about a statement (RDF 1.2); leave these out, or write the file as "
+    "N-Triples, where --skip-bad-rows leaves them out"
+)
+
+
 def _turtle_id(term: Any, path: Path, numbers: dict[str, int]) -> str:
     if isinstance(term, NamedNode):
         return term.value.removeprefix(_RELATIVE)
     if not isinstance(term, BlankNode):
-        raise DataError("no Turtle that can be loaded: a statement about a statement (RDF 1.2)", path)
+        raise DataError(_ABOUT_STATEMENTS, path)
     return f"_:{path.name}#{numbers.setdefault(term.value, len(numbers) + 1)}"

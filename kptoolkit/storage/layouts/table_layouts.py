@@ -21,6 +21,7 @@ from kptoolkit.storage.columns import (
     spellings_said,
 )
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, role_of
+from kptoolkit.storage.layouts.date_columns import date_columns, several_dates
 from kptoolkit.storage.values.cells import is_missing
 from kptoolkit.storage.values.times import looks_like_time
 
@@ -37,7 +38,6 @@ OPTIONAL = frozenset({"title", "time", "rating"})
 #: Tables for which ``--columns`` is meant first; others may keep their usual headers.
 PRIMARY = frozenset({"triples", "interactions"})
 _ITEM_AND_VALUE = "--columns item=HEADER,tail=HEADER"
-_DATE = frozenset({"day", "month", "year"})
 _FREEBASE = re.compile(r"(?:/?[mg][./])\w+")
 _ASIN = re.compile(r"B[0-9A-Z]{3,9}|\d{9}[\dX]")
 _REVIEWER = re.compile(r"A[0-9A-Z]{1,27}")
@@ -120,11 +120,18 @@ def recognize_table(path: Path, kind: Kind, reading: Reading | None = None, *, c
     required = {name: spellings for name, spellings in wanted.items() if name not in OPTIONAL}
     if len(locate(names, required)) == len(required):
         check_candidates(names, wanted, path, 1)
-        return Recognized(dialect, wanted, _header_said(names, wanted, kind))
+        wanted = with_dates(names, wanted, kind)
+        return Recognized(dialect, wanted, _header_said(names, wanted, kind, sample.rows(dialect)[1:]))
     for layout in LAYOUTS:
         if layout.kind == kind and layout.matches(sample):
             return _of_layout(layout, dialect, wanted)
     raise _unrecognized(sample, kind, required, names, dialect)
+
+
+def with_dates(names: Sequence[str], wanted: Mapping[str, Sequence[str]], kind: Kind) -> dict[str, Sequence[str]]:
+    """Return accepted headers by column, with those of the parts of a date where events have no other time."""
+    has_time = kind != "interactions" or "time" in locate(names, wanted)
+    return dict(wanted) if has_time else {**wanted, **date_columns(names)}
 
 
 def numbered(sample: Sample, dialect: Dialect) -> tuple[Dialect, str]:
@@ -168,14 +175,19 @@ def _of_layout(layout: TableLayout, dialect: Dialect, wanted: Mapping[str, Seque
     return Recognized(found, columns, said, layout)
 
 
-def _header_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]], kind: Kind) -> str:
+def _header_said(
+    names: Sequence[str], wanted: Mapping[str, Sequence[str]], kind: Kind, rows: Sequence[Sequence[str]]
+) -> str:
     """Return which columns are read as what, ``""`` for the usual ones; and which of others may be times."""
     said = "; ".join(filter(None, (_choice_said(names, wanted), columns_said(names, wanted))))
-    times = [name for name in names if looks_like_time(name)]
-    parts = {re.split("[^a-z]", name.casefold())[-1] for name in names}
-    if kind == "interactions" and parts >= _DATE and "time" not in locate(names, wanted):
-        said += "; no time is read: day, month and year are columns of their own; write them into one"
-    elif kind == "interactions" and times and "time" not in locate(names, wanted):
+    others = [at for at in range(len(names)) if at not in locate(names, wanted).values()]
+    cells = {at: [row[at].strip() for row in rows if len(row) > at] for at in others}
+    by_values = [names[at] for at, column in cells.items() if column and all(map(_TIMES.fullmatch, column))]
+    times = [name for name in names if looks_like_time(name)] or by_values
+    missing = kind == "interactions" and locate(names, wanted).keys().isdisjoint({"time", "year"})
+    if missing and several_dates(names):
+        said += "; no time is read: there are several dates of year, month and day; write one of them into one column"
+    elif missing and times:
         said += f"; no time is read: if {shorten(times[0])} is one, give --columns time={shorten(times[0])}"
     return said
 
@@ -243,6 +255,8 @@ def _unrecognized(
     missing = [name for name in required if name not in locate(names, required)]
     text = f"no column for '{missing[0]}' (header: {columns}); call it one of {spellings_said(required[missing[0]])}"
     options = ",".join(f"{role_of(name)}=HEADER" for name in missing)
+    if missing == ["item_id"] and (ids := _other_ids(names, required)):
+        options = f"item={shorten(ids[0])}"
     numbers = ",".join(f"{role}={number}" for number, role in enumerate(roles, 1))
     without = f" (--columns {numbers} if there is no header line)" * (len(missing) == len(roles) <= len(names))
     values = f"; {_ITEM_AND_VALUE} if these are items and their values" * (kind == "triples")
@@ -250,11 +264,17 @@ def _unrecognized(
     return DataError(text, sample.path, 1)
 
 
+def _other_ids(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the headers that end in "id" and are not read."""
+    found = locate(names, wanted).values()
+    return [name for at, name in enumerate(names) if at not in found and name.casefold().endswith("id")]
+
+
 def _numbers_said(rows: Sequence[Sequence[str]], kind: Kind, roles: Sequence[str]) -> str:
     """Return the option for a table without a header line; two columns, or two and a weight, have no relation."""
     pairs = "--columns item=1,tail=2"
     if kind == "triples" and len(rows[0]) == 2:
-        return f"{pairs}, if these are items and their values"
+        return f"{pairs}, if these are items and their values; --columns head=1,tail=2, if these are edges"
     numbers = f"--columns {_numbers(rows, roles)}"
     if kind == "triples" and len(rows[0]) == 3 and all(map(_NUMBER.fullmatch, (row[-1].strip() for row in rows))):
         return f"{numbers}; or {pairs}, if these are items, their values and a weight"
@@ -262,8 +282,14 @@ def _numbers_said(rows: Sequence[Sequence[str]], kind: Kind, roles: Sequence[str
 
 
 def _numbers(rows: Sequence[Sequence[str]], roles: Sequence[str]) -> str:
-    """Return what ``--columns`` may be: a column of times is no id, and neither is one of numbers with a fraction."""
+    """Return what ``--columns`` may be: a column of times is no id, and neither is one of numbers with a fraction.
+
+    The entity of a link is in a column of IRIs, if there is one.
+    """
     columns = [[row[at].strip() for row in rows if len(row) > at] for at in range(len(rows[0]))]
+    iris = [at for at, cells in enumerate(columns) if all("://" in cell for cell in cells)]
+    if roles == ["item", "entity"] and len(iris) == 1:
+        return f"item={2 if iris == [0] else 1},entity={iris[0] + 1}"
     times = [at for at, cells in enumerate(columns) if all(map(_TIMES.fullmatch, cells))]
     others = [at for at, cells in enumerate(columns) if at not in times and not all(map(_FRACTION.fullmatch, cells))]
     if roles[:1] != ["user"] or len(others) < len(roles):

@@ -14,7 +14,7 @@ ID_COLUMNS = frozenset({"user_id", "item_id", "entity_id", "head", "relation", "
 MISSING = frozenset({"", "NULL", "null", "Null", "nan", "NaN", "NAN", "None", "<NA>", "\\N"})
 _ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
 _SPACES = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _ZERO_WIDTH
-_IRI = re.compile(r"<[^<>\s\"]*:[^<>\s\"]*>")
+_BRACKETED = re.compile(rf"<[^<>\s\"{_ZERO_WIDTH}]+>")
 _WHOLE = re.compile(r"-?\d+\.0")
 _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"(?:@[A-Za-z]+(?:-[A-Za-z0-9]+)*|\^\^\S+)')
 _MARKS = ('"', "<", "\n\n", "\n ", " \n", "\t", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x1f", ".0\n")
@@ -36,7 +36,7 @@ def clean(text: str) -> str:
 
 
 def clean_id(text: str, *, number: bool = True) -> str:
-    """Return an id as it is compared: as :func:`clean`, without ``<`` and ``>`` around an IRI, in one Unicode form.
+    """Return an id as it is compared: as :func:`clean`, without ``<`` and ``>`` around it, in one Unicode form.
 
     Args:
         text: The cell.
@@ -49,7 +49,7 @@ def clean_id(text: str, *, number: bool = True) -> str:
     if text.isalnum() and text.isascii():
         return text
     found = clean(text)
-    if found[:1] == "<" and _IRI.fullmatch(found):
+    if found[:1] == "<" and _BRACKETED.fullmatch(found) and MISSING.isdisjoint((found, found[1:-1])):
         found = found[1:-1]
     if number and found[-1:] == "0" and _WHOLE.fullmatch(found):
         found = found.partition(".")[0]

@@ -19,7 +19,9 @@ _EXACT = 2**53
 _WIDEST = 2.0**62
 _SECONDS, _MILLISECONDS = (1e8, 1e10), (1e11, 1e13)
 """Times between 1973 and 2286."""
-_TIME_WORDS = frozenset({"time", "date", "timestamp", "datetime", "day", "when", "unix", "epoch", "datum", "zeit"})
+_TIME_WORDS = frozenset(
+    {"time", "date", "timestamp", "datetime", "day", "when", "unix", "epoch", "datum", "zeit", "dt", "timeframe"}
+)
 _STAMP = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?P<zone>[+-]\d{4} )?\d{4}")
 """Dates such as ``Tue Apr 03 18:00:09 +0000 2012``, as Foursquare, Twitter and Goodreads write them."""
 _FORMS = (
@@ -31,6 +33,13 @@ _FORMS = (
     (re.compile(r"[A-Z][a-z]{2} \d{1,2}, \d{4}"), "%b %d, %Y"),
     (re.compile(r"[A-Z][a-z]{3,} \d{1,2}, \d{4}"), "%B %d, %Y"),
     (re.compile(r"\d{1,2} \d{1,2}, \d{4}"), "%m %d, %Y"),
+)
+
+_CLOCKS = (
+    (re.compile(r" \d{1,2}:\d\d"), " %H:%M"),
+    (re.compile(r" \d{1,2}:\d\d:\d\d"), " %H:%M:%S"),
+    (re.compile(r" \d{1,2}:\d\d [AP]M"), " %I:%M %p"),
+    (re.compile(r" \d{1,2}:\d\d:\d\d [AP]M"), " %I:%M:%S %p"),
 )
 
 
@@ -100,10 +109,17 @@ def other_unit(values: Sequence[Any], seconds: NDArray[np.float64]) -> int | Non
 
 def advice_for(text: str) -> str:
     """Return what to do about a text that is no time: which ``--date-format`` may be its own."""
-    form = next((form for pattern, form in _FORMS if pattern.match(text.strip())), "")
+    found = ((pattern.match(text.strip()), form) for pattern, form in _FORMS)
+    day, form = next(((day, form) for day, form in found if day is not None), (None, ""))
+    clock = "" if day is None else text.strip()[day.end() :]
+    form += next((after for pattern, after in _CLOCKS if form and pattern.fullmatch(clock)), "")
     if form:
         return f"; say what it is with --date-format '{form}' (day %d, month %m, year %Y)"
-    return "; correct it, or leave the row out" if is_missing(text) else "; say what it is with --date-format"
+    return (
+        "; correct it, or skip such rows (--skip-bad-rows)"
+        if is_missing(text)
+        else "; say what it is with --date-format"
+    )
 
 
 def looks_like_time(header: str) -> bool:

@@ -11,7 +11,7 @@ from xml.parsers import expat
 
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph.sources.readers.neo4j_files import NODE_NAMES
-from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of
+from kptoolkit.graph.sources.readers.path_reader import NO_LABEL, PathReader, tables_of
 from kptoolkit.graph.sources.xml_limits import XmlLimits
 from kptoolkit.limits import current
 from kptoolkit.storage.columns import TRIPLE_COLUMNS, locate
@@ -22,8 +22,6 @@ from kptoolkit.storage.text_tables import Table
 _RELATIONS = (*TRIPLE_COLUMNS["relation"], "label", "label_e", "type", "relationship", "edge_type", "name")
 _READ = (*NODE_NAMES, "item_id", *_RELATIONS)
 _MOST_DEFAULTS = 100
-UNNAMED = "related_to"
-"""The relation of edges without a type."""
 _CHUNK = 1 << 16
 _LABELS = ("NodeLabel", "EdgeLabel")
 """Elements of yEd with the text of a node or an edge."""
@@ -56,7 +54,7 @@ class GraphMl(PathReader):
 
     label: ClassVar[str] = "GraphML"
     parts: ClassVar[str] = (
-        f"edges as triples, relations of their label or type, else {UNNAMED}; ids are those of the nodes, names of "
+        f"edges as triples, relations of their label or type, else {NO_LABEL}; ids are those of the nodes, names of "
         "name, label or title"
     )
 
@@ -86,7 +84,7 @@ class GraphMl(PathReader):
                 continue
             head, tail = edge.attributes.get("source", ""), edge.attributes.get("target", "")
             if edge.kind == "edge" and head and tail:
-                yield edge.line, (head, edge.value(_RELATIONS) or edge.attributes.get("label") or UNNAMED, tail)
+                yield edge.line, (head, edge.value(_RELATIONS) or edge.attributes.get("label") or NO_LABEL, tail)
             else:
                 said = "an edge without source or target" if edge.kind == "edge" else "a hyperedge, which is no triple"
                 self.bad_rows.add(self.path, edge.line, said)

@@ -9,22 +9,21 @@ from pathlib import Path
 from typing import ClassVar
 
 from kptoolkit.errors import DataError
-from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of
+from kptoolkit.graph.sources.readers.name_file import NameFile
+from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.storage.dialects import Dialect, suffix_of, unpacked_name
 from kptoolkit.storage.layouts.table_layouts import recognize_table
-from kptoolkit.storage.text_tables import Table, TextReader, read_table
+from kptoolkit.storage.text_tables import Table, read_table
 
 _SPLIT = re.compile(r"(?:(.+)_)?(train|valid|test|dev)")
-_TEXTS = re.compile(r"(?:entity|relation)2(?:text|label|name)|.+_(?:entity|relation)")
-_ONE = Dialect("\t", header=("id", "names"))
 _TRIPLE = Dialect("\t", header=("head", "relation", "tail"))
 
 
 class LinkPredictionFolder(PathReader):
     """A folder with ``train.txt``, ``valid.txt`` and ``test.txt``, such as FB15k-237, WN18RR, CoDEx and Wikidata5M.
 
-    Names are those of ``entity2text.txt`` and ``relation2text.txt``, or the first alias in ``*_entity.txt`` and
-    ``*_relation.txt``.
+    Names are those of ``entity2text.txt`` and ``relation2text.txt``, of ``entity2wikidata.json``, or the first alias
+    in ``*_entity.txt`` and ``*_relation.txt``.
     """
 
     label: ClassVar[str] = "link prediction"
@@ -56,14 +55,7 @@ class LinkPredictionFolder(PathReader):
     def names(self) -> Iterator[Table]:
         """Yield the names of entities and relations: the text after the id, up to the next tab."""
         for path in self._texts:
-            yield from tables_of(("entity_id", "name"), self._named(path), path)
-
-    def _named(self, path: Path) -> Iterator[tuple[int, tuple[str, str]]]:
-        reader = TextReader(path, {}, dialect=_ONE)
-        with reader.cells() as rows:
-            for cells in rows:
-                if len(cells) > 1 and cells[0].strip():
-                    yield reader.line, (cells[0], cells[1])
+            yield from NameFile(path, self.bad_rows, self.reading).names()
 
     @cached_property
     def _splits(self) -> list[Path]:
@@ -73,7 +65,7 @@ class LinkPredictionFolder(PathReader):
 
     @cached_property
     def _texts(self) -> list[Path]:
-        return [path for path in _files(self.path) if _TEXTS.fullmatch(_stem(path))]
+        return [path for path in sorted(self.path.iterdir()) if path.is_file() and NameFile.matches(path)]
 
 
 def _files(folder: Path) -> list[Path]:

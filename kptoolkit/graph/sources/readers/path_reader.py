@@ -13,6 +13,9 @@ from kptoolkit.storage.dialects import Reading
 from kptoolkit.storage.text_tables import BATCH_ROWS, BadRows, Table
 from kptoolkit.storage.values.cells import clean_id, fault_of
 
+#: Relation of an edge that has no label.
+NO_LABEL = "related_to"
+
 
 @dataclass
 class PathReader:
@@ -44,6 +47,11 @@ class PathReader:
     def said(self) -> str:
         """The layout and what is read."""
         return f"{self.label}: {self.parts}"
+
+    @property
+    def name_files(self) -> list[Path]:
+        """The files next to :attr:`path` with names of values."""
+        return []
 
     def values(self, path: Path, line: int, values: Iterable[str]) -> Iterator[str]:
         """Yield distinct values, of which ids are made, after cleaning; one that stands for no value makes a bad row.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kptoolkit.storage.columns import locate
 from kptoolkit.storage.dialects import unpacked_name
 
 _WORDS = """
@@ -17,7 +18,7 @@ store studio style supplier tag theme topic type vendor writer
 #: Last words, in the singular, of headers whose values become triples.
 RELATION_WORDS = frozenset(_WORDS.split())
 _ID_WORDS = frozenset({"id", "ids", "no", "code"})
-_NAME_WORDS = frozenset({"name", "names", "value", "title"})
+_NAME_WORDS = frozenset({"name", "names", "value", "title", "label"})
 _PLURAL = re.compile(r"(?<=[a-rt-z])s")
 
 
@@ -54,6 +55,48 @@ def relation_of(header: str) -> str:
 def has_ids(header: str) -> bool:
     """Return whether a header says that its values are ids, as ``tagID`` does."""
     return words_of(header)[-1:] in [[word] for word in _ID_WORDS]
+
+
+def has_names(header: str) -> bool:
+    """Return whether a header says that its values are names, as ``directorLabel`` does."""
+    return words_of(header)[-1:] in [[word] for word in _NAME_WORDS]
+
+
+def title_next_to(item: str, headers: Sequence[str]) -> str:
+    """Return the header of the titles of items by that of their ids, ``""`` if there is none.
+
+    Example:
+        >>> title_next_to("track_id", ["track_id", "track"]), title_next_to("film", ["film", "filmLabel"])
+        ('track', 'filmLabel')
+    """
+    same = [one for one in headers if one != item and not has_ids(one) and relation_of(one) == relation_of(item)]
+    return next(filter(has_names, same), same[0] if same and has_ids(item) else "")
+
+
+def names_next_to(columns: Mapping[str, Sequence[str]], headers: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the headers of ids and of their names, for ids that have a column of names next to them.
+
+    Args:
+        columns: Accepted headers by column.
+        headers: All headers.
+
+    Example:
+        >>> names_next_to({"head": ("subject",), "tail": ("object",)}, ["subject", "subjectLabel", "object"])
+        [('subject', 'subjectLabel')]
+    """
+    ids = [headers[place] for place in locate(headers, columns).values()]
+    found = ((one, title_next_to(one, [other for other in headers if has_names(other)])) for one in ids)
+    return [(one, name) for one, name in found if name]
+
+
+def labelled_item(headers: Sequence[str]) -> str:
+    """Return the first header that another one has with ``Label`` after it, as results of SPARQL; ``""`` without one.
+
+    Example:
+        >>> labelled_item(["film", "filmLabel", "directorLabel"])
+        'film'
+    """
+    return next((one for one in headers if f"{one}Label" in headers), "")
 
 
 def known_relations(headers: Sequence[str]) -> dict[str, list[str]]:

@@ -11,9 +11,18 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from kptoolkit.errors import DataError, shorten
-from kptoolkit.graph.sources.readers.json_items import LOOKED_AT, JsonItems, JsonMapping, values_at
+from kptoolkit.graph.sources.json_readers.json_items import LOOKED_AT, JsonItems, JsonMapping, value_id, values_at
 from kptoolkit.graph.sources.readers.path_reader import first_rows
-from kptoolkit.graph.sources.tables.column_words import has_ids, known_relations, names_of, relation_of, words_of
+from kptoolkit.graph.sources.tables.column_words import (
+    has_ids,
+    has_names,
+    known_relations,
+    labelled_item,
+    names_of,
+    relation_of,
+    title_next_to,
+    words_of,
+)
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, suffix_of, unpacked_name
 from kptoolkit.storage.layouts.table_layouts import header_cells, layout_of, numbered, recognize_table
@@ -27,7 +36,7 @@ _ITEM = {"item_id": ITEM_COLUMNS["item_id"]}
 _PROPERTIES = {"relation": ("property", "attribute", "feature"), "tail": ("value",)}
 _SHARES = {"share": ("relevance",)}
 """Headers of a number that says how much of each value an item has, so that all items have all values."""
-_MARKS = ("|", ", ", ";")
+_MARKS = ("|", ", ", ";", ",")
 _LONGEST_LIST = 1 << 20
 """Characters of a list in a cell, which takes a hundred times as much memory while it is read."""
 
@@ -97,14 +106,18 @@ class TableItems(JsonItems):
         if tail.isdecimal():  # movie_actor.dat has movies and their actors
             first, _, second = relation_of(unpacked_name(self.path).rpartition(".")[0]).partition("_")
             relation = second or first
-        self.mapping = JsonMapping(item, relations={relation or tail: tail}, split=self.reading.split)
+        title = self.reading.columns.get("title") or title_next_to(item, [one for one in self.header if one != tail])
+        self.mapping = JsonMapping(item, title, {relation or tail: tail}, split=self.reading.split)
+        if name := title_next_to(tail, self.header) if not has_names(tail) else "":
+            self.name_columns[relation] = name
 
     def _take_known(self) -> None:
         """Read the columns whose headers have words that are known."""
         wanted = self.reading.spellings({**_ITEM, "title": ITEM_COLUMNS["title"]})
         check_candidates(self.header, wanted, self.path, 1)
         at = {name: self.header[place] for name, place in locate(self.header, wanted).items()}
-        item, title = at["item_id"], at.get("title", "")
+        item = at.get("item_id") or labelled_item(self.header)
+        title = at.get("title") or title_next_to(item, self.header)
         others = [name for name in self.header if name not in (item, title)]
         properties = {name: others[place] for name, place in locate(others, _PROPERTIES).items()}
         if len(properties) == len(_PROPERTIES):
@@ -116,7 +129,7 @@ class TableItems(JsonItems):
 
     def _keys_of(self, relation: str, columns: list[str]) -> str | list[str]:
         """Return the keys of a relation: the id of an id and its name, the names in lists of objects."""
-        ids = [name for name in columns if has_ids(name)]
+        ids = [name for name in columns if has_ids(name)] or [name for name in columns if not has_names(name)]
         if len(ids) == 1 and len(columns) == 2:
             self.name_columns[relation] = next(name for name in columns if name not in ids)
             return ids[0]
@@ -134,14 +147,14 @@ class TableItems(JsonItems):
     @property
     def said(self) -> str:
         """The layout and what is read."""
-        files = {path.name: None for path, _, _ in self._name_tables.values()}
-        names = [*self.name_columns.values(), *files]
         keys = [key for key in self.mapping.relations.values() if isinstance(key, str) and key in self.header]
         marks = [mark for mark in _MARKS if any(_are_divided(self._first_cells(key), mark) for key in keys)]
         marks += [" "] * any(key.endswith(":token_seq") for key in keys)  # RecBole's type of several values
         advice = f"; if '{marks[0]}' divides several values, give --split '{marks[0]}'" if marks else ""
-        said = f"{super().said}; names in {', '.join(names)}" if names else super().said
-        return f"{said}{self.header_line}{advice if not self.mapping.split else ''}"
+        return f"{super().said}{self.header_line}{advice if not self.mapping.split else ''}"
+
+    def _name_places(self) -> list[str]:
+        return [*self.name_columns.values(), *super()._name_places()]
 
     def _first_cells(self, name: str) -> list[Any]:
         return [one[name] for _, one in islice(self.objects(), LOOKED_AT)]
@@ -171,13 +184,13 @@ class TableItems(JsonItems):
         for line, item, one in self._objects():
             relation = str(one[self.relation_key])
             for value in self.values(self.path, line, values_at(one, key, self.mapping.split)) if relation else ():
-                yield line, item, relation, f"{relation}:{value}", value
+                yield line, item, relation, value_id(relation, value), self.readable(value)
 
     def name_of(self, one: dict[str, Any], relation: str, value: str) -> str:
         """Return the name of a value: that next to its id, that in another table, else ``""`` for an id."""
         if relation in self.name_columns:
             return str(one[self.name_columns[relation]])
-        return self._listed_names.get(relation, {}).get(value, "" if self._has_ids(relation) else value)
+        return self._listed_names.get(relation, {}).get(value, "" if self._has_ids(relation) else self.readable(value))
 
     def _has_ids(self, relation: str) -> bool:
         key = self.mapping.relations[relation]
@@ -191,6 +204,11 @@ class TableItems(JsonItems):
         headers = {path: header_cells(path, self.reading) for path in files if wanted and path != self.path}
         found = {name: names_of(name, headers) for name in wanted if name not in self.name_columns}
         return {name: table for name, table in found.items() if table is not None}
+
+    @property
+    def name_files(self) -> list[Path]:
+        """The tables next to this one with names of values."""
+        return list(dict.fromkeys(path for path, _, _ in self._name_tables.values()))
 
     @cached_property
     def _listed_names(self) -> Mapping[str, Mapping[str, str]]:
@@ -208,7 +226,16 @@ def _has_items(path: Path, reading: Reading) -> bool:
     names = header_cells(path, reading)
     if not reading.columns.keys().isdisjoint({"head", "relation", "tail"}) or locate(names, _USER):
         return False
-    if locate(names, _SHARES) or not (locate(names, reading.spellings(_ITEM)) or layout_of(path, "items")):
+    known = locate(names, reading.spellings(_ITEM)) or labelled_item(names) or layout_of(path, "items")
+    if known and (share := locate(names, _SHARES)):
+        value = next((column for columns in known_relations(names).values() for column in columns), "HEADER")
+        item = names[next(iter(locate(names, reading.spellings(_ITEM)).values()), 0)]
+        said = (
+            f"says in {names[share['share']]} how much of each value an item has, so that all items may have all values"
+        )
+        options = f"--columns item={item},tail={value}"
+        raise DataError(f"{said}; leave out the rows with little, or make a triple of every row with {options}", path)
+    if not known:
         return False
     try:
         recognize_table(path, "triples", reading)

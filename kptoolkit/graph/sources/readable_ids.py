@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from urllib.parse import unquote
 
 from kptoolkit.names import local_name
@@ -14,27 +14,39 @@ _DIGITS = re.compile(r"\d+")
 _SHARE = 0.5
 
 
-def names_of_ids(ids: Sequence[str]) -> list[str]:
+def names_of_ids(ids: Sequence[str], items: Collection[str] = ()) -> list[str]:
     """Return a name for each id; ``[]`` if most ids are not readable.
+
+    Ids of items, such as numbers, do not count, and have a name only if they are readable; unless there are no others.
 
     A readable id has a word of three letters or more, or a letter of a script without case such as Arabic or Han, and
     more letters than digits. Ids that differ only in their
     numbers, such as ``film_12`` and ``film_13``, are not readable. A blank node gets the name ``""``.
+
+    Args:
+        ids: The ids.
+        items: Those of them that are items.
     """
+    others = [one for one in ids if one not in items] if items else []
+    if others and (named := dict(zip(others, names_of_ids(others), strict=False))):
+        return [named[one] if one in named else readable_name(one) for one in ids]
     names = ["" if found.startswith("_:") else name_of_id(found) for found in ids]
-    readable = [name for name in names if _has_word(name) and _letters(name) > len("".join(_DIGITS.findall(name)))]
+    readable = list(filter(_is_readable, names))
     without_numbers = {_DIGITS.sub("", name) for name in readable}
     if len(readable) < _SHARE * len(ids) or len(without_numbers) < _SHARE * len(readable) or not readable:
         return []
     return names
 
 
-def _has_word(name: str) -> bool:
-    return bool(_WORD.search(name)) or has_letter_without_case(name)
+def readable_name(found: str) -> str:
+    """Return the name that an id gives if it is readable, else ``""``."""
+    name = "" if found.startswith("_:") else name_of_id(found)
+    return name if _is_readable(name) else ""
 
 
-def _letters(name: str) -> int:
-    return sum(letter.isalpha() for letter in name)
+def _is_readable(name: str) -> bool:
+    letters, digits = sum(map(str.isalpha, name)), sum(map(len, _DIGITS.findall(name)))
+    return letters > digits and bool(_WORD.search(name) or has_letter_without_case(name))
 
 
 def name_of_id(found: str) -> str:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from kptoolkit.errors import ConfigError, DataError, shorten
+from kptoolkit.graph.sources.readable_ids import readable_name
 from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of
 from kptoolkit.limits import read_text
 from kptoolkit.settings_base import read_toml
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, TRIPLE_COLUMNS, check_candidates, locate
-from kptoolkit.storage.dialects import Reading
-from kptoolkit.storage.layouts.json_rows import read_objects
+from kptoolkit.storage.dialects import Reading, suffix_of
+from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
 from kptoolkit.storage.text_tables import Table
 from kptoolkit.storage.values.cells import fault_of
 
@@ -40,6 +41,11 @@ VALUES: Mapping[str, str] = {
     "venue.raw": "venue",
     "fos.name": "field_of_study",
     "keywords": "keyword",
+    "authorships.author.display_name": "author",
+    "authorships.institutions.display_name": "institution",
+    "concepts.display_name": "concept",
+    "topics.display_name": "topic",
+    "primary_location.source.display_name": "venue",
 }
 #: Keys whose values are ids of other items.
 OTHER_ITEMS: Mapping[str, str] = {
@@ -50,6 +56,7 @@ OTHER_ITEMS: Mapping[str, str] = {
     "related.also_viewed": "also_viewed",
     "related.bought_together": "bought_together",
     "references": "cites",
+    "referenced_works": "cites",
 }
 YELP_SPLIT = ", "
 """What separates the categories of a business in Yelp's files."""
@@ -153,7 +160,12 @@ class JsonItems(PathReader):
     @property
     def said(self) -> str:
         """The layout and what is read."""
-        return f"{self.label}: {self.mapping.said()}{self._not_read}"
+        places = ", ".join(self._name_places())
+        return f"{self.label}: {self.mapping.said()}{self._not_read}{f'; names in {places}' if places else ''}"
+
+    def _name_places(self) -> list[str]:
+        """Return where the names of ids are, for messages."""
+        return [path.name for path in self.name_files]
 
     @cached_property
     def _not_read(self) -> str:
@@ -175,8 +187,43 @@ class JsonItems(PathReader):
         yield from read_objects(self.path, self.bad_rows)
 
     def name_of(self, one: dict[str, Any], relation: str, value: str) -> str:
-        """Return the name of a value of an object."""
-        return value
+        """Return the name of a value of an object: an id has that in another file, else ``""``."""
+        return self._listed.get(relation, {}).get(value, "") if relation in self._id_keys else self.readable(value)
+
+    @staticmethod
+    def readable(value: str) -> str:
+        """Return the name that a value gives: itself, or what is readable in an IRI."""
+        return readable_name(value) if is_iri(value) else value
+
+    @cached_property
+    def _id_keys(self) -> Mapping[str, str]:
+        """The last part of the key by relation whose values are ids, such as ``author_id``."""
+        last = {name: key.rpartition(".")[2] for name, key in self.mapping.relations.items() if isinstance(key, str)}
+        return {name: key for name, key in last.items() if key.casefold().endswith("_id")}
+
+    @cached_property
+    def _name_files(self) -> Mapping[str, tuple[Path, str, str]]:
+        """The files next to this one whose objects have such an id and a name, with both keys, by relation."""
+        found: dict[str, tuple[Path, str, str]] = {}
+        files = self.path.parent.iterdir() if self._id_keys else ()
+        for path in sorted(path for path in files if suffix_of(path) in JSON_SUFFIXES and path != self.path):
+            keys = _first_keys(path)
+            name = next((key for key in ("name", "title", "label") if key in keys), "")
+            wanted = (relation for relation, key in self._id_keys.items() if name and key in keys)
+            found |= {one: (path, self._id_keys[one], name) for one in wanted if "user_id" not in keys}
+        return found
+
+    @property
+    def name_files(self) -> list[Path]:
+        """The files next to this one with names of values."""
+        return list(dict.fromkeys(path for path, _, _ in self._name_files.values()))
+
+    @cached_property
+    def _listed(self) -> Mapping[str, Mapping[str, str]]:
+        return {
+            relation: {_first(one, key): _first(one, name) for _, one in read_objects(path, self.bad_rows)}
+            for relation, (path, key, name) in self._name_files.items()
+        }
 
     def triples(self) -> Iterator[Table]:
         """Yield one triple per value."""
@@ -211,7 +258,7 @@ class JsonItems(PathReader):
         for line, item, one in self._objects():
             for relation, keys in self.mapping.relations.items():
                 for value in self.values(self.path, line, values_at(one, keys, self.mapping.split)):
-                    yield line, item, relation, f"{relation}:{value}", self.name_of(one, relation, value)
+                    yield line, item, relation, value_id(relation, value), self.name_of(one, relation, value)
             for relation, keys in self.mapping.items.items():
                 for value in dict.fromkeys(values_at(one, keys, "")):
                     yield line, item, relation, value, ""
@@ -253,6 +300,23 @@ def _chosen(path: Path, reading: Reading) -> JsonMapping:
     item = keys[at["item_id"]]
     split = reading.split or (YELP_SPLIT if item == "business_id" else "")
     return JsonMapping(item, name, relations, items, split)
+
+
+def is_iri(value: str) -> bool:
+    """Return whether a value is an IRI, which is an id of its own."""
+    return "://" in value and " " not in value
+
+
+def value_id(relation: str, value: str) -> str:
+    """Return the id of the entity of a value: ``RELATION:VALUE``, or an IRI as it is."""
+    return value if is_iri(value) else f"{relation}:{value}"
+
+
+def _first_keys(path: Path) -> list[str]:
+    try:
+        return next((list(one) for _, one in read_objects(path)), [])
+    except DataError:
+        return []
 
 
 def _overlap(key: str, read: str) -> bool:

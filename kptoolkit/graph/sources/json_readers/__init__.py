@@ -1,0 +1,1 @@
+"""Readers of graphs and items in JSON."""

@@ -1,0 +1,86 @@
+"""Reads tables of edges without a column of relations, such as ``Source, Target, Weight`` of Gephi or an edge list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from kptoolkit.graph.sources.readers.path_reader import NO_LABEL, PathReader
+from kptoolkit.storage.columns import TRIPLE_COLUMNS, check_candidates, locate
+from kptoolkit.storage.dialects import Dialect, Reading, Sample, suffix_of
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, layout_of, numbered
+from kptoolkit.storage.text_tables import BadRows, Table, read_table
+
+_ENDS: Mapping[str, tuple[str, ...]] = {name: tuple(TRIPLE_COLUMNS[name]) for name in ("head", "tail")}
+_LABEL = {"label": ("label", "edge_label", "type", "edge_type")}
+_GIVEN = {"head", "tail"}
+_KINDS = frozenset({"", "directed", "undirected"})
+"""Labels that do not say what an edge means."""
+
+
+class EdgeTable(PathReader):
+    """A table with the two ends of an edge in each row; the relation is its label, else ``related_to``."""
+
+    label: ClassVar[str] = "edges without relations"
+    dialect: Dialect
+    columns: Mapping[str, tuple[str, ...]]
+    header: list[str]
+    line: str = ""
+
+    @classmethod
+    def find(cls, path: Path, bad_rows: BadRows, reading: Reading) -> EdgeTable | None:
+        """Return the reader of a table with both ends of edges and no relation, ``None`` if it is no such table.
+
+        Args:
+            path: The file.
+            bad_rows: What to do with bad rows.
+            reading: What the user says about the file; with columns for ``head`` and ``tail`` only, these are read
+                whatever they are.
+
+        Raises:
+            DataError: Two columns may be the same end.
+        """
+        given = reading.columns.keys() & {"head", "relation", "tail", "item", "user"}
+        if suffix_of(path) == ".parquet" or given not in (set(), _GIVEN):
+            return None
+        found = cls(path, bad_rows, reading)
+        found.header = header_cells(path, reading)
+        sample = Sample.read(path, reading.encoding) if found.header else None
+        if sample is None:
+            return None
+        found.dialect, wanted = sample.dialect(), reading.spellings(_ENDS)
+        if given and reading.numbered(_ENDS):
+            found.dialect, found.line = numbered(sample, found.dialect)
+            found.header = list(found.dialect.header)
+        at = locate(found.header, wanted)
+        known = locate(found.header, {"relation": TRIPLE_COLUMNS["relation"]})
+        events = locate(found.header, {"user_id": COLUMNS["interactions"]["user_id"]})
+        if len(at) < len(_ENDS) or (not given and (known or events or layout_of(path, "triples") is not None)):
+            return None
+        check_candidates(found.header, wanted, path, 1)
+        found.columns = {name: (found.header[place],) for name, place in at.items()}
+        others = [name for name in found.header if (name,) not in found.columns.values()]
+        if label := [] if given else [others[place] for place in locate(others, _LABEL).values()]:
+            found.columns = {**found.columns, "label": (label[0],)}
+        return found
+
+    @property
+    def said(self) -> str:
+        """The layout and what is read."""
+        read = ", ".join(f"{names[0]} as {name}" for name, names in self.columns.items())
+        others = [name for name in self.header if (name,) not in self.columns.values()]
+        left = f"; not read: {', '.join(others)}" if others and not self.line else ""
+        relation = f"an edge without a label is {NO_LABEL}; --columns relation=HEADER names another column"
+        return f"{self.label}: {read}; {relation}{left}{self.line}"
+
+    def triples(self) -> Iterator[Table]:
+        """Yield the edges."""
+        tables = read_table(
+            self.path, self.columns, may_be_empty=("label",), bad_rows=self.bad_rows, dialect=self.dialect
+        )
+        for table in tables:
+            labels = table.columns.get("label", [""] * len(table))
+            relations = [NO_LABEL if label.strip().casefold() in _KINDS else label for label in labels]
+            columns = {"head": table["head"], "relation": relations, "tail": table["tail"]}
+            yield Table(columns, table.lines, table.path, table.cleaned)
