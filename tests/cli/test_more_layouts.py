@@ -220,6 +220,12 @@ GRAPHS: dict[str, tuple[dict[str, str], str, str, dict[str, Any] | None]] = {
         "e.g. --columns item=1,entity=3",
         None,
     ),
+    "lists of tags": (
+        {"item-tag.dat": "2 1 5\n1 5\n0\n"},
+        "item-tag.dat",
+        "its lines have 1 to 3 columns.*each pair",
+        None,
+    ),
     "an id with colons": ({"kg.csv": "ex:a:heart:b,x:y,z\nm1,genre,Action\n"}, "kg.csv", "ex:a:heart:b, x:y, z", None),
     "FB15k-237 with labels of Wikidata": (
         {

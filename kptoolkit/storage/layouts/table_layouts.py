@@ -37,7 +37,6 @@ COLUMNS: Mapping[Kind, Mapping[str, Sequence[str]]] = {
 OPTIONAL = frozenset({"title", "time", "rating"})
 #: Tables for which ``--columns`` is meant first; others may keep their usual headers.
 PRIMARY = frozenset({"triples", "interactions"})
-_ITEM_AND_VALUE = "--columns item=HEADER,tail=HEADER"
 _FREEBASE = re.compile(r"(?:/?[mg][./])\w+")
 _ASIN = re.compile(r"B[0-9A-Z]{3,9}|\d{9}[\dX]")
 _REVIEWER = re.compile(r"A[0-9A-Z]{1,27}")
@@ -245,6 +244,10 @@ def _unrecognized(
             1,
         )
     roles = [role_of(name) for name in required]
+    widths = {len(row) for row in sample.rows(dialect)}
+    if kind == "triples" and len(widths) > 1 and not dialect.separator and _is_data(sample.rows(dialect)):
+        said = f"its lines have {min(widths)} to {max(widths)} columns, so that they are no triples; {sample.shown()}"
+        return DataError(f"{said}; if they are lists, write each pair in a line of its own", sample.path, 1)
     if len(names) > 1 and _is_data(sample.rows(dialect)) and (len(names) >= len(roles) or kind == "triples"):
         said = f"no header line with {', '.join(required)}; {sample.shown()}; give the numbers of the columns, "
         return DataError(f"{said}e.g. {_numbers_said(sample.rows(dialect), kind, roles)}", sample.path, 1)
@@ -259,7 +262,7 @@ def _unrecognized(
         options = f"item={shorten(ids[0])}"
     numbers = ",".join(f"{role}={number}" for number, role in enumerate(roles, 1))
     without = f" (--columns {numbers} if there is no header line)" * (len(missing) == len(roles) <= len(names))
-    values = f"; {_ITEM_AND_VALUE} if these are items and their values" * (kind == "triples")
+    values = "; --columns item=HEADER,tail=HEADER if these are items and their values" * (kind == "triples")
     text += f"; or say which it is with --columns {options}{without}{values}; {sample.shown()}"
     return DataError(text, sample.path, 1)
 
@@ -433,17 +436,14 @@ LAYOUTS: tuple[TableLayout, ...] = (
         columns={"head": "x_id", "relation": "relation", "tail": "y_id"},
         names=(("x_id", "x_name"), ("y_id", "y_name")),
     ),
-    TableLayout(
-        "edges",
-        "triples",
-        _has_header("start", "relation", "end"),
-        columns={"head": "start", "relation": "relation", "tail": "end"},
-    ),
-    TableLayout(
-        "edges",
-        "triples",
-        _has_header("start", "type", "end"),
-        columns={"head": "start", "relation": "type", "tail": "end"},
+    *(
+        TableLayout(
+            "edges",
+            "triples",
+            _has_header("start", relation, "end"),
+            columns={"head": "start", "relation": relation, "tail": "end"},
+        )
+        for relation in ("relation", "type")
     ),
     TableLayout("triples without a header line", "triples", _is_headerless_triples, header=_TRIPLE),
     TableLayout(
