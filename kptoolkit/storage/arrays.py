@@ -74,13 +74,14 @@ def fitting(folder: Path) -> Iterator[None]:
         raise DataError(f"holds what is not written there ({said}); delete its folder and run again", folder) from error
 
 
-def check_arrays(value: Any, equal: Sequence[str] = (), **below: tuple[str, int]) -> None:
+def check_arrays(value: Any, equal: Sequence[str] = (), square: Sequence[str] = (), **below: tuple[str, int]) -> None:
     """Check arrays that were read from a file before other code, also code without checks of its own, indexes by them.
 
     Args:
-        value: A dataclass with arrays. Each must have one dimension and the kind of numbers of its annotation; those
-            of a :class:`~kptoolkit.storage.ragged.Ragged` must have a length that fits its rows.
+        value: A dataclass with arrays. Each must have one dimension, unless it is named here, and the kind of numbers
+            of its annotation.
         equal: Names of arrays of one length.
+        square: Names of arrays of two dimensions.
         below: For arrays by name: a reason for the message, and the number that all values are below. They are at
             least -1.
 
@@ -92,8 +93,8 @@ def check_arrays(value: Any, equal: Sequence[str] = (), **below: tuple[str, int]
         if get_origin(kind) is not np.ndarray:
             continue
         wanted = getattr(get_args(get_args(kind)[1])[0], "__name__", "") if len(get_args(kind)) > 1 else ""
-        if not isinstance(array, np.ndarray) or array.ndim != 1:
-            raise ValueError(f"{name} is no array of one dimension")
+        if not isinstance(array, np.ndarray) or array.ndim != 1 + (name in square):
+            raise ValueError(f"{name} has not the dimensions that it needs")
         if wanted and hasattr(np, wanted) and not np.issubdtype(array.dtype, _KINDS[np.dtype(wanted).kind]):
             raise ValueError(f"{name} holds {array.dtype} in place of {wanted}")
     lengths = {len(getattr(value, name)) for name in equal}

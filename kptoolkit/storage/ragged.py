@@ -48,7 +48,7 @@ class Ragged:
         Raises:
             ValueError: They do not.
         """
-        check_arrays(self, (), **below)
+        check_arrays(self, (), (), **below)
         values = int(self.indptr[-1]) if len(self.indptr) else -1
         if values < 0 or self.indptr[0] != 0 or (np.diff(self.indptr) < 0).any():
             raise ValueError("indptr holds no rows")

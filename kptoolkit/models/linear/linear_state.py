@@ -100,7 +100,9 @@ class LinearState:
             terms, knowledge = ScoreParts.load(folder / "terms"), CompiledKnowledge.load(folder / "knowledge")
             facts = PromptFacts.load(folder / "facts")
             most = ("items", ridge.n_items)
-            check_arrays(ridge, items=most, targets=most)
+            check_arrays(ridge, square=["matrix"], items=most, targets=most)
+            if ridge.matrix.shape != (len(ridge.items) + 1, len(ridge.targets)):
+                raise ValueError("the matrix has another shape")
             if not ridge.n_items == len(terms.events) == facts.n_items == len(knowledge.trees):
                 raise ValueError("the numbers of items differ")
             return cls(ridge, terms, knowledge, facts)
