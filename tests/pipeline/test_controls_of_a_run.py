@@ -35,8 +35,9 @@ def evaluated(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 def test_all_controls_that_say_something_are_trained(evaluated: tuple[Run, Evaluation]) -> None:
     run, result = evaluated
-    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", *TRAINED, "reliance", "held-out template"]
-    assert [row.name for row in result.rows] == names
+    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", "no-knowledge", "no-knowledge alone", *TRAINED[1:]]
+    assert [row.name for row in result.rows] == [*names, "reliance", "held-out template"]
+    assert any(note.startswith("kp4sr alone against no-knowledge alone") for note in result.notes)
     assert any("no control 'knowledge-only': backend 'kp4sr' cannot" in note for note in result.notes)
     assert sorted(path.name for path in (run.folder / "controls").iterdir()) == sorted(TRAINED)
     for name in TRAINED:

@@ -356,8 +356,8 @@ def test_beam_search_that_a_backend_lacks_is_refused_before_anything_is_ranked(
 
 def test_rows_agree_with_ranks_by_hand(evaluated: tuple[Run, Evaluation]) -> None:
     run, result = evaluated
-    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", "beam search", *CONTROL_NAMES]
-    names += ["reliance", "held-out template"]
+    names = ["kp4sr", "kp4sr alone", "popularity", "item-kNN", "beam search"]
+    names += ["no-knowledge", "no-knowledge alone", "shuffled-knowledge", "reliance", "held-out template"]
     assert [row.name for row in result.rows] == names
     assert (result.cases, result.items, result.split) == (USERS, ITEMS, "test")
     assert result.notes[0] == NOTICE
