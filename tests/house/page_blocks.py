@@ -38,7 +38,7 @@ def shell(code: str, folder: Path, home: Path) -> str:
         text=True,
         encoding="utf-8",
         check=False,
-        timeout=300,
+        timeout=540,
     )
     assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -56,7 +56,7 @@ def python(blocks: list[str], folder: Path) -> list[str]:
         text=True,
         encoding="utf-8",
         check=False,
-        timeout=300,
+        timeout=540,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.split(f"{end}\n")[:-1]
