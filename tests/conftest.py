@@ -27,7 +27,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("ARCADEDB_JVM_ARGS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 hypothesis.settings.register_profile("full", max_examples=FULL, deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("full"), max_examples=20)
-hypothesis.settings.load_profile("full")
+hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("full"), max_examples=FULL // 2)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "full")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hypothesis
 
 FULL = 100
-"""Examples per property in continuous integration; ``make quick`` draws 20."""
+"""Examples per property; continuous integration, which always draws the same ones, takes half, ``make quick`` 20."""
 
 
 def examples(count: int) -> int:
