@@ -127,7 +127,7 @@ class DataFolder:
             items = items_of(source, path) if items is None else items
         if interactions is None and items is None and tables.triples is None:
             said = "no interactions, no items and no triples here; give a folder with data"
-            raise DataError(f"{said}{users_said(path, reading) if path.is_dir() else ''}", path)
+            raise DataError(said + users_said(path, reading), path)
         triples = None if tables.triples is None else Triples.of(*(tables.triples[name] for name in _TRIPLE))
         return cls(
             path,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.config import DataConfig
-from kptoolkit.data.tables import Table, join_tables, read_recognized, read_table
+from kptoolkit.data.tables import Table, join_tables, read_recognized, read_table, tables_in
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph import folder_reader
 from kptoolkit.graph.sources.json_readers.playlists import Playlists
@@ -93,8 +93,8 @@ def read_folder_events(folder: Path, reading: Reading) -> EventTable | None:
 
 
 def users_said(folder: Path, reading: Reading) -> str:
-    """Return the option for a table of a folder that has users, and no column that is known as the item."""
-    for path in sorted(path for path in folder.iterdir() if suffix_of(path) in (".csv", ".tsv", ".dat", ".txt")):
+    """Return the option for a table of a folder that has users and no known column of items; "" without one."""
+    for path in tables_in(folder, (".csv", ".tsv", ".dat", ".txt")) if folder.is_dir() else ():
         names = header_cells(path, reading)
         if names and locate(names, _required(reading)).keys() == {"user_id"}:
             try:
@@ -106,12 +106,13 @@ def users_said(folder: Path, reading: Reading) -> str:
 
 def block_files(folder: Path, reading: Reading) -> list[Path]:
     """Return the files of a folder with the events of one item after the other, as those of the Netflix Prize."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and is_item_blocks(path, reading))
-    return [] if any(suffix_of(path) == ".inter" for path in folder.iterdir()) else files
+    if any(suffix_of(path) == ".inter" for path in folder.iterdir()):
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_file() and is_item_blocks(path, reading))
 
 
 def _has_own_events(folder: Path, reading: Reading) -> bool:
-    files = [path for path in folder.iterdir() if path.is_file() and suffix_of(path) in (".inter", *EVENT_SUFFIXES)]
+    files = tables_in(folder, (".inter", *EVENT_SUFFIXES))
     return any(suffix_of(path) == ".inter" or has_events(path, reading) for path in files)
 
 

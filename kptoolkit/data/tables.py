@@ -123,9 +123,9 @@ def read_recognized(path: Path, kind: Kind, reading: Reading) -> tuple[Table, st
         DataError: As for :func:`read_table`, or the layout is not recognized.
     """
     columns, dialect, said, layout = reading.spellings(COLUMNS[kind]), None, "", None
-    if suffix_of(path) == ".parquet" and path.is_file():
+    if path.is_file() and suffix_of(path) == ".parquet":
         columns = dict(with_dates(columns_of(path), columns, kind))
-    if suffix_of(path) != ".parquet" and suffix_of(path) in SUFFIXES and path.is_file():
+    elif path.is_file() and suffix_of(path) in SUFFIXES:
         found = recognize_table(path, kind, reading)
         columns, dialect, said, layout = dict(found.columns), found.dialect, found.said, found.layout
     optional = {name: spellings for name, spellings in columns.items() if name in OPTIONAL}

@@ -20,8 +20,8 @@ def names_of_ids(ids: Sequence[str], items: Collection[str] = ()) -> list[str]:
     Ids of items, such as numbers, do not count, and have a name only if they are readable; unless there are no others.
 
     A readable id has a word of three letters or more, or a letter of a script without case such as Arabic or Han, and
-    more letters than digits. Ids that differ only in their
-    numbers, such as ``film_12`` and ``film_13``, are not readable. A blank node gets the name ``""``.
+    more letters than digits. Ids that differ only in their numbers, such as ``film_12`` and ``film_13``, are not
+    readable. A blank node gets the name ``""``.
 
     Args:
         ids: The ids.

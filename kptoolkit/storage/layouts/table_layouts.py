@@ -255,6 +255,14 @@ def _unrecognized(
         said = f"has items (header: {columns}) and no column that is known to have their values; make triples of one "
         option = f"with --columns item={shorten(item)},tail=HEADER, or of several with --mapping FILE"
         return DataError(f"{said}{option}; {sample.shown()}", sample.path, 1)
+    return _missing_column(sample, kind, required, names)
+
+
+def _missing_column(
+    sample: Sample, kind: Kind, required: Mapping[str, Sequence[str]], names: Sequence[str]
+) -> DataError:
+    """Return the error for a header line without a required column, with the option that names it."""
+    columns, roles = shorten(", ".join(names), 200), [role_of(name) for name in required]
     missing = [name for name in required if name not in locate(names, required)]
     text = f"no column for '{missing[0]}' (header: {columns}); call it one of {spellings_said(required[missing[0]])}"
     options = ",".join(f"{role_of(name)}=HEADER" for name in missing)
