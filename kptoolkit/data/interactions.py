@@ -31,10 +31,10 @@ from kptoolkit.data.event_files import (
     users_said,
 )
 from kptoolkit.data.histories import Histories
-from kptoolkit.data.tables import columns_of, tables_in
+from kptoolkit.data.tables import columns_of, tables_in, with_skipped
 from kptoolkit.errors import DataError, InputError, RunError, UnknownNameError, shorten
 from kptoolkit.graph.sources.foreign_formats import foreign_in
-from kptoolkit.names import nearest, quantity
+from kptoolkit.names import nearest
 from kptoolkit.storage.atomic import atomic_write, write_text
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
 from kptoolkit.storage.dialects import Reading, suffix_of
@@ -291,8 +291,8 @@ def read_interactions(path: str | Path, reading: Reading | None = None) -> tuple
     if reading.skip_bad_rows:
         table = table.filled(("user_id", "item_id", "timestamp"))
         skipped = len(read.table) - len(table)
-        layout = f"{quantity(skipped, 'rows')} without a user, an item or a time skipped" if skipped else ""
-        read = replace(read, layout="; ".join(filter(None, (read.layout, layout))))
+        layout = with_skipped(read.layout, skipped, " without a user, an item or a time")
+        read = replace(read, layout=layout)
     times = table.times("timestamp", reading.date_format) if "timestamp" in table.columns else None
     found = Interactions.of(table.strings("user_id"), table.strings("item_id"), times)
     sizes = (len(table), len(table) - len(found), found.n_users, found.n_items, len(found))

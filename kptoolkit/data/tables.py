@@ -134,12 +134,23 @@ def read_recognized(path: Path, kind: Kind, reading: Reading) -> tuple[Table, st
     required = {name: spellings for name, spellings in columns.items() if name not in OPTIONAL}
     bad_rows = text.BadRows(skip=reading.skip_bad_rows) if kind == "interactions" else None
     table = read_table(path, required, optional, dialect, bad_rows)
-    said += f"; {quantity(bad_rows.count, 'rows')} skipped" if bad_rows is not None and bad_rows.count else ""
+    said = with_skipped(said, 0 if bad_rows is None else bad_rows.count)
     columns_read = {
         name: _objects(column) if isinstance(column, list) else column
         for name, column in join_dates(table.columns).items()
     }
     return replace(table, columns=columns_read), said, bool(layout and layout.only_positive)
+
+
+def with_skipped(said: str, count: int, why: str = "") -> str:
+    """Add the number of rows that were skipped, if there are any, to what was recognized.
+
+    Args:
+        said: What was recognized; ``""`` for the usual header line.
+        count: Number of rows.
+        why: Words after "rows" that say why.
+    """
+    return f"{said or 'a table with a header line'}; {quantity(count, 'rows')}{why} skipped" if count else said
 
 
 def read_table(

@@ -238,31 +238,26 @@ def _unrecognized(
     if kind != "interactions" and _has_all(names, "interactions"):
         said = f"has events ({columns}), not {kind}; give it as data.dir (kptool fit --data)"
         more = f", or make triples of another column: --columns item={shorten(item)},tail=HEADER"
-        return DataError(
-            said + more * (kind == "triples" and len(names) > len(locate(names, COLUMNS["interactions"]))),
-            sample.path,
-            1,
-        )
-    roles = [role_of(name) for name in required]
+        has_others = len(names) > len(locate(names, COLUMNS["interactions"]))
+        return DataError(said + more * (kind == "triples" and has_others), sample.path, 1)
     widths = {len(row) for row in sample.rows(dialect)}
     if kind == "triples" and len(widths) > 1 and not dialect.separator and _is_data(sample.rows(dialect)):
         said = f"its lines have {min(widths)} to {max(widths)} columns, so that they are no triples; {sample.shown()}"
         return DataError(f"{said}; if they are lists, write each pair in a line of its own", sample.path, 1)
-    if len(names) > 1 and _is_data(sample.rows(dialect)) and (len(names) >= len(roles) or kind == "triples"):
-        said = f"no header line with {', '.join(required)}; {sample.shown()}; give the numbers of the columns, "
-        return DataError(f"{said}e.g. {_numbers_said(sample.rows(dialect), kind, roles)}", sample.path, 1)
+    if len(names) > 1 and _is_data(sample.rows(dialect)) and (len(names) >= len(required) or kind == "triples"):
+        said = f"no header line with {', '.join(required)}; {sample.shown()}; give the numbers of the columns, e.g. "
+        numbers = _numbers_said(sample.rows(dialect), kind, [*map(role_of, required)])
+        return DataError(said + numbers, sample.path, 1)
     if kind == "triples" and item:
         said = f"has items (header: {columns}) and no column that is known to have their values; make triples of one "
         option = f"with --columns item={shorten(item)},tail=HEADER, or of several with --mapping FILE"
         return DataError(f"{said}{option}; {sample.shown()}", sample.path, 1)
-    return _missing_column(sample, kind, required, names)
+    return _no_column(sample, kind, required, names)
 
 
-def _missing_column(
-    sample: Sample, kind: Kind, required: Mapping[str, Sequence[str]], names: Sequence[str]
-) -> DataError:
+def _no_column(sample: Sample, kind: Kind, required: Mapping[str, Sequence[str]], names: Sequence[str]) -> DataError:
     """Return the error for a header line without a required column, with the option that names it."""
-    columns, roles = shorten(", ".join(names), 200), [role_of(name) for name in required]
+    columns, roles = shorten(", ".join(names), 200), [*map(role_of, required)]
     missing = [name for name in required if name not in locate(names, required)]
     text = f"no column for '{missing[0]}' (header: {columns}); call it one of {spellings_said(required[missing[0]])}"
     options = ",".join(f"{role_of(name)}=HEADER" for name in missing)
@@ -271,8 +266,8 @@ def _missing_column(
     numbers = ",".join(f"{role}={number}" for number, role in enumerate(roles, 1))
     without = f" (--columns {numbers} if there is no header line)" * (len(missing) == len(roles) <= len(names))
     values = "; --columns item=HEADER,tail=HEADER if these are items and their values" * (kind == "triples")
-    text += f"; or say which it is with --columns {options}{without}{values}; {sample.shown()}"
-    return DataError(text, sample.path, 1)
+    said = f"{text}; or say which it is with --columns {options}{without}{values}; {sample.shown()}"
+    return DataError(said, sample.path, 1)
 
 
 def _other_ids(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> list[str]:
@@ -327,13 +322,9 @@ def _is_data(rows: Sequence[Sequence[str]]) -> bool:
 def _all_rows(sample: Sample, dialect: Dialect, width: int, *patterns: re.Pattern[str] | None) -> bool:
     """Return whether every row has this width, and its cells match the patterns."""
     rows = sample.rows(dialect)
-    return bool(rows) and all(
-        len(row) == width
-        and all(
-            pattern is None or pattern.fullmatch(cell.strip()) for pattern, cell in zip(patterns, row, strict=False)
-        )
-        for row in rows
-    )
+    right = bool(rows) and all(len(row) == width for row in rows)
+    cells = [(one, cell) for row in rows for one, cell in zip(patterns, row, strict=False) if one is not None]
+    return right and all(pattern.fullmatch(cell.strip()) for pattern, cell in cells)
 
 
 def _has_header(*names: str) -> Callable[[Sample], bool]:
