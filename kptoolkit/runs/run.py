@@ -168,7 +168,7 @@ class Run:
         """The trained backend with the score parts."""
         found, items = self.files.recommender(self.config), len(self.catalogue)
         if len(found.parts.events) != items:
-            raise RunError(f"run {self.files} is damaged: its score parts are not those of {quantity(items, 'item')}")
+            raise RunError(f"run {self.files} is damaged: its score parts are not those of {quantity(items, 'items')}")
         return found
 
     @checked

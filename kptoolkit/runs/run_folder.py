@@ -415,7 +415,7 @@ class RunFolder:
         except Exception as error:  # a file may hold anything
             self._require_unchanged(error)
             said = shorten(f"{type(error).__name__}: {error}", 200)
-            raise RunError(f"run {self} is damaged: a part holds what is not written there ({said})") from error
+            raise RunError(f"run {self} is damaged: a part holds values that no training writes ({said})") from error
         self._require_unchanged()
 
     def _require_unchanged(self, cause: Exception | None = None) -> None:

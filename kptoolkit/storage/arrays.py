@@ -60,7 +60,7 @@ def read_arrays(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 @contextmanager
 def fitting(folder: Path) -> Iterator[None]:
-    """Turn every failure to make something of arrays that were read into one error that names their folder.
+    """Turn any failure to build an object from stored arrays into one error that names their folder.
 
     Raises:
         DataError: In place of the failure.
@@ -71,7 +71,7 @@ def fitting(folder: Path) -> Iterator[None]:
         raise
     except Exception as error:  # a file may hold anything
         said = shorten(f"{type(error).__name__}: {error}", 200)
-        raise DataError(f"holds what is not written there ({said}); delete its folder and run again", folder) from error
+        raise DataError(f"holds values that no training writes ({said}); delete its folder and run again", folder) from error
 
 
 def check_arrays(value: Any, equal: Sequence[str] = (), square: Sequence[str] = (), **below: tuple[str, int]) -> None:
