@@ -70,8 +70,8 @@ def fitting(folder: Path) -> Iterator[None]:
     except KptoolError:
         raise
     except Exception as error:  # a file may hold anything
-        said = shorten(f"{type(error).__name__}: {error}", 200)
-        raise DataError(f"holds values that no training writes ({said}); delete its folder and run again", folder) from error
+        said = f"holds values that no training writes ({shorten(f'{type(error).__name__}: {error}', 200)})"
+        raise DataError(f"{said}; delete its folder and run again", folder) from error
 
 
 def check_arrays(value: Any, equal: Sequence[str] = (), square: Sequence[str] = (), **below: tuple[str, int]) -> None:
