@@ -121,6 +121,16 @@ def finish_replacement(folder: Path) -> None:
                 raise
 
 
+def remove_left_overs(folder: Path) -> None:
+    """Remove temporary files that a killed process left in a folder, unless another process is writing there.
+
+    For a folder that is only read from here on. What cannot be removed stays: it harms nobody.
+    """
+    if any(_LEFT_OVER.fullmatch(entry.name) for entry in folder.iterdir()):
+        with suppress(LockedError, OSError), folder_lock(folder):
+            pass
+
+
 def is_own(name: str) -> bool:
     """Whether an entry of a folder is the lock, or temporary."""
     return name in (LOCK, _JOURNAL) or _LEFT_OVER.fullmatch(name) is not None

@@ -19,6 +19,7 @@ from kptoolkit.runs.frame_inputs import KEPT, keep_frames
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.several_runs import SeedsFolder
 from kptoolkit.storage.layouts.frames import DataFrame
+from kptoolkit.storage.replacement import remove_left_overs
 
 
 @checked
@@ -96,6 +97,8 @@ def fit_seeds(
             earlier = fit(each, run=each.run.dir, trust_code=trust_code, notice=notice, keep=keep, **frames, **how)
             progress(ProgressEvent(stage, 1, 1, "runs"))
         else:
+            if distributed.is_first():
+                remove_left_overs(earlier.folder)
             progress(ProgressEvent(stage, 1, 1, "runs", {"finished": "earlier"}))
         runs.append(earlier)
     if overwrite and distributed.is_first():

@@ -317,6 +317,7 @@ def without_dropout(net: TreeT5) -> TreeT5:
 
 
 @pytest.mark.cuda
+@pytest.mark.process  # flex is compiled
 @needs_cuda
 @pytest.mark.parametrize("kind", ["t5", "umt5"])
 def test_flex_on_cuda_has_the_loss_and_gradients_of_sdpa(kind: str) -> None:
@@ -333,16 +334,22 @@ def test_flex_on_cuda_has_the_loss_and_gradients_of_sdpa(kind: str) -> None:
             torch.testing.assert_close(found[name], gradient, rtol=2e-2, atol=2e-3, msg=name)
 
 
-@pytest.mark.cuda
-@needs_cuda
-@pytest.mark.parametrize("attention", ["sdpa", "flex"])
-def test_bf16_is_near_fp32(attention: str) -> None:
-    net, tensors = built("unscaled", attention)[0].cuda(), {name: t.cuda() for name, t in batch().items()}
+BF16_DEVICES = [
+    ("cpu", "sdpa"),
+    pytest.param("cuda", "sdpa", marks=[pytest.mark.cuda, needs_cuda]),
+    pytest.param("cuda", "flex", marks=[pytest.mark.cuda, pytest.mark.process, needs_cuda]),
+]
+
+
+@pytest.mark.parametrize(("device", "attention"), BF16_DEVICES)
+def test_bf16_is_near_fp32(device: str, attention: str) -> None:
+    net = built("unscaled", attention)[0].to(device)
+    tensors = {name: tensor.to(device) for name, tensor in batch().items() if name != "labels"}
     with torch.no_grad():
         exact = net(**tensors)["logits"].float().log_softmax(-1)
-        with torch.autocast("cuda", torch.bfloat16):
+        with torch.autocast(device, torch.bfloat16):
             rough = net(**tensors)["logits"].float().log_softmax(-1)
-    assert (exact - rough).abs().mean() < 0.03
+    assert (exact - rough).abs().mean() < 0.005 * exact.abs().mean()
     assert not torch.equal(exact, rough)
 
 
@@ -360,6 +367,7 @@ def peak(net: TreeT5, tensors: dict[str, torch.Tensor]) -> int:
 
 
 @pytest.mark.cuda
+@pytest.mark.process
 @needs_cuda
 def test_flex_needs_less_memory_than_sdpa() -> None:
     sdpa = without_dropout(built("t5", "sdpa")[0]).cuda().train()
@@ -372,14 +380,17 @@ def test_flex_needs_less_memory_than_sdpa() -> None:
 @pytest.mark.cuda
 @needs_cuda
 def test_checkpointing_needs_less_memory() -> None:
-    net = built("t5", "sdpa")[0].cuda().train()
+    net = built("t5", "sdpa", layers=8)[0].cuda().train()
     other = copy.deepcopy(net)
     other.t5.activation_checkpointing_enable()
-    tensors = long_batch("cuda")
-    assert peak(other, tensors) < peak(net, tensors)
+    tensors = {name: tensor.cuda() for name, tensor in batch(count=256).items()}  # short: no mask outweighs the states
+    assert peak(other, tensors) < 0.75 * peak(net, tensors)
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.cuda, needs_cuda])])
+ON_CUDA = [pytest.mark.cuda, pytest.mark.process, needs_cuda]
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=ON_CUDA)])
 def test_block_mask_has_the_blocks_of_the_mask(device: str) -> None:
     tensors = long_batch(device, 2)
     blocks = tree_block_mask(tensors["node"], tensors["parent"])

@@ -32,14 +32,14 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def built(kind: str, attention: str) -> tuple[TreeT5, Shape]:
+def built(kind: str, attention: str, layers: int = 2) -> tuple[TreeT5, Shape]:
     """A small model with weights large enough for a wrong mask or position to show, and its shape."""
     config_class, model_class = (
         (UMT5Config, UMT5ForConditionalGeneration) if kind == "umt5" else (T5Config, T5ForConditionalGeneration)
     )
     torch.manual_seed(4)
     config = config_class(
-        vocab_size=VOCABULARY, d_model=32, d_kv=16, d_ff=24, num_layers=2, num_decoder_layers=2, num_heads=2,
+        vocab_size=VOCABULARY, d_model=32, d_kv=16, d_ff=24, num_layers=layers, num_decoder_layers=2, num_heads=2,
         relative_attention_num_buckets=8, relative_attention_max_distance=20, decoder_start_token_id=0, **KINDS[kind],
     )  # fmt: skip
     t5 = model_class._from_config(config, attn_implementation="sdpa" if attention == "flex" else attention)
@@ -113,6 +113,7 @@ def test_logits_equal_the_plain_model(kind: str, attention: str, seed: int) -> N
 
 
 @pytest.mark.cuda
+@pytest.mark.process
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("attention", ["sdpa", "eager", "flex"])
 @pytest.mark.parametrize("kind", KINDS)

@@ -376,6 +376,7 @@ def test_a_catalogue_of_one(tmp_path: Path, options: dict[str, Any]) -> None:
 
 
 @pytest.mark.cuda
+@pytest.mark.train
 @pytest.mark.parametrize("options", list(VARIANTS.values()), ids=list(VARIANTS))
 def test_bf16_on_cuda_is_near_fp32(tmp_path: Path, options: dict[str, Any]) -> None:
     if not torch.cuda.is_available():

@@ -13,7 +13,14 @@ from worlds.killed import killed, moments
 
 from kptoolkit.errors import DataError, LockedError
 from kptoolkit.storage.atomic import atomic_write, remove_folder
-from kptoolkit.storage.replacement import LOCK, atomic_parts, finish_replacement, folder_lock, part_name
+from kptoolkit.storage.replacement import (
+    LOCK,
+    atomic_parts,
+    finish_replacement,
+    folder_lock,
+    part_name,
+    remove_left_overs,
+)
 
 OLD = {"backend/old": "old", "stays": "old", "becomes a folder": "old", "becomes a file/x": "old", "goes/a": "old"}
 OLD |= {"changes": "old", "packs/other": "old", "gone": "old"}
@@ -149,6 +156,19 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) 
     with folder_lock(tmp_path):
         pass
     assert tree(tmp_path) == {".mine.tmp": "mine", "z.0123abcd.tmp": "mine"}
+
+
+def test_a_folder_that_is_only_read_loses_what_a_killed_process_left_unless_somebody_writes(tmp_path: Path) -> None:
+    left = {"..replacing.0123abcd.tmp/old/x": "old", ".run.json.0123abcd.tmp": "half"}
+    write(tmp_path, left | {"stays": "1"})
+    with folder_lock(tmp_path):
+        write(tmp_path, left)
+        remove_left_overs(tmp_path)
+        assert tree(tmp_path).keys() >= left.keys()
+    remove_left_overs(tmp_path)
+    assert tree(tmp_path) == {"stays": "1"}
+    remove_left_overs(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stays"]
 
 
 @pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "link/outside"])

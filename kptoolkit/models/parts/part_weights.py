@@ -100,30 +100,35 @@ def cross_entropy(examples: Examples, weights: PartWeights) -> float:
     return _loss_and_slope(weights.flat, examples, weights)[0]
 
 
-def candidate_scores(examples: Examples, weights: PartWeights) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
-    """Score the candidates; return ``(N, C)`` scores, and the sum of each part that is made of pairs, of that shape."""
+Sums = list[NDArray[np.float64]]
+"""One array ``(N, C)`` for each part that is made of pairs."""
+
+
+def candidate_scores(examples: Examples, weights: PartWeights) -> tuple[NDArray[np.float64], Sums, Sums]:
+    """Score the candidates; return ``(N, C)`` scores, the sum of each part, and its logarithm."""
     sums = [
         (features @ weights.pair_weights(part).astype(features.dtype)).reshape(examples.offset.shape).astype(np.float64)
         for part, features in enumerate(examples.pairs.values())
     ]
+    logs = [np.log1p(summed) for summed in sums]
     scores: NDArray[np.float64] = examples.scores @ weights.scores
-    for scale, summed in zip(weights.scales, sums, strict=True):
-        scores += scale * np.log1p(summed)
-    return scores, sums
+    for scale, log in zip(weights.scales, logs, strict=True):
+        scores += scale * log
+    return scores, sums, logs
 
 
 def slope_by_weights(
-    slope: NDArray[np.float64], sums: Sequence[NDArray[np.float64]], examples: Examples, weights: PartWeights
+    slope: NDArray[np.float64], sums: Sums, logs: Sums, examples: Examples, weights: PartWeights
 ) -> PartWeights:
     """Turn the slope of a loss by the scores of the candidates, ``(N, C)``, into its slope by all weights."""
     scales, kinds, ages = np.zeros_like(weights.scales), [], np.zeros_like(weights.ages)
-    for part, (features, summed) in enumerate(zip(examples.pairs.values(), sums, strict=True)):
-        scales[part] = (slope * np.log1p(summed)).sum()
+    for part, (features, summed, log) in enumerate(zip(examples.pairs.values(), sums, logs, strict=True)):
+        scales[part] = np.vdot(slope, log)
         by_sum = (slope * weights.scales[part] / (1 + summed)).ravel().astype(features.dtype)
         by_weight = (features.T @ by_sum * weights.pair_weights(part)).reshape(-1, len(AGES))
         kinds.append(by_weight.sum(axis=1))
         ages[part] = by_weight.sum(axis=0)
-    return PartWeights(scales, tuple(kinds), ages, np.einsum("nc,nce->e", slope, examples.scores))
+    return PartWeights(scales, tuple(kinds), ages, slope.ravel() @ examples.scores.reshape(slope.size, -1))
 
 
 def fit_weights(
@@ -138,22 +143,35 @@ def fit_weights(
         free: Which weights change: ``"all"``, ``"scales"`` (those of parts and of other scores) or ``"scores"``.
         iterations: Most iterations.
     """
-    begin = start.flat
-    parts, scores = len(start.scales), len(start.scores)
-    changes = {"all": len(begin), "scales": parts + scores, "scores": parts + scores}[free]
-    bounds = [(0.0, np.inf)] * (parts + scores) + [(_SMALLEST, _LARGEST)] * (len(begin) - parts - scores)
-    if scores:
-        bounds[parts + scores - 1] = (-np.inf, np.inf)
-    fixed = [number >= changes or (free == "scores" and number < parts) for number in range(len(begin))]
-    bounds = [(value, value) if stays else bound for stays, bound, value in zip(fixed, bounds, begin, strict=True)]
+    parts, count = len(start.scales), len(start.scales) + len(start.scores)
+    if free != "all":
+        examples, begin = with_sums_as_scores(examples, start)
+    else:
+        begin = start
+    flat = begin.flat
+    bounds = [(0.0, np.inf)] * count + [(_SMALLEST, _LARGEST)] * (len(flat) - count)
+    if len(start.scores):
+        bounds[count - 1] = (-np.inf, np.inf)
+    if free == "scores":
+        bounds[:parts] = [(scale, scale) for scale in start.scales]
 
-    def loss_and_slope(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        loss, slope = _loss_and_slope(flat, examples, start)
-        away = flat - begin
+    def loss_and_slope(moved: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        loss, slope = _loss_and_slope(moved, examples, begin)
+        away = moved - flat
         return loss + strength / 2 * float(away @ away), slope + strength * away
 
-    found = minimize(loss_and_slope, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations})
+    found = minimize(loss_and_slope, flat, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations})
+    if free != "all":
+        return replace(start, scales=found.x[:parts], scores=found.x[parts:])
     return start.like(found.x)
+
+
+def with_sums_as_scores(examples: Examples, weights: PartWeights) -> tuple[Examples, PartWeights]:
+    """The same examples where the sum of each part is a score, for a fit that changes no weight inside a part."""
+    _, _, logs = candidate_scores(examples, weights)
+    scores = np.concatenate([log[..., None] for log in logs] + [examples.scores], axis=-1)
+    whole = PartWeights(np.zeros(0), (), np.zeros((0, len(AGES))), np.concatenate([weights.scales, weights.scores]))
+    return replace(examples, pairs={}, scores=scores), whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,10 +231,10 @@ def _loss_and_slope(
     flat: NDArray[np.float64], examples: Examples, like: PartWeights
 ) -> tuple[float, NDArray[np.float64]]:
     weights, count = like.like(flat), len(examples)
-    scores, sums = candidate_scores(examples, weights)
+    scores, sums, logs = candidate_scores(examples, weights)
     scores += examples.offset
     every, cases = logsumexp(scores, axis=1), np.arange(count)
     loss = float((every - scores[cases, examples.target]).mean())
     slope = np.exp(scores - every[:, None])  # of the loss by the scores
     slope[cases, examples.target] -= 1
-    return loss, slope_by_weights(slope / count, sums, examples, weights).flat
+    return loss, slope_by_weights(slope / count, sums, logs, examples, weights).flat

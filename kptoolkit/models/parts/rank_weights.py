@@ -21,6 +21,7 @@ from kptoolkit.models.parts.part_weights import (
     PartWeights,
     candidate_scores,
     slope_by_weights,
+    with_sums_as_scores,
 )
 
 WIDTH: Final = 0.25
@@ -32,7 +33,7 @@ _FACTORS: Final = (-4.0, 4.0)  # bounds of the logarithm of the factor of all sc
 
 def ndcg(examples: Examples, weights: PartWeights) -> NDArray[np.float64]:
     """NDCG of each target, ``(N,)``, without a cut; a candidate counts as many items as it represents."""
-    scores, _ = candidate_scores(examples, weights)
+    scores, _, _ = candidate_scores(examples, weights)
     own = scores[np.arange(len(examples)), examples.target][:, None]
     ranks = 1 + ((scores > own) * _others(examples)).sum(axis=1)
     found: NDArray[np.float64] = 1 / np.log2(1 + ranks)
@@ -50,45 +51,43 @@ def fit_rank_weights(examples: Examples, start: PartWeights) -> PartWeights:
         start: Weights of the fit by cross entropy. One that is 0 stays 0. The fewer cases there are, the nearer the
             others stay, each relative to its own size.
     """
-    begin = start.flat
-    count = len(start.scales) + len(start.scores)
-    unit = np.abs(begin[:count])
-    free = unit > 0
+    whole, begin = with_sums_as_scores(examples, start)
+    free = begin.scores != 0
 
     def weights_at(factors: NDArray[np.float64]) -> PartWeights:
-        flat = begin.copy()
-        flat[:count][free] *= factors
-        return start.like(flat)
+        scores = begin.scores.copy()
+        scores[free] *= factors
+        return replace(begin, scores=scores)
 
     def loss_and_slope(factors: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        weights = weights_at(factors)
-        value, slope = smooth_ndcg(examples, weights)
+        value, slope = smooth_ndcg(whole, weights_at(factors))
         away, hold = factors - 1, _PULL / len(examples)
-        return hold / 2 * float(away @ away) - value, hold * away - (slope.flat * begin)[:count][free]
+        return hold / 2 * float(away @ away) - value, hold * away - (slope.scores * begin.scores)[free]
 
     bounds = [(0.0, np.inf)] * int(free.sum())
     options = {"maxiter": _ITERATIONS}
     found = minimize(loss_and_slope, np.ones(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return weights_at(found.x)
+    scales, scores = np.split(weights_at(found.x).scores, [len(start.scales)])
+    return replace(start, scales=scales, scores=scores)
 
 
 def smooth_ndcg(examples: Examples, weights: PartWeights) -> tuple[float, PartWeights]:
     """Mean smooth NDCG of the targets, and its slope by all weights."""
-    scores, sums = candidate_scores(examples, weights)
+    scores, sums, logs = candidate_scores(examples, weights)
     cases = np.arange(len(examples))
     before = expit((scores - scores[cases, examples.target][:, None]) / WIDTH)
     others = _others(examples)
     ranks = 1 + (before * others).sum(axis=1)
-    logs = np.log2(1 + ranks)
-    by_rank = -1 / (np.log(2) * (1 + ranks) * logs**2 * len(examples))
+    discount = np.log2(1 + ranks)
+    by_rank = -1 / (np.log(2) * (1 + ranks) * discount**2 * len(examples))
     slope = by_rank[:, None] * before * (1 - before) * others / WIDTH
     slope[cases, examples.target] -= slope.sum(axis=1)
-    return float((1 / logs).mean()), slope_by_weights(slope, sums, examples, weights)
+    return float((1 / discount).mean()), slope_by_weights(slope, sums, logs, examples, weights)
 
 
 def calibrated(examples: Examples, weights: PartWeights) -> PartWeights:
     """Multiply all scores by the number with the smallest cross entropy, which changes no rank."""
-    scores, _ = candidate_scores(examples, weights)
+    scores, _, _ = candidate_scores(examples, weights)
     own = scores[np.arange(len(examples)), examples.target]
 
     def loss(log: float) -> float:

@@ -24,7 +24,7 @@ from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.runs.run_settings import different_setting, plain_settings
 from kptoolkit.storage.arrays import read_arrays, write_arrays
 from kptoolkit.storage.atomic import atomic_folder, remove_folder
-from kptoolkit.storage.replacement import folder_lock
+from kptoolkit.storage.replacement import folder_lock, remove_left_overs
 from kptoolkit.studies.engine.peak_memory import peak_memory, reset_peak_memory
 from kptoolkit.studies.engine.stored_triples import Triples
 from kptoolkit.studies.engine.study_definition import (
@@ -207,6 +207,8 @@ class _Trainings:
             pipeline.fit(settings, run=folder, trust_code=self.trust_code, **how)
             added, _ = self.notes(cell)
             self._note(cell, added, peak_memory())
+        else:
+            remove_left_overs(folder)
         run = Run.load(folder, trust_code=agreed(self.trust_code, plain_settings(settings)))
         if (other := different_setting(run.manifest.settings, plain_settings(settings))) is not None:
             raise RunError(f"{folder} has another {other}; give another --output")

@@ -40,7 +40,7 @@ def hard_and_easy(cases: int) -> Examples:
 def test_the_measure_is_its_definition(seed: int) -> None:
     """Case by case; a candidate that represents 5 items counts as 5, and one that represents none as none."""
     of, weights = random_examples(seed), random_weights((3, 1), 2, seed)
-    scores, _ = candidate_scores(of, weights)
+    scores, _, _ = candidate_scores(of, weights)
     total = 0.0
     for case, target in enumerate(of.target):
         others = [
