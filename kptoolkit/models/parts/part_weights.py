@@ -19,6 +19,7 @@ from scipy.special import logsumexp
 from kptoolkit.models.parts.pair_features import AGES
 
 _SMALLEST, _LARGEST = -9.0, 6.0  # bounds of logarithms of weights
+_MEMORY: Final = 30  # steps that L-BFGS remembers: with 10 it needs a third more of them
 _MEAN_AGES: Final = np.array([*(np.array(AGES[:-1]) + np.array(AGES[1:]) - 1), 240]) / 2
 
 
@@ -132,7 +133,7 @@ def slope_by_weights(
 
 
 def fit_weights(
-    examples: Examples, start: PartWeights, *, strength: float, free: str = "all", iterations: int = 100
+    examples: Examples, start: PartWeights, *, strength: float, free: str = "all", iterations: int = 75
 ) -> PartWeights:
     """Find the weights with the smallest cross entropy by L-BFGS.
 
@@ -160,7 +161,8 @@ def fit_weights(
         away = moved - flat
         return loss + strength / 2 * float(away @ away), slope + strength * away
 
-    found = minimize(loss_and_slope, flat, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations})
+    options = {"maxiter": iterations, "maxcor": _MEMORY}
+    found = minimize(loss_and_slope, flat, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     if free != "all":
         return replace(start, scales=found.x[:parts], scores=found.x[parts:])
     return start.like(found.x)
