@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 from kptoolkit.arguments import checked
 from kptoolkit.prompts.pack import TemplatePack
-from kptoolkit.prompts.reading.pack_sources import pack_names
+from kptoolkit.prompts.reading.pack_reader import read_unchecked
+from kptoolkit.prompts.reading.pack_sources import find_pack, pack_names
 from kptoolkit.resources import Trust
 
 AUTO, DEFAULT, ENGLISH = "auto", "generic", "en"
@@ -38,9 +39,11 @@ def load_auto(relation_counts: Mapping[str, int], language: str | None = None) -
         language: Only packs in this language, if there are any.
     """
 
-    def rank(pack: TemplatePack) -> tuple[float, bool, bool, int]:
+    def rank(each: tuple[str, TemplatePack]) -> tuple[float, bool, bool, int]:
+        pack = each[1]
         share = pack.coverage(relation_counts).share_of_triples
         return share, pack.name == DEFAULT, pack.language == ENGLISH, -len(pack.relations)
 
-    packs = [TemplatePack.load(name) for name in pack_names()]
-    return max([pack for pack in packs if pack.language == language] or packs, key=rank)
+    packs = [(name, TemplatePack(**vars(read_unchecked(find_pack(name))))) for name in pack_names()]
+    best, _ = max([each for each in packs if each[1].language == language] or packs, key=rank)
+    return TemplatePack.load(best)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -17,24 +17,17 @@ from kptoolkit.storage.atomic import atomic_write
 FILES = ("pack.yaml", "relations.yaml", "mpp.yaml")
 
 
-class _Strict(yaml.SafeLoader):
+_DEEPEST: Final = 100
+"""Collections inside one another; libyaml composes nodes without a limit of its own."""
+_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Strict(_Safe):  # type: ignore[misc]
     """Safe YAML that records duplicate keys and reads every scalar except null as text."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.twice: list[tuple[str, int]] = []
-        self.left = current().yaml_values
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """Compose a node, unless there are too many.
-
-        Raises:
-            ValueError: There are.
-        """
-        self.left -= 1
-        if self.left < 0:
-            raise ValueError(f"it holds more than {current().yaml_values:,} values (limits.yaml_values)")
-        return super().compose_node(parent, index)
 
 
 def _mapping(loader: _Strict, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -87,6 +80,7 @@ def read_yaml(path: Path, pack: str) -> tuple[dict[str, Any] | None, list[Findin
 
 def _loaded(text: str, place: Place) -> tuple[Any, list[Finding]]:
     """The value of a YAML text, and its duplicate keys."""
+    _check_events(text)
     loader, fix = _Strict(text), "keep one of the two, with all sentences under it"
     try:
         node = loader.get_single_node()
@@ -99,6 +93,22 @@ def _loaded(text: str, place: Place) -> tuple[Any, list[Finding]]:
         replace(place, key=shorten(key)).finding(f"duplicate id in line {line}", fix) for key, line in loader.twice
     ]
     return values, found
+
+
+def _check_events(text: str) -> None:
+    """Check that a YAML text has few values and is not deeply nested, before anything of it is composed.
+
+    Raises:
+        ValueError: It has too many, or is nested too deeply.
+    """
+    most, count, depth = current().yaml_values, 0, 0
+    for event in yaml.parse(text, Loader=_Safe):
+        count += isinstance(event, yaml.NodeEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if count > most:
+            raise ValueError(f"it holds more than {most:,} values (limits.yaml_values)")
+        if depth > _DEEPEST:
+            raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
 
 
 def _check_size(node: yaml.Node) -> None:
