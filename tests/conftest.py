@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import hypothesis
 import pytest
+from servers.java_classes import use_archive
 from servers.neo4j_server import Installation, Neo4jServer, NoServer, running_server
 from worlds.examples import FULL
 from worlds.marks import SharedFixtures, add_marks, needs, watched
@@ -42,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if name.startswith(("NEO4J_", "KPTOOL_")) and not name.startswith(KEPT):
             del os.environ[name]
     config.pluginmanager.register(SharedFixtures())
+    if not hasattr(config, "workerinput"):  # workers have the variable already
+        use_archive(make=bool(getattr(config.option, "numprocesses", None)))
 
 
 @pytest.hookimpl(tryfirst=True)
