@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick changed test coverage kills check constraints bench bench-cuda bench-large bench-env docs
+.PHONY: help setup demo lint quick changed test coverage kills check constraints bench bench-cuda bench-large bench-env docs
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -39,15 +39,17 @@ $(READY): pyproject.toml constraints.txt
 	  $(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "no Python 3.11 or newer with venv and ensurepip; name one: make setup PYTHON=..." >&2; exit 1; }; \
 	fi
 	@echo "installing packages into .venv; the first time this fetches some gigabytes"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(READY)
 
 demo: setup
 	$(BIN)/kptool demo
 
-check: setup
+lint: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+check: lint
 	$(BIN)/mypy
 
 # Three workers on two cores, because tests of servers and processes wait for much of their time.
@@ -67,7 +69,8 @@ changed: setup
 	  echo "nothing changed since $(BASE)"; \
 	fi
 
-test: check
+# Types are checked by one of the tests, next to the others.
+test: lint
 	$(PYTEST) -m "not cuda" $(PYTEST_OPTIONS)
 
 # Python 3.11 takes three quarters more time for a test whose lines are counted.

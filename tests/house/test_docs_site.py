@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -37,6 +38,19 @@ class Links(HTMLParser):
                 self.targets.append(value or "")
 
 
+@functools.cache
+def links_of(page: Path) -> Links:
+    """The links of a page, which is read once."""
+    return Links(page)
+
+
+@functools.cache
+def place(folder: Path, path: str) -> tuple[Path, bool]:
+    """Where a link in a page of a folder leads, and whether that exists."""
+    linked = (folder / path).resolve()
+    return linked, linked.exists()
+
+
 def html_pages(site: Path) -> set[Path]:
     """The pages of a site, without the theme's own files."""
     return {page.resolve() for page in site.rglob("*.html") if "_static" not in page.parts}
@@ -69,29 +83,32 @@ def build(folder: Path) -> None:
 
 
 def test_links_inside_the_site_lead_somewhere(site: Path) -> None:
-    pages = {page: Links(page) for page in html_pages(site)}
+    pages = {page: links_of(page) for page in html_pages(site)}
     broken = []
     for page, links in pages.items():
         for target in links.targets:
             path, anchor = urldefrag(unquote(re.sub(r"\?[^#]*", "", target)))
             if re.match(r"[a-z][a-z+.-]*:", path):
                 continue
-            linked = (page.parent / path).resolve() if path else page
-            if not linked.exists() or (anchor and linked in pages and anchor not in pages[linked].anchors):
+            linked, exists = place(page.parent, path) if path else (page, True)
+            if not exists or (anchor and linked in pages and anchor not in pages[linked].anchors):
                 broken.append(f"{page.name}: {target}")
     assert len(pages) > 50
     assert not broken
 
 
 def test_every_page_is_in_the_navigation_and_every_public_name_has_its_place(site: Path) -> None:
-    reached, todo = set(), [site / "index.html"]
+    reached, todo = set(), [(site / "index.html").resolve()]
     while todo:
-        page = todo.pop().resolve()
-        if page.suffix == ".html" and page not in reached and page.exists():
+        page = todo.pop()
+        if page.suffix == ".html" and page not in reached:
             reached.add(page)
-            todo += [page.parent / urldefrag(target).url for target in Links(page).targets if ":" not in target]
+            targets = {urldefrag(target).url for target in links_of(page).targets if ":" not in target}
+            todo += [
+                linked for linked, exists in (place(page.parent, target) for target in targets if target) if exists
+            ]
     assert {page.name for page in html_pages(site) - reached} == {"search.html"}
-    anchors = Links(site / "api" / "index.html").anchors
+    anchors = links_of((site / "api" / "index.html").resolve()).anchors
     assert not [
         name for name in kptoolkit.__all__ if name != "__version__" and name.lower().replace("_", "-") not in anchors
     ]

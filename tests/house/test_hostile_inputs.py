@@ -27,8 +27,8 @@ from kptoolkit.graph import Graph, MemorySource
 from kptoolkit.prompts import TemplatePack, clean_name
 from kptoolkit.storage.values.cells import clean_id, is_missing
 
-FILES, TRIPLES = 700, 600
-PACKS = 700 if os.environ.get("KPTOOL_TEST_LONG") else 300
+TRIPLES = 600
+FILES = PACKS = 700 if os.environ.get("KPTOOL_TEST_LONG") else 300
 CANARY = "canary-was-here"
 ATOMS = (
     f"$(touch {CANARY})",
