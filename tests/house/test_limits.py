@@ -227,6 +227,19 @@ def test_many_values_are_refused_before_all_are_read(tmp_path: Path) -> None:
         assert "more than 1,000 values (limits.yaml_values)" in " ".join(map(str, check_pack(folder)))
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 100_000, "- " * 100_000, "? " * 100_000, "[{a: " * 60 + "]"])
+def test_deep_nesting_is_refused_before_it_is_composed(tmp_path: Path, text: str) -> None:
+    """Libyaml composes nodes by recursion in C, where too deep a nesting would end the process."""
+    path = tmp_path / "relations.yaml"
+    path.write_text(text)
+    with bounded():
+        values, found = read_yaml(path, "x")
+    assert values is None
+    assert len(found) == 1
+    path.write_text("[" * 100 + "]" * 100)
+    assert "not a mapping" in str(read_yaml(path, "x")[1][0]), "a hundred levels are read"
+
+
 def test_a_limit_is_a_setting_of_commands(tmp_path: Path) -> None:
     folder = TemplatePack.load("generic").save(tmp_path / "pack")
     refused(_limited(folder, "10"), "limits.yaml_values")

@@ -15,6 +15,8 @@ from jinja2 import Environment
 from kptoolkit.errors import InputError, TemplateError, UnknownNameError
 from kptoolkit.prompts import MppTemplate, Slot, TemplatePack, load_auto, pack_names
 from kptoolkit.prompts import pack as pack_module
+from kptoolkit.prompts.reading.pack_reader import read_unchecked
+from kptoolkit.prompts.reading.pack_sources import find_pack
 from kptoolkit.prompts.templating.relations import FALLBACK, NEUTRAL
 
 
@@ -134,6 +136,13 @@ class TestRelationIds:
         assert load_auto({"film.film.genre": 1}).name == "movies"
         assert load_auto({"film.film.genre": 1, "film.film.cinematography": 1}).name == "freebase"
         assert load_auto({}).name == "generic"
+
+    @pytest.mark.parametrize("name", pack_names())
+    def test_what_a_choice_reads_of_a_pack_is_what_the_pack_says(self, name: str) -> None:
+        pack, read = TemplatePack.load(name), TemplatePack(**vars(read_unchecked(find_pack(name))))
+        counts = dict.fromkeys([*pack.relations, *pack.aliases, "nobody.knows.this"], 3)
+        assert read.coverage(counts) == pack.coverage(counts)
+        assert (read.name, read.language, read.relations) == (pack.name, pack.language, pack.relations)
 
 
 class TestFilters:

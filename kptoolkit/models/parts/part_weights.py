@@ -23,6 +23,10 @@ _MEMORY: Final = 30  # steps that L-BFGS remembers: with 10 it needs a third mor
 _MEAN_AGES: Final = np.array([*(np.array(AGES[:-1]) + np.array(AGES[1:]) - 1), 240]) / 2
 
 
+Sums = list[NDArray[np.float64]]
+"""One array ``(N, C)`` for each part that is made of pairs."""
+
+
 @dataclass(frozen=True, eq=False)
 class Examples:
     """Cases with candidates, one of them the target.
@@ -101,12 +105,8 @@ def cross_entropy(examples: Examples, weights: PartWeights) -> float:
     return _loss_and_slope(weights.flat, examples, weights)[0]
 
 
-Sums = list[NDArray[np.float64]]
-"""One array ``(N, C)`` for each part that is made of pairs."""
-
-
 def candidate_scores(examples: Examples, weights: PartWeights) -> tuple[NDArray[np.float64], Sums, Sums]:
-    """Score the candidates; return ``(N, C)`` scores, the sum of each part, and its logarithm."""
+    """Score the candidates; return ``(N, C)`` scores, the sum of each part, and the logarithm of one more than it."""
     sums = [
         (features @ weights.pair_weights(part).astype(features.dtype)).reshape(examples.offset.shape).astype(np.float64)
         for part, features in enumerate(examples.pairs.values())
@@ -169,7 +169,7 @@ def fit_weights(
 
 
 def with_sums_as_scores(examples: Examples, weights: PartWeights) -> tuple[Examples, PartWeights]:
-    """The same examples where the sum of each part is a score, for a fit that changes no weight inside a part."""
+    """The same examples and weights with each part as a score, for a fit that changes no weight inside a part."""
     _, _, logs = candidate_scores(examples, weights)
     scores = np.concatenate([log[..., None] for log in logs] + [examples.scores], axis=-1)
     whole = PartWeights(np.zeros(0), (), np.zeros((0, len(AGES))), np.concatenate([weights.scales, weights.scores]))

@@ -20,6 +20,7 @@ from kptoolkit.models.parts.part_weights import (
     _loss_and_slope,
     cross_entropy,
     fit_weights,
+    with_sums_as_scores,
     without_parts,
 )
 
@@ -65,6 +66,16 @@ def test_the_slope_is_that_of_the_loss(seed: int) -> None:
         away = step * (np.arange(len(flat)) == number)
         up, down = (cross_entropy(of, weights.like(flat + sign * away)) for sign in (1, -1))
         assert slope[number] == pytest.approx((up - down) / (2 * step), abs=1e-6)
+
+
+@settings(max_examples=examples(20))
+@given(st.integers(0, 2**16))
+def test_parts_can_be_scores_where_no_weight_inside_them_changes(seed: int) -> None:
+    of, weights = random_examples(seed), random_weights((3, 1), 2, seed)
+    whole, same = with_sums_as_scores(of, weights)
+    assert cross_entropy(whole, same) == pytest.approx(cross_entropy(of, weights), rel=1e-9)
+    slope, by_score = _loss_and_slope(weights.flat, of, weights)[1], _loss_and_slope(same.flat, whole, same)[1]
+    np.testing.assert_allclose(by_score, slope[: len(by_score)], rtol=1e-6, atol=1e-9)
 
 
 @given(st.integers(0, 2**16))
