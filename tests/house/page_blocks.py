@@ -9,12 +9,20 @@ import sys
 from pathlib import Path
 
 
-def programs(home: Path) -> Path:
-    """Create ``kptool`` and ``python`` of this interpreter in ``home/bin`` and return ``home``."""
+def programs(home: Path, environment: Path | None = None) -> Path:
+    """Create ``kptool`` and ``python`` in ``home/bin`` and return ``home``.
+
+    Args:
+        home: Folder that is created.
+        environment: Folder of the programs of another environment, which sees no checkout; this one if not given.
+    """
     (home / "bin").mkdir(parents=True)
+    before, interpreter = (
+        ("", sys.executable) if environment is None else ("unset PYTHONPATH\n", environment / "python")
+    )
     for name, call in (("kptool", "-m kptoolkit"), ("python", "")):
         program = home / "bin" / name
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {call} "$@"\n', encoding="utf-8")
+        program.write_text(f'#!/bin/sh\n{before}exec "{interpreter}" {call} "$@"\n', encoding="utf-8")
         program.chmod(0o755)
     return home
 

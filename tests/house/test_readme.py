@@ -13,6 +13,7 @@ import pytest
 from kptool_lines import kptool_lines, parse
 from page_blocks import programs, python, shell
 from source_tree import CHECKOUT
+from wheel_environment import built_wheel, environment_of, programs_of
 
 from kptoolkit.config import Config
 
@@ -110,8 +111,12 @@ MARKED_SHELL = re.compile(r"^<!-- shell -->\n```bash\n(.*?)^```$", re.MULTILINE 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_the_readme_works_as_printed_in_an_empty_folder(tmp_path: Path) -> None:
-    home, folder = programs(tmp_path / "home"), tmp_path / "empty"
-    folder.mkdir()
+    """Its shell lines are run with the wheel, in an environment that does not see the checkout."""
+    folder = tmp_path / "empty"
+    for each in (folder, tmp_path / "wheel"):
+        each.mkdir()
+    environment = environment_of(built_wheel(tmp_path / "wheel"), tmp_path / "environment")
+    home = programs(tmp_path / "home", programs_of(environment))
     text = README.read_text(encoding="utf-8")
     shown = MARKED_PYTHON.findall(text)
     assert len(shown) == len(blocks(README, "python")) == text.count("```text")
@@ -123,8 +128,11 @@ def test_the_readme_works_as_printed_in_an_empty_folder(tmp_path: Path) -> None:
             assert printed == expected, code
     for code in MARKED_SHELL.findall(text):
         assert "kptool recommend" in code
-        assert shell(code, folder, home)
+        said = " ".join(shell(code, folder, home).split())
+        assert "simulated readers: shows that the tool works, is no evidence for the method" in said
     assert (folder / "tree.html").exists()
+    written = {path.suffix for path in (folder / "kptool-demo").rglob("*")}
+    assert {".png", ".safetensors"} <= written, "a drawing of the tree, and a trained model"
 
 
 def test_only_lines_for_a_checkout_are_not_run() -> None:

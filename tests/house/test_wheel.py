@@ -1,19 +1,17 @@
-"""The wheel, in an environment of its own outside the checkout, is whole."""
+"""The wheel, in an environment of its own outside the checkout, is whole; the README is walked with it."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-import sys
-import sysconfig
-import venv
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from source_tree import CHECKOUT
+from wheel_environment import built_wheel, environment_of, programs_of
 
 pytestmark = pytest.mark.slow
 
@@ -21,37 +19,25 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built wheel."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(CHECKOUT)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    (built,) = folder.glob("*.whl")
-    return built
+    return built_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment that holds the wheel and sees the dependencies, but not the checkout.
-
-    The dependencies are those of the environment that runs the tests, through a ``.pth`` file. The editable install of
-    the checkout is a ``.pth`` file there; such files count only in an environment's own folder, not in an added one.
-    """
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, symlinks=os.name != "nt")
-    where = {"base": str(folder), "platbase": str(folder)}
-    own = Path(sysconfig.get_path("purelib", vars=where))
-    (own / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
-    pip = [sys.executable, "-m", "pip", "--python", str(folder), "--disable-pip-version-check"]
-    install = [*pip, "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", str(wheel)]
-    subprocess.run(install, check=True, capture_output=True, text=True)
-    return folder
+    """An environment that holds the wheel."""
+    return environment_of(wheel, tmp_path_factory.mktemp("environment"))
 
 
 def run(environment: Path, command: Sequence[str], cwd: Path) -> str:
     """Standard output of a program of the environment, away from the checkout."""
-    scripts = Path(sysconfig.get_path("scripts", vars={"base": str(environment), "platbase": str(environment)}))
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
-        [str(scripts / command[0]), *command[1:]], cwd=cwd, env=variables, capture_output=True, text=True, check=False
+        [str(programs_of(environment) / command[0]), *command[1:]],
+        cwd=cwd,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-3000:]}"
     return done.stdout
@@ -89,13 +75,3 @@ def test_commands_answer(environment: Path, tmp_path: Path) -> None:
     assert "load-kg" in run(environment, ["kptool", "--help"], tmp_path)
     listed = run(environment, ["kptool", "templates", "list"], tmp_path)
     assert all(pack in listed for pack in ("books", "generic", "movies"))
-
-
-def test_demo_runs(environment: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "demo"
-    said = run(environment, ["kptool", "demo", str(folder), "--minutes", "0.2"], tmp_path)
-    assert "simulated readers: shows that the tool works, is no evidence for the method" in " ".join(said.split())
-    written = [path for path in folder.rglob("*") if path.is_file()]
-    assert any(path.suffix == ".png" for path in written), "no drawing of the tree"
-    assert any(path.suffix == ".safetensors" for path in written), "no trained model"
-    assert not [path for path in tmp_path.iterdir() if path != folder], "the demo wrote outside its folder"
