@@ -17,9 +17,8 @@ def programs(home: Path, environment: Path | None = None) -> Path:
         environment: Folder of the programs of another environment, which sees no checkout; this one if not given.
     """
     (home / "bin").mkdir(parents=True)
-    before, interpreter = (
-        ("", sys.executable) if environment is None else ("unset PYTHONPATH\n", environment / "python")
-    )
+    interpreter = sys.executable if environment is None else environment / "python"
+    before = "" if environment is None else "unset PYTHONPATH\n"
     for name, call in (("kptool", "-m kptoolkit"), ("python", "")):
         program = home / "bin" / name
         program.write_text(f'#!/bin/sh\n{before}exec "{interpreter}" {call} "$@"\n', encoding="utf-8")

@@ -1,4 +1,4 @@
-"""An archive of the Java classes of the embedded graph, with which its JVM starts in two thirds of the time.
+"""An archive of the Java classes of the embedded graph, with which its JVM starts in about half the time.
 
 The bundled Java has no archive of its own. One is made in the background when several workers run tests, and kept in
 ``build/``; a JVM that finds none there starts without it.
@@ -22,7 +22,6 @@ FLAGS = "ARCADEDB_JVM_ARGS"
 AS_STARTED = ["-XX:+UseCompactObjectHeaders", "--add-modules=jdk.incubator.vector"]
 SERVED = """
 import sys
-from pathlib import Path
 from kptoolkit.graph import Graph
 from kptoolkit.graph.sources.memory_source import MemorySource
 with Graph.open(f"embedded:{sys.argv[1]}/kg") as graph:

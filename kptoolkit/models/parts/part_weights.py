@@ -94,6 +94,11 @@ class PartWeights:
         scales, scores, ages, *kinds = np.split(flat, ends[:-1])
         return PartWeights(scales, tuple(kinds), ages.reshape(self.ages.shape), scores)
 
+    def with_outer(self, values: NDArray[np.float64]) -> PartWeights:
+        """The same weights inside the parts, with other weights of parts and of other scores, one after the other."""
+        scales, scores = np.split(values, [len(self.scales)])
+        return replace(self, scales=scales, scores=scores)
+
     def pair_weights(self, part: int) -> NDArray[np.float64]:
         """``(K * A,)`` weights of the features of a part."""
         weights: NDArray[np.float64] = np.exp(self.kinds[part][:, None] + self.ages[part]).ravel()
@@ -145,10 +150,7 @@ def fit_weights(
         iterations: Most iterations.
     """
     parts, count = len(start.scales), len(start.scales) + len(start.scores)
-    if free != "all":
-        examples, begin = with_sums_as_scores(examples, start)
-    else:
-        begin = start
+    examples, begin = (examples, start) if free == "all" else with_sums_as_scores(examples, start)
     flat = begin.flat
     bounds = [(0.0, np.inf)] * count + [(_SMALLEST, _LARGEST)] * (len(flat) - count)
     if len(start.scores):
@@ -163,9 +165,7 @@ def fit_weights(
 
     options = {"maxiter": iterations, "maxcor": _MEMORY}
     found = minimize(loss_and_slope, flat, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    if free != "all":
-        return replace(start, scales=found.x[:parts], scores=found.x[parts:])
-    return start.like(found.x)
+    return start.like(found.x) if free == "all" else start.with_outer(found.x)
 
 
 def with_sums_as_scores(examples: Examples, weights: PartWeights) -> tuple[Examples, PartWeights]:

@@ -67,8 +67,7 @@ def fit_rank_weights(examples: Examples, start: PartWeights) -> PartWeights:
     bounds = [(0.0, np.inf)] * int(free.sum())
     options = {"maxiter": _ITERATIONS}
     found = minimize(loss_and_slope, np.ones(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    scales, scores = np.split(weights_at(found.x).scores, [len(start.scales)])
-    return replace(start, scales=scales, scores=scores)
+    return start.with_outer(weights_at(found.x).scores)
 
 
 def smooth_ndcg(examples: Examples, weights: PartWeights) -> tuple[float, PartWeights]:

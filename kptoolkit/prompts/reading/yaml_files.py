@@ -20,6 +20,7 @@ FILES = ("pack.yaml", "relations.yaml", "mpp.yaml")
 _DEEPEST: Final = 100
 """Collections inside one another; libyaml composes nodes without a limit of its own."""
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Safe YAML, read by libyaml where PyYAML has it."""
 
 
 class _Strict(_Safe):  # type: ignore[misc]
