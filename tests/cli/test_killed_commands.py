@@ -250,7 +250,7 @@ class Compile(Scenario):
 
 
 class Fit(Scenario):
-    every = 120
+    every = 200
 
     def words(self, place: Place) -> list[object]:
         return ["fit", *place.train, "--run", place.out / "run"]
@@ -267,7 +267,7 @@ class Fit(Scenario):
 class FitOver(Fit):
     """The old run is whole until the new one has begun."""
 
-    every = 120
+    every = 300
 
     def words(self, place: Place) -> list[object]:
         return [*super().words(place), "--overwrite"]
@@ -313,7 +313,7 @@ class Evaluate(Refresh):
 
 
 class EvaluateControl(Evaluate):
-    every = 56
+    every = 110
 
     def words(self, place: Place) -> list[object]:
         return [*super().words(place), "--control", "no-knowledge"]
@@ -322,7 +322,7 @@ class EvaluateControl(Evaluate):
 class FitSeeds(Scenario):
     """Two runs: the repeated command keeps the finished one, resumes or begins the other."""
 
-    every = 170
+    every = 340
     every_of_all = 4
 
     def words(self, place: Place) -> list[object]:
@@ -368,7 +368,7 @@ class FitSeedsOver(FitSeeds):
 class StudyOfTwo(Scenario):
     """Two trainings, their results and a page."""
 
-    every = 180
+    every = 360
     every_of_all = 2
 
     def words(self, place: Place) -> list[object]:

@@ -118,6 +118,7 @@ def test_ctrl_c_in_fit_and_the_same_command_again(inputs: list[str], tmp_path: P
     assert len(result(kptool("recommend", folder, "--user", "u01", "-k", 3, "--json"))) == 3
 
 
+@pytest.mark.long
 def test_kill_9_in_fit_and_resume(inputs: list[str], tmp_path: Path) -> None:
     """The run ends with the weights, bit for bit, of one that was not killed."""
     settings = sets(training__epochs=12, training__eval_every=2, training__patience=100, training__precision="fp32")
@@ -140,6 +141,7 @@ def test_kill_9_in_fit_and_resume(inputs: list[str], tmp_path: Path) -> None:
     assert all(weight.equal(others[name]) for name, weight in weights.items())
 
 
+@pytest.mark.long
 def test_fit_and_evaluate_in_two_processes(inputs: list[str], tmp_path: Path) -> None:
     """The same total batch, so the same training; one of them asks the graph, writes and speaks."""
     reports = {}
@@ -181,6 +183,7 @@ def test_what_is_wrong_ends_both_processes(inputs: list[str], tmp_path: Path) ->
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 def test_ctrl_c_in_compile_and_the_same_command_again(tmp_path: Path) -> None:
     folder = tmp_path / "big"
     folder.mkdir()

@@ -18,7 +18,7 @@ from kptoolkit.config import Config
 from kptoolkit.runs.run import Run
 from kptoolkit.testing.small_worlds import ITEMS, USERS
 
-pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+pytestmark = [pytest.mark.embedded, pytest.mark.slow, pytest.mark.long]
 SEED = Config().training.seed
 FIRST, SECOND = f"seed-{SEED}", f"seed-{SEED + 1}"
 

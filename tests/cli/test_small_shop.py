@@ -53,19 +53,16 @@ def test_the_shop_of_five_files_can_be_trained(tmp_path: Path) -> None:
     assert [row["title"] for row in found] == ["Tea Cup"]
     _, said = answer("compile", "--data", ".", "--set", "prompts.pack=movies")
     assert "movies has no sentences for 4 of 4 relations, which use the fallback sentence" in said
-    _answers_soon("recommend", "run", "--user", "ann")
+    _answers_without_torch("recommend", "run", "--user", "ann")
 
 
-def _answers_soon(*words: str) -> None:
-    """A command ends after few CPU seconds, most of them imports; torch and transformers would double them."""
+def _answers_without_torch(*words: str) -> None:
+    """Most of a command's time is imports; torch and transformers would double it."""
     script = (
-        "import resource, sys\nfrom kptoolkit.cli import run\nsys.argv[1:] = sys.argv[2:]\n"
+        "import sys\nfrom kptoolkit.cli import run\nsys.argv[1:] = sys.argv[2:]\n"
         "try:\n    run()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
-        "print(used.ru_utime + used.ru_stime, sorted({'torch', 'transformers'} & set(sys.modules)))\n"
+        "print(sorted({'torch', 'transformers'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", script, "kptool", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    seconds, modules = done.stdout.splitlines()[-1].split(maxsplit=1)
-    assert modules == "[]"
-    assert float(seconds) < 3, "1.5 seconds where nothing else runs"
+    assert done.stdout.splitlines()[-1] == "[]"

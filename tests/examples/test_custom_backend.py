@@ -54,6 +54,7 @@ def test_it_knows_what_followed(tmp_path: Path) -> None:
     assert best.tolist() == [1, 8, 0]
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.slow
 def test_the_script_makes_a_run(tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def rows(outputs: list[NotebookNode]) -> list[list[str]]:
     return [re.findall(r"<t[hd]>(.*?)</t[hd]>", row, re.DOTALL) for row in listed]
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.slow
 class TestRun:

@@ -110,6 +110,7 @@ def killed_while_writing_back(installation: Installation, graph: Graph, rows: li
             graph.write_recommendations("a run", rows)
 
 
+@pytest.mark.long
 def test_a_server_killed_in_mid_write_back(installation: Installation) -> None:
     """After a restart every user has all recommendations of the older or of the newer call, and a repeat completes."""
     users, items = [f"u{number:03d}" for number in range(60)], [f"i{number}" for number in range(5)]

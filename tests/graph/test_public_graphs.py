@@ -186,9 +186,10 @@ CHOSEN: list[tuple[str, list[str], tuple[int, int, int]]] = [
     ("GraphRAG", ["--item-label", "__Entity__"], (2, 0, 0)),
     ("StackOverflow", ["--item-label", "Question", "--event-label", "ASKED"], (2, 2, 2)),
 ]
+STORES = [pytest.param("neo4j", marks=pytest.mark.graph), pytest.param("embedded", marks=pytest.mark.long)]
 
 
-@pytest.fixture(params=[pytest.param("neo4j", marks=pytest.mark.graph), "embedded"])
+@pytest.fixture(params=STORES)
 def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Address of an empty database that a command can reach."""
     if request.param == "embedded":

@@ -17,7 +17,7 @@ from source_tree import CHECKOUT
 
 import kptoolkit
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 class Links(HTMLParser):

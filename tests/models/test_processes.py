@@ -95,6 +95,7 @@ def test_losses_of_parts_sum_to_the_loss_of_the_batch() -> None:
 # -- two ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_unequal_numbers_of_targets_have_the_same_weight(tmp_path: Path) -> None:
     """21 samples in batches of 4: the last batch has one, so that one of two processes has none."""

@@ -97,6 +97,7 @@ def test_killed_while_a_checkpoint_was_written(whole: Path, killed: Path, tmp_pa
     same(folder, whole)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_patience_counts_on(tmp_path: Path) -> None:
     train(tmp_path / "whole", IDLE)

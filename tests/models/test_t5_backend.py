@@ -178,7 +178,7 @@ class Stop(Exception):
 
 
 @pytest.mark.train
-@pytest.mark.parametrize("buckets", [True, False])
+@pytest.mark.parametrize("buckets", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_resume_in_mid_epoch_equals_the_uninterrupted_run(tmp_path: Path, buckets: bool) -> None:
     settings = {"training.epochs": 6, "training.eval_every": 2}
     whole = backend(dropout=0.2, buckets=buckets)

@@ -90,6 +90,7 @@ class Stop(Exception):
     """Ends a training in its middle."""
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.slow
 @pytest.mark.train
@@ -131,6 +132,7 @@ def test_a_training_on_dataframes_is_resumed_by_the_same_call(
     assert third.manifest.fingerprints["neighbourhoods"] == done.manifest.fingerprints["neighbourhoods"]
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.slow
 def test_runs_of_seeds_are_trained_on_dataframes_and_kept_by_the_same_call(world: Path, tmp_path: Path) -> None:

@@ -51,7 +51,11 @@ def content(run: Run) -> dict[str, Any]:
 @pytest.mark.train
 @pytest.mark.embedded
 @pytest.mark.parametrize(
-    ("backend", "seed"), [("kp4sr", 1), ("kp4sr", 2), ("sequence", 1), ("sequence", 2), ("linear", 1)]
+    ("backend", "seed"),
+    [
+        *(("kp4sr", 1), ("sequence", 1), ("linear", 1)),
+        *(pytest.param(name, 2, marks=pytest.mark.long) for name in ("kp4sr", "sequence")),
+    ],
 )
 def test_other_test_events_give_the_same_run(tmp_path: Path, backend: str, seed: int) -> None:
     """Weights, item indexes, counts of the score parts and their weights, item order and popularity."""

@@ -61,14 +61,14 @@ def test_closing_does_not_wait_for_prefetched_results() -> None:
 
     def work(part: int) -> int:
         if part:
-            assert free.wait(20)
+            assert free.wait(120)
         return part
 
     results = prefetch(work, range(10))
     assert next(results) == (0, 0)
     start = time.monotonic()
     results.close()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60
     free.set()
 
 

@@ -80,6 +80,7 @@ def test_a_stage_starts_from_the_one_before(configure: Callable[..., Config], tm
     assert not Cell("kp4sr", FIRST, 1).starts(Cell("kp4sr", STAGES.arms[1], 2))
 
 
+@pytest.mark.long
 def test_a_training_on_other_items_is_not_ranked_itself(configure: Callable[..., Config], tmp_path: Path) -> None:
     result = run_study(HALVES, configure(), output=tmp_path / "s", mode="quick")
     assert [row.label for row in result.rows] == ["these", "those"]
@@ -104,6 +105,7 @@ def test_a_training_on_other_items_is_not_ranked_itself(configure: Callable[...,
     np.testing.assert_array_equal(ranks[1], ranks[2])
 
 
+@pytest.mark.long
 def test_an_interrupted_training_with_changed_events_resumes(
     configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

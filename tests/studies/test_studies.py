@@ -196,6 +196,7 @@ def test_the_command_lists_the_studies_and_asks_for_data() -> None:
     assert (both.exit_code, "exclude each other" in both.output) == (2, True)
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.slow
 def test_arms_with_a_text_encoder_need_one(configure: Callable[..., Config], tmp_path: Path) -> None:

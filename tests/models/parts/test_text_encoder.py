@@ -320,6 +320,7 @@ def test_a_run_says_so_before_it_trains(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "manifest.json").exists()
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_the_fingerprint_is_the_same_in_every_process(bert: Path) -> None:
     code = (
