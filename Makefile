@@ -1,6 +1,6 @@
 # make demo    set up the environment and run everything on a small bundled set
 # make quick   lint and the fast tests: no server, no process, no training
-# make test    lint, types and the tests, with a real Neo4j from docker or Maven
+# make test    lint and the tests, with a real Neo4j from docker or Maven
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -20,8 +20,8 @@ help:
 	@echo "make demo         run kptool demo: graph, prompts, tree, training, recommendations"
 	@echo "make quick        lint and the fast tests: no server, no process, no training"
 	@echo "make changed      the tests of what changed since BASE (default HEAD) and of the layers above it"
-	@echo "make test         lint, types and the tests, without the longest"
-	@echo "make test-all     all tests, the longest too"
+	@echo "make test         lint and the tests, without the longest"
+	@echo "make test-all     lint, types and all tests, the longest too"
 	@echo "make coverage     all tests, the long ones too, with the share of lines that they run"
 	@echo "make kills        kill every writing command at every file operation and at random moments; takes an hour"
 	@echo "make check        lint and types only"
@@ -56,8 +56,8 @@ lint: setup
 check: lint
 	$(BIN)/mypy
 
-# Three workers on two cores, because tests of servers and processes wait for much of their time.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
+# Four workers on two cores, because tests of servers and processes wait for much of their time.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder
 FAST := not cuda and not long and not graph and not embedded and not process and not train and not slow
 BASE ?= HEAD
 
@@ -73,10 +73,10 @@ changed: setup
 	  echo "nothing changed since $(BASE)"; \
 	fi
 
-# Types are checked by one of the tests, next to the others.
 test: lint
 	$(PYTEST) -m "not cuda and not long" $(PYTEST_OPTIONS)
 
+# Types are checked by one of the tests, next to the others.
 test-all: lint
 	KPTOOL_TEST_LONG=1 $(PYTEST) -m "not cuda" $(PYTEST_OPTIONS)
 

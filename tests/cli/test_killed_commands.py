@@ -250,7 +250,7 @@ class Compile(Scenario):
 
 
 class Fit(Scenario):
-    every = 200
+    every = 120
 
     def words(self, place: Place) -> list[object]:
         return ["fit", *place.train, "--run", place.out / "run"]
@@ -267,7 +267,7 @@ class Fit(Scenario):
 class FitOver(Fit):
     """The old run is whole until the new one has begun."""
 
-    every = 300
+    every = 120
 
     def words(self, place: Place) -> list[object]:
         return [*super().words(place), "--overwrite"]
@@ -313,7 +313,7 @@ class Evaluate(Refresh):
 
 
 class EvaluateControl(Evaluate):
-    every = 110
+    every = 56
 
     def words(self, place: Place) -> list[object]:
         return [*super().words(place), "--control", "no-knowledge"]
@@ -322,7 +322,7 @@ class EvaluateControl(Evaluate):
 class FitSeeds(Scenario):
     """Two runs: the repeated command keeps the finished one, resumes or begins the other."""
 
-    every = 340
+    every = 170
     every_of_all = 4
 
     def words(self, place: Place) -> list[object]:
@@ -368,7 +368,7 @@ class FitSeedsOver(FitSeeds):
 class StudyOfTwo(Scenario):
     """Two trainings, their results and a page."""
 
-    every = 360
+    every = 180
     every_of_all = 2
 
     def words(self, place: Place) -> list[object]:
@@ -480,7 +480,13 @@ def test_a_demo_killed_while_it_begins_can_be_begun_again(tmp_path: Path) -> Non
         begin(folder)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+SEVERAL = ("fit --seeds", "study")
+"""They train several times for each kill."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] if name in SEVERAL else []) for name in SCENARIOS]
+)
 def test_a_command_killed_at_any_file_operation_loses_nothing(place: Place, name: str) -> None:
     scenario, kills = SCENARIOS[name], 0
     words, every = scenario.words(place), scenario.every_of_all if ALL else scenario.every

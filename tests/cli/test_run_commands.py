@@ -164,6 +164,7 @@ def test_fit_and_evaluate_in_two_processes(inputs: list[str], tmp_path: Path) ->
     assert len(result(answer)) == 3
 
 
+@pytest.mark.long
 def test_what_is_wrong_ends_both_processes(inputs: list[str], tmp_path: Path) -> None:
     done = python(
         "-m",

@@ -407,9 +407,10 @@ def facts_of_files(name: str, interactions: Interactions) -> Neighbourhoods:
     return Neighbourhoods.of_rows(roots, nodes, rows, hops=1, cap=256)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @real_data
-@pytest.mark.parametrize("name", sorted(KNOWN) if os.environ.get("KPTOOL_TEST_LONG") else ["movies"])
+@pytest.mark.parametrize("name", sorted(KNOWN))
 def test_baselines_reach_the_known_figures(name: str) -> None:
     split, interactions = real_split(name)
     n_items = interactions.n_items

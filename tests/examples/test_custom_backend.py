@@ -73,6 +73,7 @@ def test_the_script_makes_a_run(tmp_path: Path) -> None:
     refused(kptool("evaluate", tmp_path / "run"), "no backend 'markov'", "Known: kp4sr, linear, sequence")
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.slow
 def test_controls_of_a_backend_that_reads_no_knowledge(tmp_path: Path) -> None:

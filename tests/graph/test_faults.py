@@ -134,6 +134,7 @@ def test_a_server_killed_in_mid_write_back(installation: Installation) -> None:
         assert {tuple(row[1:]) for row in graph.store.read(counted, {}).rows} == {(2.0, 2.0, 5)}
 
 
+@pytest.mark.long
 def test_a_server_killed_in_mid_load_and_killed_or_silent_while_read(
     tmp_path: Path, installation: Installation
 ) -> None:

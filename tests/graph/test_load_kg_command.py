@@ -210,7 +210,7 @@ def interrupted(command: list[str], environment: dict[str, str], when: str) -> s
     return rest
 
 
-@pytest.mark.parametrize("kind", [pytest.param("neo4j", marks=pytest.mark.graph), "embedded"])
+@pytest.mark.parametrize("kind", [pytest.param("neo4j", marks=[pytest.mark.graph, pytest.mark.long]), "embedded"])
 @pytest.mark.embedded
 @pytest.mark.slow
 def test_ctrl_c_and_the_same_command_again(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:

@@ -97,6 +97,7 @@ def shell(empty_neo4j: Neo4jServer, tmp_path: Path) -> Shell:
     return Shell(tmp_path, access)
 
 
+@pytest.mark.long
 def test_the_page_runs_and_nothing_is_written(shell: Shell, empty_neo4j: Neo4jServer) -> None:
     blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
     commands = [line for kind, body in blocks if kind == "bash" for line in body.splitlines()]

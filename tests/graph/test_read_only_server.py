@@ -45,6 +45,7 @@ def access(installation: Installation) -> Iterator[dict[str, str]]:
         yield login
 
 
+@pytest.mark.long
 def test_all_that_reads_works_and_what_writes_is_refused(
     access: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

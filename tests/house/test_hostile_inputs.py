@@ -226,7 +226,9 @@ def test_packs(tmp_path: Path, draw: random.Random) -> None:
     assert min(codes[0], codes[2]) > PACKS // 20, "both good and bad packs are among them"
 
 
-@pytest.mark.parametrize("kind", [pytest.param("neo4j", marks=pytest.mark.graph), "embedded"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("neo4j", marks=pytest.mark.graph), pytest.param("embedded", marks=pytest.mark.long)]
+)
 @pytest.mark.embedded
 @pytest.mark.slow
 def test_names_and_relation_ids_in_a_graph(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import tokenize
 
 import pytest
@@ -49,7 +50,11 @@ HOMES["safetensors"] = (*HOMES["safetensors"], "kptoolkit/storage/write_errors.p
 UNSAFE_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 UNSAFE_CALLS = {"eval", "exec", "breakpoint"}
 
-ALL_IMPORTS = [found for file in sources() for found in imports(file)]
+
+@functools.cache
+def all_imports() -> list[Import]:
+    """Every import of the package; read once, by the worker that runs these tests."""
+    return [found for file in sources() for found in imports(file)]
 
 
 def wrong_way(found: Import) -> bool:
@@ -98,8 +103,8 @@ def test_every_part_has_its_layer() -> None:
 
 
 def test_imports_go_one_way() -> None:
-    assert ALL_IMPORTS
-    assert not [str(found) for found in ALL_IMPORTS if wrong_way(found)]
+    assert all_imports()
+    assert not [str(found) for found in all_imports() if wrong_way(found)]
 
 
 @pytest.mark.parametrize(
@@ -132,11 +137,11 @@ def test_every_sub_package_has_its_place() -> None:
 
 
 def test_imports_inside_a_package_go_one_way() -> None:
-    assert not [str(found) for found in ALL_IMPORTS if wrong_way_inside(found)]
+    assert not [str(found) for found in all_imports() if wrong_way_inside(found)]
 
 
 def test_no_package_and_sub_package_import_each_other() -> None:
-    pairs = {between for found in ALL_IMPORTS if (between := sub_import(found))}
+    pairs = {between for found in all_imports() if (between := sub_import(found))}
     both = {(package, one, other) for package, one, other in pairs if one < other and (package, other, one) in pairs}
     assert both <= TWO_WAY
 
@@ -159,7 +164,7 @@ def test_the_inner_check_sees_what_it_should(file: str, text: str, wrong: bool) 
 def test_outside_packages_stay_at_home(package: str) -> None:
     strays = [
         str(found)
-        for found in ALL_IMPORTS
+        for found in all_imports()
         if found.module.split(".")[0] == package
         and not str(found.file.relative_to(CHECKOUT).as_posix()).startswith(HOMES[package])
     ]
@@ -167,7 +172,7 @@ def test_outside_packages_stay_at_home(package: str) -> None:
 
 
 def test_nothing_unsafe() -> None:
-    found = [str(found) for found in ALL_IMPORTS if found.module.split(".")[0] in UNSAFE_MODULES]
+    found = [str(found) for found in all_imports() if found.module.split(".")[0] in UNSAFE_MODULES]
     for file in sources():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and (what := _unsafe_call(node)):

@@ -63,6 +63,7 @@ def test_two_workers_of_ray_give_the_same_bytes(tmp_path: Path, capfd: pytest.Ca
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")

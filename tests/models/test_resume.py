@@ -60,6 +60,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["kp4sr", "trees in turns"])
 def test_any_backend_killed_in_mid_epoch(tmp_path: Path, backend: str) -> None:

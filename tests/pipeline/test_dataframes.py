@@ -56,6 +56,7 @@ def shop(**changes: Any) -> dict[str, DataFrame | None]:
 # -- the same as files ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.slow
 def test_a_run_of_dataframes_is_that_of_the_same_files(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ HALVES = Study(
 )
 
 
+@pytest.mark.long
 def test_a_stage_starts_from_the_one_before(configure: Callable[..., Config], tmp_path: Path) -> None:
     result = run_study(STAGES, configure(), output=tmp_path / "s", mode="quick")
     assert [each.figures["epochs"] for each in result.trained] == [2, 2]

@@ -165,6 +165,7 @@ def test_wrong_triples_reach_the_run(configure: Callable[..., Config], tmp_path:
     assert not (tmp_path / "s" / "runs" / folder_name("linear", OWN.arms[2], 2308)).exists()
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.slow
 def test_the_command_runs_somebodys_own_study(
