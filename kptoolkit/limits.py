@@ -29,7 +29,7 @@ class LimitsConfig(Section):
     render_characters: int = Field(default=200_000, ge=1)
     """Characters that rendering a sentence once may produce, those of intermediate values included."""
     render_seconds: float = Field(default=1.0, gt=0)
-    """Seconds that rendering a sentence once may take."""
+    """CPU seconds that rendering a sentence once may take."""
     text_bytes: int = Field(default=2**22, ge=1)
     """Size of a text file that is read as a whole: settings, a file of a template pack, Cypher, a mapping of JSON."""
     line_bytes: int = Field(default=2**24, ge=1)
@@ -86,11 +86,12 @@ class Budget:
 
     Attributes:
         characters: Characters that may still be produced.
-        deadline: Time, as of :func:`time.monotonic`, at which it must be over.
+        deadline: CPU time of this thread, as of :func:`time.thread_time`, at which it must be over. A process
+            that waits for a busy processor, or is stopped for a while, spends none.
     """
 
     characters: int = field(default_factory=lambda: current().render_characters)
-    deadline: float = field(default_factory=lambda: time.monotonic() + current().render_seconds)
+    deadline: float = field(default_factory=lambda: time.thread_time() + current().render_seconds)
 
     def spend(self, characters: int) -> None:
         """Count characters before they are produced.
@@ -102,8 +103,8 @@ class Budget:
         if self.characters < 0:
             limit = f"{current().render_characters:,}"
             raise LimitError(f"it produces more than {limit} characters (limits.render_characters)")
-        if time.monotonic() > self.deadline:
-            raise LimitError(f"it takes more than {current().render_seconds:g} s (limits.render_seconds)")
+        if time.thread_time() > self.deadline:
+            raise LimitError(f"it takes more than {current().render_seconds:g} CPU s (limits.render_seconds)")
 
     def size(self, value: Any) -> int:
         """Return the number of characters of a value, with those of its parts; at least one for each part."""

@@ -12,7 +12,9 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest import mock
@@ -146,8 +148,37 @@ def test_any_expression_is_rendered_in_its_budget(start: str, steps: list[tuple[
 
 def test_time_is_limited() -> None:
     limits.use(LimitsConfig(render_seconds=1e-9))
-    with pytest.raises(TemplateError, match=r"takes more than 1e-09 s \(limits.render_seconds\)"):
+    with pytest.raises(TemplateError, match=r"takes more than 1e-09 CPU s \(limits.render_seconds\)"):
         TemplatePack("x").with_relation("r", "{{ head | upper }} {{ tail }}")
+
+
+def late(seconds: float, value: str) -> str:
+    time.sleep(seconds)
+    return value
+
+
+def test_time_that_a_process_waits_does_not_count() -> None:
+    """A filter that sleeps stands for a busy machine, and for a process that is stopped for a while."""
+    limits.use(LimitsConfig(render_seconds=0.2))
+    pack = TemplatePack("x", filters={"late": partial(late, 0.5)})
+    pack = pack.with_relation("r", "{{ head | late }} knows {{ tail | upper }}.")
+    assert pack.sentence("Emma", "r", "Jane") == "Emma knows JANE."
+
+
+def test_threads_that_render_at_once_have_their_own_limits() -> None:
+    """Each counts its own characters and its own time, however long it has worked before."""
+    limits.use(LimitsConfig(render_characters=800, render_seconds=0.2))
+    pack = TemplatePack("x", filters={"late": partial(late, 0.01)})
+    pack = pack.with_relation("r", "{{ head | late | upper }} {{ tail | upper }}")
+
+    def work(number: int) -> set[str]:
+        end = time.thread_time() + 0.3 * number
+        while time.thread_time() < end:
+            pass
+        return {pack.sentence("a" * 80, "r", "b" * 80) for _ in range(10)}
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(work, range(4))) == [{f"{'A' * 80} {'B' * 80}"}] * 4
 
 
 def test_the_length_of_a_template_is_limited() -> None:

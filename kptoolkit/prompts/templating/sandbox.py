@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -34,6 +35,9 @@ _UNSAFE_FIX = "write names, Jinja's filters and conditions only, e.g. {{ head }}
 
 Filter = Callable[..., Any]
 
+_budget: ContextVar[Budget] = ContextVar("budget")
+"""What the current rendering of this thread may still cost."""
+
 
 class PromptEnvironment(ImmutableSandboxedEnvironment):
     """Jinja for prompts: immutable sandbox, undefined names are errors, nothing random, no global functions.
@@ -46,7 +50,6 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
 
     Attributes:
         parsed: Templates that were parsed in this environment, by text.
-        budget: What the current rendering may still cost.
     """
 
     intercepted_binops = frozenset({"*", "**", "%", "+"})
@@ -59,7 +62,11 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         self.filters.update(filters or {})
         self.filters.update({name: bounded_filter(name, f, lambda: self.budget) for name, f in self.filters.items()})
         self.parsed: dict[str, ParsedTemplate] = {}
-        self.budget = Budget()
+
+    @property
+    def budget(self) -> Budget:
+        """What the current rendering of this thread may still cost; a new one outside a rendering."""
+        return _budget.get(None) or Budget()
 
     def template(self, source: str) -> ParsedTemplate:
         """Return the parsed template of a text; each text is parsed once.
@@ -94,9 +101,12 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
             LimitError: It would produce too much, or takes too long.
             Exception: Anything that a filter raises.
         """
-        self.budget = Budget()
-        text = template.compiled.render(values)
-        self.budget.spend(len(text))
+        before = _budget.set(Budget())
+        try:
+            text = template.compiled.render(values)
+            self.budget.spend(len(text))
+        finally:
+            _budget.reset(before)
         return text
 
 

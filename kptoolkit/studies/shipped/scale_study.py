@@ -16,6 +16,7 @@ STUDY = Study(
         Arm("", 0.6, change=thinned(0.6)),
         Arm("", 3.0, change=grown(3)),
         Arm("", 10.0, change=grown(10)),
+        Arm("", 100.0, change=grown(100)),
     ),
     backends=("kp4sr", "sequence"),
     log=True,
