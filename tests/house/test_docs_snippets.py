@@ -59,6 +59,7 @@ def test_a_wrong_output_would_be_seen() -> None:
     assert run(blocks) == ["2\n"]
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.slow
 def test_getting_started_shows_the_prompts_and_the_tree_of_the_bundled_set() -> None:
