@@ -109,7 +109,7 @@ def _packs() -> list[Line]:
         except KptoolError as error:
             lines.append(Line(f"pack {folder.name}", False, str(error), "kptool templates check"))
         else:
-            seen = f"{len(pack.relations)} relations, {len(pack.mpp)} MPP templates"
+            seen = f"{quantity(len(pack.relations), 'relations')}, {quantity(len(pack.mpp), 'MPP templates')}"
             lines.append(Line(f"pack {pack.name}", True, seen))
     return lines
 

@@ -13,7 +13,7 @@ from kptoolkit.cli.evaluation_output import show_evaluation, show_groups, show_s
 from kptoolkit.cli.run_arguments import load_runs
 from kptoolkit.cli.session import Session, command
 from kptoolkit.errors import InputError
-from kptoolkit.names import LIKELY, nearest
+from kptoolkit.names import LIKELY, nearest, quantity
 
 if TYPE_CHECKING:
     from kptoolkit.evaluation.several import SeveralEvaluation
@@ -114,7 +114,7 @@ def _warn_of_knowledge(session: Session, known: Mapping[str, Any]) -> None:
     """Print that most items have no triples, so that controls differ little from the run."""
     items, with_triples = known.get("items_with_events", 0), known.get("items_with_events_and_triples", 0)
     if with_triples < 0.5 * items:
-        said = f"only {with_triples:,} of {items:,} items with events have triples"
+        said = f"only {with_triples:,} of {quantity(items, 'items')} with events have triples"
         session.warn(f"{said}; controls differ from the run by these only; kptool fit says why when it starts")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from kptoolkit.cli.session import Session
+from kptoolkit.names import quantity
 
 if TYPE_CHECKING:
     from kptoolkit.evaluation.groups import Group
@@ -96,7 +97,7 @@ def _lines(group: Group, names: Sequence[str]) -> list[list[Any]]:
         if row.lead is not None and row.low is not None and row.high is not None:
             lead = [f"{row.lead:+.4f}", _signed(row.low, row.high)]
         lines.append(["", name, row.value, *lead])
-    count = f"{group.cases:,} case{'' if group.cases == 1 else 's'}"
+    count = quantity(group.cases, "cases")
     starts = (group.group, count) if len(lines) > 1 else (f"{group.group}\n{count}",)
     for line, start in zip(lines, starts, strict=False):
         line[0] = start

@@ -16,6 +16,7 @@ from kptoolkit.cli.app import app
 from kptoolkit.cli.session import Session, command
 from kptoolkit.config import GRAPH_DATA, Config, GraphConfig, commented_toml
 from kptoolkit.errors import InputError, shorten
+from kptoolkit.names import quantity
 from kptoolkit.resources import cypher_dir, pack_dir
 from kptoolkit.storage.atomic import path_in_errors, write_text
 from kptoolkit.storage.replacement import atomic_parts, finish_replacement, folder_lock, part_name
@@ -209,7 +210,7 @@ def _decisions(schema: GraphSchema, roles: Roles) -> Iterator[str]:
     def described(known: NodeKey) -> str:
         named = f", called by {shorten(known.name)}" if known.name else ""
         key = "element id" if known.key is None else shorten(known.key)
-        return f"{shorten(known.label)} ({schema.labels[known.label]:,} nodes, known by {key}{named})"
+        return f"{shorten(known.label)} ({quantity(schema.labels[known.label], 'nodes')}, known by {key}{named})"
 
     yield f"items: {described(roles.item)}"
     yield f"entities: {'; '.join(map(described, roles.entities))}"
@@ -235,8 +236,8 @@ def _said_of_pack(draft: Draft) -> str:
     relations = len(draft.relations)
     guesses = [shorten(drafted.relation) for drafted in draft.relations if drafted.source != "pack"]
     if not guesses:
-        return f"sentences for {relations} relations, taken from shipped ones"
-    return f"sentences for {relations} relations; guesses, so read them first: {', '.join(guesses)}"
+        return f"sentences for {quantity(relations, 'relations')}, taken from shipped ones"
+    return f"sentences for {quantity(relations, 'relations')}; guesses, so read them first: {', '.join(guesses)}"
 
 
 def _say_written(session: Session, targets: list[Path]) -> None:

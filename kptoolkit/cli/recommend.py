@@ -15,6 +15,7 @@ from kptoolkit.cli.run_arguments import load_run, load_runs, open_graph_if_there
 from kptoolkit.cli.session import Session, command
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.errors import InputError
+from kptoolkit.names import quantity
 
 if TYPE_CHECKING:
     from kptoolkit.data.interactions import Interactions
@@ -81,7 +82,7 @@ def recommend(
             users = loaded.recommend_all(output, k, with_seen=with_seen, progress=progress)
         answer = {"users": users, "k": k, "output": str(output)}
         if not session.json:
-            session.say(f"{users:,} users written to {output}")
+            session.say(f"{quantity(users, 'users')} written to {output}")
     if write_back:
         answer["written"] = _write_back(session, loaded, user, k, with_seen=with_seen)
     if all_users:
@@ -157,11 +158,11 @@ def _write_back(session: Session, run: Run, user: str | None, k: int, *, with_se
         written = write_back(run, graph, user, k, with_seen=with_seen, progress=progress)
         where = graph.uri
     session.say(
-        f"{written.recommendations:,} recommendations for {written.users:,} users written to {where} as run "
-        f"{written.run}"
+        f"{quantity(written.recommendations, 'recommendations')} for {quantity(written.users, 'users')} written to "
+        f"{where} as run {written.run}"
     )
     if written.left_out:
-        session.warn(f"{written.left_out:,} recommendations left out: the graph does not have these items")
+        session.warn(f"{quantity(written.left_out, 'recommendations')} left out: the graph does not have these items")
     return {**asdict(written), "graph": where}
 
 

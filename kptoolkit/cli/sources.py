@@ -11,6 +11,7 @@ import typer
 
 from kptoolkit.cli.session import Session
 from kptoolkit.errors import shorten
+from kptoolkit.names import quantity
 
 if TYPE_CHECKING:
     from kptoolkit.graph import FileSource
@@ -132,4 +133,4 @@ def warn_of_bad_rows(session: Session, bad_rows: BadRows) -> None:
     for row in bad_rows.rows[:SHOWN]:
         session.warn(f"skipped {row.path}, line {row.line}: {row.reason}")
     if bad_rows.count > SHOWN:
-        session.warn(f"skipped {bad_rows.count - SHOWN:,} more rows; --json lists the first thousand")
+        session.warn(f"skipped {quantity(bad_rows.count - SHOWN, 'more rows')}; --json lists the first thousand")

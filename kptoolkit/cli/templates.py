@@ -12,6 +12,7 @@ from kptoolkit.cli.app import app
 from kptoolkit.cli.command_group import CommandGroup
 from kptoolkit.cli.session import Session, command
 from kptoolkit.errors import InputError, TemplateError
+from kptoolkit.names import quantity
 from kptoolkit.prompts import (
     Coverage,
     Draft,
@@ -201,7 +202,8 @@ def _print_draft(session: Session, folder: Path, like: TemplatePack, draft: Draf
         sentence = drafted.templates.sentences(False)[0].replace("{{ head }}", head).replace("{{ tail }}", tail)
         rows.append([drafted.relation, drafted.count, by_source[drafted.source], sentence])
     guessed = sum(drafted.source not in ("file", "pack") for drafted in draft.relations)
-    caption = f"{guessed} of {len(rows)} relations are guesses, correct them in {folder / 'relations.yaml'}"
+    guesses = "is a guess, correct it" if len(rows) == 1 else "are guesses, correct them"
+    caption = f"{guessed} of {quantity(len(rows), 'relations')} {guesses} in {folder / 'relations.yaml'}"
     session.table(f"Drafted {folder}", ["relation", "triples", "sentence from", "example"], rows, caption=caption)
     session.say(
         f"next: kptool templates check {folder}; then --set prompts.pack={folder}, or prompts.pack in kptool.toml"
@@ -262,10 +264,10 @@ def _print_coverage(session: Session, pack: TemplatePack, covered: Coverage) -> 
         return
     columns = ["relation", "triples", "template", "example"] if session.wide else ["relation", "triples", "example"]
     cells = [[r["relation"], r["triples"], *_example(r, wide=session.wide)] for r in rows]
-    caption = f"{covered.share_of_triples:.1%} of {covered.triples:,} triples have sentences of their own"
+    caption = f"{covered.share_of_triples:.1%} of {quantity(covered.triples, 'triples')} have sentences of their own"
     if covered.fallbacks:
         count = len(covered.fallbacks)
-        use = "1 relation uses" if count == 1 else f"{count} relations use"
+        use = f"{quantity(count, 'relations')} {'uses' if count == 1 else 'use'}"
         caption += f"; {use} the fallback sentence; add them to relations.yaml"
     session.table(f"Pack {pack.name}", columns, cells, caption=caption)
 

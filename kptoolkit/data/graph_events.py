@@ -15,6 +15,7 @@ from kptoolkit.data.interactions import Interactions, ReadReport
 from kptoolkit.errors import DataError, QueryFileError, shorten
 from kptoolkit.graph import Graph
 from kptoolkit.graph.foreign.inspection import query_file
+from kptoolkit.names import quantity
 from kptoolkit.storage.values.times import other_unit, seconds_of
 
 _UNLIMITED = 2**31 - 1
@@ -62,8 +63,8 @@ def find_interactions(graph: Graph, *, untimed: bool = False) -> tuple[Interacti
         first = given[int(np.argmax(bad))]
         seen = "null" if first is None else f"'{shorten(str(first))}'"
         raise QueryFileError(
-            f"{query.path}: column 'time' holds {seen} in {int(bad.sum()):,} of {len(times):,} rows; RETURN a number, "
-            "a date, or a date with a time, and leave the others out"
+            f"{query.path}: column 'time' holds {seen} in {int(bad.sum()):,} of {quantity(len(times), 'rows')}; RETURN "
+            "a number, a date, or a date with a time, and leave the others out"
         )
     if (other := other_unit(given, times)) is not None:
         said = f"column 'time' has seconds and milliseconds, e.g. {shorten(str(given[other]))}; RETURN one unit"

@@ -34,7 +34,7 @@ from kptoolkit.data.histories import Histories
 from kptoolkit.data.tables import columns_of, tables_in, with_skipped
 from kptoolkit.errors import DataError, InputError, RunError, UnknownNameError, shorten
 from kptoolkit.graph.sources.foreign_formats import foreign_in
-from kptoolkit.names import nearest
+from kptoolkit.names import nearest, quantity
 from kptoolkit.storage.atomic import atomic_write, write_text
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
 from kptoolkit.storage.dialects import Reading, suffix_of
@@ -121,7 +121,9 @@ class Interactions:
         except (TypeError, ValueError) as error:
             raise InputError(f"Interactions.of(times=…): numbers are needed: {shorten(str(error))}") from error
         if not len(user) == len(item) == len(time) or time.ndim != 1 or np.isnan(time).any():
-            lengths = f"{len(user)} users, {len(item)} items and {len(time)} times"
+            lengths = (
+                f"{quantity(len(user), 'users')}, {quantity(len(item), 'items')} and {quantity(len(time), 'times')}"
+            )
             raise InputError(f"Interactions.of: {lengths} do not fit; give a user, an item and a time for each event")
         order = np.lexsort((np.arange(len(user)), time, user))
         pair = user[order].astype(np.int64) * max(len(item_ids), 1) + item[order]
@@ -191,7 +193,8 @@ class Interactions:
         known = item >= 0
         if not known.any():
             raise DataError(
-                f"none of the {len(self)} interactions names an item of the catalogue; compare the item ids"
+                f"none of the {quantity(len(self), 'interactions')} names an item of the catalogue; compare the item "
+                "ids"
             )
         chosen = np.array(list(place), dtype=object)
         restricted = replace(

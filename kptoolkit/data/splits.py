@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import DataError
+from kptoolkit.names import quantity
 
 FEWEST_EVENTS = 3
 
@@ -80,7 +81,7 @@ class Split:
         most = int(self.train.lengths.max(initial=0))
         if most >= events:
             return
-        said = f"no user has {events} training events, the most are {most}; nothing can be trained:"
+        said = f"no user has {quantity(events, 'training events')}, the most are {most}; nothing can be trained:"
         if self.report.valid_from is None:
             advice = f"with leave-one-out one user at least needs {events + 2} events; add some, or set data.split"
             raise DataError(f'{said} {advice} = "temporal"')
@@ -126,7 +127,9 @@ def leave_one_out(interactions: Interactions, *, min_events: int = 0) -> Split:
     users = np.flatnonzero(lengths >= fewest)
     if not len(users):
         longest = int(lengths.max(initial=0))
-        raise DataError(f"no user has {fewest} events, the longest history has {longest}; nothing can be split")
+        raise DataError(
+            f"no user has {quantity(fewest, 'events')}, the longest history has {longest}; nothing can be split"
+        )
     train_lengths = np.where(lengths >= fewest, lengths - 2, 0)
     train = everything.before(train_lengths, np.arange(len(lengths)))
     valid, test = (_case(everything, users, lengths[users] - back) for back in (2, 1))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.evaluation.significance import RESAMPLES, SEED
+from kptoolkit.names import quantity
 
 METRIC: Final = "NDCG@10"
 """Metric of the groups."""
@@ -165,5 +166,5 @@ def _bins(counts: NDArray[np.integer[Any]], unit: str) -> tuple[tuple[str, ...],
 
 def _range(low: int, high: int, unit: str) -> str:
     if low == high:
-        return f"{low:,} {unit}{'' if low == 1 else 's'}"
+        return quantity(low, f"{unit}s")
     return f"{low:,} to {high:,} {unit}s"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kptoolkit import distributed, metrics
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.errors import TrainingError
+from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 
 Scorer = Callable[[Cases], NDArray[np.floating[Any]]]
@@ -94,7 +95,10 @@ def rank_of(
     """
     scores = np.asarray(scores)
     if scores.ndim != 2 or len(scores) != len(targets) or len(seen) != len(targets):
-        raise ValueError(f"scores {scores.shape}, {len(targets)} targets and {len(seen)} histories do not fit together")
+        raise ValueError(
+            f"scores {scores.shape}, {quantity(len(targets), 'targets')} and {quantity(len(seen), 'histories')} do not "
+            "fit together"
+        )
     not_numbers = np.isnan(scores).any(axis=1)
     if not_numbers.any():
         case = first_case + int(np.argmax(not_numbers))
@@ -148,7 +152,10 @@ def evaluate(
         batch = cases.take(slice(start, min(start + batch_size, own.stop)))
         scores = np.asarray(score(batch))
         if scores.shape != (len(batch), n_items):
-            raise ValueError(f"the scorer returned {scores.shape} for {len(batch)} cases and {n_items} items")
+            raise ValueError(
+                f"the scorer returned {scores.shape} for {quantity(len(batch), 'cases')} and "
+                f"{quantity(n_items, 'items')}"
+            )
         found = rank_of(scores, batch.targets, batch.histories, first_case=start)
         ranks[start - own.start : start - own.start + len(batch)] = found
         progress(ProgressEvent(stage, start - own.start + len(batch), len(ranks), "cases"))

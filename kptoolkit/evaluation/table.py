@@ -12,6 +12,7 @@ from kptoolkit.evaluation.controls import CONTROLS, kger
 from kptoolkit.evaluation.groups import Group
 from kptoolkit.evaluation.ranking import Ranking
 from kptoolkit.evaluation.significance import LEVEL, Comparison, compare
+from kptoolkit.names import quantity
 from kptoolkit.notebook.html_tables import lines_html, rows_html
 
 BEAM_SEARCH: Final = "beam search"
@@ -63,9 +64,10 @@ class Faithfulness:
         """The result in one line."""
         low, high = self.interval
         return (
-            f"faithfulness: without the {self.triplets} triplets named for it the best item's score falls by "
-            f"{self.named:.4f}, without {self.triplets} random ones by {self.random:.4f}; difference "
-            f"{self.difference:.4f} (95 % {low:.4f} to {high:.4f}, p {self.p_value:.4f}) over {self.cases:,} cases"
+            f"faithfulness: without the {quantity(self.triplets, 'triplets')} named for it the best item's score falls "
+            f"by {self.named:.4f}, without {self.triplets} random ones by {self.random:.4f}; difference "
+            f"{self.difference:.4f} (95 % {low:.4f} to {high:.4f}, p {self.p_value:.4f}) over "
+            f"{quantity(self.cases, 'cases')}"
         )
 
 
@@ -185,8 +187,8 @@ def protocol_line(split: str, cases: int, items: int, seeds: Sequence[int], *, m
     users = f", users with {min_events} or more events" if min_events else ""
     trained = f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
     return (
-        f"protocol: {method}{users}, {cases:,} {split} cases, {items:,} items, full catalogue ranked, history "
-        f"excluded, equal scores get their mean rank, {trained}"
+        f"protocol: {method}{users}, {quantity(cases, f'{split} cases')}, {quantity(items, 'items')}, full catalogue "
+        f"ranked, history excluded, equal scores get their mean rank, {trained}"
     )
 
 

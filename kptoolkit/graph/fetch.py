@@ -15,6 +15,7 @@ from kptoolkit.graph.neighbour_rows import RowColumns
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.store import GraphStore, Records
+from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, moment
 from kptoolkit.storage.arrays import json_hash, written
 from kptoolkit.storage.batches import Meter, chunks, prefetch, without_gc
@@ -105,7 +106,8 @@ def fetch(
     if unknown := sorted(set(rows.entities) - nodes.keys()):
         raise QueryFileError(
             f"{queries['entities_by_id'].path}: does not find '{shorten(unknown[0])}', which "
-            f"{queries['neighbours'].path} returned ({len(unknown):,} such ids); both must mean the same nodes"
+            f"{queries['neighbours'].path} returned ({quantity(len(unknown), 'such ids')}); both must mean the "
+            "same nodes"
         )
     return Neighbourhoods.of_columns(roots, nodes, rows, hops=hops, dropped=dropped, fingerprint=key)
 

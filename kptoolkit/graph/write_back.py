@@ -10,6 +10,7 @@ from kptoolkit.errors import LoadError
 from kptoolkit.graph.loading.load_interactions import existing_items
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
+from kptoolkit.names import quantity
 from kptoolkit.storage.batches import chunks
 
 
@@ -94,7 +95,7 @@ def _replace(
     counters = queries["create_recommendations"].write(transaction, run=run, rows=sent)
     if (created := counters.relationships_created) != len(rows):
         raise LoadError(
-            f"of {len(rows)} recommendations sent {created} were written; nothing of this batch was kept; "
+            f"of {quantity(len(rows), 'recommendations')} sent {created} were written; nothing of this batch was kept; "
             + (_advice(queries) if created < len(rows) else "ids are not unique, or somebody else wrote: run it again")
         )
     return counters

@@ -12,6 +12,7 @@ from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.graph.sources.readable_ids import name_of_id
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
+from kptoolkit.names import quantity
 from kptoolkit.storage.values.id_rules import propose
 
 FEW = 0.5
@@ -52,7 +53,8 @@ class KnowledgeGaps:
             "have triples that the settings of [tree] leave out": self.filtered,
         }
         said = "; ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
-        return f"only {self.with_triples:,} of {self.items:,} items with events have triples: {said}{self.advice}"
+        items = quantity(self.items, "items")
+        return f"only {self.with_triples:,} of {items} with events have triples: {said}{self.advice}"
 
     def require(self) -> None:
         """Check that not every triple was left out as nameless.
@@ -62,8 +64,8 @@ class KnowledgeGaps:
         """
         if not self.with_triples and self.nameless:
             raise DataError(
-                f"no entity at the other end of a triple has a name, so that none of {self.items:,} items with events "
-                "has knowledge; load names (kptool load-kg SOURCE --names FILE), or use ids as names with "
+                f"no entity at the other end of a triple has a name, so that none of {quantity(self.items, 'items')} "
+                "with events has knowledge; load names (kptool load-kg SOURCE --names FILE), or use ids as names with "
                 "prompts.keep_nameless=true"
             )
 
@@ -133,7 +135,7 @@ def item_id_advice(catalogue: Catalogue, with_events: int, item_ids: Sequence[st
         return ""
     before, after = (shorten(one, 60) for one in found.example)
     return (
-        f"; {found.matched:,} items of the graph would be items with events if it was loaded with "
+        f"; {quantity(found.matched, 'items')} of the graph would be items with events if it was loaded with "
         f"kptool load-kg --item-ids '{found.rules}'{' --interactions' * found.rules.compare} "
         f"({before} becomes {after})"
     )

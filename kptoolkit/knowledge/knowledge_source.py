@@ -19,6 +19,7 @@ from kptoolkit.knowledge.prompt_jobs import render_sentences, tokenize_prompts
 from kptoolkit.knowledge.prompt_pool import PromptKeys, PromptPool
 from kptoolkit.knowledge.sentences import Sentences
 from kptoolkit.knowledge.token_pool import TokenPool
+from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import EqualFacts, TemplatePack, equal_facts
 from kptoolkit.tree.selection import Selection, select
@@ -201,7 +202,7 @@ class KnowledgeSource:
         if found is not None:
             return found
         if self._workers.skips_ray(len(keys)):
-            stage = f"render {len(keys):,} prompts without Ray, which is used for {MIN_PROMPTS:,} or more"
+            stage = f"render {quantity(len(keys), 'prompts')} without Ray, which is used for {MIN_PROMPTS:,} or more"
             self.progress(ProgressEvent(stage, len(keys), len(keys), "prompts"))
         sentences = render_sentences(self._renderer, keys, self._workers)
         if folder is None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from kptoolkit.names import quantity
 from kptoolkit.storage.arrays import check_arrays
 
 Ints = NDArray[np.int64]
@@ -54,7 +55,7 @@ class Ragged:
             raise ValueError("indptr holds no rows")
         for name, length in (*((name, values) for name in self.columns), *((n, len(self)) for n in self.row_columns)):
             if len(getattr(self, name)) != length:
-                raise ValueError(f"{name} has {len(getattr(self, name)):,} values in place of {length:,}")
+                raise ValueError(f"{name} has {quantity(len(getattr(self, name)), 'values')} in place of {length:,}")
         return self
 
     def __len__(self) -> int:

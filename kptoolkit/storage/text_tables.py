@@ -23,6 +23,7 @@ import numpy as np
 
 from kptoolkit.errors import DataError
 from kptoolkit.limits import current
+from kptoolkit.names import quantity
 from kptoolkit.storage.columns import places_of
 from kptoolkit.storage.dialects import Dialect, suffix_of
 from kptoolkit.storage.open_files import DAMAGED, LimitedFile, file_failures, limited_lines, open_bytes
@@ -366,7 +367,7 @@ def _sound(name: str, column: list[str]) -> bool:
 def _fault(cells: list[str], width: int, required: Sequence[tuple[str, int]]) -> str | None:
     """Return why a row is bad, or ``None`` if it is not."""
     if len(cells) != width:
-        return f"{len(cells)} columns instead of {width}"
+        return f"{quantity(len(cells), 'columns')} instead of {width}"
     for name, at in required:
         if (reason := fault_of(name, cells[at])) is not None:
             return reason

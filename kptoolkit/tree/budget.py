@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kptoolkit.errors import PromptTooLongError
+from kptoolkit.names import quantity
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def latest_that_fit(
     used = fixed + items[-1]
     if used > max_tokens:
         raise PromptTooLongError(
-            f"the prompt with its latest item alone takes {used} tokens, tree.max_tokens allows {max_tokens}; raise it"
+            f"the prompt with its latest item alone takes {quantity(used, 'tokens')}, tree.max_tokens allows "
+            f"{max_tokens}; raise it"
         )
     count = 1
     for tokens in reversed(items[:-1]):

@@ -81,7 +81,7 @@ def test_written_back(run: Path, graph: str) -> None:
     done = kptool("recommend", run, "--user", "u02", "-k", 2, "--write-back")
     assert done.returncode == 0
     name = Run.load(run).manifest.id
-    assert f"2 recommendations for 1 users written to {graph} as run {name}" in " ".join(done.stderr.split())
+    assert f"2 recommendations for 1 user written to {graph} as run {name}" in " ".join(done.stderr.split())
     assert "Next for u02" in done.stdout
     said = result(kptool("recommend", run, "--all-users", "-k", 2, "--write-back", "--graph", graph, "--json"))
     assert said == {

@@ -45,7 +45,7 @@ def test_stats_and_check_as_tables_and_json(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("y.inter", b"user_id\titem_id\n1\t2\n3\n", "y.inter, line 3: 1 columns"),
+        ("y.inter", b"user_id\titem_id\n1\t2\n3\n", "y.inter, line 3: 1 column "),
         ("y.inter", b"user_id\titem_id\n1\t\xff\n", "y.inter, line 2: not UTF-8 text; save the file as UTF-8"),
         ("y.inter", b"", "y.inter: the file is empty"),
         ("y.csv", b"user,thing\n1,2\n", "y.csv, line 1: no column for 'item_id'"),

@@ -61,7 +61,7 @@ def test_gzip_is_known_by_its_bytes(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "line", "says"),
     [
-        ("x.inter", b"user_id\titem_id\n1\t2\n\n3\n", 4, "1 columns instead of 2"),
+        ("x.inter", b"user_id\titem_id\n1\t2\n\n3\n", 4, "1 column instead of 2"),
         ("x.csv", b'user,item\n"a\nb",2\n3,4,5\n', 4, "3 columns instead of 2"),
         ("x.csv", b'user,item\n1,2\n3,"never closed\n5,6\n', 3, "is not CSV"),
         ("x.csv", b'user,item\n1,2\n3,"a" b\n', 3, "is not CSV"),

@@ -275,7 +275,7 @@ def test_original_ids_of_kgat_may_contain_spaces(tmp_path: Path) -> None:
     folder = write(tmp_path, texts | {"entity_list.txt": entities})
     assert names(read(folder))["Jane Austen"] == "Jane Austen"
     folder = write(tmp_path, {"entity_list.txt": "org_id remap_id\nx\n"})
-    with pytest.raises(DataError, match=r"entity_list.txt, line 2: 1 columns instead of 2"):
+    with pytest.raises(DataError, match=r"entity_list.txt, line 2: 1 column instead of 2"):
         read(folder)
 
 

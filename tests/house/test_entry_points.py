@@ -189,7 +189,7 @@ def test_what_is_right_is_passed_on() -> None:
         ({"triples_": [("a", "r", 10**30)]}, "row 1: tail is 1000"),
         ({"triples_": []}, "holds no triples"),
         ({"triples_": [("a", "r", "b")], "items_": [("i", None)]}, "row 1: the title is None; titles are texts"),
-        ({"triples_": [("a", "r", "b")], "items_": [("i",)]}, "row 1 has 1 values instead of 2"),
+        ({"triples_": [("a", "r", "b")], "items_": [("i",)]}, "row 1 has 1 value instead of 2"),
     ],
 )
 def test_triples_in_memory(fields: dict[str, Any], says: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
+from itertools import pairwise
 
 import pytest
 import yaml
-from source_tree import CHECKOUT
+from source_tree import CHECKOUT, sources
 
 import kptoolkit
 
@@ -51,3 +53,34 @@ def test_no_address_is_invented() -> None:
     for name in ("pyproject.toml", "CITATION.cff", "SECURITY.md", "README.md"):
         text = (CHECKOUT / name).read_text(encoding="utf-8")
         assert not re.search(r"example\.(?:com|org)|github\.com/(?:kptoolkit|OWNER)", text), name
+
+
+UNITS = (
+    *("cases", "columns", "entities", "epochs", "events", "files", "histories", "hops", "ids", "interactions"),
+    *("items", "labels", "lines", "links", "nodes", "packs", "prompts", "recommendations", "relations"),
+    *("relationships", "rows", "runs", "seeds", "sentences", "settings", "steps", "targets", "templates"),
+    *("titles", "tokens", "trainings", "triples", "triplets", "users", "values"),
+)
+SEVERAL = {"len(runs)", "len(summaries)", "most"}
+"""What is never 1 where a message counts it."""
+
+
+def counts(text: str) -> list[str]:
+    """Numbers of formatted texts that stand before a noun in the plural, whatever the number is."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        parts = node.values if isinstance(node, ast.JoinedStr) else []
+        for number, noun in pairwise(parts):
+            if isinstance(number, ast.FormattedValue) and isinstance(noun, ast.Constant):
+                counted = ast.unparse(number.value)
+                of_data = counted.startswith("len(") or (number.format_spec and "," in ast.unparse(number.format_spec))
+                if of_data and re.match(rf" (?:\w+ )?(?:{'|'.join(UNITS)})\b", str(noun.value)):
+                    found.append(counted)
+    return found
+
+
+def test_a_number_has_its_noun_in_the_singular_or_the_plural() -> None:
+    """Messages count by ``kptoolkit.names.quantity``: "1 item", "2 items"."""
+    assert counts("f\"{len(x)} items, {n:,} more rows, {quantity(n, 'users')}, {n} users\"") == ["len(x)", "n"]
+    wrong = {file.name: found for file in sources() if (found := set(counts(file.read_text())) - SEVERAL)}
+    assert not wrong

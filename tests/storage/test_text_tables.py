@@ -49,7 +49,7 @@ def test_blocks_stop_before_the_first_block_with_another_line(tmp_path: Path) ->
     reader = TextReader(path, WANTED)
     assert [line for line, _, _ in rows_of(list(reader.blocks(8)))] == [2, 3, 4]
     assert (reader.line, reader.ended) == (5, False)
-    with pytest.raises(DataError, match=r"line 6: 1 columns instead of 2; correct it$"):
+    with pytest.raises(DataError, match=r"line 6: 1 column instead of 2; correct it$"):
         list(reader.rows())
 
 

@@ -18,6 +18,7 @@ from kptoolkit.data.data_folder import DataFolder, Triples
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import FEWEST_EVENTS
 from kptoolkit.errors import shorten
+from kptoolkit.names import quantity
 from kptoolkit.prompts import EqualFacts, choose_pack, equal_facts
 from kptoolkit.prompts.pack_choice import AUTO
 from kptoolkit.resources import Trust
@@ -201,7 +202,7 @@ def _check_items(folder: DataFolder) -> list[Finding]:
         ),
         Finding(
             "note",
-            f"items that share their title with another ({names:,} titles)",
+            f"items that share their title with another ({quantity(names, 'titles')})",
             len(shared),
             "a name alone does not find them: use item ids; a text model cannot tell them apart",
             len(shared) / len(folder.catalogue),
@@ -236,7 +237,7 @@ def _check_links(folder: DataFolder) -> list[Finding]:
         ),
         Finding(
             "note",
-            f"links to an entity that an earlier item has already ({shared.nunique():,} entities)",
+            f"links to an entity that an earlier item has already ({quantity(shared.nunique(), 'entities')})",
             len(shared),
             "these items stay apart and have the same knowledge",
             len(shared) / max(len(links), 1),

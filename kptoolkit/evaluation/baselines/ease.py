@@ -20,6 +20,7 @@ from kptoolkit.errors import InputError
 from kptoolkit.evaluation.baselines.tuning import Tuned, TuningTask, tune
 from kptoolkit.models.linear.dense_inverse import MAX_SIZE, inverse_of
 from kptoolkit.models.parts.item_pairs import profiles, user_weights
+from kptoolkit.names import quantity
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def invert(train: Histories, n_items: int, regularization: float, damped: bool) 
     if min(len(used), n_items) > MAX_SIZE:
         raise InputError(
             f"EASE is left out: it inverts a dense matrix of users or items, of at most {MAX_SIZE:,}; there are "
-            f"{len(used):,} users and {n_items:,} items"
+            f"{quantity(len(used), 'users')} and {quantity(n_items, 'items')}"
         )
     weights = np.sqrt(user_weights(used, damped))
     shape = (len(used), n_items)

@@ -15,7 +15,7 @@ from kptoolkit.evaluation.baselines.popularity import Popularity
 from kptoolkit.evaluation.baselines.sasrec.sasrec_baseline import SASRec, SASRecWithFacts
 from kptoolkit.evaluation.baselines.sequential_rules import SequentialRules
 from kptoolkit.evaluation.baselines.tuning import METRIC, Baseline, Tuned, TuningTask
-from kptoolkit.names import nearest
+from kptoolkit.names import nearest, quantity
 
 _SINGLE: Final[Mapping[str, Callable[[TuningTask], Baseline]]] = {
     SequentialRules.name: SequentialRules.tuned,
@@ -83,6 +83,6 @@ def _note(name: str, tuning: Tuned[Any] | None, task: TuningTask) -> str:
     settings = ", ".join(f"{field} {value}" for field, value in asdict(tuning.settings).items())
     budget = f"; budget: {tuning.budget}" if tuning.budget else ""
     return (
-        f"{name}: {settings}; best {METRIC} ({tuning.value:.4f}) of {tuning.tried} settings on {len(task.cases):,} "
-        f"validation cases{budget}"
+        f"{name}: {settings}; best {METRIC} ({tuning.value:.4f}) of {quantity(tuning.tried, 'settings')} on "
+        f"{quantity(len(task.cases), 'validation cases')}{budget}"
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kptoolkit.errors import KptoolError, shorten
 from kptoolkit.graph.database import Graph, GraphItems
+from kptoolkit.names import quantity
 from kptoolkit.resources import cypher_dir
 
 _SAMPLE = 50
@@ -99,7 +100,12 @@ def _check_items(graph: Graph, items: GraphItems) -> Check:
     nameless = sum(_is_no_name(name) for name in items.name)
     seen = f"{len(items):,}, {linked:,} linked to an entity, e.g. {shorten(items.item_id[0])}: {shorten(items.name[0])}"
     if twice:
-        return Check("items", False, f"{len(twice):,} ids twice, e.g. {shorten(twice[0])}", f"{file}: one row per item")
+        return Check(
+            "items",
+            False,
+            f"{quantity(len(twice), 'ids')} twice, e.g. {shorten(twice[0])}",
+            f"{file}: one row per item",
+        )
     if not linked:
         return Check("items", False, seen, f"{file}: return entity_id, the id that neighbours.cypher knows")
     if nameless > _NAMELESS * len(items):
@@ -113,7 +119,7 @@ def _check_sample(graph: Graph, roots: Sequence[str]) -> Iterator[Check]:
     of_ids, of_rows = query_file(graph, "entities_by_id"), query_file(graph, "neighbours")
     ids = graph.queries["entities_by_id"].read(graph.store, ids=list(dict.fromkeys(roots))).column("id")
     unknown = [root for root in roots if root not in set(ids)]
-    what = f"triples of {len(roots)} items"
+    what = f"triples of {quantity(len(roots), 'items')}"
     if unknown:
         advice = f"{of_ids} must find the entity_id of items.cypher"
         yield Check("entities", False, f"{len(unknown)} of {len(roots)} unknown, e.g. {shorten(unknown[0])}", advice)
@@ -121,7 +127,7 @@ def _check_sample(graph: Graph, roots: Sequence[str]) -> Iterator[Check]:
     if not len(found.far):
         yield Check(what, False, "none", f"{of_rows} must find the ids that items.cypher returns as entity_id")
         return
-    yield Check(what, True, f"{len(found.far):,} of {len(found.relations)} relations")
+    yield Check(what, True, f"{len(found.far):,} of {quantity(len(found.relations), 'relations')}")
     far = sorted({str(found.ids[number]) for number in found.far})
     rows = graph.queries["entities_by_id"].read(graph.store, ids=far).dicts()
     nameless = sorted(row["id"] for row in rows if _is_no_name(row["name"]))
@@ -150,7 +156,7 @@ def _check_events(graph: Graph, items: GraphItems) -> Check:
     events = found.column("item")
     strange = sorted(set(events) - set(items.item_id))
     users, distinct = found.column("user"), len(set(zip(found.column("user"), events, strict=True)))
-    seen = f"{distinct:,} of {len(set(users)):,} users on {len(set(events)):,} items"
+    seen = f"{distinct:,} of {quantity(len(set(users)), 'users')} on {quantity(len(set(events)), 'items')}"
     if distinct < len(found):
         seen += f"; {len(found) - distinct:,} more repeat one of the same user and item"
     if strange:

@@ -25,6 +25,7 @@ from kptoolkit.graph.loading.survey import SourceItem, Survey, survey
 from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
+from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.storage.batches import Meter, chunks
 
@@ -371,8 +372,8 @@ class _Loader:
             counters = self.queries["create_relationships"].write(transaction, rows=rows)
         if counters.relationships_created != len(missing):
             raise LoadError(
-                f"of {len(missing)} triples sent from number {self.done.triples + 1} on, {self.store.uri} stored "
-                f"{counters.relationships_created}, and the batch was rolled back; load again with --replace"
+                f"of {quantity(len(missing), 'triples')} sent from number {self.done.triples + 1} on, {self.store.uri} "
+                f"stored {counters.relationships_created}, and the batch was rolled back; load again with --replace"
             )
         done = self.done.plus(triples=len(codes), triples_created=len(missing))
         done.note(transaction, self.queries)

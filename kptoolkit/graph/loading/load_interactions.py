@@ -15,6 +15,7 @@ from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.sources.file_source import FileSource
 from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
+from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback
 from kptoolkit.storage.batches import Meter, chunks
 from kptoolkit.storage.text_tables import Table
@@ -120,6 +121,7 @@ def _add_missing(queries: QuerySet, transaction: GraphTransaction, *, events: Se
     counters = queries["create_interactions"].write(transaction, rows=rows)
     if counters.relationships_created != len(rows):
         raise LoadError(
-            f"of {len(rows)} interactions sent {counters.relationships_created} were written; run the command again"
+            f"of {quantity(len(rows), 'interactions')} sent {counters.relationships_created} were written; "
+            "run the command again"
         )
     return counters

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kptoolkit.arguments import LARGEST, check_fields
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.names import quantity
 from kptoolkit.storage.text_tables import BadRows, Table
 from kptoolkit.storage.values.cells import fault_of
 
@@ -76,7 +77,7 @@ class MemorySource:
         width, kept, lines = len(columns) + len(others), list[list[str]](), list[int]()
         for number, row in enumerate(rows, 1):
             if len(row) != width:
-                raise DataError(f"row {number} has {len(row)} values instead of {width}", self.label)
+                raise DataError(f"row {number} has {quantity(len(row), 'values')} instead of {width}", self.label)
             ids = [_text(value) for value in row[: len(columns)]]
             wrong = next((at for at, text in enumerate(ids) if text is None or fault_of(columns[at], text)), None)
             if wrong is None:

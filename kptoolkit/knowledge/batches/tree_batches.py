@@ -14,6 +14,7 @@ from kptoolkit.errors import PromptTooLongError
 from kptoolkit.knowledge.batches.batch import Batch
 from kptoolkit.knowledge.compiled import CompiledKnowledge
 from kptoolkit.knowledge.token_pool import TokenPool
+from kptoolkit.names import quantity
 from kptoolkit.storage.ragged import offsets
 from kptoolkit.tree.visibility import ROOT, ROOT_PARENT
 
@@ -51,7 +52,7 @@ class TreeAssembler:
         longest = int(names.lengths.max(initial=0))
         if longest > max_tokens:
             raise PromptTooLongError(
-                f"an item's name takes {longest} tokens, tree.max_tokens allows {max_tokens}; raise it"
+                f"an item's name takes {quantity(longest, 'tokens')}, tree.max_tokens allows {max_tokens}; raise it"
             )
         self.trees, self.pad_id = knowledge.trees, pad_id
         self._own, self._stand_in = own, stand_in

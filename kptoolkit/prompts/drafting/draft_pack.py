@@ -11,6 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from kptoolkit.errors import InputError, shorten
+from kptoolkit.names import quantity
 from kptoolkit.prompts.drafting.examples import Examples
 from kptoolkit.prompts.drafting.guessing import guess_sentences
 from kptoolkit.prompts.pack import TemplatePack
@@ -175,7 +176,8 @@ def _relations_file(relations: tuple[DraftedRelation, ...]) -> str:
 
 
 def _block(drafted: DraftedRelation) -> str:
-    lines = [f"# {drafted.count:,} triples{', such as' if drafted.examples else '; no example among those looked at'}"]
+    examples = ", such as" if drafted.examples else "; no example among those looked at"
+    lines = [f"# {quantity(drafted.count, 'triples')}{examples}"]
     lines += [f"#   {_comment(head)}  ->  {_comment(tail)}" for head, tail in drafted.examples]
     lines += [f"# {_comment(note, 200)}" for note in drafted.notes]
     if drafted.source == "words":
@@ -194,7 +196,9 @@ def _pack_file(
     relations: tuple[DraftedRelation, ...],
 ) -> str:
     values: dict[str, Any] = {"name": name, "domain": like.domain, "language": language}
-    values["description"] = f"Drafted from a graph of {len(relations)} relations, after the pack {like.name}."
+    values["description"] = (
+        f"Drafted from a graph of {quantity(len(relations), 'relations')}, after the pack {like.name}."
+    )
     values["mirrored"] = [list(pair) for pair in mirrored]
     values |= {"fallback": like.fallback.to_dict(), "neutral": like.neutral.to_dict()}
     if like.filters:

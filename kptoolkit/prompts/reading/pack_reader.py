@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kptoolkit.errors import TemplateError, shorten
-from kptoolkit.names import LIKELY, nearest
+from kptoolkit.names import LIKELY, nearest, quantity
 from kptoolkit.prompts.reading.filters import import_filter
 from kptoolkit.prompts.reading.pack_sources import declared_filters
 from kptoolkit.prompts.reading.yaml_files import read_yaml
@@ -283,6 +283,6 @@ def _variety(parts: PackParts) -> list[Finding]:
     without_user = sum(Slot.USER not in template.parts for template in parts.mpp)
     if without_user < 2:
         fix = "add some, for histories of unknown users"
-        message = f"{without_user} templates without {{{{ user }}}}, should be at least 2"
+        message = f"{quantity(without_user, 'templates')} without {{{{ user }}}}, should be at least 2"
         found.append(place.finding(message, fix, fatal=False))
     return found

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kptoolkit.errors import shorten
+from kptoolkit.names import quantity
 from kptoolkit.tree.draw.boxes import printable
 from kptoolkit.tree.draw.colours import COLOURS, ROOT_COLOUR, colour_numbers, colours
 
@@ -141,9 +142,9 @@ def _triple(node: Node) -> str:
 def _summary(tree: KnowledgeTree) -> str:
     left = tree.left_out
     parts = [
-        f"{len(tree.linear.nodes)} nodes",
-        f"{len(tree)} of {tree.max_tokens} tokens, counted by {tree.tokenizer_name}",
-        f"{left.triplets} triplets and {left.items} items did not fit",
+        f"{quantity(len(tree.linear.nodes), 'nodes')}",
+        f"{len(tree)} of {quantity(tree.max_tokens, 'tokens')}, counted by {tree.tokenizer_name}",
+        f"{quantity(left.triplets, 'triplets')} and {quantity(left.items, 'items')} did not fit",
         f"{left.nameless} facts left out because an end has no name",
     ]
     return "; ".join(parts)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kptoolkit.errors import shorten
+from kptoolkit.names import quantity
 from kptoolkit.tree.draw.boxes import Box, Layout, arrange, printable
 from kptoolkit.tree.draw.colours import colours
 from kptoolkit.tree.draw.fonts import DPI, Fonts, fonts_for
@@ -87,10 +88,10 @@ def note(tree: KnowledgeTree, hidden: int, fonts: Fonts) -> str:
         fonts: The fonts of the picture.
     """
     left = tree.left_out
-    parts = [f"{hidden} of {len(tree.linear.nodes)} nodes not drawn"] if hidden else []
-    parts += [f"budget of {tree.max_tokens} left out {left.triplets} triplets"] if left.triplets else []
-    parts += [f"{left.items} oldest items dropped"] if left.items else []
-    parts += [f"{left.nameless} nameless facts left out"] if left.nameless else []
+    parts = [f"{hidden} of {quantity(len(tree.linear.nodes), 'nodes')} not drawn"] if hidden else []
+    parts += [f"budget of {tree.max_tokens} left out {quantity(left.triplets, 'triplets')}"] if left.triplets else []
+    parts += [f"{quantity(left.items, 'oldest items')} dropped"] if left.items else []
+    parts += [f"{quantity(left.nameless, 'nameless facts')} left out"] if left.nameless else []
     lacking = len(fonts.missing)
     parts += [f"no font here has {lacking} of the characters, drawn as boxes; a .html page has them"] if lacking else []
     return "; ".join(parts)
@@ -164,7 +165,7 @@ def _draw_matrix(figure: Figure, tree: KnowledgeTree, corner: tuple[float, float
     _bands(axes, tree, starts, side)
     if length <= MOST_LABELS:
         _token_labels(axes, tree, side)
-    _title(figure, f"Visibility matrix of its {length} tokens ({tree.tokenizer_name})", corner[0])
+    _title(figure, f"Visibility matrix of its {quantity(length, 'tokens')} ({tree.tokenizer_name})", corner[0])
     key = "Row: a token; filled where it sees the token of the column. Numbers: nodes of the tree; grey: the root."
     _line(figure, key, corner[0], corner[1] - 0.25)
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from kptoolkit.errors import DataError
 from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of, translated
+from kptoolkit.names import quantity
 from kptoolkit.storage.dialects import Dialect
 from kptoolkit.storage.layouts.item_lists import read_item_lists
 from kptoolkit.storage.text_tables import Table, TextReader, read_table
@@ -98,7 +99,7 @@ def _ids(path: Path) -> dict[str, str]:
         width, at = len(reader.names), reader.names.index("remap_id")
         for row in rows:
             if len(row) < width:
-                raise DataError(f"{len(row)} columns instead of {width}; correct it", path, reader.line)
+                raise DataError(f"{quantity(len(row), 'columns')} instead of {width}; correct it", path, reader.line)
             cut = len(row) - width + 1
             found[[" ".join(row[:cut]), *row[cut:]][at]] = " ".join(row[:cut])
     return found

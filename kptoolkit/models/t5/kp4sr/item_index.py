@@ -21,6 +21,7 @@ from kptoolkit.models.backend import FitTask
 from kptoolkit.models.t5.kp4sr.collaborative_codes import BRANCHING, hierarchical_codes
 from kptoolkit.models.t5.kp4sr.trie import Trie
 from kptoolkit.models.t5.tokenizers import ModelTokenizer
+from kptoolkit.names import quantity
 from kptoolkit.prompts import Segment
 from kptoolkit.prompts.templating.texts import clean_name
 from kptoolkit.tree.tokens import cap_name
@@ -136,7 +137,7 @@ class ItemIndex:
         about = json.loads((folder / _FILE).read_text(encoding="utf-8"))
         index = cls(about["kind"], TokenPool.load(folder), about["symbols"], tuple(about["strings"]))
         if len(index) != n_items or len(index.texts) != n_items:
-            raise ValueError(f"{folder} holds {len(index)} strings for {n_items} items")
+            raise ValueError(f"{folder} holds {len(index)} strings for {quantity(n_items, 'items')}")
         return index
 
 

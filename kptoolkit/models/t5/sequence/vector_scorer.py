@@ -24,6 +24,7 @@ from kptoolkit.data.slices import padded
 from kptoolkit.errors import RunError
 from kptoolkit.models.t5.options import SequenceOptions
 from kptoolkit.models.t5.t5_backend import WEIGHTS, output_scale
+from kptoolkit.names import quantity
 
 DESCRIPTION, VECTORS = "sequence.json", "vectors.safetensors"
 _DECODER: Final = "tree.t5.decoder."
@@ -92,7 +93,7 @@ class VectorScorer:
             ValueError: There are not as many vectors as items; or another error of numpy.
         """
         if len(self.vectors) != items:
-            raise ValueError(f"it has vectors of {len(self.vectors):,} items, and knowledge of {items:,}")
+            raise ValueError(f"it has vectors of {quantity(len(self.vectors), 'items')}, and knowledge of {items:,}")
         if items:
             one, none = np.zeros(1, np.int32), np.full(1, -1, np.int32)
             self.score(Cases(np.array([0, 1]), one, none, none))
