@@ -294,7 +294,7 @@ def test_recommendations_connect_the_users_and_items_of_a_foreign_graph(
     assert recommended(graph, "run-2") == kept[:1]
     assert (graph.counts(), graph.fingerprint()) == before
     assert guess(foreign)[1] == roles, "what was recommended becomes neither knowledge nor interactions"
-    with pytest.raises(LoadError, match=r"of 1 recommendations sent 0 were written.*create_recommendations\.cypher"):
+    with pytest.raises(LoadError, match=r"of 1 recommendation sent 0 were written.*create_recommendations\.cypher"):
         write_recommendations(graph.store, graph.queries, "run-1", [Recommendation("nobody", "1", 1, 0.0)], 100)
     assert graph.store.read("MATCH (c:Customer) RETURN count(c) AS customers", {}).rows == [[2]], "nobody is added"
 
@@ -317,7 +317,7 @@ def test_recommendations_by_files_that_look_for_other_labels(make: Callable[[str
     queries = QuerySet(tmp_path / "cypher", embedded=graph.store.dialect == "embedded")
     with pytest.raises(LoadError) as caught:
         write_recommendations(graph.store, queries, "run-1", [Recommendation("u1", "1", 1, 0.0)], 100)
-    for words in ("of 1 recommendations sent 0", "merge_users.cypher, delete_recommendations.cypher", "graph.cypher"):
+    for words in ("of 1 recommendation sent 0", "merge_users.cypher, delete_recommendations.cypher", "graph.cypher"):
         assert words in str(caught.value)
     assert graph.store.read("MATCH (u:User) RETURN count(u) AS users", {}).rows == [[0]], "nothing of it was kept"
 

@@ -238,7 +238,7 @@ def test_init_runs_and_doctor_and_stats_agree(
         lines = {line.what.split(" ")[0]: line.seen for line in inspect(graph)}
     sizes = counted(r"([\d,]+) entities, ([\d,]+) relationships, ([\d,]+) items", lines["graph"])
     assert sizes == [counts["entities"], counts["triples"], counts["catalogue items"]]
-    events = counted(r"([\d,]+) of ([\d,]+) users on ([\d,]+) items", lines["interactions"]) or [0, 0, 0]
+    events = counted(r"([\d,]+) of ([\d,]+) users? on ([\d,]+) items?", lines["interactions"]) or [0, 0, 0]
     assert events == [counts.get(key, 0) for key in ("events", "users", "items with events")]
     assert (counts["catalogue items"], counts.get("users", 0), counts.get("events", 0)) == expected
     assert folder.triples is not None
