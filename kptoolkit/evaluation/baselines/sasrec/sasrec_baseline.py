@@ -43,6 +43,7 @@ class SASRecSettings:
         rate: Learning rate.
         batch: Histories per batch.
         length: Latest items of a history that are read.
+        positions: Whether it learns positions; without, the order of a history does not matter.
     """
 
     factors: int = 64
@@ -51,6 +52,7 @@ class SASRecSettings:
     rate: float = 2e-3
     batch: int = 32
     length: int = 50
+    positions: bool = True
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -64,6 +66,7 @@ class SASRecSettings:
             "batch_size": self.batch,
             "session_max_len": self.length,
             "use_key_padding_mask": True,
+            "use_pos_emb": self.positions,
         }
 
 
@@ -83,7 +86,11 @@ class SASRec:
         SASRecSettings(factors=128, dropout=0.5, rate=1e-3, batch=64),
     )
     #: Changes of the best settings so far, tried one after the other.
-    CHANGES: ClassVar[tuple[dict[str, Any], ...]] = ({"dropout": 0.4}, {"blocks": 2})
+    CHANGES: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"positions": False},
+        {"dropout": 0.4},
+        {"blocks": 2},
+    )
 
     def __init__(self, settings: SASRecSettings, process: RecToolsProcess) -> None:
         self.settings, self.process = settings, process
