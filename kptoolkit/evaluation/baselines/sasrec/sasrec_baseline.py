@@ -21,7 +21,6 @@ from kptoolkit.evaluation.baselines.content import facts_of
 from kptoolkit.evaluation.baselines.sasrec.rectools_process import RecToolsProcess
 from kptoolkit.evaluation.baselines.tuning import METRIC, Tuned, TuningTask
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
-from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressEvent
 
 EPOCHS, PATIENCE, SEED = 100, 10, 2308
@@ -122,9 +121,7 @@ class SASRec:
             raise InputError(f"{cls.name} is left out: {error}") from error
         best = cls(settings, process)
         most = len(cls.STARTS) + len(cls.CHANGES)
-        best.tuning = Tuned(
-            settings, task.value(best.score), tried, f"{most} trainings, {quantity(task.minutes, 'minutes')}"
-        )
+        best.tuning = Tuned(settings, task.value(best.score), tried, f"{most} trainings, {task.minutes:g} minutes")
         return best
 
     @classmethod
