@@ -38,11 +38,11 @@ GOAL = "<= 0.5"
 WITH_PARTS = "one epoch and all score parts"
 PYTHON = harness.CHECKOUT / ".venv-rectools" / "bin" / "python"
 _COMMON = {"n_heads": 2, "session_max_len": 50, "use_key_padding_mask": True}
+_WIDE = _COMMON | {"n_factors": 128, "n_blocks": 1, "dropout_rate": 0.5, "lr": 1e-3, "batch_size": 64}
 SASREC: dict[str, dict[str, Any]] = {
     "movies": _COMMON | {"n_factors": 64, "n_blocks": 1, "dropout_rate": 0.3, "lr": 2e-3, "batch_size": 32},
-    "books": _COMMON | {"n_factors": 128, "n_blocks": 1, "dropout_rate": 0.5, "lr": 1e-3, "batch_size": 64},
-    "music": _COMMON
-    | {"n_factors": 128, "n_blocks": 1, "dropout_rate": 0.5, "lr": 1e-3, "batch_size": 64, "use_pos_emb": False},
+    "books": _WIDE,
+    "music": _WIDE | {"use_pos_emb": False},
 }
 
 

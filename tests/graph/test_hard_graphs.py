@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from servers.neo4j_server import Neo4jServer, login_of
 from typer.testing import CliRunner
+from worlds.marks import STORES
 
 from kptoolkit.cli.app import app
 from kptoolkit.config import GraphConfig
@@ -38,9 +39,6 @@ def world() -> MemorySource:
     names = {"a": LONG_NAME, "1": "one", "b": "Emma", "c": "EMMA", "hub": "Everything"}
     names |= {"many": "Große Straße", "self": "Οδυσσεύς"}
     return MemorySource(triples, names, [("i1", "b"), ("i2", "c"), ("i3", "a")], label="hard world")
-
-
-STORES = [pytest.param("neo4j", marks=pytest.mark.graph), pytest.param("embedded", marks=pytest.mark.long)]
 
 
 @pytest.fixture(scope="module", params=STORES)

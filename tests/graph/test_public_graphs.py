@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
+from worlds.marks import STORES
 
 from kptoolkit.cli.app import app
 from kptoolkit.config import GraphConfig, load_config
@@ -186,7 +187,6 @@ CHOSEN: list[tuple[str, list[str], tuple[int, int, int]]] = [
     ("GraphRAG", ["--item-label", "__Entity__"], (2, 0, 0)),
     ("StackOverflow", ["--item-label", "Question", "--event-label", "ASKED"], (2, 2, 2)),
 ]
-STORES = [pytest.param("neo4j", marks=pytest.mark.graph), pytest.param("embedded", marks=pytest.mark.long)]
 
 
 @pytest.fixture(params=STORES)

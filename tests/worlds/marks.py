@@ -22,6 +22,8 @@ PROCESS_STARTED = "kptoolkit.tests.process"
 """Audit event of what starts a process in a way that Python does not report."""
 _SLOW = {"embedded", "graph", "slow"}
 """Marks that keep a test out of quick runs already."""
+STORES = [pytest.param("neo4j", marks=pytest.mark.graph), pytest.param("embedded", marks=pytest.mark.long)]
+"""Both graph databases, for a fixture or a test; the embedded one where long tests run."""
 _LOOKUPS = {"cc", "gcc", "ld", "ldconfig", "lscpu", "objdump", "uname"}
 """What Python and torch start while they are imported, to look around."""
 _Function = TypeVar("_Function", bound=Callable[..., Any])

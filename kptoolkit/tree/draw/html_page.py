@@ -142,7 +142,7 @@ def _triple(node: Node) -> str:
 def _summary(tree: KnowledgeTree) -> str:
     left = tree.left_out
     parts = [
-        f"{quantity(len(tree.linear.nodes), 'nodes')}",
+        quantity(len(tree.linear.nodes), "nodes"),
         f"{len(tree)} of {quantity(tree.max_tokens, 'tokens')}, counted by {tree.tokenizer_name}",
         f"{quantity(left.triplets, 'triplets')} and {quantity(left.items, 'items')} did not fit",
         f"{left.nameless} facts left out because an end has no name",
