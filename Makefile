@@ -93,8 +93,8 @@ docs: setup
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs build/docs
 	@echo "open build/docs/index.html"
 
-BENCHMARKS := samples mask growth compiling training inference time_to_quality growth_model backends parts ingest neighbourhoods rdf
-ON_CPU := ingest neighbourhoods rdf
+BENCHMARKS := samples mask growth compiling commands training inference time_to_quality growth_model backends parts ingest neighbourhoods rdf
+ON_CPU := commands ingest neighbourhoods rdf
 RECTOOLS := .venv-rectools
 
 bench bench-cuda: setup

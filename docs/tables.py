@@ -1,7 +1,9 @@
 """Writes the tables of figures of the documentation from ``docs/figures/*.json``.
 
 ``python docs/tables.py`` rewrites the tables of all pages. ``python docs/tables.py take RESULT.json PAGE ID`` first
-stores the rows that a benchmark wrote with ``--json`` as table ``ID`` of a page.
+stores the rows that a benchmark wrote with ``--json`` as table ``ID`` of a page; ``python docs/tables.py study FOLDER
+DATA`` takes those that ``kptool study NAME`` wrote into a folder, as table ``DATA`` of the page ``studies/NAME``, and
+the plot.
 
 One file per page, ``{ID: table}``; a table has the keys
 
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -65,6 +68,41 @@ def take(result: Path, page: str, name: str) -> None:
     save(page, tables)
 
 
+def take_study(folder: Path, data: str) -> None:
+    """Store the table of a study as a table of its page, and its plot next to the page.
+
+    Args:
+        folder: What ``kptool study`` has written.
+        data: Name of the data set.
+    """
+    found = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    header, _, *rows = [
+        [cell.strip() for cell in line.strip().strip("|").split("|")]
+        for line in (folder / "table.md").read_text(encoding="utf-8").splitlines()
+    ]
+    backends = {row[0] for row in rows}
+    shown = [
+        number
+        for number, name in enumerate(header)
+        if not name.startswith("HR@10")
+        and (name != "backend" or len(backends) > 1)
+        and any(row[number] for row in rows)
+    ]
+    name, seeds = found["name"], found["seeds"]
+    mode = "" if found["mode"] == "standard" else f" --{found['mode']}"
+    command = f"kptool study {name}{mode} --seeds {len(seeds)} --data $KPTOOL_DATA/{data}"
+    page = f"studies/{name}"
+    known = figures(page) if (FIGURES / f"{page}.json").is_file() else {}
+    known[data] = {
+        "command": command + "".join(f" --backend {each}" for each in sorted(backends)),
+        "conditions": f"{data}, {found['cases']:,} test cases, seeds {seeds[0]} to {seeds[-1]}; * significant",
+        "columns": [header[at] for at in shown],
+        "rows": [[row[at] for at in shown] for row in rows],
+    }
+    save(page, known)
+    shutil.copyfile(folder / "plot.png", DOCS / "studies" / f"{name}-{data}.png")
+
+
 def _cell(value: object) -> str:
     if value is None or value == "":
         return ""
@@ -86,9 +124,17 @@ def save(page: str, tables: dict[str, dict[str, Any]]) -> None:
     (FIGURES / f"{page}.json").write_text(text, encoding="utf-8")
 
 
+def pages() -> list[str]:
+    """Names of all pages that have figures: ``results``, ``studies/noise``."""
+    return sorted(file.relative_to(FIGURES).with_suffix("").as_posix() for file in FIGURES.rglob("*.json"))
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["take"]:
-        take(Path(sys.argv[2]), sys.argv[3], sys.argv[4])
-    for file in sorted(FIGURES.glob("*.json")):
-        document = DOCS / f"{file.stem}.md"
-        document.write_text(written(file.stem, document.read_text(encoding="utf-8")), encoding="utf-8")
+    match sys.argv[1:]:
+        case ["take", result, page, name]:
+            take(Path(result), page, name)
+        case ["study", folder, data]:
+            take_study(Path(folder), data)
+    for page in pages():
+        document = DOCS / f"{page}.md"
+        document.write_text(written(page, document.read_text(encoding="utf-8")), encoding="utf-8")

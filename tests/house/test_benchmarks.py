@@ -39,6 +39,7 @@ PROGRAMS = (
     "samples",
     "mask",
     "growth",
+    "commands",
     "compiling",
     "ingest",
     "neighbourhoods",

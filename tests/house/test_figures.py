@@ -26,7 +26,7 @@ def script() -> ModuleType:
 
 tables = script()
 NUMBER = re.compile(r"-?[\d.,]*\d(?: %)?")
-PAGES = [file.stem for file in sorted((DOCS / "figures").glob("*.json"))]
+PAGES = tables.pages()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -44,13 +44,13 @@ def test_every_table_says_what_produced_it(page: str) -> None:
         assert {len(row) for row in entry["rows"]} == {len(entry["columns"])}, name
 
 
-@pytest.mark.parametrize("page", ["benchmarks", "results", "results-beauty", "results-earlier", "results-studies"])
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith(("benchmarks", "results", "studies/"))])
 def test_no_table_of_these_pages_is_written_by_hand(page: str) -> None:
     text = tables.MARKED.sub("", (DOCS / f"{page}.md").read_text(encoding="utf-8"))
     assert not [line for line in text.splitlines() if line.startswith("|")]
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.name)
 def test_tables_of_measured_figures_are_generated(page: Path) -> None:
     """A table row with two or more cells that are nothing but a number belongs into ``docs/figures``."""
     text = tables.MARKED.sub("", page.read_text(encoding="utf-8"))
@@ -83,3 +83,33 @@ def test_a_benchmark_becomes_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ]
     text = "<!-- table: load -->\nold\n<!-- end of table -->\n"
     assert "\nold\n" not in tables.written("page", text)
+
+
+def test_a_study_becomes_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "FIGURES", tmp_path)
+    monkeypatch.setattr(tables, "DOCS", tmp_path)
+    study = tmp_path / "study"
+    for folder in ("study", "studies"):
+        (tmp_path / folder).mkdir()
+    known = {"name": "noise", "mode": "quick", "seeds": [2308, 2309], "cases": 3493}
+    (study / "results.json").write_text(json.dumps(known), encoding="utf-8")
+    rows = [
+        "| backend | arm | NDCG@10 alone | HR@10 alone | lead | seconds |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| sequence | 0 | .1 (.0 to .2) | .3 | | 4 |",
+        "| sequence | 1 | .1 (.0 to .2) | .3 | +.0100* | 5 |",
+    ]
+    (study / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (study / "plot.png").write_bytes(b"a picture")
+    tables.take_study(study, "books")
+    entry = tables.figures("studies/noise")["books"]
+    assert entry["command"] == "kptool study noise --quick --seeds 2 --data $KPTOOL_DATA/books --backend sequence"
+    assert entry["conditions"] == "books, 3,493 test cases, seeds 2308 to 2309; * significant"
+    assert entry["columns"] == ["arm", "NDCG@10 alone", "lead", "seconds"]
+    assert entry["rows"] == [["0", ".1 (.0 to .2)", "", "4"], ["1", ".1 (.0 to .2)", "+.0100*", "5"]]
+    assert (tmp_path / "studies" / "noise-books.png").read_bytes() == b"a picture"
+    other = [*rows[:3], "| kp4sr | 0 | .1 (.0 to .2) | .3 | | 9 |"]
+    (study / "table.md").write_text("\n".join(other) + "\n", encoding="utf-8")
+    tables.take_study(study, "movies")
+    assert tables.figures("studies/noise")["movies"]["columns"][:2] == ["backend", "arm"]
+    assert tables.figures("studies/noise")["books"] == entry
