@@ -24,15 +24,25 @@ RANDOM_ENCODER: Final = "$random-encoder"
 """In the settings of an arm: the same encoder with random weights."""
 START: Final = "$start"
 """In the settings of an arm: the run that the study's own settings start from (``training.start_from``)."""
-_SMALL: Final[dict[str, Any]] = {
+_SMALL: Final[dict[str, Any]] = {"model.d_model": 32, "training.warmup_steps": 20}
+_SMALL_KP4SR: Final[dict[str, Any]] = {
+    "tree.degree": 2,
+    "tree.max_tokens": 160,
+    "model.layers": 1,
+    "model.dropout": 0.0,
+    "training.learning_rate": 0.006,
+    "training.epochs": 10,
+    "training.eval_every": 2,
+}
+_SMALL_SEQUENCE: Final[dict[str, Any]] = {
     "tree.degree": 3,
     "tree.max_tokens": 192,
-    "model.d_model": 32,
-    "training.warmup_steps": 20,
+    "training.epochs": 30,
+    "training.eval_every": 5,
 }
 SMALL: Final[Mapping[str, Mapping[str, Any]]] = {
-    "kp4sr": _SMALL | {"model.layers": 1, "training.epochs": 6, "training.eval_every": 2},
-    "sequence": _SMALL | {"training.epochs": 30, "training.eval_every": 5},
+    "kp4sr": _SMALL | _SMALL_KP4SR,
+    "sequence": _SMALL | _SMALL_SEQUENCE,
 }
 """Settings of ``--quick`` by backend: each training takes seconds. Those of a study and of an arm come after them."""
 _PAPER: Final[dict[str, Any]] = {"model.d_model": 512, "model.layers": 6, "model.decoder_layers": 6}

@@ -12,6 +12,6 @@ STUDY = Study(
         Arm("", float(degree), {"tree.degree": degree}, quick=degree <= 8) for degree in (0, 1, 2, 4, 8, 16, 32)
     ),
     backends=("kp4sr", "sequence"),
-    settings={"tree.hops": 1},
+    settings={"tree.hops": 1, "tree.max_tokens": 512},
     limits="The first arm has no knowledge. One hop; the study `hops` varies that.",
 )

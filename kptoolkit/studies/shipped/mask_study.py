@@ -16,7 +16,7 @@ STUDY = Study(
         Arm("", "upward", {"model.mask": "upward"}),
         Arm("", "no knowledge", {"tree.degree": 0}),
     ),
-    settings={"tree.hops": 2, "tree.degree": 4},
+    settings={"tree.hops": 2},
     limits=(
         "tree is the paper's mask; linked adds links between the places where one entity is named, also in different "
         "subtrees; branch keeps the items of a history apart; upward lets facts pass to items only."

@@ -10,7 +10,8 @@ STUDY = Study(
     question="Do more, or more diverse, masked personalised prompts make a better model, or one that learns faster?",
     axis="MPP templates in training",
     arms=(
-        Arm("different", 2.0, change=mpps(2)),
+        Arm("different", 1.0, change=mpps(1)),
+        Arm("different", 2.0, change=mpps(2), quick=False),
         Arm("different", 4.0, change=mpps(4)),
         Arm("different", 7.0, change=mpps(7), quick=False),
         Arm("different", 10.0, change=mpps(10)),
