@@ -31,6 +31,8 @@ def show_explanations(session: Session, title: str, explanations: Sequence[Expla
         explanations: The recommendations, best first.
         notice: Last line; empty for none.
     """
+    from kptoolkit.explain.reader_counts import CAPTION as READERS
+
     out = session.out
     width = min(out.width, _WIDEST)
     out.print(Text(escaped(title), style="italic"))
@@ -49,6 +51,8 @@ def show_explanations(session: Session, title: str, explanations: Sequence[Expla
         if entry.paths is not None:
             out.print(Padding(_paths(entry.paths), (0, 0, 0, 3)), width=width)
     out.print()
+    if any(part.counts for entry in explanations for part in entry.parts):
+        session.sentence(READERS, style="dim")
     session.sentence(CAPTION, style="dim")
     if notice:
         session.sentence(notice)
@@ -61,9 +65,7 @@ def _parts(entry: Explanation) -> Table:
     table.add_column(justify="right")
     table.add_row(Text("part", "cyan"), Text("most of it from", "cyan"), Text("adds", "cyan"))
     for part in (part for part in entry.parts if abs(part.value) >= _LEAST_SHOWN):
-        named = zip(part.titles, part.items, part.shares, strict=True)
-        said = ", ".join(f"{title or item} ({share:.0%})" for title, item, share in named)
-        table.add_row(Text(part.part), Text(escaped(said)), f"{part.value:.4f}")
+        table.add_row(Text(part.part), Text(escaped(part.sources())), f"{part.value:.4f}")
     return table
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from kptoolkit.arguments import checked
 from kptoolkit.data.catalogue import Catalogue
-from kptoolkit.data.histories import Cases
+from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.explain.connections import Connection, connections
+from kptoolkit.explain.reader_counts import ReaderCount, ReaderCounts
 from kptoolkit.explain.triplet_drops import NAMED, RunScore, drops
 from kptoolkit.graph import Graph
 from kptoolkit.models import Triplets
@@ -55,6 +56,8 @@ class Contribution:
             popularity.
         titles: Their titles; the id of one that has none.
         shares: Share of each of them in the part, between 0 and 1.
+        counts: How many readers of each of them went on to the recommended item (transitions), or have both
+            (co-occurrence); none for parts that are not counted in histories.
     """
 
     part: str
@@ -62,6 +65,17 @@ class Contribution:
     items: tuple[str, ...] = ()
     titles: tuple[str, ...] = ()
     shares: tuple[float, ...] = ()
+    counts: tuple[ReaderCount, ...] = ()
+
+    def sources(self, least: float = 0.0) -> str:
+        """The items with their shares and counts as text: ``"Emma (61%, 14 of 60)"``.
+
+        Args:
+            least: Smallest share that is named.
+        """
+        counts = [f", {count.of_them:,} of {count.readers:,}" for count in self.counts] or [""] * len(self.items)
+        named = zip(self.titles, self.shares, counts, strict=True)
+        return ", ".join(f"{title} ({share:.0%}{count})" for title, share, count in named if share >= least)
 
 
 @dataclass(frozen=True)
@@ -127,7 +141,7 @@ def explain(
     case = run.case_of(user, items)
     rows = np.array([run.catalogue.resolve(item) for item in ranked["item_id"]], dtype=np.int64)
     found, fall = drops(scorer, case, rows)
-    parts = contributions(run.recommender, case, rows, run.catalogue)
+    parts = contributions(run.recommender, case, rows, run.catalogue, run.training_histories)
     sentences = run.knowledge_source().sentences(found.prompts)
     found_paths = None if graph is None else connections(run, graph, case, rows, paths)
     return [
@@ -145,7 +159,7 @@ def explain(
 
 
 def contributions(
-    recommender: Recommender, case: Cases, rows: NDArray[np.int64], catalogue: Catalogue
+    recommender: Recommender, case: Cases, rows: NDArray[np.int64], catalogue: Catalogue, train: Histories
 ) -> list[tuple[Contribution, ...]]:
     """Divide the scores of some items into what each part adds.
 
@@ -154,12 +168,13 @@ def contributions(
         case: One case.
         rows: ``(C,)`` catalogue rows.
         catalogue: The items.
+        train: Training histories, in which readers are counted.
 
     Returns:
         For each of the C items its parts, the largest first.
     """
     added = {name: scores[0, rows] for name, scores in recommender.by_part(case).items()}
-    found = []
+    found, readers = [], ReaderCounts(train)
     for number, row in enumerate(rows.tolist()):
         parts = []
         for name, values in added.items():
@@ -168,7 +183,9 @@ def contributions(
             best = np.argsort(-shares, kind="stable")[:SOURCES]
             best = best[shares[best] > 0]
             ids, titles = (tuple(map(str, of[best])) for of in (catalogue.item_ids, catalogue.names))
-            parts.append(Contribution(name, float(values[number]), ids, titles, tuple(shares[best].tolist())))
+            counts = (readers.of(name, item, row) for item in best.tolist())
+            counted = tuple(count for count in counts if count is not None)
+            parts.append(Contribution(name, float(values[number]), ids, titles, tuple(shares[best].tolist()), counted))
         found.append(tuple(sorted(parts, key=lambda part: -part.value)))
     return found
 
@@ -186,3 +203,6 @@ def _named(
         reason = Reason(text, str(ids[item]), str(titles[item]), int(found.hop[triplet]), float(fall[triplet]))
         reasons.setdefault(text, reason)
     return tuple(reasons.values())
+
+
+Run.explainer = staticmethod(explain)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
 from kptoolkit.data.histories import Cases
 from kptoolkit.explain.explanations import Explanation, contributions, explain
+from kptoolkit.explain.reader_counts import CAPTION
 from kptoolkit.graph import Graph
 from kptoolkit.models import Explains
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
@@ -33,7 +34,7 @@ class PartBar:
         name: Name of the part.
         figure: What it adds, as text.
         bar: The same as a bar.
-        sources: Items of the history that it comes from, with their shares.
+        sources: Items of the history that it comes from, with their shares and counts of readers.
     """
 
     name: str
@@ -85,6 +86,8 @@ class Examples:
     users: tuple[Example, ...]
     with_triplets: bool
     with_paths: bool
+    counted: ClassVar[str] = CAPTION
+    """What the counts of readers mean."""
 
 
 def example_cases(
@@ -117,7 +120,7 @@ def _without_triplets(run: Run, user: str) -> list[Explanation]:
     """Recommendations with their parts alone, for a backend that cannot say which triplets mattered."""
     ranked, case = run.recommend(user, k=ITEMS), run.case_of(user)
     rows = np.array([run.catalogue.resolve(item) for item in ranked["item_id"]], dtype=np.int64)
-    parts = contributions(run.recommender, case, rows, run.catalogue)
+    parts = contributions(run.recommender, case, rows, run.catalogue, run.training_histories)
     columns = ranked[["rank", "item_id", "title", "score"]].itertuples(index=False, name=None)
     return [
         Explanation(int(rank), str(item), str(title), float(score), parts[number], ())
@@ -137,7 +140,6 @@ def _bars(entry: Explanation, axis: Axis) -> tuple[PartBar, ...]:
     found = []
     for part in entry.parts:
         if abs(part.value) >= _LEAST:
-            named = zip(part.titles, part.items, part.shares, strict=True)
-            sources = ", ".join(f"{title or item} ({share:.0%})" for title, item, share in named if share >= _SMALLEST)
-            found.append(PartBar(part.part, f"{part.value:+.4f}", Bar.of(axis, part.value), sources))
+            bar = Bar.of(axis, part.value)
+            found.append(PartBar(part.part, f"{part.value:+.4f}", bar, part.sources(_SMALLEST)))
     return tuple(found)

@@ -1,8 +1,9 @@
-"""Histories of many users, given as a mapping or as a DataFrame."""
+"""Histories of many users, given as a mapping or as a DataFrame, and what a run leaves out of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,8 +14,38 @@ from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Histories
 from kptoolkit.data.interactions import Interactions, read_interactions
 from kptoolkit.errors import InputError, shorten
+from kptoolkit.names import quantity
 from kptoolkit.storage.dialects import Reading
 from kptoolkit.storage.layouts.frames import DataFrame, errors_of_frames, write_frames
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """What a run leaves out of interactions, because its catalogue does not have the items.
+
+    Attributes:
+        items: Ids of the items, sorted.
+        events: Events with these items.
+        users: Users without any other event.
+        advice: What to do about them.
+    """
+
+    items: tuple[str, ...] = ()
+    events: int = 0
+    users: int = 0
+    advice: str = ""
+
+    @property
+    def message(self) -> str:
+        """Return a sentence with the counts and with what to do; empty if nothing was left out."""
+        if not self.items:
+            return ""
+        items = ", ".join(shorten(item) for item in self.items[:3]) + (", …" if len(self.items) > 3 else "")
+        users = f", and {quantity(self.users, 'users')} with no other event" if self.users else ""
+        return (
+            f"{quantity(self.events, 'events')} skipped{users}: {quantity(len(self.items), 'items')} not in the run's "
+            f"catalogue ({items}); {self.advice}"
+        )
 
 
 def interactions_of(frame: DataFrame, reading: Reading) -> Interactions:

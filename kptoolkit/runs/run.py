@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,8 +20,9 @@ from kptoolkit.data.event_files import reading_of
 from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import Split
-from kptoolkit.errors import DataError, InputError, RunError, shorten
+from kptoolkit.errors import DataError, InputError, RunError
 from kptoolkit.evaluation.table import Evaluation
+from kptoolkit.graph import Graph
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.knowledge.prepare import split_of
 from kptoolkit.models import AcceptsNewItems, Backend, backend_class
@@ -35,39 +35,10 @@ from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.resources import Trust, check_settings, without_program
 from kptoolkit.runs.manifest import Manifest, facts_of
-from kptoolkit.runs.many_histories import allowed_items, histories_by_name, interactions_of
+from kptoolkit.runs.many_histories import Skipped, allowed_items, histories_by_name, interactions_of
 from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.storage.layouts.frames import DataFrame
 from kptoolkit.storage.table_files import write_table_file
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """What a run leaves out of interactions, because its catalogue does not have the items.
-
-    Attributes:
-        items: Ids of the items, sorted.
-        events: Events with these items.
-        users: Users without any other event.
-        advice: What to do about them.
-    """
-
-    items: tuple[str, ...] = ()
-    events: int = 0
-    users: int = 0
-    advice: str = ""
-
-    @property
-    def message(self) -> str:
-        """Return a sentence with the counts and with what to do; empty if nothing was left out."""
-        if not self.items:
-            return ""
-        items = ", ".join(shorten(item) for item in self.items[:3]) + (", …" if len(self.items) > 3 else "")
-        users = f", and {quantity(self.users, 'users')} with no other event" if self.users else ""
-        return (
-            f"{quantity(self.events, 'events')} skipped{users}: {quantity(len(self.items), 'items')} not in the run's "
-            f"catalogue ({items}); {self.advice}"
-        )
 
 
 class Run:
@@ -95,6 +66,8 @@ class Run:
 
     evaluator: ClassVar[Callable[..., Evaluation]]
     """Ranks and compares, for :meth:`evaluate`; set by :mod:`kptoolkit.pipeline` when it is imported."""
+    explainer: ClassVar[Callable[..., list[Any]]]
+    """Explains recommendations, for :meth:`explain`; set by :mod:`kptoolkit.explain` when it is imported."""
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -164,6 +137,11 @@ class Run:
         return split_of(self.interactions, self.config.data)
 
     @cached_property
+    def training_histories(self) -> Histories:
+        """The training histories of the run, also where its users have other histories."""
+        return (self.split if self._own_users else split_of(self.files.interactions(), self.config.data)).train
+
+    @cached_property
     def recommender(self) -> Recommender:
         """The trained backend with the score parts."""
         found, items = self.files.recommender(self.config), len(self.catalogue)
@@ -194,6 +172,22 @@ class Run:
         """
         how = {"controls": controls, "baselines": baselines, "beam": beam, "explain": explain, "progress": progress}
         return type(self).evaluator(self, split=split, **how)
+
+    @checked
+    def explain(
+        self,
+        user: str | None = None,
+        items: Sequence[str] | None = None,
+        k: int = 10,
+        *,
+        graph: Graph | None = None,
+        with_seen: bool = False,
+    ) -> list[Any]:
+        """Recommend items and explain them: parts of the score, triplets that mattered, and paths in the graph.
+
+        Arguments, result and errors are those of :func:`kptoolkit.explain`.
+        """
+        return type(self).explainer(self, user, items, k, graph=graph, with_seen=with_seen)
 
     def release(self) -> None:
         """Free the memory of the trained model; it is read again when it is needed."""

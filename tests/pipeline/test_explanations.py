@@ -16,6 +16,7 @@ from worlds.ring import load_graph
 from kptoolkit import evaluate, explain, write_back
 from kptoolkit.config import GraphConfig
 from kptoolkit.data.histories import Cases
+from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import InputError, UnknownNameError
 from kptoolkit.explain import faithfulness as faithfulness_module
 from kptoolkit.explain.faithfulness import faithfulness
@@ -139,6 +140,30 @@ def test_the_parts_add_up_to_the_score(run: Run) -> None:
                 assert set(part.items) <= history
                 assert sum(part.shares) <= 1 + 1e-5
     assert {part.part for part in entry.parts} == run.recommender.parts.weights.keys()
+
+
+def test_parts_that_are_counted_say_how_many_readers_went_on(run: Run) -> None:
+    """Also for a run with other histories: readers are those of its training."""
+    asked = ["i03", "i04", "i05"]
+    other = run.with_interactions(Interactions.of(["eve"] * 3, asked))
+    found = run.explain("u02", k=5)
+    assert [entry.to_json() for entry in found] == [entry.to_json() for entry in explain(run, "u02", k=5)]
+    mine, theirs = (each.explain(items=asked, k=5) for each in (run, other))
+    assert [entry.to_json() for entry in mine] == [entry.to_json() for entry in theirs]
+    train = [history.tolist() for history in run.split.train]
+    seen = set()
+    for entry in (*found, *mine):
+        row = run.catalogue.resolve(entry.item_id)
+        for part in entry.parts:
+            counted = part.part in ("transitions", "co-occurrence")
+            assert len(part.counts) == (len(part.items) if counted else 0)
+            for item, count in zip(part.items, part.counts, strict=False):
+                having = [history for history in train if run.catalogue.resolve(item) in history]
+                assert count.readers == len(having) >= count.of_them
+                if part.part == "co-occurrence":
+                    assert count.of_them == sum(row in history for history in having)
+                seen.add((part.part, count.of_them > 0))
+    assert {("transitions", True), ("co-occurrence", True)} <= seen
 
 
 def test_without_triplets_the_parts_are_those_of_trees_that_lack_them(run: Run) -> None:

@@ -36,7 +36,8 @@ from kptoolkit.evaluation.table import Evaluation
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.progress import ProgressEvent
-from kptoolkit.runs.run import Run, Skipped, top_k
+from kptoolkit.runs.many_histories import Skipped
+from kptoolkit.runs.run import Run, top_k
 from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.testing.small_worlds import ITEMS, USERS
 

@@ -109,7 +109,8 @@ def test_the_parts_of_an_explanation_add_up(fitted: Run) -> None:
     rows = np.arange(ITEMS)
     recommender = fitted.files.recommender(fitted.config)
     total = recommender.score(case)[0]
-    for row, parts in zip(rows, contributions(recommender, case, rows, fitted.catalogue), strict=True):
+    divided = contributions(recommender, case, rows, fitted.catalogue, fitted.training_histories)
+    for row, parts in zip(rows, divided, strict=True):
         assert sum(part.value for part in parts) == pytest.approx(total[row], abs=1e-4)
     first = explain(fitted, "u11", k=1)[0]
     scorer, chosen = RunScore.of(fitted), np.array([fitted.catalogue.resolve(first.item_id)])
