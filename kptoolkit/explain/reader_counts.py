@@ -14,8 +14,7 @@ from kptoolkit.models.parts.pair_kinds import DISTANCES
 WITHIN: Final = DISTANCES[-1][1]
 """Most events from an item read to the recommended one that the part `transitions` counts."""
 CAPTION: Final = (
-    f"n of m: of m readers of the item in training, n went on to the recommended one within {WITHIN} events "
-    "(transitions), or have both (co-occurrence)"
+    f"n of m: n of m readers in training went on to it within {WITHIN} events; for co-occurrence, have both"
 )
 """What the counts of an explanation mean."""
 _COUNTED: Final = ("transitions", "co-occurrence")

@@ -47,7 +47,7 @@ def test_reasons_as_text(run: Path, graph: str) -> None:
     assert NOTICE in done.stdout
     rows = result(kptool(*words, "--graph", graph, "--json"))
     said = " ".join(done.stdout.split())
-    assert "n of m: of m readers of the item in training" in said
+    assert "n of m: n of m readers in training went on to it within" in said
     assert {"readers", "of_them"} == next(part for part in rows[0]["parts"] if part["counts"])["counts"][0].keys()
     assert f"{rows[0]['triplets'][0]['drop']:.4f}" in said
     for path in rows[0]["paths"]:
