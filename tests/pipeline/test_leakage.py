@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from worlds.marks import needs
 from worlds.ring import load_graph, settings, write_world
 
 from kptoolkit import pipeline
 from kptoolkit.config import ModelConfig
 from kptoolkit.runs.run import Run
 from kptoolkit.testing.small_worlds import ITEMS
+
+FOLDERS = ("backend", "parts", "pack")
 
 
 def with_other_targets(world: Path) -> None:
@@ -34,10 +37,21 @@ def with_other_targets(world: Path) -> None:
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+@needs("embedded")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, str]]:
+    """The ring, and the ring with other test events: files, and a graph into which all events were loaded too."""
+    folder = tmp_path_factory.mktemp("leakage")
+    given, changed = (write_world(folder / name) for name in ("given", "changed"))
+    with_other_targets(changed)
+    return [(world, load_graph(world, folder / f"{world.name}-kg", interactions=True)) for world in (given, changed)]
+
+
 def content(run: Run) -> dict[str, Any]:
     """What a training computed, by file and name: arrays and weights, and the bytes of all other files."""
-    found: dict[str, Any] = {"parts": run.recommender.parts.weights}
-    for path in (path for folder in ("backend", "parts", "pack") for path in (run.folder / folder).rglob("*")):
+    neighbourhoods = run.knowledge_source().neighbourhoods
+    found: dict[str, Any] = {"parts": run.recommender.parts.weights, "knowledge": neighbourhoods.content_hash}
+    for path in (path for folder in FOLDERS for path in (run.folder / folder).rglob("*")):
         name = str(path.relative_to(run.folder))
         if path.suffix == ".safetensors":
             found |= {f"{name}: {weight}": array for weight, array in load_file(path).items()}
@@ -57,14 +71,13 @@ def content(run: Run) -> dict[str, Any]:
         *(pytest.param(name, 2, marks=pytest.mark.long) for name in ("kp4sr", "sequence")),
     ],
 )
-def test_other_test_events_give_the_same_run(tmp_path: Path, backend: str, seed: int) -> None:
-    """Weights, item indexes, counts of the score parts and their weights, item order and popularity."""
-    uri = load_graph(write_world(tmp_path / "graph"), tmp_path / "kg")
+def test_other_test_events_give_the_same_run(
+    worlds: list[tuple[Path, str]], tmp_path: Path, backend: str, seed: int
+) -> None:
+    """Weights, item indexes, neighbourhoods, counts of the score parts and their weights, item order and popularity."""
     runs = []
-    for name, change in (("given", None), ("changed", with_other_targets)):
-        world = write_world(tmp_path / name)
-        if change is not None:
-            change(world)
+    for world, uri in worlds:
+        name = world.name
         config = settings(world, uri, tmp_path / f"{name}-cache", training__seed=seed, model__backend=backend)
         if backend == "linear":  # it has no options of a T5
             config = config.model_copy(update={"model": ModelConfig(backend=backend)})

@@ -67,11 +67,11 @@ def write_world(folder: Path) -> Path:
     return folder
 
 
-def load_graph(world: Path, folder: Path) -> str:
-    """Load a world into an embedded graph and give its URI."""
+def load_graph(world: Path, folder: Path, *, interactions: bool = False) -> str:
+    """Load a world into an embedded graph, with its readers if ``interactions``, and give its URI."""
     uri = f"embedded:{folder}"
     with Graph.open(uri, config=GraphConfig()) as graph:
-        graph.load(open_source([world]))
+        graph.load(open_source([world], interactions=interactions), interactions=interactions)
     return uri
 
 
