@@ -34,6 +34,8 @@ class LimitsConfig(Section):
     """Size of a text file that is read as a whole: settings, a file of a template pack, Cypher, a mapping of JSON."""
     line_bytes: int = Field(default=2**24, ge=1)
     """Length of a line of a text file, of a cell of CSV, and of an object of JSON."""
+    columns: int = Field(default=20_000, ge=1)
+    """Columns of a table."""
     literal_characters: int = Field(default=1_000_000, ge=1)
     """Length of a literal of RDF."""
     expansion: int = Field(default=300, ge=1)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.limits import current
 
 _ITEM_IDS = (
     "iid",
@@ -204,8 +206,11 @@ def check_candidates(
         line: Line of the headers.
 
     Raises:
-        DataError: Two headers are the same, or two may be the same column; with the option that decides.
+        DataError: There are too many headers, two are the same, or two may be the same column; with what to do.
     """
+    if len(names) > current().columns:
+        said = f"a header with more than {current().columns:,} columns"
+        raise DataError(f"{said}; leave out what is not needed, or raise limits.columns", path, line)
     for name, spellings in _of_one_family(names, wanted).items():
         found = _positions(names, spellings) if name in _CHOSEN else []
         if len(found) < 2:
@@ -250,11 +255,21 @@ def _role(name: str) -> str:
 def _positions(names: Sequence[str], spellings: Sequence[str]) -> list[int]:
     """Positions of the names with an accepted spelling, in the order of spellings; whole names before their stems."""
     found: dict[int, None] = {}
-    plain, stems = [_plain(name) for name in names], [_stem(name) for name in names]
+    plain, stems = _places_by_name(tuple(names))
     for spelling in map(_plain, spellings):
-        whole = [at for at, name in enumerate(plain) if name == spelling]
-        found |= dict.fromkeys(whole or [at for at, name in enumerate(stems) if name == spelling])
+        found |= dict.fromkeys(plain.get(spelling) or stems.get(spelling, ()))
     return list(found)
+
+
+@lru_cache(maxsize=8)
+def _places_by_name(names: tuple[str, ...]) -> tuple[Mapping[str, list[int]], Mapping[str, list[int]]]:
+    """Positions by whole name and by stem; kept, since a wide header is asked for every accepted spelling."""
+    plain: dict[str, list[int]] = {}
+    stems: dict[str, list[int]] = {}
+    for at, name in enumerate(names):
+        plain.setdefault(_plain(name), []).append(at)
+        stems.setdefault(_stem(name), []).append(at)
+    return plain, stems
 
 
 def _of_one_family(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
@@ -262,7 +277,7 @@ def _of_one_family(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) ->
     heads, tails = wanted.get("head", ()), wanted.get("tail", ())
     if tuple(heads) != tuple(TRIPLE_COLUMNS["head"]) or tuple(tails) != tuple(TRIPLE_COLUMNS["tail"]):
         return wanted
-    stems = {_stem(name) for name in names}
+    stems = _places_by_name(tuple(names))[1].keys()
     for head, tail in zip(heads, tails, strict=True):
         if {_plain(head), _plain(tail)} <= stems:
             return {**wanted, "head": (head,), "tail": (tail,)}
@@ -283,7 +298,7 @@ def places_of(
     """Return the result of :func:`locate`, after checking that all required columns are present.
 
     Raises:
-        DataError: A column is missing.
+        DataError: A column is missing, or as for :func:`check_candidates`.
     """
     check_candidates(names, columns, path, line)
     found = locate(names, columns)

@@ -435,6 +435,42 @@ def test_an_endless_line_of_events_is_refused(tmp_path: Path, name: str, start: 
         read_interactions(path)
 
 
+WIDE = {
+    "x.csv": ("user_id,item_id,timestamp", ","),
+    "x.inter": ("user_id\titem_id", "\t"),
+    "y.csv": ("head,relation,tail", ","),
+    "x.kg": ("head\trelation\ttail", "\t"),
+    "z.csv": ("movieId,title,genres", ","),
+    "film.csv": ("film,filmLabel", ",x"),
+    "w.csv": ("a", ",b"),
+}
+"""Start of a header line and what repeats in it, by name."""
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_header_of_a_million_columns_is_refused(tmp_path: Path, name: str) -> None:
+    """Packed it has a thousand bytes; each accepted spelling was looked for in all of its columns."""
+    start, more = WIDE[name]
+    path = tmp_path / f"{name}.gz"
+    path.write_bytes(gzip.compress((start + more * 1_000_000 + "\n").encode()))
+    events = "user" in start
+    begun = time.process_time()
+    with pytest.raises(DataError, match=r"more than 20,000 columns.* limits.columns|no column for|no header line"):
+        read_interactions(path) if events else dry_run(open_source([path]))
+    refused(kptool("data", "check", tmp_path), "columns" if events else "")
+    assert time.process_time() - begun < 20
+
+
+def test_a_parquet_file_has_a_limit_of_columns(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"user_id": ["a"], "item_id": ["b"], **{f"c{n}": [1] for n in range(30)}}), path)
+    limits.use(LimitsConfig(columns=31))
+    with pytest.raises(DataError, match=r"more than 31 columns"):
+        read_interactions(path)
+    limits.use(LimitsConfig(columns=32))
+    assert len(read_interactions(path).user) == 1
+
+
 LITERALS = {
     **dict.fromkeys(("x.nt", "x.ttl", "x.n3", "x.trig", "x.nq"), '<http://a> <http://r> "{}" .\n'),
     "x.rdf": RDF.decode() + '<rdf:Description rdf:about="http://a"><e:r>{}</e:r></rdf:Description></rdf:RDF>',

@@ -179,11 +179,12 @@ def _header_said(
 ) -> str:
     """Return which columns are read as what, ``""`` for the usual ones; and which of others may be times."""
     said = "; ".join(filter(None, (_choice_said(names, wanted), columns_said(names, wanted))))
-    others = [at for at in range(len(names)) if at not in locate(names, wanted).values()]
+    read = locate(names, wanted)
+    others = [at for at in range(len(names)) if at not in read.values()]
     cells = {at: [row[at].strip() for row in rows if len(row) > at] for at in others}
     by_values = [names[at] for at, column in cells.items() if column and all(map(_TIMES.fullmatch, column))]
     times = [name for name in names if looks_like_time(name)] or by_values
-    missing = kind == "interactions" and locate(names, wanted).keys().isdisjoint({"time", "year"})
+    missing = kind == "interactions" and read.keys().isdisjoint({"time", "year"})
     if missing and several_dates(names):
         said += "; no time is read: there are several dates of year, month and day; write one of them into one column"
     elif missing and times:

@@ -96,7 +96,8 @@ def labelled_item(headers: Sequence[str]) -> str:
         >>> labelled_item(["film", "filmLabel", "directorLabel"])
         'film'
     """
-    return next((one for one in headers if f"{one}Label" in headers), "")
+    known = set(headers)
+    return next((one for one in headers if f"{one}Label" in known), "")
 
 
 def known_relations(headers: Sequence[str]) -> dict[str, list[str]]:
