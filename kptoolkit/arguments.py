@@ -110,7 +110,7 @@ def require(value: object, kind: Any, name: str) -> None:
         InputError: It has not.
     """
     if not fits(value, kind):
-        raise InputError(f"{name}: {_need(kind)} is needed, not {_shown(value)}")
+        raise InputError(f"{name}: {_need(kind)} is needed, not {shown(value)}")
 
 
 def fits(value: Any, kind: Any) -> bool:
@@ -181,7 +181,10 @@ def _fits_list(value: Any, origin: type, parts: tuple[Any, ...]) -> bool:
         return False
     if origin is tuple and parts[-1:] != (Ellipsis,):
         return len(value) == len(parts) and all(map(fits, value, parts))
-    return not isinstance(value, Collection) or hasattr(value, "dtype") or _all_fit(value, parts[0] if parts else Any)
+    part = parts[0] if parts else Any
+    if hasattr(value, "dtype"):
+        return part in (int, float) or _all_fit(value.tolist(), part)
+    return not isinstance(value, Collection) or _all_fit(value, part)
 
 
 def _is_listed(value: Any, origin: type) -> bool:
@@ -219,6 +222,7 @@ def _need(kind: Any) -> str:
     return f"a {getattr(origin or kind, '__name__', str(kind))}"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a value as a message names it: short values with their type, of others the type."""
     kind = type(value).__name__
     return f"{shorten(repr(value), 40)} ({kind})" if isinstance(value, str | int | float | bool) else f"a {kind}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ from kptoolkit.names import compared, nearest
 from kptoolkit.storage.dialects import Reading
 
 
+@runtime_checkable
 class ItemRows(Protocol):
     """Items of a graph, columnar; ``kptoolkit.graph.GraphItems`` is one."""
 

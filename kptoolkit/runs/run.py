@@ -336,7 +336,7 @@ class Run:
         """Create the case that :meth:`recommend` scores; arguments and errors as there."""
         if (user is None) == (items is None):
             raise InputError("give either a user or a list of items")
-        history = self.interactions.history_of(user) if user is not None else self.catalogue.rows_of(items or [])
+        history = self.catalogue.rows_of(items) if items is not None else self.interactions.history_of(str(user))
         if len(history) == 0:
             why = "" if user is None else self.skipped.message
             raise InputError(f"the history is empty; {why or 'give at least one item'}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from kptoolkit.arguments import checked
+from kptoolkit.arguments import checked, require, shown
 from kptoolkit.config import PromptsConfig, TreeConfig, validate
 from kptoolkit.errors import InputError, shorten
 from kptoolkit.names import quantity
@@ -134,9 +134,11 @@ class KnowledgeTree:
             ConfigError: ``hops``, ``degree`` or ``ranking`` is not allowed.
             UnknownNameError: An item or the MPP template does not exist.
             AmbiguousNameError: Several items have the name.
-            InputError: There are no items, or the template names the user and none is given.
+            InputError: There are no items, an argument has the wrong type, or the template names the user and none
+                is given.
             PromptTooLongError: The latest item alone does not fit.
         """
+        _check_graph_and_items(graph, items)
         tree, prompts = _with(tree or TreeConfig(), hops=hops, degree=degree), prompts or PromptsConfig()
         named = [items] if isinstance(items, str) else items
         refs = [graph.resolve(item) if isinstance(item, str) else item for item in named]
@@ -328,3 +330,18 @@ def _attributes(node: Node, linear: Linearization) -> dict[str, Any]:
         triple = (triplet.head, triplet.relation, triplet.tail)
         attributes |= {"hop": triplet.hop, "triple": triple, "near": triplet.near}
     return attributes
+
+
+def _check_graph_and_items(graph: object, items: object) -> None:
+    """Check arguments whose types are not imported here: a graph is slow to import, and the caller has one.
+
+    Raises:
+        InputError: One has the wrong type.
+    """
+    where = "KnowledgeTree.of_items"
+    if not hasattr(graph, "neighbourhoods"):
+        raise InputError(f"{where}(graph=…): a Graph is needed, not {shown(graph)}")
+    require(items, str | Sequence[object], f"{where}(items=…)")
+    for item in () if isinstance(items, str) else cast("Sequence[object]", items):
+        if not isinstance(item, str) and not hasattr(item, "entity_id"):
+            raise InputError(f"{where}(items=…): a text or a list (a text each) is needed, not {shown(item)} in it")

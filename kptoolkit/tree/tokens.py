@@ -34,6 +34,7 @@ class Encoded:
         return len(self.ids)
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """Encodes a text, given in segments, as tokens.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kptoolkit.storage.text_tables import BadRows, Table
 
 
+@runtime_checkable
 class TripleSource(Protocol):
     """A source of triples, names, items, links and interactions. Every method may be called more than once."""
 
