@@ -211,9 +211,11 @@ class TemplatePack:
         """Return the relation id with the sentences for a relation of a graph; the id itself if there are none.
 
         They are those of its id, of the id it is an alias of, or of its local name: ``director`` for
-        ``http://dbpedia.org/ontology/director``, ``dbo:director`` and ``dbo__director``.
+        ``http://dbpedia.org/ontology/director``, ``dbo:director`` and ``dbo__director``. A type in capitals, as is
+        usual in Neo4j, is also looked for in lower case: ``located_in`` for ``LOCATED_IN``.
         """
-        for name in (relation, local_name(relation)):
+        local = local_name(relation)
+        for name in (relation, local, *([local.lower()] if local.isupper() else ())):
             if name in self.relations:
                 return name
             if name in self.aliases:

@@ -45,6 +45,7 @@ GUESSES = [
     ("music by", "The music of A is by B.", "B made the music of A."),
     ("owns", "A owns B.", "B is owned by A."),
     ("own", "A owns B.", "B is owned by A."),
+    ("carries", "A carries B.", "B is carried by A."),
     ("owned", "A owned B.", "B was owned by A."),
     ("managed by", "A is managed by B.", "B manages A."),
     ("used by", "A is used by B.", "B uses A."),

@@ -105,11 +105,18 @@ class TestRelationIds:
             ("freebase", "<http://rdf.freebase.com/ns/film.film.actor>", "film.film.actor"),
             ("generic", "http://www.w3.org/2000/01/rdf-schema#subClassOf", "subclass_of"),
             ("generic", "https://schema.org/author/", "author"),
+            ("generic", "LOCATED_IN", "located_in"),
+            ("generic", "shop__LOCATED_IN", "located_in"),
+            ("generic", "Located_In", "Located_In"),
+            ("generic-fr", "ÉCRIT_PAR", "author"),
+            ("generic-fr", "A_POUR_GENRE", "genre"),
+            ("generic-de", "GESCHRIEBEN_VON", "author"),
+            ("movies", "ACTED_IN", "ACTED_IN"),
             ("generic", "made__by", "made__by"),
             ("generic", "http://nobody.org/", "http://nobody.org/"),
         ],
     )
-    def test_the_local_name_of_an_id_is_enough(self, pack: str, relation: str, sentences: str) -> None:
+    def test_the_local_name_of_an_id_in_small_letters_is_enough(self, pack: str, relation: str, sentences: str) -> None:
         assert TemplatePack.load(pack).canonical(relation) == sentences
 
     def test_mirrored_pairs_apply_to_every_id(self) -> None:

@@ -52,21 +52,23 @@ _DOES = _words(
 _DONE = _words("as for from to with")
 """Prepositions after which a participle describes a state of the head: "is married to"."""
 _VERBS = _pairs(
-    "accepts/accepted attends/attended buys/bought cites/cited contains/contained controls/controlled covers/covered"
-    " creates/created depicts/depicted describes/described directs/directed eats/eaten edits/edited employs/employed"
-    " endorses/endorsed follows/followed governs/governed includes/included influences/influenced inspires/inspired"
-    " involves/involved knows/known leads/led likes/liked loves/loved makes/made manages/managed mentions/mentioned"
-    " offers/offered operates/operated orders/ordered owns/owned performs/performed plays/played precedes/preceded"
-    " prefers/preferred produces/produced publishes/published reads/read recommends/recommended replaces/replaced"
-    " represents/represented requires/required sells/sold speaks/spoken supplies/supplied supports/supported"
-    " teaches/taught uses/used visits/visited wants/wanted watches/watched wears/worn writes/written"
+    "accepts/accepted acquires/acquired advises/advised affects/affected attends/attended buys/bought carries/carried"
+    " cites/cited contains/contained controls/controlled covers/covered creates/created depicts/depicted"
+    " describes/described directs/directed eats/eaten edits/edited employs/employed endorses/endorsed enjoys/enjoyed"
+    " follows/followed governs/governed hires/hired includes/included influences/influenced inspires/inspired"
+    " involves/involved joins/joined knows/known leads/led likes/liked loves/loved makes/made manages/managed"
+    " mentions/mentioned offers/offered operates/operated orders/ordered owns/owned performs/performed plays/played"
+    " precedes/preceded prefers/preferred produces/produced provides/provided publishes/published reads/read"
+    " receives/received recommends/recommended replaces/replaced represents/represented requires/required sells/sold"
+    " serves/served speaks/spoken supplies/supplied supports/supported teaches/taught treats/treated uses/used"
+    " visits/visited wants/wanted watches/watched wears/worn writes/written"
 )
 """Participles of verbs by present tense; many could be mistaken for plural nouns."""
 _NOW = frozenset({*_VERBS, *_words("belongs consists has succeeds")})
 _NOUNS = _words("cover edit influence like lead offer order play read support use visit wear")
 """Base forms that are nouns too: they stay nouns."""
 _BASES = {
-    present.removesuffix("es" if present.endswith("ches") or present.endswith("shes") else "s"): present
+    present.removesuffix("es" if present.endswith(("ches", "shes")) else "s"): present
     for present in _VERBS
     if present.removesuffix("s") not in _NOUNS
 }
