@@ -33,8 +33,9 @@ from pathlib import Path
 from typing import ClassVar
 
 _GRAPH = r"(?:neo4j|bolt)[+sc]*://?"  # pathlib turns two slashes into one
-_KEY = r"(?:passwor[dt]|passwd|pwd|secret|api_?key|access_?key|token)"
+_KEY = r"(?:passwor[dt]|passwd|passphrase|pwd|secret|credentials?|api_?key|access_?key|token)"
 _VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s,;)}]+)"""
+_HOST = r"(?:localhost\b|[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}|[\w-]{1,63}:\d|\[)"
 
 
 def _user_hidden(match: re.Match[str]) -> str:
@@ -51,6 +52,10 @@ _SECRETS: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
         (rf"""({_GRAPH}[^\s'"<>/@:\[]+:)(?!\d{{1,5}}(?![\w.%-]))([^'"<>@]*@?)""", _user_hidden),
         (rf"""({_GRAPH}[^\s'"<>/?@:\[]+:)(?!\d{{1,5}}(?![\w%])|PORT\b)[^\s'"<>/?]+""", r"\1***"),
         (r"""([a-z0-9+.-]{2}://?)([^\s/'"<>]+)""", _user_hidden),
+        (rf"""((?<![\w.+-])[\w.+-]{{1,60}}:)(?!/)[^\s'"<>@]{{1,80}}@(?={_HOST})""", r"\1***@"),  # without its scheme
+        (r"""((?<!\w)(?:bearer|authorization: *\w{1,20}) )[\w.~+/=-]{8,}""", r"\1***"),
+        (rf"""((?<!\w)--?{_KEY} +)(?!-){_VALUE}""", r"\1***"),
+        (r"""(_auth\s*=\s*["']?[\w.@-]{1,60}/)[^\s'",;]+""", r"\1***"),
         (r"""([?&;][\w.-]{0,60}?(?:pass|pw|secret|token|key|auth|cred)[\w.-]{0,60}=)[^\s&'"<>]+""", r"\1***"),
         (rf"""({_KEY}["']?\s*=\s*){_VALUE}""", r"\1***"),
         (rf"""({_KEY}["']\s*:\s*){_VALUE}""", r"\1***"),
