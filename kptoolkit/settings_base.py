@@ -55,6 +55,8 @@ class Section(BaseModel):
         kind = cls.model_fields[str(info.field_name)].annotation
         if isinstance(value, bool) and kind in (int, float, int | None, float | None):
             raise ValueError("input should be a number")
+        if isinstance(value, list | tuple) and any(isinstance(part, bool) for part in value):
+            raise ValueError("input should be a list of numbers")
         if kind in (Path, Path | None) and "\x00" in str(value):
             raise ValueError("input should not contain NUL")
         return value

@@ -171,7 +171,7 @@ def _check_who(user: str | None, items: str | None, all_users: bool, output: Pat
     if sum((user is not None, items is not None, all_users)) != 1:
         raise InputError("give one of --user, --items and --all-users")
     if (output is not None and not all_users) or (all_users and output is None and not write_back):
-        raise InputError("--all-users and --output FILE.parquet belong together, or --all-users and --write-back")
+        raise InputError("--all-users and --output FILE belong together, or --all-users and --write-back")
     if output is not None:
         from kptoolkit.storage.table_files import check_table_file
 

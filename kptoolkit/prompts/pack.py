@@ -215,7 +215,8 @@ class TemplatePack:
         usual in Neo4j, is also looked for in lower case: ``located_in`` for ``LOCATED_IN``.
         """
         local = local_name(relation)
-        for name in (relation, local, *([local.lower()] if local.isupper() else ())):
+        names = (relation, local, local.lower()) if local.isupper() else (relation, local)
+        for name in names:
             if name in self.relations:
                 return name
             if name in self.aliases:

@@ -257,7 +257,7 @@ def _positions(names: Sequence[str], spellings: Sequence[str]) -> list[int]:
     found: dict[int, None] = {}
     plain, stems = _places_by_name(tuple(names))
     for spelling in map(_plain, spellings):
-        found |= dict.fromkeys(plain.get(spelling) or stems.get(spelling, ()))
+        found |= dict.fromkeys(plain.get(spelling) or stems.get(spelling, []))
     return list(found)
 
 

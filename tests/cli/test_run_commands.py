@@ -306,7 +306,7 @@ def test_recommend_to_all_users(run: Path, tmp_path: Path) -> None:
         (["--items", ","], ["history is empty"]),
         ([], ["give one of --user, --items and --all-users"]),
         (["--user", "u01", "--items", "i01"], ["give one of"]),
-        (["--all-users"], ["--all-users and --output FILE.parquet belong together"]),
+        (["--all-users"], ["--all-users and --output FILE belong together"]),
         (["--user", "u01", "--output", "x.parquet"], ["belong together"]),
         (
             ["--all-users", "--output", "x.parquet", "--beam"],

@@ -267,6 +267,12 @@ def test_a_setting_is_right_or_an_error_of_one_line(key: str) -> None:
         assert " inf" not in said.split("(given")[0].replace("info", "")
 
 
+@pytest.mark.parametrize("value", [[True], [1, True], (False,), ["x"], [1.5], [float("nan")], [10**400], "1", 5])
+def test_a_list_of_numbers_is_one(value: object) -> None:
+    with pytest.raises(ConfigError, match=r"setting evaluation\.ks"):
+        load_config(overrides={"evaluation.ks": value}, environ={})
+
+
 @pytest.mark.parametrize("function", [kptoolkit.evaluate, kptoolkit.evaluate_runs, kptoolkit.write_report])
 def test_cases_that_are_no_split_are_not_ranked(function: Callable[..., Any]) -> None:
     run = object.__new__(kptoolkit.Run)

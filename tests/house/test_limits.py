@@ -468,7 +468,7 @@ def test_a_parquet_file_has_a_limit_of_columns(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"more than 31 columns"):
         read_interactions(path)
     limits.use(LimitsConfig(columns=32))
-    assert len(read_interactions(path).user) == 1
+    assert len(read_interactions(path)[0]) == 1
 
 
 LITERALS = {

@@ -501,7 +501,8 @@ def test_recommend_after_items_by_id_entity_and_name(run: Run) -> None:
     assert run.recommend(items=["e1", "book 2", COMMAS], k=5).equals(expected)
     assert not set(expected["item_id"]) & {"i01", "i02", "i03"}
     for listed in (np.array, pd.Series, tuple):
-        assert run.recommend(items=listed(["i01", "i02", "i03"]), k=5).equals(expected)
+        items: Any = listed(["i01", "i02", "i03"])
+        assert run.recommend(items=items, k=5).equals(expected)
     assert split_names(f"i01, e2,{COMMAS},Book 5", run.catalogue.holds) == ["i01", "e2", COMMAS, "Book 5"]
 
 
