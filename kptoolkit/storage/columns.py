@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.limits import current
+from kptoolkit.names import quantity
 
 _ITEM_IDS = (
     "iid",
@@ -209,7 +210,7 @@ def check_candidates(
         DataError: There are too many headers, two are the same, or two may be the same column; with what to do.
     """
     if len(names) > current().columns:
-        said = f"a header with more than {current().columns:,} columns"
+        said = f"a header with more than {quantity(current().columns, 'columns')}"
         raise DataError(f"{said}; leave out what is not needed, or raise limits.columns", path, line)
     for name, spellings in _of_one_family(names, wanted).items():
         found = _positions(names, spellings) if name in _CHOSEN else []
