@@ -153,6 +153,9 @@ def test_fit_and_evaluate_in_two_processes(inputs: list[str], tmp_path: Path) ->
     assert reports[2]["training"]["best"] == pytest.approx(reports[1]["training"]["best"], abs=1e-6)
     assert reports[2]["knowledge"] == reports[1]["knowledge"]
     assert reports[2]["training"]["epochs"] == reports[1]["training"]["epochs"]
+    one, two = (Run.load(tmp_path / f"of-{count}").recommender.parts.weights for count in (1, 2))
+    assert len(one) > 3
+    assert two == pytest.approx(one, rel=0.01, abs=1e-4)
     asked = ("-m", "--", "kptoolkit", "evaluate", str(tmp_path / "of-2"), "--controls", "--json")
     (table,) = result(python(*asked, count=2))
     assert table == json.loads((tmp_path / "of-2" / "metrics-test.json").read_text())
