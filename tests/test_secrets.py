@@ -113,6 +113,8 @@ def test_no_setting_of_the_graph_is_repeated(key: str) -> None:
         "Authorization: Basic s3cret-pw: no such file",
         "no pack 'Bearer s3cret-pw'",
         "GET https://example.org/x?access_token=s3cret-pw&page=2 failed",
+        "bolt://host:7687#s3cret-pw: no such file",
+        "neo4j://host/?p%61ssword=s3cret-pw&x=1 is not a run",
         "hf_s3cret-pw0123456789abcdef is no checkpoint",
     ],
 )
@@ -139,6 +141,7 @@ def test_any_password_in_a_uri_is_replaced(form: str, scheme: str, password: str
         "bolt://127.0.0.1:34567: Failed to read",
         "write embedded:PATH, neo4j://HOST:PORT or bolt://HOST:PORT (+s, +ssc)",
         "neo4j://host:7687?policy=europe went away",
+        "no item '/a%20b?x=1&y=2#part'; see https://example.org/x#part",
         "no item 'name@de'; nearest: schema:name@de, e.g. 12:30@home",
         "C:/data/x@y.z: no such file; --password: no such option; --token -k",
         "a basic understanding of tokens; the bearer of it",
