@@ -27,6 +27,9 @@ from typing import Any
 DOCS = Path(__file__).resolve().parent
 FIGURES = DOCS / "figures"
 KEYS = ("command", "conditions", "columns", "rows")
+_NOT_SHOWN = {"parameters", "best epoch", "epochs", "positions per epoch", "filled share"}
+"""Columns of a study that its own page has, and pages of the documentation leave out."""
+_LEAD = re.compile(r"^([+-])0\.")
 MARKED = re.compile(r"(<!-- table: ([\w-]+) -->\n)\n?(.*?)\n?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -81,13 +84,9 @@ def take_study(folder: Path, data: str) -> None:
         for line in (folder / "table.md").read_text(encoding="utf-8").splitlines()
     ]
     backends = {row[0] for row in rows}
-    shown = [
-        number
-        for number, name in enumerate(header)
-        if not name.startswith("HR@10")
-        and (name != "backend" or len(backends) > 1)
-        and any(row[number] for row in rows)
-    ]
+    left_out = _NOT_SHOWN | {name for name in header if name.startswith("HR@10")}
+    left_out |= {"backend"} if len(backends) == 1 else set()
+    shown = [at for at, name in enumerate(header) if name not in left_out and any(row[at] for row in rows)]
     name, seeds = found["name"], found["seeds"]
     mode = "" if found["mode"] == "standard" else f" --{found['mode']}"
     command = f"kptool study {name}{mode} --seeds {len(seeds)} --data $KPTOOL_DATA/{data}"
@@ -97,7 +96,7 @@ def take_study(folder: Path, data: str) -> None:
         "command": command + "".join(f" --backend {each}" for each in sorted(backends)),
         "conditions": f"{data}, {found['cases']:,} test cases, seeds {seeds[0]} to {seeds[-1]}; * significant",
         "columns": [header[at] for at in shown],
-        "rows": [[row[at] for at in shown] for row in rows],
+        "rows": [[_LEAD.sub(r"\1.", row[at]) for at in shown] for row in rows],
     }
     save(page, known)
     shutil.copyfile(folder / "plot.png", DOCS / "studies" / f"{name}-{data}.png")

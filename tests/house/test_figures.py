@@ -94,10 +94,10 @@ def test_a_study_becomes_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     known = {"name": "noise", "mode": "quick", "seeds": [2308, 2309], "cases": 3493}
     (study / "results.json").write_text(json.dumps(known), encoding="utf-8")
     rows = [
-        "| backend | arm | NDCG@10 alone | HR@10 alone | lead | seconds |",
-        "| --- | --- | --- | --- | --- | --- |",
-        "| sequence | 0 | .1 (.0 to .2) | .3 | | 4 |",
-        "| sequence | 1 | .1 (.0 to .2) | .3 | +.0100* | 5 |",
+        "| backend | arm | NDCG@10 alone | HR@10 alone | lead | seconds | epochs |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| sequence | 0 | .1 (.0 to .2) | .3 | | 4 | 9 |",
+        "| sequence | 1 | .1 (.0 to .2) | .3 | +0.0100* | 5 | 9 |",
     ]
     (study / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (study / "plot.png").write_bytes(b"a picture")
@@ -108,7 +108,7 @@ def test_a_study_becomes_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert entry["columns"] == ["arm", "NDCG@10 alone", "lead", "seconds"]
     assert entry["rows"] == [["0", ".1 (.0 to .2)", "", "4"], ["1", ".1 (.0 to .2)", "+.0100*", "5"]]
     assert (tmp_path / "studies" / "noise-books.png").read_bytes() == b"a picture"
-    other = [*rows[:3], "| kp4sr | 0 | .1 (.0 to .2) | .3 | | 9 |"]
+    other = [*rows[:3], "| kp4sr | 0 | .1 (.0 to .2) | .3 | | 9 | 9 |"]
     (study / "table.md").write_text("\n".join(other) + "\n", encoding="utf-8")
     tables.take_study(study, "movies")
     assert tables.figures("studies/noise")["movies"]["columns"][:2] == ["backend", "arm"]
