@@ -12,8 +12,6 @@ from typing import Any
 from kptoolkit.arguments import Moment, checked
 from kptoolkit.config import GraphConfig, load_config
 from kptoolkit.errors import AmbiguousNameError, GraphError, InputError, KptoolError, UnknownNameError
-from kptoolkit.graph.bolt import BoltStore
-from kptoolkit.graph.embedded import EmbeddedStore
 from kptoolkit.graph.fetch import cache_key, cached, fetch
 from kptoolkit.graph.loading import load as loading
 from kptoolkit.graph.loading.load_report import LoadReport, Mode
@@ -125,8 +123,12 @@ class Graph:
         queries = QuerySet(config.cypher, embedded=embedded)
         store: GraphStore
         if embedded:
+            from kptoolkit.graph.embedded import EmbeddedStore
+
             store = EmbeddedStore(config.uri.removeprefix(EMBEDDED) or "kg", create=create)
         else:
+            from kptoolkit.graph.bolt import BoltStore  # imports the driver, which most recommendations do not need
+
             store = BoltStore(config.uri, config.username, password, config.database)
             if store.dialect == "embedded":
                 queries = QuerySet(config.cypher, embedded=True)

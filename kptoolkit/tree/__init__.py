@@ -1,25 +1,8 @@
-"""The knowledge tree: selects triples, orders them under their parents, and defines which token sees which."""
+"""The knowledge tree: selects triples, orders them under their parents, and defines which token sees which.
 
-from __future__ import annotations
+Names are imported on first use, since recommending from a run needs no networkx.
+"""
 
-from kptoolkit.tree import draw
-from kptoolkit.tree.budget import LeftOut
-from kptoolkit.tree.knowledge_tree import ItemPrompts, KnowledgeTree
-from kptoolkit.tree.linearization import HistoryItem, Triplet
-from kptoolkit.tree.tokens import Encoded, Tokenizer, WordTokenizer, cap_name
-from kptoolkit.tree.triplet_prompts import TripletPrompt, TripletRenderer
+import lazy_loader
 
-__all__ = [
-    "Encoded",
-    "HistoryItem",
-    "ItemPrompts",
-    "KnowledgeTree",
-    "LeftOut",
-    "Tokenizer",
-    "Triplet",
-    "TripletPrompt",
-    "TripletRenderer",
-    "WordTokenizer",
-    "cap_name",
-    "draw",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,12 @@
+from . import draw as draw
+from .budget import LeftOut as LeftOut
+from .knowledge_tree import ItemPrompts as ItemPrompts
+from .knowledge_tree import KnowledgeTree as KnowledgeTree
+from .linearization import HistoryItem as HistoryItem
+from .linearization import Triplet as Triplet
+from .tokens import Encoded as Encoded
+from .tokens import Tokenizer as Tokenizer
+from .tokens import WordTokenizer as WordTokenizer
+from .tokens import cap_name as cap_name
+from .triplet_prompts import TripletPrompt as TripletPrompt
+from .triplet_prompts import TripletRenderer as TripletRenderer
