@@ -27,7 +27,7 @@ from typing import Any
 DOCS = Path(__file__).resolve().parent
 FIGURES = DOCS / "figures"
 KEYS = ("command", "conditions", "columns", "rows")
-_NOT_SHOWN = {"parameters", "best epoch", "epochs", "positions per epoch", "filled share"}
+_NOT_SHOWN = {"parameters", "best epoch", "epochs", "positions per epoch", "filled share", "padding"}
 """Columns of a study that its own page has, and pages of the documentation leave out."""
 _LEAD = re.compile(r"^([+-])0\.")
 MARKED = re.compile(r"(<!-- table: ([\w-]+) -->\n)\n?(.*?)\n?(<!-- end of table -->)", re.DOTALL)
