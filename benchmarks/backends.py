@@ -20,6 +20,7 @@ import numpy as np
 
 from benchmarks import harness
 from benchmarks.worlds import Curve, Enough, World, fitted, real
+from kptoolkit.config import parse_assignment
 
 DATA = ("movies", "books")
 SECONDS, SECONDS_QUICK = 240.0, 40.0
@@ -54,7 +55,7 @@ def measure(bench: harness.Bench) -> None:
     limit = bench.options.seconds or (SECONDS_QUICK if bench.quick else SECONDS)
     seeds = [bench.options.seed + number for number in range(bench.options.seeds)]
     bench.notes["seeds"] = seeds
-    SETTINGS["kp4sr"] |= dict(word.split("=", 1) for word in bench.options.set)
+    SETTINGS["kp4sr"] |= dict(map(parse_assignment, bench.options.set))
     names = [bench.options.only] if bench.options.only else list(SETTINGS)
     for data in bench.options.data or DATA[: 1 if bench.quick else None]:
         world = real(data)
