@@ -1,8 +1,25 @@
-"""The knowledge tree: selects triples, orders them under their parents, and defines which token sees which.
+"""The knowledge tree: selects triples, orders them under their parents, and defines which token sees which."""
 
-Names are imported on first use, since recommending from a run needs no networkx.
-"""
+from __future__ import annotations
 
-import lazy_loader
+from kptoolkit.tree import draw
+from kptoolkit.tree.budget import LeftOut
+from kptoolkit.tree.knowledge_tree import ItemPrompts, KnowledgeTree
+from kptoolkit.tree.linearization import HistoryItem, Triplet
+from kptoolkit.tree.tokens import Encoded, Tokenizer, WordTokenizer, cap_name
+from kptoolkit.tree.triplet_prompts import TripletPrompt, TripletRenderer
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ = [
+    "Encoded",
+    "HistoryItem",
+    "ItemPrompts",
+    "KnowledgeTree",
+    "LeftOut",
+    "Tokenizer",
+    "Triplet",
+    "TripletPrompt",
+    "TripletRenderer",
+    "WordTokenizer",
+    "cap_name",
+    "draw",
+]

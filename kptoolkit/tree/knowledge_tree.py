@@ -345,6 +345,3 @@ def _check_graph_and_items(graph: object, items: object) -> None:
     for item in () if isinstance(items, str) else cast("Sequence[object]", items):
         if not isinstance(item, str) and not hasattr(item, "entity_id"):
             raise InputError(f"{where}(items=…): a text or a list (a text each) is needed, not {shown(item)} in it")
-
-
-from kptoolkit.tree import draw as _draw  # noqa: E402, F401  # gives a tree its pictures, whichever way it is imported
