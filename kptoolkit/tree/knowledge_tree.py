@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,8 @@ from kptoolkit.tree.tokens import Tokenizer, WordTokenizer, cap_name
 from kptoolkit.tree.triplet_prompts import TripletRenderer
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from kptoolkit.graph.database import Graph, ItemRef
 
 
@@ -70,6 +71,8 @@ class KnowledgeTree:
     """Renders the picture that :meth:`svg` returns; set there too."""
 
     def __init__(self, linear: Linearization, mpp: MppTemplate, tokenizer_name: str, max_tokens: int) -> None:
+        import networkx as nx
+
         self.linear, self.mpp = linear, mpp
         self.tokenizer_name, self.max_tokens = tokenizer_name, max_tokens
         self.left_out: LeftOut = linear.left_out

@@ -57,11 +57,11 @@ def test_the_shop_of_five_files_can_be_trained(tmp_path: Path) -> None:
 
 
 def _answers_without_what_it_does_not_need(*words: str) -> None:
-    """Most of a command's time is imports; torch and transformers would double it, neo4j takes a tenth."""
+    """Most of a command's time is imports; torch and transformers would double it, the others take a tenth each."""
     script = (
         "import sys\nfrom kptoolkit.cli import run\nsys.argv[1:] = sys.argv[2:]\n"
         "try:\n    run()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-        "print(sorted({'torch', 'transformers', 'neo4j'} & set(sys.modules)))\n"
+        "print(sorted({'torch', 'transformers', 'neo4j', 'networkx'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", script, "kptool", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 
 from kptoolkit.errors import shorten
 from kptoolkit.prompts import clean_name
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from kptoolkit.tree.knowledge_tree import KnowledgeTree
 
 MOST_LEAVES = 24
@@ -86,6 +87,8 @@ def arrange(tree: KnowledgeTree, width: Callable[[str], float]) -> Layout:
         tree: The tree.
         width: Returns the drawn width of a text's longest line, in inches.
     """
+    import networkx as nx
+
     leaves = sum(not family for _, family in tree.graph.out_degree())
     deepest = max(nx.single_source_shortest_path_length(tree.graph, 0).values())
     if deepest <= MOST_DEPTH and leaves <= MOST_LEAVES:
@@ -110,6 +113,8 @@ def label(tree: KnowledgeTree, number: int, wrap: Mapping[str, int] = _WRAP) -> 
 
 def _columns(tree: KnowledgeTree, width: Callable[[str], float]) -> dict[int, Box]:
     """Boxes in one column per depth: leaves below each other, parents at the middle of their children."""
+    import networkx as nx
+
     depth = nx.single_source_shortest_path_length(tree.graph, 0)
     texts = {number: label(tree, number) for number in tree.graph}
     widths = [0.0] * (max(depth.values()) + 1)
@@ -137,6 +142,8 @@ def _columns(tree: KnowledgeTree, width: Callable[[str], float]) -> dict[int, Bo
 
 def _outline(tree: KnowledgeTree, drawn: set[int], width: Callable[[str], float]) -> dict[int, Box]:
     """Boxes in one row per node, depth first, each level indented."""
+    import networkx as nx
+
     boxes: dict[int, Box] = {}
     depth = nx.single_source_shortest_path_length(tree.graph, 0)
     top = 0.0
