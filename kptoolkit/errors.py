@@ -34,6 +34,7 @@ from typing import ClassVar
 
 _GRAPH = r"(?:neo4j|bolt)[+sc]*://?"  # pathlib turns two slashes into one
 _KEY = r"(?:passwor[dt]|passwd|passphrase|pwd|secret|credentials?|api_?key|access_?key|token)"
+_TYPED = r"(?:passwor[dt]|passwd|passphrase|pwd|api[_ -]?key)"
 _VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s,;)}]+)"""
 _HOST = r"(?:localhost\b|[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}|[\w-]{1,63}:\d|\[)"
 
@@ -61,6 +62,7 @@ _SECRETS: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
         (r"""([?&;][\w.-]{0,60}%[0-9a-f]{2}[\w.%-]{0,60}=)[^\s&'"<>]+""", r"\1***"),  # an encoded key
         (rf"""({_KEY}["']?\s*=\s*){_VALUE}""", r"\1***"),
         (rf"""({_KEY}["']\s*:\s*){_VALUE}""", r"\1***"),
+        (rf"""((?<![\w./-]){_TYPED} ?: ?)(?![\s:/]){_VALUE}""", r"\1***"),  # as a form asks for it
         (r"(?<!\w)((?:hf_|gh[pousr]_|github_pat_|sk-|xox[abp]-|AKIA))[\w-]{16,}", r"\1***"),
     )
 ]

@@ -116,6 +116,8 @@ def test_no_setting_of_the_graph_is_repeated(key: str) -> None:
         "bolt://host:7687#s3cret-pw: no such file",
         "neo4j://host/?p%61ssword=s3cret-pw&x=1 is not a run",
         "hf_s3cret-pw0123456789abcdef is no checkpoint",
+        "no item 'password: s3cret-pw'",
+        "user: neo4j, Password:s3cret-pw: no such file or folder",
     ],
 )
 def test_every_error_replaces_secrets(text: str) -> None:
@@ -149,6 +151,7 @@ def test_any_password_in_a_uri_is_replaced(form: str, scheme: str, password: str
         "setting model.tokens: a checkpoint knows no phrase tokens; use auto or subword",
         "the prompt takes 11 tokens, tree.max_tokens allows 8 (given: 8)",
         "kg/password: No such file or directory",
+        "graph.password: input should be a text",
     ],
 )
 def test_other_texts_stay(text: str) -> None:
