@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import graphs, growth_model, harness, ingest, worlds
+from benchmarks import graphs, growth_model, harness, history_items, ingest, worlds
 from kptoolkit.config import load_config
-from kptoolkit.data.histories import Histories
+from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.graph import open_source
 from kptoolkit.graph.loading.survey import survey
 from kptoolkit.knowledge.batches.prompt_batches import PromptAssembler
@@ -41,6 +41,7 @@ PROGRAMS = (
     "growth",
     "commands",
     "compiling",
+    "history_items",
     "ingest",
     "neighbourhoods",
     "rdf",
@@ -223,3 +224,15 @@ def test_a_bench_counts_the_seconds_of_its_device() -> None:
     spent = harness.Spent(cpu=1.0, wall=2.0)
     assert harness.Bench(argparse.Namespace(device="cpu")).cost(spent) == 1.0
     assert harness.Bench(argparse.Namespace(device="cuda")).cost(spent) == 2.0
+
+
+def test_items_of_the_history_with_score_0_are_above_negative_targets_only() -> None:
+    histories = Histories.of([[0, 1], [2]])
+    cases = Cases(histories.indptr, histories.items, np.arange(2, dtype=np.int32), np.array([2, 0], dtype=np.int32))
+    scores = np.array([[3.0, 2.0, -1.0, -2.0], [1.0, 0.5, 9.0, 2.0]])
+    ranks = history_items.ranks_by_way(lambda batch: scores[batch.user], cases, batch_size=1)
+    assert {way: found.tolist() for way, found in ranks.items()} == {
+        history_items.LEFT_OUT: [1, 2],
+        history_items.ZERO: [3, 2],
+        history_items.POSITIVE: [1, 2],
+    }
