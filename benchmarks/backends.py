@@ -13,6 +13,7 @@ target per window. All rank alone, without score parts. The clock is as in `time
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,14 @@ def measure(bench: harness.Bench) -> None:
     limit = bench.options.seconds or (SECONDS_QUICK if bench.quick else SECONDS)
     seeds = [bench.options.seed + number for number in range(bench.options.seeds)]
     bench.notes["seeds"] = seeds
-    SETTINGS["kp4sr"] |= dict(map(parse_assignment, bench.options.set))
-    names = [bench.options.only] if bench.options.only else list(SETTINGS)
+    settings = SETTINGS | {"kp4sr": SETTINGS["kp4sr"] | dict(map(parse_assignment, bench.options.set))}
+    names = [bench.options.only] if bench.options.only else list(settings)
     for data in bench.options.data or DATA[: 1 if bench.quick else None]:
         world = real(data)
-        curves = {name: [curve(bench, world, data, name, seed, limit) for seed in seeds] for name in names}
+        curves = {
+            name: [curve(bench, world, data, name, settings[name] | _seeded(seed), limit) for seed in seeds]
+            for name in names
+        }
         bench.notes[f"{data}: (seconds, NDCG@10) of every evaluation"] = curves
         for seconds in (limit / 4, limit / 2, limit):
             best = {name: float(np.mean([best_within(one, seconds) for one in curves[name]])) for name in names}
@@ -72,23 +76,26 @@ def measure(bench: harness.Bench) -> None:
                 bench.add(name, "valid NDCG@10", best[base], best[ours], goal)
 
 
+def _seeded(seed: int) -> dict[str, int]:
+    return {"training.seed": seed, "tree.seed": seed}
+
+
 def curve(
-    bench: harness.Bench, world: World, data: str, backend: str, seed: int, limit: float
+    bench: harness.Bench, world: World, data: str, backend: str, settings: Mapping[str, Any], limit: float
 ) -> list[tuple[float, float]]:
     """``(training seconds, validation NDCG@10)`` of every evaluation until ``limit`` seconds are over."""
     every = EVERY[data, backend] if not bench.quick else max(1, EVERY[data, backend] // 4)
-    settings = SETTINGS[backend] | {"training.seed": seed, "tree.seed": seed, "training.eval_every": every}
     found = Curve(bench)
 
     def watch(quality: float, ranking: harness.Spent) -> None:
         found(quality, ranking)
         seconds = found.points[-1][0]
-        bench.say(f"{data}, {backend}, seed {seed}: {quality:.4f} after {seconds:.0f} s")
+        bench.say(f"{data}, {backend}, seed {settings['training.seed']}: {quality:.4f} after {seconds:.0f} s")
         if seconds >= limit:
             raise Enough
 
     with tempfile.TemporaryDirectory() as folder:
-        fitted(world, settings, Path(folder), watch=watch)
+        fitted(world, {**settings, "training.eval_every": every}, Path(folder), watch=watch)
     return found.points
 
 
