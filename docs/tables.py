@@ -12,7 +12,7 @@ One file per page, ``{ID: table}``; a table has the keys
 - ``columns``: the headers, Markdown,
 - ``rows``: one list of cells per row, Markdown, in the order of ``columns``.
 
-In the page a table is between ``<!-- table: ID -->`` and ``<!-- end of table -->``.
+In the page a table is between ``<!-- table: ID -->`` and ``<!-- end of table -->``, with its command and conditions.
 """
 
 from __future__ import annotations
@@ -54,7 +54,13 @@ def _line(cells: list[str]) -> str:
 def written(page: str, text: str) -> str:
     """The text of a page with its tables as the figures have them."""
     tables = figures(page)
-    return MARKED.sub(lambda mark: f"{mark[1]}\n{table(tables[mark[2]])}\n{mark[4]}", text)
+    return MARKED.sub(lambda mark: f"{mark[1]}\n{table(tables[mark[2]])}\n{source(tables[mark[2]])}\n\n{mark[4]}", text)
+
+
+def source(entry: dict[str, Any]) -> str:
+    """What produced a table, as the line below it."""
+    commands = ", ".join(f"`{command.strip()}`" for command in re.split(r";|&&", entry["command"]))
+    return f"Made by {commands}" + (f": {entry['conditions']}." if entry["conditions"] else ".")
 
 
 def take(result: Path, page: str, name: str) -> None:

@@ -83,6 +83,7 @@ def test_a_benchmark_becomes_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ]
     text = "<!-- table: load -->\nold\n<!-- end of table -->\n"
     assert "\nold\n" not in tables.written("page", text)
+    assert "\nMade by `python -m benchmarks.ingest`: commit abc.\n" in tables.written("page", text)
 
 
 def test_a_study_becomes_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
