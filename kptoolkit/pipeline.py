@@ -31,6 +31,7 @@ from kptoolkit.evaluation.table import (
     RELIANCE,
     TEXT_ONLY,
     Evaluation,
+    has_ndcg,
     notes_of,
     protocol_line,
     rows_of,
@@ -409,7 +410,7 @@ def groups_of(run: Run, rankings: Mapping[str, Sequence[Ranking]]) -> tuple[Grou
     triples = replace(run.knowledge_source(), cache=None).trees(0).lengths
     ways = groupings(events[first.targets], first.history, triples[first.targets] > 0)
     settings = run.config.evaluation
-    names = [name for name in rankings if name != BEAM_SEARCH or settings.beams >= 10]
+    names = [name for name in rankings if has_ndcg(name, settings.beams)]
     return groups(ways, {name: mean_values(rankings[name]) for name in names}, resamples=settings.resamples)
 
 

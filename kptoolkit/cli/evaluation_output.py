@@ -28,8 +28,7 @@ def show_evaluation(session: Session, name: str, result: Evaluation) -> None:
     shown = ["NDCG@5", "HR@5", "NDCG@10", "HR@10", "MRR"] if wide else ["NDCG@10", "HR@10"]
     rows = []
     for row in result.rows:
-        low, high = row.interval
-        interval = f"{low:.4f}-{high:.4f}" if wide else _range(low, high)
+        interval = _interval(row, wide=wide)
         rows.append([row.name, *(row.metrics.get(m) for m in shown), interval, _lead(row), row.p_value])
     columns = ["ranked by", *shown, *(["NDCG@10, 95 %", "model minus it"] if wide else ["95 %", "lead"]), "p"]
     legend = "95 %: of NDCG@10, over users; lead: model minus row" if not wide else ""
@@ -53,7 +52,7 @@ def show_several(session: Session, name: str, result: SeveralEvaluation) -> None
             *(row.metrics.get(metric) for metric in shown),
             row.metrics.get("NDCG@10"),
             _spread(row),
-            _range(*row.interval),
+            _interval(row, wide=False),
             _lead(row),
             row.p_value,
         ]
@@ -120,6 +119,13 @@ def _spread(row: SeveralRow) -> str:
     if row.spread is None:
         return ""
     return f"{row.spread.deviation:.4f}\n{_range(row.spread.low, row.spread.high)}"
+
+
+def _interval(row: Row, *, wide: bool) -> str | None:
+    if row.interval is None:
+        return None
+    low, high = row.interval
+    return f"{low:.4f}-{high:.4f}" if wide else _range(low, high)
 
 
 def _range(low: float, high: float) -> str:

@@ -220,6 +220,8 @@ def _refresh(session: Session, folder: Path, *, fresh: bool) -> dict[str, Any]:
     with session.progress() as progress:
         refreshed = pipeline.refresh(run, graph, fresh=fresh, progress=progress)
     reports = refreshed.manifest.reports
+    if removed := reports["refreshed"]["removed"]:
+        session.say(f"removed, since it belongs to the earlier knowledge: {', '.join(removed)}; evaluate again")
     return {**reports["knowledge"], "new_items": reports["refreshed"]["new_items"]}
 
 

@@ -146,6 +146,11 @@ class Catalogue:
         renewed = replace(self, titles=np.array(titles, dtype=object), entity_ids=np.array(entities, dtype=object))
         return renewed.extended(graph_items)
 
+    def same_as(self, other: Catalogue) -> bool:
+        """Return whether another catalogue has the same items, titles and links in the same order."""
+        pairs = ((getattr(self, name), getattr(other, name)) for name in ("item_ids", "titles", "entity_ids"))
+        return all(np.array_equal(mine, theirs) for mine, theirs in pairs)
+
     def untitled(self) -> Catalogue:
         """Return the same items without titles."""
         return replace(self, titles=np.full(len(self), "", dtype=object))

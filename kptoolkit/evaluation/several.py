@@ -18,6 +18,7 @@ from kptoolkit.evaluation.table import (
     evaluation_html,
     figures,
     frame_of,
+    has_ndcg,
     identical_rows,
     in_order,
     row_fields,
@@ -138,11 +139,12 @@ def several_rows(
         resamples: Bootstrap resamples and sign flips.
     """
     same, rows = identical_rows(rankings), []
-    values = {name: mean_values(each) for name, each in rankings.items() if name not in same}
+    compared = [name for name in rankings if name not in same and has_ndcg(name, beams)]
+    values = {name: mean_values(rankings[name]) for name in compared}
     for line in in_order(compare_values(values, metric=TESTED, resamples=resamples), list(rankings)):
         by_run = tuple(figures(line.name, ranking, ks, beams) for ranking in rankings[line.name])
         means = {metric: float(np.mean([run[metric] for run in by_run])) for metric in by_run[0]}
-        spread = Spread.of([float(ranking.values(TESTED).mean()) for ranking in rankings[line.name]])
+        spread = Spread.of([run[TESTED] for run in by_run if TESTED in run])
         rows.append(SeveralRow(**row_fields(line, means), by_run=by_run, spread=spread))
     return tuple(with_controls(rows, rankings))
 

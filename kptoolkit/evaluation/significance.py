@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from kptoolkit.errors import InputError
 from kptoolkit.evaluation.ranking import Ranking
@@ -16,8 +18,8 @@ RESAMPLES = 2000
 SEED = 2308
 LEVEL = 0.05
 """A difference is called significant if its corrected p-value is at most this."""
-_DETECTABLE = 1.96 + 0.84
-"""Normal quantiles of a two-sided test at 5 % and of a power of 80 %."""
+_POWER = 0.8
+"""Probability with which a true difference of the smallest size is found."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,19 @@ class PairedTest:
     cases: int
     deviation: float = 0.0
 
-    @property
-    def detectable(self) -> float:
-        """Smallest true difference that such a test finds at 5 % with a power of 80 %; 0 for no pairs."""
-        return _DETECTABLE * self.deviation / self.cases**0.5 if self.cases else 0.0
+    def detectable(self, tests: int = 1) -> float | None:
+        """Smallest true difference that such a test finds at 5 % with a power of 80 %.
+
+        Args:
+            tests: Number of tests that are corrected together; the first step of :func:`holm` divides 5 % by it.
+
+        Returns:
+            The difference, from normal quantiles; ``None`` if the differences of the pairs do not differ.
+        """
+        if not self.deviation:
+            return None
+        quantiles = float(ndtri(1 - LEVEL / tests / 2) + ndtri(_POWER))
+        return quantiles * self.deviation / math.sqrt(self.cases)
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,7 @@ class Comparison:
         value: Mean with interval.
         against: Reference minus this model, with its test; ``None`` for the reference itself.
         corrected: p-value of the test, corrected by :func:`holm` over all rows of the table.
+        detectable: :meth:`PairedTest.detectable` for that number of tests.
     """
 
     name: str
@@ -76,6 +88,7 @@ class Comparison:
     value: Interval
     against: PairedTest | None = None
     corrected: float | None = None
+    detectable: float | None = None
 
 
 def bootstrap_interval(
@@ -199,4 +212,10 @@ def compare_values(
     tests = [paired_test(reference, own, resamples=resamples, seed=seed) for own in list(values.values())[1:]]
     corrected = holm([test.p_value for test in tests])
     first, *rows = [Comparison(name, metric, interval) for name, interval in intervals.items()]
-    return [first, *(replace(r, against=t, corrected=p) for r, t, p in zip(rows, tests, corrected, strict=True))]
+    return [
+        first,
+        *(
+            replace(row, against=test, corrected=p_value, detectable=test.detectable(len(tests)))
+            for row, test, p_value in zip(rows, tests, corrected, strict=True)
+        ),
+    ]

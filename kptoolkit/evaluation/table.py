@@ -78,20 +78,21 @@ class Row:
     Attributes:
         name: Name of the model, baseline or control.
         metrics: Means over the cases.
-        interval: 95 % bootstrap interval of NDCG@10 over users.
+        interval: 95 % bootstrap interval of NDCG@10 over users; ``None`` for beam search with fewer than 10 beams,
+            which has no NDCG@10 and is not compared.
         difference: NDCG@10 of the run minus this; ``None`` for the run itself.
         p_value: p-value of the paired sign-flip test of that difference, corrected by Holm's method over all rows of
             the table.
         p_uncorrected: The same p-value without the correction.
-        detectable: If the difference is not significant: the smallest one that the test finds at 5 % with a power of
-            80 %.
+        detectable: If the difference is not significant: the smallest one that the test, so corrected, finds at 5 %
+            with a power of 80 %.
         identical: Whether this is a control, and every rank is that of the run. There is no p-value then.
         kger: KGER (see :func:`~kptoolkit.evaluation.controls.kger`) of a control without true triples.
     """
 
     name: str
     metrics: Mapping[str, float]
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     difference: float | None = None
     p_value: float | None = None
     p_uncorrected: float | None = None
@@ -152,12 +153,13 @@ def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
         One row per model, baseline or control, by its name: metrics, the interval ``NDCG@10 low`` to ``NDCG@10 high``,
         and the other attributes of :class:`Row`. What a row does not have is missing.
     """
-    numbers = ("difference", "p_value", "p_uncorrected", "detectable", "kger")
+    numbers = ("NDCG@10 low", "NDCG@10 high", "difference", "p_value", "p_uncorrected", "detectable", "kger")
     figures = [
         {
             **row.metrics,
-            **{"NDCG@10 low": row.interval[0], "NDCG@10 high": row.interval[1], "identical": row.identical},
-            **{name: getattr(row, name) for name in numbers},
+            **dict(zip(("NDCG@10 low", "NDCG@10 high"), row.interval or (None, None), strict=True)),
+            "identical": row.identical,
+            **{name: getattr(row, name) for name in numbers[2:]},
         }
         for row in rows
     ]
@@ -202,11 +204,17 @@ def rows_of(rankings: Mapping[str, Ranking], ks: Sequence[int], *, beams: int, r
         resamples: Bootstrap resamples and sign flips.
     """
     each = {name: [ranking] for name, ranking in rankings.items()}
-    name, *others = (name for name in rankings if name not in identical_rows(each))
+    left_out = identical_rows(each)
+    name, *others = (name for name in rankings if name not in left_out and has_ndcg(name, beams))
     lines = compare(name, rankings[name], {other: rankings[other] for other in others}, resamples=resamples)
     lines = in_order(lines, list(rankings))
     rows = [Row(**row_fields(line, figures(line.name, rankings[line.name], ks, beams))) for line in lines]
     return tuple(with_controls(rows, each))
+
+
+def has_ndcg(name: str, beams: int) -> bool:
+    """Whether a row has NDCG@10, and is compared by it: beam search with fewer than 10 beams is not."""
+    return name != BEAM_SEARCH or _within("NDCG@10", beams)
 
 
 def identical_rows(rankings: Mapping[str, Sequence[Ranking]]) -> set[str]:
@@ -223,7 +231,7 @@ def identical_rows(rankings: Mapping[str, Sequence[Ranking]]) -> set[str]:
 
 
 def in_order(lines: Sequence[Comparison], names: Sequence[str]) -> list[Comparison]:
-    """Put lines in the order of names; one for a name that is missing has the interval of the first line."""
+    """Put lines in the order of names; one that is missing, since it equals the first, has the first's interval."""
     found = {line.name: line for line in lines}
     return [found.get(name) or replace(lines[0], name=name) for name in names]
 
@@ -259,8 +267,8 @@ def notes_of(rows: Sequence[Row]) -> list[str]:
     if measured:
         notes.append(f"KGER, share of MRR@10 lost without true triples: {', '.join(measured)}")
     by_name = {row.name: row.metrics for row in rows}
-    alone = f"{rows[0].name} {ALONE}"
-    if TEXT_ONLY in by_name and alone in by_name:
+    alone = next(name for name in (f"{rows[0].name} {ALONE}", rows[0].name) if name in by_name)
+    if TEXT_ONLY in by_name:
         pairs = {name: (by_name[alone][name], by_name[TEXT_ONLY][name]) for name in ("NDCG@5", "HR@5")}
         gains = [f"{100 * (own / other - 1):+.1f} % {name}" for name, (own, other) in pairs.items() if other > 0]
         notes.append(f"{alone} against {TEXT_ONLY}, the text-only version of the paper: {', '.join(gains) or 'no hit'}")
@@ -286,7 +294,7 @@ def row_fields(line: Comparison, metrics: Mapping[str, float]) -> dict[str, Any]
     fields: dict[str, Any] = {
         "name": line.name,
         "metrics": metrics,
-        "interval": (line.value.low, line.value.high),
+        "interval": (line.value.low, line.value.high) if "NDCG@10" in metrics else None,
         "p_value": line.corrected,
     }
     if (test := line.against) is not None:
@@ -294,7 +302,7 @@ def row_fields(line: Comparison, metrics: Mapping[str, float]) -> dict[str, Any]
         fields |= {
             "difference": test.difference,
             "p_uncorrected": test.p_value,
-            "detectable": None if significant else test.detectable,
+            "detectable": None if significant else line.detectable,
         }
     return fields
 

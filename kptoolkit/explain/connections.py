@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,8 +65,15 @@ def connections(
     rendered = [
         [_connection(run, run.pack, path, begins[path.nodes[0]]) for path in found.get(end or "", [])] for end in ends
     ]
-    distinct = [{connection.sentences: connection for connection in reversed(listed)} for listed in rendered]
-    return [tuple(reversed(list(each.values())[-limit:])) for each in distinct]
+    return [distinct(listed)[:limit] for listed in rendered]
+
+
+def distinct(listed: Sequence[Connection]) -> tuple[Connection, ...]:
+    """The connections of different words, the first of each; they stay in their order."""
+    found: dict[tuple[str, ...], Connection] = {}
+    for connection in listed:
+        found.setdefault(connection.sentences, connection)
+    return tuple(found.values())
 
 
 def _connection(run: Run, pack: TemplatePack, path: GraphPath, row: int) -> Connection:

@@ -25,7 +25,7 @@ class ResultRow:
     Attributes:
         name: Its name.
         kind: What it is.
-        dot: NDCG@10 with its interval on the axis of the table.
+        dot: NDCG@10 with its interval on the axis of the table; ``None`` if the row has none.
         figure: NDCG@10 as text.
         interval: Its interval as text.
         cells: The shown metrics.
@@ -36,7 +36,7 @@ class ResultRow:
 
     name: str
     kind: Kind
-    dot: Dot
+    dot: Dot | None
     figure: str
     interval: str
     cells: tuple[str, ...]
@@ -185,7 +185,7 @@ def result_table(title: str, evaluation: Mapping[str, Any], notice: str = "") ->
     rows = evaluation["rows"]
     known = {metric for row in rows for metric in row["metrics"]}
     metrics = tuple(metric for metric in _SHOWN if metric in known)
-    axis = Axis.of([end for row in rows for end in (*row["interval"], row["metrics"].get(_METRIC, 0.0))])
+    axis = Axis.of([end for row in rows for end in (*(row["interval"] or ()), row["metrics"].get(_METRIC, 0.0))])
     return ResultTable(
         title=title,
         metrics=metrics,
@@ -247,14 +247,14 @@ def _group_cell(row: Mapping[str, Any], axis: Axis) -> GroupCell:
 
 
 def _result_row(place: int, row: Mapping[str, Any], metrics: Sequence[str], axis: Axis) -> ResultRow:
-    value, (low, high) = row["metrics"].get(_METRIC), row["interval"]
+    value, interval = row["metrics"].get(_METRIC), row["interval"]
     spread, difference, p_value = row.get("spread"), row.get("difference"), row.get("p_value")
     return ResultRow(
         name=str(row["name"]),
         kind=kind_of(str(row["name"]), place),
-        dot=Dot.of(axis, value or 0.0, (low, high)),
+        dot=None if value is None else Dot.of(axis, value, interval),
         figure=_number(value),
-        interval=f"{low:.4f} to {high:.4f}",
+        interval="" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}",
         cells=tuple(_number(row["metrics"].get(metric)) for metric in metrics),
         spread=f"{spread['deviation']:.4f} ({spread['low']:.4f} to {spread['high']:.4f})" if spread else "",
         lead="identical" if row.get("identical") else "" if difference is None else f"{difference:+.4f}",

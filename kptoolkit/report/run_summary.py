@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from kptoolkit.data.histories import Cases
+from kptoolkit.evaluation.table import ALONE
 from kptoolkit.models.parts.score_parts import READ_KNOWLEDGE
-from kptoolkit.report.evaluation_tables import is_alone, relative_leads
+from kptoolkit.report.evaluation_tables import relative_leads
 from kptoolkit.report.signatures import RunFigures
 from kptoolkit.runs.run import Run, top_k
 
@@ -106,7 +107,10 @@ class RunSummary:
     def figures(self) -> RunFigures:
         """The figures for the failure signatures."""
         run, known = self.run, self.run.manifest.reports.get("knowledge", {})
-        valid, test = _both_splits(self)
+        valid, test = fall_from_validation(
+            self.training.get("best", {}),
+            *(run.files.evaluation(split).get("rows", []) for split in ("valid", "test")),
+        )
         leads = relative_leads(self.evaluation)
         events = np.bincount(run.split.train.items, minlength=len(run.catalogue))
         cases = cases_of(run, self.split)
@@ -168,20 +172,23 @@ def _knowledge_share(run: Run, parts: Sequence[PartWeight]) -> float | None:
     return sum(part.spread for part in parts if part.name in READ_KNOWLEDGE) / total
 
 
-def _both_splits(summary: RunSummary) -> tuple[float | None, float | None]:
-    """NDCG@10 of one model on validation and test.
+def fall_from_validation(
+    best: Mapping[str, float], valid: Sequence[Mapping[str, Any]], test: Sequence[Mapping[str, Any]]
+) -> tuple[float | None, float | None]:
+    """NDCG@10 of one model on validation and test: of the run, if both were evaluated; else of its backend alone.
 
-    Of the run if both splits were evaluated; else of the backend alone, whose validation figure the training reports.
+    Args:
+        best: Best validation metrics of the training, which are those of the backend alone.
+        valid: Rows of the evaluation on validation cases, that of the run first; none if it was not evaluated.
+        test: The same on test cases.
     """
-    both = [summary.run.files.evaluation(split).get("rows", []) for split in ("valid", "test")]
-    if all(both):
-        valid, test = (rows[0]["metrics"].get(METRIC) for rows in both)
-        return valid, test
-    best, rows = summary.training.get("best", {}).get(METRIC), both[1]
-    if not rows:
-        return best, None
-    alone = [row for row in rows if is_alone(row["name"])] or rows[:1]
-    return best, alone[0]["metrics"].get(METRIC)
+    if valid and test:
+        return valid[0]["metrics"].get(METRIC), test[0]["metrics"].get(METRIC)
+    if not test:
+        return best.get(METRIC), None
+    own = f"{test[0]['name']} {ALONE}"
+    alone = next((row for row in test if row["name"] == own), test[0])
+    return best.get(METRIC), alone["metrics"].get(METRIC)
 
 
 def _facts(summary: RunSummary) -> list[tuple[str, str]]:

@@ -26,7 +26,8 @@ def refresh(
 
     The graph is always read. A new item is ranked by its knowledge and by the events of similar items. Prompts use the
     labels of relations that the graph has now. Catalogue, labels, neighbourhoods, backend and score parts of the run
-    are replaced together.
+    are replaced together. Controls and results of evaluations belong to the knowledge that was read before: they are
+    removed, unless nothing has changed.
 
     Args:
         run: A finished run whose backend accepts new items, such as ``sequence``.
@@ -83,6 +84,10 @@ def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: Progres
     manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.content_hash}
     manifest.reports["knowledge"] = knowledge_report(knowledge)
     manifest.reports["fetched"] = moment(time.time())
-    manifest.reports["refreshed"] = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
-    run.files.replace(manifest, recommender, catalogue=catalogue, pack=pack, neighbourhoods=knowledge.neighbourhoods)
+    read = knowledge.neighbourhoods
+    same = read.content_hash == run.files.neighbourhoods().content_hash and pack is run.pack
+    removed = [] if same and catalogue.same_as(run.catalogue) else run.files.evaluated()
+    counts = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
+    manifest.reports["refreshed"] = {**counts, "removed": removed}
+    run.files.replace(manifest, recommender, catalogue=catalogue, pack=pack, neighbourhoods=read, removed=removed)
     return Run.load(run.folder, trust_code=run.trust_code)

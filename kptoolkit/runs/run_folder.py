@@ -308,8 +308,7 @@ class RunFolder:
 
     def _earlier(self, *, everything: bool) -> list[str]:
         """Names of what an earlier run left in the folder."""
-        known = [*_OUTPUTS, _TRAINING, _CHECKPOINTS, _LOGS, _CONTROLS]
-        known += [path.name for pattern in _RESULTS for path in self.path.glob(pattern)]
+        known = [*_OUTPUTS, _TRAINING, _CHECKPOINTS, _LOGS, _CONTROLS, *self.evaluated()]
         if everything:
             known = [path.name for path in self.path.iterdir() if not is_own(path.name)]
         return [name for name in known if name not in (*_INPUTS, _MANIFEST)]
@@ -332,17 +331,31 @@ class RunFolder:
         catalogue: Saveable,
         pack: TemplatePack,
         neighbourhoods: Saveable,
+        removed: Iterable[str] = (),
     ) -> None:
         """Replace manifest, backend, score parts, catalogue, pack and neighbourhoods together.
+
+        Args:
+            manifest: The new manifest.
+            recommender: The new backend and score parts.
+            catalogue: The new catalogue.
+            pack: The new template pack.
+            neighbourhoods: The new neighbourhoods.
+            removed: Names of files and folders to remove with it, see :meth:`evaluated`.
 
         Raises:
             OSError: A part cannot be written; the run is what it was before.
         """
-        with self._parts(manifest) as new:
+        with self._parts(manifest, removed) as new:
             _save_recommender(recommender, new)
             catalogue.save(new / _CATALOGUE)
             pack.save(new / _PACK)
             neighbourhoods.save(new / _NEIGHBOURHOODS)
+
+    def evaluated(self) -> list[str]:
+        """Names of what evaluations wrote: results, and the folder of the controls."""
+        results = [path.name for pattern in _RESULTS for path in self.path.glob(pattern)]
+        return sorted(results) + ([_CONTROLS] if (self.path / _CONTROLS).is_dir() else [])
 
     def write_evaluation(
         self, split: str, report: Mapping[str, Any], per_user: pd.DataFrame, evaluated: Manifest

@@ -14,7 +14,7 @@ from kptoolkit.evaluation import Ranking
 from kptoolkit.evaluation.controls import CONTROLS, STANDARD, applicable, kger
 from kptoolkit.evaluation.several import several_rows
 from kptoolkit.evaluation.significance import holm
-from kptoolkit.evaluation.table import Row, notes_of, rows_of, strongest_baseline
+from kptoolkit.evaluation.table import BEAM_SEARCH, Row, frame_of, notes_of, rows_of, strongest_baseline
 from kptoolkit.testing.small_worlds import chain_task
 
 
@@ -225,3 +225,29 @@ def test_the_strongest_baseline_is_no_control_and_no_part_of_the_run() -> None:
     assert best is not None
     assert best.name == "item-kNN"
     assert strongest_baseline([Row("sequence", {"NDCG@10": 0.1}, (0, 1))]) is None
+
+
+@pytest.mark.parametrize("beams", [5, 10])
+def test_beam_search_is_compared_only_by_figures_that_its_beams_reach(beams: int) -> None:
+    """With 5 beams the ranks from 6 on are unknown, so NDCG@10 would be too low, and its lead too large."""
+    found = ranking([1.0, 2.0, np.inf, np.inf])
+    others = {name: RANKINGS[name] for name in RANKINGS if name != "item-kNN"}
+    rows = {row.name: row for row in rows_of(others | {BEAM_SEARCH: found}, (5, 10), beams=beams, resamples=100)}
+    several = several_rows(
+        {name: [each] for name, each in (others | {BEAM_SEARCH: found}).items()}, (5, 10), beams=beams, resamples=100
+    )
+    for beam_row in (rows[BEAM_SEARCH], next(row for row in several if row.name == BEAM_SEARCH)):
+        tested = (beam_row.interval, beam_row.difference, beam_row.p_value, beam_row.p_uncorrected)
+        assert ("NDCG@10" in beam_row.metrics, None not in tested) == (beams >= 10, beams >= 10)
+        assert "NDCG@5" in beam_row.metrics
+    without = {row.name: row for row in rows_of(others, (5, 10), beams=beams, resamples=100)}
+    same = all(rows[name] == without[name] for name in without)
+    assert same == (beams < 10), "Holm's correction counts only rows that are tested"
+    frame = frame_of(list(rows.values()))
+    assert bool(frame["NDCG@10 low"].isna()[BEAM_SEARCH]) == (beams < 10)
+
+
+def test_a_run_without_a_row_alone_is_its_backend_alone() -> None:
+    """Where no score part was taken, the run itself is compared with the text-only version."""
+    rows = rows_of(RANKINGS | {"no-knowledge alone": ranking([2.0, 2.0, 30.0, 9.0])}, (10,), beams=20, resamples=100)
+    assert any(note.startswith("sequence against no-knowledge alone, the text-only version") for note in notes_of(rows))

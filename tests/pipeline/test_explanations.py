@@ -19,6 +19,7 @@ from kptoolkit.data.histories import Cases
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import InputError, UnknownNameError
 from kptoolkit.explain import faithfulness as faithfulness_module
+from kptoolkit.explain.connections import Connection, distinct
 from kptoolkit.explain.faithfulness import faithfulness
 from kptoolkit.explain.triplet_drops import RunScore, drops
 from kptoolkit.graph import Graph, open_source
@@ -115,6 +116,11 @@ def test_every_step_of_every_path_is_rendered_by_the_way_it_is_walked(run: Run, 
 def stored(graph: Graph) -> list[list[str]]:
     query = "MATCH (h:Entity)-[r]->(t:Entity) RETURN h.id, coalesce(r.relation, type(r)), t.id"
     return [list(row) for row in graph.store.read(query, {}).rows]
+
+
+def test_paths_of_the_same_words_keep_the_place_of_the_first() -> None:
+    first, other, again = (Connection(item, item, (said,), ()) for item, said in (("a", "A"), ("b", "B"), ("c", "A")))
+    assert distinct([first, other, again]) == (first, other)
 
 
 def test_the_drop_is_that_of_the_model(run: Run) -> None:

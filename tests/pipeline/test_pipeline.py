@@ -387,6 +387,7 @@ def test_intervals_differences_and_the_file(evaluated: tuple[Run, Evaluation]) -
     assert (first.difference, first.p_value) == (None, None)
     own = by_hand(frame["rank: kp4sr"], 10)[1]
     for row in result.rows:
+        assert row.interval is not None
         low, high = row.interval
         assert low <= by_hand(frame[f"rank: {row.name}"], 10)[1] <= high
         assert high - low < 0.5

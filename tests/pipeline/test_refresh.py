@@ -96,6 +96,23 @@ def test_a_label_that_changed_in_the_graph_is_that_of_the_run(grown: tuple[Run, 
     assert read.pack.words("P99031") == "kind of"
 
 
+def test_what_belongs_to_earlier_knowledge_goes_with_it(grown: tuple[Run, Done]) -> None:
+    """Controls and results stay only while nothing has changed: a new run next to an old control says nothing."""
+    run = Run.load(grown[0].folder)
+    pipeline.evaluate(run)
+    control = run.folder / "controls" / "no-knowledge"
+    control.mkdir(parents=True)
+    written = run.files.evaluated()
+    assert {"controls", "metrics-test.json", "per-user-test.parquet"} <= {*written}
+    kept = pipeline.refresh(run)
+    assert (kept.files.evaluated(), kept.manifest.reports["refreshed"]["removed"]) == (written, [])
+    with Graph.open(run.config.graph.uri, config=GraphConfig()) as graph:
+        graph.load(MemorySource([("e2", "P99032", "e21")]))
+    done = kptool("compile", run.folder, "--refresh")
+    assert f"removed, since it belongs to the earlier knowledge: {', '.join(written)}" in " ".join(done.stderr.split())
+    assert Run.load(run.folder).files.evaluated() == []
+
+
 def test_refresh_reads_the_graph_of_the_option_even_if_it_is_the_default(grown: tuple[Run, Done]) -> None:
     run, _ = grown
     done = kptool("compile", run.folder, "--refresh", "--graph", "embedded:./kg", NEO4J_USERNAME="ann")

@@ -63,6 +63,7 @@ def test_a_table_of_results() -> None:
     assert (run.figure, run.interval, run.cells) == ("0.1200", "0.1100 to 0.1300", ("0.1200", "0.2400"))
     assert (run.lead, run.p_value, run.spread) == ("", "", "")
     assert (alone.lead, alone.p_value) == ("+0.0400", "0.0010")
+    assert run.dot is not None
     assert run.dot.at == table.axis.percent(0.12)
     assert (run.dot.low, run.dot.high) == (table.axis.percent(0.11), table.axis.percent(0.13))
     assert table.notes == ("blend: weight 0.7",), "the notice is shown elsewhere"
@@ -78,10 +79,10 @@ def test_a_table_of_several_runs_has_the_spread() -> None:
 
 
 def test_a_row_without_the_metric_is_shown_empty() -> None:
-    beams = {"name": "beam search", "metrics": {"HR@5": 0.1}, "interval": [0.0, 0.0]}
+    beams = {"name": "beam search", "metrics": {"HR@5": 0.1}, "interval": None}
     table = result_table("beams", {"rows": [EVALUATION["rows"][0], beams]})
     assert table.rows[1].kind == "other"
-    assert table.rows[1].figure == ""
+    assert (table.rows[1].figure, table.rows[1].interval, table.rows[1].dot) == ("", "", None)
     assert table.rows[1].cells == ("0.1000", "", "")
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kptoolkit.config import PartsConfig
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.histories import Cases
+from kptoolkit.errors import TrainingError
 from kptoolkit.knowledge.item_facts import PromptFacts
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.knowledge_source import KnowledgeSource
@@ -58,6 +59,9 @@ def fit_parts(task: FitTask, backend: Score, *, by_rank: bool | None = None) -> 
         task: As the backend's.
         backend: Scores the catalogue with the fitted backend.
         by_rank: Whether the weights that are fitted to ranks are kept; ``None``: cross-validation decides.
+
+    Raises:
+        TrainingError: A score of the backend is not a number.
     """
     fitting = _Fitting(task, _finite(backend), by_rank)
     if not fitting.parts and not task.config.parts.popularity:
@@ -192,7 +196,11 @@ class _Fitting:
         return parts
 
     def _trained(self) -> PartWeights:
-        """Fit the parts alone on training cases, without the counts of each case's own user."""
+        """Fit the parts alone on training cases, without the counts of each case's own user.
+
+        A text adapter has seen the targets of these cases, so the scale of the text part is too large here; it is
+        fitted again on validation cases.
+        """
         start = PartWeights.start([len(kinds) for kinds in self.parts.values()], [0.0])
         cases = training_cases(self.task.split.train, self.task.config.parts.cases, self.seed)
         if len(cases) < _FEWEST_CASES:
@@ -269,10 +277,12 @@ def _by_rank(
 
 
 def _finite(score: Score) -> Score:
-    """The same scores with infinite ones replaced by the nearest finite one."""
+    """The same scores with infinite ones replaced by the nearest finite one; one that is not a number is an error."""
 
     def scored(cases: Cases) -> NDArray[np.float32]:
         found = score(cases)
+        if np.isnan(found).any():
+            raise TrainingError("the backend's scores are not numbers; lower training.learning_rate and fit again")
         finite = np.isfinite(found)
         if finite.all():
             return found

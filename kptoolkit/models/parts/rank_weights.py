@@ -32,10 +32,10 @@ _FACTORS: Final = (-4.0, 4.0)  # bounds of the logarithm of the factor of all sc
 
 
 def ndcg(examples: Examples, weights: PartWeights) -> NDArray[np.float64]:
-    """NDCG of each target, ``(N,)``, without a cut; a candidate counts as many items as it represents."""
+    """NDCG of each target, ``(N,)``, without a cut; a candidate counts as many items as it represents, ties by half."""
     scores, _, _ = candidate_scores(examples, weights)
     own = scores[np.arange(len(examples)), examples.target][:, None]
-    ranks = 1 + ((scores > own) * _others(examples)).sum(axis=1)
+    ranks = 1 + (((scores > own) + 0.5 * (scores == own)) * _others(examples)).sum(axis=1)
     found: NDArray[np.float64] = 1 / np.log2(1 + ranks)
     return found
 
@@ -53,6 +53,8 @@ def fit_rank_weights(examples: Examples, start: PartWeights) -> PartWeights:
     """
     whole, begin = with_sums_as_scores(examples, start)
     free = begin.scores != 0
+    if not free.any():
+        return start
 
     def weights_at(factors: NDArray[np.float64]) -> PartWeights:
         scores = begin.scores.copy()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kptoolkit.data.histories import Cases, Histories
+from kptoolkit.errors import TrainingError
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.models import FitTask
 from kptoolkit.models.parts import fit_parts as fit_parts_module
@@ -175,6 +176,19 @@ def test_infinite_scores_of_a_backend_leave_all_weights_finite(tmp_path: Path) -
         assert np.isfinite(list(found.weights.values())).all()
         assert np.isfinite(found.added(task.split.test)).all()
         assert found.report["taken"] != "backend"
+
+
+def test_scores_that_are_not_numbers_are_an_error(tmp_path: Path) -> None:
+    """Not a backend with weight 0, whose run would look sound."""
+    task = chain_task(tmp_path)
+
+    def one_is_not_a_number(cases: Cases) -> np.ndarray:
+        found = np.zeros((len(cases), ITEMS), dtype=np.float32)
+        found[0, 0] = np.nan
+        return found
+
+    with pytest.raises(TrainingError, match=r"scores are not numbers; lower training\.learning_rate"):
+        fit_parts(task, one_is_not_a_number)
 
 
 def test_test_cases_change_nothing(tmp_path: Path) -> None:

@@ -44,9 +44,9 @@ def test_the_measure_is_its_definition(seed: int) -> None:
     total = 0.0
     for case, target in enumerate(of.target):
         others = [
-            np.exp(of.offset[case, place])
+            np.exp(of.offset[case, place]) * (0.5 if scores[case, place] == scores[case, target] else 1.0)
             for place in range(6)
-            if place != target and scores[case, place] > scores[case, target]
+            if place != target and scores[case, place] >= scores[case, target]
         ]
         total += 1 / np.log2(2 + sum(others))
     assert ndcg(of, weights).mean() == pytest.approx(total / len(of))
@@ -114,3 +114,13 @@ def test_few_cases_change_the_weights_less_than_many() -> None:
     few, many = (fit_rank_weights(hard_and_easy(cases), start) for cases in (8, 800))
     noise = [found.scores[1] / found.scores[0] for found in (few, many)]
     assert noise[1] < 0.7 * noise[0] < 0.7 * 0.3
+
+
+def test_equal_scores_get_their_mean_rank() -> None:
+    of = scored(np.zeros((4, 20, 2)))
+    assert ndcg(of, PartWeights.start([], [1.0, 1.0])) == pytest.approx(1 / np.log2(1 + 1 + 19 / 2))
+
+
+def test_weights_that_are_all_0_stay() -> None:
+    of, none = hard_and_easy(20), PartWeights.start([], [0.0, 0.0])
+    assert fit_rank_weights(of, none).scores.tolist() == [0.0, 0.0]
