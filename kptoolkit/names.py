@@ -15,7 +15,7 @@ INDEXED_BYTES = 8000
 INDEXED_LETTERS = 1000
 #: Lowest similarity of a name that was probably meant.
 LIKELY = 60.0
-_PREFIXED = re.compile(r"[A-Za-z][A-Za-z0-9.-]*(?::|__)([^:/#]+)")
+_PREFIXED = re.compile(r"[A-Za-z][A-Za-z0-9.-]*(?::|__)([^:/#\s]+)")
 RANKINGS = ("balanced", "inverse-degree", "random")
 """The values of ``tree.ranking`` that need no code of another package."""
 BACKENDS = "kptoolkit.backends"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kptoolkit.names import LIKELY, compared, nearest
+from kptoolkit.names import LIKELY, compared, local_name, nearest
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,8 @@ def test_a_name_is_compared_without_case_spaces_around_it_and_normal_form(name: 
     assert compared(f" {name}\n") == wanted
     assert compared(unicodedata.normalize("NFC", name).casefold()) == wanted
     assert compared(unicodedata.normalize("NFD", name)) == compared(unicodedata.normalize("NFC", name))
+
+
+@pytest.mark.parametrize("title", ["Alien: Covenant", "Thor: Ragnarok", "X-Men: Apocalypse", "Dune: Part Two"])
+def test_a_title_with_a_colon_is_no_short_iri(title: str) -> None:
+    assert local_name(title) == title

@@ -249,7 +249,7 @@ def command(
         packs: Whether the command has ``--trust-code``, because it reads template packs or runs.
         results: Whether the command has ``--json``.
         resumes_without: The option with which the command starts again, e.g. ``"overwrite"``; called without it after
-            an interruption, the command resumes. ``None``: it never resumes.
+            an interruption, the command resumes. ``""``: it always resumes. ``None``: it never does.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -285,10 +285,10 @@ def command(
 
 
 def _after_interrupt(option: str | None, kwargs: Mapping[str, Any]) -> str:
-    """What to do after an interruption of a command that resumes without ``option``."""
+    """What to do after an interruption of a command that resumes, without ``option`` if there is one."""
     if option is None:
         return ""
-    return "the same command continues from here" + (f", without --{option}" if kwargs[option] else "")
+    return "the same command continues from here" + (f", without --{option}" if option and kwargs[option] else "")
 
 
 def fail(console: Console, error: BaseException, after_interrupt: str = "") -> NoReturn:

@@ -255,7 +255,8 @@ class Graph:
     def items(self) -> GraphItems:
         """Return all items."""
         found = self.queries["items"].read(self.store)
-        rows = sorted(zip(*(found.column(name) for name in ("item_id", "entity_id", "name")), strict=True))
+        columns = (found.column(name) for name in ("item_id", "entity_id", "name"))
+        rows = sorted(zip(*columns, strict=True), key=lambda row: [(value is not None, value or "") for value in row])
         return GraphItems([row[0] for row in rows], [row[1] for row in rows], [row[2] or "" for row in rows])
 
     def relation_counts(self) -> dict[str, int]:

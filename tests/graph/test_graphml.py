@@ -15,6 +15,7 @@ from kptoolkit.errors import DataError
 from kptoolkit.graph.loading.survey import Survey, survey
 from kptoolkit.graph.sources.file_source import open_source
 from kptoolkit.graph.sources.readers.graphml import GraphMl
+from kptoolkit.graph.sources.readers.path_reader import NO_LABEL
 from kptoolkit.limits import LimitsConfig, current, use
 from kptoolkit.storage.values.cells import clean_id, is_missing
 
@@ -196,3 +197,22 @@ def test_a_damaged_file_is_an_error_or_is_read(tmp_path_factory: pytest.TempPath
     except DataError as error:
         said.append(str(error))
     assert said[0] in said[-1]
+
+
+EDGE_KEYS = """<key id="p" for="edge" attr.name="p" attr.type="double"/><key id="l" for="edge" attr.name="label"/>
+<key id="i" for="edge" attr.name="interaction"/><key id="n" for="edge" attr.name="name"/>"""
+
+
+@pytest.mark.parametrize(
+    ("data", "relation"),
+    [
+        ("<data key='p'>0.013</data><data key='l'>inhibits</data>", "inhibits"),
+        ("<data key='n'>A (pp) B</data><data key='i'>pp</data>", "pp"),
+        ("<data key='p'>0.5</data>", NO_LABEL),
+    ],
+)
+def test_the_relation_of_an_edge_is_a_word(tmp_path: Path, data: str, relation: str) -> None:
+    """Not its weight, and not the name of that edge alone where there is a kind."""
+    text = graph(f"<node id='a'/><node id='b'/><edge source='a' target='b'>{data}</edge>", EDGE_KEYS)
+    ((_, found, _),) = triples(read(tmp_path / "x.graphml", text))
+    assert found == relation

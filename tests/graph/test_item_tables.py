@@ -106,3 +106,28 @@ def test_a_table_with_other_numbers_is_said(tmp_path: Path, other: str, said: bo
     (tmp_path / "ids.csv").write_text(f"item_id,{other}\na,1\nb,2\n")
     warnings = dry_run(open_source([tmp_path / "items.csv"])).warnings
     assert [f"--columns item={other},entity=item_id" in line for line in warnings] == [True] * said
+
+
+@pytest.mark.parametrize("word", sorted(RELATION_WORDS))
+def test_a_header_in_the_plural_is_its_singular(word: str) -> None:
+    plural = word if word == "series" else f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+    assert relation_of(plural) == word
+    assert relation_of(f"{word}_ids") == word
+
+
+def test_names_of_several_ids_in_a_cell_are_paired_by_place(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(
+        "movie_id,title,genre_ids,genres\n"
+        "1,Heat,\"[28, 80]\",\"['Action', 'Crime']\"\n"
+        '2,Ronin,"[28]","[\'Action\']"\n'
+        '3,Alien,"[27, 878]","[\'Horror\']"\n'
+    )
+    found = names(read(tmp_path / "x.csv"))
+    known = {entity: name for entity, name in found.items() if entity.startswith("genre:")}
+    assert known == {"genre:28": "Action", "genre:80": "Crime", "genre:27": "", "genre:878": ""}
+
+
+def test_names_next_to_ids_whose_relation_is_in_a_column(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("movie,prop,actor_id,actor_name\nm1,lead,77,Ann Ames\nm2,lead,88,Bo Best\n")
+    found = read(tmp_path / "x.csv", columns="item=movie,relation=prop,tail=actor_id")
+    assert {"Ann Ames", "Bo Best"} <= set(names(found).values())

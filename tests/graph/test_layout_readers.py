@@ -20,7 +20,9 @@ from worlds.surveyed import names, read, triples
 
 from kptoolkit.data.interactions import read_interactions
 from kptoolkit.errors import ConfigError, DataError
+from kptoolkit.graph import open_source
 from kptoolkit.graph.loading.survey import Survey
+from kptoolkit.graph.sources.readers.path_reader import NO_LABEL
 from kptoolkit.storage.values.cells import clean_id, is_missing
 
 LAYOUTS = Path(__file__).resolve().parents[1] / "layouts"
@@ -152,6 +154,35 @@ def test_neo4j_csv_whose_id_spaces_share_ids(tmp_path: Path) -> None:
     found = read(folder)
     assert triples(found) == {("Film:1", "DIRECTED_BY", "Person:1")}
     assert names(found) == {"Film:1": "Heat", "Person:1": "Mann"}
+
+
+def test_items_of_neo4j_csv_are_linked_to_ids_as_the_triples_have_them(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        {
+            "a.csv": "id:ID(Film),title,item_id\n1,Heat,i1\n",
+            "b.csv": "id:ID(Person),name\n1,Mann\n",
+            "c.csv": ":START_ID(Film),:END_ID(Person),:TYPE\n1,1,DIRECTED_BY\n",
+        },
+    )
+    assert links(read(folder)) == {"i1": "Film:1"}
+
+
+def test_files_of_neo4j_csv_without_a_header_are_said(tmp_path: Path) -> None:
+    """The import tool takes files in groups, of which the first only has a header."""
+    folder = write(
+        tmp_path,
+        {
+            "nodes.csv": "id:ID,name\n1,Heat\n2,Mann\n",
+            "nodes2.csv": "3,Ronin\n",
+            "roles.csv": ":START_ID,:END_ID,:TYPE\n1,2,DIRECTED_BY\n",
+        },
+    )
+    (reader,) = open_source([folder]).readers
+    assert reader.said.endswith("; not read, without a header line of ids in it: nodes2.csv")
+    (folder / "nodes2.csv").unlink()
+    (reader,) = open_source([folder]).readers
+    assert "not read" not in reader.said
 
 
 def test_apoc_json() -> None:
@@ -299,6 +330,54 @@ def test_parquet(tmp_path: Path) -> None:
     found = read(tmp_path / "x.parquet", names=tmp_path / "names.parquet", skip_bad_rows=True)
     assert triples(found) == {("1", "r", "a"), ("2", "r", "b")}
     assert names(found)["a"] == "Alpha"
+
+
+def test_parquet_with_bytes(tmp_path: Path) -> None:
+    """Older writers do not say that their columns are text."""
+    columns = {name: [text.encode()] for name, text in (("head", "Q1"), ("relation", "P31"), ("tail", "Ärger"))}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    assert triples(read(tmp_path / "x.parquet")) == {("Q1", "P31", "Ärger")}
+    pq.write_table(pa.table({**columns, "tail": [b"\xff"]}), tmp_path / "x.parquet")
+    with pytest.raises(DataError, match="bytes that are no UTF-8 text"):
+        read(tmp_path / "x.parquet")
+
+
+def test_a_list_of_pairs_with_scores_is_no_list_of_triples(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"x.csv": "d1,t1,0.91\nd2,t1,0.85\nd3,t2,0.77\nd4,t2,0.5\nd5,t1,0.25\n"})
+    with pytest.raises(DataError, match=r"x\.csv"):
+        read(folder / "x.csv")
+
+
+@pytest.mark.parametrize("given", ["folder", "file with a format"])
+def test_a_mapping_that_would_have_no_effect_is_refused(tmp_path: Path, given: str) -> None:
+    folder = write(tmp_path, {"movies.csv": "movie_id,genre\na,x\nb,y\n"})
+    path = folder if given == "folder" else folder / "movies.csv"
+    with pytest.raises(ConfigError, match=r"--mapping is for a file, without --format"):
+        open_source([path], mapping=folder / "none.toml", format=None if given == "folder" else "csv")
+
+
+EDGES = {
+    "cytoscape": ({"name": "A (pp) B", "interaction": "pp"}, "pp"),
+    "networkx, a multigraph": ({"key": 0, "related_to": 1}, "related to"),
+    "a number next to a label": ({"key": 1, "relation": "0.013", "label": "inhibits"}, "inhibits"),
+}
+
+
+@pytest.mark.parametrize(("data", "relation"), EDGES.values(), ids=EDGES)
+def test_relations_of_edges_are_words(tmp_path: Path, data: dict[str, object], relation: str) -> None:
+    """Not the name of a single edge, nor its number among several, nor its weight."""
+    edge = {"source": "a", "target": "b", **data}
+    folder = write(tmp_path, {"x.json": json.dumps({"nodes": [{"id": "a"}, {"id": "b"}], "links": [edge]}, indent=1)})
+    ((_, found, _),) = triples(read(folder / "x.json"))
+    assert found == (NO_LABEL if relation == "related to" else relation)
+
+
+def test_nodes_without_ids_are_named_by_their_places(tmp_path: Path) -> None:
+    """As older files for d3 have them."""
+    graph = {"nodes": [{"name": "Valjean"}, {"name": "Javert"}], "links": [{"source": 1, "target": 0, "type": "hunts"}]}
+    found = read(write(tmp_path, {"x.json": json.dumps(graph, indent=1)}) / "x.json")
+    assert triples(found) == {("1", "hunts", "0")}
+    assert names(found) == {"0": "Valjean", "1": "Javert"}
 
 
 def test_bad_parquet(tmp_path: Path) -> None:

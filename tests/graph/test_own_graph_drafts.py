@@ -14,7 +14,7 @@ from kptoolkit.graph.clauses import writing_clause
 from kptoolkit.graph.database import Graph
 from kptoolkit.graph.foreign.cypher_draft import draft_cypher, quoted
 from kptoolkit.graph.foreign.inspection import inspect
-from kptoolkit.graph.foreign.roles import Roles, find_roles
+from kptoolkit.graph.foreign.roles import Roles, find_roles, time_key
 from kptoolkit.graph.foreign.schema import GraphSchema, Property, RelationshipKind, read_schema
 from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.sources.memory_source import MemorySource
@@ -380,3 +380,14 @@ def test_what_cannot_be_quoted_safely_is_refused(name: str) -> None:
         quoted(name)
     assert quoted("a`b") == "`a``b`"
     assert (quoted("Movie"), quoted("order")) == ("Movie", "`order`")
+
+
+def test_the_time_of_events_is_the_one_that_most_have() -> None:
+    def filled(name: str, kind: str, count: int) -> Property:
+        return Property(name, frozenset({kind}), count, ())
+
+    ordered, cancelled = filled("orderDate", "DateTime", 200), filled("cancelledDate", "DateTime", 2)
+    assert time_key([cancelled, ordered]) == "orderDate"
+    assert time_key([filled("deletedAt", "DateTime", 1), filled("timestamp", "int", 200)]) == "timestamp"
+    assert time_key([filled("timestamp", "int", 200), ordered]) == "orderDate", "a date before a number"
+    assert time_key([filled("price", "float", 200)]) is None

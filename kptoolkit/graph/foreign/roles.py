@@ -303,7 +303,7 @@ def _direct_events(
     for entry, user_side, item_side, to_item in _directions(ends):
         if wanted.event not in (None, entry.type):
             continue
-        time = _time_key(schema.relationship_properties.get(entry.type, ()))
+        time = time_key(schema.relationship_properties.get(entry.type, ()))
         for user, item in product(sorted(user_side & set(labels)), sorted(item_side & set(labels))):
             if user != item and wanted.allows_item(item):
                 score = _event_score(entry.type, user, item, time) - (0 if to_item else 0.5)
@@ -317,7 +317,7 @@ def _events_through(
     for label in labels:
         if label != wanted.event and (wanted.event is not None or not _words(label) & EVENT_NODES):
             continue
-        time = _time_key(schema.node_properties.get(label, ()))
+        time = time_key(schema.node_properties.get(label, ()))
         near = [(entry, side, away) for entry, side, node, away in _directions(ends) if label in node]
         far = [(entry, side, away) for entry, node, side, away in _directions(ends) if label in node]
         others = set(labels) - {label}
@@ -347,12 +347,15 @@ def _event_score(kind: str, user: str, item: str, time: str | None) -> float:
     )
 
 
-def _time_key(properties: Iterable[Property]) -> str | None:
-    dates = {"DateTime", "Date", "datetime", "date"}
-    by_kind = [p.name for p in properties if p.kinds <= dates and usable(p.name)]
-    numbers = {"int", "float", "str"}
-    by_name = [p.name for p in properties if _words(p.name) & TIMES and p.kinds <= numbers and usable(p.name)]
-    return next(iter(by_kind + by_name), None)
+def time_key(properties: Iterable[Property]) -> str | None:
+    """Return the time of events: a date, or a number or text that is called so; the one that most events have."""
+    dates, numbers = {"DateTime", "Date", "datetime", "date"}, {"int", "float", "str"}
+    found = [
+        (-p.filled, not p.kinds <= dates, p.name)
+        for p in properties
+        if usable(p.name) and (p.kinds <= dates or (_words(p.name) & TIMES and p.kinds <= numbers))
+    ]
+    return min(found)[2] if found else None
 
 
 def _without_users(events: Events, ends: Iterable[RelationshipKind], primary: Sequence[str]) -> list[str]:

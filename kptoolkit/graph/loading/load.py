@@ -25,7 +25,7 @@ from kptoolkit.graph.loading.survey import SourceItem, Survey, survey
 from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
-from kptoolkit.names import quantity
+from kptoolkit.names import lowered, quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.storage.batches import Meter, chunks
 
@@ -181,6 +181,11 @@ class _Loader:
                 "an earlier load of another source was interrupted and the graph holds a part of it; run that load "
                 "again first, or --replace what is there"
             )
+        if self.meta["state"] == DELETING and self.mode == "upsert":
+            raise GraphError(
+                "an earlier load with --replace was interrupted while it deleted, and a part of the graph is left; "
+                "load again with --replace"
+            )
         resumes = (self.meta["state"], self.meta["mode"], self.meta["source"]) == (LOADING, self.mode, digest)
         if self.mode == "replace" and not resumes:
             self._note(DELETING, digest)
@@ -199,10 +204,14 @@ class _Loader:
     def entities(self) -> None:
         """Write the entities after the last acknowledged one."""
         ids, names, degrees = self.found.entities, self._names(), self.found.degrees
+        renames, titled = not self.found.named_by_id, {item.entity for item in self.found.items if item.title}
         meter = Meter("load entities", len(ids) - self.done.entities, "entities", self.progress)
         for start in range(self.done.entities, len(ids), self.batch_size):
             codes = range(start, min(start + self.batch_size, len(ids)))
-            rows = [dict(entity_row(ids[code], names[code], int(degrees[code]))) for code in codes]
+            rows = [
+                {**entity_row(ids[code], names[code], int(degrees[code])), "renames": renames or code in titled}
+                for code in codes
+            ]
             self.done, counters = self.store.transact(partial(self._add_entities, rows=rows))
             self.written += counters
             meter.add(len(rows))
@@ -344,7 +353,9 @@ class _Loader:
             renamed = bool(item.title) and item.title != have["name"]
             linked = bool(row["entity_id"]) and not have["entity_id"]
             if not have["is_entity"] and (renamed or linked):
-                rows.append({**row, "entity_id": row["entity_id"] or have["entity_id"]})
+                name = item.title or have["name"] or row["name"]
+                link = row["entity_id"] or have["entity_id"]
+                rows.append({**row, "name": name, "name_lower": lowered(name or "") or None, "entity_id": link})
         return rows
 
     def _add_entities(

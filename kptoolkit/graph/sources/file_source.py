@@ -422,6 +422,8 @@ def open_source(
     )
     for path in map(Path, paths):
         found = unpack(path) if is_archive(path) else path
+        if mapping is not None and (found.is_dir() or format is not None):
+            raise ConfigError(f"--mapping is for a file, without --format; name a file in the place of {path}")
         if found.is_dir():
             _add_folder(source, found, interactions)
         else:

@@ -65,7 +65,9 @@ def read_parquet(
     found, row = parquet_columns(path, columns, optional), 1
     required = [name for name in found if name not in may_be_empty]
     for batch in _batches(path, list(dict.fromkeys(found.values()))):
-        texts = {name: [_text(value) for value in batch.column(column).to_pylist()] for name, column in found.items()}
+        texts = {
+            name: [_text(value, path) for value in batch.column(column).to_pylist()] for name, column in found.items()
+        }
         kept = []
         for at in range(batch.num_rows):
             fault = next(filter(None, (fault_of(name, texts[name][at]) for name in required)), None)
@@ -111,7 +113,14 @@ def check_expansion(path: Path, described: Any) -> None:
         raise DataError(too_large("expands"), path)
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, path: Path) -> str:
     if value is None or value != value:
         return ""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"has a column of bytes that are no UTF-8 text: {shorten(repr(value), 40)}", path
+            ) from error
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -347,9 +347,11 @@ def _is_openke(sample: Sample) -> bool:
 
 
 def _is_headerless_triples(sample: Sample) -> bool:
-    """Three columns of data, the middle one with the fewest values, of which some occur again."""
+    """Three columns of data, the middle one with the fewest values, of which some occur again; no column of scores."""
     rows = sample.rows(sample.dialect())
     if not _is_data(rows) or any(len(row) != 3 for row in rows):
+        return False
+    if all(_FRACTION.fullmatch(row[2].strip()) for row in rows):
         return False
     heads, relations, tails = (len(set(column)) for column in zip(*rows, strict=True))
     return relations <= min(heads, tails, len(rows) - 1)

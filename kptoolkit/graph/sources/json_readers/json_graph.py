@@ -17,7 +17,9 @@ from kptoolkit.storage.text_tables import Table
 
 _LISTS = re.compile(r'\s*\[\s*\[\s*"')
 _DOCUMENT = re.compile(r'\s*\{(?=.*"(?:nodes|elements|bindings|triples)"\s*:)', re.DOTALL)
-_RELATION = ("relation", "label", "type", "relationship", "predicate", "key", "name")
+_KINDS = ("relation", "label", "type", "relationship", "predicate", "interaction", "shared_interaction")
+_RELATION = (*_KINDS, "shared interaction", "key", "name")
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _NAME = ("name", "label", "title")
 _WIDTH = 3
 
@@ -66,7 +68,11 @@ class JsonGraph(PathReader):
 
     @property
     def _nodes(self) -> list[dict[str, Any]]:
-        return [_data(one) for one in self._list(self._parts, "nodes")] if "nodes" in self._parts else []
+        """The nodes; where none has an id, links name their places."""
+        nodes = [_data(one) for one in self._list(self._parts, "nodes")] if "nodes" in self._parts else []
+        if any("id" in one for one in nodes):
+            return nodes
+        return [{**one, "id": place} for place, one in enumerate(nodes)]
 
     @cached_property
     def _triples(self) -> list[Sequence[str]]:
@@ -92,7 +98,8 @@ class JsonGraph(PathReader):
         ends = [_text(one.get(key)) for key in ("source", "target")]
         if not all(ends):
             raise DataError("an edge without source and target; correct it", self.path, number)
-        return ends[0], _first(one, _RELATION) or NO_LABEL, ends[1]
+        texts = {key: text for key, text in one.items() if not _NUMBER.fullmatch(_text(text))}
+        return ends[0], _first(texts, _RELATION) or _first(one, _KINDS) or NO_LABEL, ends[1]
 
     def _row(self, number: int, one: Any) -> Sequence[str]:
         if isinstance(one, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,7 +20,10 @@ from kptoolkit.storage.dialects import first_bytes, suffix_of
 from kptoolkit.storage.open_files import file_failures, open_bytes, too_long
 from kptoolkit.storage.text_tables import Table
 
-_RELATIONS = (*TRIPLE_COLUMNS["relation"], "label", "label_e", "type", "relationship", "edge_type", "name")
+_SPELLED = (*TRIPLE_COLUMNS["relation"], "label", "label_e", "type", "relationship", "edge_type", "interaction")
+_KINDS = tuple(name for name in _SPELLED if len(name) > 1 and name != "rel")
+_RELATIONS = (*_KINDS, "shared_interaction", "name", "rel", *(name for name in _SPELLED if len(name) == 1))
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _READ = (*NODE_NAMES, "item_id", *_RELATIONS)
 _MOST_DEFAULTS = 100
 _CHUNK = 1 << 16
@@ -33,6 +37,12 @@ def _place(names: tuple[str, ...], spellings: tuple[str, ...]) -> int | None:
     return locate(names, {"value": spellings}).get("value")
 
 
+def _value(data: Mapping[str, str], spellings: tuple[str, ...]) -> str:
+    names = tuple(data)
+    place = _place(names, spellings)
+    return "" if place is None else data[names[place]]
+
+
 @dataclass
 class _Element:
     """A node or an edge: its attributes, and its data by name."""
@@ -44,9 +54,12 @@ class _Element:
 
     def value(self, spellings: tuple[str, ...]) -> str:
         """Return the data with the first of these names that there is; else ``""``."""
-        names = tuple(self.data)
-        place = _place(names, spellings)
-        return "" if place is None else self.data[names[place]]
+        return _value(self.data, spellings)
+
+    def relation(self) -> str:
+        """Return the relation of an edge: a text if there is one, since a number may be its weight; else ``""``."""
+        texts = {name: text for name, text in self.data.items() if not _NUMBER.fullmatch(text)}
+        return _value(texts, _RELATIONS) or _value(self.data, _KINDS)
 
 
 class GraphMl(PathReader):
@@ -84,7 +97,7 @@ class GraphMl(PathReader):
                 continue
             head, tail = edge.attributes.get("source", ""), edge.attributes.get("target", "")
             if edge.kind == "edge" and head and tail:
-                yield edge.line, (head, edge.value(_RELATIONS) or edge.attributes.get("label") or NO_LABEL, tail)
+                yield edge.line, (head, edge.relation() or edge.attributes.get("label") or NO_LABEL, tail)
             else:
                 said = "an edge without source or target" if edge.kind == "edge" else "a hyperedge, which is no triple"
                 self.bad_rows.add(self.path, edge.line, said)

@@ -84,7 +84,10 @@ class Neo4jCsv(PathReader):
         nodes = ", ".join(sheet.path.name for sheet in self._nodes)
         edges = ", ".join(sheet.path.name for sheet in self._edges)
         prefixed = "; ids are SPACE:ID, since ID spaces share ids" if self._prefixed else ""
-        return f"{self.label}: relationships of {edges or 'no file'}, nodes of {nodes or 'no file'}{prefixed}"
+        known = {sheet.path for sheet in self._all}
+        others = ", ".join(path.name for path in _csv_files(self.path) if path not in known)
+        left_out = f"; not read, without a header line of ids in it: {others}" if others else ""
+        return f"{self.label}: relationships of {edges or 'no file'}, nodes of {nodes or 'no file'}{prefixed}{left_out}"
 
     def triples(self) -> Iterator[Table]:
         """Yield the relationships; the relation is the property of that name in our own export, else the type."""
@@ -116,7 +119,9 @@ class Neo4jCsv(PathReader):
         for sheet in self._nodes:
             if "item_id" in sheet.properties:
                 columns = {"item_id": (sheet.properties["item_id"],), "entity_id": (sheet.places["ID"],)}
-                yield from map(_filled, self._rows(sheet, columns, "item_id"))
+                for table in map(_filled, self._rows(sheet, columns, "item_id")):
+                    ids = self._ids(table["entity_id"], sheet.space)
+                    yield Table({"item_id": table["item_id"], "entity_id": ids}, table.lines, table.path)
         for sheet in self._items:
             columns = {"item_id": (sheet.places["ID"],), "entity_id": (sheet.properties["entity_id"],)}
             yield from map(_filled, self._rows(sheet, columns, "entity_id"))
@@ -221,9 +226,13 @@ class ApocJson(PathReader):
                 yield line, str(one["id"]), name, str(properties.get("item_id") or "")
 
 
+def _csv_files(given: Path) -> list[Path]:
+    return sorted([*given.glob("*.csv"), *given.glob("*.csv.gz")]) if given.is_dir() else [given]
+
+
 def _sheets(given: Path) -> list[_Sheet]:
     found = []
-    for path in sorted([*given.glob("*.csv"), *given.glob("*.csv.gz")]) if given.is_dir() else [given]:
+    for path in _csv_files(given):
         sheet = _Sheet.of(path)
         if sheet is not None:
             found.append(sheet)

@@ -19,7 +19,7 @@ store studio style supplier tag theme topic type vendor writer
 RELATION_WORDS = frozenset(_WORDS.split())
 _ID_WORDS = frozenset({"id", "ids", "no", "code"})
 _NAME_WORDS = frozenset({"name", "names", "value", "title", "label"})
-_PLURAL = re.compile(r"(?<=[a-rt-z])s")
+_PLURAL = re.compile(r"(?<=[a-rt-z])s$")
 
 
 def words_of(header: str) -> list[str]:

@@ -180,16 +180,19 @@ class TableItems(JsonItems):
         if not self.relation_key:
             yield from super()._facts()
             return
-        (key,) = self.mapping.relations.values()
+        ((named, key),) = self.mapping.relations.items()
         for line, item, one in self._objects():
             relation = str(one[self.relation_key])
             for value in self.values(self.path, line, values_at(one, key, self.mapping.split)) if relation else ():
-                yield line, item, relation, value_id(relation, value), self.readable(value)
+                name = self.name_of(one, named, value) if named in self.name_columns else self.readable(value)
+                yield line, item, relation, value_id(relation, value), name
 
     def name_of(self, one: dict[str, Any], relation: str, value: str) -> str:
         """Return the name of a value: that next to its id, that in another table, else ``""`` for an id."""
         if relation in self.name_columns:
-            return str(one[self.name_columns[relation]])
+            split, column = self.mapping.split, self.name_columns[relation]
+            ids, names = (list(values_at(one, key, split)) for key in (self.mapping.relations[relation], column))
+            return names[ids.index(value)].strip() if len(names) == len(ids) and value in ids else ""
         return self._listed_names.get(relation, {}).get(value, "" if self._has_ids(relation) else self.readable(value))
 
     def _has_ids(self, relation: str) -> bool:
