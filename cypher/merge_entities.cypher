@@ -1,5 +1,5 @@
-// Adds missing entities, and names those without a name. One with another name is named anew where the row renames,
-// unless kptool did not write that name.
+// Adds missing entities, and names those without a name. A row that renames also replaces another name, unless kptool
+// did not write that one.
 // parameters: rows
 // columns: none
 UNWIND $rows AS row

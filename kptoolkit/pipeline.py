@@ -264,6 +264,7 @@ def control(run: Run, name: str, *, progress: ProgressCallback = shown) -> Recom
         RunError: Neither backend nor score parts read knowledge, or the control would equal the run.
         UnknownNameError: No control has this name.
     """
+    run.require_own_interactions()
     chosen = named_control(name)
     settings, folder = chosen.settings(run.config), run.files.control(name)
     finished = folder.is_finished
@@ -347,6 +348,7 @@ def evaluate(
         RunError: With ``controls``, the run reads no knowledge.
         UnknownNameError: No baseline or control has this name.
     """
+    run.require_own_interactions()
     check_abilities(run, beam=beam, explain=explain)
     check_names(baselines)
     names, left_out = applicable(controls, [run.config])

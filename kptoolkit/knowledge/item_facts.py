@@ -45,6 +45,7 @@ class PromptFacts:
         n_items: int,
         known: PromptFacts | None = None,
         more: Sequence[str] = (),
+        more_relations: Sequence[str] = (),
     ) -> PromptFacts:
         """Number the relations and far ends of prompts.
 
@@ -54,12 +55,14 @@ class PromptFacts:
             n_items: Catalogue size.
             known: Facts of a trained model: its relations and entities keep their numbers, all others are unknown.
             more: Entities to number in addition to those of ``prompts``, because later prompts may name them.
+            more_relations: Relations to number in addition, in both directions.
         """
         relations = {name: number for number, name in enumerate(known.relations if known else ())}
         entities = {name: number for number, name in enumerate(known.entities if known else ())}
         labels, ends = prompts.labels, prompts.far_ids
         if known is None:
-            for label in dict.fromkeys(labels):
+            both = (label for relation in more_relations for label in (relation, f"<{relation}"))
+            for label in dict.fromkeys((*labels, *both)):
                 relations[label] = len(relations)
             for end in dict.fromkeys((*ends, *more)):
                 if end not in items:

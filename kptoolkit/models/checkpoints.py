@@ -29,6 +29,12 @@ def _step(checkpoint: Path) -> int:
     return int(number) if number.isdecimal() and len(number) < 20 else -1
 
 
+def can_resume(folder: Path) -> bool:
+    """Whether a training left something to resume: a complete checkpoint, or files of a backend that writes its own."""
+    own = (path for path in folder.glob("*") if not path.name.startswith("checkpoint-"))
+    return last_checkpoint(folder) is not None or any(own)
+
+
 def remove_checkpoints(folder: Path, *, complete: bool) -> None:
     """Remove incomplete checkpoints, whose names new ones may need; complete ones too if ``complete``."""
     for path in folder.glob("checkpoint-*"):

@@ -439,7 +439,7 @@ def _arguments(settings: TrainingConfig, folder: Path, samples: int) -> Training
     batch = settings.batch_size * distributed.count()
     steps = math.ceil(math.ceil(samples / batch) / settings.accumulation)
     every = settings.eval_every * steps
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
@@ -472,3 +472,6 @@ def _arguments(settings: TrainingConfig, folder: Path, samples: int) -> Training
         ddp_find_unused_parameters=False,
         average_tokens_across_devices=True,
     )
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # one process uses one GPU; several are for torchrun
+    return arguments

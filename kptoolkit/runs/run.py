@@ -221,11 +221,28 @@ class Run:
         """Ids of the users with a history, sorted; any of them can be given to :meth:`recommend`."""
         return [str(user) for user in self.interactions.user_ids[self._users]]
 
+    @property
+    def has_own_interactions(self) -> bool:
+        """Whether it has the interactions that it was trained on, not those of :meth:`with_interactions`."""
+        return self._own_users
+
+    def require_own_interactions(self) -> None:
+        """Check that this run has the interactions that it was trained on.
+
+        Raises:
+            InputError: It has those of :meth:`with_interactions`.
+        """
+        if not self._own_users:
+            raise InputError(
+                f"run {self.folder} with other interactions is for recommendations; evaluate it as Run.load opens it"
+            )
+
     @checked
     def with_interactions(self, interactions: Interactions | DataFrame) -> Run:
         """Return this run with other histories, e.g. newer ones; model and catalogue stay the same.
 
-        Events with items that are not in the catalogue are left out and counted in ``skipped`` of the result.
+        Events with items that are not in the catalogue are left out and counted in ``skipped`` of the result. The
+        result recommends; it is not evaluated, because results in the folder are those of the run's own interactions.
 
         Args:
             interactions: Interactions, or a DataFrame of them with the columns that files have.
@@ -236,7 +253,7 @@ class Run:
         """
         if not isinstance(interactions, Interactions):
             interactions = interactions_of(interactions, reading_of(self.config.data))
-        other = Run(self.folder, self.manifest, trust_code=self.trust_code)
+        other = Run(self.folder, self.manifest, self._evaluation, trust_code=self.trust_code)
         try:
             other.interactions, events = interactions.restrict_to(self.catalogue.item_ids)
         except DataError as error:
@@ -488,4 +505,4 @@ def top_k(
     best = np.take_along_axis(scores, chosen, axis=1)
     order = np.argsort(-best, axis=1, kind="stable")
     best = np.take_along_axis(best, order, axis=1)
-    return np.where(np.isfinite(best), np.take_along_axis(chosen, order, axis=1), -1), best
+    return np.where(best > -np.inf, np.take_along_axis(chosen, order, axis=1), -1), best

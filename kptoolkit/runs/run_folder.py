@@ -22,7 +22,7 @@ from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.prepare import Prepared
 from kptoolkit.limits import read_text
 from kptoolkit.models import FitResult, backend_class, options_class
-from kptoolkit.models.checkpoints import last_checkpoint
+from kptoolkit.models.checkpoints import can_resume, last_checkpoint
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.parts.score_parts import ScoreParts
 from kptoolkit.prompts import TemplatePack
@@ -162,7 +162,7 @@ class RunFolder:
         earlier = self.read_manifest()
         if earlier.status == "finished":
             raise RunError(f"{self} holds a finished run; give another --run, or --overwrite to replace it")
-        if not any(self.checkpoints.glob("*")):
+        if not can_resume(self.checkpoints):
             return Start(Manifest(settings=settings), resumed=False)
         if (different := different_setting(earlier.settings, settings)) is not None:
             raise RunError(
@@ -226,10 +226,10 @@ class RunFolder:
         """The files that the manifest must list."""
         for part in (*_INPUTS, *_OUTPUTS, _TRAINING):
             yield from _files(self.path / part)
-        for pattern in _RESULTS:
-            yield from self.path.glob(pattern)
+        yield from self._results()
 
-    # -- writing ------------------------------------------------------------------------------------------------------
+    def _results(self) -> list[Path]:
+        return sorted(path for pattern in _RESULTS for path in self.path.glob(pattern))
 
     def remove(self) -> None:
         """Delete the folder, if it exists; a process that is killed meanwhile leaves no part of a run."""
@@ -333,15 +333,7 @@ class RunFolder:
         neighbourhoods: Saveable,
         removed: Iterable[str] = (),
     ) -> None:
-        """Replace manifest, backend, score parts, catalogue, pack and neighbourhoods together.
-
-        Args:
-            manifest: The new manifest.
-            recommender: The new backend and score parts.
-            catalogue: The new catalogue.
-            pack: The new template pack.
-            neighbourhoods: The new neighbourhoods.
-            removed: Names of files and folders to remove with it, see :meth:`evaluated`.
+        """Replace manifest, backend, score parts, catalogue, pack and neighbourhoods together, and remove some files.
 
         Raises:
             OSError: A part cannot be written; the run is what it was before.
@@ -354,8 +346,7 @@ class RunFolder:
 
     def evaluated(self) -> list[str]:
         """Names of what evaluations wrote: results, and the folder of the controls."""
-        results = [path.name for pattern in _RESULTS for path in self.path.glob(pattern)]
-        return sorted(results) + ([_CONTROLS] if (self.path / _CONTROLS).is_dir() else [])
+        return [*(path.name for path in self._results()), *([_CONTROLS] if (self.path / _CONTROLS).is_dir() else ())]
 
     def write_evaluation(
         self, split: str, report: Mapping[str, Any], per_user: pd.DataFrame, evaluated: Manifest
@@ -394,8 +385,6 @@ class RunFolder:
             files |= {path.relative_to(new).as_posix(): checksum(path) for path in _files(new)}
             write_json(new / _MANIFEST, asdict(replace(manifest, files=dict(sorted(files.items())))))
         manifest.files = files
-
-    # -- reading ------------------------------------------------------------------------------------------------------
 
     def control(self, name: str) -> RunFolder:
         """The folder of a control."""

@@ -136,9 +136,12 @@ def expand(paths: Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
 
 def fingerprints(run: Run) -> dict[str, str]:
     """Return hashes of what runs must share: their interactions, catalogue and split."""
-    split = {name: getattr(run.config.data, name) for name in _SPLIT_SETTINGS}
+    train, *others = run.split.train, run.split.valid, run.split.test
+    cases = [array.tolist() for each in others for array in (each.user, each.targets)]
+    split = [{name: getattr(run.config.data, name) for name in _SPLIT_SETTINGS}, train.indptr.tolist(), cases]
     items = run.catalogue.item_ids.tolist()
-    found = {"interactions": run.manifest.fingerprints.get("interactions") or run.interactions.content_hash()}
+    trained = run.manifest.fingerprints.get("interactions") if run.has_own_interactions else None
+    found = {"interactions": trained or run.interactions.content_hash()}
     for name, content in (("catalogue", items), ("split", split)):
         found[name] = hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()
     return found
@@ -166,7 +169,7 @@ def require_same_data(runs: Sequence[Run]) -> dict[str, str]:
         elif different == "another split":
             own, theirs = first.config.data, run.config.data
             names = [name for name in _SPLIT_SETTINGS if getattr(own, name) != getattr(theirs, name)]
-            different = f"another split (data.{names[0]})"
+            different = f"another split ({f'data.{names[0]}' if names else 'other times of events'})"
         if different:
             raise RunError(
                 f"run {run.folder} has {different} than {first.folder}; runs of one table need the same data"

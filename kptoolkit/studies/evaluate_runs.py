@@ -97,6 +97,8 @@ def _check(runs: Sequence[Run], *, beam: bool, explain: bool) -> dict[str, str]:
     """Check that runs can be one table, before anything is ranked; returns the fingerprints of their data."""
     if not runs:
         raise InputError("no run given; give at least one")
+    for run in runs:
+        run.require_own_interactions()
     fingerprints = require_same_data(runs)
     first = runs[0]
     for run in runs:

@@ -89,3 +89,16 @@ def test_it_is_read_and_not_written(foreign: Graph, tmp_path: Path) -> None:
     )
     with pytest.raises(QueryFileError, match=r"items\.cypher.*'item_id'"):
         Graph(foreign.store, type(foreign.queries)(tmp_path / "cypher"), foreign.config).items()
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+def test_items_that_come_twice_are_read_and_said(foreign: Graph, tmp_path: Path) -> None:
+    """By a query of the user's own; `doctor` then says that ids are twice."""
+    (tmp_path / "cypher" / "items.cypher").write_text(
+        "// Items.\n// parameters: none\n// columns: item_id, entity_id, name\n"
+        "UNWIND [['1', null, 'a'], ['1', 'e', null], ['1', 'e', 'b']] AS r\n"
+        "RETURN r[0] AS item_id, r[1] AS entity_id, r[2] AS name\n"
+    )
+    items = Graph(foreign.store, type(foreign.queries)(tmp_path / "cypher"), foreign.config).items()
+    assert (items.item_id, items.entity_id, items.name) == (["1"] * 3, [None, "e", "e"], ["a", "", "b"])

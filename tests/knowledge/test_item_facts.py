@@ -31,6 +31,18 @@ def test_facts_say_what_the_prompts_say(source: KnowledgeSource) -> None:
         assert facts.hop[row] == trees.hop[row]
 
 
+def test_relations_of_later_prompts_have_numbers(source: KnowledgeSource) -> None:
+    """In both directions; where knowledge varies by epoch, the first epoch need not draw every relation."""
+    items, n = source.catalogue.item_of_entity(), len(source.catalogue)
+    every = source.neighbourhoods.relations
+    known = PromptFacts.of(
+        source.pool[:1], items, n, more=list(map(str, source.neighbourhoods.ids)), more_relations=every
+    )
+    later = PromptFacts.of(source.pool, items, n, known=known)
+    assert {*every, *(f"<{relation}" for relation in every)} == set(known.relations)
+    assert later.known(np.arange(len(source.pool))).all()
+
+
 def test_what_training_never_saw_says_nothing(source: KnowledgeSource) -> None:
     trees, items = source.trees(0), source.catalogue.item_of_entity()
     known = PromptFacts.of(source.pool[:5], items, len(source.catalogue))

@@ -302,9 +302,30 @@ def test_knowledge_that_varies_by_epoch(tmp_path: Path, settings: dict[str, Any]
     task = chain_task(tmp_path, settings | {"training.epochs": 4, "tree.degree": 1})
     first = len(task.knowledge.trees(0).prompt) and len(task.knowledge.pool)
     fitted = backend(**options)
-    fitted.fit(task)
+    result = fitted.fit(task)
     assert len(task.knowledge.pool) > first, "later epochs bring new prompts"
     assert np.isfinite(fitted.score(task.split.test)).all()
+    trees = fitted.fitted.knowledge.trees
+    assert np.array_equal(trees.prompt, task.knowledge.trees(0).prompt), (
+        "it ranks by the first epoch's, as it was validated"
+    )
+    assert task.validate(fitted.score)["NDCG@10"] == pytest.approx(result.best["NDCG@10"])
+    fitted.save(tmp_path)
+    loaded = SequenceBackend.load(tmp_path, fitted.options)
+    np.testing.assert_allclose(loaded.score(task.split.test), fitted.score(task.split.test), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.train
+def test_a_prompt_may_begin_with_the_history(tmp_path: Path) -> None:
+    """Then there are no words before it."""
+    task = chain_task(tmp_path, {"training.epochs": 1})
+    pack = replace(task.knowledge.pack, mpp=()).with_mpp("bare", "{{ history }}, then {{ mask }}.")
+    task.knowledge.pack = pack
+    fitted = backend()
+    fitted.fit(task)
+    fitted.save(tmp_path)
+    loaded = SequenceBackend.load(tmp_path, fitted.options)
+    np.testing.assert_allclose(loaded.score(task.split.test), fitted.score(task.split.test), rtol=1e-5, atol=1e-5)
 
 
 def test_weights_that_are_no_numbers_are_refused(trained: tuple[SequenceBackend, Any], tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from kptoolkit import evaluate_runs, pipeline
+from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import DataError, InputError, RunError, UnknownNameError
 from kptoolkit.runs.ensemble import Ensemble
 from kptoolkit.runs.run import Run
@@ -78,6 +80,21 @@ def test_the_users_of_a_run(run: Run) -> None:
     assert run.users == sorted(set(run.interactions.user_ids[run.interactions.user]))
     assert len(run.recommend(run.users[-1], k=2)) == 2
     assert run.with_interactions(run.interactions).users == run.users
+
+
+def test_a_run_with_other_interactions_is_not_evaluated(run: Run) -> None:
+    """Results and controls in its folder are those of its own interactions."""
+    newer = run.with_interactions(Interactions.of(["eve"] * 5, ["i01", "i02", "i03", "i04", "i05"]))
+    before = sorted(path for path in run.folder.rglob("*"))
+    attempts = (
+        newer.evaluate,
+        lambda: pipeline.control(newer, "no-knowledge"),
+        lambda: evaluate_runs([newer, newer], split="test"),
+    )
+    for attempt in attempts:
+        with pytest.raises(InputError, match="with other interactions is for recommendations"):
+            attempt()
+    assert sorted(path for path in run.folder.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

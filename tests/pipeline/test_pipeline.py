@@ -21,6 +21,7 @@ from worlds.ring import COMMAS, NOTICE, PASSWORD, SAME_NAME, SMALL, title
 from kptoolkit import pipeline
 from kptoolkit.cli.recommend import split_names
 from kptoolkit.config import Config, to_toml
+from kptoolkit.data.histories import Cases, Histories
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.errors import (
     AmbiguousNameError,
@@ -533,6 +534,14 @@ def test_questions_that_are_none(run: Run, given: dict[str, Any], says: str) -> 
     with pytest.raises(InputError, match=says) as caught:
         run.recommend(**given)
     assert caught.value.exit_code == 2
+
+
+def test_an_infinite_score_is_a_score() -> None:
+    """Above all others; only items of the history are left out."""
+    case = Cases.of(Histories.of([[3]]))
+    best, scores = top_k(np.array([[np.inf, 1.0, 2.0, 0.0]]), case, 4)
+    assert best.tolist() == [[0, 2, 1, -1]]
+    assert scores[0, 0] == np.inf
 
 
 def test_recommend_by_beam_search(run: Run) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from kptoolkit.config import Config, load_config
 from kptoolkit.errors import RunError
+from kptoolkit.models.checkpoints import COMPLETE
 from kptoolkit.runs.manifest import Manifest, write_json
 from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.runs.run_settings import plain_settings
@@ -42,7 +43,16 @@ def interrupted(tmp_path: Path) -> RunFolder:
     begun = Manifest(settings=plain_settings(Config()), reports={"data": {"users": 7}})
     write_json(folder.path / "manifest.json", asdict(begun))
     (folder.checkpoints / "checkpoint-1").mkdir(parents=True)
+    (folder.checkpoints / "checkpoint-1" / COMPLETE).touch()
     return folder
+
+
+def test_without_a_complete_checkpoint_training_begins_again(interrupted: RunFolder) -> None:
+    """Also from the weights of `training.start_from`: those of the first step are in no file then."""
+    (interrupted.checkpoints / "checkpoint-1" / COMPLETE).unlink()
+    assert not interrupted.begin(Config(), resume=True, overwrite=False).resumed
+    (interrupted.checkpoints / "counts.npy").touch()
+    assert interrupted.begin(Config(), resume=True, overwrite=False).resumed, "a backend of one's own writes its own"
 
 
 @pytest.mark.parametrize(("key", "value"), MAY_CHANGE.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -269,9 +270,16 @@ def with_backend(run: Run) -> Run:
     return run
 
 
+def with_split(run: Run) -> Run:
+    test = run.split.test
+    run.split = replace(run.split, test=test.take(slice(1, len(test))))
+    return run
+
+
 MIXTURES: Mapping[str, tuple[Callable[[Run], Run], str]] = {
     "interactions": (with_interactions, "other interactions than"),
     "catalogue": (with_catalogue, "another catalogue than"),
+    "times": (with_split, r"another split \(other times of events\)"),
     "split": (lambda run: with_data(run, split="temporal"), r"another split \(data\.split\)"),
     "users": (lambda run: with_data(run, min_events=4), r"another split \(data\.min_events\)"),
 }

@@ -70,7 +70,13 @@ class SequenceBackend(T5Backend[SequenceOptions, "SequenceState"]):
         data = Epochs(len(feed.slices), feed.start_epoch, feed.order)
         rates = state.model.learning_rate_shares(feed.turns)
         state.encode_catalogue()
-        result = train_and_report(state.model, data, feed.collate, self.score, task, feed.figures, rates)
+
+        def score(cases: Cases) -> NDArray[np.float32]:
+            feed.read_first()
+            return self.score(cases)
+
+        result = train_and_report(state.model, data, feed.collate, score, task, feed.figures, rates)
+        feed.read_first()
         state.forget()
         return result
 

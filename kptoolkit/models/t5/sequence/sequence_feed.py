@@ -35,6 +35,8 @@ class SequenceFeed:
         self.slices = Slices.of(task.split.train, length=state.history, seed=task.config.training.seed)
         self.prefix_tokens = np.array(state.prefix_tokens, dtype=np.int64)  # (M, P)
         self.epoch, self.ends, self.template = 0, self.slices.draw(0), self._templates(0)
+        self.first = self.latest = (state.knowledge, state.facts)
+        """Knowledge and facts of the first epoch, by which the model ranks, and of the latest one."""
         self.assembler = state.assembler()
         self.turns = -(-state.model.n_items // (options.trees_per_step or state.model.n_items))
         """Steps in which every tree is encoded once."""
@@ -52,13 +54,22 @@ class SequenceFeed:
         if not source.varies:
             return
         trees = self.task.knowledge_change(source.trees(epoch))
-        known = state.knowledge
+        known, facts = self.latest
         new = prompt_tokens(source, state.tokenizer, state.parts.reads, len(known.pool))
         compiled = CompiledKnowledge(trees, TokenPool.concat([known.pool, new]), source.pool.keys)
         items = self.task.catalogue.item_of_entity()
-        facts = PromptFacts.of(source.pool, items, len(self.task.catalogue), known=state.facts)
-        state.read_knowledge(compiled, facts)
-        self.assembler = state.assembler()
+        facts = PromptFacts.of(source.pool, items, len(self.task.catalogue), known=facts)
+        self.latest = (compiled, facts)
+        self._read(*self.latest)
+
+    def read_first(self) -> None:
+        """Let the model read the knowledge of the first epoch, by which it ranks, is saved and is explained."""
+        if self.state.knowledge is not self.first[0]:
+            self._read(*self.first)
+
+    def _read(self, knowledge: CompiledKnowledge, facts: PromptFacts) -> None:
+        self.state.read_knowledge(knowledge, facts)
+        self.assembler = self.state.assembler()
 
     def _templates(self, epoch: int) -> NDArray[np.int64]:
         """``(N,)`` MPP template of each slice at an epoch; the last of ``prefix_tokens`` is for recommending only."""

@@ -245,7 +245,8 @@ def build_state(options: SequenceOptions, task: FitTask) -> SequenceState:
     tokenizer = build_tokenizer(options, source, templates, items, words_only=reads == "facts")
     knowledge = CompiledKnowledge(trees, prompt_tokens(source, tokenizer, reads), source.pool.keys)
     later = [str(entity) for entity in source.neighbourhoods.ids] if source.varies else []
-    facts = PromptFacts.of(source.pool, items, n, more=later)
+    relations = source.neighbourhoods.relations if source.varies else []
+    facts = PromptFacts.of(source.pool, items, n, more=later, more_relations=relations)
     around = facts.around(trees)
     text = _item_texts(options, task, trees)
     parts = ModelParts(

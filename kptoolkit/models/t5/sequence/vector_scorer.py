@@ -75,7 +75,8 @@ class VectorScorer:
             with safe_open(folder / WEIGHTS, "np") as file:
                 names = list(file.keys())
                 table = file.get_slice(next(name for name in _TABLES if name in names))
-                prefix = np.stack([table[token : token + 1][0] for token in described["prefix_tokens"][-1]])
+                words = [table[token : token + 1][0] for token in described["prefix_tokens"][-1]]
+                prefix = np.array(words, dtype=vectors.dtype).reshape(-1, vectors.shape[1])
                 weights = {name.removeprefix(_DECODER): file.get_tensor(name) for name in _read(names)}
             scorer = cls(vectors, prefix, weights, config, int(described["history"]))
             items = len(np.load(folder / "knowledge" / "tree_indptr.npy", mmap_mode="r", allow_pickle=False)) - 1
