@@ -26,6 +26,7 @@ from kptoolkit.studies import Arm, Study, run_study
 from kptoolkit.studies.changes.triples import corrupted
 from kptoolkit.studies.engine.find_study import find_study, study_names
 from kptoolkit.studies.engine.run_study import Mode, settings_of
+from kptoolkit.studies.engine.stored_triples import Triples
 from kptoolkit.studies.engine.study_definition import ENCODER, RANDOM_ENCODER, folder_name
 from kptoolkit.studies.engine.study_page import page, table
 from kptoolkit.testing.small_worlds import USERS
@@ -157,11 +158,15 @@ def test_a_study_is_trained_resumed_and_written(
 @pytest.mark.embedded
 @pytest.mark.slow
 def test_wrong_triples_reach_the_run(configure: Callable[..., Config], tmp_path: Path) -> None:
-    run_study(OWN, configure(), output=tmp_path / "s", mode="quick")
+    result = run_study(OWN, configure(), output=tmp_path / "s", mode="quick")
     runs = [Run.load(tmp_path / "s" / "runs" / folder_name("linear", arm, 2308)) for arm in OWN.arms[:2]]
     true, wrong = (run.files.neighbourhoods() for run in runs)
     assert true.content_hash != wrong.content_hash
-    assert len(true.relation) >= len(wrong.relation) > 0
+    triples = Triples.of(wrong)
+    assert len(Triples.of(true)) == len(triples) > 0
+    share = len(triples.without(Triples.of(true))) / len(triples)
+    assert [each.figures.get("added triples") for each in result.trained] == [None, share]
+    assert share == 1, "the axis says so"
     assert not (tmp_path / "s" / "runs" / folder_name("linear", OWN.arms[2], 2308)).exists()
 
 

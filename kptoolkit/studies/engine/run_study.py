@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -22,11 +22,9 @@ from kptoolkit.resources import Trust, agreed
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.runs.run_settings import different_setting, plain_settings
-from kptoolkit.storage.arrays import read_arrays, write_arrays
 from kptoolkit.storage.atomic import atomic_folder, remove_folder
 from kptoolkit.storage.replacement import folder_lock, remove_left_overs
 from kptoolkit.studies.engine.peak_memory import peak_memory, reset_peak_memory
-from kptoolkit.studies.engine.stored_triples import Triples
 from kptoolkit.studies.engine.study_definition import (
     ENCODER,
     PAPER,
@@ -39,6 +37,7 @@ from kptoolkit.studies.engine.study_definition import (
 )
 from kptoolkit.studies.engine.study_page import write_page
 from kptoolkit.studies.engine.study_result import ALONE, WITH_PARTS, StudyResult, Trained, study_rows
+from kptoolkit.studies.engine.training_notes import TrainingNotes
 
 MARKS: Final = (ENCODER, RANDOM_ENCODER, START)
 """Values in the settings of arms that stand for something in the study's own settings."""
@@ -110,8 +109,8 @@ def _trained_and_ranked(
         else:
             progress(ProgressEvent(f"{place}: {cell.name}", 0, 1, "runs"))
             run = trainings.train(cell, with_prefix(place, progress))
-            added, figures = trainings.notes(cell)
-            figures |= study.measure(run, added) if study.measure is not None else {}
+            notes = trainings.notes(cell)
+            figures = {**notes.figures, **(study.measure(run, notes.added) if study.measure is not None else {})}
             _rank(run, arm, figures, with_prefix(place, progress)).save(results, run.files.read_manifest())
             progress(ProgressEvent(f"{place}: {cell.name}", 1, 1, "runs"))
             if not keep_runs and not any(cell.starts(Cell(*later)) for later in grid[number:]):
@@ -205,8 +204,7 @@ class _Trainings:
                 how["change"] = partial(self._changed, cell)
             reset_peak_memory()
             pipeline.fit(settings, run=folder, trust_code=self.trust_code, **how)
-            added, _ = self.notes(cell)
-            self._note(cell, added, peak_memory())
+            self._note_memory(cell, peak_memory())
         else:
             remove_left_overs(folder)
         run = Run.load(folder, trust_code=agreed(self.trust_code, plain_settings(settings)))
@@ -214,24 +212,20 @@ class _Trainings:
             raise RunError(f"{folder} has another {other}; give another --output")
         return run
 
-    def notes(self, cell: Cell) -> tuple[Triples, dict[str, float]]:
-        """The triples that the change of a training has added, and the figures of the training itself."""
-        folder = self._notes_folder(cell)
-        if not folder.is_dir():
-            return Triples.none(), {}
-        arrays, figures = read_arrays(folder)
-        return Triples(**arrays), figures
+    def notes(self, cell: Cell) -> TrainingNotes:
+        """What was noted of a training."""
+        return TrainingNotes.load(self._notes_folder(cell))
 
-    def _note(self, cell: Cell, added: Triples, memory: float | None = None) -> None:
+    def _note_memory(self, cell: Cell, memory: float | None) -> None:
+        notes = self.notes(cell)
         figures = {} if memory is None else {"peak memory, MiB": memory}
-        write_arrays(self._notes_folder(cell), added.arrays, figures)
+        replace(notes, figures={**notes.figures, **figures}).save(self._notes_folder(cell))
 
     def _changed(self, cell: Cell, prepared: Prepared) -> Prepared:
-        """The changed inputs of a cell; notes which triples are new, since the run keeps no others."""
+        """The changed inputs of a cell."""
         assert cell.arm.change is not None
         changed = cell.arm.change(prepared, cell.seed)
-        before, after = (Triples.of(each.knowledge.neighbourhoods) for each in (prepared, changed))
-        self._note(cell, after.without(before))
+        TrainingNotes.of_change(prepared, changed).save(self._notes_folder(cell))
         return changed
 
     def _run_folder(self, cell: Cell) -> Path:

@@ -1,0 +1,50 @@
+"""What a study notes of a training next to its run: the triples that its change has added, and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from kptoolkit.knowledge.prepare import Prepared
+from kptoolkit.storage.arrays import read_arrays, write_arrays
+from kptoolkit.studies.engine.stored_triples import Triples
+
+ADDED: Final = "added triples"
+"""Figure of a training whose change exchanges triples: the share of its triples that the graph does not have."""
+
+
+@dataclass(frozen=True)
+class TrainingNotes:
+    """Notes of one training.
+
+    Attributes:
+        added: Triples that its change has added.
+        figures: Figures by name.
+    """
+
+    added: Triples = field(default_factory=Triples.none)
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of_change(cls, before: Prepared, after: Prepared) -> TrainingNotes:
+        """Note what a change of the inputs has added, since the run does not keep the inputs before it."""
+        old, new = before.knowledge.neighbourhoods, after.knowledge.neighbourhoods
+        if old.relation is new.relation and old.far is new.far:
+            return cls()
+        triples = Triples.of(new)
+        added = triples.without(Triples.of(old))
+        return cls(added, {ADDED: len(added) / max(1, len(triples))})
+
+    @classmethod
+    def load(cls, folder: Path) -> TrainingNotes:
+        """Read the notes of a folder; none if there is no folder."""
+        if not folder.is_dir():
+            return cls()
+        arrays, extra = read_arrays(folder)
+        return cls(Triples(**arrays), extra.get("figures", {}))
+
+    def save(self, folder: Path) -> None:
+        """Write to a folder, atomically and with checksums."""
+        write_arrays(folder, self.added.arrays, {"figures": dict(self.figures)})
