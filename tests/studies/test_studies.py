@@ -81,6 +81,13 @@ def test_two_arms_of_one_name_are_refused() -> None:
         Study("x", "Why?", "x", ())
 
 
+@pytest.mark.parametrize("seeds", [0, -1])
+def test_fewer_seeds_than_one_are_refused(tmp_path: Path, seeds: int) -> None:
+    with pytest.raises(InputError, match=f"^{seeds} seeds; train each arm at least once$"):
+        run_study(OWN, Config(), output=tmp_path / "s", seeds=seeds)
+    assert not (tmp_path / "s").exists()
+
+
 def test_some_backends_of_a_study() -> None:
     noise = find_study("noise")
     assert noise.of_backends(()) is noise

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from kptoolkit import pipeline
 from kptoolkit.arguments import checked
 from kptoolkit.config import Config, load_config, validate
-from kptoolkit.errors import RunError
+from kptoolkit.errors import InputError, RunError
 from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.knowledge.prepare import Prepared
 from kptoolkit.models.text.random_encoder import write_random_encoder
@@ -78,15 +78,19 @@ def run_study(
         progress: Progress callback; names of stages start with the number of the run.
 
     Raises:
+        InputError: ``seeds`` is below 1.
         RunError: The folder has runs of other settings.
         LockedError: Another command is writing into the folder.
         KptoolError: As for :func:`kptoolkit.pipeline.fit`.
     """
+    count = SEEDS[mode] if seeds is None else seeds
+    if count < 1:
+        raise InputError(f"{count} seeds; train each arm at least once")
     base = config if isinstance(config, Config) else load_config(config)
     folder = Path(output)
     with folder_lock(folder), folder_lock(folder / _RESULTS):
         trainings = _Trainings(study, base, mode, folder, _marks(base, study, folder), trust_code=trust_code)
-        result = _trained_and_ranked(trainings, seeds or SEEDS[mode], keep_runs=keep_runs, progress=progress)
+        result = _trained_and_ranked(trainings, count, keep_runs=keep_runs, progress=progress)
         write_page(result, folder)
     return result
 
