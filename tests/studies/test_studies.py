@@ -88,6 +88,25 @@ def test_fewer_seeds_than_one_are_refused(tmp_path: Path, seeds: int) -> None:
     assert not (tmp_path / "s").exists()
 
 
+_CLASHES = {
+    "spaces": (Arm("a b", 1.0), Arm("a-b", 1.0)),
+    "case": (Arm("A", 1.0), Arm("a", 1.0)),
+    "punctuation": (Arm("", "half of it"), Arm("", "half (of it)")),
+    "start outside the grid": (Arm("a", 1.0), Arm("b", 1.0, start=Arm("A", 1.0))),
+    "start with other settings": (Arm("a", 1.0), Arm("b", 1.0, start=Arm("a", 1.0, {"tree.hops": 1}))),
+    "two starts": (Arm("a", 1.0, start=Arm("c", 1.0)), Arm("b", 1.0, start=Arm("c", 1.0, {"tree.hops": 1}))),
+}
+
+
+@pytest.mark.parametrize("arms", _CLASHES.values(), ids=list(_CLASHES))
+def test_two_trainings_in_one_folder_are_refused(arms: tuple[Arm, ...]) -> None:
+    with pytest.raises(
+        InputError, match=r"^study 'x': the arms '.+' of linear and '.+' of linear would both be trained in"
+    ):
+        Study("x", "Why?", "x", arms, ("linear",))
+    Study("x", "Why?", "x", (arms[0], Arm("b", 1.0, start=arms[0])), ("linear", "kp4sr"))
+
+
 def test_some_backends_of_a_study() -> None:
     noise = find_study("noise")
     assert noise.of_backends(()) is noise
