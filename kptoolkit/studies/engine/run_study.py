@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from kptoolkit import pipeline
 from kptoolkit.arguments import checked
 from kptoolkit.config import Config, load_config, validate
-from kptoolkit.errors import InputError, RunError
+from kptoolkit.errors import InputError
 from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.knowledge.prepare import Prepared
 from kptoolkit.models.text.random_encoder import write_random_encoder
@@ -21,10 +21,20 @@ from kptoolkit.progress import ProgressCallback, ProgressEvent, silent, with_pre
 from kptoolkit.resources import Trust, agreed
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder
-from kptoolkit.runs.run_settings import different_setting, plain_settings
+from kptoolkit.runs.run_settings import plain_settings
+from kptoolkit.storage.arrays import json_hash
 from kptoolkit.storage.atomic import atomic_folder, remove_folder
 from kptoolkit.storage.replacement import folder_lock, remove_left_overs
 from kptoolkit.studies.engine.peak_memory import peak_memory, reset_peak_memory
+from kptoolkit.studies.engine.same_training import (
+    CASES,
+    GRAPH,
+    INTERACTIONS,
+    cases_of,
+    inputs_now,
+    require_inputs,
+    require_settings,
+)
 from kptoolkit.studies.engine.study_definition import (
     ENCODER,
     PAPER,
@@ -79,7 +89,7 @@ def run_study(
 
     Raises:
         InputError: ``seeds`` is below 1.
-        RunError: The folder has runs of other settings.
+        RunError: The folder has runs of other settings or data, or two arms rank other cases.
         LockedError: Another command is writing into the folder.
         KptoolError: As for :func:`kptoolkit.pipeline.fit`.
     """
@@ -115,11 +125,12 @@ def _trained_and_ranked(
             run = trainings.train(cell, with_prefix(place, progress))
             notes = trainings.notes(cell)
             figures = {**notes.figures, **(study.measure(run, notes.added) if study.measure is not None else {})}
-            _rank(run, arm, figures, with_prefix(place, progress)).save(results, run.files.read_manifest())
+            ranked = _rank(run, arm, figures, trainings.read(cell), with_prefix(place, progress))
+            ranked.save(results, run.files.read_manifest())
             progress(ProgressEvent(f"{place}: {cell.name}", 1, 1, "runs"))
             if not keep_runs and not any(cell.starts(Cell(*later)) for later in grid[number:]):
                 remove_folder(run.folder)
-        trained.append(Trained.load(results, plain_settings(trainings.settings(cell))))
+        trained.append(Trained.load(results, plain_settings(trainings.settings(cell)), trainings.inputs(cell)))
     if not keep_runs:
         remove_folder(folder / "runs")
     labels = {(backend, arm.series, arm.x): arm.label for backend, arm, _ in grid}
@@ -181,6 +192,7 @@ class _Trainings:
         marks: What marks in the settings of arms stand for.
         trust_code: As in :func:`run_study`.
         began: When the study was started, in seconds since the epoch: no knowledge is older.
+        known: Fingerprints of the data by the settings that name it.
     """
 
     study: Study
@@ -190,6 +202,7 @@ class _Trainings:
     marks: Mapping[str, str]
     trust_code: Trust
     began: float = field(default_factory=time.time)
+    known: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def settings(self, cell: Cell) -> Config:
         """Settings of a training."""
@@ -199,7 +212,11 @@ class _Trainings:
     def train(self, cell: Cell, progress: ProgressCallback) -> Run:
         """Train a run, resume it, or open it if it is finished; the run that it starts from comes first."""
         folder, settings = self._run_folder(cell), self.settings(cell)
-        if not RunFolder(folder).is_finished:
+        begun = RunFolder(folder)
+        earlier = begun.is_finished or begun.begin(settings, resume=False, overwrite=False).resumed
+        if earlier:
+            require_inputs(folder, self.read(cell), self.inputs(cell))
+        if not begun.is_finished:
             if cell.start is not None:
                 self.train(cell.start, progress)
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -209,12 +226,31 @@ class _Trainings:
             reset_peak_memory()
             pipeline.fit(settings, run=folder, trust_code=self.trust_code, **how)
             self._note_memory(cell, peak_memory())
+            if not earlier:
+                self.known.setdefault(self._data_key(cell), self.read(cell))
         else:
             remove_left_overs(folder)
         run = Run.load(folder, trust_code=agreed(self.trust_code, plain_settings(settings)))
-        if (other := different_setting(run.manifest.settings, plain_settings(settings))) is not None:
-            raise RunError(f"{folder} has another {other}; give another --output")
+        require_settings(folder, run.manifest.settings, plain_settings(settings))
         return run
+
+    def inputs(self, cell: Cell) -> Mapping[str, str]:
+        """Fingerprints of the interactions and the graph that the settings of a training name; read once per call."""
+        key = self._data_key(cell)
+        if key not in self.known:
+            self.known[key] = inputs_now(self.settings(cell))
+        return self.known[key]
+
+    def _data_key(self, cell: Cell) -> str:
+        known = plain_settings(self.settings(cell))
+        return json_hash([known["data"] | {"history": None}, known["graph"]], sort_keys=True)
+
+    def read(self, cell: Cell) -> Mapping[str, str]:
+        """Fingerprints of the interactions and the graph that a training has read, before the change of its arm."""
+        found = self.notes(cell).inputs
+        if cell.arm.change is None:
+            found = RunFolder(self._run_folder(cell)).read_manifest().fingerprints
+        return {name: found[name] for name in (INTERACTIONS, GRAPH) if name in found}
 
     def notes(self, cell: Cell) -> TrainingNotes:
         """What was noted of a training."""
@@ -276,7 +312,9 @@ def settings_of(
     return found.model_copy(update={"graph": found.graph.model_copy(update={"password": base.graph.password})})
 
 
-def _rank(run: Run, arm: Arm, measured: Mapping[str, float], progress: ProgressCallback) -> Trained:
+def _rank(
+    run: Run, arm: Arm, measured: Mapping[str, float], inputs: Mapping[str, str], progress: ProgressCallback
+) -> Trained:
     """Rank the test cases by a run, with score parts and without, and collect its figures."""
     scorers = {ALONE: run.backend.score, WITH_PARTS: run.recommender.score}
     size, items = run.config.evaluation.batch_size, len(run.catalogue)
@@ -302,4 +340,5 @@ def _rank(run: Run, arm: Arm, measured: Mapping[str, float], progress: ProgressC
         curve=[(row["epoch"], row["eval_NDCG@10"]) for row in training["history"] if "eval_NDCG@10" in row],
         seconds=run.manifest.seconds.get("fit", 0.0),
         figures=figures,
+        fingerprints={**inputs, CASES: cases_of(run)},
     )

@@ -15,8 +15,8 @@ from kptoolkit.errors import RunError
 from kptoolkit.evaluation.several import TESTED, Spread
 from kptoolkit.evaluation.significance import LEVEL, RESAMPLES, Interval, PairedTest, compare_values
 from kptoolkit.runs.manifest import Manifest
-from kptoolkit.runs.run_settings import different_setting
 from kptoolkit.storage.arrays import read_arrays, write_arrays
+from kptoolkit.studies.engine.same_training import CASES, require_inputs, require_settings
 from kptoolkit.studies.engine.study_definition import Study
 
 ALONE: Final = "alone"
@@ -40,6 +40,8 @@ class Trained:
         curve: ``(epoch, NDCG@10)`` on validation, of the backend alone.
         seconds: Seconds of the training.
         figures: Figures by name: of the training and of the study's own measure.
+        fingerprints: Hashes of the ``interactions`` and the ``graph`` before the change of its arm, and of the
+            ``cases`` that were ranked.
     """
 
     backend: str
@@ -53,10 +55,15 @@ class Trained:
     curve: Sequence[tuple[float, float]]
     seconds: float
     figures: Mapping[str, float]
+    fingerprints: Mapping[str, str]
 
     def values(self, way: str) -> NDArray[np.float64]:
         """NDCG@10 of every case, ``(N,)``."""
         return metrics.per_case(self.ranks[way], (10,))[TESTED]
+
+    def place(self, labels: Mapping[tuple[str, str, float | str], str]) -> str:
+        """Its place in the grid as text, by the labels of the arms."""
+        return f"arm '{labels[self.backend, self.series, self.x]}' of {self.backend}, seed {self.seed},"
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the ranks, and the metrics that they give, as JSON-able values."""
@@ -71,20 +78,21 @@ class Trained:
         write_arrays(folder, dict(self.ranks), {"trained": self._known, "manifest": asdict(manifest)})
 
     @classmethod
-    def load(cls, folder: Path, settings: Mapping[str, Any]) -> Trained:
+    def load(cls, folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> Trained:
         """Read what :meth:`save` wrote.
 
         Args:
             folder: The folder.
             settings: Settings that the training must have had, see :func:`kptoolkit.runs.run_settings.plain_settings`.
+            inputs: Fingerprints of the data that it must have had, see :func:`.same_training.inputs_now`.
 
         Raises:
             RunError: It had others.
             DataError: A file is missing or damaged.
         """
         ranks, extra = read_arrays(folder)
-        if (other := different_setting(extra["manifest"]["settings"], settings)) is not None:
-            raise RunError(f"{folder} has another {other}; give another --output")
+        require_settings(folder, extra["manifest"]["settings"], settings)
+        require_inputs(folder, extra["trained"].get("fingerprints", {}), inputs)
         return cls(ranks=ranks, **extra["trained"])
 
 
@@ -170,9 +178,18 @@ def study_rows(
 
     Args:
         labels: Label of each arm by backend, series and place, in the order of the table.
-        trained: The trainings, each with the same cases.
+        trained: The trainings.
         resamples: Bootstrap resamples and sign flips.
+
+    Raises:
+        RunError: Two trainings have ranked other cases.
     """
+    for each in trained:
+        if each.fingerprints[CASES] != trained[0].fingerprints[CASES]:
+            raise RunError(
+                f"{each.place(labels)} ranks other users or targets than {trained[0].place(labels)}; arms can be "
+                "compared only where all rank the same cases"
+            )
     rows: list[StudyRow] = []
     for backend in dict.fromkeys(backend for backend, _, _ in labels):
         cells = {

@@ -9,6 +9,7 @@ from typing import Final
 
 from kptoolkit.knowledge.prepare import Prepared
 from kptoolkit.storage.arrays import read_arrays, write_arrays
+from kptoolkit.studies.engine.same_training import GRAPH, INTERACTIONS
 from kptoolkit.studies.engine.stored_triples import Triples
 
 ADDED: Final = "added triples"
@@ -22,20 +23,23 @@ class TrainingNotes:
     Attributes:
         added: Triples that its change has added.
         figures: Figures by name.
+        inputs: Fingerprints of the interactions and the graph before the change; empty without a change.
     """
 
     added: Triples = field(default_factory=Triples.none)
     figures: Mapping[str, float] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_change(cls, before: Prepared, after: Prepared) -> TrainingNotes:
         """Note what a change of the inputs has added, since the run does not keep the inputs before it."""
+        inputs = {INTERACTIONS: before.interactions.content_hash(), GRAPH: before.graph_fingerprint}
         old, new = before.knowledge.neighbourhoods, after.knowledge.neighbourhoods
         if old.relation is new.relation and old.far is new.far:
-            return cls()
+            return cls(inputs=inputs)
         triples = Triples.of(new)
         added = triples.without(Triples.of(old))
-        return cls(added, {ADDED: len(added) / max(1, len(triples))})
+        return cls(added, {ADDED: len(added) / max(1, len(triples))}, inputs)
 
     @classmethod
     def load(cls, folder: Path) -> TrainingNotes:
@@ -43,8 +47,8 @@ class TrainingNotes:
         if not folder.is_dir():
             return cls()
         arrays, extra = read_arrays(folder)
-        return cls(Triples(**arrays), extra.get("figures", {}))
+        return cls(Triples(**arrays), extra.get("figures", {}), extra.get("inputs", {}))
 
     def save(self, folder: Path) -> None:
         """Write to a folder, atomically and with checksums."""
-        write_arrays(folder, self.added.arrays, {"figures": dict(self.figures)})
+        write_arrays(folder, self.added.arrays, {"figures": dict(self.figures), "inputs": dict(self.inputs)})

@@ -1,0 +1,94 @@
+"""What a resumed study keeps: trainings of the same settings and the same data, and figures of whole trainings."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from worlds.ring import load_graph, settings, write_world
+
+from kptoolkit.errors import RunError
+from kptoolkit.studies import Arm, Study, run_study
+from kptoolkit.studies.changes.triples import thinned
+from kptoolkit.studies.engine.same_training import require_inputs, require_settings
+from kptoolkit.studies.engine.study_result import Trained, study_rows
+
+STUDY = Study(
+    "two",
+    question="Do all triples help?",
+    axis="triples",
+    arms=(Arm("", "all"), Arm("", "half", change=thinned(0.5))),
+    backends=("linear",),
+    settings={"tree.hops": 1},
+)
+NOW = {"interactions": "a", "graph": "b"}
+
+
+# -- data ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.long
+@pytest.mark.embedded
+@pytest.mark.slow
+def test_results_and_runs_of_other_data_are_refused(tmp_path: Path) -> None:
+    """All settings are the same, and a change of an arm takes triples away, so that the run does not show it."""
+    world = write_world(tmp_path / "data")
+    config = settings(world, load_graph(world, tmp_path / "kg"), tmp_path / "cache")
+    run_study(STUDY, config, output=tmp_path / "s", mode="quick")
+    shutil.copytree(tmp_path / "s" / "runs", tmp_path / "t" / "runs")
+
+    def check(folder: str, arm: Arm, changed: str) -> None:
+        says = rf"{folder}/linear-{arm.label}-2308: the {changed} changed since this training; give another"
+        with pytest.raises(RunError, match=says):
+            run_study(replace(STUDY, arms=(arm,)), config, output=tmp_path / folder[0], mode="quick")
+
+    events = (world / "ring.inter").read_text()
+    (world / "ring.inter").write_text("\n".join(events.splitlines()[:-1]) + "\n")
+    check("s/results", STUDY.arms[1], "interactions")
+    (world / "ring.inter").write_text(events)
+    with (world / "ring.kg").open("a") as file:
+        file.write("e0\tbook.written_work.author\ta1\n")
+    load_graph(world, tmp_path / "kg")
+    check("t/runs", STUDY.arms[0], "graph")
+
+
+@pytest.mark.parametrize("name", NOW)
+def test_a_training_without_fingerprints_is_refused(name: str) -> None:
+    require_inputs(Path("s"), NOW | {"cases": "c"}, NOW)
+    with pytest.raises(RunError, match=rf"earlier version, which did not store a hash of the {name}; give another"):
+        require_inputs(Path("s"), {key: value for key, value in NOW.items() if key != name}, NOW)
+
+
+def trained(x: str, cases: str, count: int = 4) -> Trained:
+    """A training that was ranked."""
+    ranks = {"alone": np.arange(1.0, count + 1)}
+    figures: dict[str, Any] = {"seconds": 1.0, "figures": {}, "fingerprints": NOW | {"cases": cases}}
+    return Trained("linear", "", x, 1, x, 9, "", ranks, [], **figures)
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_arms_that_rank_other_cases_are_not_compared(count: int) -> None:
+    """Whether they are as many or not."""
+    labels: dict[tuple[str, str, float | str], str] = {("linear", "", each): each for each in ("all", "half")}
+    assert len(study_rows(labels, [trained("all", "c"), trained("half", "c")], 50)) == 2
+    with pytest.raises(RunError, match=r"^arm 'half' of linear, seed 1, ranks other users or targets than arm 'all'"):
+        study_rows(labels, [trained("all", "c"), trained("half", "d", count)], 50)
+
+
+# -- settings -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["training.max_minutes", "training.epochs", "tree.hops"])
+def test_a_finished_training_of_other_settings_is_refused(key: str) -> None:
+    """Also one that had less time, which would be no reason to refuse to resume it."""
+    section, _, name = key.partition(".")
+    stored = {"training": {"epochs": 3}, "graph": {"cache": "there"}}
+    wanted: dict[str, dict[str, Any]] = {"training": {"epochs": 3}, "graph": {"cache": "here"}}
+    require_settings(Path("s"), stored, wanted)
+    wanted.setdefault(section, {})[name] = 7
+    with pytest.raises(RunError, match=f"^s has another {key}; give another --output$"):
+        require_settings(Path("s"), stored, wanted)
