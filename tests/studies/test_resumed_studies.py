@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,14 @@ import numpy as np
 import pytest
 from worlds.ring import load_graph, settings, write_world
 
+from benchmarks.text_encoders import small_encoder
+from kptoolkit.config import Config
 from kptoolkit.errors import RunError
 from kptoolkit.studies import Arm, Study, run_study
 from kptoolkit.studies.changes.triples import thinned
+from kptoolkit.studies.engine.run_study import marks_of
 from kptoolkit.studies.engine.same_training import require_inputs, require_settings
+from kptoolkit.studies.engine.study_definition import RANDOM_ENCODER
 from kptoolkit.studies.engine.study_result import Trained, study_rows
 
 STUDY = Study(
@@ -92,3 +97,31 @@ def test_a_finished_training_of_other_settings_is_refused(key: str) -> None:
     wanted.setdefault(section, {})[name] = 7
     with pytest.raises(RunError, match=f"^s has another {key}; give another --output$"):
         require_settings(Path("s"), stored, wanted)
+
+
+# -- encoders -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_each_encoder_has_random_weights_of_its_own(tmp_path: Path) -> None:
+    """Also where another one is in the same folder later; the same one is written once."""
+    study = replace(STUDY, arms=(Arm("", "random", {"parts.text_encoder": RANDOM_ENCODER}),))
+
+    def random(name: str) -> Path:
+        return Path(
+            marks_of(Config().with_parts(text_encoder=str(tmp_path / name)), study, tmp_path / "s")[RANDOM_ENCODER]
+        )
+
+    small_encoder(tmp_path / "a", ["one two three"], width=16)
+    small_encoder(tmp_path / "b", ["one two three"], width=32)
+    first, second = random("a"), random("b")
+    written = (first / "model.safetensors").stat().st_mtime_ns
+    assert random("a") == first != second
+    assert (first / "model.safetensors").stat().st_mtime_ns == written
+    shutil.rmtree(tmp_path / "a")
+    small_encoder(tmp_path / "a", ["other words"], width=16)
+    third = random("a")
+    assert third not in (first, second)
+    for folder, name in ((second, "b"), (third, "a")):
+        assert json.loads((folder / "config.json").read_text())["hidden_size"] == (32 if name == "b" else 16)
+        assert (folder / "tokenizer.json").read_bytes() == (tmp_path / name / "tokenizer.json").read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from kptoolkit.config import Config, load_config, validate
 from kptoolkit.errors import InputError
 from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.knowledge.prepare import Prepared
+from kptoolkit.models.pretrained import read_config, read_tokenizer
 from kptoolkit.models.text.random_encoder import write_random_encoder
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent, with_prefix
 from kptoolkit.resources import Trust, agreed
@@ -99,7 +101,7 @@ def run_study(
     base = config if isinstance(config, Config) else load_config(config)
     folder = Path(output)
     with folder_lock(folder), folder_lock(folder / _RESULTS):
-        trainings = _Trainings(study, base, mode, folder, _marks(base, study, folder), trust_code=trust_code)
+        trainings = _Trainings(study, base, mode, folder, marks_of(base, study, folder), trust_code=trust_code)
         result = _trained_and_ranked(trainings, count, keep_runs=keep_runs, progress=progress)
         write_page(result, folder)
     return result
@@ -137,18 +139,34 @@ def _trained_and_ranked(
     return StudyResult(study, mode, numbers, study_rows(labels, trained, base.evaluation.resamples), tuple(trained))
 
 
-def _marks(base: Config, study: Study, folder: Path) -> dict[str, str]:
+def marks_of(base: Config, study: Study, folder: Path) -> dict[str, str]:
     """What the marks in the settings of arms stand for; an encoder with random weights is written once."""
     found = {}
     if base.training.start_from is not None:
         found[START] = str(base.training.start_from)
-    encoder, random = base.parts.text_encoder, folder / "random-encoder"
+    encoder = base.parts.text_encoder
     if encoder is not None:
-        found |= {ENCODER: str(encoder), RANDOM_ENCODER: str(random)}
-        if any(arm.needs(RANDOM_ENCODER) for arm in study.arms) and not random.is_dir():
-            with atomic_folder(random) as new:
-                write_random_encoder(encoder, new, seed=0)
+        found[ENCODER] = encoder
+        if any(arm.needs(RANDOM_ENCODER) for arm in study.arms):
+            found[RANDOM_ENCODER] = str(_random_encoder(encoder, folder))
     return found
+
+
+def _random_encoder(encoder: str, folder: Path) -> Path:
+    """Write an encoder with random weights, unless it is there; each encoder has its own."""
+    random = folder / f"random-encoder-{_encoder_hash(encoder)[:8]}"
+    if not random.is_dir():
+        with atomic_folder(random) as new:
+            write_random_encoder(encoder, new, seed=0)
+    return random
+
+
+def _encoder_hash(encoder: str) -> str:
+    """Hash of what an encoder with random weights has of another one: its configuration and its vocabulary."""
+    known = json.loads(read_config(encoder).to_json_string(use_diff=False))
+    config = {name: value for name, value in known.items() if name not in ("_name_or_path", "transformers_version")}
+    place = str(Path(encoder).resolve()) if Path(encoder).is_dir() else encoder
+    return json_hash([place, config, sorted(read_tokenizer(encoder).get_vocab().items())], sort_keys=True)
 
 
 @dataclass(frozen=True)
