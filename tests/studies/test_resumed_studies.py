@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from worlds.ring import load_graph, settings, write_world
 from benchmarks.text_encoders import small_encoder
 from kptoolkit.config import Config
 from kptoolkit.errors import RunError
+from kptoolkit.progress import ProgressEvent
 from kptoolkit.studies import Arm, Study, run_study
 from kptoolkit.studies.changes.triples import thinned
 from kptoolkit.studies.engine.run_study import marks_of
@@ -30,6 +32,7 @@ STUDY = Study(
     backends=("linear",),
     settings={"tree.hops": 1},
 )
+_COMPLETE = "checkpoints/checkpoint-*/complete"
 NOW = {"interactions": "a", "graph": "b"}
 
 
@@ -97,6 +100,56 @@ def test_a_finished_training_of_other_settings_is_refused(key: str) -> None:
     wanted.setdefault(section, {})[name] = 7
     with pytest.raises(RunError, match=f"^s has another {key}; give another --output$"):
         require_settings(Path("s"), stored, wanted)
+
+
+_INSIDE = (("training", "start_from", "runs/linear-a-1"), ("parts", "text_encoder", "random-encoder-12345678"))
+
+
+@pytest.mark.parametrize(("section", "key", "place"), _INSIDE)
+def test_another_spelling_of_a_folder_is_no_other_setting(
+    section: str, key: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it exists or not, as after --drop-runs; a folder of the study also after the study was moved."""
+    monkeypatch.chdir(tmp_path)
+
+    def check(stored: str, wanted: str) -> None:
+        training = tmp_path / "s" / "results" / "linear-b-1"
+        require_settings(training, {section: {key: stored}}, {section: {key: wanted}})
+
+    for stored in (f"s/{place}", f"../{tmp_path.name}/s/{place}", f"{tmp_path}/s/{place}", f"/elsewhere/s/{place}"):
+        check(stored, f"{tmp_path}/s/{place}")
+        check(stored, f"s/{place}")
+    check("t/there", f"{tmp_path}/t/there")
+    for stored, wanted in ((f"s/{place}-2", f"s/{place}"), (f"/elsewhere/{place}", f"t/{place}"), ("t/a", "t/b")):
+        with pytest.raises(RunError, match=rf"another {section}\.{key}"):
+            check(stored, wanted)
+
+
+@pytest.mark.long
+@pytest.mark.embedded
+@pytest.mark.slow
+def test_a_study_resumes_under_another_spelling_of_its_folder(
+    configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a training that was interrupted, and starts from another one of the study."""
+    first = Arm("", "first")
+    arms = (first, Arm("", "second", start=first))
+    short = {"training.epochs": 2, "training.eval_every": 1, "tree.hops": 1, "model.knowledge": "facts"}
+    study = replace(STUDY, arms=arms, backends=("sequence",), settings=short)
+
+    class Stop(KeyboardInterrupt):
+        """Ctrl-C."""
+
+    def stop(event: ProgressEvent) -> None:
+        if event.stage == "2/2: train" and any((tmp_path / "s" / "runs" / "sequence-second-2308").glob(_COMPLETE)):
+            raise Stop
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Stop):
+        run_study(study, configure(), output="s", mode="quick", progress=stop)
+    result = run_study(study, configure(), output=tmp_path / "s", mode="quick")
+    assert [row.label for row in result.rows] == ["first", "second"]
+    assert run_study(study, configure(), output="./s", mode="quick").to_json() == result.to_json()
 
 
 # -- encoders -----------------------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ def run_study(
     if count < 1:
         raise InputError(f"{count} seeds; train each arm at least once")
     base = config if isinstance(config, Config) else load_config(config)
-    folder = Path(output)
+    folder = Path(output).resolve()  # trainings name folders in it
     with folder_lock(folder), folder_lock(folder / _RESULTS):
         trainings = _Trainings(study, base, mode, folder, marks_of(base, study, folder), trust_code=trust_code)
         result = _trained_and_ranked(trainings, count, keep_runs=keep_runs, progress=progress)
@@ -143,7 +143,7 @@ def marks_of(base: Config, study: Study, folder: Path) -> dict[str, str]:
     """What the marks in the settings of arms stand for; an encoder with random weights is written once."""
     found = {}
     if base.training.start_from is not None:
-        found[START] = str(base.training.start_from)
+        found[START] = str(base.training.start_from.resolve())
     encoder = base.parts.text_encoder
     if encoder is not None:
         found[ENCODER] = encoder

@@ -16,19 +16,48 @@ from kptoolkit.runs.run_settings import different_setting
 from kptoolkit.storage.arrays import json_hash
 
 INTERACTIONS, GRAPH, CASES = "interactions", "graph", "cases"
+_FOLDERS = (("training", "start_from"), ("parts", "text_encoder"))
+"""Settings that can name folders, also of the study itself."""
 _ADVICE = "give another --output"
 
 
 def require_settings(folder: Path, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Check that a finished training had the settings that a study asks for, also the time that it could take.
 
+    The run or the encoder that it starts from may be spelled in another way; one in the folder of the study is the
+    same after the study was moved.
+
+    Args:
+        folder: Folder of the run or of its results, two levels below that of the study.
+        stored: Settings of the training.
+        wanted: Settings that the study asks for.
+
     Raises:
         RunError: It had others; the message names the first.
     """
+    stored = _spelled_as(wanted, stored, folder.absolute().parents[1])
     minutes = [settings.get("training", {}).get("max_minutes") for settings in (stored, wanted)]
     other = different_setting(stored, wanted) or ("training.max_minutes" if minutes[0] != minutes[1] else None)
     if other is not None:
         raise RunError(f"{folder} has another {other}; {_ADVICE}")
+
+
+def _spelled_as(wanted: Mapping[str, Any], stored: Mapping[str, Any], study: Path) -> dict[str, Any]:
+    """Stored settings with folders spelled as in others, where they are the same."""
+    found = {name: dict(values) for name, values in stored.items()}
+    for section, key in _FOLDERS:
+        one, other = (settings.get(section, {}).get(key) for settings in (wanted, stored))
+        if one is not None and other is not None and _same_folder(Path(one), Path(other), study):
+            found[section][key] = one
+    return found
+
+
+def _same_folder(wanted: Path, stored: Path, study: Path) -> bool:
+    place, study = wanted.resolve(), study.resolve()
+    if place.is_relative_to(study):
+        inside = place.relative_to(study).parts
+        return stored.parts[-len(inside) :] == inside
+    return place == stored.resolve()
 
 
 def require_inputs(folder: Path, stored: Mapping[str, str], now: Mapping[str, str]) -> None:
