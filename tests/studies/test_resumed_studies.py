@@ -22,7 +22,8 @@ from kptoolkit.studies.changes.triples import thinned
 from kptoolkit.studies.engine.run_study import marks_of
 from kptoolkit.studies.engine.same_training import require_inputs, require_settings
 from kptoolkit.studies.engine.study_definition import RANDOM_ENCODER
-from kptoolkit.studies.engine.study_result import Trained, study_rows
+from kptoolkit.studies.engine.study_page import page
+from kptoolkit.studies.engine.study_result import StudyResult, Trained, study_rows
 
 STUDY = Study(
     "two",
@@ -85,6 +86,19 @@ def test_arms_that_rank_other_cases_are_not_compared(count: int) -> None:
     assert len(study_rows(labels, [trained("all", "c"), trained("half", "c")], 50)) == 2
     with pytest.raises(RunError, match=r"^arm 'half' of linear, seed 1, ranks other users or targets than arm 'all'"):
         study_rows(labels, [trained("all", "c"), trained("half", "d", count)], 50)
+
+
+def test_time_and_memory_of_resumed_trainings_are_left_out_of_means() -> None:
+    labels: dict[tuple[str, str, float | str], str] = {("linear", "", each): each for each in ("all", "half")}
+    found = [trained("all", "c"), replace(trained("all", "c"), seconds=5.0), trained("half", "c")]
+    for place, seconds in ((0, [3.0, 1.0]), (1, [5.0, 1.0]), (2, [3.0, None])):
+        changed = [*found]
+        if place:
+            changed[2 * place - 2] = replace(changed[2 * place - 2], seconds=None)
+        rows = study_rows(labels, changed, 50)
+        assert [row.figures.get("seconds") for row in rows] == seconds
+        result = StudyResult(STUDY, "quick", (1, 2), rows, tuple(changed))
+        assert ("were interrupted and resumed" in page(result)) == bool(place)
 
 
 # -- settings -----------------------------------------------------------------------------------------------------
@@ -150,6 +164,17 @@ def test_a_study_resumes_under_another_spelling_of_its_folder(
     result = run_study(study, configure(), output=tmp_path / "s", mode="quick")
     assert [row.label for row in result.rows] == ["first", "second"]
     assert run_study(study, configure(), output="./s", mode="quick").to_json() == result.to_json()
+    _check_time_and_memory(result)
+
+
+def _check_time_and_memory(result: StudyResult) -> None:
+    """Of the training that was resumed, they are not known, and the page says so."""
+    whole, resumed = result.trained
+    assert whole.seconds is not None
+    assert whole.figures.get("peak memory, MiB", 101) > 100
+    assert resumed.seconds is None
+    assert "peak memory, MiB" not in resumed.figures
+    assert "their last part are known: arm 'second' of sequence, seed 2308." in page(result)
 
 
 # -- encoders -----------------------------------------------------------------------------------------------------

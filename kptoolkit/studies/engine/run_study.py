@@ -126,8 +126,9 @@ def _trained_and_ranked(
             progress(ProgressEvent(f"{place}: {cell.name}", 0, 1, "runs"))
             run = trainings.train(cell, with_prefix(place, progress))
             notes = trainings.notes(cell)
-            figures = {**notes.figures, **(study.measure(run, notes.added) if study.measure is not None else {})}
-            ranked = _rank(run, arm, figures, trainings.read(cell), with_prefix(place, progress))
+            measured = study.measure(run, notes.added) if study.measure is not None else {}
+            noted = replace(notes, figures={**notes.figures, **measured}, inputs=trainings.read(cell))
+            ranked = _rank(run, arm, noted, with_prefix(place, progress))
             ranked.save(results, run.files.read_manifest())
             progress(ProgressEvent(f"{place}: {cell.name}", 1, 1, "runs"))
             if not keep_runs and not any(cell.starts(Cell(*later)) for later in grid[number:]):
@@ -241,10 +242,12 @@ class _Trainings:
             how: dict[str, Any] = {"since": self.began, "progress": progress}
             if cell.arm.change is not None:
                 how["change"] = partial(self._changed, cell)
+            # Notes of the same training stay if it is resumed; the change of an arm writes new ones.
+            (replace(self.notes(cell), resumed=True) if earlier else TrainingNotes()).save(self._notes_folder(cell))
             reset_peak_memory()
             pipeline.fit(settings, run=folder, trust_code=self.trust_code, **how)
-            self._note_memory(cell, peak_memory())
             if not earlier:
+                self._note_memory(cell, peak_memory())
                 self.known.setdefault(self._data_key(cell), self.read(cell))
         else:
             remove_left_overs(folder)
@@ -330,9 +333,7 @@ def settings_of(
     return found.model_copy(update={"graph": found.graph.model_copy(update={"password": base.graph.password})})
 
 
-def _rank(
-    run: Run, arm: Arm, measured: Mapping[str, float], inputs: Mapping[str, str], progress: ProgressCallback
-) -> Trained:
+def _rank(run: Run, arm: Arm, noted: TrainingNotes, progress: ProgressCallback) -> Trained:
     """Rank the test cases by a run, with score parts and without, and collect its figures."""
     scorers = {ALONE: run.backend.score, WITH_PARTS: run.recommender.score}
     size, items = run.config.evaluation.batch_size, len(run.catalogue)
@@ -345,7 +346,7 @@ def _rank(
     figures = {name: float(value) for name, value in known.items() if not isinstance(value, str)}
     figures.pop("training seconds", None)  # nearly those of the manifest
     figures["epochs"] = float(training["epochs"])
-    figures |= measured
+    figures |= noted.figures
     return Trained(
         backend=run.config.model.backend,
         series=arm.series,
@@ -356,7 +357,7 @@ def _rank(
         notice=run.notice,
         ranks=ranks,
         curve=[(row["epoch"], row["eval_NDCG@10"]) for row in training["history"] if "eval_NDCG@10" in row],
-        seconds=run.manifest.seconds.get("fit", 0.0),
+        seconds=None if noted.resumed else run.manifest.seconds.get("fit", 0.0),
         figures=figures,
-        fingerprints={**inputs, CASES: cases_of(run)},
+        fingerprints={**noted.inputs, CASES: cases_of(run)},
     )

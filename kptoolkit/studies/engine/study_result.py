@@ -38,7 +38,7 @@ class Trained:
         notice: Notice of the data; empty for most.
         ranks: Ranks of the test targets, ``(N,)``, by way of ranking.
         curve: ``(epoch, NDCG@10)`` on validation, of the backend alone.
-        seconds: Seconds of the training.
+        seconds: Seconds of the training; ``None`` if it was resumed, since those before are not known.
         figures: Figures by name: of the training and of the study's own measure.
         fingerprints: Hashes of the ``interactions`` and the ``graph`` before the change of its arm, and of the
             ``cases`` that were ranked.
@@ -53,7 +53,7 @@ class Trained:
     notice: str
     ranks: Mapping[str, NDArray[np.float64]]
     curve: Sequence[tuple[float, float]]
-    seconds: float
+    seconds: float | None
     figures: Mapping[str, float]
     fingerprints: Mapping[str, str]
 
@@ -63,7 +63,7 @@ class Trained:
 
     def place(self, labels: Mapping[tuple[str, str, float | str], str]) -> str:
         """Its place in the grid as text, by the labels of the arms."""
-        return f"arm '{labels[self.backend, self.series, self.x]}' of {self.backend}, seed {self.seed},"
+        return f"arm '{labels[self.backend, self.series, self.x]}' of {self.backend}, seed {self.seed}"
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the ranks, and the metrics that they give, as JSON-able values."""
@@ -110,7 +110,7 @@ class StudyRow:
         spread: Spread of NDCG@10 over the seeds, by way of ranking; ``None`` for a single seed.
         against: Lead of the arm over the first arm of its backend, by way of ranking; ``None`` for the first arm.
         corrected: The p-values of these leads, corrected over the arms of the backend.
-        figures: Means over the seeds.
+        figures: Means over the seeds that have them.
     """
 
     backend: str
@@ -187,7 +187,7 @@ def study_rows(
     for each in trained:
         if each.fingerprints[CASES] != trained[0].fingerprints[CASES]:
             raise RunError(
-                f"{each.place(labels)} ranks other users or targets than {trained[0].place(labels)}; arms can be "
+                f"{each.place(labels)}, ranks other users or targets than {trained[0].place(labels)}; arms can be "
                 "compared only where all rank the same cases"
             )
     rows: list[StudyRow] = []
@@ -241,6 +241,5 @@ def _turned(test: PairedTest) -> PairedTest:
 def _means(runs: Sequence[Trained]) -> dict[str, float]:
     names = dict.fromkeys(name for each in runs for name in each.figures)
     found = {name: [each.figures[name] for each in runs if name in each.figures] for name in names}
-    return {"seconds": float(np.mean([each.seconds for each in runs]))} | {
-        name: float(np.mean(values)) for name, values in found.items()
-    }
+    seconds = {"seconds": [each.seconds for each in runs if each.seconds is not None]}
+    return {name: float(np.mean(values)) for name, values in (seconds | found).items() if values}

@@ -15,6 +15,8 @@ from kptoolkit.studies.engine.stored_triples import Triples
 ADDED: Final = "added triples"
 """Figure of a training whose change exchanges triples: the share of its triples that the graph does not have."""
 
+_NAMES: Final = ("figures", "inputs", "resumed")
+
 
 @dataclass(frozen=True)
 class TrainingNotes:
@@ -24,11 +26,14 @@ class TrainingNotes:
         added: Triples that its change has added.
         figures: Figures by name.
         inputs: Fingerprints of the interactions and the graph before the change; empty without a change.
+        resumed: Whether it was resumed from a checkpoint, so that what is measured of the process, its time and its
+            memory, is that of its last part.
     """
 
     added: Triples = field(default_factory=Triples.none)
     figures: Mapping[str, float] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
+    resumed: bool = False
 
     @classmethod
     def of_change(cls, before: Prepared, after: Prepared) -> TrainingNotes:
@@ -47,8 +52,8 @@ class TrainingNotes:
         if not folder.is_dir():
             return cls()
         arrays, extra = read_arrays(folder)
-        return cls(Triples(**arrays), extra.get("figures", {}), extra.get("inputs", {}))
+        return cls(Triples(**arrays), **{name: extra[name] for name in _NAMES if name in extra})
 
     def save(self, folder: Path) -> None:
         """Write to a folder, atomically and with checksums."""
-        write_arrays(folder, self.added.arrays, {"figures": dict(self.figures), "inputs": dict(self.inputs)})
+        write_arrays(folder, self.added.arrays, {name: getattr(self, name) for name in _NAMES})
