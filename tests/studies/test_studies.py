@@ -26,6 +26,7 @@ from kptoolkit.studies import Arm, Study, run_study
 from kptoolkit.studies.changes.triples import corrupted
 from kptoolkit.studies.engine.find_study import find_study, study_names
 from kptoolkit.studies.engine.run_study import Mode, settings_of
+from kptoolkit.studies.engine.stored_triples import Triples
 from kptoolkit.studies.engine.study_definition import ENCODER, RANDOM_ENCODER, folder_name
 from kptoolkit.studies.engine.study_page import page, table
 from kptoolkit.testing.small_worlds import USERS
@@ -78,6 +79,32 @@ def test_two_arms_of_one_name_are_refused() -> None:
         Study("x", "Why?", "x", (Arm("a", 1.0), Arm("a", 1)))
     with pytest.raises(InputError, match="no arm"):
         Study("x", "Why?", "x", ())
+
+
+@pytest.mark.parametrize("seeds", [0, -1])
+def test_fewer_seeds_than_one_are_refused(tmp_path: Path, seeds: int) -> None:
+    with pytest.raises(InputError, match=f"^{seeds} seeds; train each arm at least once$"):
+        run_study(OWN, Config(), output=tmp_path / "s", seeds=seeds)
+    assert not (tmp_path / "s").exists()
+
+
+_CLASHES = {
+    "spaces": (Arm("a b", 1.0), Arm("a-b", 1.0)),
+    "case": (Arm("A", 1.0), Arm("a", 1.0)),
+    "punctuation": (Arm("", "half of it"), Arm("", "half (of it)")),
+    "start outside the grid": (Arm("a", 1.0), Arm("b", 1.0, start=Arm("A", 1.0))),
+    "start with other settings": (Arm("a", 1.0), Arm("b", 1.0, start=Arm("a", 1.0, {"tree.hops": 1}))),
+    "two starts": (Arm("a", 1.0, start=Arm("c", 1.0)), Arm("b", 1.0, start=Arm("c", 1.0, {"tree.hops": 1}))),
+}
+
+
+@pytest.mark.parametrize("arms", _CLASHES.values(), ids=list(_CLASHES))
+def test_two_trainings_in_one_folder_are_refused(arms: tuple[Arm, ...]) -> None:
+    with pytest.raises(
+        InputError, match=r"^study 'x': the arms '.+' of linear and '.+' of linear would both be trained in"
+    ):
+        Study("x", "Why?", "x", arms, ("linear",))
+    Study("x", "Why?", "x", (arms[0], Arm("b", 1.0, start=arms[0])), ("linear", "kp4sr"))
 
 
 def test_some_backends_of_a_study() -> None:
@@ -157,11 +184,15 @@ def test_a_study_is_trained_resumed_and_written(
 @pytest.mark.embedded
 @pytest.mark.slow
 def test_wrong_triples_reach_the_run(configure: Callable[..., Config], tmp_path: Path) -> None:
-    run_study(OWN, configure(), output=tmp_path / "s", mode="quick")
+    result = run_study(OWN, configure(), output=tmp_path / "s", mode="quick")
     runs = [Run.load(tmp_path / "s" / "runs" / folder_name("linear", arm, 2308)) for arm in OWN.arms[:2]]
     true, wrong = (run.files.neighbourhoods() for run in runs)
     assert true.content_hash != wrong.content_hash
-    assert len(true.relation) >= len(wrong.relation) > 0
+    triples = Triples.of(wrong)
+    assert len(Triples.of(true)) == len(triples) > 0
+    share = len(triples.without(Triples.of(true))) / len(triples)
+    assert [each.figures.get("added triples") for each in result.trained] == [None, share]
+    assert share == 1, "the axis says so"
     assert not (tmp_path / "s" / "runs" / folder_name("linear", OWN.arms[2], 2308)).exists()
 
 
@@ -216,7 +247,7 @@ def test_arms_with_a_text_encoder_need_one(configure: Callable[..., Config], tmp
     result = run_study(study, config, output=tmp_path / "s", seeds=1)
     assert [row.label for row in result.rows] == ["words, both", "pretrained, both", "random, both"]
     runs = [Run.load(tmp_path / "s" / "runs" / folder_name("linear", arm, 2308)) for arm in arms]
-    random = tmp_path / "s" / "random-encoder"
+    (random,) = (tmp_path / "s").glob("random-encoder-*")
     assert [run.config.parts.text_encoder for run in runs] == [None, str(bert), str(random)]
     for name, same in (("tokenizer.json", True), ("model.safetensors", False)):
         assert ((random / name).read_bytes() == (bert / name).read_bytes()) == same

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Collection
 
 import numpy as np
 import pytest
@@ -25,12 +26,18 @@ TRIPLES = st.lists(
 ).map(lambda found: [triple for triple in found if triple[0] != triple[2]])
 
 
-def around(triples: list[tuple[str, str, str]]) -> Neighbourhoods:
-    """One hop around every entity."""
-    rows = [(head, relation, tail, True) for head, relation, tail in triples]
-    rows += [(tail, relation, head, False) for head, relation, tail in triples]
+def around(triples: list[tuple[str, str, str]], near: Collection[str] = ENTITIES) -> Neighbourhoods:
+    """One hop around some entities."""
+    rows = [(head, relation, tail, True) for head, relation, tail in triples if head in near]
+    rows += [(tail, relation, head, False) for head, relation, tail in triples if tail in near]
     nodes = {entity: (f"name of {entity}", 3) for entity in ENTITIES}
-    return Neighbourhoods.of_rows(ENTITIES, nodes, rows, hops=1)
+    return Neighbourhoods.of_rows(sorted(near), nodes, rows, hops=1)
+
+
+def as_ids(found: Neighbourhoods, triples: Triples) -> list[tuple[str, str, str]]:
+    """Triples as ids, in their order."""
+    columns = zip(triples.head, triples.relation, triples.tail, strict=True)
+    return [(str(found.ids[head]), found.relations[relation], str(found.ids[tail])) for head, relation, tail in columns]
 
 
 def stored(found: Neighbourhoods) -> set[tuple[str, str, str]]:
@@ -60,29 +67,47 @@ def test_a_part_of_the_triples_has_both_of_their_rows(
     assert len(part.relation) == 2 * len(kept)
 
 
-@given(TRIPLES, st.floats(0, 1), st.integers(0, 5))
-def test_wrong_triples_keep_heads_relations_and_tails(
-    triples: list[tuple[str, str, str]], share: float, seed: int
+@given(TRIPLES, st.sets(st.sampled_from(ENTITIES), min_size=1), st.floats(0, 1), st.integers(0, 5))
+def test_as_many_triples_become_wrong_as_their_relations_allow(
+    triples: list[tuple[str, str, str]], near: set[str], share: float, seed: int
 ) -> None:
-    found = around(triples)
+    found = around(triples, near)
     true = Triples.of(found)
-    wrong, changed = corrupted_triples(true, share, seed)
-    assert changed.sum() <= round(share * len(true))
+    wrong, changed = corrupted_triples(true, share, seed, found.lengths > 0)
     np.testing.assert_array_equal(wrong.head, true.head)
     np.testing.assert_array_equal(wrong.relation, true.relation)
-    for relation in set(true.relation.tolist()):
-        own = true.relation == relation
-        assert Counter(wrong.tail[own].tolist()) == Counter(true.tail[own].tolist())
     assert (wrong.tail != true.tail).tolist() == changed.tolist()
-    assert stored(wrong.rows_of(found)) <= {(h, r, t) for h, r, _ in triples for t in ENTITIES if h != t}
+    facts, result = as_ids(found, true), as_ids(found, wrong)
+    assert stored(wrong.rows_of(found)) == set(result), "no triple is lost"
+    assert len(set(result)) == len(facts), "none is there twice"
+    for new, made in zip(result, changed, strict=True):
+        assert (new in facts) is not made
+        assert not made or new[0] != new[2]
+    tails = {(relation, tail) for _, relation, tail in facts}
+    assert {(relation, tail) for _, relation, tail in result} <= tails
+    drawn = [facts[number] for number in true.drawn(share, seed)]
+    made = Counter(new[:2] for new, each in zip(result, changed, strict=True) if each)
+    for (head, relation), asked in Counter(fact[:2] for fact in drawn).items():
+        seen = {t for r, t in tails if r == relation and t != head and (head in near or t in near)}
+        assert made[head, relation] == min(asked, len({t for t in seen if (head, relation, t) not in facts}))
+    again, _ = corrupted_triples(true, share, seed, found.lengths > 0)
+    np.testing.assert_array_equal(again.tail, wrong.tail)
 
 
-def test_all_triples_of_a_relation_with_different_tails_become_wrong() -> None:
-    found = around([(f"e0{number}", "author", f"e1{number % 2}") for number in range(8)])
-    true = Triples.of(found)
-    wrong, changed = corrupted_triples(true, 1.0, 1)
-    assert changed.any()
-    assert stored(wrong.rows_of(found)) != stored(found)
+@pytest.mark.parametrize("tails", [2, 3, 40])
+def test_all_triples_of_a_relation_become_wrong(tails: int) -> None:
+    """Whatever the number of its tails, unless it is one; many stay as frequent as they were."""
+    generator = np.random.default_rng(0)
+    tail = 1000 + np.minimum(generator.geometric(0.2, 1000) - 1, tails - 1)
+    true = Triples(np.arange(1000), np.zeros(1000, np.int64), tail)
+    for share in (0.1, 0.7, 1.0):
+        wrong, changed = corrupted_triples(true, share, 1, np.ones(1000 + tails, bool))
+        assert changed.sum() == (wrong.tail != true.tail).sum() == round(share * 1000)
+    if tails == 40:
+        moved = np.abs(np.bincount(wrong.tail) - np.bincount(true.tail)).sum() / 2
+        assert moved <= 0.05 * 1000
+    one = Triples(true.head, true.relation, np.full(1000, 1000))
+    assert not corrupted_triples(one, 1.0, 1, np.ones(1001, bool))[1].any()
 
 
 @given(TRIPLES, st.sampled_from([1.0, 2.0, 5.0]))
@@ -129,7 +154,7 @@ def test_shuffled_words_are_the_same_words() -> None:
 def test_added_triples_are_those_that_were_not_there(triples: list[tuple[str, str, str]], seed: int) -> None:
     found = around(triples)
     true = Triples.of(found)
-    wrong, _ = corrupted_triples(true, 0.5, seed)
+    wrong, _ = corrupted_triples(true, 0.5, seed, found.lengths > 0)
     changed = wrong.rows_of(found)
     added = Triples.of(changed).without(true)
     rows = added.among(changed)

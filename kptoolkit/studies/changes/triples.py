@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kptoolkit.graph.neighbour_rows import objects
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.prepare import Prepared
+from kptoolkit.studies.changes.wrong_tails import wrong_tails
 from kptoolkit.studies.engine.stored_triples import Triples
 from kptoolkit.studies.engine.study_definition import Change
 
@@ -26,26 +27,35 @@ def thinned(share: float) -> Change:
 
 
 def corrupted(share: float) -> Change:
-    """Give a random share of the triples the tail of another triple of the same relation, drawn by the seed.
+    """Make a random share of the triples wrong: each gets the tail of another triple of the same relation.
 
-    So relations keep their number of triples, heads their number of facts, and tails are of the right kind.
+    A wrong triple is not among the true ones, no self loop and no other wrong triple. So relations keep their number of
+    triples, heads their number of facts, and tails are of the right kind; most tails stay as frequent as they were. A
+    triple whose relation has no tail that makes it wrong stays true, such as one of a relation with a single tail: the
+    share can be smaller then. Triples and tails are drawn by the seed of the training.
     """
 
     def change(prepared: Prepared, seed: int) -> Prepared:
         found = prepared.knowledge.neighbourhoods
-        triples = Triples.of(found)
-        return with_neighbourhoods(prepared, corrupted_triples(triples, share, seed)[0].rows_of(found))
+        wrong, _ = corrupted_triples(Triples.of(found), share, seed, found.lengths > 0)
+        return with_neighbourhoods(prepared, wrong.rows_of(found))
 
     return change
 
 
-def corrupted_triples(triples: Triples, share: float, seed: int) -> tuple[Triples, NDArray[np.bool_]]:
-    """Exchange the tails of a share of the triples inside each relation; also returns which triples changed."""
-    drawn, tail = triples.drawn(share, seed), triples.tail.copy()
-    for relation in np.unique(triples.relation[drawn]):
-        own = drawn[triples.relation[drawn] == relation]
-        tail[own] = triples.tail[np.roll(own, 1)]
-    return Triples(triples.head, triples.relation, tail), tail != triples.tail
+def corrupted_triples(
+    triples: Triples, share: float, seed: int, expanded: NDArray[np.bool_]
+) -> tuple[Triples, NDArray[np.bool_]]:
+    """Make a share of triples wrong, see :func:`corrupted`; also returns which triples are wrong.
+
+    Args:
+        triples: The triples.
+        share: Share of them.
+        seed: Seed of the triples and their tails.
+        expanded: ``(N,)`` whether each node has rows; others are seen from the other end of their triples alone.
+    """
+    tail, wrong = wrong_tails(triples, triples.drawn(share, seed), expanded, seed)
+    return Triples(triples.head, triples.relation, tail), wrong
 
 
 def most_frequent_relations(count: int) -> Change:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -13,20 +14,29 @@ from typing import Any, Final, Literal
 from kptoolkit import pipeline
 from kptoolkit.arguments import checked
 from kptoolkit.config import Config, load_config, validate
-from kptoolkit.errors import RunError
+from kptoolkit.errors import InputError
 from kptoolkit.evaluation.ranking import evaluate
 from kptoolkit.knowledge.prepare import Prepared
+from kptoolkit.models.pretrained import read_config, read_tokenizer
 from kptoolkit.models.text.random_encoder import write_random_encoder
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent, with_prefix
 from kptoolkit.resources import Trust, agreed
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder
-from kptoolkit.runs.run_settings import different_setting, plain_settings
-from kptoolkit.storage.arrays import read_arrays, write_arrays
+from kptoolkit.runs.run_settings import plain_settings
+from kptoolkit.storage.arrays import json_hash
 from kptoolkit.storage.atomic import atomic_folder, remove_folder
 from kptoolkit.storage.replacement import folder_lock, remove_left_overs
 from kptoolkit.studies.engine.peak_memory import peak_memory, reset_peak_memory
-from kptoolkit.studies.engine.stored_triples import Triples
+from kptoolkit.studies.engine.same_training import (
+    CASES,
+    GRAPH,
+    INTERACTIONS,
+    cases_of,
+    inputs_now,
+    require_inputs,
+    require_settings,
+)
 from kptoolkit.studies.engine.study_definition import (
     ENCODER,
     PAPER,
@@ -39,6 +49,7 @@ from kptoolkit.studies.engine.study_definition import (
 )
 from kptoolkit.studies.engine.study_page import write_page
 from kptoolkit.studies.engine.study_result import ALONE, WITH_PARTS, StudyResult, Trained, study_rows
+from kptoolkit.studies.engine.training_notes import TrainingNotes
 
 MARKS: Final = (ENCODER, RANDOM_ENCODER, START)
 """Values in the settings of arms that stand for something in the study's own settings."""
@@ -79,15 +90,19 @@ def run_study(
         progress: Progress callback; names of stages start with the number of the run.
 
     Raises:
-        RunError: The folder has runs of other settings.
+        InputError: ``seeds`` is below 1.
+        RunError: The folder has runs of other settings or data, or two arms rank other cases.
         LockedError: Another command is writing into the folder.
         KptoolError: As for :func:`kptoolkit.pipeline.fit`.
     """
+    count = SEEDS[mode] if seeds is None else seeds
+    if count < 1:
+        raise InputError(f"{count} seeds; train each arm at least once")
     base = config if isinstance(config, Config) else load_config(config)
-    folder = Path(output)
+    folder = Path(output).resolve()  # trainings name folders in it
     with folder_lock(folder), folder_lock(folder / _RESULTS):
-        trainings = _Trainings(study, base, mode, folder, _marks(base, study, folder), trust_code=trust_code)
-        result = _trained_and_ranked(trainings, seeds or SEEDS[mode], keep_runs=keep_runs, progress=progress)
+        trainings = _Trainings(study, base, mode, folder, marks_of(base, study, folder), trust_code=trust_code)
+        result = _trained_and_ranked(trainings, count, keep_runs=keep_runs, progress=progress)
         write_page(result, folder)
     return result
 
@@ -110,31 +125,49 @@ def _trained_and_ranked(
         else:
             progress(ProgressEvent(f"{place}: {cell.name}", 0, 1, "runs"))
             run = trainings.train(cell, with_prefix(place, progress))
-            added, figures = trainings.notes(cell)
-            figures |= study.measure(run, added) if study.measure is not None else {}
-            _rank(run, arm, figures, with_prefix(place, progress)).save(results, run.files.read_manifest())
+            notes = trainings.notes(cell)
+            measured = study.measure(run, notes.added) if study.measure is not None else {}
+            noted = replace(notes, figures={**notes.figures, **measured}, inputs=trainings.read(cell))
+            ranked = _rank(run, arm, noted, with_prefix(place, progress))
+            ranked.save(results, run.files.read_manifest())
             progress(ProgressEvent(f"{place}: {cell.name}", 1, 1, "runs"))
             if not keep_runs and not any(cell.starts(Cell(*later)) for later in grid[number:]):
                 remove_folder(run.folder)
-        trained.append(Trained.load(results, plain_settings(trainings.settings(cell))))
+        trained.append(Trained.load(results, plain_settings(trainings.settings(cell)), trainings.inputs(cell)))
     if not keep_runs:
         remove_folder(folder / "runs")
     labels = {(backend, arm.series, arm.x): arm.label for backend, arm, _ in grid}
     return StudyResult(study, mode, numbers, study_rows(labels, trained, base.evaluation.resamples), tuple(trained))
 
 
-def _marks(base: Config, study: Study, folder: Path) -> dict[str, str]:
+def marks_of(base: Config, study: Study, folder: Path) -> dict[str, str]:
     """What the marks in the settings of arms stand for; an encoder with random weights is written once."""
     found = {}
     if base.training.start_from is not None:
-        found[START] = str(base.training.start_from)
-    encoder, random = base.parts.text_encoder, folder / "random-encoder"
+        found[START] = str(base.training.start_from.resolve())
+    encoder = base.parts.text_encoder
     if encoder is not None:
-        found |= {ENCODER: str(encoder), RANDOM_ENCODER: str(random)}
-        if any(arm.needs(RANDOM_ENCODER) for arm in study.arms) and not random.is_dir():
-            with atomic_folder(random) as new:
-                write_random_encoder(encoder, new, seed=0)
+        found[ENCODER] = encoder
+        if any(arm.needs(RANDOM_ENCODER) for arm in study.arms):
+            found[RANDOM_ENCODER] = str(_random_encoder(encoder, folder))
     return found
+
+
+def _random_encoder(encoder: str, folder: Path) -> Path:
+    """Write an encoder with random weights, unless it is there; each encoder has its own."""
+    random = folder / f"random-encoder-{_encoder_hash(encoder)[:8]}"
+    if not random.is_dir():
+        with atomic_folder(random) as new:
+            write_random_encoder(encoder, new, seed=0)
+    return random
+
+
+def _encoder_hash(encoder: str) -> str:
+    """Hash of what an encoder with random weights has of another one: its configuration and its vocabulary."""
+    known = json.loads(read_config(encoder).to_json_string(use_diff=False))
+    config = {name: value for name, value in known.items() if name not in ("_name_or_path", "transformers_version")}
+    place = str(Path(encoder).resolve()) if Path(encoder).is_dir() else encoder
+    return json_hash([place, config, sorted(read_tokenizer(encoder).get_vocab().items())], sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -178,6 +211,7 @@ class _Trainings:
         marks: What marks in the settings of arms stand for.
         trust_code: As in :func:`run_study`.
         began: When the study was started, in seconds since the epoch: no knowledge is older.
+        known: Fingerprints of the data by the settings that name it.
     """
 
     study: Study
@@ -187,6 +221,7 @@ class _Trainings:
     marks: Mapping[str, str]
     trust_code: Trust
     began: float = field(default_factory=time.time)
+    known: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def settings(self, cell: Cell) -> Config:
         """Settings of a training."""
@@ -196,42 +231,62 @@ class _Trainings:
     def train(self, cell: Cell, progress: ProgressCallback) -> Run:
         """Train a run, resume it, or open it if it is finished; the run that it starts from comes first."""
         folder, settings = self._run_folder(cell), self.settings(cell)
-        if not RunFolder(folder).is_finished:
+        begun = RunFolder(folder)
+        earlier = begun.is_finished or begun.begin(settings, resume=False, overwrite=False).resumed
+        if earlier:
+            require_inputs(folder, self.read(cell), self.inputs(cell))
+        if not begun.is_finished:
             if cell.start is not None:
                 self.train(cell.start, progress)
             folder.parent.mkdir(parents=True, exist_ok=True)
             how: dict[str, Any] = {"since": self.began, "progress": progress}
             if cell.arm.change is not None:
                 how["change"] = partial(self._changed, cell)
+            # Notes of the same training stay if it is resumed; the change of an arm writes new ones.
+            (replace(self.notes(cell), resumed=True) if earlier else TrainingNotes()).save(self._notes_folder(cell))
             reset_peak_memory()
             pipeline.fit(settings, run=folder, trust_code=self.trust_code, **how)
-            added, _ = self.notes(cell)
-            self._note(cell, added, peak_memory())
+            if not earlier:
+                self._note_memory(cell, peak_memory())
+                self.known.setdefault(self._data_key(cell), self.read(cell))
         else:
             remove_left_overs(folder)
         run = Run.load(folder, trust_code=agreed(self.trust_code, plain_settings(settings)))
-        if (other := different_setting(run.manifest.settings, plain_settings(settings))) is not None:
-            raise RunError(f"{folder} has another {other}; give another --output")
+        require_settings(folder, run.manifest.settings, plain_settings(settings))
         return run
 
-    def notes(self, cell: Cell) -> tuple[Triples, dict[str, float]]:
-        """The triples that the change of a training has added, and the figures of the training itself."""
-        folder = self._notes_folder(cell)
-        if not folder.is_dir():
-            return Triples.none(), {}
-        arrays, figures = read_arrays(folder)
-        return Triples(**arrays), figures
+    def inputs(self, cell: Cell) -> Mapping[str, str]:
+        """Fingerprints of the interactions and the graph that the settings of a training name; read once per call."""
+        key = self._data_key(cell)
+        if key not in self.known:
+            self.known[key] = inputs_now(self.settings(cell))
+        return self.known[key]
 
-    def _note(self, cell: Cell, added: Triples, memory: float | None = None) -> None:
+    def _data_key(self, cell: Cell) -> str:
+        known = plain_settings(self.settings(cell))
+        return json_hash([known["data"] | {"history": None}, known["graph"]], sort_keys=True)
+
+    def read(self, cell: Cell) -> Mapping[str, str]:
+        """Fingerprints of the interactions and the graph that a training has read, before the change of its arm."""
+        found = self.notes(cell).inputs
+        if cell.arm.change is None:
+            found = RunFolder(self._run_folder(cell)).read_manifest().fingerprints
+        return {name: found[name] for name in (INTERACTIONS, GRAPH) if name in found}
+
+    def notes(self, cell: Cell) -> TrainingNotes:
+        """What was noted of a training."""
+        return TrainingNotes.load(self._notes_folder(cell))
+
+    def _note_memory(self, cell: Cell, memory: float | None) -> None:
+        notes = self.notes(cell)
         figures = {} if memory is None else {"peak memory, MiB": memory}
-        write_arrays(self._notes_folder(cell), added.arrays, figures)
+        replace(notes, figures={**notes.figures, **figures}).save(self._notes_folder(cell))
 
     def _changed(self, cell: Cell, prepared: Prepared) -> Prepared:
-        """The changed inputs of a cell; notes which triples are new, since the run keeps no others."""
+        """The changed inputs of a cell."""
         assert cell.arm.change is not None
         changed = cell.arm.change(prepared, cell.seed)
-        before, after = (Triples.of(each.knowledge.neighbourhoods) for each in (prepared, changed))
-        self._note(cell, after.without(before))
+        TrainingNotes.of_change(prepared, changed).save(self._notes_folder(cell))
         return changed
 
     def _run_folder(self, cell: Cell) -> Path:
@@ -278,7 +333,7 @@ def settings_of(
     return found.model_copy(update={"graph": found.graph.model_copy(update={"password": base.graph.password})})
 
 
-def _rank(run: Run, arm: Arm, measured: Mapping[str, float], progress: ProgressCallback) -> Trained:
+def _rank(run: Run, arm: Arm, noted: TrainingNotes, progress: ProgressCallback) -> Trained:
     """Rank the test cases by a run, with score parts and without, and collect its figures."""
     scorers = {ALONE: run.backend.score, WITH_PARTS: run.recommender.score}
     size, items = run.config.evaluation.batch_size, len(run.catalogue)
@@ -291,7 +346,7 @@ def _rank(run: Run, arm: Arm, measured: Mapping[str, float], progress: ProgressC
     figures = {name: float(value) for name, value in known.items() if not isinstance(value, str)}
     figures.pop("training seconds", None)  # nearly those of the manifest
     figures["epochs"] = float(training["epochs"])
-    figures |= measured
+    figures |= noted.figures
     return Trained(
         backend=run.config.model.backend,
         series=arm.series,
@@ -302,6 +357,7 @@ def _rank(run: Run, arm: Arm, measured: Mapping[str, float], progress: ProgressC
         notice=run.notice,
         ranks=ranks,
         curve=[(row["epoch"], row["eval_NDCG@10"]) for row in training["history"] if "eval_NDCG@10" in row],
-        seconds=run.manifest.seconds.get("fit", 0.0),
+        seconds=None if noted.resumed else run.manifest.seconds.get("fit", 0.0),
         figures=figures,
+        fingerprints={**noted.inputs, CASES: cases_of(run)},
     )

@@ -78,6 +78,11 @@ class Arm:
         place = self.x if isinstance(self.x, str) else f"{self.x:g}"
         return f"{self.series}, {place}" if self.series else place
 
+    @property
+    def chain(self) -> tuple[Arm, ...]:
+        """This arm and those that it starts from, the nearest first."""
+        return (self,) if self.start is None else (self, *self.start.chain)
+
     def needs(self, mark: str) -> bool:
         """Whether its settings, or those of the arm it starts from, have a mark that stands for a setting."""
         return mark in self.settings.values() or (self.start is not None and self.start.needs(mark))
@@ -115,7 +120,7 @@ class Study:
         log: Whether the x axis is logarithmic.
 
     Raises:
-        InputError: There is no arm, or two arms have one label.
+        InputError: There is no arm, or two arms have one label or one name of their folders.
     """
 
     name: str
@@ -135,6 +140,21 @@ class Study:
         for label in labels:
             if labels.count(label) > 1:
                 raise InputError(f"study '{self.name}' has two arms '{label}'")
+        self._check_folders()
+
+    def _check_folders(self) -> None:
+        """Check that each training has a folder of its own, also of arms that others start from."""
+        found: dict[str, tuple[str, Arm]] = {}
+        for backend in self.backends:
+            for arm in (each for first in self.arms for each in first.chain):
+                name = folder_name(backend, arm, 0).rpartition("-")[0]
+                earlier = found.setdefault(name, (backend, arm))
+                if earlier != (backend, arm):
+                    labels = " and ".join(f"'{other.label}' of {own}" for own, other in (earlier, (backend, arm)))
+                    raise InputError(
+                        f"study '{self.name}': the arms {labels} would both be trained in the folder '{name}'; give "
+                        "them names that differ in letters or digits"
+                    )
 
     def of_backends(self, names: Collection[str]) -> Study:
         """Return the study of some of its backends alone; of all if no name is given.

@@ -71,6 +71,7 @@ def page(result: StudyResult) -> str:
         f"![NDCG@10 by {study.axis}](plot.png)",
         "![Validation by epoch](curves.png)",
         protocol(result),
+        *([note] if (note := resumed_note(result)) else []),
         *([study.limits] if study.limits else []),
     ]
     return "\n\n".join(paragraphs) + "\n"
@@ -98,6 +99,18 @@ def protocol(result: StudyResult) -> str:
         "interval over users. A lead is the difference from the first arm of the same backend; * marks those that a "
         "paired test over users finds at 5 % after Holm's correction. Validation chose the epoch. "
         f"“{ALONE}” is the backend without score parts."
+    )
+
+
+def resumed_note(result: StudyResult) -> str:
+    """Say of which trainings time and memory are not known; empty if of none."""
+    labels = {(row.backend, row.series, row.x): row.label for row in result.rows}
+    found = [each.place(labels) for each in result.trained if each.seconds is None]
+    if not found:
+        return ""
+    return (
+        "Seconds and peak memory leave out trainings that were interrupted and resumed, because only those of their "
+        f"last part are known: {'; '.join(found)}."
     )
 
 

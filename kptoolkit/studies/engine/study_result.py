@@ -15,8 +15,8 @@ from kptoolkit.errors import RunError
 from kptoolkit.evaluation.several import TESTED, Spread
 from kptoolkit.evaluation.significance import LEVEL, RESAMPLES, Interval, PairedTest, compare_values
 from kptoolkit.runs.manifest import Manifest
-from kptoolkit.runs.run_settings import different_setting
 from kptoolkit.storage.arrays import read_arrays, write_arrays
+from kptoolkit.studies.engine.same_training import CASES, require_inputs, require_settings
 from kptoolkit.studies.engine.study_definition import Study
 
 ALONE: Final = "alone"
@@ -38,8 +38,10 @@ class Trained:
         notice: Notice of the data; empty for most.
         ranks: Ranks of the test targets, ``(N,)``, by way of ranking.
         curve: ``(epoch, NDCG@10)`` on validation, of the backend alone.
-        seconds: Seconds of the training.
+        seconds: Seconds of the training; ``None`` if it was resumed, since those before are not known.
         figures: Figures by name: of the training and of the study's own measure.
+        fingerprints: Hashes of the ``interactions`` and the ``graph`` before the change of its arm, and of the
+            ``cases`` that were ranked.
     """
 
     backend: str
@@ -51,12 +53,17 @@ class Trained:
     notice: str
     ranks: Mapping[str, NDArray[np.float64]]
     curve: Sequence[tuple[float, float]]
-    seconds: float
+    seconds: float | None
     figures: Mapping[str, float]
+    fingerprints: Mapping[str, str]
 
     def values(self, way: str) -> NDArray[np.float64]:
         """NDCG@10 of every case, ``(N,)``."""
         return metrics.per_case(self.ranks[way], (10,))[TESTED]
+
+    def place(self, labels: Mapping[tuple[str, str, float | str], str]) -> str:
+        """Its place in the grid as text, by the labels of the arms."""
+        return f"arm '{labels[self.backend, self.series, self.x]}' of {self.backend}, seed {self.seed}"
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the ranks, and the metrics that they give, as JSON-able values."""
@@ -71,20 +78,21 @@ class Trained:
         write_arrays(folder, dict(self.ranks), {"trained": self._known, "manifest": asdict(manifest)})
 
     @classmethod
-    def load(cls, folder: Path, settings: Mapping[str, Any]) -> Trained:
+    def load(cls, folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> Trained:
         """Read what :meth:`save` wrote.
 
         Args:
             folder: The folder.
             settings: Settings that the training must have had, see :func:`kptoolkit.runs.run_settings.plain_settings`.
+            inputs: Fingerprints of the data that it must have had, see :func:`.same_training.inputs_now`.
 
         Raises:
             RunError: It had others.
             DataError: A file is missing or damaged.
         """
         ranks, extra = read_arrays(folder)
-        if (other := different_setting(extra["manifest"]["settings"], settings)) is not None:
-            raise RunError(f"{folder} has another {other}; give another --output")
+        require_settings(folder, extra["manifest"]["settings"], settings)
+        require_inputs(folder, extra["trained"].get("fingerprints", {}), inputs)
         return cls(ranks=ranks, **extra["trained"])
 
 
@@ -102,7 +110,7 @@ class StudyRow:
         spread: Spread of NDCG@10 over the seeds, by way of ranking; ``None`` for a single seed.
         against: Lead of the arm over the first arm of its backend, by way of ranking; ``None`` for the first arm.
         corrected: The p-values of these leads, corrected over the arms of the backend.
-        figures: Means over the seeds.
+        figures: Means over the seeds that have them.
     """
 
     backend: str
@@ -170,9 +178,18 @@ def study_rows(
 
     Args:
         labels: Label of each arm by backend, series and place, in the order of the table.
-        trained: The trainings, each with the same cases.
+        trained: The trainings.
         resamples: Bootstrap resamples and sign flips.
+
+    Raises:
+        RunError: Two trainings have ranked other cases.
     """
+    for each in trained:
+        if each.fingerprints[CASES] != trained[0].fingerprints[CASES]:
+            raise RunError(
+                f"{each.place(labels)}, ranks other users or targets than {trained[0].place(labels)}; arms can be "
+                "compared only where all rank the same cases"
+            )
     rows: list[StudyRow] = []
     for backend in dict.fromkeys(backend for backend, _, _ in labels):
         cells = {
@@ -224,6 +241,5 @@ def _turned(test: PairedTest) -> PairedTest:
 def _means(runs: Sequence[Trained]) -> dict[str, float]:
     names = dict.fromkeys(name for each in runs for name in each.figures)
     found = {name: [each.figures[name] for each in runs if name in each.figures] for name in names}
-    return {"seconds": float(np.mean([each.seconds for each in runs]))} | {
-        name: float(np.mean(values)) for name, values in found.items()
-    }
+    seconds = {"seconds": [each.seconds for each in runs if each.seconds is not None]}
+    return {name: float(np.mean(values)) for name, values in (seconds | found).items() if values}

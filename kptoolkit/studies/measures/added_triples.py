@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases
 from kptoolkit.knowledge.item_trees import ItemTrees
-from kptoolkit.models import ReadsKnowledge
+from kptoolkit.models import ReadsKnowledge, backend_class
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_inputs import inputs_of
 from kptoolkit.studies.engine.stored_triples import Triples
@@ -22,9 +22,11 @@ _SEED: Final = 2308
 def weight_of_added(run: Run, added: Triples) -> Mapping[str, float]:
     """Compare how far scores move without the added triples and without as many others.
 
-    Per item, the triplets of added triples are left out of the trained model's knowledge, with all below them; then as
-    many random others instead. The move is the mean absolute change of the scores of a sample of validation cases, each
-    case's mean subtracted. Nothing is trained.
+    Per item, random triplets of added triples are left out of the trained model's knowledge, with all below them; then
+    as many random others instead: all of the kind that the item has fewer of. The move is the mean absolute change of
+    the scores of a sample of validation cases, each case's mean subtracted. Nothing is trained, and the run keeps its
+    model: a second one is read from its folder. Vectors of text, which cannot be computed without a triplet, are left
+    out of all scores.
 
     Args:
         run: A finished run.
@@ -32,26 +34,24 @@ def weight_of_added(run: Run, added: Triples) -> Mapping[str, float]:
 
     Returns:
         ``"weight of added triples"``: 1 where the model listens to them as much as to the others; and
-        ``"added triples read"``, their share of all triplets read. Nothing where the backend reads no knowledge, or
-        neither kind of triplet is read.
+        ``"added triples read"``, their share of all triplets read. Without the weight where no item reads both kinds,
+        or scores do not depend on the others; nothing where the backend reads no knowledge.
     """
-    backend, inputs = run.backend, inputs_of(run, run.config)
-    if not isinstance(backend, ReadsKnowledge):
+    if not issubclass(backend_class(run.config.model.backend), ReadsKnowledge):
         return {}
-    source = inputs.knowledge
+    source = inputs_of(run, run.config).knowledge
     trees = source.trees(0)
     own = added.among(source.neighbourhoods)[source.pool.keys.row[trees.prompt]]
     shares = {"added triples read": float(own.mean()) if len(own) else 0.0}
-    if not own.any() or own.all():
+    parts = as_many_of_both(trees, own)
+    if not parts[0].any():
         return shares
+    backend: Any = run.files.recommender(run.config).backend
+    backend.use_trees(lambda _: trees)
     chosen = np.random.default_rng(_SEED).permutation(len(run.split.valid))[:_CASES]
     cases = run.split.valid.take(np.sort(chosen))
     known = _centred(backend.score(cases))
-    moves = [
-        float(np.abs(_scores_without(backend, cases, trees, removed) - known).mean())
-        for removed in (own, _as_many_others(trees, own))
-    ]
-    backend.use_trees(lambda _: trees)
+    moves = [float(np.abs(_scores_without(backend, cases, trees, part) - known).mean()) for part in parts]
     return shares | ({"weight of added triples": moves[0] / moves[1]} if moves[1] > 0 else {})
 
 
@@ -68,10 +68,23 @@ def _centred(scores: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(scores - scores.mean(axis=1, keepdims=True))
 
 
-def _as_many_others(trees: ItemTrees, own: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Choose, per item, as many random other triplets, or all others where there are fewer."""
-    wanted = np.bincount(trees.rows[own], minlength=len(trees))
-    order = np.lexsort((np.random.default_rng(_SEED).random(len(own)), own, trees.rows))  # the others of an item first
-    place = np.empty(len(own), np.int64)
-    place[order] = np.arange(len(own)) - trees.indptr[trees.rows[order]]
-    return np.asarray(~own & (place < wanted[trees.rows]))
+def as_many_of_both(trees: ItemTrees, own: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Choose, per item, as many random triplets of one kind as of the other: all of the kind that it has fewer of.
+
+    Args:
+        trees: The triplets.
+        own: ``(S,)`` whether each is of the first kind.
+
+    Returns:
+        ``(S,)`` those chosen of the first kind, and of the second.
+    """
+    generator = np.random.default_rng(_SEED)
+    counts = [np.bincount(trees.rows[kind], minlength=len(trees)) for kind in (own, ~own)]
+    fewer = np.minimum(*counts)
+    chosen = []
+    for kind in (own, ~own):
+        order = np.lexsort((generator.random(len(own)), ~kind, trees.rows))  # this kind of an item comes first
+        place = np.empty(len(own), np.int64)
+        place[order] = np.arange(len(own)) - trees.indptr[trees.rows[order]]
+        chosen.append(np.asarray(kind & (place < fewer[trees.rows])))
+    return chosen[0], chosen[1]

@@ -14,5 +14,9 @@ STUDY = Study(
         for share in (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
     ),
     backends=("kp4sr", "sequence"),
-    limits="A wrong triple has the tail of another triple of the same relation: it is plausible, and false.",
+    limits=(
+        "A wrong triple has the tail of another triple of the same relation: it is plausible, and the graph does not "
+        "have it. Triples whose relation has no such tail stay true; the figure “added triples” is the share that is "
+        "wrong."
+    ),
 )
