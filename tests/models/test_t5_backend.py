@@ -32,6 +32,7 @@ from kptoolkit.models import backend_class, options_class
 from kptoolkit.models.t5.kp4sr.kp4sr_backend import Kp4srBackend
 from kptoolkit.models.t5.sequence.sequence_backend import SequenceBackend
 from kptoolkit.models.t5.tokenizers import PhraseTokenizer, SubwordTokenizer
+from kptoolkit.models.t5.tree_t5 import untie
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.prompts import Segment
 from kptoolkit.testing.backend_suite import BackendSuite
@@ -103,7 +104,10 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         vocab_size=tokenizer.size + 20, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_decoder_layers=2, num_heads=2,
         **untied, decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
     )  # fmt: skip
-    model_class(config).save_pretrained(folder)
+    model = model_class(config)
+    if request.param == "untied":
+        untie(model, torch.randn(config.vocab_size, config.d_model))  # as published: both tables are in the file
+    model.save_pretrained(folder)
     return folder
 
 
@@ -125,6 +129,29 @@ def test_trains_from_a_checkpoint_folder(checkpoint: Path, tmp_path: Path, name:
     if name == "sequence":
         assert isinstance(fitted, SequenceBackend)
         reads_trees_of_subwords(fitted, scaled=checkpoint.name.startswith(("t5", "umt5")))
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("index", ["token", "name"])
+@pytest.mark.parametrize("checkpoint", ["untied"], indirect=True)
+def test_an_output_layer_of_its_own_stays_one(checkpoint: Path, tmp_path: Path, index: str) -> None:
+    """T5 v1.1, Flan-T5 and mT5 have one. It grows with the items, and a run with it is read again."""
+    with safetensors.safe_open(checkpoint / "model.safetensors", "pt") as file:
+        pretrained = file.get_tensor("lm_head.weight")
+    fitted = untrained(SMALL | {"backend": "kp4sr", "checkpoint": str(checkpoint), "index": index})
+    quiet = {"training.epochs": 1, "training.learning_rate": 1e-9, "tree.degree": 1, "tree.hops": 1}
+    fitted.fit(chain_task(tmp_path / "run", quiet))
+    state: Any = fitted.fitted
+    t5 = state.model.t5
+    assert t5.lm_head.weight is not t5.shared.weight
+    words = min(len(pretrained), state.tokenizer.size)
+    torch.testing.assert_close(t5.lm_head.weight[:words].detach(), pretrained[:words], atol=1e-4, rtol=0)
+    (tmp_path / "saved").mkdir()
+    fitted.save(tmp_path / "saved")
+    kind = backend_class("kp4sr")
+    loaded = kind.load(tmp_path / "saved", validate(options_class(kind), SMALL | {"index": index}, "model"))
+    cases = chain_task(tmp_path / "again").split.test
+    np.testing.assert_allclose(loaded.score(cases), fitted.score(cases), atol=1e-5)
 
 
 def reads_trees_of_subwords(fitted: SequenceBackend, *, scaled: bool) -> None:

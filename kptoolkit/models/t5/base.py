@@ -18,7 +18,10 @@ from kptoolkit.models.t5.building import attention_name
 from kptoolkit.models.t5.flex import use_flex
 from kptoolkit.models.t5.options import T5Options
 from kptoolkit.models.t5.t5_backend import WEIGHTS
+from kptoolkit.models.t5.tree_t5 import untie
 
+_EMBEDDINGS = {f"{name}.weight" for name in ("shared", "encoder.embed_tokens", "decoder.embed_tokens")}
+"""Names of the one table of embeddings, which is in a file under one of them."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, DataError, safetensors.SafetensorError)
 """Exceptions that reading a run's files raises where they are missing or damaged."""
 
@@ -30,11 +33,19 @@ def chunks(rows: NDArray[np.int64], device: torch.device) -> Iterator[NDArray[np
 
 
 def saved_t5(folder: Path, options: T5Options) -> T5ForConditionalGeneration:
-    """Create a T5 of the saved shape with the attention of ``options``; its weights are not read yet."""
+    """Create a T5 of the saved shape with the attention of ``options``; its weights are not read yet.
+
+    Its output layer is tied to the embeddings unless the file has weights for both.
+    """
     config = read_config(str(folder / "t5"))
     t5: T5ForConditionalGeneration = new_seq2seq(config, attn_implementation=attention_name(options))
     if options.attention == "flex" and torch.cuda.is_available():
         use_flex(t5)
+    with safetensors.safe_open(folder / WEIGHTS, "pt") as file:
+        names = list(file.keys())
+    tables = {name.rpartition("t5.")[2] for name in names}
+    if "lm_head.weight" in tables and tables & _EMBEDDINGS:
+        untie(t5)
     return t5
 
 

@@ -85,7 +85,7 @@ def start_weights(model: nn.Module, own: NamedRows, earlier: nn.Module, theirs: 
     rows = _rows(theirs, known)
     for name, weight in model.named_parameters():
         if name in own:
-            _copy_rows(name, weight, own[name], rows, found)
+            _copy_rows(name, weight, own[name], rows | _rows_of(name, theirs, known), found)
         elif name not in known or known[name].shape != weight.shape:
             there = f"of shape {list(known[name].shape)}" if name in known else "missing"
             raise ConfigError(
@@ -98,12 +98,19 @@ def start_weights(model: nn.Module, own: NamedRows, earlier: nn.Module, theirs: 
 
 
 def _rows(tables: NamedRows, weights: Mapping[str, nn.Parameter]) -> dict[tuple[str, ...], torch.Tensor]:
-    """The named rows of all tables."""
+    """The named rows of all tables, the first of each name."""
     found = dict[tuple[str, ...], torch.Tensor]()
-    for table, names in tables.items():
-        weight = weights[table].detach()
-        found |= {name: weight[row] for row, name in enumerate(names) if name is not None}
+    for table in tables:
+        found = _rows_of(table, tables, weights) | found
     return found
+
+
+def _rows_of(table: str, tables: NamedRows, weights: Mapping[str, nn.Parameter]) -> dict[tuple[str, ...], torch.Tensor]:
+    """The named rows of one table; none if there is no such table."""
+    if table not in tables:
+        return {}
+    weight = weights[table].detach()
+    return {name: weight[row] for row, name in enumerate(tables[table]) if name is not None}
 
 
 def _copy_rows(

@@ -190,9 +190,31 @@ def decoder_states(
 
 
 def grow(t5: T5ForConditionalGeneration, vocabulary: int) -> None:
-    """Resize the vocabulary of ``t5`` to at least ``vocabulary`` tokens; it never shrinks."""
-    if vocabulary > t5.config.vocab_size:
-        t5.resize_token_embeddings(vocabulary, mean_resizing=False)
+    """Resize the vocabulary of ``t5`` to at least ``vocabulary`` tokens; it never shrinks.
+
+    An output layer with weights of its own keeps them; transformers would tie it to the embeddings.
+    """
+    if vocabulary <= t5.config.vocab_size:
+        return
+    output = t5.get_output_embeddings().weight
+    own = None if output is t5.get_input_embeddings().weight else output.detach().clone()
+    t5.resize_token_embeddings(vocabulary, mean_resizing=False)
+    if own is not None:
+        untie(t5, own)
+
+
+@torch.no_grad()
+def untie(t5: T5ForConditionalGeneration, weights: torch.Tensor | None = None) -> None:
+    """Give the output layer weights of its own, as those of T5 v1.1, Flan-T5 and mT5 are.
+
+    Args:
+        t5: The model.
+        weights: ``(V, D)`` weights of its first tokens; those of further tokens begin as their embeddings.
+    """
+    table = t5.get_input_embeddings().weight.detach().clone()
+    if weights is not None:
+        table[: len(weights)] = weights
+    t5.get_output_embeddings().weight = nn.Parameter(table)
 
 
 def freeze_relative_bias(t5: T5ForConditionalGeneration) -> None:
