@@ -8,9 +8,11 @@ from kptoolkit.config import GRAPH_DATA, Config
 from kptoolkit.data.catalogue import Catalogue
 from kptoolkit.data.event_files import reading_of
 from kptoolkit.data.interactions import read_interactions
+from kptoolkit.errors import RunError
 from kptoolkit.knowledge.prepare import Prepared, data_dir
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
+from kptoolkit.prompts.pack_hash import sentence_hash
 from kptoolkit.runs.run import Run
 
 
@@ -43,22 +45,30 @@ def inputs_to_resume(
     Args:
         run: The unfinished run.
         settings: Settings of the training.
-        pack: Template pack made in Python, instead of the run's own.
+        pack: Template pack made in Python; it has to say what the run's own says.
         progress: Gets the date of the knowledge.
         changed: Whether the inputs were changed after they were read; the events are not compared then.
 
     Raises:
-        RunError: The interactions have changed since.
+        RunError: The interactions have changed since, or the pack is another one.
         DataError: They cannot be read.
     """
     data = data_dir(settings)
     if data != GRAPH_DATA and not changed:
         events, _ = read_interactions(data, reading_of(settings.data))
         run.files.require_same("interactions", events.content_hash(), run.manifest)
-    if pack is not None:
-        run.pack = pack
+    if pack is not None and _says(pack.with_labels(run.pack.graph_labels)) != _says(run.pack):
+        raise RunError(
+            f"{run.folder} was begun with another template pack; give the same, another run, or overwrite=True"
+        )
     run.files.write_settings(settings, run.manifest)
     found = inputs_of(run, settings, progress=progress)
     items, date = len(found.catalogue), run.manifest.reports.get("fetched", "the beginning of the training")
     progress(ProgressEvent(f"knowledge of the unfinished run, fetched {date}", items, items, "items"))
     return found
+
+
+def _says(pack: TemplatePack) -> list[object]:
+    """What a training reads of a pack."""
+    texts = [(one.id, one.text, one.split, one.separator, one.last_separator) for one in pack.mpp]
+    return [sentence_hash(pack), texts]

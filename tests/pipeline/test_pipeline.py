@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from kptoolkit.progress import ProgressEvent
 from kptoolkit.runs.many_histories import Skipped
 from kptoolkit.runs.run import Run, top_k
 from kptoolkit.runs.run_folder import RunFolder
+from kptoolkit.runs.run_inputs import inputs_to_resume
 from kptoolkit.testing.small_worlds import ITEMS, USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
@@ -213,6 +215,20 @@ def test_an_interrupted_fit_is_resumed_and_ends_as_if_it_had_not_been(
     assert steps[0] == 5, "the first checkpoint's four steps are not trained again"
     assert Run.load(unfinished).manifest.status == "finished"
     np.testing.assert_allclose(done.backend.score(run.split.test), run.backend.score(run.split.test), atol=1e-5)
+
+
+def test_an_unfinished_run_is_resumed_with_its_own_pack(unfinished: Path, configure: Configure) -> None:
+    """Other words would get the rows of those that were trained."""
+    begun = Run(unfinished, RunFolder(unfinished).read_manifest(), trust_code=False)
+    own = replace(begun.pack, graph_labels={})  # as it is made in Python, before a graph is read
+    found = inputs_to_resume(begun, configure(), own)
+    assert found.knowledge.pack.graph_labels == begun.pack.graph_labels
+    for other in (
+        own.with_mpp("more", "{{ history }} and {{ mask }}."),
+        own.with_relation("written", "{{ head }} x {{ tail }}."),
+    ):
+        with pytest.raises(RunError, match="was begun with another template pack"):
+            pipeline.fit(configure(), run=unfinished, pack=other)
 
 
 def test_an_unfinished_run_of_other_settings_or_data_is_refused(
