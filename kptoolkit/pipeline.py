@@ -57,10 +57,9 @@ from kptoolkit.runs.run import Run as Run
 from kptoolkit.runs.run_folder import RunFolder, Start
 from kptoolkit.runs.run_inputs import inputs_of, inputs_to_resume
 from kptoolkit.runs.run_settings import plain_settings
+from kptoolkit.runs.several_runs import require_own_interactions
 from kptoolkit.runs.start_from_run import start_from_run
 from kptoolkit.storage.layouts.frames import DataFrame
-
-# -- fit --------------------------------------------------------------------------------------------------------------
 
 
 @checked
@@ -264,7 +263,7 @@ def control(run: Run, name: str, *, progress: ProgressCallback = shown) -> Recom
         RunError: Neither backend nor score parts read knowledge, or the control would equal the run.
         UnknownNameError: No control has this name.
     """
-    run.require_own_interactions()
+    require_own_interactions(run)
     chosen = named_control(name)
     settings, folder = chosen.settings(run.config), run.files.control(name)
     finished = folder.is_finished
@@ -348,7 +347,7 @@ def evaluate(
         RunError: With ``controls``, the run reads no knowledge.
         UnknownNameError: No baseline or control has this name.
     """
-    run.require_own_interactions()
+    require_own_interactions(run)
     check_abilities(run, beam=beam, explain=explain)
     check_names(baselines)
     names, left_out = applicable(controls, [run.config])

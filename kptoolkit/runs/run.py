@@ -226,17 +226,6 @@ class Run:
         """Whether it has the interactions that it was trained on, not those of :meth:`with_interactions`."""
         return self._own_users
 
-    def require_own_interactions(self) -> None:
-        """Check that this run has the interactions that it was trained on.
-
-        Raises:
-            InputError: It has those of :meth:`with_interactions`.
-        """
-        if not self._own_users:
-            raise InputError(
-                f"run {self.folder} with other interactions is for recommendations; evaluate it as Run.load opens it"
-            )
-
     @checked
     def with_interactions(self, interactions: Interactions | DataFrame) -> Run:
         """Return this run with other histories, e.g. newer ones; model and catalogue stay the same.

@@ -147,6 +147,18 @@ def fingerprints(run: Run) -> dict[str, str]:
     return found
 
 
+def require_own_interactions(run: Run) -> None:
+    """Check that a run has the interactions that it was trained on.
+
+    Raises:
+        InputError: It has those of :meth:`~kptoolkit.runs.run.Run.with_interactions`.
+    """
+    if not run.has_own_interactions:
+        raise InputError(
+            f"run {run.folder} with other interactions is for recommendations; evaluate it as Run.load opens it"
+        )
+
+
 def require_same_data(runs: Sequence[Run]) -> dict[str, str]:
     """Check that runs have the same interactions, catalogue and split; from then on they share them in memory.
 

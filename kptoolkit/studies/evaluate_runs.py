@@ -20,7 +20,7 @@ from kptoolkit.progress import ProgressCallback, silent, with_prefix
 from kptoolkit.runs.ensemble import Ensemble
 from kptoolkit.runs.manifest import write_json
 from kptoolkit.runs.run import Run
-from kptoolkit.runs.several_runs import difference_beyond_seed, require_same_data
+from kptoolkit.runs.several_runs import difference_beyond_seed, require_own_interactions, require_same_data
 from kptoolkit.storage.table_files import check_output
 from kptoolkit.storage.write_errors import write_errors
 
@@ -98,7 +98,7 @@ def _check(runs: Sequence[Run], *, beam: bool, explain: bool) -> dict[str, str]:
     if not runs:
         raise InputError("no run given; give at least one")
     for run in runs:
-        run.require_own_interactions()
+        require_own_interactions(run)
     fingerprints = require_same_data(runs)
     first = runs[0]
     for run in runs:

@@ -20,6 +20,7 @@ from kptoolkit.models.pretrained import PretrainedError, read_config
 from kptoolkit.models.t5.base import saved_t5
 from kptoolkit.models.t5.building import build_t5, build_tokenizer
 from kptoolkit.models.t5.options import SequenceOptions
+from kptoolkit.models.t5.t5_backend import WEIGHTS
 from kptoolkit.models.t5.tokenizers import SubwordTokenizer
 from kptoolkit.models.text.text_encoder import TextEncoder
 from kptoolkit.testing.small_worlds import ITEMS, chain_task
@@ -107,6 +108,7 @@ def test_code_of_a_checkpoint_never_runs(
 
 def test_code_in_a_run_never_runs(t5: Path, tmp_path: Path) -> None:
     shutil.copytree(t5, tmp_path / "t5")
+    shutil.copyfile(t5 / "model.safetensors", tmp_path / WEIGHTS)
     (tmp_path / "t5" / "own.py").write_text(CODE.format(str(tmp_path / "ran")) + "class OwnConfig(T5Config): pass\n")
     changed(tmp_path / "t5", "config.json", auto_map=AUTO_MAP)
     assert saved_t5(tmp_path, SequenceOptions()).config.model_type == "t5"

@@ -351,10 +351,9 @@ def _is_headerless_triples(sample: Sample) -> bool:
     rows = sample.rows(sample.dialect())
     if not _is_data(rows) or any(len(row) != 3 for row in rows):
         return False
-    if all(_FRACTION.fullmatch(row[2].strip()) for row in rows):
-        return False
-    heads, relations, tails = (len(set(column)) for column in zip(*rows, strict=True))
-    return relations <= min(heads, tails, len(rows) - 1)
+    heads, relations, tails = (set(column) for column in zip(*rows, strict=True))
+    scores = all(_FRACTION.fullmatch(tail.strip()) for tail in tails)
+    return not scores and len(relations) <= min(len(heads), len(tails), len(rows) - 1)
 
 
 def _is_amazon(sample: Sample, item: int) -> bool:
