@@ -56,7 +56,7 @@ class Section(BaseModel):
         if isinstance(value, bool) and kind in (int, float, int | None, float | None):
             raise ValueError("input should be a number")
         if isinstance(value, list | tuple) and any(isinstance(part, bool) for part in value):
-            raise ValueError("a list here has no true or false")
+            raise ValueError("input should be a list without true or false")
         if kind in (Path, Path | None) and "\x00" in str(value):
             raise ValueError("input should not contain NUL")
         return value

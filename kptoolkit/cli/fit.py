@@ -31,6 +31,7 @@ _LOOKED_AT = 300_000_000
     graph=True,
     packs=True,
     results=True,
+    resumes=True,
     resumes_without="overwrite",
 )
 def fit(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     example="kptool load-kg data/movies --graph embedded:./kg",
     graph=True,
     results=True,
-    resumes_without="",
+    resumes=True,
 )
 def load_kg(
     session: Session,

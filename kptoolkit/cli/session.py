@@ -235,6 +235,7 @@ def command(
     graph: bool = False,
     packs: bool = False,
     results: bool = False,
+    resumes: bool = False,
     resumes_without: str | None = None,
 ) -> _Register:
     """Register a function ``f(session, ...)`` as a command with the common options.
@@ -248,8 +249,8 @@ def command(
         graph: Whether the command has ``--graph``.
         packs: Whether the command has ``--trust-code``, because it reads template packs or runs.
         results: Whether the command has ``--json``.
-        resumes_without: The option with which the command starts again, e.g. ``"overwrite"``; called without it after
-            an interruption, the command resumes. ``""``: it always resumes. ``None``: it never does.
+        resumes: Whether the same command continues after an interruption.
+        resumes_without: An option that it has to leave out then, e.g. ``"overwrite"``, with which it starts again.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -270,7 +271,7 @@ def command(
                     raise
                 if session.debug:
                     session.err.file.write(escaped(redacted(traceback.format_exc()), lines=True))
-                fail(session.err, error, _after_interrupt(resumes_without, kwargs))
+                fail(session.err, error, _after_interrupt(kwargs, resumes_without) if resumes else "")
             finally:
                 limits.use(before)
 
@@ -284,11 +285,9 @@ def command(
     return register
 
 
-def _after_interrupt(option: str | None, kwargs: Mapping[str, Any]) -> str:
-    """What to do after an interruption of a command that resumes, without ``option`` if there is one."""
-    if option is None:
-        return ""
-    return "the same command continues from here" + (f", without --{option}" if option and kwargs[option] else "")
+def _after_interrupt(kwargs: Mapping[str, Any], left_out: str | None) -> str:
+    """What to do after an interruption of a command that resumes; it may have to leave an option out."""
+    return "the same command continues from here" + (f", without --{left_out}" if left_out and kwargs[left_out] else "")
 
 
 def fail(console: Console, error: BaseException, after_interrupt: str = "") -> NoReturn:

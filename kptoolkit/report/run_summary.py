@@ -107,7 +107,7 @@ class RunSummary:
     def figures(self) -> RunFigures:
         """The figures for the failure signatures."""
         run, known = self.run, self.run.manifest.reports.get("knowledge", {})
-        valid, test = fall_from_validation(
+        valid, test = ndcg_on_both_splits(
             self.training.get("best", {}),
             *(run.files.evaluation(split).get("rows", []) for split in ("valid", "test")),
         )
@@ -172,7 +172,7 @@ def _knowledge_share(run: Run, parts: Sequence[PartWeight]) -> float | None:
     return sum(part.spread for part in parts if part.name in READ_KNOWLEDGE) / total
 
 
-def fall_from_validation(
+def ndcg_on_both_splits(
     best: Mapping[str, float], valid: Sequence[Mapping[str, Any]], test: Sequence[Mapping[str, Any]]
 ) -> tuple[float | None, float | None]:
     """NDCG@10 of one model on validation and test: of the run, if both were evaluated; else of its backend alone.

@@ -72,7 +72,8 @@ def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: Progres
         )
     settings = run.config.model_copy(update={"graph": graph or graph_of(run)})
     with Graph.open(config=settings.graph, create=False) as opened:
-        catalogue = run.catalogue.refreshed(opened.items(), run.files.neighbourhoods().names_by_id())
+        earlier = run.files.neighbourhoods()
+        catalogue = run.catalogue.refreshed(opened.items(), earlier.names_by_id())
         pack = run.pack.with_labels(opened.relation_labels())
         knowledge = fetch_knowledge(settings, opened, catalogue, pack, fresh=fresh, progress=progress)
         fingerprint = opened.fingerprint()
@@ -85,7 +86,7 @@ def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: Progres
     manifest.reports["knowledge"] = knowledge_report(knowledge)
     manifest.reports["fetched"] = moment(time.time())
     read = knowledge.neighbourhoods
-    same = read.content_hash == run.files.neighbourhoods().content_hash and pack is run.pack
+    same = read.content_hash == earlier.content_hash and pack is run.pack
     removed = [] if same and catalogue.same_as(run.catalogue) else run.files.evaluated()
     counts = {"new_items": len(catalogue) - len(run.catalogue), "items": len(catalogue)}
     manifest.reports["refreshed"] = {**counts, "removed": removed}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kptoolkit.report.run_summary import fall_from_validation
+from kptoolkit.report.run_summary import ndcg_on_both_splits
 from kptoolkit.report.signatures import SIGNATURES, RunFigures, Signature, findings
 
 BY_NAME = {signature.name: signature for signature in SIGNATURES}
@@ -102,8 +102,8 @@ def test_the_fall_from_validation_is_that_of_the_runs_own_backend() -> None:
         {"name": name, "metrics": {"NDCG@10": value}}
         for name, value in (("kp4sr", 0.10), ("no-knowledge", 0.09), ("no-knowledge alone", 0.04))
     ]
-    assert fall_from_validation({"NDCG@10": 0.11}, [], rows) == (0.11, 0.10)
+    assert ndcg_on_both_splits({"NDCG@10": 0.11}, [], rows) == (0.11, 0.10)
     rows.insert(1, {"name": "kp4sr alone", "metrics": {"NDCG@10": 0.08}})
-    assert fall_from_validation({"NDCG@10": 0.11}, [], rows) == (0.11, 0.08)
-    assert fall_from_validation({"NDCG@10": 0.11}, rows[1:], rows) == (0.08, 0.10)
-    assert fall_from_validation({"NDCG@10": 0.11}, rows, []) == (0.11, None)
+    assert ndcg_on_both_splits({"NDCG@10": 0.11}, [], rows) == (0.11, 0.08)
+    assert ndcg_on_both_splits({"NDCG@10": 0.11}, rows[1:], rows) == (0.08, 0.10)
+    assert ndcg_on_both_splits({"NDCG@10": 0.11}, rows, []) == (0.11, None)

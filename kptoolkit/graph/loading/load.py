@@ -25,7 +25,7 @@ from kptoolkit.graph.loading.survey import SourceItem, Survey, survey
 from kptoolkit.graph.queries import Query, QuerySet
 from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.graph.store import GraphStore, GraphTransaction, WriteCounters
-from kptoolkit.names import lowered, quantity
+from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.storage.batches import Meter, chunks
 
@@ -176,16 +176,8 @@ class _Loader:
                 query.write(self.store)
         digest = self.found.digest()
         interrupted = self.meta["state"] != COMPLETE
-        if self.meta["state"] == LOADING and self.mode == "upsert" and self.meta["source"] not in (None, digest):
-            raise GraphError(
-                "an earlier load of another source was interrupted and the graph holds a part of it; run that load "
-                "again first, or --replace what is there"
-            )
-        if self.meta["state"] == DELETING and self.mode == "upsert":
-            raise GraphError(
-                "an earlier load with --replace was interrupted while it deleted, and a part of the graph is left; "
-                "load again with --replace"
-            )
+        if self.mode == "upsert":
+            self._check_interrupted(digest)
         resumes = (self.meta["state"], self.meta["mode"], self.meta["source"]) == (LOADING, self.mode, digest)
         if self.mode == "replace" and not resumes:
             self._note(DELETING, digest)
@@ -200,6 +192,19 @@ class _Loader:
             self.existing = existing_items(self.store, self.queries, ids, self.batch_size)
         self.resumed = interrupted and bool(counts["entities"] or counts["items"])
         return self.resumed
+
+    def _check_interrupted(self, digest: str) -> None:
+        """Check that the graph is no part of another source, to which this one would be added."""
+        if self.meta["state"] == LOADING and self.meta["source"] not in (None, digest):
+            raise GraphError(
+                "an earlier load of another source was interrupted and the graph holds a part of it; run that load "
+                "again first, or --replace what is there"
+            )
+        if self.meta["state"] == DELETING:
+            raise GraphError(
+                "an earlier load with --replace was interrupted while it deleted, and a part of the graph is left; "
+                "load again with --replace"
+            )
 
     def entities(self) -> None:
         """Write the entities after the last acknowledged one."""
@@ -344,7 +349,8 @@ class _Loader:
         for item in self.found.items:
             if item.item_id not in self.existing:
                 continue
-            have, row = self.existing[item.item_id], item_row(self.found, item)
+            have = self.existing[item.item_id]
+            row = item_row(self.found, item, have["name"])
             if have["entity_id"] and row["entity_id"] and have["entity_id"] != row["entity_id"]:
                 raise DataError(
                     f"item '{shorten(item.item_id)}' is linked to '{shorten(row['entity_id'])}' and in the graph to "
@@ -353,9 +359,7 @@ class _Loader:
             renamed = bool(item.title) and item.title != have["name"]
             linked = bool(row["entity_id"]) and not have["entity_id"]
             if not have["is_entity"] and (renamed or linked):
-                name = item.title or have["name"] or row["name"]
-                link = row["entity_id"] or have["entity_id"]
-                rows.append({**row, "name": name, "name_lower": lowered(name or "") or None, "entity_id": link})
+                rows.append({**row, "entity_id": row["entity_id"] or have["entity_id"]})
         return rows
 
     def _add_entities(

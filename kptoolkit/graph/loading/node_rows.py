@@ -31,10 +31,10 @@ def entity_row(entity: str, name: str, degree: int) -> EntityRow:
     return {"id": entity, "name": name or None, "name_lower": lowered(name) or None, "degree": degree}
 
 
-def item_row(found: Survey, item: SourceItem) -> ItemRow:
-    """Return the properties of an item; without a title it gets the name of its entity."""
+def item_row(found: Survey, item: SourceItem, earlier: str | None = None) -> ItemRow:
+    """Return the properties of an item; without a title it keeps an earlier one, or gets the name of its entity."""
     entity = None if item.entity < 0 else found.entities[item.entity]
-    name = item.title or ("" if item.entity < 0 else found.names[item.entity])
+    name = item.title or earlier or ("" if item.entity < 0 else found.names[item.entity])
     return {
         "item_id": item.item_id,
         "name": name or None,

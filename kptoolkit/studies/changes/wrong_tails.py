@@ -36,7 +36,8 @@ def wrong_tails(triples: Triples, drawn: NDArray[np.int64], expanded: Bools, see
     """
     search = _Search.of(triples, expanded)
     generator = np.random.default_rng(seed)
-    pending, offers = search.possible(drawn), triples.tail[search.possible(drawn)]
+    pending = search.possible(drawn)
+    offers = triples.tail[pending]
     for pools in (*[None] * _EXCHANGES, *[search.tails] * _DRAWS, *[search.distinct] * _DRAWS):
         if not len(pending):
             break

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from kptoolkit.errors import DataError
-from kptoolkit.graph.sources.readers.path_reader import NO_LABEL, PathReader, tables_of
+from kptoolkit.graph.sources.readers.path_reader import NO_LABEL, NUMBER, PathReader, tables_of
 from kptoolkit.storage.columns import TRIPLE_COLUMNS, locate
 from kptoolkit.storage.dialects import Sample
 from kptoolkit.storage.layouts.json_rows import read_json
@@ -19,7 +19,6 @@ _LISTS = re.compile(r'\s*\[\s*\[\s*"')
 _DOCUMENT = re.compile(r'\s*\{(?=.*"(?:nodes|elements|bindings|triples)"\s*:)', re.DOTALL)
 _KINDS = ("relation", "label", "type", "relationship", "predicate", "interaction", "shared_interaction")
 _RELATION = (*_KINDS, "shared interaction", "key", "name")
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _NAME = ("name", "label", "title")
 _WIDTH = 3
 
@@ -98,7 +97,7 @@ class JsonGraph(PathReader):
         ends = [_text(one.get(key)) for key in ("source", "target")]
         if not all(ends):
             raise DataError("an edge without source and target; correct it", self.path, number)
-        texts = {key: text for key, text in one.items() if not _NUMBER.fullmatch(_text(text))}
+        texts = {key: text for key, text in one.items() if not NUMBER.fullmatch(_text(text))}
         return ends[0], _first(texts, _RELATION) or _first(one, _KINDS) or NO_LABEL, ends[1]
 
     def _row(self, number: int, one: Any) -> Sequence[str]:

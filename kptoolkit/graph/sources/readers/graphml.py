@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,7 +11,7 @@ from xml.parsers import expat
 
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph.sources.readers.neo4j_files import NODE_NAMES
-from kptoolkit.graph.sources.readers.path_reader import NO_LABEL, PathReader, tables_of
+from kptoolkit.graph.sources.readers.path_reader import NO_LABEL, NUMBER, PathReader, tables_of
 from kptoolkit.graph.sources.xml_limits import XmlLimits
 from kptoolkit.limits import current
 from kptoolkit.storage.columns import TRIPLE_COLUMNS, locate
@@ -23,7 +22,6 @@ from kptoolkit.storage.text_tables import Table
 _SPELLED = (*TRIPLE_COLUMNS["relation"], "label", "label_e", "type", "relationship", "edge_type", "interaction")
 _KINDS = tuple(name for name in _SPELLED if len(name) > 1 and name != "rel")
 _RELATIONS = (*_KINDS, "shared_interaction", "name", "rel", *(name for name in _SPELLED if len(name) == 1))
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _READ = (*NODE_NAMES, "item_id", *_RELATIONS)
 _MOST_DEFAULTS = 100
 _CHUNK = 1 << 16
@@ -58,7 +56,7 @@ class _Element:
 
     def relation(self) -> str:
         """Return the relation of an edge: a text if there is one, since a number may be its weight; else ``""``."""
-        texts = {name: text for name, text in self.data.items() if not _NUMBER.fullmatch(text)}
+        texts = {name: text for name, text in self.data.items() if not NUMBER.fullmatch(text)}
         return _value(texts, _RELATIONS) or _value(self.data, _KINDS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -15,6 +16,8 @@ from kptoolkit.storage.values.cells import clean_id, fault_of
 
 #: Relation of an edge that has no label.
 NO_LABEL = "related_to"
+#: What an edge has as its weight or its number, and rarely as its relation.
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 
 
 @dataclass
