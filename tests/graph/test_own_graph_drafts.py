@@ -153,6 +153,8 @@ def test_a_shop_is_read_through_drafted_files(make: Callable[[str], Graph], tmp_
     assert graph.resolve("acme").entity_id == "Brand:1"
     events = graph.queries["interactions"].read(graph.store).dicts()
     assert sorted((event["user"], event["item"]) for event in events) == [("u1", "1"), ("u1", "2")]
+    said = "1 of 3 BOUGHT looked at have no on; interactions.cypher leaves out interactions without it"
+    assert [note for note in roles.notes if "BOUGHT" in note] == [said]
     assert [look.what for look in inspect(graph) if not look.ok] == ["items"], "one of three products has no title"
 
 

@@ -36,6 +36,7 @@ TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 
 def write(folder: Path, text: str | bytes, name: str) -> Path:
     path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
 
@@ -111,6 +112,17 @@ def test_blank_nodes_of_two_files_are_two_and_are_the_same_at_each_reading(tmp_p
     assert found[:2] == [("_:1.nt#a", "p", "_:1.nt#b"), ("_:2.nt#a", "p", "_:2.nt#b")]
     assert len({end for head, _, tail in found for end in (head, tail)}) == 7
     assert survey(source).digest() == survey(open_source([one, two, turtle])).digest()
+
+
+@pytest.mark.parametrize("folders", [("a", "b"), ("a/x", "b/x"), ("", "b")])
+@pytest.mark.parametrize(("file", "text"), [("data.nt", "_:n <p> <e> .\n"), ("data.ttl", "[] <p> <e> .")])
+def test_blank_nodes_of_two_files_of_one_name_are_two(
+    tmp_path: Path, folders: tuple[str, str], file: str, text: str
+) -> None:
+    files = [write(tmp_path / folder, text, file) for folder in folders]
+    found = triples(open_source(files))
+    assert len({head for head, _, _ in found}) == 2
+    assert found == triples(open_source(files))
 
 
 def test_lines_of_ntriples(tmp_path: Path) -> None:

@@ -280,6 +280,8 @@ def _find_events(
     if best.score < _ENOUGH and wanted.event is None:
         return None
     user = _node_key(schema, best.user, distinct, notes)
+    if (untimed := _untimed(schema, best)) is not None:
+        notes.append(untimed)
     return Events(best.type, user, best.time, best.to_item, best.through)
 
 
@@ -294,6 +296,21 @@ class _Guess:
     time: str | None
     to_item: bool
     through: Through | None = None
+
+
+def _untimed(schema: GraphSchema, events: _Guess) -> str | None:
+    """Return how many of the events have no time, if some have one and others have none."""
+    if events.time is None:
+        return None
+    if events.through is None:
+        kind, properties, sampled = events.type, schema.relationship_properties, schema.sampled_relationships
+    else:
+        kind, properties, sampled = events.through.label, schema.node_properties, schema.sampled
+    timed = next(found.filled for found in properties[kind] if found.name == events.time)
+    if timed == sampled[kind]:
+        return None
+    missing = f"{sampled[kind] - timed:,} of {sampled[kind]:,} {shorten(kind)} looked at"
+    return f"{missing} have no {shorten(events.time)}; interactions.cypher leaves out interactions without it"
 
 
 def _direct_events(

@@ -83,6 +83,7 @@ class GraphSchema:
         node_properties: Properties by label, from a sample of ``sampled`` nodes.
         relationship_properties: Properties by relationship type.
         sampled: Number of sampled nodes by label.
+        sampled_relationships: Number of sampled relationships by type.
     """
 
     nodes: Mapping[frozenset[str], int]
@@ -90,6 +91,7 @@ class GraphSchema:
     node_properties: Mapping[str, Sequence[Property]] = field(default_factory=dict)
     relationship_properties: Mapping[str, Sequence[Property]] = field(default_factory=dict)
     sampled: Mapping[str, int] = field(default_factory=dict)
+    sampled_relationships: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def labels(self) -> dict[str, int]:
@@ -126,14 +128,14 @@ def read_schema(store: GraphStore, queries: QuerySet, sample: int = SAMPLE) -> G
     ends.sort(key=lambda entry: (-entry.count, entry.type, sorted(entry.head), sorted(entry.tail)))
     bare = GraphSchema(nodes, tuple(ends))
     of_nodes, of_relationships = {}, {}
-    sampled = {}
+    sampled, sampled_relationships = {}, {}
     for label in bare.labels:
         rows = queries["survey_node_properties"].read(store, label=label, limit=sample).column("properties")
         of_nodes[label], sampled[label] = _properties(rows), len(rows)
     for kind in bare.types:
         rows = queries["survey_relationship_properties"].read(store, type=kind, limit=sample).column("properties")
-        of_relationships[kind] = _properties(rows)
-    return GraphSchema(nodes, tuple(ends), of_nodes, of_relationships, sampled)
+        of_relationships[kind], sampled_relationships[kind] = _properties(rows), len(rows)
+    return GraphSchema(nodes, tuple(ends), of_nodes, of_relationships, sampled, sampled_relationships)
 
 
 def _properties(rows: Sequence[Mapping[str, Any]]) -> list[Property]:

@@ -1,8 +1,8 @@
 """Reads RDF: N-Triples line by line, other formats with pyoxigraph; packed or not.
 
-The id of an IRI is its text. The id of a blank node is ``_:FILE#LABEL``, because labels are local to a file. A literal
-of a naming predicate is a name of its subject; any other literal is counted and left out, or becomes an entity with the
-id ``"text"@language`` or ``"text"^^<type>``.
+The id of an IRI is its text. The id of a blank node is ``_:FILE#LABEL``, because labels are local to a file; folders
+tell files of one name apart. A literal of a naming predicate is a name of its subject; any other literal is counted and
+left out, or becomes an entity with the id ``"text"@language`` or ``"text"^^<type>``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
@@ -132,6 +132,7 @@ class RdfFile:
         language: Names in this language come first, then those for many languages (``mul``), those without a language,
             and all others.
         literals: What to do with literals that are not names.
+        label: What stands for the file in the ids of blank nodes; ``""`` is its name.
         left_out: Number of literals left out by the last :meth:`triples`.
     """
 
@@ -140,6 +141,7 @@ class RdfFile:
     bad_rows: BadRows = field(default_factory=BadRows)
     language: str = "en"
     literals: Literals = "drop"
+    label: str = ""
     left_out: int = 0
     _names: RankedNames | None = field(default=None, init=False)
 
@@ -152,7 +154,9 @@ class RdfFile:
         names = RankedNames()
         self.left_out = 0
         plain = self.format == "ntriples"
-        for block in _ntriples(self.path, self.bad_rows) if plain else _parsed(self.path, self.format):
+        label = self.label or self.path.name
+        blocks = _ntriples(self.path, label, self.bad_rows) if plain else _parsed(self.path, label, self.format)
+        for block in blocks:
             rows = [found for found in block if found[4] is None or self._keeps(found, names)]
             if rows:
                 heads, relations, tails, lines, kinds = zip(*rows, strict=True)
@@ -186,6 +190,14 @@ class RdfFile:
         return True
 
 
+def told_apart(path: Path, others: Iterable[Path]) -> str:
+    """Return the name of a file, after as many of its folders as tell it from other files."""
+    rivals = {other.parts for other in others if other != path}
+    lengths = range(1, len(path.parts))
+    length = next((n for n in lengths if all(parts[-n:] != path.parts[-n:] for parts in rivals)), len(path.parts))
+    return "/".join(path.parts[-length:])
+
+
 def rank_of_language(given: str, wanted: str) -> int:
     """Return 0 for a name in the wanted language, 1 for one in many languages, 2 for one without, 3 for others."""
     plain = given.casefold()
@@ -201,7 +213,7 @@ def _literal_id(text: str, kind: _Kind) -> str:
     return f'"{text}"^^<{datatype}>' if datatype else f'"{text}"'
 
 
-def _ntriples(path: Path, bad_rows: BadRows) -> Iterator[list[_Statement]]:
+def _ntriples(path: Path, label: str, bad_rows: BadRows) -> Iterator[list[_Statement]]:
     """Yield the statements of an N-Triples file in blocks."""
     line, block = 0, list[_Statement]()
     with file_failures(path, lambda: line + 1), open_bytes(path) as file:
@@ -211,7 +223,7 @@ def _ntriples(path: Path, bad_rows: BadRows) -> Iterator[list[_Statement]]:
             if raw.isspace() or raw.lstrip().startswith(b"#"):
                 continue
             try:
-                block.append(_statement(raw, path.name, line))
+                block.append(_statement(raw, label, line))
             except ValueError as error:
                 bad_rows.add(path, line, str(error))
             if len(block) == _BLOCK:
@@ -271,20 +283,34 @@ def _character(match: re.Match[str]) -> str:
     return chr(code)
 
 
-def _parsed(path: Path, format: RdfFileFormat) -> Iterator[list[_Statement]]:
+@dataclass
+class _BlankNodes:
+    """Ids of the blank nodes of a file by label, numbered by first occurrence.
+
+    A node without a label gets a random one each time the file is parsed.
+    """
+
+    file: str
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def id_of(self, label: str) -> str:
+        return f"_:{self.file}#{self.numbers.setdefault(label, len(self.numbers) + 1)}"
+
+
+def _parsed(path: Path, label: str, format: RdfFileFormat) -> Iterator[list[_Statement]]:
     """Yield the statements of a file that pyoxigraph reads in blocks, as they are parsed.
 
     Raises:
         DataError: It does not have the format, with its line.
     """
-    numbers: dict[str, int] = {}
+    blanks = _BlankNodes(label)
     name, parser = _PARSED[format]
     with file_failures(path, lambda: None), open_bytes(path) as file:
         text = cast("IO[bytes]", _CheckedText(file, path, XmlLimits(path) if format == "rdfxml" else None))
         quads = enumerate(parse(input=text, format=parser, base_iri=_RELATIVE, lenient=True), 1)
         try:
             while block := list(itertools.islice(quads, _BLOCK)):
-                yield [_of_quad(quad, path, number, numbers) for number, quad in block]
+                yield [_of_quad(quad, path, number, blanks) for number, quad in block]
         except SyntaxError as error:
             reason = shorten(_PLACE.sub("", error.msg), 200)
             message = f"no {name}: {reason}; correct it"
@@ -322,21 +348,20 @@ class _CheckedText:
         return data
 
 
-def _of_quad(quad: Quad, path: Path, number: int, numbers: dict[str, int]) -> _Statement:
+def _of_quad(quad: Quad, path: Path, number: int, blanks: _BlankNodes) -> _Statement:
     """Return a parsed statement with ids in place of terms.
 
     Args:
         quad: The statement.
-        path: The file, whose name is part of the ids of blank nodes.
+        path: The file.
         number: Number of the statement.
-        numbers: Numbers of blank nodes by label, in the order of their first occurrence; new ones are added. A node
-            without a label gets a random one each time the file is parsed.
+        blanks: Ids of blank nodes; new ones are added.
 
     Raises:
         DataError: A term contains NUL, a literal is too long, or the object is itself a statement (RDF 1.2).
     """
     subject, predicate, thing, _ = quad
-    head, relation = _turtle_id(subject, path, numbers), _turtle_id(predicate, path, numbers)
+    head, relation = _turtle_id(subject, path, blanks), _turtle_id(predicate, path, blanks)
     literal = None
     if isinstance(thing, Literal):
         tail, datatype = thing.value, thing.datatype.value
@@ -344,7 +369,7 @@ def _of_quad(quad: Quad, path: Path, number: int, numbers: dict[str, int]) -> _S
             raise DataError(f"statement {number}: {reason}", path)
         literal = (thing.language or "", "" if thing.language or datatype == _STRING else datatype)
     else:
-        tail = _turtle_id(thing, path, numbers)
+        tail = _turtle_id(thing, path, blanks)
     if "\x00" in head or "\x00" in relation or "\x00" in tail:
         raise DataError(_NUL, path)
     return head, relation, tail, number, literal
@@ -356,9 +381,9 @@ _ABOUT_STATEMENTS = (
 )
 
 
-def _turtle_id(term: Any, path: Path, numbers: dict[str, int]) -> str:
+def _turtle_id(term: Any, path: Path, blanks: _BlankNodes) -> str:
     if isinstance(term, NamedNode):
         return term.value.removeprefix(_RELATIVE)
     if not isinstance(term, BlankNode):
         raise DataError(_ABOUT_STATEMENTS, path)
-    return f"_:{path.name}#{numbers.setdefault(term.value, len(numbers) + 1)}"
+    return blanks.id_of(term.value)
