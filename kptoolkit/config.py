@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, cast
+from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args
 
 import tomlkit
 from pydantic import (
@@ -79,7 +79,7 @@ class TreeConfig(Section):
     hops: int = Field(default=2, ge=1, le=6)
     """Maximum number of relationships between an item and a fact of its tree."""
     degree: int = Field(default=8, ge=0)
-    """Maximum number of triples per expanded node; 0 means no knowledge."""
+    """Maximum number of triples each time a node is expanded; 0 means no knowledge."""
     ranking: RankingName = "balanced"
     """Order in which a node's triples are chosen: ``balanced``, ``inverse-degree``, or ``random``, which chooses again
     each epoch as in the paper; also an entry point in the group kptoolkit.rankings, or ``module:function``."""
@@ -93,7 +93,8 @@ class PromptsConfig(Section):
     """How triples and histories are rendered as text."""
 
     pack: str = "auto"
-    """Template pack: the name of a shipped one, or a folder; ``auto`` is the pack that covers the graph best."""
+    """Template pack: a folder, or the name of one in ``templates``, of a shipped or an installed one; ``auto`` is the
+    pack that covers the graph best."""
     mpp: str | None = None
     """Id of the only MPP template to use; unset: training takes turns over the pack's training templates."""
     variants: Literal["first", "hash", "epoch"] = "first"
@@ -101,7 +102,8 @@ class PromptsConfig(Section):
     keep_nameless: bool = False
     """Whether triples whose far end has no name are used."""
     name_tokens: int = Field(default=48, ge=1)
-    """Maximum number of tokens per name in a prompt; a longer name ends in an ellipsis."""
+    """Maximum number of words per name in a prompt; of characters, 12 times as many. A longer name ends in an
+    ellipsis."""
     cache: Path = Path(".kptool/prompts")
     """Folder of the cache of rendered prompts and their tokens."""
     engine: Literal["local", "ray"] = "local"
@@ -289,12 +291,12 @@ class Config(Section):
 
     def with_options(self, **options: Any) -> Config:
         """Return the same settings with some other options of the backend."""
-        model = ModelConfig.model_validate({"backend": self.model.backend, **self.model.options, **options})
+        model = validate(ModelConfig, {"backend": self.model.backend, **self.model.options, **options}, "model")
         return self.model_copy(update={"model": model})
 
     def with_parts(self, **parts: Any) -> Config:
         """Return the same settings with some other settings of ``[parts]``."""
-        return self.model_copy(update={"parts": self.parts.model_copy(update=parts)})
+        return self.model_copy(update={"parts": validate(PartsConfig, {**self.parts.model_dump(), **parts}, "parts")})
 
 
 _GRAPH_SECTION = "graph"  # people put secrets into its settings, also into the wrong one: values are never repeated
@@ -325,7 +327,7 @@ def load_config(
         section, _, key = dotted.partition(".")
         if not key:
             raise ConfigError(f"'{shorten(dotted)}' is not a setting; write section.key=value, e.g. tree.hops=2")
-        values.setdefault(section, {})[key] = toml_value(value) if isinstance(value, str) else value
+        values.setdefault(section, {})[key] = _typed(section, key, value) if isinstance(value, str) else value
     return validate(Config, values)
 
 
@@ -469,6 +471,16 @@ def _from_environment(environ: Mapping[str, str]) -> _Values:
     for name, value in environ.items():
         if name.startswith("KPTOOL_") and "__" in name and not name.startswith("KPTOOL_TEST_"):
             section, _, key = name.removeprefix("KPTOOL_").lower().partition("__")
-            text = section == "graph" and key in {"password", "username", "uri", "database"}
-            values.setdefault(section, {})[key] = value if text else toml_value(value)
+            values.setdefault(section, {})[key] = _typed(section, key, value)
     return values
+
+
+def _typed(section: str, key: str, text: str) -> Any:
+    """Return the value of a setting that is given as a text: a secret as it is, others as TOML where it fits."""
+    if section == _GRAPH_SECTION and key in {*_NEO4J.values()}:
+        return text
+    value, group = toml_value(text), Config.model_fields.get(section)
+    fields = getattr(group.annotation, "model_fields", {}) if group is not None else {}
+    annotation = fields[key].annotation if key in fields else None
+    kinds = {kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)}
+    return text if kinds and kinds <= {str, Path} and not isinstance(value, str) else value

@@ -55,10 +55,31 @@ def test_values_are_toml_or_text() -> None:
 
 @pytest.mark.parametrize("password", ["1234", "true", "0x10", "[a]", "'quoted'"])
 def test_a_password_that_looks_like_something_else_stays_text(password: str) -> None:
-    for name in ("KPTOOL_GRAPH__PASSWORD", "NEO4J_PASSWORD"):
-        found = load_config(environ={name: password}).graph.password
+    for given_ in ({"KPTOOL_GRAPH__PASSWORD": password}, {"NEO4J_PASSWORD": password}, None):
+        overrides = {"graph.password": password} if given_ is None else {}
+        found = load_config(overrides=overrides, environ=given_ or {}).graph.password
         assert found is not None
         assert found.get_secret_value() == password
+
+
+@pytest.mark.parametrize("text", ["2024", "2024-05-01", "true", "[a]", "1.5"])
+def test_a_text_that_looks_like_something_else_stays_text(text: str) -> None:
+    for key in ("run.dir", "prompts.pack", "prompts.mpp", "graph.uri"):
+        section, name = key.split(".")
+        for config in (
+            load_config(overrides={key: text}, environ={}),
+            load_config(environ={f"KPTOOL_{section}__{name}".upper(): text}),
+        ):
+            assert str(getattr(getattr(config, section), name)) == text
+
+
+def test_changed_parts_and_options_are_checked() -> None:
+    assert Config().with_parts(titles=False).parts.titles is False
+    for wrong in ({"title": False}, {"popularity": "no way"}):
+        with pytest.raises(ConfigError, match=f"parts.{next(iter(wrong))}"):
+            Config().with_parts(**wrong)
+    with pytest.raises(ConfigError, match="backend"):
+        Config().with_options(backend=3)
 
 
 def test_other_variables_are_ignored() -> None:

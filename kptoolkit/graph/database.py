@@ -29,6 +29,7 @@ from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, silent
 from kptoolkit.storage.arrays import json_hash
 from kptoolkit.storage.layouts.frames import DataFrame, errors_of_frames
+from kptoolkit.storage.values.clean_name import name_from
 
 _PREFIX, _NEAREST_AMONG = 2, 10_000
 _SHOWN = 10
@@ -248,7 +249,7 @@ class Graph:
             if found:
                 row = found[0]
                 return ItemRef(
-                    row.get("item_id"), row["entity_id"] if "entity_id" in row else row["id"], row["name"] or ""
+                    row.get("item_id"), row["entity_id"] if "entity_id" in row else row["id"], name_from(row["name"])
                 )
         return self._compared_with_all(name)
 
@@ -257,7 +258,7 @@ class Graph:
         found = self.queries["items"].read(self.store)
         columns = (found.column(name) for name in ("item_id", "entity_id", "name"))
         rows = sorted(zip(*columns, strict=True), key=lambda row: [(value is not None, value or "") for value in row])
-        return GraphItems([row[0] for row in rows], [row[1] for row in rows], [row[2] or "" for row in rows])
+        return GraphItems([row[0] for row in rows], [row[1] for row in rows], [name_from(row[2]) for row in rows])
 
     def relation_counts(self) -> dict[str, int]:
         """Return how often each relation occurs, by relation id."""

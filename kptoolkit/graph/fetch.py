@@ -19,6 +19,7 @@ from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, moment
 from kptoolkit.storage.arrays import json_hash, written
 from kptoolkit.storage.batches import Meter, chunks, prefetch, without_gc
+from kptoolkit.storage.values.clean_name import name_from
 
 
 def cache_key(graph: str, queries: QuerySet, roots: Sequence[str], max_degree: int, cap: int) -> str:
@@ -125,8 +126,7 @@ def _nodes(
     ask = partial(_ask, store, queries["entities_by_id"], "ids")
     for chunk, found in prefetch(ask, chunks(ids, frontier)):
         columns = (found.column(name) for name in ("id", "name", "degree"))
-        nodes.update(
-            {node: (name, -1 if degree is None else degree) for node, name, degree in zip(*columns, strict=True)}
-        )
+        for node, name, degree in zip(*columns, strict=True):
+            nodes[node] = (name_from(name), -1 if degree is None else degree)
         meter.add(len(chunk))
     return nodes

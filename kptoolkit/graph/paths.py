@@ -15,6 +15,7 @@ from itertools import islice
 from kptoolkit.graph.queries import QuerySet
 from kptoolkit.graph.store import GraphStore
 from kptoolkit.storage.batches import chunks
+from kptoolkit.storage.values.clean_name import name_from
 
 LONGEST = 4
 """Maximum number of relationships of a path."""
@@ -174,7 +175,9 @@ class PathFinder:
         for chunk in chunks(new, self.frontier):
             found = self.queries["entities_by_id"].read(self.store, ids=chunk)
             columns = (found.column(name) for name in ("id", "name", "degree"))
-            self._nodes.update({node: (name, max(degree or 0, 0)) for node, name, degree in zip(*columns, strict=True)})
+            self._nodes.update(
+                {node: (name_from(name), max(degree or 0, 0)) for node, name, degree in zip(*columns, strict=True)}
+            )
 
     def _named(self, path: GraphPath) -> GraphPath:
         names = tuple(self._nodes[node][0] for node in path.nodes)

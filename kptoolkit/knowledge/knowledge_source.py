@@ -248,7 +248,7 @@ class KnowledgeSource:
 
     @cached_property
     def _equal(self) -> EqualFacts:
-        return equal_facts(self.pack, self.neighbourhoods.relations)
+        return equal_facts(self.pack, self.neighbourhoods.relations, self.prompts.variants)
 
     @cached_property
     def _item_names(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from kptoolkit.arguments import checked
+from kptoolkit.names import local_name
 from kptoolkit.prompts.pack import TemplatePack
 
 _CODE = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
@@ -28,32 +29,44 @@ class EqualFacts:
 
 
 @checked
-def equal_facts(pack: TemplatePack, relations: Sequence[str]) -> EqualFacts:
+def equal_facts(pack: TemplatePack, relations: Sequence[str], variants: str = "first") -> EqualFacts:
     """Find the relations of a graph that state the same fact.
 
-    They are the ``mirrored`` pairs of the pack, and relations with a sentence in common: aliases of one relation, and a
-    relation that reads the same from both of its ends.
+    They are the ``mirrored`` pairs of the pack, and relations with the same sentences: aliases of one relation, and a
+    relation that reads the same from both of its ends. Of relations without words, such
+    as ``P58``, only those of one name in several namespaces are the same.
 
     Args:
         pack: Template pack.
         relations: Relation ids of the graph.
+        variants: Which sentences are used, as in ``prompts.variants``: with ``"first"`` only the first ones need to be
+            the same, else all of them.
     """
-    mirrored, repeated = dict.fromkeys([*pack.mirrored, *_mirrored(pack, relations)]), dict[tuple[str, str], None]()
-    forward, inverse = dict[str, str](), dict[str, str]()
+    mirrored, repeated = (
+        dict.fromkeys([*pack.mirrored, *mirrored_pairs(pack, relations)]),
+        dict[tuple[str, str], None](),
+    )
+    used = slice(1) if variants == "first" else slice(None)
+    described = dict.fromkeys(one for one in relations if pack.has(one) or pack.words(one))
+    forward, first = dict[str, str](), dict[tuple[str | bool, ...], str]()
+    for relation in described:
+        for text in _sentences(pack, relation, False):
+            forward.setdefault(text, relation)
     for relation in relations:
-        for first, backward in ((forward, False), (inverse, True)):
-            for text in _sentences(pack, relation, backward):
-                if (earlier := first.setdefault(text, relation)) != relation:
-                    repeated[earlier, relation] = None
-    for relation in relations:
+        name = "" if relation in described else local_name(relation)
+        for backward in (False, True):
+            texts = _sentences(pack, relation, backward)[used]
+            if (earlier := first.setdefault((name, backward, *texts), relation)) != relation:
+                repeated[earlier, relation] = None
+    for relation in described:
         for text in _sentences(pack, relation, True, swapped=True):
             if text in forward:
                 mirrored[forward[text], relation] = None
     return EqualFacts(tuple(mirrored), tuple(repeated))
 
 
-def _mirrored(pack: TemplatePack, relations: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the mirrored pairs of the pack under the ids that the graph has for them."""
+def mirrored_pairs(pack: TemplatePack, relations: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the mirrored pairs of a pack under the ids that a graph has for the relations."""
     known = dict[str, list[str]]()
     for relation in relations:
         known.setdefault(pack.canonical(relation), []).append(relation)

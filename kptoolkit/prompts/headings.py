@@ -16,7 +16,9 @@ _MOST_FIRST_NAMES = 3
 def heading(name: str) -> str:
     """Turn the heading of a person into a name: ``"Bablet, Mathieu, 1987-"`` becomes ``"Mathieu Bablet"``.
 
-    Dates of life, also in parentheses, and a role in square brackets are left out. Any other name stays as it is.
+    Dates of life, also in parentheses, and a role in square brackets are left out. It is for relations whose ends are
+    persons: any name with one comma and at most three words after it is taken for one, so "Paris, Texas" is turned
+    round too. Other names stay as they are.
 
     Args:
         name: Name in a graph of library data.

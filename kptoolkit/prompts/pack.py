@@ -24,10 +24,11 @@ from kptoolkit.prompts.templating.mpp import FILE as MPP_FILE
 from kptoolkit.prompts.templating.mpp import MppTemplate, mpp_parts
 from kptoolkit.prompts.templating.relations import FALLBACK, NEUTRAL, RelationTemplates
 from kptoolkit.prompts.templating.sandbox import Filter, PromptEnvironment
-from kptoolkit.prompts.templating.texts import clean_name, relation_words
+from kptoolkit.prompts.templating.texts import relation_words
 from kptoolkit.prompts.templating.triplet_sentences import Segment, Sentence
 from kptoolkit.resources import Trust
 from kptoolkit.storage.replacement import atomic_parts, finish_replacement
+from kptoolkit.storage.values.clean_name import clean_name
 
 _SHOWN = 20
 """Sentences that a notebook shows."""
@@ -225,7 +226,8 @@ class TemplatePack:
 
     def words(self, relation: str) -> str:
         """Return the label of a relation, else the words in its id, ``""`` if it has none."""
-        label = self.labels.get(relation) or self.graph_labels.get(relation, "")
+        local = local_name(relation)
+        label = self.labels.get(relation) or self.labels.get(local) or self.graph_labels.get(relation, "")
         return clean_name(label) or relation_words(relation)
 
     @checked
@@ -235,7 +237,11 @@ class TemplatePack:
         Args:
             labels: Label by relation id, see ``Graph.relation_labels``.
         """
-        new = {one: label for one, label in labels.items() if not self.has(one) and one not in self.labels}
+        new = {
+            one: label
+            for one, label in labels.items()
+            if not self.has(one) and not {one, local_name(one)} & self.labels.keys()
+        }
         return self if new == self.graph_labels else replace(self, graph_labels=new)
 
     def has(self, relation: str) -> bool:

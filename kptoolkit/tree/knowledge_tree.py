@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -149,7 +149,8 @@ class KnowledgeTree:
         tokenizer = WordTokenizer() if tokenizer is None else tokenizer
         entities = list(dict.fromkeys(ref.entity_id for ref in refs if ref.entity_id is not None))
         around = graph.neighbourhoods(entities, tree.hops)
-        equal = equal_facts(pack, around.relations)
+        pack = pack.with_labels(graph.relation_labels())
+        equal = equal_facts(pack, around.relations, prompts.variants)
         selection = select(
             around,
             mirrored=equal.mirrored,
@@ -161,7 +162,7 @@ class KnowledgeTree:
             max_degree=graph.config.max_degree,
             keep_nameless=prompts.keep_nameless,
         )
-        called = {ref.entity_id: ref.name or _key(ref) for ref in refs if ref.entity_id is not None}
+        called = _one_item_each(refs)
         renderer = TripletRenderer(around, pack, prompts.variants, prompts.name_tokens, called)
         triplets = {entity: _triplets(selection, root, renderer, tokenizer) for root, entity in enumerate(entities)}
         history = [_history_item(ref, triplets, prompts.name_tokens, tokenizer) for ref in refs]
@@ -317,6 +318,15 @@ def _history_item(
     name = cap_name(clean_name(ref.name) or key, name_tokens)
     own, nameless = triplets.get(ref.entity_id or "", ((), 0))
     return HistoryItem(key, name, tokenizer.encode((Segment(name, "text"),)), own, nameless)
+
+
+def _one_item_each(refs: Iterable[ItemRef]) -> dict[str, str]:
+    """What the items of entities are called, where an entity is one item."""
+    called: dict[str, dict[str, str]] = {}
+    for ref in refs:
+        if ref.entity_id is not None:
+            called.setdefault(ref.entity_id, {})[_key(ref)] = ref.name or _key(ref)
+    return {entity: next(iter(names.values())) for entity, names in called.items() if len(names) == 1}
 
 
 def _key(ref: ItemRef) -> str:

@@ -105,12 +105,15 @@ def _select(ranked: RankedRows, roots: Ints, expandable: NDArray[np.bool_], hops
     owner = np.flatnonzero(roots >= 0)
     frontier = _Frontier(owner, roots[owner][:, None], np.full(len(owner), -1, dtype=np.int64))
     chosen = _Chosen(len(roots))
-    nameless = np.zeros(len(roots), dtype=np.int64)
+    nameless, counted, nodes = np.zeros(len(roots), dtype=np.int64), np.zeros(0, dtype=np.int64), len(expandable)
     for hop in range(1, hops + 1 if degree else 1):
         if not len(frontier.owner):
             break
         ranked.rank(frontier.node)
-        nameless += np.bincount(frontier.owner, ranked.nameless[frontier.node], len(roots)).astype(np.int64)
+        hidden = ranked.nameless[frontier.node] > 0
+        new = np.setdiff1d(frontier.owner[hidden] * nodes + frontier.node[hidden], counted)  # each node once per root
+        nameless += np.bincount(new // nodes, ranked.nameless[new % nodes], len(roots)).astype(np.int64)
+        counted = np.concatenate([counted, new])
         entry, row = _candidates(ranked, frontier, chosen, degree)
         local = chosen.add(hop, frontier.owner[entry], row, frontier.node[entry], frontier.local[entry], ranked)
         frontier = frontier.next(entry, ranked.facts.far[row].astype(np.int64), local, expandable)

@@ -171,6 +171,16 @@ def test_labels_and_types_of_other_languages(make: Callable[[str], Graph], tmp_p
 
 
 @pytest.mark.embedded
+def test_a_name_that_is_missing_or_blank_is_none(make: Callable[[str], Graph], tmp_path: Path) -> None:
+    created = """CREATE (a:Road {id: 1, name: 'M 1'}), (b:Road {id: 2}), (a)-[:NEXT_TO]->(b),
+    (c:Town {id: 1, name: ' A  town\u2028 '}), (d:Town {id: 2, name: ' '}), (c)-[:ON]->(a), (d)-[:ON]->(b)"""
+    _, graph = adapt(make(created), tmp_path / "cypher")
+    found = graph.neighbourhoods(["Road:1", "Road:2", "Town:1", "Town:2"], 1)
+    names = dict(zip(found.ids, found.names, strict=True))
+    assert names == {"Road:1": "M 1", "Road:2": "", "Town:1": "A town", "Town:2": ""}
+
+
+@pytest.mark.embedded
 def test_names_are_compared_by_case_folding(make: Callable[[str], Graph], tmp_path: Path) -> None:
     created = "CREATE (a:Road {id: 1, name: 'Große Straße'}), (b:Road {id: 2, name: 'Οδυσσεύς'}), (a)-[:NEXT_TO]->(b)"
     _, graph = adapt(make(created), tmp_path / "cypher")
@@ -354,7 +364,10 @@ def test_graphs_that_need_no_draft(embedded: Graph) -> None:
             "graph",
             "fix the file",
         ),
-        ("entities_by_id", "UNWIND $ids AS id RETURN id, '' AS name, 1 AS degree", "far ends", "return a name"),
+        *(
+            ("entities_by_id", f"UNWIND $ids AS id RETURN id, {name} AS name, 1 AS degree", "far ends", "return a name")
+            for name in ("''", "null", "' '")
+        ),
         ("relation_counts", "RETURN 'OTHER' AS relation, 3 AS count", "relations", "must count every relation"),
         ("interactions", "RETURN 'u' AS user, 'none' AS item, 1 AS time", "interactions in the graph", "same item ids"),
     ],

@@ -173,6 +173,8 @@ def test_mirrored_pairs_are_those_of_the_graph_and_those_the_pack_knows() -> Non
     also = draft_pack("own", counts, movies, examples=Examples(mirrored=[known[0][::-1]]))
     assert yaml.safe_load(also.files["pack.yaml"])["mirrored"] == [list(known[0][::-1])], "once, as the graph has it"
     assert yaml.safe_load(draft_pack("own", {"sequel": 1}, movies).files["pack.yaml"])["mirrored"] == []
+    spaced = {f"http://example.org/{relation}": 3 for relation in known[0]}
+    assert yaml.safe_load(draft_pack("own", spaced, movies).files["pack.yaml"])["mirrored"] == [list(spaced)]
 
 
 @settings(max_examples=examples(15))

@@ -6,7 +6,7 @@ import doctest
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +124,21 @@ class TestRelationIds:
         assert ("film.film.prequel", "film.film.sequel") in pairs
         assert ("P155", "P156") in pairs
         assert ("film.film.sequel", "film.film.sequel") not in pairs
+
+    def test_a_relation_mirrored_with_itself_survives_saving(self, tmp_path: Path) -> None:
+        pack = replace(TemplatePack.load("generic"), mirrored=(("similar_to", "similar_to"),))
+        assert ("similar_to", "similar_to") in TemplatePack.load(pack.save(tmp_path / "own")).mirrored
+
+    @pytest.mark.parametrize("relation", ["P1040", "wdt:P1040", "http://www.wikidata.org/prop/direct/P1040"])
+    def test_a_label_applies_to_every_namespace(self, relation: str) -> None:
+        pack = replace(TemplatePack.load("generic"), labels={"P1040": "film editor"})
+        assert pack.words(relation) == pack.with_labels({relation: "another"}).words(relation) == "film editor"
+
+    @pytest.mark.parametrize("end", ["\x85", "\u2028", "\u2029"])
+    def test_unusual_line_breaks_survive_saving(self, tmp_path: Path, end: str) -> None:
+        pack = replace(TemplatePack.load("generic"), description=f"one{end}two", separator=f"a{end}b")
+        loaded = TemplatePack.load(pack.save(tmp_path / "own"))
+        assert (loaded.description, loaded.separator) == (pack.description, pack.separator)
 
     def test_coverage_counts_triples(self) -> None:
         covered = TemplatePack.load("movies").coverage({"film.film.genre": 6, "P57": 3, "unheard.of": 1})

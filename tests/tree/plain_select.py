@@ -78,7 +78,7 @@ def choose(
 ) -> tuple[list[Chosen], int]:
     """The triples of one item, breadth first, and its count of nameless facts."""
     chosen: list[Chosen] = []
-    nameless = 0
+    nameless: dict[int, int] = {}
     frontier: list[tuple[int, int, tuple[int, ...]]] = [(root, -1, (root,))] if root >= 0 and degree else []
     for hop in range(1, hops + 1):
         earlier = {fact(neighbourhoods, entry.row, mirrored) for entry in chosen}
@@ -86,7 +86,7 @@ def choose(
         start = len(chosen)
         for node, parent, path in frontier:
             rows, hidden = candidates(neighbourhoods, node, mirrored, keep_nameless)
-            nameless += hidden
+            nameless[node] = hidden
             fresh = [row for row in order(node, rows) if fact(neighbourhoods, row, mirrored) not in earlier]
             for row in fresh[:degree]:
                 if fact(neighbourhoods, row, mirrored) not in now:
@@ -99,7 +99,7 @@ def choose(
             and entry.path[-1] not in entry.path[:-1]
             and max(int(neighbourhoods.degrees[entry.path[-1]]), 0) <= max_degree
         ]
-    return chosen, nameless
+    return chosen, sum(nameless.values())
 
 
 def depth_first(chosen: list[Chosen]) -> list[int]:

@@ -226,6 +226,10 @@ class Shelf:
 
     items: dict[str, Ref] = field(default_factory=dict)
     config: GraphConfig = field(default_factory=GraphConfig)
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def relation_labels(self) -> dict[str, str]:
+        return self.labels
 
     def resolve(self, name: str) -> Ref:
         if name not in self.items:
@@ -266,6 +270,22 @@ def test_a_tree_of_items_asks_the_graph() -> None:
     assert facts["Ann wrote E2."]["hop"] == 2
     assert tree.left_out.nameless == 1
     assert tree.graph.nodes[1]["item"] == "i3"
+
+
+def test_the_labels_of_the_graph_are_in_its_sentences() -> None:
+    shelf = Shelf(SHELF.items, labels={"about": "subject", "by": "unused, the pack has sentences"})
+    tree = KnowledgeTree.of_items(shelf, ["One"], PACK, prompts=PromptsConfig(keep_nameless=True))  # type: ignore[arg-type]
+    facts = [node["text"] for _, node in tree.graph.nodes(data=True) if node["kind"] == "triplet"]
+    assert any("subject" in fact for fact in facts)
+    assert "E1 is by Ann." in facts
+
+
+def test_an_entity_of_several_items_is_called_like_none_of_them() -> None:
+    shelf = Shelf({"Four": Ref("i4", "x", "Four"), "Five": Ref("i5", "x", "Five")})
+    tree = KnowledgeTree.of_items(shelf, ["Four", "Five"], PACK)  # type: ignore[arg-type]
+    facts = [node["text"] for _, node in tree.graph.nodes(data=True) if node["kind"] == "triplet"]
+    assert any("x" in fact.split() for fact in facts)
+    assert not any(name in fact for name in ("Four", "Five") for fact in facts)
 
 
 @pytest.mark.parametrize(("name", "called"), [("", "i4"), ("Titled", "Titled")])

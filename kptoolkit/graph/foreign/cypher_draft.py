@@ -330,7 +330,7 @@ def _name(variable: str, known: NodeKey) -> str:
     value = f"{variable}.{quoted(known.name)}"
     if known.name_language is not None:
         return _name_of_list(f"([] + coalesce({value}, []))", known.name_language)
-    return f"coalesce({value}, '')" if known.name_is_text else f"toString({value})"
+    return f"coalesce({value}, '')"
 
 
 def _folded(variable: str, key: NodeKey) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kptoolkit.errors import KptoolError, shorten
 from kptoolkit.graph.database import Graph, GraphItems
 from kptoolkit.names import quantity
 from kptoolkit.resources import cypher_dir
+from kptoolkit.storage.values.clean_name import name_from
 
 _SAMPLE = 50
 _NAMELESS = 0.1
@@ -86,8 +88,9 @@ def check_empty(graph: Graph, seen: str) -> Check:
     return Check("graph", False, seen, advice)
 
 
-def _is_no_name(name: str) -> bool:
+def _is_no_name(value: Any) -> bool:
     """Return whether a name is empty or an address, which no sentence should contain."""
+    name = name_from(value)
     return not name or ("://" in name and " " not in name)
 
 

@@ -47,7 +47,6 @@ class NodeKey:
         key: Property whose value is the id; ``None`` for the database's own element id.
         kind: Type of the id.
         name: Property with the name; ``None`` if the id must serve as name.
-        name_is_text: Whether that property is a text.
         name_language: Language of the name to take where it is one of several, such as ``Heat@en`` and ``Hitze@de``;
             ``None`` where there is one name.
     """
@@ -56,7 +55,6 @@ class NodeKey:
     key: str | None
     kind: IdKind
     name: str | None = None
-    name_is_text: bool = True
     name_language: str | None = None
 
 
@@ -440,7 +438,7 @@ def _node_key(schema: GraphSchema, label: str, distinct: Distinct, notes: list[s
         properties = [p for p in properties if p.name not in mails]
     key = _id_key(properties, label, schema.sampled[label], distinct)
     name = _name_of(properties, label)
-    named = (None, True, None) if name is None else (name.name, name.is_text, "en" if name.has_languages else None)
+    named = (None, None) if name is None else (name.name, "en" if name.has_languages else None)
     if key is None:
         notes.append(
             f"no property of {shorten(label)} is a text or whole number that is always there and never twice: its ids "

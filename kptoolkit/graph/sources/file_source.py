@@ -30,7 +30,7 @@ from kptoolkit.graph.sources.layouts import (
     whole_layouts,
     with_suffix,
 )
-from kptoolkit.graph.sources.rdf import Literals, RankedNames, RdfFile, RdfFileFormat, told_apart
+from kptoolkit.graph.sources.rdf import Literals, RankedNames, RdfFile, RdfFileFormat, distinct_path
 from kptoolkit.graph.sources.readers.kgcn import positive
 from kptoolkit.graph.sources.readers.name_file import NameFile
 from kptoolkit.graph.sources.readers.neo4j_files import Neo4jCsv
@@ -341,7 +341,7 @@ class FileSource:
         if kind not in RDF_FORMATS:
             return None
         rdf = cast(RdfFileFormat, kind)
-        label = told_apart(path, self.triple_files)
+        label = distinct_path(path, self.triple_files)
         return self._rdf.setdefault(path, RdfFile(path, rdf, self.bad_rows, self.language, self.literals, label))
 
     def _format_of(self, path: Path) -> Format:

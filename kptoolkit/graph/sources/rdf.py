@@ -190,7 +190,7 @@ class RdfFile:
         return True
 
 
-def told_apart(path: Path, others: Iterable[Path]) -> str:
+def distinct_path(path: Path, others: Iterable[Path]) -> str:
     """Return the name of a file, after as many of its folders as tell it from other files."""
     rivals = {other.parts for other in others if other != path}
     lengths = range(1, len(path.parts))

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-
-import yaml
 
 from kptoolkit.errors import InputError, shorten
 from kptoolkit.names import quantity
 from kptoolkit.prompts.drafting.examples import Examples
 from kptoolkit.prompts.drafting.guessing import guess_sentences
+from kptoolkit.prompts.equal_facts import mirrored_pairs
 from kptoolkit.prompts.pack import TemplatePack
 from kptoolkit.prompts.reading.filters import filter_path
 from kptoolkit.prompts.reading.pack_reader import PACK_FILE, RELATIONS_FILE
+from kptoolkit.prompts.reading.yaml_files import yaml_text
 from kptoolkit.prompts.templating.findings import Place
 from kptoolkit.prompts.templating.mpp import FILE as MPP_FILE
 from kptoolkit.prompts.templating.relations import NEUTRAL, RelationTemplates
-from kptoolkit.prompts.templating.texts import clean_name
 from kptoolkit.storage.atomic import atomic_folder
+from kptoolkit.storage.values.clean_name import clean_name
 
 Source = Literal["file", "pack", "words", "neutral"]
 _LONGEST_NAME = 60
-_LINE_BREAKS = re.compile("[\x85\u2028\u2029]")
 _HEAD = """\
 # Sentences by relation, the most frequent first. Read the examples and write what a person would say.
 # head and tail are those of the stored triple; forward is about the head, inverse about the tail.
@@ -130,7 +128,7 @@ _BRACES = dict.fromkeys(map(ord, "{}"))
 
 def _mirrored(counts: Mapping[str, int], like: TemplatePack, seen: Examples) -> list[tuple[str, str]]:
     """Mirrored pairs that the graph shows, then those of the pack; each pair once."""
-    known = [pair for pair in like.mirrored if counts.keys() >= set(pair)]
+    known = mirrored_pairs(like, list(counts))
     return list({frozenset(pair): pair for pair in reversed([*seen.mirrored, *known])}.values())[::-1]
 
 
@@ -185,7 +183,7 @@ def _block(drafted: DraftedRelation) -> str:
     if drafted.source == "neutral":
         lines.append("# the id has no words: say what it means")
     sides = {"forward": list(drafted.templates.sentences(False)), "inverse": list(drafted.templates.sentences(True))}
-    return "\n".join(lines) + "\n" + _yaml({drafted.relation: sides})
+    return "\n".join(lines) + "\n" + yaml_text({drafted.relation: sides})
 
 
 def _pack_file(
@@ -205,13 +203,13 @@ def _pack_file(
         values["filters"] = {key: filter_path(f, Place(like.name, PACK_FILE, key)) for key, f in like.filters.items()}
     note = "# mirrored: pairs of relations that state the same fact, head and tail swapped; prompts state it once.\n"
     note += "# fallback: for relations that relations.yaml lacks; neutral: for those whose id has no words.\n"
-    return note + (_UNTRANSLATED if language != like.language else "") + _yaml(values)
+    return note + (_UNTRANSLATED if language != like.language else "") + yaml_text(values)
 
 
 def _mpp_file(name: str, like: TemplatePack, language: str) -> str:
     note = "# A text has one {{ history }}, one {{ mask }} and at most one {{ user }}.\n"
     note += "# Those with split: held_out are not used in training.\n"
-    return note + (_UNTRANSLATED if language != like.language else "") + _yaml(_mpp_values(name, like))
+    return note + (_UNTRANSLATED if language != like.language else "") + yaml_text(_mpp_values(name, like))
 
 
 def _mpp_values(name: str, like: TemplatePack) -> dict[str, Any]:
@@ -226,20 +224,3 @@ def _mpp_values(name: str, like: TemplatePack) -> dict[str, Any]:
 
 def _comment(text: str, limit: int = _LONGEST_NAME) -> str:
     return shorten(clean_name(text), limit)
-
-
-def _yaml(values: Mapping[str, Any]) -> str:
-    plain = not _LINE_BREAKS.search("".join(_texts(values)))  # YAML reads these as line breaks unless escaped
-    return yaml.safe_dump(dict(values), allow_unicode=plain, sort_keys=False, width=1000)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield all texts in a value of dictionaries and lists."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from (*_texts(key), *_texts(inner))
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner)

@@ -234,8 +234,6 @@ class _Reader:
 
     def _separators(self, values: Mapping[str, Any], place: Place, default: PackParts) -> tuple[str, str]:
         given = [values.get(key, getattr(default, key)) for key in _SEPARATORS]
-        if "separator" in values and "last_separator" not in values and place.key is not None:
-            given[1] = default.last_separator
         for key, text in zip(_SEPARATORS, given, strict=True):
             if not isinstance(text, str):
                 self._note(place, f"{key} is not a text", 'write it in quotes, e.g. ", "')
@@ -263,10 +261,15 @@ class _Reader:
             self._note(place, "not a list of pairs", "write - [relation, its mirror image]")
             return
         self.parts.mirrored = tuple((pair[0], pair[1]) for pair in listed)
+        known = {*self.parts.relations, *self.parts.aliases}
+        for end in dict.fromkeys(end for pair in listed for end in pair if end not in known):
+            if close := nearest(end, known, 1, min_score=LIKELY):
+                fix = f"did you mean {close[0]}?"
+                self._note(place, f"'{shorten(end)}' is neither a relation nor an alias", fix, fatal=False)
 
 
 def _is_pair(pair: object) -> bool:
-    return isinstance(pair, list) and len(pair) == 2 and all(isinstance(r, str) for r in pair) and pair[0] != pair[1]
+    return isinstance(pair, list) and len(pair) == 2 and all(isinstance(relation, str) for relation in pair)
 
 
 def _variety(parts: PackParts) -> list[Finding]:

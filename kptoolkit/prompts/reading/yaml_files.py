@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from kptoolkit.storage.atomic import atomic_write
 FILES = ("pack.yaml", "relations.yaml", "mpp.yaml")
 
 
+_LINE_BREAKS: Final = re.compile("[\x85\u2028\u2029]")
 _DEEPEST: Final = 100
 """Collections inside one another; libyaml composes nodes without a limit of its own."""
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -139,9 +141,26 @@ def _check_size(node: yaml.Node) -> None:
 
 def write_yaml(path: Path, values: Mapping[str, Any]) -> None:
     """Write a YAML file, as :func:`atomic_write` does."""
-    text = yaml.safe_dump(dict(values), allow_unicode=True, sort_keys=False, width=1000)
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(yaml_text(values), encoding="utf-8")
+
+
+def yaml_text(values: Mapping[str, Any]) -> str:
+    """Return the YAML that reads as these values."""
+    plain = not _LINE_BREAKS.search("".join(_texts(values)))  # YAML reads these as line breaks unless escaped
+    return yaml.safe_dump(dict(values), allow_unicode=plain, sort_keys=False, width=1000)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts in a value of dictionaries and lists."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from (*_texts(key), *_texts(inner))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _not_yaml(error: Exception) -> str:

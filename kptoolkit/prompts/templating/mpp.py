@@ -12,7 +12,7 @@ from jinja2 import nodes
 from kptoolkit.arguments import check_fields, checked
 from kptoolkit.prompts.templating.findings import Finding, Place, raise_first
 from kptoolkit.prompts.templating.sandbox import ParsedTemplate, PromptEnvironment, mistakes_in
-from kptoolkit.prompts.templating.texts import clean_name
+from kptoolkit.storage.values.clean_name import clean_name
 
 SPLITS = ("train", "held_out")
 FILE = "mpp.yaml"

@@ -1,4 +1,4 @@
-"""Cleans names, reads the words of a relation id, and chooses among several sentences."""
+"""Reads the words of a relation id, and chooses among several sentences."""
 
 from __future__ import annotations
 
@@ -7,25 +7,13 @@ import zlib
 from functools import lru_cache
 from typing import Literal
 
+from kptoolkit.storage.values.clean_name import clean_name as clean_name
 from kptoolkit.storage.values.letters import camel_words, is_letters, words_in
 
 MAX_WORDS_LENGTH = 60
 _LONGEST_WORD = 40
 
-# Unicode noncharacters: they occur in no text, so they can mark where a value begins and ends.
-_NONCHARACTERS = dict.fromkeys(range(0xFDD0, 0xFDF0))
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _COMPONENT = re.compile(r"[./:#\\]+")
-
-
-def clean_name(name: str) -> str:
-    """Put a name on one line: control characters, line breaks and repeated spaces become single spaces.
-
-    Unpaired surrogates count as control characters; Unicode noncharacters are removed.
-    """
-    if name.isprintable() and "  " not in name and name == name.strip():
-        return name
-    return " ".join(_CONTROLS.sub(" ", name.translate(_NONCHARACTERS)).split())
 
 
 @lru_cache(maxsize=4096)

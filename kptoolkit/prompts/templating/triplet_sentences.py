@@ -12,7 +12,7 @@ from kptoolkit.errors import shorten
 from kptoolkit.limits import LimitError
 from kptoolkit.prompts.templating.findings import Finding, Place
 from kptoolkit.prompts.templating.sandbox import ParsedTemplate, PromptEnvironment, mistakes_in
-from kptoolkit.prompts.templating.texts import clean_name
+from kptoolkit.storage.values.clean_name import clean_name
 
 Role = Literal["text", "head", "tail"]
 VARIABLES = ("head", "tail")
@@ -33,6 +33,8 @@ HOSTILE_NAMES = (
     "\ufdd0\ufdd1\ufdd2\ufdd3 e\u0301 名前 🎬",
 )
 """Names that break careless templates: quotes, braces, line breaks, mask tokens, right-to-left text, markup."""
+_TWO_NAMES = ("Anna", "Emma")
+"""Two names of one length, both short."""
 
 
 class _RenderingFailed(Exception):
@@ -90,19 +92,32 @@ class Sentence:
             raise error.finding.error() from error
 
     def hostile_findings(self) -> list[Finding]:
-        """Find the first of :data:`HOSTILE_NAMES` that the template loses or fails on."""
+        """Find the first of :data:`HOSTILE_NAMES` that the template fails on, and a name that changes no sentence."""
         for number, head in enumerate(HOSTILE_NAMES):
             tail = HOSTILE_NAMES[number - 1]
             values = {"head": clean_name(head), "tail": clean_name(tail), "relation": "kind of"}
             try:
-                text = "".join(segment.text for segment in self._render(values))
+                text = self._text(values)
             except _RenderingFailed as error:
                 return [error.finding]
-            changed = any(values[name] not in text for name in VARIABLES)
-            if (self.plain and changed) or not text.strip():
+            if not text.strip():
                 fix = "print {{ head }} and {{ tail }} outside of conditions"
                 return [self.place.finding(f"the name '{shorten(head)}' is lost", fix, text=self.template.source)]
+        return [] if self.plain else self._unchanged()
+
+    def _unchanged(self) -> list[Finding]:
+        """Find the first end of the triple whose name makes no difference."""
+        one, other = _TWO_NAMES
+        values = {"head": one, "tail": one, "relation": "kind of"}
+        for name in VARIABLES:
+            if self._text(values) == self._text(values | {name: other}):
+                message = f"the same sentence whether the {name} is called '{one}' or '{other}'"
+                fix = f"print {{{{ {name} }}}} outside of conditions, without a filter that drops it"
+                return [self.place.finding(message, fix, text=self.template.source, fatal=False)]
         return []
+
+    def _text(self, values: dict[str, str]) -> str:
+        return "".join(segment.text for segment in self._render(values))
 
     def _render(self, cleaned: dict[str, str]) -> tuple[Segment, ...]:
         if self._parts is not None:

@@ -23,7 +23,7 @@ from kptoolkit.models.t5.kp4sr.trie import Trie
 from kptoolkit.models.t5.tokenizers import ModelTokenizer
 from kptoolkit.names import quantity
 from kptoolkit.prompts import Segment
-from kptoolkit.prompts.templating.texts import clean_name
+from kptoolkit.storage.values.clean_name import clean_name
 from kptoolkit.tree.tokens import cap_name
 
 IndexKind = Literal["token", "name", "random", "sequential", "collaborative"]
