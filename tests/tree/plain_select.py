@@ -11,6 +11,7 @@ from kptoolkit.graph.neighbourhoods import Neighbourhoods
 
 Triple = tuple[str, str, str]
 Order = Callable[[int, list[int]], list[int]]
+Pairs = list[tuple[str, str]]
 
 
 @dataclass
@@ -24,9 +25,10 @@ class Chosen:
     path: tuple[int, ...]
 
 
-def fact(neighbourhoods: Neighbourhoods, row: int, mirrored: list[tuple[str, str]]) -> Triple:
+def fact(neighbourhoods: Neighbourhoods, row: int, mirrored: Pairs, repeated: Pairs) -> Triple:
     """The canonical form of a row's triple."""
     head, relation, tail = neighbourhoods.triple(row)
+    relation = next((first for first, second in repeated if relation == second), relation)
     for first, second in mirrored:
         if relation == first == second:
             return (min(head, tail), relation, max(head, tail))
@@ -36,14 +38,14 @@ def fact(neighbourhoods: Neighbourhoods, row: int, mirrored: list[tuple[str, str
 
 
 def candidates(
-    neighbourhoods: Neighbourhoods, node: int, mirrored: list[tuple[str, str]], keep_nameless: bool
+    neighbourhoods: Neighbourhoods, node: int, mirrored: Pairs, repeated: Pairs, keep_nameless: bool
 ) -> tuple[list[int], int]:
     """The named rows of a node, one per fact, without self loops, and the number of nameless facts."""
     rows = range(neighbourhoods.indptr[node], neighbourhoods.indptr[node + 1])
     seen: dict[Triple, int] = {}
     for row in sorted(rows, key=lambda row: (not neighbourhoods.forward[row], row)):
         if neighbourhoods.far[row] != node:
-            seen.setdefault(fact(neighbourhoods, row, mirrored), row)
+            seen.setdefault(fact(neighbourhoods, row, mirrored, repeated), row)
     named = [row for row in seen.values() if keep_nameless or neighbourhoods.names[neighbourhoods.far[row]]]
     return named, len(seen) - len(named)
 
@@ -65,12 +67,19 @@ def balanced(neighbourhoods: Neighbourhoods, tie: dict[int, int]) -> Order:
     return order
 
 
+def rarest_first(neighbourhoods: Neighbourhoods, tie: dict[int, int]) -> Order:
+    """The order of ``inverse-degree``; ``tie`` breaks ties by row."""
+    degrees = [max(int(neighbourhoods.degrees[far]), 0) for far in neighbourhoods.far]
+    return lambda node, rows: sorted(rows, key=lambda row: (degrees[row], tie[row]))
+
+
 def choose(
     neighbourhoods: Neighbourhoods,
     root: int,
     order: Order,
     *,
-    mirrored: list[tuple[str, str]],
+    mirrored: Pairs,
+    repeated: Pairs,
     hops: int,
     degree: int,
     max_degree: int,
@@ -81,16 +90,16 @@ def choose(
     nameless: dict[int, int] = {}
     frontier: list[tuple[int, int, tuple[int, ...]]] = [(root, -1, (root,))] if root >= 0 and degree else []
     for hop in range(1, hops + 1):
-        earlier = {fact(neighbourhoods, entry.row, mirrored) for entry in chosen}
+        earlier = {fact(neighbourhoods, entry.row, mirrored, repeated) for entry in chosen}
         now: set[Triple] = set()
         start = len(chosen)
         for node, parent, path in frontier:
-            rows, hidden = candidates(neighbourhoods, node, mirrored, keep_nameless)
+            rows, hidden = candidates(neighbourhoods, node, mirrored, repeated, keep_nameless)
             nameless[node] = hidden
-            fresh = [row for row in order(node, rows) if fact(neighbourhoods, row, mirrored) not in earlier]
+            fresh = [row for row in order(node, rows) if fact(neighbourhoods, row, mirrored, repeated) not in earlier]
             for row in fresh[:degree]:
-                if fact(neighbourhoods, row, mirrored) not in now:
-                    now.add(fact(neighbourhoods, row, mirrored))
+                if fact(neighbourhoods, row, mirrored, repeated) not in now:
+                    now.add(fact(neighbourhoods, row, mirrored, repeated))
                     chosen.append(Chosen(row, node, parent, hop, (*path, int(neighbourhoods.far[row]))))
         frontier = [
             (entry.path[-1], index, entry.path)

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plain_select import Order, balanced, choose, depth_first, fact, ranks
+from plain_select import Order, balanced, choose, depth_first, fact, ranks, rarest_first
 
 from kptoolkit.errors import ConfigError
 from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.tree.selection import Selection, select
 
 MIRRORED = [("before", "after"), ("knows", "knows")]
-RELATIONS = ("after", "before", "knows", "by")
-SETTINGS = {"mirrored": MIRRORED, "hops": 3, "degree": 2, "seed": 7, "max_degree": 4}
+REPEATED = [("by", "made by"), ("before", "precedes")]
+RELATIONS = ("after", "before", "knows", "by", "made by", "precedes")
+SETTINGS = {"mirrored": MIRRORED, "repeated": REPEATED, "hops": 3, "degree": 2, "seed": 7, "max_degree": 4}
 
 
 def graph(
@@ -80,7 +81,7 @@ def check(selection: Selection, neighbourhoods: Neighbourhoods, order: Order, **
     graphs(),
     st.integers(0, 3),
     st.integers(0, 4),
-    st.sampled_from(["balanced", "random"]),
+    st.sampled_from(["balanced", "random", "inverse-degree"]),
     st.integers(0, 5),
     st.integers(0, 8),
     st.booleans(),
@@ -96,15 +97,16 @@ def test_select_equals_the_plain_definition(
 ) -> None:
     settings = {
         "mirrored": MIRRORED,
+        "repeated": REPEATED,
         "hops": hops,
         "degree": degree,
         "max_degree": max_degree,
         "keep_nameless": keep_nameless,
     }
     tie = by_hash(neighbourhoods, seed)
-    order = balanced(neighbourhoods, tie) if ranking == "balanced" else in_tie_order(tie)
+    order = {"balanced": balanced, "inverse-degree": rarest_first}.get(ranking, lambda _, tie: in_tie_order(tie))
     selection = select(neighbourhoods, ranking=ranking, seed=seed, **settings)  # type: ignore[arg-type]
-    check(selection, neighbourhoods, order, **settings)
+    check(selection, neighbourhoods, order(neighbourhoods, tie), **settings)
 
 
 @given(graphs(), st.integers(1, 3))
@@ -124,7 +126,7 @@ def test_a_fact_is_selected_once_per_item(neighbourhoods: Neighbourhoods) -> Non
     selection = select(neighbourhoods, **SETTINGS)  # type: ignore[arg-type]
     for item in range(len(selection)):
         rows = selection.row[selection.indptr[item] : selection.indptr[item + 1]]
-        facts = [fact(neighbourhoods, int(row), MIRRORED) for row in rows]
+        facts = [fact(neighbourhoods, int(row), MIRRORED, REPEATED) for row in rows]
         assert len(facts) == len(set(facts))
 
 
