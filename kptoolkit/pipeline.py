@@ -37,7 +37,7 @@ from kptoolkit.evaluation.table import (
     rows_of,
 )
 from kptoolkit.explain.faithfulness import with_faithfulness
-from kptoolkit.explain.triplet_drops import require_explains
+from kptoolkit.explain.triplet_drops import check_abilities
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.knowledge.prepare import Prepared, as_read, data_dir, input_reports, prepare
 from kptoolkit.models import Backend, FitTask, ReadsKnowledge, backend_class, options_class
@@ -47,9 +47,10 @@ from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.text.text_vectors import check_encoder
 from kptoolkit.names import SplitName
 from kptoolkit.notebook.progress_bars import shown
-from kptoolkit.progress import ProgressCallback, moment, silent, with_prefix
+from kptoolkit.progress import ProgressCallback, ProgressEvent, moment, silent, with_prefix
 from kptoolkit.prompts import TemplatePack
 from kptoolkit.resources import Trust, agreed
+from kptoolkit.runs.ensemble import require_single
 from kptoolkit.runs.frame_inputs import KEPT, keep_frames
 from kptoolkit.runs.manifest import Manifest
 from kptoolkit.runs.refresh_run import refresh as refresh
@@ -106,8 +107,8 @@ def fit(
         notice: A line that every output of the run repeats, as that of a file ``NOTICE``; needs ``interactions``.
         keep: Folder in which DataFrames and their graph are kept; the same tables are kept, and loaded, once.
         run: Folder of the run; ``[run] dir`` if ``None``.
-        resume: Raise an error if there is no unfinished run to resume.
-        overwrite: Replace the run that the folder contains.
+        resume: Raise an error if there is no unfinished run. One that left no checkpoint starts again.
+        overwrite: Replace the run that the folder contains; not with ``resume``.
         fresh: Read nothing that earlier commands cached; a training is resumed only if the graph gives the same.
         since: Use cached neighbourhoods that were fetched at this time, in seconds since the epoch, or later.
         pack: Template pack made in Python, instead of ``[prompts] pack``.
@@ -120,7 +121,7 @@ def fit(
         RunError: The folder contains a finished run, or an unfinished one of other settings or inputs.
         LockedError: Another command is writing into the folder.
         ConfigError: A setting is unknown or has a bad value.
-        InputError: A DataFrame lacks another one that it needs.
+        InputError: A DataFrame lacks another one that it needs, or both ``resume`` and ``overwrite`` are given.
         DataError: The interactions cannot be read or split, or no item is linked to the graph.
         GraphError: The graph cannot be reached.
         TrainingError: Training failed.
@@ -148,6 +149,8 @@ def fit(
     with folder.writing():
         start = folder.begin(settings, resume=resume, overwrite=overwrite)  # nobody else can change it from here on
         manifest = start.manifest
+        if start.again:
+            progress(ProgressEvent("train", 0, note="the unfinished run left no checkpoint; it starts again"))
         with _timed(manifest, "prepare"):
             if start.resumed and not fresh:
                 begun = Run(folder.path, manifest, trust_code=trusted)
@@ -252,7 +255,7 @@ def load(folder: str | Path, *, trust_code: Trust = False) -> Run:
 def control(run: Run, name: str, *, progress: ProgressCallback = shown) -> Recommender:
     """Retrain a run as a control, with the run's settings, budget and seeds, and fit its own score parts.
 
-    A control that is there is only read.
+    A control that was trained on the same inputs is only read.
 
     Args:
         run: A finished run.
@@ -260,16 +263,18 @@ def control(run: Run, name: str, *, progress: ProgressCallback = shown) -> Recom
         progress: Progress callback.
 
     Raises:
+        InputError: The run is an ensemble, or has other interactions than its own.
         RunError: Neither backend nor score parts read knowledge, or the control would equal the run.
         UnknownNameError: No control has this name.
     """
+    require_single(run, "training a control")
     require_own_interactions(run)
     chosen = named_control(name)
     settings, folder = chosen.settings(run.config), run.files.control(name)
-    finished = folder.is_finished
+    earlier = folder.read_manifest() if folder.is_finished else None
     distributed.wait()  # every process has looked at the folder before the first process writes into it
-    if finished:
-        folder.verify(folder.read_manifest())
+    if earlier is not None and earlier.other_input(run.manifest.fingerprints) is None:
+        folder.verify(earlier)
     else:
         _train_control(run, chosen, settings, with_prefix(chosen.name, progress))
     return folder.recommender(settings)
@@ -278,6 +283,7 @@ def control(run: Run, name: str, *, progress: ProgressCallback = shown) -> Recom
 def _train_control(run: Run, chosen: Control, settings: Config, progress: ProgressCallback) -> None:
     folder = run.files.control(chosen.name)
     manifest = Manifest(settings=plain_settings(settings), reports={"control": chosen.name})
+    manifest.fingerprints = dict(run.manifest.fingerprints)
     prepared = inputs_of(run, settings, run.catalogue if chosen.titles else run.catalogue.untitled())
 
     def change(trees: ItemTrees) -> ItemTrees:
@@ -294,23 +300,6 @@ def _train_control(run: Run, chosen: Control, settings: Config, progress: Progre
 
 
 # -- evaluate ---------------------------------------------------------------------------------------------------------
-
-
-def check_abilities(run: Run, *, beam: bool, explain: bool) -> None:
-    """Check that a run's backend can do what an evaluation asks of it, before anything is ranked or trained.
-
-    Args:
-        run: A finished run.
-        beam: Whether beam search is needed.
-        explain: Whether explanations are needed.
-
-    Raises:
-        InputError: The backend offers no beam search, or cannot say which triplets mattered.
-    """
-    if beam:
-        beam_search_of(run.backend)
-    if explain:
-        require_explains(run.backend)
 
 
 @checked
@@ -342,17 +331,16 @@ def evaluate(
         progress: Progress callback.
 
     Raises:
-        InputError: With ``beam``, the backend offers no beam search; with ``explain``, it cannot say which triplets
-            mattered.
+        InputError: The run is an ensemble, or has other interactions than its own; with ``beam``, the backend offers no
+            beam search; with ``explain``, it cannot say which triplets mattered.
         RunError: With ``controls``, the run reads no knowledge.
         UnknownNameError: No baseline or control has this name.
     """
-    require_own_interactions(run)
     check_abilities(run, beam=beam, explain=explain)
     check_names(baselines)
     names, left_out = applicable(controls, [run.config])
     progress = progress if distributed.is_first() else silent
-    cases = run.split.test if split == "test" else run.split.valid
+    cases = run.split.cases(split)
     rankings = rank_run(run, cases, progress)
     found, notes = rank_baselines(run, cases, baselines, progress)
     others, more_notes = rank_others(run, cases, controls=names, beam=beam, progress=progress)
@@ -390,7 +378,7 @@ def record(
     parts = groups_of(run, {name: [ranking] for name, ranking in rankings.items()})
     result = Evaluation(str(run.folder), split, cases, items, rows, notes, protocol=protocol, groups=parts)
     if explain:
-        result = with_faithfulness(result, run, run.split.test if split == "test" else run.split.valid, progress)
+        result = with_faithfulness(result, run, run.split.cases(split), progress)
     if distributed.is_first():
         per_user = ranks_by_case(rankings, run.interactions.user_ids, run.catalogue.item_ids)
         run.files.write_evaluation(split, result.to_json(), per_user, run.manifest)

@@ -44,7 +44,7 @@ def fit(
     run: Annotated[Path | None, typer.Option("--run", help="Folder of the run.")] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Resume an unfinished run, or fail; with --run, by the settings of the run."),
+        typer.Option("--resume", help="Fail if there is no unfinished run; with --run, use the settings of the run."),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the run, or all runs, in the folder.")
@@ -62,6 +62,8 @@ def fit(
     from kptoolkit import distributed
     from kptoolkit.runs.run_folder import RunFolder
 
+    if resume and overwrite:
+        raise InputError("--resume and --overwrite exclude each other: resume keeps a run, overwrite replaces it")
     if seeds is not None and resume:
         raise InputError("--seeds and --resume exclude each other: the same command with --seeds resumes its runs")
     trained = None

@@ -20,6 +20,7 @@ from kptoolkit.data.interactions import Interactions, write_parquet
 from kptoolkit.data.tables import Table, read_recognized, tables_in
 from kptoolkit.errors import AmbiguousNameError, DataError, RunError, UnknownNameError
 from kptoolkit.names import compared, nearest
+from kptoolkit.storage.arrays import json_hash
 from kptoolkit.storage.dialects import Reading
 
 
@@ -150,6 +151,10 @@ class Catalogue:
         """Return whether another catalogue has the same items, titles and links in the same order."""
         pairs = ((getattr(self, name), getattr(other, name)) for name in ("item_ids", "titles", "entity_ids"))
         return all(np.array_equal(mine, theirs) for mine, theirs in pairs)
+
+    def content_hash(self) -> str:
+        """Return a SHA-256 of the items, titles and links in their order."""
+        return json_hash([self.item_ids.tolist(), self.titles.tolist(), self.entity_ids.tolist()])
 
     def untitled(self) -> Catalogue:
         """Return the same items without titles."""

@@ -69,6 +69,10 @@ class Split:
     test: Cases
     report: SplitReport
 
+    def cases(self, name: str) -> Cases:
+        """Return the cases of ``"test"`` or ``"valid"``."""
+        return self.test if name == "test" else self.valid
+
     def require(self, events: int) -> None:
         """Check that at least one user has enough training events.
 

@@ -74,11 +74,13 @@ class RunRecord:
         folder: Its folder.
         id: Id of its training.
         seed: Its ``training.seed``.
+        fingerprints: Hashes of what it was trained on or refreshed with, by name.
     """
 
     folder: str
     id: str
     seed: int
+    fingerprints: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from kptoolkit.data.histories import Cases
 from kptoolkit.errors import InputError
 from kptoolkit.models import Backend, Explains, Triplets
+from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.parts.removed_triplets import RemovedTriplets
+from kptoolkit.runs.ensemble import require_single
 from kptoolkit.runs.run import Run
+from kptoolkit.runs.several_runs import require_own_interactions
 
 NAMED = 3
 """Maximum number of triplet prompts named for a recommendation."""
@@ -84,6 +87,26 @@ def require_explains(backend: Backend) -> Explains:
             "of kptoolkit.models.Explains"
         )
     return backend
+
+
+def check_abilities(run: Run, *, beam: bool, explain: bool) -> None:
+    """Check that a run can be evaluated as asked, before anything is ranked or trained.
+
+    Args:
+        run: A finished run.
+        beam: Whether beam search is needed.
+        explain: Whether explanations are needed.
+
+    Raises:
+        InputError: It is an ensemble, it has other interactions than its own, or its backend offers no beam search or
+            cannot say which triplets mattered.
+    """
+    require_single(run, "evaluating")
+    require_own_interactions(run)
+    if beam:
+        beam_search_of(run.backend)
+    if explain:
+        require_explains(run.backend)
 
 
 def drops(scorer: Explains, case: Cases, candidates: NDArray[np.int64]) -> tuple[Triplets, NDArray[np.float32]]:

@@ -29,6 +29,7 @@ from kptoolkit.names import quantity
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack, choose_pack
 from kptoolkit.prompts.pack_choice import AUTO
+from kptoolkit.prompts.pack_hash import text_hash
 from kptoolkit.resources import Trust
 from kptoolkit.storage.dialects import Reading
 from kptoolkit.tree.ranked_rows import ranking_named
@@ -56,6 +57,18 @@ class Prepared:
     catalogue: Catalogue
     knowledge: KnowledgeSource
     graph_fingerprint: str
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Hashes of the graph and of everything that a training reads, by name."""
+        knowledge = self.knowledge
+        return {
+            "graph": self.graph_fingerprint,
+            "neighbourhoods": knowledge.neighbourhoods.content_hash,
+            "interactions": self.interactions.content_hash(),
+            "catalogue": self.catalogue.content_hash(),
+            "pack": text_hash(knowledge.pack),
+        }
 
 
 def as_read(prepared: Prepared) -> Prepared:

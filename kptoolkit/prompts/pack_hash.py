@@ -1,4 +1,4 @@
-"""Hash of everything that a pack's triplet sentences depend on."""
+"""Hashes of what a pack says: of its triplet sentences alone, and of all its texts."""
 
 from __future__ import annotations
 
@@ -42,6 +42,12 @@ def sentence_hash(pack: TemplatePack) -> str | None:
         filters,
     ]
     return json_hash(parts, sort_keys=True)
+
+
+def text_hash(pack: TemplatePack) -> str:
+    """Return the SHA-256 of everything that a training reads of a pack: its sentences and its MPPs."""
+    mpp = [(one.id, one.text, one.split, one.separator, one.last_separator) for one in pack.mpp]
+    return json_hash([sentence_hash(pack), mpp])
 
 
 def _plain(templates: Mapping[str, RelationTemplates]) -> dict[str, tuple[tuple[str, ...], ...]]:

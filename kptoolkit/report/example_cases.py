@@ -15,7 +15,6 @@ from kptoolkit.graph import Graph
 from kptoolkit.models import Explains
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.report.charts import Axis, Bar
-from kptoolkit.report.run_summary import cases_of
 from kptoolkit.runs.run import Run
 
 ITEMS: Final = 3
@@ -106,7 +105,7 @@ def example_cases(
         GraphError: The graph fails.
     """
     explains = isinstance(run.backend, Explains)
-    sample = cases_of(run, split).sample(count, _SEED) if count else None
+    sample = run.split.cases(split).sample(count, _SEED) if count else None
     users = [] if sample is None else [str(run.interactions.user_ids[number]) for number in sample.user]
     found = []
     for done, user in enumerate(users, 1):

@@ -64,7 +64,7 @@ class RunSummary:
         Raises:
             RunError: A file of the run is damaged.
         """
-        return cls(name, run, split, _parts(run, cases_of(run, split)))
+        return cls(name, run, split, _parts(run, run.split.cases(split)))
 
     @cached_property
     def evaluation(self) -> Mapping[str, Any]:
@@ -90,8 +90,7 @@ class RunSummary:
     def losses(self) -> list[tuple[float, float]]:
         """Epoch and training loss."""
         history = self.training.get("history", ())
-        own = [(float(row["epoch"]), float(row["loss"])) for row in history if {"epoch", "loss"} <= row.keys()]
-        return own or self.run.files.losses()
+        return [(float(row["epoch"]), float(row["loss"])) for row in history if {"epoch", "loss"} <= row.keys()]
 
     @property
     def chosen_epoch(self) -> float | None:
@@ -113,7 +112,7 @@ class RunSummary:
         )
         leads = relative_leads(self.evaluation)
         events = np.bincount(run.split.train.items, minlength=len(run.catalogue))
-        cases = cases_of(run, self.split)
+        cases = run.split.cases(self.split)
         return RunFigures(
             curve=self.curve,
             valid=valid,
@@ -133,11 +132,6 @@ class RunSummary:
             over_one_hop=leads.one_hop,
             over_held_out=leads.held_out,
         )
-
-
-def cases_of(run: Run, split: str) -> Cases:
-    """The cases of a split."""
-    return run.split.test if split == "test" else run.split.valid
 
 
 def unique_names(runs: Sequence[Run]) -> list[str]:

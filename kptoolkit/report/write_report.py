@@ -183,7 +183,7 @@ def _facts(
 
 
 def _together(summaries: Sequence[RunSummary]) -> dict[str, Any]:
-    """The evaluation of several runs in one table, next to the first of them; empty if it is of other runs."""
+    """The evaluation of several runs in one table, next to the first; empty if it is of other runs or older inputs."""
     first = summaries[0]
     if len(summaries) == 1:
         return {}
@@ -191,8 +191,12 @@ def _together(summaries: Sequence[RunSummary]) -> dict[str, Any]:
         found = RunFolder(first.run.folder.parent).evaluation(first.split)
     except RunError:
         return {}
-    expected = {summary.run.manifest.id for summary in summaries}
-    return found if {run.get("id") for run in found.get("runs", ())} == expected else {}
+    expected = {summary.run.manifest.id: summary.run.manifest for summary in summaries}
+    ranked = {run.get("id"): run.get("fingerprints", {}) for run in found.get("runs", ())}
+    same = ranked.keys() == expected.keys() and all(
+        expected[name].other_input(fingerprints) is None for name, fingerprints in ranked.items()
+    )
+    return found if same else {}
 
 
 def _overview(summaries: Sequence[RunSummary]) -> ResultTable | None:

@@ -49,7 +49,9 @@ class Ensemble(Run):
         self.runs, first = tuple(runs), runs[0]
         super().__init__(first.folder, first.manifest, first._evaluation, trust_code=first.trust_code)
         self._own_users, self.skipped = first._own_users, first.skipped
-        self.interactions, self.catalogue, self.split = first.interactions, first.catalogue, first.split
+        self.interactions, self.catalogue = first.interactions, first.catalogue
+        if self._own_users:  # other histories are recommended from, not split
+            self.split = first.split
 
     @cached_property
     def recommender(self) -> Recommender:
@@ -76,6 +78,20 @@ class Ensemble(Run):
         other.fingerprints = self.fingerprints
         other._take([run.with_interactions(interactions) for run in self.runs])
         return other
+
+
+def require_single(run: Run, does: str) -> None:
+    """Check that something is asked of one run, not of the mean of several.
+
+    Args:
+        run: A run.
+        does: What is asked, as the start of the message: ``"explaining"``.
+
+    Raises:
+        InputError: It is an ensemble.
+    """
+    if isinstance(run, Ensemble):
+        raise InputError(f"{does} needs a single run, and this is an ensemble of {len(run.runs)}; give one of them")
 
 
 def standardized(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

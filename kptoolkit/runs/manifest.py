@@ -25,6 +25,15 @@ _REPORTS: dict[str, Any] = {
 """Types of the reports, and of parts of them, that commands print."""
 
 
+_INPUTS = {
+    "neighbourhoods": "other neighbourhoods",
+    "interactions": "other interactions",
+    "catalogue": "other items, titles or links",
+    "pack": "another template pack",
+}
+"""How a message names another input, by the name of its fingerprint."""
+
+
 @dataclass
 class Manifest:
     """The manifest of one run.
@@ -32,7 +41,7 @@ class Manifest:
     Attributes:
         status: ``"training"`` until everything is written, then ``"finished"``.
         settings: All settings, without the password.
-        fingerprints: Hashes of the graph, the neighbourhoods and the interactions.
+        fingerprints: Hashes of the graph and of the inputs: neighbourhoods, interactions, catalogue, template pack.
         reports: Counts and figures of data, knowledge and training.
         files: SHA-256 of every file that is verified when the run is opened, by path inside the run.
         versions: Versions of Python and of the packages that influence results.
@@ -59,6 +68,19 @@ class Manifest:
                 part = part.get(key) if isinstance(part, dict) else None
             if part is not None:
                 require(part, kind, f"Manifest(reports=…)['{name}']")
+
+    def other_input(self, fingerprints: Mapping[str, str]) -> str | None:
+        """Find the first input that is another one than that of this training, such as ``"other interactions"``.
+
+        The graph is not compared: it may have grown elsewhere.
+
+        Args:
+            fingerprints: Hashes of inputs by name; one that is missing on either side is not compared.
+        """
+        for part, text in _INPUTS.items():
+            if part in fingerprints and self.fingerprints.get(part, fingerprints[part]) != fingerprints[part]:
+                return text
+        return None
 
     @property
     def id(self) -> str:

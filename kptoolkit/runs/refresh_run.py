@@ -8,13 +8,14 @@ from kptoolkit.arguments import checked
 from kptoolkit.config import GraphConfig, load_config
 from kptoolkit.errors import RunError
 from kptoolkit.graph import Graph
-from kptoolkit.knowledge.prepare import fetch_knowledge, knowledge_report
+from kptoolkit.knowledge.prepare import Prepared, fetch_knowledge, knowledge_report
 from kptoolkit.models import AcceptsNewItems
 from kptoolkit.models.parts.fit_parts import knowledge_kinds
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, moment
 from kptoolkit.resources import check_queries, which_graph
+from kptoolkit.runs.ensemble import require_single
 from kptoolkit.runs.run import Run
 
 
@@ -39,10 +40,12 @@ def refresh(
         The run with the extended catalogue.
 
     Raises:
+        InputError: The run is an ensemble.
         RunError: The backend cannot rank items it was not trained on.
         LockedError: Another command is writing into the folder.
         GraphError: The graph cannot be reached.
     """
+    require_single(run, "refreshing")
     with run.files.writing():
         run = Run.load(run.folder, trust_code=run.trust_code)  # another command may have changed it
         return _refresh(run, graph, fresh, progress)
@@ -76,14 +79,15 @@ def _refresh(run: Run, graph: GraphConfig | None, fresh: bool, progress: Progres
         catalogue = run.catalogue.refreshed(opened.items(), earlier.names_by_id())
         pack = run.pack.with_labels(opened.relation_labels())
         knowledge = fetch_knowledge(settings, opened, catalogue, pack, fresh=fresh, progress=progress)
-        fingerprint = opened.fingerprint()
+        graph_hash = opened.fingerprint()
     backend.extend(catalogue, knowledge)
     parts = recommender.parts
     kinds = knowledge_kinds(settings.parts, catalogue, knowledge, knowledge.trees(0), parts.adapter)
     recommender = Recommender(backend, parts.extended(len(catalogue), kinds))
     manifest = run.manifest
-    manifest.fingerprints |= {"graph": fingerprint, "neighbourhoods": knowledge.neighbourhoods.content_hash}
-    manifest.reports["knowledge"] = knowledge_report(knowledge)
+    inputs = Prepared(settings, run.interactions, run.split, catalogue, knowledge, graph_hash)
+    manifest.fingerprints = inputs.fingerprints
+    manifest.reports["knowledge"] = knowledge_report(knowledge, run.interactions.n_items)
     manifest.reports["fetched"] = moment(time.time())
     read = knowledge.neighbourhoods
     same = read.content_hash == earlier.content_hash and pack is run.pack

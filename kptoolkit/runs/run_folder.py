@@ -22,7 +22,7 @@ from kptoolkit.graph.neighbourhoods import Neighbourhoods
 from kptoolkit.knowledge.prepare import Prepared
 from kptoolkit.limits import read_text
 from kptoolkit.models import FitResult, backend_class, options_class
-from kptoolkit.models.checkpoints import can_resume, last_checkpoint
+from kptoolkit.models.checkpoints import can_resume
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.parts.score_parts import ScoreParts
 from kptoolkit.prompts import TemplatePack
@@ -60,10 +60,12 @@ class Start:
     Attributes:
         manifest: Manifest of the run, a new one or that of the interrupted training.
         resumed: Whether an interrupted training is resumed.
+        again: Whether an interrupted training starts again, because it left no checkpoint.
     """
 
     manifest: Manifest
     resumed: bool
+    again: bool = False
 
 
 class RunFolder:
@@ -144,9 +146,12 @@ class RunFolder:
             overwrite: Whether a run that is there will be replaced.
 
         Raises:
+            InputError: Both ``resume`` and ``overwrite``.
             RunError: The folder contains a finished run, an unfinished one of other settings, or other files; or there
-                is nothing to resume.
+                is no run to resume.
         """
+        if resume and overwrite:
+            raise InputError("--resume and --overwrite exclude each other: resume keeps a run, overwrite replaces it")
         settings = plain_settings(config)
         if self.exists:
             return self._begin_over(settings, overwrite=overwrite)
@@ -163,7 +168,7 @@ class RunFolder:
         if earlier.status == "finished":
             raise RunError(f"{self} holds a finished run; give another --run, or --overwrite to replace it")
         if not can_resume(self.checkpoints):
-            return Start(Manifest(settings=settings), resumed=False)
+            return Start(Manifest(settings=settings), resumed=False, again=True)
         if (different := different_setting(earlier.settings, settings)) is not None:
             raise RunError(
                 f"{self} holds an unfinished run with another {different}; give the same settings, another --run, "
@@ -255,18 +260,19 @@ class RunFolder:
             yield
 
     def begin_control(self, manifest: Manifest) -> None:
-        """Write the manifest of a control that will be trained."""
-        with self._parts(manifest):
+        """Write the manifest of a control that will be trained; what was trained on other inputs is removed."""
+        other = self.exists and self.read_manifest().other_input(manifest.fingerprints) is not None
+        with self._parts(manifest, self._earlier(everything=True) if other else ()):
             pass
 
-    def require_same(self, part: str, fingerprint: str, manifest: Manifest) -> None:
-        """Check that a part of the inputs is what an interrupted training began with.
+    def require_same(self, fingerprints: Mapping[str, str], manifest: Manifest) -> None:
+        """Check that inputs are those that an interrupted training began with.
 
         Raises:
-            RunError: It is not.
+            RunError: One is not; the message names it.
         """
-        if manifest.fingerprints.get(part, fingerprint) != fingerprint:
-            raise RunError(f"{self} was begun with other {part}; give another --run, or --overwrite to start again")
+        if (other := manifest.other_input(fingerprints)) is not None:
+            raise RunError(f"{self} was begun with {other}; give another --run, or --overwrite to start again")
 
     def write_inputs(self, prepared: Prepared, manifest: Manifest, *, overwrite: bool = False) -> None:
         """Write what a run is trained on: settings, catalogue, interactions, pack and neighbourhoods.
@@ -278,18 +284,13 @@ class RunFolder:
             manifest: Gets their fingerprints.
             overwrite: Whether to remove everything else that is in the folder.
         """
-        knowledge = prepared.knowledge
-        manifest.fingerprints = {
-            "graph": prepared.graph_fingerprint,
-            "neighbourhoods": knowledge.neighbourhoods.content_hash,
-            "interactions": prepared.interactions.content_hash(),
-        }
+        manifest.fingerprints = prepared.fingerprints
         with self._parts(manifest, self._earlier(everything=overwrite)) as new:
             write_text(new / _CONFIG, to_toml(prepared.config))
             prepared.catalogue.save(new / _CATALOGUE)
             prepared.interactions.save(new / _INTERACTIONS)
-            knowledge.pack.save(new / _PACK)
-            knowledge.neighbourhoods.save(new / _NEIGHBOURHOODS)
+            prepared.knowledge.pack.save(new / _PACK)
+            prepared.knowledge.neighbourhoods.save(new / _NEIGHBOURHOODS)
 
     def resume_inputs(self, prepared: Prepared, manifest: Manifest) -> None:
         """Check that inputs are those of the interrupted training, and write the settings that it is resumed with.
@@ -297,8 +298,7 @@ class RunFolder:
         Raises:
             RunError: They are not.
         """
-        self.require_same("neighbourhoods", prepared.knowledge.neighbourhoods.content_hash, manifest)
-        self.require_same("interactions", prepared.interactions.content_hash(), manifest)
+        self.require_same(prepared.fingerprints, manifest)
         self.write_settings(prepared.config, manifest)
 
     def write_settings(self, config: Config, manifest: Manifest) -> None:
@@ -448,12 +448,6 @@ class RunFolder:
     def training(self) -> dict[str, Any]:
         """Read the course of the training: epochs, best metrics, history and figures; empty if it was not written."""
         return self._read_json(self.path / _TRAINING)
-
-    def losses(self) -> list[tuple[float, float]]:
-        """Read epoch and training loss from the newest checkpoint; empty if no checkpoint is kept."""
-        newest = last_checkpoint(self.checkpoints)
-        state = {} if newest is None else self._read_json(Path(newest) / "trainer_state.json")
-        return [(float(row["epoch"]), float(row["loss"])) for row in state.get("log_history", ()) if "loss" in row]
 
     def evaluation(self, split: str) -> dict[str, Any]:
         """Read what :meth:`write_evaluation` wrote for a split; empty if that was not evaluated."""

@@ -12,7 +12,7 @@ from kptoolkit.errors import RunError
 from kptoolkit.knowledge.prepare import Prepared, data_dir
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.prompts import TemplatePack
-from kptoolkit.prompts.pack_hash import sentence_hash
+from kptoolkit.prompts.pack_hash import text_hash
 from kptoolkit.runs.run import Run
 
 
@@ -56,8 +56,8 @@ def inputs_to_resume(
     data = data_dir(settings)
     if data != GRAPH_DATA and not changed:
         events, _ = read_interactions(data, reading_of(settings.data))
-        run.files.require_same("interactions", events.content_hash(), run.manifest)
-    if pack is not None and _says(pack.with_labels(run.pack.graph_labels)) != _says(run.pack):
+        run.files.require_same({"interactions": events.content_hash()}, run.manifest)
+    if pack is not None and text_hash(pack.with_labels(run.pack.graph_labels)) != text_hash(run.pack):
         raise RunError(
             f"{run.folder} was begun with another template pack; give the same, another run, or overwrite=True"
         )
@@ -66,9 +66,3 @@ def inputs_to_resume(
     items, date = len(found.catalogue), run.manifest.reports.get("fetched", "the beginning of the training")
     progress(ProgressEvent(f"knowledge of the unfinished run, fetched {date}", items, items, "items"))
     return found
-
-
-def _says(pack: TemplatePack) -> list[object]:
-    """What a training reads of a pack."""
-    texts = [(one.id, one.text, one.split, one.separator, one.last_separator) for one in pack.mpp]
-    return [sentence_hash(pack), texts]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from kptoolkit.runs.run import Run
 from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.runs.run_settings import plain_settings
 from kptoolkit.settings_base import difference
+from kptoolkit.storage.replacement import atomic_parts, finish_replacement, folder_lock, is_own
 
 _PREFIX: Final = "seed-"
 _SPLIT_SETTINGS: Final = ("split", "min_events", "valid_fraction", "test_fraction")
@@ -39,6 +41,7 @@ class SeedsFolder:
 
     def runs(self) -> list[RunFolder]:
         """The runs in the folder, finished or not, in the order of their seeds."""
+        finish_replacement(self.path)
         numbers = (entry.name.removeprefix(_PREFIX) for entry in self.path.glob(f"{_PREFIX}*"))
         folders = [self.run(seed) for seed in sorted(int(number) for number in numbers if number.isdecimal())]
         return [folder for folder in folders if folder.exists]
@@ -70,6 +73,7 @@ class SeedsFolder:
             raise RunError(f"{self} is itself a run; give another --run for the runs of --seeds")
         if self.path.is_file():
             raise RunError(f"{self} is a file; give another --run for the runs of --seeds")
+        finish_replacement(self.path)
         if not overwrite:
             self._check_settings(settings[0])
         found: list[Run | None] = []
@@ -91,14 +95,24 @@ class SeedsFolder:
                     "--overwrite to replace all runs"
                 )
 
-    def remove_others(self, settings: Sequence[Config]) -> None:
-        """Delete the runs of other seeds and the results of earlier evaluations."""
-        seeds = {self.run(each.training.seed).path for each in settings}
-        for folder in self.runs():
-            if folder.path not in seeds:
-                folder.remove()
-        for results in self.path.glob("metrics-*.json"):
-            results.unlink()
+    def clear(self, locked: RunFolder) -> None:
+        """Delete all runs and the results of their evaluations together: a process that is killed leaves all or none.
+
+        Args:
+            locked: The run that the caller keeps other commands from writing into; its folder stays, empty.
+
+        Raises:
+            LockedError: Another command is writing into a run.
+        """
+        runs = [folder for folder in self.runs() if folder.path != locked.path]
+        inside = [entry.name for entry in locked.path.iterdir() if not is_own(entry.name)]
+        removed = [folder.path.name for folder in runs] + [f"{locked.path.name}/{name}" for name in inside]
+        removed += [results.name for results in self.path.glob("metrics-*.json")]
+        with ExitStack() as stack:
+            for folder in [*map(RunFolder.writing, runs), folder_lock(self.path)]:
+                stack.enter_context(folder)
+            with atomic_parts(self.path, removed):
+                pass
 
 
 def other_setting(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
@@ -160,7 +174,9 @@ def require_own_interactions(run: Run) -> None:
 
 
 def require_same_data(runs: Sequence[Run]) -> dict[str, str]:
-    """Check that runs have the same interactions, catalogue and split; from then on they share them in memory.
+    """Check that runs have the same interactions, items and split; from then on they share them in memory.
+
+    A run with other titles or links, because it was refreshed, keeps its own catalogue.
 
     Args:
         runs: At least one run.
@@ -187,7 +203,9 @@ def require_same_data(runs: Sequence[Run]) -> dict[str, str]:
                 f"run {run.folder} has {different} than {first.folder}; runs of one table need the same data"
             )
     for run in others:
-        run.interactions, run.split, run.catalogue = first.interactions, first.split, first.catalogue
+        run.interactions, run.split = first.interactions, first.split
+        if run.catalogue.same_as(first.catalogue):
+            run.catalogue = first.catalogue
     return expected
 
 
@@ -199,6 +217,8 @@ def difference_beyond_seed(runs: Sequence[Run]) -> str | None:
             return setting
         if first.fingerprints.get("neighbourhoods") != other.fingerprints.get("neighbourhoods"):
             return "the knowledge of the graph"
+        if (different := first.other_input(other.fingerprints)) is not None:
+            return different.partition(" ")[2]
     return None
 
 

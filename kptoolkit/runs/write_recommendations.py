@@ -7,6 +7,7 @@ from kptoolkit.graph import Graph
 from kptoolkit.graph.write_back import Recommendation, Written
 from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback
+from kptoolkit.runs.ensemble import require_single
 from kptoolkit.runs.run import Run
 
 
@@ -34,9 +35,11 @@ def write_back(
         progress: Progress callback.
 
     Raises:
+        InputError: The run is an ensemble: its recommendations belong to no single run.
         UnknownNameError: No such user.
         GraphError: The graph fails or refuses to be written.
     """
+    require_single(run, "writing into the graph")
     if user is None:
         frames = run.chunks(k, with_seen=with_seen, progress=progress)
     else:

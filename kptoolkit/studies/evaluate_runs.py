@@ -14,6 +14,7 @@ from kptoolkit.evaluation.controls import applicable
 from kptoolkit.evaluation.ranking import Ranking, evaluate
 from kptoolkit.evaluation.several import RunRecord, SeveralEvaluation, detectable_note, several_rows
 from kptoolkit.evaluation.table import ALONE, ENSEMBLE, notes_of, protocol_line
+from kptoolkit.explain.triplet_drops import check_abilities
 from kptoolkit.names import SplitName
 from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.progress import ProgressCallback, silent, with_prefix
@@ -68,7 +69,7 @@ def evaluate_runs(
     check_names(baselines)
     names, left_out = applicable(controls, [run.config for run in runs])
     progress = progress if distributed.is_first() else silent
-    cases = runs[0].split.test if split == "test" else runs[0].split.valid
+    cases = runs[0].split.cases(split)
     shared, notes = pipeline.rank_baselines(runs[0], cases, baselines, progress)
     tables, faithfulness = [], []
     for run in runs:
@@ -108,7 +109,7 @@ def _check(runs: Sequence[Run], *, beam: bool, explain: bool) -> dict[str, str]:
                 f"run {run.folder} has the backend '{kinds[0]}', {first.folder} has '{kinds[1]}'; a mean over both "
                 "says nothing about either, evaluate them one by one"
             )
-        pipeline.check_abilities(run, beam=beam, explain=explain)
+        check_abilities(run, beam=beam, explain=explain)
         run.release()
     return fingerprints
 
@@ -147,7 +148,10 @@ def _result(
     seeds = [run.config.training.seed for run in runs]
     cases, items = len(next(iter(rankings.values()))[0]), len(first.catalogue)
     return SeveralEvaluation(
-        runs=tuple(RunRecord(str(run.folder), run.manifest.id, run.config.training.seed) for run in runs),
+        runs=tuple(
+            RunRecord(str(run.folder), run.manifest.id, run.config.training.seed, dict(run.manifest.fingerprints))
+            for run in runs
+        ),
         split=split,
         cases=cases,
         items=items,

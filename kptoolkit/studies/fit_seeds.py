@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from kptoolkit import distributed
 from kptoolkit.arguments import checked
 from kptoolkit.config import Config, load_config
 from kptoolkit.errors import InputError
+from kptoolkit.knowledge.prepare import Prepared
 from kptoolkit.notebook.progress_bars import shown
 from kptoolkit.pipeline import fit
 from kptoolkit.progress import ProgressCallback, ProgressEvent, with_prefix
@@ -17,6 +19,7 @@ from kptoolkit.prompts import TemplatePack
 from kptoolkit.resources import Trust
 from kptoolkit.runs.frame_inputs import KEPT, keep_frames
 from kptoolkit.runs.run import Run
+from kptoolkit.runs.run_folder import RunFolder
 from kptoolkit.runs.several_runs import SeedsFolder
 from kptoolkit.storage.layouts.frames import DataFrame
 from kptoolkit.storage.replacement import remove_left_overs
@@ -59,7 +62,7 @@ def fit_seeds(
         notice: As there.
         keep: As there.
         run: Folder of the runs; ``[run] dir`` if ``None``.
-        overwrite: Replace all runs in the folder.
+        overwrite: Replace all runs in the folder; they are deleted together when the first training begins.
         fresh: As in :func:`kptoolkit.pipeline.fit`, for each run.
         pack: As in :func:`kptoolkit.pipeline.fit`.
         trust_code: As there.
@@ -93,6 +96,8 @@ def fit_seeds(
         if earlier is None:
             progress(ProgressEvent(stage, 0, 1, "runs", {"into": str(each.run.dir)}))
             how: dict[str, Any] = {"overwrite": overwrite, "fresh": fresh, "since": began, "pack": pack}
+            if overwrite and number == 1:
+                how["change"] = functools.partial(_cleared, folder, RunFolder(each.run.dir))
             how["progress"] = with_prefix(f"seed {each.training.seed}", progress)  # short, for narrow terminals
             earlier = fit(each, run=each.run.dir, trust_code=trust_code, notice=notice, keep=keep, **frames, **how)
             progress(ProgressEvent(stage, 1, 1, "runs"))
@@ -101,6 +106,10 @@ def fit_seeds(
                 remove_left_overs(earlier.folder)
             progress(ProgressEvent(stage, 1, 1, "runs", {"finished": "earlier"}))
         runs.append(earlier)
-    if overwrite and distributed.is_first():
-        folder.remove_others(settings)
     return runs
+
+
+def _cleared(folder: SeedsFolder, first: RunFolder, prepared: Prepared) -> Prepared:
+    """Delete the earlier runs when the inputs of the first run are read, so that none is ever next to a new one."""
+    folder.clear(first)
+    return prepared

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kptoolkit.config import Config, load_config
-from kptoolkit.errors import RunError
+from kptoolkit.errors import InputError, RunError
 from kptoolkit.models.checkpoints import COMPLETE
 from kptoolkit.runs.manifest import Manifest, write_json
 from kptoolkit.runs.run_folder import RunFolder
@@ -50,9 +50,36 @@ def interrupted(tmp_path: Path) -> RunFolder:
 def test_without_a_complete_checkpoint_training_begins_again(interrupted: RunFolder) -> None:
     """Also from the weights of `training.start_from`: those of the first step are in no file then."""
     (interrupted.checkpoints / "checkpoint-1" / COMPLETE).unlink()
-    assert not interrupted.begin(Config(), resume=True, overwrite=False).resumed
+    start = interrupted.begin(Config(), resume=True, overwrite=False)
+    assert (start.resumed, start.again) == (False, True)
     (interrupted.checkpoints / "counts.npy").touch()
     assert interrupted.begin(Config(), resume=True, overwrite=False).resumed, "a backend of one's own writes its own"
+
+
+@pytest.mark.parametrize("status", ["training", "finished"])
+def test_a_run_is_resumed_or_overwritten_but_not_both(interrupted: RunFolder, status: str) -> None:
+    manifest = interrupted.read_manifest()
+    write_json(interrupted.path / "manifest.json", asdict(manifest) | {"status": status})
+    with pytest.raises(InputError, match="--resume and --overwrite exclude each other"):
+        interrupted.begin(Config(), resume=True, overwrite=True)
+    assert interrupted.read_manifest().status == status
+
+
+@pytest.mark.parametrize(
+    ("part", "named"),
+    [
+        ("neighbourhoods", "other neighbourhoods"),
+        ("interactions", "other interactions"),
+        ("catalogue", "other items, titles or links"),
+        ("pack", "another template pack"),
+    ],
+)
+def test_every_input_must_be_that_of_the_beginning(interrupted: RunFolder, part: str, named: str) -> None:
+    inputs = {"graph": "g", "neighbourhoods": "n", "interactions": "i", "catalogue": "c", "pack": "p"}
+    begun = Manifest(fingerprints=inputs)
+    interrupted.require_same(inputs | {"graph": "grown"}, begun)
+    with pytest.raises(RunError, match=f"was begun with {named}; give another --run"):
+        interrupted.require_same(inputs | {part: "changed"}, begun)
 
 
 @pytest.mark.parametrize(("key", "value"), MAY_CHANGE.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from kptoolkit.evaluation.several import SeveralEvaluation
 from kptoolkit.evaluation.significance import holm
 from kptoolkit.progress import ProgressEvent
 from kptoolkit.runs.run import Run
-from kptoolkit.runs.several_runs import difference_beyond_seed, expand, other_setting
+from kptoolkit.runs.several_runs import SeedsFolder, difference_beyond_seed, expand, other_setting
 from kptoolkit.testing.small_worlds import ITEMS, USERS
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
@@ -124,6 +125,30 @@ def test_overwrite_replaces_all_runs(
     fit_seeds(configure(training__epochs=1), seeds=1, run=folder, overwrite=True)
     assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", f"seed-{SEED}"]
     assert Run.load(folder / f"seed-{SEED}").config.training.epochs == 1
+
+
+def test_overwriting_that_is_interrupted_leaves_no_earlier_run(
+    resumed: tuple[Path, list[ProgressEvent]], configure: Configure, tmp_path: Path
+) -> None:
+    """The same call without `overwrite` must not put new runs next to old ones."""
+    folder = Path(shutil.copytree(resumed[0], tmp_path / "seeds"))
+    (folder / "metrics-test.json").write_text("{}")
+    kept = {path.name for path in folder.iterdir()}
+
+    def stop(at: str, event: ProgressEvent) -> None:
+        if event.stage.endswith(at):
+            raise Stop
+
+    for at, left in (("(1 of 2)", kept), ("train", {f"seed-{SEED}"})):
+        with pytest.raises(Stop):
+            fit_seeds(configure(), seeds=2, run=folder, overwrite=True, progress=functools.partial(stop, at))
+        assert {path.name for path in folder.iterdir()} == left
+    assert not finished(folder)
+
+
+def finished(folder: Path) -> list[Path]:
+    """The finished runs of a folder."""
+    return [run.path for run in SeedsFolder(folder).runs() if run.is_finished]
 
 
 def test_what_a_folder_stands_for(resumed: tuple[Path, list[ProgressEvent]], tmp_path: Path) -> None:
