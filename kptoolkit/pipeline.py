@@ -149,6 +149,8 @@ def fit(
     with folder.writing():
         start = folder.begin(settings, resume=resume, overwrite=overwrite)  # nobody else can change it from here on
         manifest = start.manifest
+        if start.resumed:
+            manifest.reports["resumed"] = int(manifest.reports.get("resumed", 0)) + 1
         if start.again:
             progress(ProgressEvent("train", 0, note="the unfinished run left no checkpoint; it starts again"))
         with _timed(manifest, "prepare"):

@@ -75,10 +75,10 @@ def show_groups(session: Session, result: Evaluation | SeveralEvaluation) -> Non
     """
     from kptoolkit.evaluation.controls import CONTROLS
     from kptoolkit.evaluation.groups import FEWEST
-    from kptoolkit.evaluation.table import strongest_baseline
+    from kptoolkit.evaluation.table import best_baseline
 
-    best = strongest_baseline(result.rows)
-    names = [result.rows[0].name, *([best.name] if best else [])]
+    best = best_baseline({row.name: row.metrics.get("NDCG@10", 0.0) for row in result.rows})
+    names = [result.rows[0].name, *([best] if best else [])]
     names += [row.name for row in result.rows if row.name in CONTROLS]
     for by in dict.fromkeys(group.by for group in result.groups):
         rows = [line for group in result.groups if group.by == by for line in _lines(group, names)]

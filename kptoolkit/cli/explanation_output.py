@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _LEAST_SHOWN = 0.00005
 _WIDEST = 100
 """Columns in which figures are not too far from what they belong to."""
-CAPTION = "drop: how far the score falls when the model does not read the sentence and the sentences below it"
 
 
 def show_explanations(session: Session, title: str, explanations: Sequence[Explanation], notice: str) -> None:
@@ -32,6 +31,7 @@ def show_explanations(session: Session, title: str, explanations: Sequence[Expla
         notice: Last line; empty for none.
     """
     from kptoolkit.explain.reader_counts import CAPTION as READERS
+    from kptoolkit.explain.triplet_drops import drop_caption
 
     out = session.out
     width = min(out.width, _WIDEST)
@@ -53,7 +53,7 @@ def show_explanations(session: Session, title: str, explanations: Sequence[Expla
     out.print()
     if any(part.counts for entry in explanations for part in entry.parts):
         session.sentence(READERS, style="dim")
-    session.sentence(CAPTION, style="dim")
+    session.sentence(drop_caption({part.part for entry in explanations for part in entry.parts}), style="dim")
     if notice:
         session.sentence(notice)
 
@@ -76,7 +76,7 @@ def _triplets(entry: Explanation) -> Table:
     table.add_row(Text("what mattered", "cyan"), Text("drop", "cyan"))
     for reason in entry.triplets:
         said = Text(escaped(reason.text))
-        if reason.title and reason.title not in reason.text:
+        if reason.title not in reason.text:
             said.append(f"  ({'about it' if reason.item_id == entry.item_id else escaped(reason.title)})", "dim")
         table.add_row(said, f"{reason.drop:.4f}")
     if not entry.triplets:

@@ -247,7 +247,7 @@ def _figures(report: dict[str, Any]) -> list[list[Any]]:
     named = {
         "parameters": "parameters",
         "tokens_per_prompt": "tokens per prompt",
-        "training_seconds": "training seconds",
+        "training_seconds": f"training seconds{', since it was resumed' if report.get('resumed') else ''}",
     }
     rows += [[name, round(training[key])] for key, name in named.items() if key in training]
     rows += [["padding", f"{training['padding']:.0%}"]] if "padding" in training else []

@@ -44,6 +44,8 @@ def report(
     for part, sentence in written.page.left_out.items():
         if part != "paths":  # open_graph_if_there has said it
             session.say(sentence)
+    if missing := written.page.not_evaluated:
+        session.say(f"not evaluated: {', '.join(missing)}")
     for row in written.page.signatures:
         if row.found_in:
             figures = ", ".join(finding.figure for finding in row.findings if finding.state == "found")

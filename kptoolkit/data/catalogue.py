@@ -223,6 +223,10 @@ class Catalogue:
         """Return the rows of several items, ``(k,)``, as :meth:`resolve` does."""
         return np.array([self.resolve(name) for name in names], dtype=np.int32)
 
+    def history_of(self, names: Iterable[str]) -> list[int]:
+        """Return the rows of a history as :meth:`rows_of` does; of a repeated item the first stays, as in files."""
+        return list(dict.fromkeys(self.rows_of(names).tolist()))
+
     @checked
     def save(self, path: Path) -> None:
         """Write a Parquet file with the columns item_id, title and entity_id."""

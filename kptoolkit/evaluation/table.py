@@ -37,8 +37,8 @@ class Faithfulness:
 
     Attributes:
         cases: Number of cases explained.
-        left_out: Cases of the sample that have too few triplets.
-        triplets: Triplets left out per case.
+        left_out: Cases of the sample without a triplet that raised the score, or with too few to draw others.
+        triplets: Most triplets named per case, and left out.
         named: Mean drop of the best item's score without the named triplets.
         random: Mean drop without as many random triplets of the same hops.
         difference: ``named - random``.
@@ -62,12 +62,15 @@ class Faithfulness:
     @property
     def note(self) -> str:
         """The result in one line."""
+        left_out = f"{quantity(self.left_out, 'cases')} left out: too few triplets, or none that raised the score"
+        if not self.cases:
+            return f"faithfulness: not measured; {left_out}"
         low, high = self.interval
         return (
-            f"faithfulness: without the {quantity(self.triplets, 'triplets')} named for it the best item's score falls "
-            f"by {self.named:.4f}, without {self.triplets} random ones by {self.random:.4f}; difference "
-            f"{self.difference:.4f} (95 % {low:.4f} to {high:.4f}, p {self.p_value:.4f}) over "
-            f"{quantity(self.cases, 'cases')}"
+            f"faithfulness: without the triplets named for it, at most {self.triplets}, the best item's score falls by "
+            f"{self.named:.4f}, without as many random ones by {self.random:.4f}; difference {self.difference:.4f} "
+            f"(95 % {low:.4f} to {high:.4f}, p {self.p_value:.4f}) over {quantity(self.cases, 'cases')}; triplets "
+            f"removed with those below them: {self.gone_named:.1f} and {self.gone_random:.1f}; {left_out}"
         )
 
 
@@ -275,12 +278,16 @@ def notes_of(rows: Sequence[Row]) -> list[str]:
     return notes
 
 
-def strongest_baseline(rows: Sequence[Row]) -> Row | None:
-    """The baseline with the best NDCG@10, if there is one."""
-    run = rows[0].name
+def best_baseline(values: Mapping[str, float]) -> str | None:
+    """Return the name of the best baseline of a table, if there is one.
+
+    Args:
+        values: NDCG@10 of each row by name; the first row is that of the run.
+    """
+    run = next(iter(values), "")
     others = {run, f"{run} {ALONE}", TEXT_ONLY, *NO_BASELINES, *CONTROLS}
-    baselines = [row for row in rows if row.name not in others and not row.name.startswith(ENSEMBLE)]
-    return max(baselines, key=lambda row: row.metrics["NDCG@10"], default=None)
+    baselines = [name for name in values if name not in others and not name.startswith(ENSEMBLE)]
+    return max(baselines, key=lambda name: values[name], default=None)
 
 
 def figures(name: str, ranking: Ranking, ks: Sequence[int], beams: int) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -142,7 +142,6 @@ def explain(
     rows = np.array([run.catalogue.resolve(item) for item in ranked["item_id"]], dtype=np.int64)
     found, fall = drops(scorer, case, rows)
     parts = contributions(run.recommender, case, rows, run.catalogue, run.training_histories)
-    sentences = run.knowledge_source().sentences(found.prompts)
     found_paths = None if graph is None else connections(run, graph, case, rows, paths)
     return [
         Explanation(
@@ -151,7 +150,7 @@ def explain(
             title=str(run.catalogue.names[row]),
             score=float(score),
             parts=parts[number],
-            triplets=_named(run, found, sentences, fall[:, number], triplets),
+            triplets=_reasons(run, found, fall[:, number], scorer.named(found, fall[:, number], triplets)),
             paths=None if found_paths is None else found_paths[number],
         )
         for number, (row, score) in enumerate(zip(rows, ranked["score"], strict=True))
@@ -190,19 +189,13 @@ def contributions(
     return found
 
 
-def _named(
-    run: Run, found: Triplets, sentences: Sequence[str], fall: NDArray[np.float32], count: int
-) -> tuple[Reason, ...]:
-    """The triplets that raised a score most; a sentence about several items is named once."""
-    reasons: dict[str, Reason] = {}
-    for triplet in np.argsort(-fall, kind="stable"):
-        if len(reasons) == count or fall[triplet] <= 0:
-            break
-        item, text = found.item[triplet], sentences[triplet]
-        titles, ids = run.catalogue.names, run.catalogue.item_ids
-        reason = Reason(text, str(ids[item]), str(titles[item]), int(found.hop[triplet]), float(fall[triplet]))
-        reasons.setdefault(text, reason)
-    return tuple(reasons.values())
+def _reasons(run: Run, found: Triplets, fall: NDArray[np.float32], named: Mapping[int, str]) -> tuple[Reason, ...]:
+    """The named triplets, with the items that they are about."""
+    reasons = []
+    for triplet, text in named.items():
+        item, hop, drop = found.item[triplet], int(found.hop[triplet]), float(fall[triplet])
+        reasons.append(Reason(text, str(run.catalogue.item_ids[item]), str(run.catalogue.names[item]), hop, drop))
+    return tuple(reasons)
 
 
 Run.explainer = staticmethod(explain)

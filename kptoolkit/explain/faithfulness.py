@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kptoolkit.data.histories import Cases
 from kptoolkit.evaluation.significance import RESAMPLES, SEED, bootstrap_interval, paired_test
 from kptoolkit.evaluation.table import Evaluation, Faithfulness
-from kptoolkit.explain.triplet_drops import NAMED, ExplainsScore, RunScore, drops
+from kptoolkit.explain.triplet_drops import NAMED, RunScore, drops
 from kptoolkit.models import Triplets
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
 from kptoolkit.runs.run import Run
@@ -40,7 +40,7 @@ def with_faithfulness(result: Evaluation, run: Run, cases: Cases, progress: Prog
 
 
 def faithfulness(
-    scorer: ExplainsScore,
+    scorer: RunScore,
     cases: Cases,
     *,
     triplets: int = NAMED,
@@ -51,13 +51,14 @@ def faithfulness(
 ) -> Faithfulness:
     """Compare the drop of the best item's score without the named triplets and without as many random ones.
 
+    The named triplets are those of :func:`kptoolkit.explain`: see :meth:`RunScore.named`.
     The random triplets have the same hops as the named ones, because the triplets below a left-out one are left out
     too. They are drawn from all triplets, the named ones included, five times per case.
 
     Args:
-        scorer: The score of a run, or a fitted backend.
+        scorer: The score of a run.
         cases: The sample is drawn from these cases.
-        triplets: Triplets named for a recommendation.
+        triplets: Most triplets named for a recommendation; a case that has no more of them is left out.
         sample: Size of the sample, at most.
         resamples: Bootstrap resamples and sign flips.
         seed: Seed of the sample, the random triplets, the resamples and the sign flips.
@@ -72,16 +73,17 @@ def faithfulness(
         scores[case.items] = -np.inf
         best = np.array([int(scores.argmax())])
         found, fall = drops(scorer, case, best)
-        if len(found) > triplets:
-            variants = found.with_below(np.stack(list(_variants(found, fall[:, 0], triplets, draw))))
+        named = np.array(list(scorer.named(found, fall[:, 0], triplets)), dtype=np.int64)
+        if len(named) and len(found) > triplets:
+            variants = found.with_below(np.stack(list(_variants(found, named, draw))))
             without = scorer.score_without(case, best, found, variants)[:, 0]
             falls.append((without[0] - without[1], without[0] - without[2:].mean()))
             removed.append((variants[1].sum(), variants[2:].sum(axis=1).mean()))
         progress(ProgressEvent("explain", done, len(rows), "cases"))
-    named, random = np.array(falls, dtype=np.float64).reshape(-1, 2).T
-    interval = bootstrap_interval(named - random, resamples=resamples, seed=seed)
-    test = paired_test(named, random, resamples=resamples, seed=seed)
-    means = [float(values.mean()) if len(values) else 0.0 for values in (named, random)]
+    without_named, without_random = np.array(falls, dtype=np.float64).reshape(-1, 2).T
+    interval = bootstrap_interval(without_named - without_random, resamples=resamples, seed=seed)
+    test = paired_test(without_named, without_random, resamples=resamples, seed=seed)
+    means = [float(values.mean()) if len(values) else 0.0 for values in (without_named, without_random)]
     counts = np.array(removed).reshape(-1, 2).mean(axis=0) if removed else np.zeros(2)
     return Faithfulness(
         cases=len(falls),
@@ -97,11 +99,8 @@ def faithfulness(
     )
 
 
-def _variants(
-    found: Triplets, fall: NDArray[np.float32], count: int, draw: np.random.Generator
-) -> Iterator[NDArray[np.bool_]]:
-    """Yield what is left out, ``(T,)`` each: nothing, the ``count`` with the largest drop, then the random choices."""
-    named = np.argsort(-fall, kind="stable")[:count]
+def _variants(found: Triplets, named: NDArray[np.int64], draw: np.random.Generator) -> Iterator[NDArray[np.bool_]]:
+    """Yield what is left out, ``(T,)`` each: nothing, the named ones, then the random choices."""
     yield np.zeros(len(found), dtype=bool)
     yield np.isin(np.arange(len(found)), named)
     for _ in range(_DRAWS):

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.data.histories import Cases
 from kptoolkit.errors import InputError
+from kptoolkit.knowledge.knowledge_source import KnowledgeSource
 from kptoolkit.models import Backend, Explains, Triplets
 from kptoolkit.models.backend import beam_search_of
 from kptoolkit.models.parts.recommender import Recommender
 from kptoolkit.models.parts.removed_triplets import RemovedTriplets
+from kptoolkit.models.parts.score_parts import TEXT
 from kptoolkit.runs.ensemble import require_single
 from kptoolkit.runs.run import Run
 from kptoolkit.runs.several_runs import require_own_interactions
 
 NAMED = 3
 """Maximum number of triplet prompts named for a recommendation."""
+_CAPTION = "drop: how far the score falls when the model does not read the sentence and the sentences below it"
+_WITH_TEXT = "; what the part text adds stays as it is"
 
 
-class ExplainsScore(Explains, Protocol):
-    """A scorer that can name the triplet prompts that its scores depend on."""
+def drop_caption(parts: Collection[str]) -> str:
+    """Return what a drop is, in one sentence.
 
-    def score(self, cases: Cases) -> NDArray[np.float32]:
-        """Scores of the whole catalogue, ``(N, n_items)``."""
-        ...
+    Args:
+        parts: Names of the score parts that are explained.
+    """
+    return _CAPTION + (_WITH_TEXT if TEXT in parts else "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +43,13 @@ class RunScore:
         recommender: Backend and parts.
         backend: The same backend.
         removed: Computes the change of the parts.
+        knowledge: Renders the sentences.
     """
 
     recommender: Recommender
     backend: Explains
     removed: RemovedTriplets
+    knowledge: KnowledgeSource
 
     @classmethod
     def of(cls, run: Run) -> RunScore:
@@ -52,8 +59,9 @@ class RunScore:
             InputError: The backend cannot say which triplets mattered.
         """
         backend = require_explains(run.backend)
-        removed = RemovedTriplets(run.recommender.parts, run.catalogue, run.knowledge_source())
-        return cls(run.recommender, backend, removed)
+        knowledge = run.knowledge_source()
+        removed = RemovedTriplets(run.recommender.parts, run.catalogue, knowledge)
+        return cls(run.recommender, backend, removed, knowledge)
 
     def score(self, cases: Cases) -> NDArray[np.float32]:
         """Scores of the whole catalogue, ``(N, n_items)``."""
@@ -73,6 +81,26 @@ class RunScore:
             by_backend = self.backend.score_without(case, candidates, triplets, removed)
             scores += np.float32(parts.backend) * by_backend
         return scores
+
+    def named(self, found: Triplets, fall: NDArray[np.float32], count: int = NAMED) -> dict[int, str]:
+        """Choose the triplets that are named for a recommendation.
+
+        Args:
+            found: T triplets.
+            fall: ``(T,)`` drop of the score without each.
+            count: Maximum number of them.
+
+        Returns:
+            Number and sentence of those with the largest drops, the largest first. One without which the score does not
+            fall is never among them, and a sentence about several items is so once.
+        """
+        sentences = self.knowledge.sentences(found.prompts)
+        chosen: dict[str, int] = {}
+        for triplet in np.argsort(-fall, kind="stable").tolist():
+            if len(chosen) == count or fall[triplet] <= 0:
+                break
+            chosen.setdefault(sentences[triplet], triplet)
+        return {triplet: sentence for sentence, triplet in chosen.items()}
 
 
 def require_explains(backend: Backend) -> Explains:

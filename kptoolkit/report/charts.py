@@ -14,6 +14,8 @@ _TICKS: Final = 4
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 SERIES: Final = 8
 """Number of different colours and markers of lines."""
+PATTERNS: Final = 3
+"""Number of different patterns of their strokes."""
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,14 @@ class Line:
     Attributes:
         name: Its name.
         number: Number of its colour and marker, below :data:`SERIES`.
+        pattern: Number of the pattern of its stroke; lines of the same colour and marker differ in it.
         points: Its points, from left to right.
         summary: First and last value, as text.
     """
 
     name: str
     number: int
+    pattern: int
     points: tuple[Point, ...]
     summary: str
 
@@ -183,7 +187,7 @@ class LineChart:
                 )
                 for epoch, value in curve
             )
-            lines.append(Line(name, number % SERIES, placed, _summary(curve)))
+            lines.append(Line(name, number % SERIES, number // SERIES % PATTERNS, placed, _summary(curve)))
         y = tuple((round(100 - place, 2), text) for place, text in up.marks)
         return cls(title, tuple(lines), tuple(across.marks), y)
 

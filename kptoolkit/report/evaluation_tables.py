@@ -8,14 +8,13 @@ from typing import Any, Final, Literal
 
 from kptoolkit.evaluation.controls import CONTROLS
 from kptoolkit.evaluation.significance import LEVEL
-from kptoolkit.evaluation.table import ALONE, HELD_OUT, NO_BASELINES
+from kptoolkit.evaluation.table import ALONE, ENSEMBLE, HELD_OUT, NO_BASELINES, best_baseline
 from kptoolkit.report.charts import Axis, Dot
 
 Kind = Literal["run", "backend alone", "baseline", "control", "other"]
 _METRIC: Final = "NDCG@10"
 _SHOWN: Final = ("NDCG@5", "HR@5", "NDCG@10", "HR@10", "NDCG@20", "HR@20", "MRR")
 _NO_KNOWLEDGE: Final = "no-knowledge"
-_ENSEMBLE: Final = "ensemble of "  # how the name of that row begins
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ def kind_of(name: str, place: int) -> Kind:
         return "backend alone"
     if name in CONTROLS:
         return "control"
-    return "other" if name in NO_BASELINES or name.startswith(_ENSEMBLE) else "baseline"
+    return "other" if name in NO_BASELINES or name.startswith(ENSEMBLE) else "baseline"
 
 
 def is_alone(name: str) -> bool:
@@ -166,12 +165,10 @@ class RelativeLeads:
 
 def relative_leads(evaluation: Mapping[str, Any]) -> RelativeLeads:
     """Compute the leads of a run from its evaluation; one over a control that may be chance is 0."""
-    rows = [(kind_of(row["name"], place), row) for place, row in enumerate(evaluation.get("rows", ()))]
-    baselines = [row for kind, row in rows if kind == "baseline"]
-    best = max(baselines, key=lambda row: float(row["metrics"].get(_METRIC, 0.0)), default=None)
-    named = {row["name"]: row for _, row in rows}
+    named = {row["name"]: row for row in evaluation.get("rows", ())}
+    best = _best_baseline(evaluation)
     others = ("no-knowledge", "mask-off", "one-hop", HELD_OUT)
-    return RelativeLeads(_relative(best), *(_relative(named.get(name), tested=True) for name in others))
+    return RelativeLeads(_relative(named.get(best)), *(_relative(named.get(name), tested=True) for name in others))
 
 
 def result_table(title: str, evaluation: Mapping[str, Any], notice: str = "") -> ResultTable:
@@ -207,11 +204,13 @@ def group_tables(evaluation: Mapping[str, Any]) -> list[GroupTable]:
 
 def _drawn(evaluation: Mapping[str, Any]) -> Iterator[str]:
     """The models over which leads are drawn: the best baseline, and the control without knowledge."""
-    rows = [(kind_of(row["name"], place), row) for place, row in enumerate(evaluation.get("rows", ()))]
-    baselines = [row for kind, row in rows if kind == "baseline"]
-    if baselines:
-        yield max(baselines, key=lambda row: float(row["metrics"].get(_METRIC, 0.0)))["name"]
+    if (best := _best_baseline(evaluation)) is not None:
+        yield best
     yield _NO_KNOWLEDGE
+
+
+def _best_baseline(evaluation: Mapping[str, Any]) -> str | None:
+    return best_baseline({row["name"]: float(row["metrics"].get(_METRIC, 0.0)) for row in evaluation.get("rows", ())})
 
 
 def _group_table(by: str, groups: Sequence[Mapping[str, Any]], drawn: set[str]) -> GroupTable:

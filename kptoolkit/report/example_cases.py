@@ -11,6 +11,7 @@ import numpy as np
 from kptoolkit.data.histories import Cases
 from kptoolkit.explain.explanations import Explanation, contributions, explain
 from kptoolkit.explain.reader_counts import CAPTION
+from kptoolkit.explain.triplet_drops import drop_caption
 from kptoolkit.graph import Graph
 from kptoolkit.models import Explains
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
@@ -87,6 +88,11 @@ class Examples:
     with_paths: bool
     counted: ClassVar[str] = CAPTION
     """What the counts of readers mean."""
+
+    @property
+    def drop(self) -> str:
+        """What a drop is."""
+        return drop_caption({part.part for user in self.users for item in user.items for part in item.entry.parts})
 
 
 def example_cases(

@@ -151,6 +151,7 @@ class Page:
         differing: Facts that differ: label and one text per run.
         overview: The table over all runs; ``None`` for a single run or if they were not evaluated together.
         tables: Result tables of the runs.
+        not_evaluated: Names of the runs that have none, if others have.
         charts: Curves of the training.
         chosen: Name of each run and the epoch that was chosen.
         groups: Gains by group, with the title of the evaluation.
@@ -170,6 +171,7 @@ class Page:
     differing: tuple[tuple[str, tuple[str, ...]], ...]
     overview: ResultTable | None
     tables: tuple[ResultTable, ...]
+    not_evaluated: tuple[str, ...]
     charts: tuple[LineChart, ...]
     chosen: tuple[tuple[str, str], ...]
     groups: tuple[tuple[str, GroupTable], ...]

@@ -135,13 +135,16 @@ class RunSummary:
 
 
 def unique_names(runs: Sequence[Run]) -> list[str]:
-    """Short names of runs: the name of the folder, with that of its parent where several are the same."""
+    """Short names of runs: that of the folder, with as many of its parents as tell it from those of the other runs."""
     folders = [run.folder.resolve() for run in runs]
-    names = [folder.name for folder in folders]
-    return [
-        name if names.count(name) == 1 else f"{folder.parent.name}/{name}"
-        for name, folder in zip(names, folders, strict=True)
-    ]
+    found = []
+    for folder in folders:
+        others = [other.parts for other in folders if other != folder]
+        own = folder.parts
+        least = (n for n in range(1, len(own)) if all(other[-n:] != own[-n:] for other in others))
+        length = next(least, 0)
+        found.append("/".join(own[-length:]) if length else str(folder))
+    return found
 
 
 def _parts(run: Run, cases: Cases) -> tuple[PartWeight, ...]:
@@ -212,7 +215,7 @@ def _facts(summary: RunSummary) -> list[tuple[str, str]]:
         ("distinct triplet prompts", _count(known, "distinct_prompts")),
         ("entities", _count(known, "entities")),
         ("template pack", str(known.get("pack", ""))),
-        ("seconds by stage", seconds),
+        ("seconds by stage, since it was resumed" if manifest.reports.get("resumed") else "seconds by stage", seconds),
         ("machine", f"{manifest.machine.get('cores', '?')} cores, {manifest.machine.get('processor', '?')}"),
         (
             "versions",

@@ -56,6 +56,7 @@ class Report:
                 for place, name in enumerate(self.page.names)
             },
             "left_out": self.page.left_out,
+            "not_evaluated": list(self.page.not_evaluated),
         }
 
 
@@ -143,6 +144,7 @@ def _page(summaries: Sequence[RunSummary], users: int, graph: Graph | None, prog
         differing=differing,
         overview=overview,
         tables=tables,
+        not_evaluated=tuple(each.name for each in summaries if tables and not each.evaluation.get("rows")),
         charts=charts,
         chosen=tuple((each.name, f"{each.chosen_epoch:g}") for each in summaries if each.chosen_epoch is not None),
         groups=groups,
@@ -165,7 +167,7 @@ def _missing(split: str, count: int) -> dict[str, str]:
         "overview": f"The {count} runs were not evaluated together: kptool evaluate RUN…{option}.",
         "results": f"Not evaluated yet: kptool evaluate RUN{option}.",
         "groups": f"There are no gains by group: kptool evaluate RUN{option}.",
-        "losses": "The loss is not shown: no checkpoint of the training is kept.",
+        "losses": "The backend reports no loss of its training.",
         "curves": "The backend reports no validation figures of its training.",
         "triplets": "The backend cannot say which triplets mattered.",
         "paths": "Paths are left out: no graph was read.",

@@ -20,7 +20,13 @@ _PACKAGES = ("kptoolkit", "torch", "transformers", "accelerate", "numpy", "panda
 
 _REPORTS: dict[str, Any] = {
     **dict.fromkeys(("data", "knowledge", "training", "parts", "refreshed"), dict[str, Any]),
-    **{"notice": str, "training.epochs": float, "training.best": dict[str, float], "parts.weights": dict[str, float]},
+    **{
+        "notice": str,
+        "resumed": int,
+        "training.epochs": float,
+        "training.best": dict[str, float],
+        "parts.weights": dict[str, float],
+    },
 }
 """Types of the reports, and of parts of them, that commands print."""
 

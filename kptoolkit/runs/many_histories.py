@@ -69,7 +69,7 @@ def histories_by_name(
     """Find the items of histories, each by item id, entity id or exact name.
 
     Args:
-        given: Items by user, oldest first.
+        given: Items by user, oldest first; of a repeated item the first stays.
         catalogue: The items.
 
     Returns:
@@ -86,7 +86,7 @@ def histories_by_name(
     for user, items in given.items():
         if len(items) == 0:
             raise InputError(f"the history of '{shorten(user)}' is empty; give at least one item, or leave it out")
-        rows.append(catalogue.rows_of(items).tolist())
+        rows.append(catalogue.history_of(items))
     return np.array([*given, None], dtype=object)[:-1], Histories.of(rows)
 
 

@@ -182,12 +182,14 @@ class Run:
         *,
         graph: Graph | None = None,
         with_seen: bool = False,
+        **limits: int,
     ) -> list[Any]:
         """Recommend items and explain them: parts of the score, triplets that mattered, and paths in the graph.
 
-        Arguments, result and errors are those of :func:`kptoolkit.explain`.
+        Arguments, result and errors are those of :func:`kptoolkit.explain`; ``limits`` are its ``triplets`` and
+        ``paths``.
         """
-        return type(self).explainer(self, user, items, k, graph=graph, with_seen=with_seen)
+        return type(self).explainer(self, user, items, k, graph=graph, with_seen=with_seen, **limits)
 
     def release(self) -> None:
         """Free the memory of the trained model; it is read again when it is needed."""
@@ -271,7 +273,8 @@ class Run:
 
         Args:
             user: User id; the history is all events of the user.
-            items: A history by item id, entity id or exact name, oldest first; instead of ``user``.
+            items: A history by item id, entity id or exact name, oldest first; instead of ``user``. Of an item that is
+                repeated the first stays, as in files.
             k: Number of items.
             histories: Many histories, instead of ``user`` and ``items``: such lists of items by user, or a DataFrame
                 with the columns that files of interactions have. In a DataFrame, events with items that are not in the
@@ -342,12 +345,12 @@ class Run:
         """Create the case that :meth:`recommend` scores; arguments and errors as there."""
         if (user is None) == (items is None):
             raise InputError("give either a user or a list of items")
-        history = self.catalogue.rows_of(items) if items is not None else self.interactions.history_of(str(user))
+        history = self.catalogue.history_of(items) if items is not None else self.interactions.history_of(str(user))
         if len(history) == 0:
             why = "" if user is None else self.skipped.message
             raise InputError(f"the history is empty; {why or 'give at least one item'}")
         number = -1 if user is None else self.interactions.user_number(user)
-        return self._cases(Histories.of([history.tolist()]), np.array([number]))
+        return self._cases(Histories.of([list(history)]), np.array([number]))
 
     @checked
     def recommend_all(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kptoolkit.report.charts import SERIES, Axis, Bar, Dot, LineChart
+from kptoolkit.report.charts import PATTERNS, SERIES, Axis, Bar, Dot, LineChart
 
 VALUES = st.lists(st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-6), min_size=1, max_size=8)
 
@@ -67,6 +67,10 @@ def test_a_chart_of_two_curves() -> None:
     assert not none.points
     assert [line.number for line in chart.lines] == [0, 1, 2]
     assert LineChart.of("loss", {"one": []}, {}) is None
-    many = LineChart.of("loss", {str(n): [(0.0, 1.0)] for n in range(SERIES + 1)}, {})
-    assert many is not None
-    assert many.lines[-1].number == 0
+
+
+def test_no_two_of_many_lines_look_the_same() -> None:
+    chart = LineChart.of("loss", {str(n): [(0.0, 1.0)] for n in range(SERIES * PATTERNS)}, {})
+    assert chart is not None
+    assert all(line.number < SERIES for line in chart.lines)
+    assert len({(line.number, line.pattern) for line in chart.lines}) == SERIES * PATTERNS

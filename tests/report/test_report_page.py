@@ -21,7 +21,8 @@ from kptoolkit import evaluate, load, write_report
 from kptoolkit.errors import InputError, RunError
 from kptoolkit.graph import Graph
 from kptoolkit.report.report_page import to_html
-from kptoolkit.report.run_summary import RunSummary
+from kptoolkit.report.run_summary import RunSummary, unique_names
+from kptoolkit.runs.manifest import Manifest
 from kptoolkit.runs.run import Run
 from kptoolkit.storage.arrays import checksum
 
@@ -223,14 +224,44 @@ def test_what_is_missing_is_said_in_one_sentence(hostile_runs: list[Path], tmp_p
     assert valid.split == "valid"
 
 
-def test_a_table_of_other_runs_is_not_taken(hostile_runs: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("changed", ["", "id", "neighbourhoods", "catalogue", "pack"])
+def test_a_table_of_other_runs_or_of_earlier_inputs_is_not_taken(
+    hostile_runs: list[Path], tmp_path: Path, changed: str
+) -> None:
+    """A refreshed run keeps its id, but not what it read."""
     copies = [Path(shutil.copytree(run, tmp_path / run.name)) for run in hostile_runs]
     table = json.loads((hostile_runs[0].parent / "metrics-test.json").read_text())
-    table["runs"][0]["id"] = "another"
+    if changed:
+        ranked = table["runs"][1]
+        (ranked if changed == "id" else ranked["fingerprints"])[changed] = "another"
     (tmp_path / "metrics-test.json").write_text(json.dumps(table))
     page = write_report([load(copy) for copy in copies], users=0).page
-    assert page.overview is None
-    assert "overview" in page.left_out
+    assert (page.overview is None) is bool(changed)
+    assert ("overview" in page.left_out) is bool(changed)
+
+
+def test_runs_that_were_not_evaluated_are_named(hostile_runs: list[Path], tmp_path: Path) -> None:
+    copies = [Path(shutil.copytree(run, tmp_path / run.name)) for run in hostile_runs]
+    (copies[1] / "metrics-test.json").unlink()
+    written = write_report([load(copy) for copy in copies], users=0)
+    assert [table.title for table in written.page.tables] == [RUN]
+    assert written.to_json()["not_evaluated"] == ["second PWNrun"]
+    text = " ".join(Parsed(written.path.read_text(encoding="utf-8")).text.split())
+    assert "Not evaluated: second PWNrun" in text
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["/x/a", "/x/b"], ["a", "b"]),
+        (["/x/a/seed-1", "/x/b/seed-1", "/x/a/seed-2"], ["a/seed-1", "b/seed-1", "seed-2"]),
+        (["/x/1/grid/seed-1", "/x/2/grid/seed-1"], ["1/grid/seed-1", "2/grid/seed-1"]),
+        (["/grid/seed-1", "/x/grid/seed-1"], ["/grid/seed-1", "x/grid/seed-1"]),
+        (["/a/b/c", "/a/c", "/c"], ["b/c", "a/c", "/c"]),
+    ],
+)
+def test_every_run_of_a_page_has_a_name_of_its_own(folders: list[str], names: list[str]) -> None:
+    assert unique_names([Run(Path(folder), Manifest()) for folder in folders]) == names
 
 
 def test_mistakes(runs: list[Run], hostile_runs: list[Path], tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def page_of(text: str, figure: str | None = None) -> Page:
         differing=((text, (text, text)),),
         overview=table,
         tables=(table,),
+        not_evaluated=(text, text),
         charts=(chart,),
         chosen=((text, text),),
         groups=((text, group),),

@@ -31,7 +31,7 @@ from kptoolkit.models.parts.part_weights import (
     without_parts,
 )
 from kptoolkit.models.parts.rank_weights import calibrated, fit_rank_weights, ndcg
-from kptoolkit.models.parts.score_parts import PairPart, ScoreParts
+from kptoolkit.models.parts.score_parts import TEXT, PairPart, ScoreParts
 from kptoolkit.models.parts.words import prompt_words, title_words, word_kind
 from kptoolkit.models.text.nearest_items import nearest_items
 from kptoolkit.models.text.text_adapter import TextAdapter, fit_adapter
@@ -104,7 +104,7 @@ def knowledge_kinds(
     if settings.reads_text:
         vectors = whitened_vectors(settings, catalogue, knowledge, trees)
         pairs = nearest_items(vectors if adapter is None else adapter.adapted(vectors))
-        parts["text"] = [PairKind("text", pairs).with_mean_one(np.zeros(len(catalogue), dtype=np.float32))]
+        parts[TEXT] = [PairKind(TEXT, pairs).with_mean_one(np.zeros(len(catalogue), dtype=np.float32))]
     return parts
 
 

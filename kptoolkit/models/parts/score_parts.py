@@ -22,7 +22,9 @@ from kptoolkit.storage.arrays import fitting, read_arrays, write_arrays
 MAX_PAIRS: Final = 10_000_000
 """Most pairs of items that a fitted part stores: the largest ``MAX_PAIRS // n_items`` of each item read."""
 BACKEND, POPULARITY = "backend", "popularity"
-READ_KNOWLEDGE: Final = ("graph similarity", "prompts", "text")
+TEXT: Final = "text"
+"""Name of the part that a text encoder gives."""
+READ_KNOWLEDGE: Final = ("graph similarity", "prompts", TEXT)
 """Parts that are computed from the knowledge graph."""
 _OF_ITEMS: Final = (*READ_KNOWLEDGE, "titles")
 _MOST_FILLED: Final = 2**24  # values of a dense array
