@@ -115,4 +115,4 @@ def test_evaluate_says_whether_reasons_carry(run: Path) -> None:
     found = report["faithfulness"]
     assert found["cases"] + found["left_out"] == 10
     assert found["named"] > found["random"]
-    assert sum("faithfulness: without the 3 triplets" in note for note in report["notes"]) == 1
+    assert sum("faithfulness: without the triplets named for it, at most 3" in note for note in report["notes"]) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from kptoolkit.errors import InputError, UnknownNameError
 from kptoolkit.explain import faithfulness as faithfulness_module
 from kptoolkit.explain.connections import Connection, distinct
 from kptoolkit.explain.faithfulness import faithfulness
-from kptoolkit.explain.triplet_drops import RunScore, drops
+from kptoolkit.explain.triplet_drops import RunScore, drop_caption, drops
 from kptoolkit.graph import Graph, open_source
 from kptoolkit.knowledge.item_trees import ItemTrees
 from kptoolkit.models.parts.fit_parts import knowledge_kinds
@@ -285,12 +286,71 @@ def test_scores_depend_on_named_triplets_more_than_on_random_ones(run: Run) -> N
     assert found.difference == pytest.approx(found.named - found.random)
     assert found.named > found.random
     assert found.interval[0] <= found.difference <= found.interval[1]
-    assert found.gone_named >= found.triplets
+    assert found.gone_named > 0
+    assert f"over {found.cases} cases; triplets removed" in found.note
+    assert f"{found.left_out} cases left out" in found.note
     assert found == faithfulness(RunScore.of(run), run.split.test, sample=20, resamples=200), (
         "the same seed says the same"
     )
     few = faithfulness(RunScore.of(run), run.split.test, triplets=500, sample=3, resamples=200)
     assert (few.cases, few.left_out, few.named) == (0, 3, 0.0)
+    said = "faithfulness: not measured; 3 cases left out: too few triplets, or none that raised the score"
+    assert few.note == said
+
+
+def test_what_is_measured_is_what_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The triplets left out are those of the explanation: distinct sentences, and none without a drop."""
+    scorer, measured = RunScore.of(run), list[NDArray[np.bool_]]()
+    usual = RunScore.score_without
+
+    def listen(self: RunScore, case: Cases, best: Any, found: Any, removed: NDArray[np.bool_]) -> Any:
+        if len(removed) == 7:  # nothing, the named ones, five random choices
+            measured.append(removed[1])
+        return usual(self, case, best, found, removed)
+
+    monkeypatch.setattr(RunScore, "score_without", listen)
+    cases = run.split.test
+    faithfulness(scorer, cases, sample=len(cases), resamples=10)
+    monkeypatch.undo()
+    chosen = iter(measured)
+    counts = set()
+    for number in range(len(cases)):
+        case = cases.take(np.array([number]))
+        (entry,) = explain(run, items=[str(run.catalogue.item_ids[item]) for item in case.items], k=1)
+        best = np.array([run.catalogue.resolve(entry.item_id)])
+        found, fall = drops(scorer, case, best)
+        if len(found) > 3 and entry.triplets:
+            named = scorer.named(found, fall[:, 0])
+            assert list(named.values()) == [reason.text for reason in entry.triplets]
+            assert len(set(named.values())) == len(named)
+            expected = found.with_below(np.isin(np.arange(len(found)), list(named))[None])[0]
+            np.testing.assert_array_equal(next(chosen), expected)
+            counts.add(len(named))
+    assert next(chosen, None) is None
+    assert counts
+
+
+def test_named_triplets_are_few_distinct_and_raise_the_score() -> None:
+    class Rendered:
+        """Renders sentences that are given."""
+
+        def sentences(self, prompts: Any) -> list[str]:
+            return list(prompts)
+
+    def named(texts: str, fall: list[float]) -> dict[int, str]:
+        scorer = RunScore(None, None, None, Rendered())  # type: ignore[arg-type]
+        found = SimpleNamespace(prompts=texts)
+        return scorer.named(found, np.array(fall, dtype=np.float32))  # type: ignore[arg-type]
+
+    assert named("abcd", [0.1, 0.4, 0.2, 0.3]) == {1: "b", 3: "d", 2: "c"}
+    assert named("abbd", [0.1, 0.2, 0.4, 0.3]) == {2: "b", 3: "d", 0: "a"}, "one sentence about two items"
+    assert named("abcd", [0.0, -0.4, 0.2, -0.3]) == {2: "c"}
+    assert named("ab", [0.0, -1.0]) == {}
+
+
+def test_a_caption_says_what_no_drop_contains() -> None:
+    assert "text" not in drop_caption(["backend", "prompts"])
+    assert drop_caption(["backend", "text"]).endswith("; what the part text adds stays as it is")
 
 
 def test_random_triplets_fare_no_better_than_random_ones(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
