@@ -331,6 +331,14 @@ def load_config(
     return validate(Config, values)
 
 
+def used_settings(file: str | Path | None = None, environ: Mapping[str, str] | None = None) -> str:
+    """Name the file and the variables of the environment that :func:`load_config` reads; no value is in the text."""
+    found = DEFAULT_FILE if file is None and DEFAULT_FILE.is_file() else file
+    given = _from_environment(os.environ if environ is None else environ)
+    keys = ", ".join(f"{section}.{key}" for section, entries in given.items() for key in entries)
+    return f"{found or f'no {DEFAULT_FILE} here'}{f'; from the environment: {keys}' if keys else ''}"
+
+
 def parse_assignment(text: str) -> tuple[str, str]:
     """Split ``section.key=value`` of a ``--set`` option.
 

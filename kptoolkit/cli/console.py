@@ -67,13 +67,14 @@ def _safe_usage_errors() -> Iterator[None]:
 
 
 def json_text(value: Any, default: Callable[[Any], Any]) -> str:
-    """Write a value as JSON in which no character commands a terminal.
+    """Write a value as JSON in which no character commands a terminal; a number that is not finite is ``null``.
 
     Args:
         value: The value.
         default: As for :func:`json.dumps`.
     """
-    text = json.dumps(value, ensure_ascii=False, indent=2, default=default)
+    finite = json.loads(json.dumps(value, default=default), parse_constant=lambda _: None)
+    text = json.dumps(finite, ensure_ascii=False, indent=2, allow_nan=False)
     return "\n".join(line if escaped(line) == line else _json_escaped(line) for line in text.split("\n"))
 
 

@@ -10,7 +10,7 @@ import typer
 
 from kptoolkit.cli.app import app
 from kptoolkit.cli.evaluation_output import show_evaluation, show_groups, show_several
-from kptoolkit.cli.run_arguments import load_runs
+from kptoolkit.cli.run_arguments import load_runs, warn_of_evaluation
 from kptoolkit.cli.session import Session, command
 from kptoolkit.errors import InputError
 from kptoolkit.names import LIKELY, nearest, quantity
@@ -71,9 +71,11 @@ def evaluate(
     names = [*(STANDARD if controls else ()), *(control or ())]
     if names:
         _refuse_names_as_runs(runs)
-    loaded = load_runs(session, runs)
+    loaded = load_runs(session, runs, "evaluation")
     if len(loaded) == 1 and (ensemble or output is not None):
         raise InputError("--ensemble and --output need several runs; give more, or a folder of `kptool fit --seeds`")
+    if distributed.is_first():
+        warn_of_evaluation(session, loaded[0])
     if names and distributed.is_first():
         _warn_of_knowledge(session, loaded[0].manifest.reports.get("knowledge", {}))
     options: dict[str, Any] = {

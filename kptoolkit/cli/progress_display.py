@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.cells import cell_len
@@ -23,10 +24,34 @@ from rich.table import Column
 from rich.text import Text
 
 from kptoolkit.names import singular
-from kptoolkit.progress import ProgressEvent, cell
+from kptoolkit.progress import ProgressCallback, ProgressEvent, cell
 
 WIDE = 110
 """Columns of a terminal from which progress has bars and tables have all columns."""
+
+
+class StageTimes:
+    """Passes progress events on, and says how long a stage took when it ends.
+
+    A stage starts with the last event of the stage before it.
+
+    Args:
+        draw: Gets every event.
+        say: Gets a line for each stage.
+    """
+
+    def __init__(self, draw: ProgressCallback, say: Callable[[str], object]) -> None:
+        self.draw, self.say = draw, say
+        self.started = dict[str, float]()
+        self.last = time.monotonic()
+
+    def __call__(self, event: ProgressEvent) -> None:
+        """Pass an event on."""
+        self.draw(event)
+        self.started.setdefault(event.stage, self.last)
+        self.last = time.monotonic()
+        if event.ended:
+            self.say(f"{event.stage}: {self.last - self.started.pop(event.stage):.1f} s")
 
 
 class Bars:

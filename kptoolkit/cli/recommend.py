@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ from kptoolkit.cli.app import app
 from kptoolkit.cli.explanation_output import show_explanations
 from kptoolkit.cli.run_arguments import load_run, load_runs, open_graph_if_there
 from kptoolkit.cli.session import Session, command
+from kptoolkit.cli.sources import EventOptions
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.errors import InputError
 from kptoolkit.names import quantity
@@ -20,6 +21,11 @@ from kptoolkit.names import quantity
 if TYPE_CHECKING:
     from kptoolkit.data.interactions import Interactions
     from kptoolkit.runs.run import Run
+
+
+_READ = ("evaluation.batch_size", "evaluation.beams", "graph")
+"""Settings of ``--set`` that the command reads."""
+_AS_THE_RUN = EventOptions()
 
 
 @command(
@@ -45,6 +51,7 @@ def recommend(
         Path | None,
         typer.Option("--data", help="Other histories than those of the run: a folder, a file, or the word `graph:`."),
     ] = None,
+    reading: EventOptions = _AS_THE_RUN,
     output: Annotated[
         Path | None,
         typer.Option("--output", help="File to write, with --all-users: .csv, .tsv, .jsonl or .parquet."),
@@ -69,13 +76,12 @@ def recommend(
     _check_who(user, items, all_users, output, write_back)
     _check_together(items, all_users, with_seen, beam, explain, write_back)
     _check_ensemble(runs, ensemble, beam, explain, write_back)
+    _check_reading(data, reading)
     loaded = _load(session, runs, ensemble=ensemble)
-    if loaded.notice and (session.json or output is not None):
+    if loaded.notice and (session.json or all_users):
         session.say(loaded.notice)
     if data is not None:
-        loaded = loaded.with_interactions(_read(session, loaded, data))
-        if skipped := loaded.skipped.message:
-            session.warn(skipped)
+        loaded = _with_data(session, loaded, data, reading)
     answer: dict[str, Any] = {}
     if output is not None:
         with session.progress() as progress:
@@ -89,14 +95,14 @@ def recommend(
         if session.json:
             session.emit(answer)
     else:
-        _one(session, loaded, user, items, k, with_seen, beam, explain)
+        _one(session, loaded, user, items, k, with_seen, beam, explain, answer)
 
 
 def _load(session: Session, folders: Sequence[Path], *, ensemble: bool) -> Run:
     """Open the run, or all runs as an ensemble."""
     from kptoolkit.runs.ensemble import Ensemble
 
-    return Ensemble(load_runs(session, folders)) if ensemble else load_run(session, folders[0])
+    return Ensemble(load_runs(session, folders, *_READ)) if ensemble else load_run(session, folders[0], *_READ)
 
 
 def _one(
@@ -108,16 +114,17 @@ def _one(
     with_seen: bool,
     beam: bool,
     explain: bool,
+    written: Mapping[str, Any],
 ) -> None:
-    """Print the items for one user or history."""
+    """Print the items for one user or history; as JSON with what was written into the graph."""
     history = None if items is None else split_names(items, loaded.catalogue.holds)
     title = f"Next for {user}" if user is not None else "Next after " + ", ".join(history or [])
     if explain:
-        _explain(session, loaded, title, user, history, k, with_seen=with_seen)
+        _explain(session, loaded, title, user, history, k, written, with_seen=with_seen)
         return
     frame = loaded.recommend(user, history, k, with_seen=with_seen, beam=beam)
     if session.json:
-        session.emit(frame.to_dict(orient="records"))
+        _emit(session, frame.to_dict(orient="records"), written)
         return
     session.table(title, ["rank", "item", "title", "score"], frame.values.tolist(), caption=loaded.notice)
 
@@ -129,6 +136,7 @@ def _explain(
     user: str | None,
     history: Sequence[str] | None,
     k: int,
+    written: Mapping[str, Any],
     *,
     with_seen: bool,
 ) -> None:
@@ -144,9 +152,14 @@ def _explain(
         if graph is not None:
             graph.close()
     if session.json:
-        session.emit([entry.to_json() for entry in found])
+        _emit(session, [entry.to_json() for entry in found], written)
     else:
         show_explanations(session, title, found, run.notice)
+
+
+def _emit(session: Session, found: list[Any], written: Mapping[str, Any]) -> None:
+    """Print items as a JSON list; with ``--write-back`` as an object that says what was written too."""
+    session.emit({"recommendations": found, **written} if written else found)
 
 
 def _write_back(session: Session, run: Run, user: str | None, k: int, *, with_seen: bool) -> dict[str, Any]:
@@ -199,14 +212,30 @@ def _check_ensemble(runs: Sequence[Path], ensemble: bool, beam: bool, explain: b
         raise InputError(f"--ensemble excludes {' and '.join(clash)}: they need a single run")
 
 
-def _read(session: Session, run: Run, data: Path) -> Interactions:
+def _check_reading(data: Path | None, reading: EventOptions) -> None:
+    """Refuse options that say how a file is read where no file is read."""
+    if (given := reading.given) and (data is None or data == GRAPH_DATA):
+        raise InputError(f"--{next(iter(given)).replace('_', '-')} says how the file of --data is read; give that")
+
+
+def _with_data(session: Session, run: Run, data: Path, reading: EventOptions) -> Run:
+    """The run with the histories of ``--data``, whose notice is printed, and what is left out of them."""
+    session.say_notice(data)
+    other = run.with_interactions(_read(session, run, data, reading))
+    if skipped := other.skipped.message:
+        session.warn(skipped)
+    return other
+
+
+def _read(session: Session, run: Run, data: Path, reading: EventOptions) -> Interactions:
+    """Read events as the run's own were read, unless options say otherwise."""
     from kptoolkit.data.event_files import reading_of
     from kptoolkit.data.interactions import read_interactions
     from kptoolkit.graph import Graph
     from kptoolkit.knowledge.prepare import read_events
 
     if data != GRAPH_DATA:
-        return read_interactions(data, reading_of(session.config().data))[0]
+        return read_interactions(data, reading_of(run.config.data.model_copy(update=reading.given)))[0]
     with Graph.open(config=session.graph(run.config.graph), create=False) as graph:
         return read_events(data, graph)
 

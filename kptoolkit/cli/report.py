@@ -29,7 +29,7 @@ def report(
     """Write one self-contained HTML page: results, curves, weights, example reasons, and signs of failure."""
     from kptoolkit.report.write_report import output_path, write_report
 
-    loaded = load_runs(session, runs)
+    loaded = load_runs(session, runs, "graph")
     output_path(loaded, output)
     graph = open_graph_if_there(session, loaded[0]) if users else None
     try:

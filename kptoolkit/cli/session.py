@@ -19,8 +19,8 @@ from rich.text import Text
 
 from kptoolkit import distributed, limits
 from kptoolkit.cli.console import json_text, open_console
-from kptoolkit.cli.progress_display import WIDE, Bars, bars_on
-from kptoolkit.config import Config, GraphConfig, load_config, parse_assignment
+from kptoolkit.cli.progress_display import WIDE, Bars, StageTimes, bars_on
+from kptoolkit.config import Config, GraphConfig, load_config, parse_assignment, used_settings
 from kptoolkit.errors import ConfigError, InputError, KptoolError, escaped, redacted, shorten
 from kptoolkit.limits import LimitsConfig
 from kptoolkit.progress import Lines, ProgressCallback, cell, silent
@@ -36,6 +36,7 @@ _LONG = 40
 """Length from which a word is probably a path."""
 _PERCENT = re.compile(r"\d[\d.]* ?%")
 KEEPS = "a finished run keeps the settings it was trained with; fit another one"
+UNREAD = "this command does not read it; leave it out"
 
 
 @dataclass
@@ -50,6 +51,8 @@ class Session:
         debug: Whether the traceback of an error is printed.
         graph_option: Whether ``--graph`` was given.
         trust_all: Whether all code that a pack or a run names may be run (``--trust-code``).
+        environ: Environment variables; ``None`` is ``os.environ``.
+        told: Whether it was printed which settings are used (``-v``).
         out: Console on standard output, for results.
         err: Console on standard error, for progress and messages.
     """
@@ -62,37 +65,48 @@ class Session:
     graph_option: bool = False
     trust_all: bool = False
     environ: Mapping[str, str] | None = None
+    told: bool = False
     out: Console = field(default_factory=lambda: open_console(stderr=False))
     err: Console = field(default_factory=lambda: open_console(stderr=True))
 
     def config(self, **flags: Any) -> Config:
         """Load the settings; ``flags`` such as ``tree__hops=2`` are stronger than ``--set``, ``None`` is left out."""
         given = {key.replace("__", "."): value for key, value in flags.items() if value is not None}
-        return load_config(self.config_file, {**self.overrides, **given}, self.environ)
+        config = load_config(self.config_file, {**self.overrides, **given}, self.environ)
+        if not self.told:
+            self.told = True
+            self.detail(f"settings: {used_settings(self.config_file, self.environ)}")
+            self.detail(f"pack: {config.prompts.pack}; caches: {config.graph.cache}, {config.prompts.cache}")
+        return config
 
-    def evaluation(self) -> dict[str, Any]:
+    def evaluation(self, *read: str) -> dict[str, Any]:
         """Return the values of ``--set evaluation.…``, for a finished run.
 
+        Args:
+            read: What the command reads, as for :meth:`allow_only`.
+
         Raises:
-            InputError: ``--set`` names a setting of the training, which cannot change any more.
+            InputError: ``--set`` names another setting.
         """
-        self.allow_only("evaluation", "graph")
+        self.allow_only(*read)
         given = {key: value for key, value in self.overrides.items() if key.startswith("evaluation.")}
         chosen = load_config(None, given, {}).evaluation
         return {name: getattr(chosen, name) for name in (key.partition(".")[2] for key in given)}
 
-    def allow_only(self, *sections: str) -> None:
+    def allow_only(self, *read: str) -> None:
         """Check that the settings of the command line can change what a command does with a finished run.
 
         Args:
-            sections: Sections that can.
+            read: Sections, and single settings such as ``"evaluation.beams"``, that can.
 
         Raises:
-            InputError: ``--set`` names a setting of another section, which cannot change any more.
+            InputError: ``--set`` names another setting: the command does not read it, or it is one of the training.
         """
         for key in self.overrides:
-            if key.partition(".")[0] not in (*sections, "limits"):
-                raise InputError(f"--set {key}: {KEEPS}")
+            section = key.partition(".")[0]
+            if key in read or section in (*read, "limits"):
+                continue
+            raise InputError(f"--set {key}: {UNREAD if section in ('evaluation', 'graph') else KEEPS}")
 
     @property
     def trust_code(self) -> Trust:
@@ -159,6 +173,11 @@ class Session:
         if self.verbosity >= 0:
             _print_line(self.err, escaped(redacted(message)), style)
 
+    def detail(self, message: str) -> None:
+        """Print a message of one line on standard error, with ``-v`` only."""
+        if self.verbosity > 0:
+            self.say(message, "dim")
+
     def warn(self, message: str) -> None:
         """Print a warning on standard error, also with ``-q``."""
         _print_line(self.err, f"warning: {escaped(redacted(message))}", "yellow")
@@ -199,16 +218,20 @@ class Session:
 
     @contextmanager
     def progress(self) -> Iterator[ProgressCallback]:
-        """Yield a progress callback for standard error: bars on a terminal, else a line per stage; nothing with -q."""
+        """Yield a progress callback for standard error: bars on a terminal, else a line per stage; nothing with -q.
+
+        With ``-v`` a line says how long each stage took.
+        """
         if self.verbosity < 0:
             yield silent
         elif self.err.is_terminal:
             with bars_on(self.err) as bars:
                 drawn = Bars(bars)
-                yield drawn
+                yield StageTimes(drawn, self.detail)
                 drawn.finish()
         else:
-            yield Lines(functools.partial(self.err.print, highlight=False, markup=False, soft_wrap=True))
+            lines = Lines(functools.partial(self.err.print, highlight=False, markup=False, soft_wrap=True))
+            yield StageTimes(lines, self.detail)
 
 
 def _print_line(console: Console, line: str, style: str | None = None) -> None:
@@ -377,7 +400,15 @@ def _common(graph: bool, packs: bool, results: bool) -> list[inspect.Parameter]:
         ),
         option(
             "verbose",
-            Annotated[bool, typer.Option("--verbose", "-v", help="Print more messages.", rich_help_panel=COMMON)],
+            Annotated[
+                bool,
+                typer.Option(
+                    "--verbose",
+                    "-v",
+                    help="Say which settings are used and how long it took.",
+                    rich_help_panel=COMMON,
+                ),
+            ],
             False,
         ),
         option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -58,6 +58,21 @@ IdMapOption = Annotated[
     Path | None,
     typer.Option("--id-map", help="File with two columns: an id in links (or of an item), and its id in the graph."),
 ]
+
+
+@dataclass(frozen=True)
+class EventOptions:
+    """How a file of events is read; the fields are settings of ``[data]``."""
+
+    columns: ColumnsOption = None
+    encoding: EncodingOption = None
+    date_format: DateFormatOption = None
+    skip_bad_rows: SkipBadRowsOption = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that were given."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,10 @@ def study(
 
     if name is None:
         rows = [[each, find_study(each).question] for each in study_names()]
-        session.table("Studies", ["name", "question"], rows)
+        if session.json:
+            session.emit([{"name": each, "question": question} for each, question in rows])
+        else:
+            session.table("Studies", ["name", "question"], rows)
         return
     if quick and full:
         raise InputError("--quick and --full exclude each other")
@@ -90,6 +93,10 @@ def _config(session: Session, data: Path | None, folder: Path, *, quick: bool) -
         return config
     if not quick:
         raise InputError("no interactions: give --data DIR, or --quick for the bundled set")
+    for key in ("graph.uri", "prompts.pack"):
+        if key in session.overrides:
+            given = "--graph" if key == "graph.uri" and session.graph_option else f"--set {key}"
+            raise InputError(f"{given}: the bundled set has a graph and a pack of its own; give --data DIR too")
     bundled = demo_data_dir()
     config = session.config(data__dir=bundled, graph__uri=f"embedded:{folder / 'kg'}", prompts__pack="books")
     with session.progress() as progress, Graph.open(config=config.graph) as graph:
