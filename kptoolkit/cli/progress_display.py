@@ -31,7 +31,7 @@ WIDE = 110
 
 
 class StageTimes:
-    """Passes progress events on, and says how long a stage took when it ends.
+    """Draws progress events, and says how long a stage took when it ends.
 
     A stage starts with the last event of the stage before it.
 
@@ -46,7 +46,7 @@ class StageTimes:
         self.last = time.monotonic()
 
     def __call__(self, event: ProgressEvent) -> None:
-        """Pass an event on."""
+        """Draw an event, and print the time of a stage that ends."""
         self.draw(event)
         self.started.setdefault(event.stage, self.last)
         self.last = time.monotonic()

@@ -52,7 +52,7 @@ class Session:
         graph_option: Whether ``--graph`` was given.
         trust_all: Whether all code that a pack or a run names may be run (``--trust-code``).
         environ: Environment variables; ``None`` is ``os.environ``.
-        told: Whether it was printed which settings are used (``-v``).
+        described: Whether it was printed which settings are used (``-v``).
         out: Console on standard output, for results.
         err: Console on standard error, for progress and messages.
     """
@@ -65,7 +65,7 @@ class Session:
     graph_option: bool = False
     trust_all: bool = False
     environ: Mapping[str, str] | None = None
-    told: bool = False
+    described: bool = False
     out: Console = field(default_factory=lambda: open_console(stderr=False))
     err: Console = field(default_factory=lambda: open_console(stderr=True))
 
@@ -73,8 +73,8 @@ class Session:
         """Load the settings; ``flags`` such as ``tree__hops=2`` are stronger than ``--set``, ``None`` is left out."""
         given = {key.replace("__", "."): value for key, value in flags.items() if value is not None}
         config = load_config(self.config_file, {**self.overrides, **given}, self.environ)
-        if not self.told:
-            self.told = True
+        if not self.described:
+            self.described = True
             self.detail(f"settings: {used_settings(self.config_file, self.environ)}")
             self.detail(f"pack: {config.prompts.pack}; caches: {config.graph.cache}, {config.prompts.cache}")
         return config

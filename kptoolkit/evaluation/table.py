@@ -62,7 +62,8 @@ class Faithfulness:
     @property
     def note(self) -> str:
         """The result in one line."""
-        left_out = f"{quantity(self.left_out, 'cases')} left out: too few triplets, or none that raised the score"
+        why = ": too few triplets, or none that raised the score" if self.left_out else ""
+        left_out = f"{quantity(self.left_out, 'cases')} left out{why}"
         if not self.cases:
             return f"faithfulness: not measured; {left_out}"
         low, high = self.interval
