@@ -83,8 +83,8 @@ def test_verbose_says_what_is_used_and_how_long_it_took(quick: Path) -> None:
     Path("own.toml").write_text("[evaluation]\nks = [1, 5, 10, 20]\n")
     words = ["evaluate", quick, "--config", "own.toml"]
     environment = {"KPTOOL_TREE__HOPS": "1"}
-    told, usual = kptool(*words, "-v", environment=environment), kptool(*words, environment=environment)
-    more = [line for line in told.stderr.splitlines() if line not in usual.stderr.splitlines()]
+    verbose, usual = kptool(*words, "-v", environment=environment), kptool(*words, environment=environment)
+    more = [line for line in verbose.stderr.splitlines() if line not in usual.stderr.splitlines()]
     assert "settings: own.toml; from the environment: tree.hops" in more
     assert any(line.startswith("pack: auto; caches: ") for line in more)
     assert any(line.startswith("rank: linear: ") and line.endswith(" s") for line in more)
