@@ -58,7 +58,7 @@ def test_a_run_says_what_it_is(run: Run) -> None:
     assert manifest["status"] == "finished"
     assert manifest["versions"]["python"] == platform.python_version()
     assert {"kptoolkit", "torch", "transformers", "numpy"} <= manifest["versions"].keys()
-    assert {"graph", "neighbourhoods", "interactions"} == manifest["fingerprints"].keys()
+    assert {"graph", "neighbourhoods", "interactions", "catalogue", "pack"} == manifest["fingerprints"].keys()
     assert all(manifest["fingerprints"].values())
     assert manifest["seconds"].keys() == {"prepare", "fit", "parts"}
     assert manifest["settings"]["model"]["d_model"] == SMALL["model.d_model"]

@@ -166,16 +166,16 @@ def test_run_and_refresh_belong_together(trained: Path) -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize(
-    ("words", "named"),
+    ("words", "says"),
     [
-        (["--data", "data"], "--data"),
-        (["--engine", "local"], "--engine"),
-        (["--set", "tree.hops=3"], "--set tree.hops"),
-        (["--set", "evaluation.seed=1"], "--set evaluation.seed"),
+        (["--data", "data"], "--data: a finished run keeps the settings"),
+        (["--engine", "local"], "--engine: a finished run keeps the settings"),
+        (["--set", "tree.hops=3"], "--set tree.hops: a finished run keeps the settings"),
+        (["--set", "evaluation.seed=1"], "--set evaluation.seed: this command does not read it"),
     ],
 )
-def test_refresh_refuses_what_would_have_no_effect(tmp_path: Path, words: list[str], named: str) -> None:
-    refused(kptool("compile", tmp_path, "--refresh", *words), f"{named}: a finished run keeps the settings")
+def test_refresh_refuses_what_would_have_no_effect(tmp_path: Path, words: list[str], says: str) -> None:
+    refused(kptool("compile", tmp_path, "--refresh", *words), says)
 
 
 READERS: dict[str, Callable[[Run], object]] = {
