@@ -22,8 +22,9 @@ from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.columns import places_of
 from kptoolkit.storage.dialects import TAB_SUFFIXES, Dialect, Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.date_columns import join_dates
+from kptoolkit.storage.layouts.known_layouts import Kind
 from kptoolkit.storage.layouts.parquet_tables import check_expansion
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, recognize_table, with_dates
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, recognize_parquet, recognize_table
 from kptoolkit.storage.text_tables import TextReader, header_of
 from kptoolkit.storage.values.cells import ID_COLUMNS, clean_columns, is_missing
 from kptoolkit.storage.values.times import advice_for, other_unit, seconds_of, since_1970
@@ -96,9 +97,8 @@ class Table:
         bad = ~np.isfinite(seconds)
         if bad.any():
             first = int(np.argmax(bad))
-            said = (
-                f"{name} '{shorten(str(values[first]))}' is neither a number nor a date{advice_for(str(values[first]))}"
-            )
+            advice = advice_for(str(values[first]), map(str, values))
+            said = f"{name} '{shorten(str(values[first]))}' is neither a number nor a date{advice}"
             raise DataError(said, self.path, int(self.lines[first]))
         if values.dtype.kind != "M" and (other := other_unit(values.tolist(), seconds)) is not None:
             shown = shorten(str(values[other]))
@@ -123,10 +123,9 @@ def read_recognized(path: Path, kind: Kind, reading: Reading) -> tuple[Table, st
         DataError: As for :func:`read_table`, or the layout is not recognized.
     """
     columns, dialect, said, layout = reading.spellings(COLUMNS[kind]), None, "", None
-    if path.is_file() and suffix_of(path) == ".parquet":
-        columns = dict(with_dates(columns_of(path), columns, kind))
-    elif path.is_file() and suffix_of(path) in SUFFIXES:
-        found = recognize_table(path, kind, reading)
+    if path.is_file() and suffix_of(path) in SUFFIXES:
+        recognize = recognize_parquet if suffix_of(path) == ".parquet" else recognize_table
+        found = recognize(path, kind, reading)
         columns, dialect, said, layout = dict(found.columns), found.dialect, found.said, found.layout
     optional = {name: spellings for name, spellings in columns.items() if name in OPTIONAL}
     if kind == "interactions" and not (layout and layout.only_positive):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NoReturn
 
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.limits import current
@@ -223,17 +224,32 @@ def check_candidates(
         own = {_plain(one) for one in spellings[:_OWN]}
         if _stem(names[first]) in own or _are_same(names[first], names[second]) or _stem(names[second]) in _LAST:
             continue
-        role = _role(name)
-        shown = " and ".join(shorten(names[at]) for at in found)
-        said = f"{shown} may each be the {role}"
-        raise DataError(f"{said}; say which it is with --columns {role}={shorten(names[first])}", path, line)
+        refuse_choice([names[at] for at in found], _role(name), path, line)
+
+
+def refuse_choice(names: Sequence[str], role: str, path: Path, line: int | None = None) -> NoReturn:
+    """Raise the error for several columns that may be the same one.
+
+    Args:
+        names: Their headers.
+        role: What each may be, as for ``--columns``.
+        path: The file.
+        line: Line of the headers.
+
+    Raises:
+        DataError: Always; with what to do.
+    """
+    said = f"{' and '.join(map(shorten, names))} may each be the {role}"
+    raise DataError(f"{said}; say which it is with --columns {role}={shorten(names[0])}", path, line)
 
 
 def columns_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> str:
     """Return which columns are read as what, and which are not; ``""`` if all have their own names and are read."""
     found = locate(names, wanted)
     others = [name for at, name in enumerate(names) if at not in found.values() and name]
-    own = all(_stem(names[at]) in map(_plain, wanted[name][:_OWN]) for name, at in found.items())
+    own = "clock" not in found and all(
+        _stem(names[at]) in map(_plain, wanted[name][:_OWN]) for name, at in found.items()
+    )
     if own and not others:
         return ""
     read = ", ".join(f"{names[at]} as {_role(name)}" for name, at in found.items())

@@ -16,6 +16,7 @@ from kptoolkit.storage.open_files import PACKED_SUFFIXES, file_failures, open_by
 _PROBE = 1 << 16
 """Bytes of a file that are looked at to recognize its layout."""
 _SHOWN = 3
+_DATE_PARTS = ("%d", "%j", "%m", "%b", "%B", "%Y", "%y", "%x", "%c", "%D", "%F", "%U", "%W", "%V")
 TAB_SUFFIXES = frozenset({".inter", ".item", ".link", ".ent", ".kg", ".user", ".tsv"})
 """Endings of files that are tab-separated whatever their first line is."""
 ROLES = ("head", "relation", "tail", "entity", "name", "item", "title", "user", "time", "rating")
@@ -92,6 +93,9 @@ class Reading:
         if self.date_format and "%" not in self.date_format:
             said = f"--date-format {shorten(self.date_format)}: write day, month and year as %d, %m, %Y"
             raise ConfigError(f"{said}, e.g. --date-format %d.%m.%Y")
+        if self.date_format and not any(part in self.date_format for part in _DATE_PARTS):
+            said = f"--date-format {shorten(self.date_format)} has no date; a date in a column of its own is read with"
+            raise ConfigError(f"{said} its time of day if they are called date and time; else --columns time=HEADER")
 
     @classmethod
     def of(

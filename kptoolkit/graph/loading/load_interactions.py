@@ -94,7 +94,7 @@ def _events(table: Table, seconds: NDArray[np.float64], source: TripleSource) ->
         if math.isfinite(second) or is_missing(time):
             events.append((user, item, second if math.isfinite(second) else None, _number(rating)))
         else:
-            said = f"time '{shorten(time)}' is neither a number nor a date{advice_for(time)}"
+            said = f"time '{shorten(time)}' is neither a number nor a date{advice_for(time, times)}"
             source.bad_rows.add(table.path or source.label, line, said)
     return events
 

@@ -39,10 +39,17 @@ from kptoolkit.graph.sources.tables.column_words import names_next_to
 from kptoolkit.graph.sources.tables.table_rows import split_tails, with_times
 from kptoolkit.names import nearest
 from kptoolkit.storage.columns import columns_said
-from kptoolkit.storage.dialects import Dialect, Reading, in_split_order, suffix_of
+from kptoolkit.storage.dialects import Reading, in_split_order, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
+from kptoolkit.storage.layouts.known_layouts import Kind
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns, read_parquet
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, Recognized, header_cells, recognize_table
+from kptoolkit.storage.layouts.table_layouts import (
+    OPTIONAL,
+    Recognized,
+    header_cells,
+    recognize_parquet,
+    recognize_table,
+)
 from kptoolkit.storage.text_tables import BadRows, Table, clean_table, read_table
 from kptoolkit.storage.values.id_rules import IdRules
 
@@ -286,9 +293,9 @@ class FileSource:
 
     def _recognized(self, path: Path, kind: Kind) -> Recognized:
         if (path, kind) not in self._tables and suffix_of(path) == ".parquet":
-            columns = self.reading.spellings(COLUMNS[kind])
-            parquet_columns(path, columns, OPTIONAL)
-            self._tables[path, kind] = Recognized(Dialect(), columns)
+            found = recognize_parquet(path, kind, self.reading)
+            parquet_columns(path, found.columns, OPTIONAL)
+            self._tables[path, kind] = found
         if (path, kind) not in self._tables:
             csv = self._format_of(path) == "csv" if kind == "triples" else None
             self._tables[path, kind] = recognize_table(path, kind, self.reading, csv=csv)
@@ -299,20 +306,21 @@ class FileSource:
         optional = OPTIONAL & found.columns.keys()
         may_be_empty = {*optional, *(("name",) if kind == "names" else ())}
         if suffix_of(path) == ".parquet":
-            return read_parquet(
+            tables = read_parquet(
                 path, found.columns, optional=optional, may_be_empty=may_be_empty, bad_rows=self.bad_rows
             )
-        tables = read_table(
-            path,
-            found.columns,
-            optional=optional,
-            may_be_empty=may_be_empty,
-            bad_rows=self.bad_rows,
-            dialect=found.dialect,
-        )
+        else:
+            tables = read_table(
+                path,
+                found.columns,
+                optional=optional,
+                may_be_empty=may_be_empty,
+                bad_rows=self.bad_rows,
+                dialect=found.dialect,
+            )
         if found.layout is not None and found.layout.only_positive:
             return map(positive, tables)
-        return map(with_times, tables) if "year" in found.columns else tables
+        return map(with_times, tables) if found.columns.keys() & {"year", "clock"} else tables
 
     def _names_in_triples(self, path: Path) -> Iterator[Table]:
         """Yield the names of a file of triples whose layout has names, or ids that are readable."""

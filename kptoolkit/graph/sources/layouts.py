@@ -34,8 +34,9 @@ from kptoolkit.graph.sources.tables.table_items import TABLE_SUFFIXES, TableItem
 from kptoolkit.storage.columns import locate
 from kptoolkit.storage.dialects import Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
+from kptoolkit.storage.layouts.known_layouts import Kind, layout_of
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, header_cells, layout_of, recognize_table
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, header_cells, recognize_table
 from kptoolkit.storage.text_tables import BadRows, header_of
 
 Format = Literal["recbole", "csv", "tsv", "parquet", "ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"]

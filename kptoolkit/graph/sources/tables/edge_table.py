@@ -9,7 +9,8 @@ from typing import ClassVar
 from kptoolkit.graph.sources.readers.path_reader import NO_LABEL, PathReader
 from kptoolkit.storage.columns import TRIPLE_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, suffix_of
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, layout_of, numbered
+from kptoolkit.storage.layouts.known_layouts import layout_of
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, numbered
 from kptoolkit.storage.text_tables import BadRows, Table, read_table
 
 _ENDS: Mapping[str, tuple[str, ...]] = {name: tuple(TRIPLE_COLUMNS[name]) for name in ("head", "tail")}

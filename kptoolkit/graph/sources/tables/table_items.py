@@ -25,7 +25,8 @@ from kptoolkit.graph.sources.tables.column_words import (
 )
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, suffix_of, unpacked_name
-from kptoolkit.storage.layouts.table_layouts import header_cells, layout_of, numbered, recognize_table
+from kptoolkit.storage.layouts.known_layouts import layout_of
+from kptoolkit.storage.layouts.table_layouts import header_cells, numbered, recognize_table
 from kptoolkit.storage.text_tables import BadRows, Table, read_table
 from kptoolkit.storage.values.cells import is_missing
 
