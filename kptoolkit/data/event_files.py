@@ -111,6 +111,13 @@ def block_files(folder: Path, reading: Reading) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file() and is_item_blocks(path, reading))
 
 
+def event_files_of(folder: Path, reading: Reading) -> list[Path]:
+    """Return the files of a folder whose events are read as one, as :func:`read_folder_events` does."""
+    orders = order_tables(folder, reading)
+    joined = [] if orders is None else [orders.orders, *orders.lines]
+    return split_files(folder) or block_files(folder, reading) or joined
+
+
 def _has_own_events(folder: Path, reading: Reading) -> bool:
     files = tables_in(folder, (".inter", *EVENT_SUFFIXES))
     return any(suffix_of(path) == ".inter" or has_events(path, reading) for path in files)

@@ -40,6 +40,7 @@ from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
 from kptoolkit.storage.dialects import Reading, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
 from kptoolkit.storage.layouts.order_tables import order_tables
+from kptoolkit.storage.layouts.table_layouts import header_cells
 
 _REQUIRED = {name: INTERACTION_COLUMNS[name] for name in ("user_id", "item_id")}
 _METADATA = b"kptool"
@@ -355,8 +356,9 @@ def find_interactions(path: Path, reading: Reading | None = None) -> Path:
         return path
     candidates = interactions_in(path, reading)
     if not candidates:
-        for table in tables_in(path, (".parquet",)):
-            columns_of(table)  # one that is damaged is the reason
+        for table in tables_in(path, (".csv", ".tsv", ".parquet")):
+            if suffix_of(table) == ".parquet" or not header_cells(table, reading or Reading()):
+                columns_of(table)  # one that is damaged is the reason
         said = "no interactions here: no .inter, and no table or JSON lines with user_id and item_id"
         others = "".join(f"; {one}" for one in foreign_in(path)[:3]) or users_said(path, reading or Reading())
         raise DataError(f"{said}; give the path of the file, and its columns with --columns{others}", path)
@@ -380,14 +382,11 @@ def has_interactions(folder: Path, reading: Reading) -> bool:
 
 
 def _has_events(path: Path, reading: Reading) -> bool:
-    if suffix_of(path) not in (".csv", ".tsv", ".parquet"):
-        return has_events(path, reading)
     try:
-        return len(locate(columns_of(path), reading.spellings(_REQUIRED))) == len(_REQUIRED) or has_events(
-            path, reading
-        )
+        names = columns_of(path) if suffix_of(path) == ".parquet" else header_cells(path, reading)
     except DataError:
-        return suffix_of(path) != ".parquet"
+        return False
+    return len(locate(names, reading.spellings(_REQUIRED))) == len(_REQUIRED) or has_events(path, reading)
 
 
 def _numbered(values: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:

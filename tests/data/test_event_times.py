@@ -128,7 +128,7 @@ def test_every_column_that_may_be_the_time_is_said(tmp_path: Path, suffix: str) 
 
 def test_keys_of_json_are_those_of_the_first_objects(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
-    rows = [{"user_id": "u", "item_id": "c"}, {"user_id": "u", "item_id": "b", "timestamp": 2}]
+    rows: list[dict[str, object]] = [{"user_id": "u", "item_id": "c"}, {"user_id": "u", "item_id": "b", "timestamp": 2}]
     path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {**rows[1], "item_id": "a", "timestamp": 1}]))
     assert histories(read_interactions(path, Reading(skip_bad_rows=True))[0]) == {"u": ["a", "b"]}
 

@@ -12,7 +12,7 @@ from worlds.surveyed import names, read, triples
 from kptoolkit.data.interactions import read_interactions
 from kptoolkit.errors import ConfigError, DataError
 from kptoolkit.graph.loading.load import dry_run
-from kptoolkit.graph.sources.file_source import open_source
+from kptoolkit.graph.sources.open_source import open_source
 from kptoolkit.graph.sources.tables.column_words import RELATION_WORDS, known_relations, relation_of
 
 LAYOUTS = Path(__file__).resolve().parents[1] / "layouts"

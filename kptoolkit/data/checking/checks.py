@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.checking.finding import Finding
-from kptoolkit.data.checking.value_checks import check_several, check_source, check_values
+from kptoolkit.data.checking.value_checks import check_files, check_several, check_source, check_values
 from kptoolkit.data.data_folder import DataFolder, Triples
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import FEWEST_EVENTS
@@ -42,7 +42,7 @@ def check(data: str | Path | DataFolder, pack: str = AUTO, *, trust_code: Trust 
     """
     folder = data if isinstance(data, DataFolder) else DataFolder.read(data)
     findings = [*_check_events(folder), *_check_items(folder), *_check_links(folder), *check_values(folder)]
-    findings += [*check_source(folder), *check_several(folder)]
+    findings += [*check_source(folder), *check_several(folder), check_files(folder)]
     if folder.triples is not None:
         findings += [_check_names(folder, folder.triples), *_check_triples(folder.triples, pack, trust_code)]
     order = ("error", "warning", "note")

@@ -13,6 +13,8 @@ from kptoolkit.graph.loading.source_names import NameCollector
 from kptoolkit.storage.values.cells import MISSING, nearly_equal, several_values, unclean
 
 _EXAMPLES = 3
+_SHOWN = 10
+"""Names of files that are listed."""
 _UNKNOWN = frozenset({"na", "n/a", "none", "null", "unknown", "undefined", "unspecified", "anonymous", "-", "?"})
 """Ids, in lower case, that often stand for no value, but may also be one, as NA for Namibia."""
 
@@ -43,6 +45,14 @@ def check_source(folder: DataFolder) -> list[Finding]:
         ),
         *(Finding("warning", said, 1, "correct the file") for said in folder.source.warnings()),
     ]
+
+
+def check_files(folder: DataFolder) -> Finding:
+    """Return the files of a folder that may have data, and that are not read."""
+    names = [path.name for path in folder.not_read]
+    level: Level = "note" if folder.triples is not None else "warning"
+    advice = "if they belong to the data, give one as the path of a command, or name its columns with --columns"
+    return Finding(level, "files of this folder that are not read", len(names), advice, None, tuple(names[:_SHOWN]))
 
 
 def check_several(folder: DataFolder) -> list[Finding]:

@@ -37,7 +37,7 @@ from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
 from kptoolkit.storage.layouts.known_layouts import Kind, layout_of
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, header_cells, recognize_table
-from kptoolkit.storage.text_tables import BadRows, header_of
+from kptoolkit.storage.text_tables import BadRows
 
 Format = Literal["recbole", "csv", "tsv", "parquet", "ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"]
 SUFFIXES: Mapping[str, Format] = {
@@ -282,15 +282,19 @@ def format_of(path: Path) -> tuple[Format, str]:
     return known, ""
 
 
-def sort_tables(folder: Path) -> dict[Kind, list[Path]]:
+def sort_tables(folder: Path, reading: Reading | None = None) -> dict[Kind, list[Path]]:
     """Sort the files of a folder by what their headers or names say: triples, names, links, items, interactions.
+
+    Args:
+        folder: The folder.
+        reading: Encoding, where the files do not tell it.
 
     Raises:
         DataError: Several tables have the same columns, so that one of them has to be chosen.
     """
     found: dict[Kind, list[Path]] = {}
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
-        kind = _kind(path)
+        kind = _kind(path, reading or Reading())
         if kind is not None:
             found.setdefault(kind, []).append(path)
     if "triples" not in found and (split := _split_triples(folder)):
@@ -305,10 +309,10 @@ def sort_tables(folder: Path) -> dict[Kind, list[Path]]:
     return found
 
 
-def events_in(folder: Path) -> list[Path]:
+def events_in(folder: Path, reading: Reading) -> list[Path]:
     """Return the files of a folder that have events by their endings or headers."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
-    return [path for path in files if suffix_of(path) == ".inter" or _kind(path) == "interactions"]
+    return [path for path in files if suffix_of(path) == ".inter" or _kind(path, reading) == "interactions"]
 
 
 def renumbered_said(path: Path) -> str:
@@ -364,7 +368,7 @@ def _split_triples(folder: Path) -> list[Path]:
     return known if known and known == files else []
 
 
-def _kind(path: Path) -> Kind | None:
+def _kind(path: Path, reading: Reading) -> Kind | None:
     suffix = suffix_of(path)
     if SUFFIXES.get(suffix) in RDF_FORMATS:
         return "triples"
@@ -372,15 +376,14 @@ def _kind(path: Path) -> Kind | None:
         return next((kind for kind in COLUMNS if _in_parquet(path, kind)), None)
     if suffix not in (*TABLE_SUFFIXES, ".sif"):
         return None
-    try:
-        names = header_of(path)
-    except DataError:
+    names = header_cells(path, reading)
+    if not names:
         return None
-    if KgtkEdges.matches(path) or EdgeTable.find(path, BadRows(), Reading()) is not None:
+    if KgtkEdges.matches(path) or EdgeTable.find(path, BadRows(), Reading(encoding=reading.encoding)) is not None:
         return "triples"
     order: Sequence[Kind] = ("interactions", "triples", "links", "names", "items")
     known = next((kind for kind in order if _has(names, kind)), None)
-    return known or next((kind for kind in ("triples", "links") if layout_of(path, kind) is not None), None)
+    return known or next((kind for kind in ("triples", "links") if layout_of(path, kind, reading.encoding)), None)
 
 
 def _in_parquet(path: Path, kind: Kind) -> bool:

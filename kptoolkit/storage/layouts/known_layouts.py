@@ -47,13 +47,13 @@ class TableLayout:
     name_of: Callable[[str], str] | None = None
 
 
-def layout_of(path: Path, kind: Kind) -> TableLayout | None:
+def layout_of(path: Path, kind: Kind, encoding: str | None = None) -> TableLayout | None:
     """Return the layout of a table by what it says of itself; three columns without a header line may be anything.
 
     Raises:
         DataError: It cannot be read.
     """
-    sample = Sample.read(path)
+    sample = Sample.read(path, encoding)
     layouts = (layout for layout in LAYOUTS if layout.kind == kind and layout.header != _TRIPLE)
     return next((layout for layout in layouts if layout.matches(sample)), None)
 
