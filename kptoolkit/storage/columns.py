@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -177,9 +178,9 @@ _SAME = (
     ("timestamp_unix", "timestamp_ms"),
     ("product_id", "sku", "stock_code"),
 )
-_LAST = frozenset({"id", "date"})
+_LAST = frozenset({"id", "date", "label"})
 """Headers that are only read where there is no other of their column."""
-_CHOSEN = frozenset({"user_id", "item_id", "entity_id", "head", "relation", "tail", "time", "timestamp"})
+_CHOSEN = frozenset({"user_id", "item_id", "entity_id", "head", "relation", "tail", "time", "timestamp", "title"})
 
 
 def locate(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> dict[str, int]:
@@ -189,7 +190,7 @@ def locate(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> dict[st
     ``head_id``.
     """
     found: dict[str, int] = {}
-    for name, spellings in _of_one_family(names, wanted).items():
+    for name, spellings in _for_header(names, wanted).items():
         position = next(iter(_positions(names, spellings)), None)
         if position is not None:
             found[name] = position
@@ -213,7 +214,7 @@ def check_candidates(
     if len(names) > current().columns:
         said = f"a header with more than {quantity(current().columns, 'columns')}"
         raise DataError(f"{said}; leave out what is not needed, or raise limits.columns", path, line)
-    for name, spellings in _of_one_family(names, wanted).items():
+    for name, spellings in _for_header(names, wanted).items():
         found = _positions(names, spellings) if name in _CHOSEN else []
         if len(found) < 2:
             continue
@@ -261,6 +262,11 @@ def spellings_said(spellings: Sequence[str]) -> str:
     return shorten(", ".join(spellings), 120)
 
 
+_ID = re.compile(r"s?id$")
+_TITLE = re.compile(r"(?:name|title)$")
+_MAKERS = frozenset({"artist"})
+_ANY_ITEM = frozenset({"", "i", "item"})
+"""What ids are of that may be of anything."""
 _IGNORED = dict.fromkeys(map(ord, ' _-\t"?'))
 """Characters that make no difference between headers; a query language may write ``?subject``."""
 
@@ -287,6 +293,37 @@ def _places_by_name(names: tuple[str, ...]) -> tuple[Mapping[str, list[int]], Ma
         plain.setdefault(_plain(name), []).append(at)
         stems.setdefault(_stem(name), []).append(at)
     return plain, stems
+
+
+def _for_header(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+    """Return accepted headers by column, without those that the other headers exclude."""
+    return _of_one_family(names, _titles_of_item(names, wanted))
+
+
+def _titles_of_item(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+    """Keep the titles that are called like the id, such as ``track_name`` of ``track_id``, if there are any.
+
+    Else leave out those of who made them: ``artist_name`` is no title of a ``track_id``.
+    """
+    titles = wanted.get("title", ())
+    if tuple(titles) != tuple(ITEM_COLUMNS["title"]) or "item_id" not in wanted:
+        return wanted
+    item = next(iter(_positions(names, wanted["item_id"])), None)
+    if item is None or _positions(names, titles[:_OWN]):
+        return wanted
+    kind = _kind_of(names[item], _ID)
+    same = [one for one in titles if _kind_of(one, _TITLE) == kind]
+    if kind and _positions(names, same):
+        return {**wanted, "title": (next(one for one in same if _positions(names, [one])),)}
+    if kind not in _ANY_ITEM:
+        titles = [one for one in titles if _kind_of(one, _TITLE) not in _MAKERS]
+    return {**wanted, "title": titles}
+
+
+def _kind_of(header: str, ending: re.Pattern[str]) -> str:
+    """Return what is named or numbered by a header, ``""`` if it does not end like that."""
+    found = _stem(header)
+    return ending.sub("", found) if ending.search(found) else ""
 
 
 def _of_one_family(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds.surveyed import names, read, triples
 
+from kptoolkit.data.catalogue import read_items
 from kptoolkit.data.interactions import read_interactions
 from kptoolkit.errors import ConfigError, DataError
 from kptoolkit.graph.loading.load import dry_run
@@ -131,3 +132,47 @@ def test_names_next_to_ids_whose_relation_is_in_a_column(tmp_path: Path) -> None
     (tmp_path / "x.csv").write_text("movie,prop,actor_id,actor_name\nm1,lead,77,Ann Ames\nm2,lead,88,Bo Best\n")
     found = read(tmp_path / "x.csv", columns="item=movie,relation=prop,tail=actor_id")
     assert {"Ann Ames", "Bo Best"} <= set(names(found).values())
+
+
+@pytest.mark.parametrize(
+    ("header", "title"),
+    [
+        ("track_id,track_name,artist_name,genre", "track_name"),
+        ("artist_name,trackId,trackTitle,genre", "trackTitle"),
+        ("artist_name,song_id,track_name,genre", "track_name"),
+        ("track_id,artist_name,genre", ""),
+        ("artist_id,artist_name,genre", "artist_name"),
+        ("track_id,artist_name,title,genre", "title"),
+        ("isbn,book_title,genre", "book_title"),
+        ("item_id,track_name,label,genre", "track_name"),
+        ("movie_id,movie_name,movie_title,genre", "movie_title"),
+    ],
+)
+def test_the_title_is_that_of_the_item(tmp_path: Path, header: str, title: str) -> None:
+    names = header.split(",")
+    path = tmp_path / "items.csv"
+    path.write_text(f"{header}\n{','.join(f'my {name}' for name in names)}\n")
+    expected = f"my {title}" if title else ""
+    assert [item.title for item in read(path).items] == [expected]
+    assert list(read_items(path).columns.get("title", [""])) == [expected]
+
+
+@pytest.mark.parametrize("header", ["item_id,artist_name,track_name,genre", "isbn,book_title,artist_name,genre"])
+def test_two_titles_need_a_choice(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text(f"{header}\na,b,c,d\n")
+    for attempt in (read, read_items):
+        with pytest.raises(DataError, match=r"may each be the title; say which it is with --columns title="):
+            attempt(path)
+    named = header.split(",")[2]
+    assert [item.title for item in read(path, columns=f"title={named}").items] == ["c"]
+
+
+@pytest.mark.parametrize("header", ["item_id,title,genre,genre", "item_id,item_id,title,genre"])
+def test_a_doubled_header_is_an_error(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text(f"{header}\na,b,c,d\n")
+    with pytest.raises(DataError, match=r"columns \d and \d are both called (genre|item_id); rename"):
+        read(path)
+    path.write_text("item_id,title,note,note,genre\na,b,c,d,e\n")  # one that is not read is no fault
+    assert triples(read(path)) == {("a", "genre", "genre:e")}

@@ -78,6 +78,7 @@ class TableItems(JsonItems):
             found._take_given()
         else:
             found._take_known()
+        found._check_doubled()
         return found if found.mapping.relations or found.mapping.items else None
 
     def _take_header(self) -> None:
@@ -92,6 +93,14 @@ class TableItems(JsonItems):
         elif layout is not None and layout.dialect is not None:
             self.header = layout.header
             self.dialect = replace(layout.dialect, header=self.header, encoding=sample.encoding)
+
+    def _check_doubled(self) -> None:
+        """Check that no header of a column that is read occurs twice."""
+        for name in self._used():
+            places = [place for place, header in enumerate(self.header, 1) if name and header == name]
+            if len(places) > 1:
+                said = f"columns {places[0]} and {places[1]} are both called {shorten(name)}"
+                raise DataError(f"{said}; rename one of them", self.path, 1)
 
     def _require(self, name: str, where: str) -> None:
         if name not in self.header:
