@@ -41,6 +41,7 @@ from kptoolkit.storage.dialects import Reading, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
 from kptoolkit.storage.layouts.order_tables import order_tables
 from kptoolkit.storage.layouts.table_layouts import header_cells
+from kptoolkit.storage.values.times import unset
 
 _REQUIRED = {name: INTERACTION_COLUMNS[name] for name in ("user_id", "item_id")}
 _METADATA = b"kptool"
@@ -291,13 +292,15 @@ def read_interactions(path: str | Path, reading: Reading | None = None) -> tuple
     path = unpack(path) if is_archive(path) else path
     read = read_folder_events(path, reading) if path.is_dir() else None
     read = read or read_file_events(find_interactions(path, reading), reading)
-    table = read.table
-    if reading.skip_bad_rows:
+    table, skip = read.table, reading.skip_bad_rows
+    if skip:
         table = table.filled(("user_id", "item_id", "timestamp"))
-        skipped = len(read.table) - len(table)
-        layout = with_skipped(read.layout, skipped, " without a user, an item or a time")
-        read = replace(read, layout=layout)
-    times = table.times("timestamp", reading.date_format) if "timestamp" in table.columns else None
+    times = table.times("timestamp", reading.date_format, skip=skip) if "timestamp" in table.columns else None
+    if skip and times is not None:
+        kept = np.isfinite(times) & ~unset(times)
+        table, times = table.rows(kept), times[kept]
+    skipped = len(read.table) - len(table)
+    read = replace(read, layout=with_skipped(read.layout, skipped, " without a user, an item or a time"))
     found = Interactions.of(table.strings("user_id"), table.strings("item_id"), times)
     sizes = (len(table), len(table) - len(found), found.n_users, found.n_items, len(found))
     return found, ReadReport(read.path, *sizes, found.timed, read.layout)

@@ -27,7 +27,7 @@ from kptoolkit.storage.layouts.parquet_tables import check_expansion
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, recognize_parquet, recognize_table
 from kptoolkit.storage.text_tables import TextReader, header_of
 from kptoolkit.storage.values.cells import ID_COLUMNS, clean_columns, is_missing
-from kptoolkit.storage.values.times import advice_for, other_unit, seconds_of, since_1970
+from kptoolkit.storage.values.times import SKIP_ADVICE, advice_for, other_unit, seconds_of, since_1970
 
 SUFFIXES = TAB_SUFFIXES | {".csv", ".txt", ".dat", ".data", ".parquet"}
 _BLOCK = text.BLOCK_BYTES
@@ -78,16 +78,21 @@ class Table:
             else:
                 blank = {value for value in set(values) if is_missing(str(value))}
                 kept &= np.array([value not in blank for value in values], dtype=bool)
+        return self.rows(kept)
+
+    def rows(self, kept: NDArray[np.bool_]) -> Table:
+        """Return some of the rows."""
         return replace(
             self, columns={name: column[kept] for name, column in self.columns.items()}, lines=self.lines[kept]
         )
 
-    def times(self, name: str, date_format: str = "") -> NDArray[np.float64]:
+    def times(self, name: str, date_format: str = "", *, skip: bool = False) -> NDArray[np.float64]:
         """Return a column as seconds: numbers as they are, dates since 1970; see :func:`seconds_of`.
 
         Args:
             name: The column.
             date_format: Form of the dates, as for ``strptime``; ``""`` for ISO 8601.
+            skip: Whether a value that is neither becomes NaN, unless most are.
 
         Raises:
             DataError: A value is neither, or some are seconds and some milliseconds; the message names the line.
@@ -95,9 +100,10 @@ class Table:
         values = self.columns[name]
         seconds = since_1970(values) if values.dtype.kind == "M" else seconds_of(values, date_format)
         bad = ~np.isfinite(seconds)
-        if bad.any():
+        most = int(bad.sum()) * 2 > len(bad)
+        if most or (bad.any() and not skip):
             first = int(np.argmax(bad))
-            advice = advice_for(str(values[first]), map(str, values))
+            advice = advice_for(str(values[first]), map(str, values)) if most else SKIP_ADVICE
             said = f"{name} '{shorten(str(values[first]))}' is neither a number nor a date{advice}"
             raise DataError(said, self.path, int(self.lines[first]))
         if values.dtype.kind != "M" and (other := other_unit(values.tolist(), seconds)) is not None:

@@ -11,11 +11,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from kptoolkit.data.checking.checks import check
 from kptoolkit.data.data_folder import DataFolder
 from kptoolkit.data.interactions import Interactions, read_interactions
 from kptoolkit.errors import ConfigError, DataError
-from kptoolkit.graph import open_source
+from kptoolkit.graph import FileSource, open_source
+from kptoolkit.graph.loading.load_interactions import read_events
 from kptoolkit.storage.dialects import Reading
+from kptoolkit.storage.text_tables import BadRows
 from kptoolkit.storage.values.times import advice_for
 
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
@@ -151,3 +154,74 @@ def test_the_whole_column_says_the_form_of_its_dates(tmp_path: Path, days: list[
         read_interactions(path)
     assert all(f"'{form}'" in str(error.value) for form in forms)
     assert DataFolder.read(path, Reading.of(date_format=forms[0])).interactions is not None
+
+
+TIMES = {
+    "numbers": [str(1_700_000_000 + second) for second in range(9)],
+    "dates": [f"2024-03-0{day}" for day in range(1, 10)],
+    "days as numbers": [f"2024030{day}" for day in range(1, 10)],
+    "stamps": [f"Tue Apr 03 18:00:0{second} +0000 2012" for second in range(9)],
+}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("place", [0, 4, 9])
+@pytest.mark.parametrize("bad", ["unbekannt", "0000-00-00", "n/a", "2024-02-30"])
+@pytest.mark.parametrize("name", TIMES)
+def test_a_bad_time_is_skipped_when_asked(tmp_path: Path, name: str, bad: str, place: int, suffix: str) -> None:
+    times = TIMES[name][::-1]
+    times.insert(place, bad)
+    text = "user_id,item_id,timestamp\n" + "".join(f"u,i{at},{time}\n" for at, time in enumerate(times))
+    path = written(tmp_path, text, suffix)
+    with pytest.raises(DataError, match=rf"'{bad}' is neither a number nor a date; correct it, or skip such rows"):
+        read_interactions(path)
+    found, report = read_interactions(path, Reading(skip_bad_rows=True))
+    assert histories(found)["u"] == [f"i{at}" for at in reversed(range(10)) if at != place]
+    assert "1 row without a user, an item or a time skipped" in report.layout
+    if suffix != "jsonl":
+        assert loaded(path, skip=True) == 9
+        with pytest.raises(DataError, match=f"'{bad}' is neither a number nor a date; correct it"):
+            loaded(path, skip=False)
+
+
+def loaded(path: Path, *, skip: bool) -> int:
+    """Number of events that ``load-kg --interactions`` reads."""
+    return sum(map(len, read_events(FileSource(interaction_files=[path], bad_rows=BadRows(skip=skip)))))
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_times_of_which_most_cannot_be_read_are_an_error(tmp_path: Path, skip: bool) -> None:
+    path = written(tmp_path, "user_id,item_id,date\nu,a,1.3.2024\nu,b,2.3.2024\nu,c,2024-03-01\n")
+    for attempt in (lambda: read_interactions(path, Reading(skip_bad_rows=skip)), lambda: loaded(path, skip=skip)):
+        with pytest.raises(DataError, match=r"line 2: .*'1\.3\.2024' is neither .*--date-format '%d\.%m\.%Y'"):
+            attempt()
+
+
+@pytest.mark.parametrize("zero", ["0", "-1", "0.0"])
+def test_a_time_of_0_is_found_and_skipped_when_asked(tmp_path: Path, zero: str) -> None:
+    rows = [("u", "a", zero), *(("u", f"i{at}", str(1_700_000_000 - at)) for at in range(5))]
+    path = written(tmp_path, "user_id,item_id,timestamp\n" + "".join(f"{','.join(row)}\n" for row in rows))
+    finding = next(one for one in check(path) if one.what.startswith("events at time 0"))
+    assert (finding.level, finding.count) == ("warning", 1)
+    assert "a" in histories(read_interactions(path)[0])["u"]
+    assert histories(read_interactions(path, Reading(skip_bad_rows=True))[0])["u"] == [
+        f"i{at}" for at in range(4, -1, -1)
+    ]
+    assert loaded(path, skip=True) == 5
+
+
+@pytest.mark.parametrize(
+    "times", [["0", "1", "2"], ["1700000000000000001", "1700000000000000002", "1700000000000000003"]]
+)
+def test_other_times_are_not_skipped(tmp_path: Path, times: list[str]) -> None:
+    path = written(tmp_path, "user_id,item_id,timestamp\n" + "".join(f"u,i{time},{time}\n" for time in times[::-1]))
+    found = read_interactions(path, Reading(skip_bad_rows=True))[0]
+    assert histories(found) == {"u": [f"i{time}" for time in times]}
+    assert not any(one.what.startswith("events at time 0") for one in check(path))
+
+
+@pytest.mark.parametrize(("start", "said"), [(0, True), (1, True), (1_700_000_000, False)])
+def test_only_numbers_seem_to_number_a_history(tmp_path: Path, start: int, said: bool) -> None:
+    rows = [(f"u{user}", f"i{at}", str(start + at)) for user in range(5) for at in range(5)]
+    path = written(tmp_path, "user_id,item_id,timestamp\n" + "".join(f"{','.join(row)}\n" for row in rows))
+    assert any(one.what.startswith("times begin at the same value") for one in check(path)) is said

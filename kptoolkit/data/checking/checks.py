@@ -23,10 +23,13 @@ from kptoolkit.prompts import EqualFacts, choose_pack, equal_facts
 from kptoolkit.prompts.pack_choice import AUTO
 from kptoolkit.resources import Trust
 from kptoolkit.storage.values.id_rules import propose
+from kptoolkit.storage.values.times import unset
 
 REPEATS = 0.9
 _FEWEST_PAIRS = 10
 _EXAMPLES = 3
+_DATES = 1e8
+"""Seconds since 1970 that are a date, in 1973 or later."""
 
 
 def check(data: str | Path | DataFolder, pack: str = AUTO, *, trust_code: Trust = False) -> list[Finding]:
@@ -147,7 +150,9 @@ def _check_times(found: Interactions, lengths: NDArray[np.int64], of_graph: bool
     last_two[found.user[1:][tied & (np.arange(2, len(found) + 1) == found.indptr[1:][found.user[1:]])]] = True
     splittable = int((lengths >= 2).sum())
     starts = np.unique(found.time[found.indptr[:-1][lengths > 0]], return_counts=True)[1]
+    early = unset(found.time)
     ordinal = found.n_users > 1 and int(starts.max(initial=0)) >= REPEATS * found.n_users
+    ordinal &= not _are_dates(found.time)
     order = "their item ids" if of_graph else "the file's rows"
     heavy = adjacent > 0 and int(tied.sum()) / adjacent > 0.1
     return [
@@ -168,11 +173,24 @@ def _check_times(found: Interactions, lengths: NDArray[np.int64], of_graph: bool
         ),
         Finding(
             "warning",
+            "events at time 0, the beginning of 1970, although most are later",
+            int(early.sum()),
+            "they probably have no time, and are before all others of their user; leave them out with --skip-bad-rows",
+            int(early.sum()) / max(len(found), 1),
+            _examples(found.user_ids[np.unique(found.user[early])]),
+        ),
+        Finding(
+            "warning",
             "times begin at the same value for nearly every user",
             int(ordinal),
             "they seem to number a history and to say nothing between users; use leave-one-out, not the temporal split",
         ),
     ]
+
+
+def _are_dates(times: NDArray[np.float64]) -> bool:
+    """Return whether times are seconds since 1970, and not numbers that count events."""
+    return bool(len(times)) and float(np.median(times)) > _DATES
 
 
 def _check_items(folder: DataFolder) -> list[Finding]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from kptoolkit.storage.values.cells import is_missing
 
+#: What to do about a text that is no time although most are.
+SKIP_ADVICE = "; correct it, or skip such rows (--skip-bad-rows)"
 _UTC = r"(?<!\s)\s+(?:UTC|GMT)$"
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _DAY = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
@@ -57,6 +59,8 @@ _CLOCKS = (
     (re.compile(r" \d{1,2}:\d\d:\d\d [AP]M"), " %I:%M:%S %p"),
 )
 _MONTHS = 12
+_FIRST = 1000
+_DAY_SECONDS = 86400
 _ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _CLOCK = re.compile(r"(?P<hour>\d{1,2})(?P<rest>:\d\d(?::\d\d(?:\.\d+)?)?)(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?")
 _MIDNIGHT = re.compile(r"[T ]00:00(?::00(?:\.0+)?)?$")
@@ -66,9 +70,9 @@ _MAY_BE_TIME = re.compile(r"\d{4}|\d{1,2}[./-]\d{1,2}[./-]\d\d")
 def seconds_of(values: NDArray[Any], date_format: str = "") -> NDArray[np.float64]:
     """Convert values to seconds, ``(E,)``: numbers as they are, dates since 1970; NaN for what is neither.
 
-    The first value that is not missing decides: a number, a date such as 20191231, one such as
-    ``Tue Apr 03 18:00:09 +0000 2012``, or ISO 8601. Numbers too large for a float are counted from the smallest one, so
-    that their order is exact.
+    Values are what most of them are: numbers, such as 20191231 if all of these are dates, or ISO 8601; or dates such as
+    ``Tue Apr 03 18:00:09 +0000 2012``, if there is one among the first. Numbers too large for a float are counted from
+    the smallest one, so that their order is exact.
 
     Args:
         values: Numbers or texts.
@@ -77,28 +81,42 @@ def seconds_of(values: NDArray[Any], date_format: str = "") -> NDArray[np.float6
     import pandas as pd
 
     texts = pd.Series(values)
-    first = next((str(value) for value in values if value is not None and not is_missing(str(value))), "")
-    if not date_format and (stamp := _STAMP.fullmatch(first.strip())) is not None:
+    stamps = (_STAMP.fullmatch(str(value).strip()) for value in values[:_FIRST])
+    if not date_format and (stamp := next(filter(None, stamps), None)) is not None:
         date_format = f"%a %b %d %H:%M:%S {'%z ' if stamp['zone'] else ''}%Y"
     if date_format:
         given = pd.to_datetime(texts.astype(str).str.strip(), errors="coerce", format=date_format, utc=True)
         return since_1970(given.dt.tz_localize(None).to_numpy())
     found = pd.to_numeric(texts, errors="coerce")
+    numbers = found.notna()
+    if numbers.any() and all(_DAY.fullmatch(str(number)) for number in texts[numbers]):
+        days = texts.astype(str).where(numbers)
+        return since_1970(pd.to_datetime(days, errors="coerce", format="%Y%m%d").to_numpy())
     if found.dtype.kind in "iu":
-        if len(found) and all(map(_DAY.fullmatch, set(map(str, values)))):
-            return since_1970(pd.to_datetime(texts.astype(str), errors="coerce", format="%Y%m%d").to_numpy())
         return _whole_numbers(np.asarray(found))
-    if not first or pd.notna(pd.to_numeric(first, errors="coerce")):
+    if numbers.all():
         return np.asarray(found, dtype=np.float64)
-    dates = texts.astype(str).str.replace(_UTC, "Z", regex=True)
+    dates = texts.astype(str).where(~numbers).str.replace(_UTC, "Z", regex=True)
     iso = pd.to_datetime(dates, errors="coerce", format="ISO8601", utc=True)
+    if iso.notna().sum() <= numbers.sum():
+        return np.asarray(found, dtype=np.float64)
     return since_1970(iso.dt.tz_localize(None).to_numpy())
+
+
+def unset(seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which times are the beginning of 1970, or -1 or the like, although most are seconds of later dates.
+
+    Programs write such times where they have none.
+    """
+    known = seconds[np.isfinite(seconds)]
+    early = (seconds > -_DAY_SECONDS) & (seconds <= 0)
+    return early & bool(len(known) and np.median(known) > _SECONDS[0])
 
 
 def _whole_numbers(values: NDArray[Any]) -> NDArray[np.float64]:
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
     if max(high, -low) > _EXACT and high - low < _WIDEST:
-        values = values - values.min()
+        values = values - (values.min() - 1)  # none of them is 0, which would be no time
     return values.astype(np.float64)
 
 
@@ -168,11 +186,7 @@ def advice_for(text: str, column: Iterable[str] = ()) -> str:
     if forms := date_forms([text, *column]):
         offered = " or ".join(f"'{form}'" for form in forms)
         return f"; say what it is with --date-format {offered} (day %d, month %m, year %Y)"
-    return (
-        "; correct it, or skip such rows (--skip-bad-rows)"
-        if is_missing(text)
-        else "; say what it is with --date-format"
-    )
+    return SKIP_ADVICE if is_missing(text) else "; say what it is with --date-format"
 
 
 def likely_times(cells: Sequence[str], date_format: str = "") -> NDArray[np.float64] | None:
