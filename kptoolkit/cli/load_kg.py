@@ -108,7 +108,7 @@ def _show(session: Session, config: Config, report: LoadReport) -> None:
         caption = f"{report.seconds:.1f} s"
     session.table(f"{report.source} ({where})", ["", "count", "of these"], rows, caption=caption)
     if report.named_by_id:
-        session.say("the source has no names: entities are called by their ids, which are readable; --names names them")
+        session.say("entities without a name are called by their ids, which are readable; --names FILE names them")
     if report.by_relation:
         _show_relations(session, report)
     if report.resumed:

@@ -9,6 +9,8 @@ from kptoolkit.data.checking.checks import check, stats
 from kptoolkit.data.checking.finding import Finding
 from kptoolkit.data.data_folder import DataFolder
 from kptoolkit.errors import DataError
+from kptoolkit.graph import open_source
+from kptoolkit.graph.loading.load import dry_run
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -177,3 +179,15 @@ def test_an_id_that_may_stand_for_no_value_is_found(tmp_path: Path, unknown: str
     path.write_text(f"user_id,item_id\n{unknown},a\n{unknown},b\nNancy,a\n")
     found = [one for one in check(DataFolder.read(path), "auto") if "may stand for no value" in one.what]
     assert [(one.what.split()[0], one.count, one.examples) for one in found if one.count] == [("user", 1, (unknown,))]
+
+
+@pytest.mark.parametrize("named", ["none", "items", "one more"])
+def test_ids_that_serve_as_names_are_no_finding(tmp_path: Path, named: str) -> None:
+    """``data check`` says what ``load-kg`` counts as nameless."""
+    files = {**GOOD, "kg": "\n".join(f"e:{i}|brand|{'Acme' if i % 2 else 'Globex'}" for i in range(6))}
+    rows = {"none": "e:99|Other", "items": "\n".join(f"e:{i}|Entity {i}" for i in range(6))}
+    files["ent"] = rows["items"] + "\nAcme|Acme Corporation" if named == "one more" else rows[named]
+    folder = write(tmp_path, **files)
+    report = dry_run(open_source([folder]))
+    expected = {"none": 0, "items": 0, "one more": 1}[named]
+    assert (count(folder, "entities of triples without a name"), report.nameless_entities) == (expected, expected)

@@ -165,8 +165,8 @@ TIMES = {
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-@pytest.mark.parametrize("place", [0, 4, 9])
-@pytest.mark.parametrize("bad", ["unbekannt", "0000-00-00", "n/a", "2024-02-30"])
+@pytest.mark.parametrize("place", [0, 4])
+@pytest.mark.parametrize("bad", ["unbekannt", "0000-00-00"])
 @pytest.mark.parametrize("name", TIMES)
 def test_a_bad_time_is_skipped_when_asked(tmp_path: Path, name: str, bad: str, place: int, suffix: str) -> None:
     times = TIMES[name][::-1]
@@ -204,9 +204,8 @@ def test_a_time_of_0_is_found_and_skipped_when_asked(tmp_path: Path, zero: str) 
     finding = next(one for one in check(path) if one.what.startswith("events at time 0"))
     assert (finding.level, finding.count) == ("warning", 1)
     assert "a" in histories(read_interactions(path)[0])["u"]
-    assert histories(read_interactions(path, Reading(skip_bad_rows=True))[0])["u"] == [
-        f"i{at}" for at in range(4, -1, -1)
-    ]
+    found = read_interactions(path, Reading(skip_bad_rows=True))[0]
+    assert histories(found) == {"u": ["i4", "i3", "i2", "i1", "i0"]}
     assert loaded(path, skip=True) == 5
 
 

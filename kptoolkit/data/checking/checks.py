@@ -18,6 +18,7 @@ from kptoolkit.data.data_folder import DataFolder, Triples
 from kptoolkit.data.interactions import Interactions
 from kptoolkit.data.splits import FEWEST_EVENTS
 from kptoolkit.errors import shorten
+from kptoolkit.graph.sources.readable_ids import names_by_ids
 from kptoolkit.names import quantity
 from kptoolkit.prompts import EqualFacts, choose_pack, equal_facts
 from kptoolkit.prompts.pack_choice import AUTO
@@ -312,7 +313,13 @@ def _rules_advice(option: str, ids: Iterable[str], known: Iterable[str]) -> str:
 
 def _check_names(folder: DataFolder, triples: Triples) -> Finding:
     named = np.array([], dtype=object) if folder.names is None else _named(folder.names)
-    nameless = triples.entities[~_within(triples.entities, named)]
+    known = _within(triples.entities, named)
+    ids, items = triples.entities.tolist(), set() if folder.links is None else set(folder.links["entity_id"])
+    by_id = names_by_ids(ids, [one if is_named else "" for one, is_named in zip(ids, known, strict=True)], items)
+    known |= np.array([bool(name) for name in by_id], dtype=bool) | _within(
+        triples.entities, _entities_of_titles(folder)
+    )
+    nameless = triples.entities[~known]
     return Finding(
         "warning",
         "entities of triples without a name",
@@ -321,6 +328,15 @@ def _check_names(folder: DataFolder, triples: Triples) -> Finding:
         len(nameless) / max(len(triples.entities), 1),
         _examples(nameless),
     )
+
+
+def _entities_of_titles(folder: DataFolder) -> list[str]:
+    """Return the entities of the items with a title, which is their name."""
+    if folder.items is None or folder.links is None or "title" not in folder.items.columns:
+        return []
+    pairs = zip(folder.items.columns["item_id"], folder.items.columns["title"], strict=True)
+    titled = {item for item, title in pairs if str(title).strip()}
+    return folder.links["entity_id"][folder.links["item_id"].isin(titled)].tolist()
 
 
 def _named(names: pd.DataFrame) -> NDArray[Any]:

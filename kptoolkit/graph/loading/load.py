@@ -209,12 +209,12 @@ class _Loader:
     def entities(self) -> None:
         """Write the entities after the last acknowledged one."""
         ids, names, degrees = self.found.entities, self._names(), self.found.degrees
-        renames, titled = not self.found.named_by_id, {item.entity for item in self.found.items if item.title}
+        by_id = self.found.by_id - {item.entity for item in self.found.items if item.title}
         meter = Meter("load entities", len(ids) - self.done.entities, "entities", self.progress)
         for start in range(self.done.entities, len(ids), self.batch_size):
             codes = range(start, min(start + self.batch_size, len(ids)))
             rows = [
-                {**entity_row(ids[code], names[code], int(degrees[code])), "renames": renames or code in titled}
+                {**entity_row(ids[code], names[code], int(degrees[code])), "renames": code not in by_id}
                 for code in codes
             ]
             self.done, counters = self.store.transact(partial(self._add_entities, rows=rows))
