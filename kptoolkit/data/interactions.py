@@ -45,6 +45,8 @@ from kptoolkit.storage.values.times import unset
 
 _REQUIRED = {name: INTERACTION_COLUMNS[name] for name in ("user_id", "item_id")}
 _METADATA = b"kptool"
+_FEWEST_CHANGES, _NEARLY_ALL = 5, 0.9
+"""Changes of the time from row to row that tell how a file is sorted, and the share of them that must agree."""
 _LONGEST_NOTICE = 4000
 """Bytes of the notice that are read."""
 
@@ -102,7 +104,12 @@ class Interactions:
     @classmethod
     @checked
     def of(
-        cls, users: Sequence[str] | NDArray[Any], items: Sequence[str] | NDArray[Any], times: Any = None
+        cls,
+        users: Sequence[str] | NDArray[Any],
+        items: Sequence[str] | NDArray[Any],
+        times: Any = None,
+        *,
+        newest_first: bool = False,
     ) -> Interactions:
         """Create interactions from columns of ids: numbers, sorts and deduplicates them.
 
@@ -112,6 +119,7 @@ class Interactions:
             users: ``(E,)`` user ids.
             items: ``(E,)`` item ids.
             times: ``(E,)`` numbers, or ``None``.
+            newest_first: Whether of two events of a user at the same time the later one is given first.
 
         Raises:
             InputError: The columns differ in length, or a time is no number.
@@ -127,7 +135,8 @@ class Interactions:
                 f"{quantity(len(user), 'users')}, {quantity(len(item), 'items')} and {quantity(len(time), 'times')}"
             )
             raise InputError(f"Interactions.of: {lengths} do not fit; give a user, an item and a time for each event")
-        order = np.lexsort((np.arange(len(user)), time, user))
+        row = np.arange(len(user))
+        order = np.lexsort((-row if newest_first else row, time, user))
         pair = user[order].astype(np.int64) * max(len(item_ids), 1) + item[order]
         first = np.sort(np.unique(pair, return_index=True)[1])
         order = order[first]
@@ -301,9 +310,27 @@ def read_interactions(path: str | Path, reading: Reading | None = None) -> tuple
         table, times = table.rows(kept), times[kept]
     skipped = len(read.table) - len(table)
     read = replace(read, layout=with_skipped(read.layout, skipped, " without a user, an item or a time"))
-    found = Interactions.of(table.strings("user_id"), table.strings("item_id"), times)
+    users, items = table.strings("user_id"), table.strings("item_id")
+    newest_first = times is not None and _is_newest_first(users, times)
+    found = Interactions.of(users, items, times, newest_first=newest_first)
+    if newest_first and _has_ties(found):
+        said = "rows are newest first, so that of events of a user at the same time the last row is the first event"
+        read = replace(read, layout=f"{read.layout or 'a table with a header line'}; {said}")
     sizes = (len(table), len(table) - len(found), found.n_users, found.n_items, len(found))
     return found, ReadReport(read.path, *sizes, found.timed, read.layout)
+
+
+def _is_newest_first(users: NDArray[Any], times: NDArray[np.float64]) -> bool:
+    """Return whether the times of a user descend from row to row, for nearly all rows of all users."""
+    user = pd.factorize(users)[0]
+    order = np.argsort(user, kind="stable")
+    change = np.diff(times[order])[np.diff(user[order]) == 0]
+    change = change[change != 0]
+    return len(change) >= _FEWEST_CHANGES and float((change < 0).mean()) >= _NEARLY_ALL
+
+
+def _has_ties(found: Interactions) -> bool:
+    return bool(((np.diff(found.user) == 0) & (np.diff(found.time) == 0)).any())
 
 
 def notice_of(path: Path) -> str:

@@ -224,3 +224,26 @@ def test_only_numbers_seem_to_number_a_history(tmp_path: Path, start: int, said:
     rows = [(f"u{user}", f"i{at}", str(start + at)) for user in range(5) for at in range(5)]
     path = written(tmp_path, "user_id,item_id,timestamp\n" + "".join(f"{','.join(row)}\n" for row in rows))
     assert any(one.what.startswith("times begin at the same value") for one in check(path)) is said
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("by_user", [True, False])
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_events_of_one_day_are_in_the_order_of_the_file(
+    tmp_path: Path, newest_first: bool, by_user: bool, suffix: str
+) -> None:
+    rows = [(user, f"i{at:02}", f"2024-03-0{1 + at // 2}") for user in "uv" for at in range(10)]
+    rows = rows[::-1] if newest_first else rows
+    rows = sorted(rows, key=lambda row: row[0 if by_user else 2], reverse=newest_first)
+    path = written(tmp_path, "user_id,item_id,date\n" + "".join(f"{','.join(row)}\n" for row in rows), suffix)
+    found, report = read_interactions(path)
+    assert histories(found) == {user: [f"i{at:02}" for at in range(10)] for user in "uv"}
+    assert ("rows are newest first" in report.layout) is newest_first
+
+
+def test_rows_in_no_order_keep_theirs_at_the_same_time(tmp_path: Path) -> None:
+    rows = [("u", f"i{at}", f"2024-03-0{day}") for at, day in enumerate([3, 3, 1, 2, 5, 4, 6, 1, 2, 7])]
+    path = written(tmp_path, "user_id,item_id,date\n" + "".join(f"{','.join(row)}\n" for row in rows))
+    found, report = read_interactions(path)
+    assert histories(found)["u"] == ["i2", "i7", "i3", "i8", "i0", "i1", "i5", "i4", "i6", "i9"]
+    assert "newest first" not in report.layout
