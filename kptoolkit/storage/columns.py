@@ -111,6 +111,13 @@ TRIPLE_COLUMNS: Mapping[str, Sequence[str]] = {
         "predicate_id",
         "relation_type",
         "relationship",
+        "relationship_type",
+        "relation_name",
+        "relationship_name",
+        "rel_type",
+        "predicate_name",
+        "property",
+        "verb",
         "p",
     ),
     "tail": (

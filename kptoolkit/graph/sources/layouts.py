@@ -379,11 +379,18 @@ def _kind(path: Path, reading: Reading) -> Kind | None:
     names = header_cells(path, reading)
     if not names:
         return None
-    if KgtkEdges.matches(path) or EdgeTable.find(path, BadRows(), Reading(encoding=reading.encoding)) is not None:
+    if KgtkEdges.matches(path) or _has_edges(path, reading):
         return "triples"
     order: Sequence[Kind] = ("interactions", "triples", "links", "names", "items")
     known = next((kind for kind in order if _has(names, kind)), None)
     return known or next((kind for kind in ("triples", "links") if layout_of(path, kind, reading.encoding)), None)
+
+
+def _has_edges(path: Path, reading: Reading) -> bool:
+    try:
+        return EdgeTable.find(path, BadRows(), Reading(encoding=reading.encoding)) is not None
+    except DataError:
+        return True  # who reads it says what is wrong
 
 
 def _in_parquet(path: Path, kind: Kind) -> bool:
