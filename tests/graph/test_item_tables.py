@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -176,3 +177,52 @@ def test_a_doubled_header_is_an_error(tmp_path: Path, header: str) -> None:
         read(path)
     path.write_text("item_id,title,note,note,genre\na,b,c,d,e\n")  # one that is not read is no fault
     assert triples(read(path)) == {("a", "genre", "genre:e")}
+
+
+ROWS = [{"key": f"k{at}", "label": f"L{at}", "facts": {"maker": f"m{at}", "new": at > 0}} for at in range(3)]
+
+
+def mapped(folder: Path, suffix: str, mapping: str) -> Path:
+    """A file of :data:`ROWS`, and a mapping next to it; a table has the inner keys alone."""
+    (folder / "mapping.toml").write_text(mapping if suffix == "json" else mapping.replace("facts.", ""))
+    path = folder / f"x.{suffix}"
+    if suffix == "json":
+        path.write_text(json.dumps(ROWS))
+    else:
+        rows = ["key,label,maker,new", *(f"k{at},L{at},m{at},{str(at > 0).lower()}" for at in range(3))]
+        path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["json", "csv"])
+def test_a_key_of_a_mapping_without_a_value_is_said(tmp_path: Path, suffix: str) -> None:
+    mapping = 'id = "key"\nname = "labl"\n[relations]\nmaker = "facts.maker"\nnovel = "facts.news"\n'
+    source = open_source([mapped(tmp_path, suffix, mapping)], mapping=tmp_path / "mapping.toml")
+    name, novel = dry_run(source).warnings
+    inner = "facts." if suffix == "json" else ""
+    assert "no value at labl (name); nearest keys: label" in name
+    assert f"no value at {inner}news (novel); nearest keys: {inner}new" in novel
+
+
+@pytest.mark.parametrize("suffix", ["json", "csv"])
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ('id = "kay"\n[relations]\nmaker = "facts.maker"\n', r"no (value at|column) '?kay'?.*key"),
+        (
+            'id = "key"\n[relations]\nmaker = "facts.makr"\n',
+            r"no value at (facts\.)?makr .*nearest keys: .*maker",
+        ),
+    ],
+)
+def test_a_mapping_that_gives_nothing_is_an_error(tmp_path: Path, suffix: str, mapping: str, said: str) -> None:
+    path = mapped(tmp_path, suffix, mapping)
+    with pytest.raises(DataError, match=said):
+        open_source([path], mapping=tmp_path / "mapping.toml")
+
+
+@pytest.mark.parametrize("suffix", ["json", "csv"])
+def test_truth_values_are_values(tmp_path: Path, suffix: str) -> None:
+    path = mapped(tmp_path, suffix, 'id = "key"\n[relations]\nnew = "facts.new"\n')
+    expected = {("k0", "new", "new:false"), ("k1", "new", "new:true"), ("k2", "new", "new:true")}
+    assert triples(read(path, mapping=tmp_path / "mapping.toml")) == expected

@@ -105,6 +105,7 @@ class FileSource:
     def warnings(self) -> list[str]:
         """Return what is probably wrong with the files, a sentence each, after everything was read."""
         found = [] if self.id_map is None else self.id_map.warnings()
+        found += [said for reader in self.readers for said in reader.warnings()]
         if not self.link_files and self.id_map is None:
             found += [renumbered_said(reader.path) for reader in self.readers if isinstance(reader, JsonItems)]
         found = list(dict.fromkeys(filter(None, found)))

@@ -188,6 +188,8 @@ def _json_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path 
         return JsonTriples(path, bad_rows, reading)
     found = JsonItems.of(path, reading, mapping)
     found.bad_rows = bad_rows
+    if mapping is not None:
+        found.check_mapping()
     return found
 
 

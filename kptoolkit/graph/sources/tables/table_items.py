@@ -74,6 +74,7 @@ class TableItems(JsonItems):
         if mapping is not None:
             found.mapping = JsonMapping.read(mapping)
             found._require(found.mapping.id, "the mapping")
+            found.check_mapping()
         elif given:
             found._take_given()
         else:
