@@ -46,7 +46,7 @@ def load_kg(
     if upsert and replace:
         raise ConfigError("--upsert and --replace exclude each other; give one of them")
     config = session.config()
-    source = options.open(pack=config.prompts.pack, interactions=interactions)
+    source = options.open(pack=config.prompts.pack, interactions=interactions, min_rating=config.data.min_rating)
     say_recognized(session, source.recognized)
     report = _load(session, config, source, replace=replace, into_existing=into_existing, dry=dry_run)
     warn_of_bad_rows(session, source.bad_rows)

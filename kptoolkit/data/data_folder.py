@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -198,7 +198,7 @@ def _not_read(
 def _interactions(path: Path, reading: Reading) -> tuple[Interactions | None, ReadReport | None]:
     if path.is_dir() and not has_interactions(path, reading) and _has_graph(path, reading):
         return None, None
-    return read_interactions(path, reading)
+    return read_interactions(path, replace(reading, counts_ratings=True))
 
 
 def _has_graph(folder: Path, reading: Reading) -> bool:

@@ -61,7 +61,7 @@ def reading_of(settings: DataConfig) -> Reading:
         ConfigError: ``columns``, ``encoding`` or ``date_format`` is wrong.
     """
     found = Reading.of(settings.columns, settings.encoding, date_format=settings.date_format)
-    return replace(found, skip_bad_rows=settings.skip_bad_rows)
+    return replace(found, skip_bad_rows=settings.skip_bad_rows, min_rating=settings.min_rating)
 
 
 def split_files(folder: Path) -> list[Path]:
@@ -286,9 +286,7 @@ def read_sequences(path: Path, reading: Reading) -> Iterator[text.Table]:
 def _named(tables: Iterable[text.Table]) -> Iterator[text.Table]:
     for table in tables:
         columns = {"timestamp" if name == "time" else name: column for name, column in table.columns.items()}
-        yield text.Table(
-            {name: column for name, column in columns.items() if name != "rating"}, table.lines, table.path
-        )
+        yield text.Table(columns, table.lines, table.path)
 
 
 def _whole(path: Path, tables: Iterable[text.Table]) -> Table:

@@ -24,6 +24,7 @@ from kptoolkit.arguments import check_fields, checked
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.event_files import (
     EVENT_SUFFIXES,
+    EventTable,
     block_files,
     has_events,
     read_file_events,
@@ -31,7 +32,7 @@ from kptoolkit.data.event_files import (
     users_said,
 )
 from kptoolkit.data.histories import Histories
-from kptoolkit.data.tables import columns_of, tables_in, with_skipped
+from kptoolkit.data.tables import Table, columns_of, tables_in, with_skipped
 from kptoolkit.errors import DataError, InputError, RunError, UnknownNameError, shorten
 from kptoolkit.graph.sources.foreign_formats import foreign_in
 from kptoolkit.names import nearest, quantity
@@ -41,6 +42,7 @@ from kptoolkit.storage.dialects import Reading, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
 from kptoolkit.storage.layouts.order_tables import order_tables
 from kptoolkit.storage.layouts.table_layouts import header_cells
+from kptoolkit.storage.values.ratings import RatingCounts, high_enough, left_out_said
 from kptoolkit.storage.values.times import unset
 
 _REQUIRED = {name: INTERACTION_COLUMNS[name] for name in ("user_id", "item_id")}
@@ -64,6 +66,7 @@ class ReadReport:
         events: Events after leaving out repeats.
         timed: Whether the file has a time column; without one, the order of its rows is used.
         layout: The layout that was recognized; ``""`` for a table with the usual header line.
+        ratings: Counts of the ratings, if they were read and all events count whatever theirs is.
     """
 
     path: Path
@@ -74,6 +77,7 @@ class ReadReport:
     events: int
     timed: bool
     layout: str = ""
+    ratings: RatingCounts | None = None
 
 
 @dataclass(frozen=True)
@@ -310,6 +314,7 @@ def read_interactions(path: str | Path, reading: Reading | None = None) -> tuple
         table, times = table.rows(kept), times[kept]
     skipped = len(read.table) - len(table)
     read = replace(read, layout=with_skipped(read.layout, skipped, " without a user, an item or a time"))
+    table, times, read, ratings = _rated(table, times, read, reading)
     users, items = table.strings("user_id"), table.strings("item_id")
     newest_first = times is not None and _is_newest_first(users, times)
     found = Interactions.of(users, items, times, newest_first=newest_first)
@@ -317,7 +322,20 @@ def read_interactions(path: str | Path, reading: Reading | None = None) -> tuple
         said = "rows are newest first, so that of events of a user at the same time the last row is the first event"
         read = replace(read, layout=f"{read.layout or 'a table with a header line'}; {said}")
     sizes = (len(table), len(table) - len(found), found.n_users, found.n_items, len(found))
-    return found, ReadReport(read.path, *sizes, found.timed, read.layout)
+    return found, ReadReport(read.path, *sizes, found.timed, read.layout, ratings)
+
+
+def _rated(
+    table: Table, times: NDArray[np.float64] | None, read: EventTable, reading: Reading
+) -> tuple[Table, NDArray[np.float64] | None, EventTable, RatingCounts | None]:
+    """Leave out events with a low rating, or count the ratings where all events count."""
+    if reading.min_rating is None:
+        counted = "rating" in table.columns and reading.counts_ratings
+        return table, times, read, RatingCounts.of(table.columns["rating"]) if counted else None
+    kept = high_enough(table.columns, reading.min_rating, read.path, table.lines.tolist())
+    said = left_out_said(int((~kept).sum()), reading.min_rating)
+    layout = "; ".join(filter(None, (read.layout or "a table with a header line", said)))
+    return table.rows(kept), None if times is None else times[kept], replace(read, layout=layout), None
 
 
 def _is_newest_first(users: NDArray[Any], times: NDArray[np.float64]) -> bool:

@@ -134,7 +134,7 @@ def read_recognized(path: Path, kind: Kind, reading: Reading) -> tuple[Table, st
         found = recognize(path, kind, reading)
         columns, dialect, said, layout = dict(found.columns), found.dialect, found.said, found.layout
     optional = {name: spellings for name, spellings in columns.items() if name in OPTIONAL}
-    if kind == "interactions" and not (layout and layout.only_positive):
+    if kind == "interactions" and not (reading.has_ratings or (layout and layout.only_positive)):
         optional.pop("rating", None)
     required = {name: spellings for name, spellings in columns.items() if name not in OPTIONAL}
     bad_rows = text.BadRows(skip=reading.skip_bad_rows) if kind == "interactions" else None

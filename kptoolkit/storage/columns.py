@@ -251,16 +251,25 @@ def refuse_choice(names: Sequence[str], role: str, path: Path, line: int | None 
     raise DataError(f"{said}; say which it is with --columns {role}={shorten(names[0])}", path, line)
 
 
-def columns_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> str:
-    """Return which columns are read as what, and which are not; ``""`` if all have their own names and are read."""
+def columns_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]], min_rating: float | None = None) -> str:
+    """Return which columns are read as what, and which are not; ``""`` if all have their own names and are read.
+
+    Args:
+        names: The headers.
+        wanted: Accepted headers by column.
+        min_rating: Lowest rating of events that are read; ``None`` reads all.
+    """
     found = locate(names, wanted)
     others = [name for at, name in enumerate(names) if at not in found.values() and name]
     own = "clock" not in found and all(
         _stem(names[at]) in map(_plain, wanted[name][:_OWN]) for name, at in found.items()
     )
-    if own and not others:
+    if own and not others and min_rating is None:
         return ""
-    read = ", ".join(f"{names[at]} as {_role(name)}" for name, at in found.items())
+    read = ", ".join(f"{names[at]} as {_role(name)}" for name, at in found.items() if name != "rating")
+    if "rating" in found:
+        use = "not used, every event counts" if min_rating is None else f"events below {min_rating:g} are left out"
+        read += f"; {names[found['rating']]}: {use}"
     return f"{read}{'; not read: ' * bool(others)}{shorten(', '.join(others), 200)}"
 
 

@@ -75,6 +75,8 @@ class Reading:
         split: Separator of several values in the tail of a triple, e.g. ``"|"``; ``""`` leaves tails as they are.
         date_format: Form of dates, as for ``strptime``, e.g. ``"%d.%m.%Y"``; ``""`` for ISO 8601.
         skip_bad_rows: Whether bad rows of interactions are left out and counted.
+        min_rating: Lowest rating of events that are read; ``None`` reads all.
+        counts_ratings: Whether ratings are counted although they are not used.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -82,6 +84,8 @@ class Reading:
     split: str = ""
     date_format: str = ""
     skip_bad_rows: bool = False
+    min_rating: float | None = None
+    counts_ratings: bool = False
 
     def __post_init__(self) -> None:
         if self.encoding is not None:
@@ -128,6 +132,11 @@ class Reading:
                 raise ConfigError(f"{said}; roles are {', '.join(ROLES)}")
             found[role] = name
         return cls(found, encoding or None, split or "", date_format or "")
+
+    @property
+    def has_ratings(self) -> bool:
+        """Whether the ratings of events are read."""
+        return self.counts_ratings or self.min_rating is not None
 
     def spellings(self, wanted: Mapping[str, Sequence[str]], *, usual_too: bool = False) -> dict[str, Sequence[str]]:
         """Return accepted headers by column.

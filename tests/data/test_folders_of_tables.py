@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from kptoolkit.data.checking.checks import check
@@ -61,6 +63,14 @@ def test_a_folder_is_read_whatever_its_tables_are_written_like(tmp_path: Path, n
     assert folder.items is not None
     assert folder.names is not None
     assert folder.not_read == []
+
+
+def test_a_folder_of_parquet_files_is_read(tmp_path: Path) -> None:
+    for table, text in TABLES.items():
+        pd.read_csv(io.StringIO(text), dtype=str).to_parquet(tmp_path / f"{table}.parquet")
+    source = open_source([tmp_path], interactions=True)
+    assert counts(source) == [2, 2, 4, 2, 4]
+    assert source.not_read == []
 
 
 @pytest.mark.parametrize("name", WRITTEN)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.checking.finding import Finding, examples
 from kptoolkit.data.data_folder import DataFolder
-from kptoolkit.data.interactions import Interactions
+from kptoolkit.data.interactions import Interactions, ReadReport
 from kptoolkit.data.splits import FEWEST_EVENTS
 from kptoolkit.storage.values.times import unset
 
@@ -51,8 +51,23 @@ def check_events(folder: DataFolder) -> list[Finding]:
             report.repeats / report.rows,
         ),
     ]
+    findings += _check_ratings(report)
     of_graph = report.path == GRAPH_DATA
     return findings + (_check_times(found, lengths, of_graph) if found.timed else [_no_times(of_graph)])
+
+
+def _check_ratings(report: ReadReport) -> list[Finding]:
+    """Return that some ratings probably say that nothing happened, or that it was not liked."""
+    found = report.ratings
+    if found is None:
+        return []
+    two = len(found.few) == 2
+    shown = " and ".join(f"{one:g}" for one in found.few) if two else ""
+    high = found.few[1] if two else 1.0
+    what = f"ratings have two values only, {shown}" if two else "events with a rating of 0 or less"
+    advice = f"every event counts as one that happened and was liked; data.min_rating={high:g} leaves the others out"
+    count = found.not_positive if not two or found.not_positive else 1
+    return [Finding("warning", what, count, advice, found.not_positive / max(found.events, 1) or None)]
 
 
 def _no_times(of_graph: bool) -> Finding:

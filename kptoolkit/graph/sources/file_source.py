@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -39,6 +40,7 @@ from kptoolkit.storage.layouts.table_layouts import (
 )
 from kptoolkit.storage.text_tables import BadRows, Table, clean_table, read_table
 from kptoolkit.storage.values.id_rules import IdRules
+from kptoolkit.storage.values.ratings import high_enough, left_out_said
 
 
 @dataclass
@@ -88,6 +90,7 @@ class FileSource:
     events_nearby: Path | None = None
     not_read: list[Path] = field(default_factory=list)
     recognized: list[str] = field(default_factory=list)
+    _low_ratings: int = field(default=0, init=False)
     _rdf: dict[Path, RdfFile] = field(default_factory=dict, init=False)
     _tables: dict[tuple[Path, Kind], Recognized] = field(default_factory=dict, init=False)
     _formats: dict[Path, Format] = field(default_factory=dict, init=False)
@@ -105,6 +108,7 @@ class FileSource:
     def warnings(self) -> list[str]:
         """Return what is probably wrong with the files, a sentence each, after everything was read."""
         found = [] if self.id_map is None else self.id_map.warnings()
+        found.append(left_out_said(self._low_ratings, self.reading.min_rating or 0.0))
         found += [said for reader in self.readers for said in reader.warnings()]
         if not self.link_files and self.id_map is None:
             found += [renumbered_said(reader.path) for reader in self.readers if isinstance(reader, JsonItems)]
@@ -207,10 +211,20 @@ class FileSource:
 
     def interactions(self) -> Iterator[Table]:
         """Yield the columns ``user_id``, ``item_id``, ``time``, ``rating``."""
-        for reader in self.readers if self.with_interactions else ():
-            yield from self._cleaned(reader.interactions())
-        for path in self.interaction_files:
-            yield from self._read(path, "interactions")
+        readers = self.readers if self.with_interactions else []
+        tables = [self._cleaned(reader.interactions()) for reader in readers]
+        tables += [self._read(path, "interactions") for path in self.interaction_files]
+        self._low_ratings = 0
+        for table in chain.from_iterable(tables):
+            yield table if self.reading.min_rating is None else self._rated(table, self.reading.min_rating)
+
+    def _rated(self, table: Table, min_rating: float) -> Table:
+        """Leave out events with a low rating, and count them."""
+        high = high_enough(table.columns, min_rating, table.path or self.label, table.lines)
+        kept = [at for at, one in enumerate(high.tolist()) if one]
+        self._low_ratings += len(table) - len(kept)
+        columns = {name: [column[at] for at in kept] for name, column in table.columns.items()}
+        return Table(columns, [table.lines[at] for at in kept], table.path, table.cleaned)
 
     def recognize(self) -> None:
         """Recognize every file, and fill :attr:`recognized`.

@@ -35,7 +35,7 @@ from kptoolkit.storage.columns import locate
 from kptoolkit.storage.dialects import Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
 from kptoolkit.storage.layouts.known_layouts import Kind, layout_of
-from kptoolkit.storage.layouts.parquet_tables import parquet_columns
+from kptoolkit.storage.layouts.parquet_tables import first_cells
 from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, header_cells, recognize_table
 from kptoolkit.storage.text_tables import BadRows
 
@@ -375,7 +375,7 @@ def _kind(path: Path, reading: Reading) -> Kind | None:
     if SUFFIXES.get(suffix) in RDF_FORMATS:
         return "triples"
     if suffix == ".parquet":
-        return next((kind for kind in COLUMNS if _in_parquet(path, kind)), None)
+        return _kind_of_header(_parquet_names(path))
     if suffix not in (*TABLE_SUFFIXES, ".sif"):
         return None
     names = header_cells(path, reading)
@@ -383,9 +383,9 @@ def _kind(path: Path, reading: Reading) -> Kind | None:
         return None
     if KgtkEdges.matches(path) or _has_edges(path, reading):
         return "triples"
-    order: Sequence[Kind] = ("interactions", "triples", "links", "names", "items")
-    known = next((kind for kind in order if _has(names, kind)), None)
-    return known or next((kind for kind in ("triples", "links") if layout_of(path, kind, reading.encoding)), None)
+    return _kind_of_header(names) or next(
+        (kind for kind in ("triples", "links") if layout_of(path, kind, reading.encoding)), None
+    )
 
 
 def _has_edges(path: Path, reading: Reading) -> bool:
@@ -395,11 +395,16 @@ def _has_edges(path: Path, reading: Reading) -> bool:
         return True  # who reads it says what is wrong
 
 
-def _in_parquet(path: Path, kind: Kind) -> bool:
+def _parquet_names(path: Path) -> list[str]:
     try:
-        return bool(parquet_columns(path, COLUMNS[kind], OPTIONAL))
+        return list(first_cells(path, 1))
     except DataError:
-        return False
+        return []
+
+
+def _kind_of_header(names: Sequence[str]) -> Kind | None:
+    order: Sequence[Kind] = ("interactions", "triples", "links", "names", "items")
+    return next((kind for kind in order if _has(names, kind)), None)
 
 
 def _has(names: Sequence[str], kind: Kind) -> bool:

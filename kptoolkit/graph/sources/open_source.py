@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kptoolkit.arguments import checked
@@ -52,6 +53,7 @@ def open_source(
     id_map: str | Path | None = None,
     leave_out: Sequence[str] | None = None,
     date_format: str | None = None,
+    min_rating: float | None = None,
 ) -> FileSource:
     """Return a source of folders and files, after recognizing the layout of each.
 
@@ -77,13 +79,14 @@ def open_source(
             ``link_ids``.
         leave_out: Relations whose triples are left out.
         date_format: Form of the dates of interactions, e.g. ``"%d.%m.%Y"``; ``None`` for ISO 8601.
+        min_rating: Lowest rating of interactions that are read; ``None`` reads all.
 
     Raises:
         ConfigError: ``columns``, ``encoding`` or a rule for ids is wrong, or ids of items are to be compared with those
             of interactions that are not read.
         DataError: A path does not exist, a folder has no triples, or a file is not recognized.
     """
-    reading = Reading.of(columns, encoding, split, date_format)
+    reading = replace(Reading.of(columns, encoding, split, date_format), min_rating=min_rating)
     bad_rows = BadRows(skip=skip_bad_rows)
     source = FileSource(
         format=format,

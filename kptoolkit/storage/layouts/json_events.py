@@ -60,7 +60,9 @@ class JsonEvents:
         check_candidates(keys, wanted, path)
         cells = {key: [_text(_at(one, key)) for one in objects] for key in keys}
         accepted = with_times(keys, wanted, cells, reading.date_format)
-        found = {name: keys[at] for name, at in locate(keys, accepted).items() if name != "rating"}
+        found = {
+            name: keys[at] for name, at in locate(keys, accepted).items() if name != "rating" or reading.has_ratings
+        }
         within, inner = "", dict[str, str]()
         if "item_id" not in found:
             within, inner = _list_of_events(first, wanted)

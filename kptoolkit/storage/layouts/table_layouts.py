@@ -170,7 +170,8 @@ def columns_and_times(
         found = with_times(names, wanted, cells, reading.date_format)
         check_times(names, found, cells, reading, path)
         unread = unread_times(names, found, cells)
-    return found, "; ".join(filter(None, (_choice_said(names, found), columns_said(names, found), unread)))
+    said = columns_said(names, found, reading.min_rating if kind == "interactions" else None)
+    return found, "; ".join(filter(None, (_choice_said(names, found), said, unread)))
 
 
 def _choice_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> str:
