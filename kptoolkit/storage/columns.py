@@ -49,7 +49,6 @@ _ITEM_IDS = (
 _USER_IDS = (
     "reader_id",
     "customer_id",
-    "session_id",
     "reviewer_id",
     "username",
     "visitor_id",
@@ -57,6 +56,15 @@ _USER_IDS = (
     "member_id",
     "client_id",
     "listener_id",
+    "student_id",
+    "learner_id",
+    "subscriber_id",
+    "patron_id",
+    "borrower_id",
+    "viewer_id",
+    "shopper_id",
+    "buyer_id",
+    "session_id",
     "session",
 )
 _TIMES = (
@@ -185,7 +193,7 @@ _SAME = (
     ("timestamp_unix", "timestamp_ms"),
     ("product_id", "sku", "stock_code"),
 )
-_LAST = frozenset({"id", "date", "label"})
+_LAST = frozenset({"id", "date", "label", "sessionid", "session"})
 """Headers that are only read where there is no other of their column."""
 _CHOSEN = frozenset({"user_id", "item_id", "entity_id", "head", "relation", "tail", "time", "timestamp", "title"})
 

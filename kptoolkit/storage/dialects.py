@@ -16,6 +16,9 @@ from kptoolkit.storage.open_files import PACKED_SUFFIXES, file_failures, open_by
 _PROBE = 1 << 16
 """Bytes of a file that are looked at to recognize its layout."""
 _SHOWN = 3
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_QUOTED_CELL = re.compile(r'(?:(?<=\t)|(?<=^))"(?:[^"]|"")*"(?=\t|$)')
+_OPEN_CELL = re.compile(r'(?:^|\t)"')
 _DATE_PARTS = ("%d", "%j", "%m", "%b", "%B", "%Y", "%y", "%x", "%c", "%D", "%F", "%U", "%W", "%V")
 TAB_SUFFIXES = frozenset({".inter", ".item", ".link", ".ent", ".kg", ".user", ".tsv"})
 """Endings of files that are tab-separated whatever their first line is."""
@@ -224,13 +227,29 @@ class Sample:
             elif line.strip():
                 break
         first = next((line for line in self.lines[found.skip :] if line.strip()), "")
+        outside = outside_quotes(first)
         if found.quoted:
-            mark = max(",;\t|", key=first.count)
+            mark = max(",;\t|", key=outside.count)
             return replace(found, separator=mark, backslash=self._has_backslash_quotes(mark))
         if suffix_of(self.path) not in TAB_SUFFIXES and "\t" not in first:
-            mark = next((mark for mark in ("::", ";", "|", ",") if mark in first), "" if " " in first else "\t")
+            marks = [mark for line in (outside, first) for mark in ("::", ";", "|", ",") if mark in line]
+            mark = next(iter(marks), "" if " " in first else "\t")
             return replace(found, separator=mark, quoted=mark in (";", ","))
-        return found
+        recbole = suffix_of(self.path) in TAB_SUFFIXES - {".tsv"}
+        return found if recbole else replace(found, quoted=self._has_quoted_cells(found))
+
+    def _has_quoted_cells(self, plain: Dialect) -> bool:
+        """Return whether cells between tabs are quoted as in CSV: each is whole, and some have ``""`` or a tab inside.
+
+        Programs write a title such as ``"Heroes"`` in the same way, so that quotation marks alone say nothing.
+        """
+        lines = [line for line in self.lines[plain.skip :] if line.strip()]
+        cells = [cell for line in lines for cell in _QUOTED_CELL.findall(line)]
+        if not any('""' in cell[1:-1] or "\t" in cell for cell in cells):
+            return False
+        quoted = replace(plain, quoted=True)
+        whole = not any(_OPEN_CELL.search(_QUOTED_CELL.sub("", line)) for line in lines)
+        return whole and len({len(quoted.cells(line)) for line in lines}) == 1
 
     @staticmethod
     def _is_comment(line: str, number: int) -> bool:
@@ -249,6 +268,11 @@ class Sample:
             f"{number}: {shorten(line, 100)}" for number, line in enumerate(self.lines[:_SHOWN], 1) if line.strip()
         ]
         return f"its first lines are {' / '.join(lines)}" if lines else "its first lines are empty"
+
+
+def outside_quotes(line: str) -> str:
+    """Return a line without what is between quotation marks."""
+    return _QUOTED.sub("", line)
 
 
 def first_bytes(path: Path, size: int = _PROBE) -> tuple[bytes, bool]:

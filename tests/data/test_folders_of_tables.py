@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from kptoolkit.data.catalogue import read_items
 from kptoolkit.data.checking.checks import check
 from kptoolkit.data.data_folder import DataFolder
+from kptoolkit.data.interactions import read_interactions
 from kptoolkit.errors import DataError
 from kptoolkit.graph import FileSource, open_source
 from kptoolkit.storage.dialects import Reading
@@ -104,3 +106,56 @@ def test_files_are_not_read_where_one_has_to_be_chosen(tmp_path: Path) -> None:
     found = next(one for one in check(tmp_path) if one.what == "files of this folder that are not read")
     assert {"triples.csv", "triples2.csv"} <= set(found.examples)
     assert found.level == "warning"
+
+
+QUOTED = {
+    "doubled marks": ('0\t"A ""big"" one"\tx', 'A "big" one'),
+    "a tab": ('0\t"A\tB"\tx', "A\tB"),
+    "marks of a name": ('0\t"Heroes"\tx', '"Heroes"'),
+    "no whole cell": ('0\t"A ""big one\tx', '"A ""big one'),
+    "marks inside": ('0\tA ""big"" one\tx', 'A ""big"" one'),
+}
+
+
+@pytest.mark.parametrize("name", QUOTED)
+@pytest.mark.parametrize("ending", ["tsv", "txt"])
+def test_cells_between_tabs_may_be_quoted(tmp_path: Path, name: str, ending: str) -> None:
+    line, title = QUOTED[name]
+    path = tmp_path / f"items.{ending}"
+    path.write_text(f'item_id\ttitle\tgenre\n{line}\n1\t"B"\ty\n')
+    expected = {"0": title, "1": "B" if name in ("doubled marks", "a tab") else '"B"'}
+    table = read_items(path)
+    assert dict(zip(table.columns["item_id"], table.columns["title"], strict=True)) == expected
+    listed = [row for one in open_source([path]).items() for row in zip(one["item_id"], one["title"], strict=True)]
+    assert dict(listed) == expected
+
+
+def test_a_file_of_recbole_is_not_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "x.item"
+    path.write_text('item_id:token\ttitle:token_seq\n0\t"A ""big"" one"\n')
+    assert list(read_items(path).columns["title"]) == ['"A ""big"" one"']
+
+
+@pytest.mark.parametrize(("ending", "mark"), [("csv", ","), ("csv", ";"), ("csv", "|"), ("txt", ","), ("txt", ";")])
+def test_a_mark_within_a_quoted_header_is_no_separator(tmp_path: Path, mark: str, ending: str) -> None:
+    header = mark.join(["user_id", "item_id", "timestamp", '"title, author; year | place, price; x | y, z"'])
+    path = tmp_path / f"x.{ending}"
+    path.write_text(f"{header}\nu{mark}a{mark}2{mark}c\nu{mark}b{mark}1{mark}d\n")
+    assert len(read_interactions(path)[0]) == 2
+
+
+@pytest.mark.parametrize("index", ["", "Unnamed: 0"])
+def test_the_index_of_pandas_is_no_column_of_names(tmp_path: Path, index: str) -> None:
+    (tmp_path / "books.csv").write_text(f"{index},book_id,title,publisher_id\n0,7,A,1\n1,8,B,2\n")
+    (tmp_path / "publishers.csv").write_text(f"{index},publisher_id,publisher\n0,1,Tor\n1,2,Orbit\n")
+    (names,) = [dict(zip(one["entity_id"], one["name"], strict=True)) for one in open_source([tmp_path]).names()]
+    assert names == {"7": "A", "8": "B", "publisher:1": "Tor", "publisher:2": "Orbit"}
+
+
+@pytest.mark.parametrize("other", ["student_id", "customer_id", "user_id", "uid"])
+def test_a_session_is_a_user_only_where_there_is_no_other(tmp_path: Path, other: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"session_id,{other},item_id\ns1,u,a\ns2,u,b\n")
+    assert read_interactions(path)[0].user_ids.tolist() == ["u"]
+    path.write_text("session_id,item_id\ns1,a\ns2,b\n")
+    assert read_interactions(path)[0].user_ids.tolist() == ["s1", "s2"]
