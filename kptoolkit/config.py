@@ -129,6 +129,9 @@ class DataConfig(Section):
     skip_bad_rows: bool = False
     """Whether rows of interactions without a user, an item or a time, and those that cannot be read, are left out and
     counted; otherwise they are an error."""
+    min_rating: float | None = None
+    """Events with a lower rating, or without one, are left out and counted, also by ``load-kg --interactions``; unset:
+    ratings are not used, and every event counts."""
     split: Literal["leave-one-out", "temporal"] = "leave-one-out"
     """``leave-one-out``: each user's last event is the test case and the one before it the validation case.
     ``temporal``: two points in time separate training, validation and test for all users."""

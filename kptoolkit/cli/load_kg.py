@@ -46,7 +46,7 @@ def load_kg(
     if upsert and replace:
         raise ConfigError("--upsert and --replace exclude each other; give one of them")
     config = session.config()
-    source = options.open(pack=config.prompts.pack, interactions=interactions)
+    source = options.open(pack=config.prompts.pack, interactions=interactions, min_rating=config.data.min_rating)
     say_recognized(session, source.recognized)
     report = _load(session, config, source, replace=replace, into_existing=into_existing, dry=dry_run)
     warn_of_bad_rows(session, source.bad_rows)
@@ -108,7 +108,7 @@ def _show(session: Session, config: Config, report: LoadReport) -> None:
         caption = f"{report.seconds:.1f} s"
     session.table(f"{report.source} ({where})", ["", "count", "of these"], rows, caption=caption)
     if report.named_by_id:
-        session.say("the source has no names: entities are called by their ids, which are readable; --names names them")
+        session.say("entities without a name are called by their ids, which are readable; --names FILE names them")
     if report.by_relation:
         _show_relations(session, report)
     if report.resumed:

@@ -116,17 +116,18 @@ class SourceOptions:
         bool, typer.Option("--skip-bad-rows", help="Skip rows that cannot be read; they are counted and listed.")
     ] = False
 
-    def open(self, *, pack: str = AUTO, interactions: bool = False) -> FileSource:
+    def open(self, *, pack: str = AUTO, interactions: bool = False, min_rating: float | None = None) -> FileSource:
         """Open the source; other arguments and errors as in :func:`kptoolkit.graph.open_source`.
 
         Args:
             pack: Template pack whose language is that of names unless ``--language`` is given.
             interactions: Whether to read the events of a folder as well.
+            min_rating: Lowest rating of events that are read; ``None`` reads all.
         """
         from kptoolkit.graph import open_source
 
         given = {**vars(self), "language": self.language or _language_of(pack)}
-        return open_source(interactions=interactions, **given)
+        return open_source(interactions=interactions, min_rating=min_rating, **given)
 
 
 def _language_of(pack: str) -> str:

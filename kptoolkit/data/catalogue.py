@@ -21,7 +21,12 @@ from kptoolkit.data.tables import Table, read_recognized, tables_in
 from kptoolkit.errors import AmbiguousNameError, DataError, RunError, UnknownNameError
 from kptoolkit.names import compared, nearest
 from kptoolkit.storage.arrays import json_hash
-from kptoolkit.storage.dialects import Reading
+from kptoolkit.storage.columns import ITEM_COLUMNS, locate
+from kptoolkit.storage.dialects import Reading, suffix_of
+from kptoolkit.storage.layouts.table_layouts import header_cells
+
+_ITEM = {"item_id": ITEM_COLUMNS["item_id"]}
+_ITEM_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 
 
 @runtime_checkable
@@ -266,7 +271,7 @@ def read_items(path: Path, reading: Reading | None = None) -> Table:
 
 
 def find_items(path: Path) -> Path | None:
-    """Find the item file next to the interactions: ``.item``, or ``items.csv`` (``.tsv``, ``.parquet``).
+    """Find the item file next to the interactions: ``.item``, or ``items.csv`` (``.tsv``, ``.txt``, ``.parquet``).
 
     Returns:
         ``None`` if there is none.
@@ -280,7 +285,8 @@ def find_items(path: Path) -> Path | None:
     found = tables_in(folder, (".item",))
     if len(found) > 1:
         raise DataError(f"several item files: {', '.join(file.name for file in found)}; keep one in the folder", folder)
-    named = [file for file in tables_in(folder, (".csv", ".tsv", ".parquet")) if file.name.lower().startswith("items.")]
+    tables = [file for file in tables_in(folder, _ITEM_SUFFIXES) if file.name.lower().startswith("items.")]
+    named = [file for file in tables if suffix_of(file) != ".txt" or locate(header_cells(file, Reading()), _ITEM)]
     return next(iter(found + named), None)
 
 

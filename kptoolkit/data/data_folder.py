@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.catalogue import find_items, read_items
-from kptoolkit.data.event_files import users_said
+from kptoolkit.data.event_files import event_files_of, users_said
 from kptoolkit.data.graph_events import find_interactions, graph_triples
 from kptoolkit.data.graph_files import GraphTables, graph_files, has_triples, items_of
 from kptoolkit.data.interactions import Interactions, ReadReport, has_interactions, read_interactions
@@ -22,6 +22,7 @@ from kptoolkit.data.tables import Table, tables_in
 from kptoolkit.errors import DataError
 from kptoolkit.graph import FileSource, Graph, folder_reader
 from kptoolkit.graph.foreign.inspection import check_empty
+from kptoolkit.graph.sources.layouts import not_read_in
 from kptoolkit.storage.dialects import Reading
 
 _TRIPLE = ("head", "relation", "tail")
@@ -86,6 +87,7 @@ class DataFolder:
         several_names: Entities with several names, with the first, which counts, and the next.
         cleaned: Ids in triples that were cleaned of spaces, quotation marks, ``<>`` or ``.0``.
         sizes: Counts of triples, relations and entities of a graph in a database.
+        not_read: Files of the folder that may have data and are not read.
     """
 
     path: Path
@@ -99,6 +101,7 @@ class DataFolder:
     several_names: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     cleaned: int = 0
     sizes: Mapping[str, int] = field(default_factory=dict)
+    not_read: Sequence[Path] = ()
 
     @classmethod
     def read(cls, path: str | Path, reading: Reading | None = None, **graph: Any) -> DataFolder:
@@ -140,6 +143,7 @@ class DataFolder:
             source,
             tables.several_names,
             tables.cleaned,
+            not_read=_not_read(path, reading, report, items_file, source),
         )
 
     @classmethod
@@ -178,10 +182,23 @@ class DataFolder:
         return np.array(list(dict.fromkeys(ids)), dtype=object)
 
 
+def _not_read(
+    path: Path, reading: Reading, report: ReadReport | None, items_file: Path | None, source: FileSource | None
+) -> list[Path]:
+    """Return the files of a folder that may have data, and that are not read; none if a reader reads it as a whole."""
+    if not path.is_dir() or folder_reader(path, reading=reading) is not None:
+        return []
+    files = [] if report is None else [report.path, *event_files_of(path, reading)]
+    files += [] if items_file is None else [items_file]
+    if source is not None:
+        files += [*source.triple_files, *source.link_files, *source.name_files, *source.item_files]
+    return not_read_in(path, files, [] if source is None else source.readers)
+
+
 def _interactions(path: Path, reading: Reading) -> tuple[Interactions | None, ReadReport | None]:
     if path.is_dir() and not has_interactions(path, reading) and _has_graph(path, reading):
         return None, None
-    return read_interactions(path, reading)
+    return read_interactions(path, replace(reading, counts_ratings=True))
 
 
 def _has_graph(folder: Path, reading: Reading) -> bool:

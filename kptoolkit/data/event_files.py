@@ -61,7 +61,7 @@ def reading_of(settings: DataConfig) -> Reading:
         ConfigError: ``columns``, ``encoding`` or ``date_format`` is wrong.
     """
     found = Reading.of(settings.columns, settings.encoding, date_format=settings.date_format)
-    return replace(found, skip_bad_rows=settings.skip_bad_rows)
+    return replace(found, skip_bad_rows=settings.skip_bad_rows, min_rating=settings.min_rating)
 
 
 def split_files(folder: Path) -> list[Path]:
@@ -109,6 +109,13 @@ def block_files(folder: Path, reading: Reading) -> list[Path]:
     if any(suffix_of(path) == ".inter" for path in folder.iterdir()):
         return []
     return sorted(path for path in folder.iterdir() if path.is_file() and is_item_blocks(path, reading))
+
+
+def event_files_of(folder: Path, reading: Reading) -> list[Path]:
+    """Return the files of a folder whose events are read as one, as :func:`read_folder_events` does."""
+    orders = order_tables(folder, reading)
+    joined = [] if orders is None else [orders.orders, *orders.lines]
+    return split_files(folder) or block_files(folder, reading) or joined
 
 
 def _has_own_events(folder: Path, reading: Reading) -> bool:
@@ -279,9 +286,7 @@ def read_sequences(path: Path, reading: Reading) -> Iterator[text.Table]:
 def _named(tables: Iterable[text.Table]) -> Iterator[text.Table]:
     for table in tables:
         columns = {"timestamp" if name == "time" else name: column for name, column in table.columns.items()}
-        yield text.Table(
-            {name: column for name, column in columns.items() if name != "rating"}, table.lines, table.path
-        )
+        yield text.Table(columns, table.lines, table.path)
 
 
 def _whole(path: Path, tables: Iterable[text.Table]) -> Table:

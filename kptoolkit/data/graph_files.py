@@ -13,9 +13,9 @@ from kptoolkit.data.tables import Table, join_tables, tables_in
 from kptoolkit.errors import DataError
 from kptoolkit.graph import FileSource, folder_reader
 from kptoolkit.graph.loading.source_names import NameCollector
-from kptoolkit.graph.sources.file_source import add_file
 from kptoolkit.graph.sources.id_map import IdMap
 from kptoolkit.graph.sources.layouts import RDF_FORMATS, SUFFIXES, file_reader, readers_in, sort_tables, unread
+from kptoolkit.graph.sources.open_source import add_file
 from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.dialects import Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES
@@ -165,7 +165,7 @@ def _add_folder(source: FileSource, path: Path) -> None:
         source.readers.append(reader)
         return
     try:
-        found = sort_tables(folder)
+        found = sort_tables(folder, source.reading)
     except DataError:
         return  # several of one kind: none is that of these interactions before one is chosen
     readers = [] if found.get("triples") else readers_in(folder, source.bad_rows, source.reading)

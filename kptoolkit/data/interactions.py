@@ -24,6 +24,7 @@ from kptoolkit.arguments import check_fields, checked
 from kptoolkit.config import GRAPH_DATA
 from kptoolkit.data.event_files import (
     EVENT_SUFFIXES,
+    EventTable,
     block_files,
     has_events,
     read_file_events,
@@ -31,7 +32,7 @@ from kptoolkit.data.event_files import (
     users_said,
 )
 from kptoolkit.data.histories import Histories
-from kptoolkit.data.tables import columns_of, tables_in, with_skipped
+from kptoolkit.data.tables import Table, columns_of, tables_in, with_skipped
 from kptoolkit.errors import DataError, InputError, RunError, UnknownNameError, shorten
 from kptoolkit.graph.sources.foreign_formats import foreign_in
 from kptoolkit.names import nearest, quantity
@@ -40,9 +41,14 @@ from kptoolkit.storage.columns import INTERACTION_COLUMNS, locate
 from kptoolkit.storage.dialects import Reading, suffix_of
 from kptoolkit.storage.layouts.archives import is_archive, unpack
 from kptoolkit.storage.layouts.order_tables import order_tables
+from kptoolkit.storage.layouts.table_layouts import header_cells
+from kptoolkit.storage.values.ratings import RatingCounts, high_enough, left_out_said
+from kptoolkit.storage.values.times import unset
 
 _REQUIRED = {name: INTERACTION_COLUMNS[name] for name in ("user_id", "item_id")}
 _METADATA = b"kptool"
+_FEWEST_CHANGES, _NEARLY_ALL = 5, 0.9
+"""Changes of the time from row to row that tell how a file is sorted, and the share of them that must agree."""
 _LONGEST_NOTICE = 4000
 """Bytes of the notice that are read."""
 
@@ -60,6 +66,7 @@ class ReadReport:
         events: Events after leaving out repeats.
         timed: Whether the file has a time column; without one, the order of its rows is used.
         layout: The layout that was recognized; ``""`` for a table with the usual header line.
+        ratings: Counts of the ratings, if they were read and all events count whatever theirs is.
     """
 
     path: Path
@@ -70,6 +77,7 @@ class ReadReport:
     events: int
     timed: bool
     layout: str = ""
+    ratings: RatingCounts | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,12 @@ class Interactions:
     @classmethod
     @checked
     def of(
-        cls, users: Sequence[str] | NDArray[Any], items: Sequence[str] | NDArray[Any], times: Any = None
+        cls,
+        users: Sequence[str] | NDArray[Any],
+        items: Sequence[str] | NDArray[Any],
+        times: Any = None,
+        *,
+        newest_first: bool = False,
     ) -> Interactions:
         """Create interactions from columns of ids: numbers, sorts and deduplicates them.
 
@@ -110,6 +123,7 @@ class Interactions:
             users: ``(E,)`` user ids.
             items: ``(E,)`` item ids.
             times: ``(E,)`` numbers, or ``None``.
+            newest_first: Whether of two events of a user at the same time the later one is given first.
 
         Raises:
             InputError: The columns differ in length, or a time is no number.
@@ -125,7 +139,8 @@ class Interactions:
                 f"{quantity(len(user), 'users')}, {quantity(len(item), 'items')} and {quantity(len(time), 'times')}"
             )
             raise InputError(f"Interactions.of: {lengths} do not fit; give a user, an item and a time for each event")
-        order = np.lexsort((np.arange(len(user)), time, user))
+        row = np.arange(len(user))
+        order = np.lexsort((-row if newest_first else row, time, user))
         pair = user[order].astype(np.int64) * max(len(item_ids), 1) + item[order]
         first = np.sort(np.unique(pair, return_index=True)[1])
         order = order[first]
@@ -290,16 +305,50 @@ def read_interactions(path: str | Path, reading: Reading | None = None) -> tuple
     path = unpack(path) if is_archive(path) else path
     read = read_folder_events(path, reading) if path.is_dir() else None
     read = read or read_file_events(find_interactions(path, reading), reading)
-    table = read.table
-    if reading.skip_bad_rows:
+    table, skip = read.table, reading.skip_bad_rows
+    if skip:
         table = table.filled(("user_id", "item_id", "timestamp"))
-        skipped = len(read.table) - len(table)
-        layout = with_skipped(read.layout, skipped, " without a user, an item or a time")
-        read = replace(read, layout=layout)
-    times = table.times("timestamp", reading.date_format) if "timestamp" in table.columns else None
-    found = Interactions.of(table.strings("user_id"), table.strings("item_id"), times)
+    times = table.times("timestamp", reading.date_format, skip=skip) if "timestamp" in table.columns else None
+    if skip and times is not None:
+        kept = np.isfinite(times) & ~unset(times)
+        table, times = table.rows(kept), times[kept]
+    skipped = len(read.table) - len(table)
+    read = replace(read, layout=with_skipped(read.layout, skipped, " without a user, an item or a time"))
+    table, times, read, ratings = _rated(table, times, read, reading)
+    users, items = table.strings("user_id"), table.strings("item_id")
+    newest_first = times is not None and _is_newest_first(users, times)
+    found = Interactions.of(users, items, times, newest_first=newest_first)
+    if newest_first and _has_ties(found):
+        said = "rows are newest first, so that of events of a user at the same time the last row is the first event"
+        read = replace(read, layout=f"{read.layout or 'a table with a header line'}; {said}")
     sizes = (len(table), len(table) - len(found), found.n_users, found.n_items, len(found))
-    return found, ReadReport(read.path, *sizes, found.timed, read.layout)
+    return found, ReadReport(read.path, *sizes, found.timed, read.layout, ratings)
+
+
+def _rated(
+    table: Table, times: NDArray[np.float64] | None, read: EventTable, reading: Reading
+) -> tuple[Table, NDArray[np.float64] | None, EventTable, RatingCounts | None]:
+    """Leave out events with a low rating, or count the ratings where all events count."""
+    if reading.min_rating is None:
+        counted = "rating" in table.columns and reading.counts_ratings
+        return table, times, read, RatingCounts.of(table.columns["rating"]) if counted else None
+    kept = high_enough(table.columns, reading.min_rating, read.path, table.lines.tolist())
+    said = left_out_said(int((~kept).sum()), reading.min_rating)
+    layout = "; ".join(filter(None, (read.layout or "a table with a header line", said)))
+    return table.rows(kept), None if times is None else times[kept], replace(read, layout=layout), None
+
+
+def _is_newest_first(users: NDArray[Any], times: NDArray[np.float64]) -> bool:
+    """Return whether the times of a user descend from row to row, for nearly all rows of all users."""
+    user = pd.factorize(users)[0]
+    order = np.argsort(user, kind="stable")
+    change = np.diff(times[order])[np.diff(user[order]) == 0]
+    change = change[change != 0]
+    return len(change) >= _FEWEST_CHANGES and float((change < 0).mean()) >= _NEARLY_ALL
+
+
+def _has_ties(found: Interactions) -> bool:
+    return bool(((np.diff(found.user) == 0) & (np.diff(found.time) == 0)).any())
 
 
 def notice_of(path: Path) -> str:
@@ -355,8 +404,9 @@ def find_interactions(path: Path, reading: Reading | None = None) -> Path:
         return path
     candidates = interactions_in(path, reading)
     if not candidates:
-        for table in tables_in(path, (".parquet",)):
-            columns_of(table)  # one that is damaged is the reason
+        for table in tables_in(path, (".csv", ".tsv", ".parquet")):
+            if suffix_of(table) == ".parquet" or not header_cells(table, reading or Reading()):
+                columns_of(table)  # one that is damaged is the reason
         said = "no interactions here: no .inter, and no table or JSON lines with user_id and item_id"
         others = "".join(f"; {one}" for one in foreign_in(path)[:3]) or users_said(path, reading or Reading())
         raise DataError(f"{said}; give the path of the file, and its columns with --columns{others}", path)
@@ -380,14 +430,11 @@ def has_interactions(folder: Path, reading: Reading) -> bool:
 
 
 def _has_events(path: Path, reading: Reading) -> bool:
-    if suffix_of(path) not in (".csv", ".tsv", ".parquet"):
-        return has_events(path, reading)
     try:
-        return len(locate(columns_of(path), reading.spellings(_REQUIRED))) == len(_REQUIRED) or has_events(
-            path, reading
-        )
+        names = columns_of(path) if suffix_of(path) == ".parquet" else header_cells(path, reading)
     except DataError:
-        return suffix_of(path) != ".parquet"
+        return False
+    return len(locate(names, reading.spellings(_REQUIRED))) == len(_REQUIRED) or has_events(path, reading)
 
 
 def _numbered(values: Sequence[str] | NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:

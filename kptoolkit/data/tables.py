@@ -22,11 +22,12 @@ from kptoolkit.storage import text_tables as text
 from kptoolkit.storage.columns import places_of
 from kptoolkit.storage.dialects import TAB_SUFFIXES, Dialect, Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.date_columns import join_dates
+from kptoolkit.storage.layouts.known_layouts import Kind
 from kptoolkit.storage.layouts.parquet_tables import check_expansion
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, recognize_table, with_dates
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, recognize_parquet, recognize_table
 from kptoolkit.storage.text_tables import TextReader, header_of
 from kptoolkit.storage.values.cells import ID_COLUMNS, clean_columns, is_missing
-from kptoolkit.storage.values.times import advice_for, other_unit, seconds_of, since_1970
+from kptoolkit.storage.values.times import SKIP_ADVICE, advice_for, other_unit, seconds_of, since_1970
 
 SUFFIXES = TAB_SUFFIXES | {".csv", ".txt", ".dat", ".data", ".parquet"}
 _BLOCK = text.BLOCK_BYTES
@@ -77,16 +78,21 @@ class Table:
             else:
                 blank = {value for value in set(values) if is_missing(str(value))}
                 kept &= np.array([value not in blank for value in values], dtype=bool)
+        return self.rows(kept)
+
+    def rows(self, kept: NDArray[np.bool_]) -> Table:
+        """Return some of the rows."""
         return replace(
             self, columns={name: column[kept] for name, column in self.columns.items()}, lines=self.lines[kept]
         )
 
-    def times(self, name: str, date_format: str = "") -> NDArray[np.float64]:
+    def times(self, name: str, date_format: str = "", *, skip: bool = False) -> NDArray[np.float64]:
         """Return a column as seconds: numbers as they are, dates since 1970; see :func:`seconds_of`.
 
         Args:
             name: The column.
             date_format: Form of the dates, as for ``strptime``; ``""`` for ISO 8601.
+            skip: Whether a value that is neither becomes NaN, unless most are.
 
         Raises:
             DataError: A value is neither, or some are seconds and some milliseconds; the message names the line.
@@ -94,11 +100,11 @@ class Table:
         values = self.columns[name]
         seconds = since_1970(values) if values.dtype.kind == "M" else seconds_of(values, date_format)
         bad = ~np.isfinite(seconds)
-        if bad.any():
+        most = int(bad.sum()) * 2 > len(bad)
+        if most or (bad.any() and not skip):
             first = int(np.argmax(bad))
-            said = (
-                f"{name} '{shorten(str(values[first]))}' is neither a number nor a date{advice_for(str(values[first]))}"
-            )
+            advice = advice_for(str(values[first]), map(str, values)) if most else SKIP_ADVICE
+            said = f"{name} '{shorten(str(values[first]))}' is neither a number nor a date{advice}"
             raise DataError(said, self.path, int(self.lines[first]))
         if values.dtype.kind != "M" and (other := other_unit(values.tolist(), seconds)) is not None:
             shown = shorten(str(values[other]))
@@ -123,13 +129,12 @@ def read_recognized(path: Path, kind: Kind, reading: Reading) -> tuple[Table, st
         DataError: As for :func:`read_table`, or the layout is not recognized.
     """
     columns, dialect, said, layout = reading.spellings(COLUMNS[kind]), None, "", None
-    if path.is_file() and suffix_of(path) == ".parquet":
-        columns = dict(with_dates(columns_of(path), columns, kind))
-    elif path.is_file() and suffix_of(path) in SUFFIXES:
-        found = recognize_table(path, kind, reading)
+    if path.is_file() and suffix_of(path) in SUFFIXES:
+        recognize = recognize_parquet if suffix_of(path) == ".parquet" else recognize_table
+        found = recognize(path, kind, reading)
         columns, dialect, said, layout = dict(found.columns), found.dialect, found.said, found.layout
     optional = {name: spellings for name, spellings in columns.items() if name in OPTIONAL}
-    if kind == "interactions" and not (layout and layout.only_positive):
+    if kind == "interactions" and not (reading.has_ratings or (layout and layout.only_positive)):
         optional.pop("rating", None)
     required = {name: spellings for name, spellings in columns.items() if name not in OPTIONAL}
     bad_rows = text.BadRows(skip=reading.skip_bad_rows) if kind == "interactions" else None

@@ -5,8 +5,8 @@ from .loading.load_report import LoadReport as LoadReport
 from .neighbourhoods import Neighbourhoods as Neighbourhoods
 from .paths import GraphPath as GraphPath
 from .sources.file_source import FileSource as FileSource
-from .sources.file_source import open_source as open_source
 from .sources.layouts import folder_reader as folder_reader
 from .sources.memory_source import MemorySource as MemorySource
+from .sources.open_source import open_source as open_source
 from .sources.triple_source import TripleSource as TripleSource
 from .store import GraphStore as GraphStore

@@ -180,10 +180,13 @@ def data_dir(config: Config) -> Path:
     """Return ``[data] dir``.
 
     Raises:
-        ConfigError: It is not set.
+        ConfigError: It is not set, or ``[data] min_rating`` is set although the interactions are those of the graph.
     """
     if config.data.dir is None:
         raise ConfigError("no interactions given: set data.dir in kptool.toml or pass --data DIR")
+    if config.data.dir == GRAPH_DATA and config.data.min_rating is not None:
+        said = "data.min_rating is for interactions of files; for those of a graph give it to load-kg --interactions"
+        raise ConfigError(f"{said}, or write it into interactions.cypher")
     return config.data.dir
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NoReturn
 
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.limits import current
@@ -47,7 +49,6 @@ _ITEM_IDS = (
 _USER_IDS = (
     "reader_id",
     "customer_id",
-    "session_id",
     "reviewer_id",
     "username",
     "visitor_id",
@@ -55,6 +56,15 @@ _USER_IDS = (
     "member_id",
     "client_id",
     "listener_id",
+    "student_id",
+    "learner_id",
+    "subscriber_id",
+    "patron_id",
+    "borrower_id",
+    "viewer_id",
+    "shopper_id",
+    "buyer_id",
+    "session_id",
     "session",
 )
 _TIMES = (
@@ -109,6 +119,13 @@ TRIPLE_COLUMNS: Mapping[str, Sequence[str]] = {
         "predicate_id",
         "relation_type",
         "relationship",
+        "relationship_type",
+        "relation_name",
+        "relationship_name",
+        "rel_type",
+        "predicate_name",
+        "property",
+        "verb",
         "p",
     ),
     "tail": (
@@ -176,9 +193,9 @@ _SAME = (
     ("timestamp_unix", "timestamp_ms"),
     ("product_id", "sku", "stock_code"),
 )
-_LAST = frozenset({"id", "date"})
+_LAST = frozenset({"id", "date", "label", "sessionid", "session"})
 """Headers that are only read where there is no other of their column."""
-_CHOSEN = frozenset({"user_id", "item_id", "entity_id", "head", "relation", "tail", "time", "timestamp"})
+_CHOSEN = frozenset({"user_id", "item_id", "entity_id", "head", "relation", "tail", "time", "timestamp", "title"})
 
 
 def locate(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> dict[str, int]:
@@ -188,7 +205,7 @@ def locate(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> dict[st
     ``head_id``.
     """
     found: dict[str, int] = {}
-    for name, spellings in _of_one_family(names, wanted).items():
+    for name, spellings in _for_header(names, wanted).items():
         position = next(iter(_positions(names, spellings)), None)
         if position is not None:
             found[name] = position
@@ -212,7 +229,7 @@ def check_candidates(
     if len(names) > current().columns:
         said = f"a header with more than {quantity(current().columns, 'columns')}"
         raise DataError(f"{said}; leave out what is not needed, or raise limits.columns", path, line)
-    for name, spellings in _of_one_family(names, wanted).items():
+    for name, spellings in _for_header(names, wanted).items():
         found = _positions(names, spellings) if name in _CHOSEN else []
         if len(found) < 2:
             continue
@@ -223,20 +240,44 @@ def check_candidates(
         own = {_plain(one) for one in spellings[:_OWN]}
         if _stem(names[first]) in own or _are_same(names[first], names[second]) or _stem(names[second]) in _LAST:
             continue
-        role = _role(name)
-        shown = " and ".join(shorten(names[at]) for at in found)
-        said = f"{shown} may each be the {role}"
-        raise DataError(f"{said}; say which it is with --columns {role}={shorten(names[first])}", path, line)
+        refuse_choice([names[at] for at in found], _role(name), path, line)
 
 
-def columns_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> str:
-    """Return which columns are read as what, and which are not; ``""`` if all have their own names and are read."""
+def refuse_choice(names: Sequence[str], role: str, path: Path, line: int | None = None) -> NoReturn:
+    """Raise the error for several columns that may be the same one.
+
+    Args:
+        names: Their headers.
+        role: What each may be, as for ``--columns``.
+        path: The file.
+        line: Line of the headers.
+
+    Raises:
+        DataError: Always; with what to do.
+    """
+    said = f"{' and '.join(map(shorten, names))} may each be the {role}"
+    raise DataError(f"{said}; say which it is with --columns {role}={shorten(names[0])}", path, line)
+
+
+def columns_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]], min_rating: float | None = None) -> str:
+    """Return which columns are read as what, and which are not; ``""`` if all have their own names and are read.
+
+    Args:
+        names: The headers.
+        wanted: Accepted headers by column.
+        min_rating: Lowest rating of events that are read; ``None`` reads all.
+    """
     found = locate(names, wanted)
     others = [name for at, name in enumerate(names) if at not in found.values() and name]
-    own = all(_stem(names[at]) in map(_plain, wanted[name][:_OWN]) for name, at in found.items())
-    if own and not others:
+    own = "clock" not in found and all(
+        _stem(names[at]) in map(_plain, wanted[name][:_OWN]) for name, at in found.items()
+    )
+    if own and not others and min_rating is None:
         return ""
-    read = ", ".join(f"{names[at]} as {_role(name)}" for name, at in found.items())
+    read = ", ".join(f"{names[at]} as {_role(name)}" for name, at in found.items() if name != "rating")
+    if "rating" in found:
+        use = "not used, every event counts" if min_rating is None else f"events below {min_rating:g} are left out"
+        read += f"; {names[found['rating']]}: {use}"
     return f"{read}{'; not read: ' * bool(others)}{shorten(', '.join(others), 200)}"
 
 
@@ -245,6 +286,11 @@ def spellings_said(spellings: Sequence[str]) -> str:
     return shorten(", ".join(spellings), 120)
 
 
+_ID = re.compile(r"s?id$")
+_TITLE = re.compile(r"(?:name|title)$")
+_MAKERS = frozenset({"artist"})
+_ANY_ITEM = frozenset({"", "i", "item"})
+"""What ids are of that may be of anything."""
 _IGNORED = dict.fromkeys(map(ord, ' _-\t"?'))
 """Characters that make no difference between headers; a query language may write ``?subject``."""
 
@@ -271,6 +317,37 @@ def _places_by_name(names: tuple[str, ...]) -> tuple[Mapping[str, list[int]], Ma
         plain.setdefault(_plain(name), []).append(at)
         stems.setdefault(_stem(name), []).append(at)
     return plain, stems
+
+
+def _for_header(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+    """Return accepted headers by column, without those that the other headers exclude."""
+    return _of_one_family(names, _titles_of_item(names, wanted))
+
+
+def _titles_of_item(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+    """Keep the titles that are called like the id, such as ``track_name`` of ``track_id``, if there are any.
+
+    Else leave out those of who made them: ``artist_name`` is no title of a ``track_id``.
+    """
+    titles = wanted.get("title", ())
+    if tuple(titles) != tuple(ITEM_COLUMNS["title"]) or "item_id" not in wanted:
+        return wanted
+    item = next(iter(_positions(names, wanted["item_id"])), None)
+    if item is None or _positions(names, titles[:_OWN]):
+        return wanted
+    kind = _kind_of(names[item], _ID)
+    same = [one for one in titles if _kind_of(one, _TITLE) == kind]
+    if kind and _positions(names, same):
+        return {**wanted, "title": (next(one for one in same if _positions(names, [one])),)}
+    if kind not in _ANY_ITEM:
+        titles = [one for one in titles if _kind_of(one, _TITLE) not in _MAKERS]
+    return {**wanted, "title": titles}
+
+
+def _kind_of(header: str, ending: re.Pattern[str]) -> str:
+    """Return what is named or numbered by a header, ``""`` if it does not end like that."""
+    found = _stem(header)
+    return ending.sub("", found) if ending.search(found) else ""
 
 
 def _of_one_family(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:

@@ -16,6 +16,10 @@ from kptoolkit.storage.open_files import PACKED_SUFFIXES, file_failures, open_by
 _PROBE = 1 << 16
 """Bytes of a file that are looked at to recognize its layout."""
 _SHOWN = 3
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_QUOTED_CELL = re.compile(r'(?:(?<=\t)|(?<=^))"(?:[^"]|"")*"(?=\t|$)')
+_OPEN_CELL = re.compile(r'(?:^|\t)"')
+_DATE_PARTS = ("%d", "%j", "%m", "%b", "%B", "%Y", "%y", "%x", "%c", "%D", "%F", "%U", "%W", "%V")
 TAB_SUFFIXES = frozenset({".inter", ".item", ".link", ".ent", ".kg", ".user", ".tsv"})
 """Endings of files that are tab-separated whatever their first line is."""
 ROLES = ("head", "relation", "tail", "entity", "name", "item", "title", "user", "time", "rating")
@@ -74,6 +78,8 @@ class Reading:
         split: Separator of several values in the tail of a triple, e.g. ``"|"``; ``""`` leaves tails as they are.
         date_format: Form of dates, as for ``strptime``, e.g. ``"%d.%m.%Y"``; ``""`` for ISO 8601.
         skip_bad_rows: Whether bad rows of interactions are left out and counted.
+        min_rating: Lowest rating of events that are read; ``None`` reads all.
+        counts_ratings: Whether ratings are counted although they are not used.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +87,8 @@ class Reading:
     split: str = ""
     date_format: str = ""
     skip_bad_rows: bool = False
+    min_rating: float | None = None
+    counts_ratings: bool = False
 
     def __post_init__(self) -> None:
         if self.encoding is not None:
@@ -92,6 +100,9 @@ class Reading:
         if self.date_format and "%" not in self.date_format:
             said = f"--date-format {shorten(self.date_format)}: write day, month and year as %d, %m, %Y"
             raise ConfigError(f"{said}, e.g. --date-format %d.%m.%Y")
+        if self.date_format and not any(part in self.date_format for part in _DATE_PARTS):
+            said = f"--date-format {shorten(self.date_format)} has no date; a date in a column of its own is read with"
+            raise ConfigError(f"{said} its time of day if they are called date and time; else --columns time=HEADER")
 
     @classmethod
     def of(
@@ -124,6 +135,11 @@ class Reading:
                 raise ConfigError(f"{said}; roles are {', '.join(ROLES)}")
             found[role] = name
         return cls(found, encoding or None, split or "", date_format or "")
+
+    @property
+    def has_ratings(self) -> bool:
+        """Whether the ratings of events are read."""
+        return self.counts_ratings or self.min_rating is not None
 
     def spellings(self, wanted: Mapping[str, Sequence[str]], *, usual_too: bool = False) -> dict[str, Sequence[str]]:
         """Return accepted headers by column.
@@ -211,13 +227,29 @@ class Sample:
             elif line.strip():
                 break
         first = next((line for line in self.lines[found.skip :] if line.strip()), "")
+        outside = outside_quotes(first)
         if found.quoted:
-            mark = max(",;\t|", key=first.count)
+            mark = max(",;\t|", key=outside.count)
             return replace(found, separator=mark, backslash=self._has_backslash_quotes(mark))
         if suffix_of(self.path) not in TAB_SUFFIXES and "\t" not in first:
-            mark = next((mark for mark in ("::", ";", "|", ",") if mark in first), "" if " " in first else "\t")
+            marks = [mark for line in (outside, first) for mark in ("::", ";", "|", ",") if mark in line]
+            mark = next(iter(marks), "" if " " in first else "\t")
             return replace(found, separator=mark, quoted=mark in (";", ","))
-        return found
+        recbole = suffix_of(self.path) in TAB_SUFFIXES - {".tsv"}
+        return found if recbole else replace(found, quoted=self._has_quoted_cells(found))
+
+    def _has_quoted_cells(self, plain: Dialect) -> bool:
+        """Return whether cells between tabs are quoted as in CSV: each is whole, and some have ``""`` or a tab inside.
+
+        Programs write a title such as ``"Heroes"`` in the same way, so that quotation marks alone say nothing.
+        """
+        lines = [line for line in self.lines[plain.skip :] if line.strip()]
+        cells = [cell for line in lines for cell in _QUOTED_CELL.findall(line)]
+        if not any('""' in cell[1:-1] or "\t" in cell for cell in cells):
+            return False
+        quoted = replace(plain, quoted=True)
+        whole = not any(_OPEN_CELL.search(_QUOTED_CELL.sub("", line)) for line in lines)
+        return whole and len({len(quoted.cells(line)) for line in lines}) == 1
 
     @staticmethod
     def _is_comment(line: str, number: int) -> bool:
@@ -236,6 +268,11 @@ class Sample:
             f"{number}: {shorten(line, 100)}" for number, line in enumerate(self.lines[:_SHOWN], 1) if line.strip()
         ]
         return f"its first lines are {' / '.join(lines)}" if lines else "its first lines are empty"
+
+
+def outside_quotes(line: str) -> str:
+    """Return a line without what is between quotation marks."""
+    return _QUOTED.sub("", line)
 
 
 def first_bytes(path: Path, size: int = _PROBE) -> tuple[bytes, bool]:

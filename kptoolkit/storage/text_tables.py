@@ -25,7 +25,7 @@ from kptoolkit.errors import DataError
 from kptoolkit.limits import current
 from kptoolkit.names import quantity
 from kptoolkit.storage.columns import places_of
-from kptoolkit.storage.dialects import Dialect, suffix_of
+from kptoolkit.storage.dialects import Dialect, outside_quotes, suffix_of
 from kptoolkit.storage.open_files import DAMAGED, LimitedFile, file_failures, limited_lines, open_bytes
 from kptoolkit.storage.values.cells import ID_COLUMNS, are_plain, clean_columns, fault_of
 
@@ -305,7 +305,7 @@ class TextReader:
     def _csv_rows(self, lines: Iterator[str]) -> Iterator[list[str]]:
         first, before = next(lines, ""), self.line - 1
         csv.field_size_limit(current().line_bytes)
-        mark = self._dialect.separator if self.dialect else max(",;\t|", key=first.count)
+        mark = self._dialect.separator if self.dialect else max(",;\t|", key=outside_quotes(first).count)
         escape = "\\" if self._dialect.backslash else None
         reader = csv.reader(itertools.chain([first], lines), delimiter=mark, escapechar=escape, strict=True)
         for cells in reader:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,10 @@ from kptoolkit.data.checking.checks import check, stats
 from kptoolkit.data.checking.finding import Finding
 from kptoolkit.data.data_folder import DataFolder
 from kptoolkit.errors import DataError
+from kptoolkit.graph import open_source
+from kptoolkit.graph.loading.link_check import item_warnings
+from kptoolkit.graph.loading.load import dry_run
+from kptoolkit.graph.loading.survey import survey
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -177,3 +182,64 @@ def test_an_id_that_may_stand_for_no_value_is_found(tmp_path: Path, unknown: str
     path.write_text(f"user_id,item_id\n{unknown},a\n{unknown},b\nNancy,a\n")
     found = [one for one in check(DataFolder.read(path), "auto") if "may stand for no value" in one.what]
     assert [(one.what.split()[0], one.count, one.examples) for one in found if one.count] == [("user", 1, (unknown,))]
+
+
+@pytest.mark.parametrize("named", ["none", "items", "one more"])
+def test_ids_that_serve_as_names_are_no_finding(tmp_path: Path, named: str) -> None:
+    """``data check`` says what ``load-kg`` counts as nameless."""
+    files = {**GOOD, "kg": "\n".join(f"e:{i}|brand|{'Acme' if i % 2 else 'Globex'}" for i in range(6))}
+    rows = {"none": "e:99|Other", "items": "\n".join(f"e:{i}|Entity {i}" for i in range(6))}
+    files["ent"] = rows["items"] + "\nAcme|Acme Corporation" if named == "one more" else rows[named]
+    folder = write(tmp_path, **files)
+    report = dry_run(open_source([folder]))
+    expected = {"none": 0, "items": 0, "one more": 1}[named]
+    assert (count(folder, "entities of triples without a name"), report.nameless_entities) == (expected, expected)
+
+
+FORMS: dict[str, Callable[[int], tuple[str, str, str]]] = {
+    "zeros": lambda number: (f"{number:010}", str(number), "zeros"),
+    "prefix": lambda number: (str(number), f"book{number}", "prefix=book"),
+    "case": lambda number: (f"B{number}x", f"b{number}X", "fold"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("link", [True, False])
+def test_items_that_are_listed_in_another_form_are_found(tmp_path: Path, form: str, link: bool) -> None:
+    ids = [FORMS[form](number) for number in range(10001, 10007)]
+    item, event, rule = ids[0]
+    files = {"inter": "\n".join(f"u|{event}|{at}" for at, (_, event, _) in enumerate(ids))}
+    files["link" if link else "item"] = "\n".join(f"{item}|E{at}" for at, (item, _, _) in enumerate(ids))
+    files["kg"] = "E1|genre|g:1"
+    folder = write(tmp_path, **files)
+    finding = next(one for what, one in found(folder).items() if what.startswith("items of events whose id"))
+    assert (finding.count, finding.examples) == (6, (f"{event} and {item}",))
+    assert f"--item-ids '{rule}" in finding.advice
+    events = {event for _, event, _ in ids}
+    assert f"--item-ids '{rule}" in item_warnings(survey(open_source([folder])), events)[0]
+
+
+@pytest.mark.parametrize("listed", [range(10001, 10007), range(20001, 20009)])
+def test_items_that_are_listed_or_others_are_no_finding(tmp_path: Path, listed: range) -> None:
+    rows = "\n".join(f"u|{number}|{at}" for at, number in enumerate(range(10001, 10005)))
+    folder = write(tmp_path, inter=rows, item="\n".join(f"{number}|T{number}" for number in listed))
+    assert count(folder, "items of events whose id") == 0
+    (tmp_path / "x.kg").write_text("head\trelation\ttail\na\tr\tb\n")
+    assert item_warnings(survey(open_source([folder])), {str(number) for number in range(10001, 10005)}) == []
+
+
+@pytest.mark.parametrize("one", ["4.00638E+12", "4,00638E+12", "1.0E-05", "9.78014E+12"])
+def test_an_id_that_a_spreadsheet_has_rounded_is_an_error(tmp_path: Path, one: str) -> None:
+    folder = write(tmp_path, **GOOD | {"inter": GOOD["inter"] + f"\nu0|{one}|99"})
+    finding = found(folder)["item ids that a spreadsheet has rounded, as 4.00638E+12"]
+    assert (finding.level, finding.count, finding.examples) == ("error", 1, (one,))
+    for other in ("4006381333900", "E12", "A4.5E+1", "4E12"):
+        assert count(write(tmp_path, **GOOD | {"inter": GOOD["inter"] + f"\nu0|{other}|99"}), "item ids that a") == 0
+
+
+@pytest.mark.parametrize("unknown", ["unknown", "N/A", "-", "none"])
+def test_a_value_of_a_table_that_may_stand_for_none_is_found(tmp_path: Path, unknown: str) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text(f"item_id,title,brand\na,A,{unknown}\nb,B,Acme\n")
+    finding = found(tmp_path)["entity ids that may stand for no value"]
+    assert finding.examples == (f"brand:{unknown}",)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kptoolkit.errors import DataError
 from kptoolkit.graph.loading.survey import Survey, survey
-from kptoolkit.graph.sources.file_source import open_source
+from kptoolkit.graph.sources.open_source import open_source
 from kptoolkit.graph.sources.readers.graphml import GraphMl
 from kptoolkit.graph.sources.readers.path_reader import NO_LABEL
 from kptoolkit.limits import LimitsConfig, current, use

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds.surveyed import names, read, triples
 
+from kptoolkit.data.catalogue import read_items
 from kptoolkit.data.interactions import read_interactions
 from kptoolkit.errors import ConfigError, DataError
 from kptoolkit.graph.loading.load import dry_run
-from kptoolkit.graph.sources.file_source import open_source
+from kptoolkit.graph.sources.open_source import open_source
 from kptoolkit.graph.sources.tables.column_words import RELATION_WORDS, known_relations, relation_of
 
 LAYOUTS = Path(__file__).resolve().parents[1] / "layouts"
@@ -131,3 +133,96 @@ def test_names_next_to_ids_whose_relation_is_in_a_column(tmp_path: Path) -> None
     (tmp_path / "x.csv").write_text("movie,prop,actor_id,actor_name\nm1,lead,77,Ann Ames\nm2,lead,88,Bo Best\n")
     found = read(tmp_path / "x.csv", columns="item=movie,relation=prop,tail=actor_id")
     assert {"Ann Ames", "Bo Best"} <= set(names(found).values())
+
+
+@pytest.mark.parametrize(
+    ("header", "title"),
+    [
+        ("track_id,track_name,artist_name,genre", "track_name"),
+        ("artist_name,trackId,trackTitle,genre", "trackTitle"),
+        ("artist_name,song_id,track_name,genre", "track_name"),
+        ("track_id,artist_name,genre", ""),
+        ("artist_id,artist_name,genre", "artist_name"),
+        ("track_id,artist_name,title,genre", "title"),
+        ("isbn,book_title,genre", "book_title"),
+        ("item_id,track_name,label,genre", "track_name"),
+        ("movie_id,movie_name,movie_title,genre", "movie_title"),
+    ],
+)
+def test_the_title_is_that_of_the_item(tmp_path: Path, header: str, title: str) -> None:
+    names = header.split(",")
+    path = tmp_path / "items.csv"
+    path.write_text(f"{header}\n{','.join(f'my {name}' for name in names)}\n")
+    expected = f"my {title}" if title else ""
+    assert [item.title for item in read(path).items] == [expected]
+    assert list(read_items(path).columns.get("title", [""])) == [expected]
+
+
+@pytest.mark.parametrize("header", ["item_id,artist_name,track_name,genre", "isbn,book_title,artist_name,genre"])
+def test_two_titles_need_a_choice(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text(f"{header}\na,b,c,d\n")
+    for attempt in (read, read_items):
+        with pytest.raises(DataError, match=r"may each be the title; say which it is with --columns title="):
+            attempt(path)
+    named = header.split(",")[2]
+    assert [item.title for item in read(path, columns=f"title={named}").items] == ["c"]
+
+
+@pytest.mark.parametrize("header", ["item_id,title,genre,genre", "item_id,item_id,title,genre"])
+def test_a_doubled_header_is_an_error(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text(f"{header}\na,b,c,d\n")
+    with pytest.raises(DataError, match=r"columns \d and \d are both called (genre|item_id); rename"):
+        read(path)
+    path.write_text("item_id,title,note,note,genre\na,b,c,d,e\n")  # one that is not read is no fault
+    assert triples(read(path)) == {("a", "genre", "genre:e")}
+
+
+ROWS = [{"key": f"k{at}", "label": f"L{at}", "facts": {"maker": f"m{at}", "new": at > 0}} for at in range(3)]
+
+
+def mapped(folder: Path, suffix: str, mapping: str) -> Path:
+    """A file of :data:`ROWS`, and a mapping next to it; a table has the inner keys alone."""
+    (folder / "mapping.toml").write_text(mapping if suffix == "json" else mapping.replace("facts.", ""))
+    path = folder / f"x.{suffix}"
+    if suffix == "json":
+        path.write_text(json.dumps(ROWS))
+    else:
+        rows = ["key,label,maker,new", *(f"k{at},L{at},m{at},{str(at > 0).lower()}" for at in range(3))]
+        path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["json", "csv"])
+def test_a_key_of_a_mapping_without_a_value_is_said(tmp_path: Path, suffix: str) -> None:
+    mapping = 'id = "key"\nname = "labl"\n[relations]\nmaker = "facts.maker"\nnovel = "facts.news"\n'
+    source = open_source([mapped(tmp_path, suffix, mapping)], mapping=tmp_path / "mapping.toml")
+    name, novel = dry_run(source).warnings
+    inner = "facts." if suffix == "json" else ""
+    assert "no value at labl (name); nearest keys: label" in name
+    assert f"no value at {inner}news (novel); nearest keys: {inner}new" in novel
+
+
+@pytest.mark.parametrize("suffix", ["json", "csv"])
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ('id = "kay"\n[relations]\nmaker = "facts.maker"\n', r"no (value at|column) '?kay'?.*key"),
+        (
+            'id = "key"\n[relations]\nmaker = "facts.makr"\n',
+            r"no value at (facts\.)?makr .*nearest keys: .*maker",
+        ),
+    ],
+)
+def test_a_mapping_that_gives_nothing_is_an_error(tmp_path: Path, suffix: str, mapping: str, said: str) -> None:
+    path = mapped(tmp_path, suffix, mapping)
+    with pytest.raises(DataError, match=said):
+        open_source([path], mapping=tmp_path / "mapping.toml")
+
+
+@pytest.mark.parametrize("suffix", ["json", "csv"])
+def test_truth_values_are_values(tmp_path: Path, suffix: str) -> None:
+    path = mapped(tmp_path, suffix, 'id = "key"\n[relations]\nnew = "facts.new"\n')
+    expected = {("k0", "new", "new:false"), ("k1", "new", "new:true"), ("k2", "new", "new:true")}
+    assert triples(read(path, mapping=tmp_path / "mapping.toml")) == expected

@@ -23,7 +23,7 @@ from kptoolkit.errors import GraphLockedError, GraphUnavailableError
 from kptoolkit.graph.database import Graph
 from kptoolkit.graph.embedded import EmbeddedServer, EmbeddedStore
 from kptoolkit.graph.queries import QuerySet
-from kptoolkit.graph.sources.file_source import open_source
+from kptoolkit.graph.sources.open_source import open_source
 from kptoolkit.progress import ProgressEvent
 
 HEADER = "head_id:token\trelation_id:token\ttail_id:token\n"

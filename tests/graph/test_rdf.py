@@ -16,7 +16,8 @@ from kptoolkit.cli.app import app
 from kptoolkit.errors import DataError
 from kptoolkit.graph.loading.survey import survey
 from kptoolkit.graph.sources import rdf
-from kptoolkit.graph.sources.file_source import FileSource, open_source
+from kptoolkit.graph.sources.file_source import FileSource
+from kptoolkit.graph.sources.open_source import open_source
 
 LABEL = "<http://www.w3.org/2000/01/rdf-schema#label>"
 TURTLE = """\

@@ -59,3 +59,14 @@ def test_one_name_is_enough_to_leave_ids_alone() -> None:
     named = survey(MemorySource(triples, names_={"Speed": "Speed (1994)"}))
     assert not named.named_by_id
     assert sorted(named.names) == ["", "", "Speed (1994)"]
+
+
+@pytest.mark.parametrize("titles", [True, False])
+def test_names_of_items_alone_leave_values_their_ids(titles: bool) -> None:
+    triples = [(str(number), "brand", "Acme" if number % 2 else "Globex") for number in range(9)]
+    named = {str(number): f"Product {number}" for number in range(9)}
+    links = [(one, one) for one in named]
+    source = MemorySource(triples, links_=links, items_=[*named.items()]) if titles else None
+    found = survey(source or MemorySource(triples, links_=links, names_=named))
+    assert dict(zip(found.entities, found.names, strict=True)) == {**named, "Acme": "Acme", "Globex": "Globex"}
+    assert {found.entities[number] for number in found.by_id} == {"Acme", "Globex"}

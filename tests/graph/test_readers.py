@@ -18,9 +18,9 @@ from kptoolkit.data.interactions import read_interactions
 from kptoolkit.errors import DataError
 from kptoolkit.graph.loading.load import dry_run
 from kptoolkit.graph.loading.survey import survey
-from kptoolkit.graph.sources.file_source import open_source
 from kptoolkit.graph.sources.foreign_formats import FOREIGN
 from kptoolkit.graph.sources.memory_source import MemorySource
+from kptoolkit.graph.sources.open_source import open_source
 from kptoolkit.storage.columns import TRIPLE_COLUMNS
 from kptoolkit.storage.text_tables import BadRows, read_table
 from kptoolkit.storage.values.cells import clean_id, fault_of

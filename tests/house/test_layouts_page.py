@@ -7,7 +7,7 @@ from source_tree import CHECKOUT
 from kptoolkit.graph.sources.json_readers.json_items import OTHER_ITEMS, VALUES
 from kptoolkit.graph.sources.layouts import FILES, FOLDERS, RDF_FORMATS, SUFFIXES
 from kptoolkit.storage.dialects import ROLES
-from kptoolkit.storage.layouts.table_layouts import LAYOUTS
+from kptoolkit.storage.layouts.known_layouts import LAYOUTS
 
 PAGE = (CHECKOUT / "docs" / "layouts.md").read_text(encoding="utf-8")
 

@@ -11,7 +11,7 @@ from worlds.command import Done, python
 from kptoolkit.config import GraphConfig
 from kptoolkit.graph.database import Graph
 from kptoolkit.graph.embedded import EmbeddedServer
-from kptoolkit.graph.sources.file_source import open_source
+from kptoolkit.graph.sources.open_source import open_source
 from kptoolkit.resources import demo_data_dir
 
 BARE = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kptoolkit.graph.loading.survey import Survey, survey
-from kptoolkit.graph.sources.file_source import open_source
+from kptoolkit.graph.sources.open_source import open_source
 
 
 def read(*paths: Path, **options: object) -> Survey:

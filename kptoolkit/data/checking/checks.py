@@ -11,22 +11,19 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kptoolkit.config import GRAPH_DATA
-from kptoolkit.data.checking.finding import Finding
-from kptoolkit.data.checking.value_checks import check_several, check_source, check_values
+from kptoolkit.data.checking.event_checks import REPEATS, check_events
+from kptoolkit.data.checking.finding import Finding, examples
+from kptoolkit.data.checking.value_checks import check_files, check_several, check_source, check_values
 from kptoolkit.data.data_folder import DataFolder, Triples
-from kptoolkit.data.interactions import Interactions
-from kptoolkit.data.splits import FEWEST_EVENTS
 from kptoolkit.errors import shorten
+from kptoolkit.graph.sources.readable_ids import names_by_ids
 from kptoolkit.names import quantity
 from kptoolkit.prompts import EqualFacts, choose_pack, equal_facts
 from kptoolkit.prompts.pack_choice import AUTO
 from kptoolkit.resources import Trust
-from kptoolkit.storage.values.id_rules import propose
+from kptoolkit.storage.values.id_rules import Proposal, other_form, propose
 
-REPEATS = 0.9
 _FEWEST_PAIRS = 10
-_EXAMPLES = 3
 
 
 def check(data: str | Path | DataFolder, pack: str = AUTO, *, trust_code: Trust = False) -> list[Finding]:
@@ -41,8 +38,8 @@ def check(data: str | Path | DataFolder, pack: str = AUTO, *, trust_code: Trust 
         DataError: There is nothing to read, or a file is wrong; with file and line.
     """
     folder = data if isinstance(data, DataFolder) else DataFolder.read(data)
-    findings = [*_check_events(folder), *_check_items(folder), *_check_links(folder), *check_values(folder)]
-    findings += [*check_source(folder), *check_several(folder)]
+    findings = [*check_events(folder), *_check_items(folder), *_check_links(folder), *check_values(folder)]
+    findings += [*_check_item_ids(folder), *check_source(folder), *check_several(folder), check_files(folder)]
     if folder.triples is not None:
         findings += [_check_names(folder, folder.triples), *_check_triples(folder.triples, pack, trust_code)]
     order = ("error", "warning", "note")
@@ -94,87 +91,6 @@ def _quantiles(name: str, counts: NDArray[np.int64]) -> dict[str, int | float]:
     }
 
 
-def _check_events(folder: DataFolder) -> list[Finding]:
-    found, report = folder.interactions, folder.report
-    if found is None or report is None:
-        advice = "a model needs them; the graph can be loaded without"
-        if folder.path == GRAPH_DATA:
-            advice = "a model needs them: write interactions.cypher into the folder of graph.cypher, or give --data DIR"
-        return [Finding("note", "no interactions here", 1, advice)]
-    lengths = np.diff(found.indptr)
-    short, few = int((lengths < FEWEST_EVENTS).sum()), int((lengths < 5).sum())
-    findings = [
-        Finding(
-            "error" if short == found.n_users else "warning",
-            f"users with fewer than {FEWEST_EVENTS} events",
-            short,
-            "left out of training and evaluation; they cannot be split",
-            short / max(found.n_users, 1),
-            _examples(found.user_ids[lengths < FEWEST_EVENTS]),
-        ),
-        Finding(
-            "note",
-            "users with fewer than 5 events",
-            few,
-            "published figures often leave them out; data.min_events=5 does the same",
-            few / max(found.n_users, 1),
-        ),
-        Finding(
-            "note",
-            "events that repeat an earlier one of the same user and item",
-            report.repeats,
-            "left out, the first stays",
-            report.repeats / report.rows,
-        ),
-    ]
-    of_graph = report.path == GRAPH_DATA
-    return findings + (_check_times(found, lengths, of_graph) if found.timed else [_no_times(of_graph)])
-
-
-def _no_times(of_graph: bool) -> Finding:
-    if of_graph:
-        advice = "a graph has no order, so a training needs one: RETURN it in interactions.cypher"
-        return Finding("error", "interactions without a time", 1, advice)
-    text = "no time column: the order of the rows counts"
-    return Finding("warning", text, 1, "make sure that each user's rows are oldest first; no temporal split")
-
-
-def _check_times(found: Interactions, lengths: NDArray[np.int64], of_graph: bool) -> list[Finding]:
-    same_user = found.user[1:] == found.user[:-1]
-    tied = same_user & (found.time[1:] == found.time[:-1])
-    adjacent = int(same_user.sum())
-    last_two = np.zeros(found.n_users, dtype=bool)
-    last_two[found.user[1:][tied & (np.arange(2, len(found) + 1) == found.indptr[1:][found.user[1:]])]] = True
-    splittable = int((lengths >= 2).sum())
-    starts = np.unique(found.time[found.indptr[:-1][lengths > 0]], return_counts=True)[1]
-    ordinal = found.n_users > 1 and int(starts.max(initial=0)) >= REPEATS * found.n_users
-    order = "their item ids" if of_graph else "the file's rows"
-    heavy = adjacent > 0 and int(tied.sum()) / adjacent > 0.1
-    return [
-        Finding(
-            "warning" if heavy else "note",
-            "events at the same time as the user's one before",
-            int(tied.sum()),
-            f"their order is that of {order}; other orders move the figures, so report several",
-            int(tied.sum()) / max(adjacent, 1),
-        ),
-        Finding(
-            "warning" if heavy else "note",
-            "users whose last two events share their time",
-            int(last_two.sum()),
-            "which of them is validation and which is test is arbitrary",
-            int(last_two.sum()) / max(splittable, 1),
-            _examples(found.user_ids[last_two]),
-        ),
-        Finding(
-            "warning",
-            "times begin at the same value for nearly every user",
-            int(ordinal),
-            "they seem to number a history and to say nothing between users; use leave-one-out, not the temporal split",
-        ),
-    ]
-
-
 def _check_items(folder: DataFolder) -> list[Finding]:
     if folder.items is None:
         advice = "add a .item file with item_id and title, or load titles into the graph"
@@ -198,7 +114,7 @@ def _check_items(folder: DataFolder) -> list[Finding]:
             len(untitled),
             "prompts name them by their id; add titles",
             len(untitled) / len(folder.catalogue),
-            _examples(untitled),
+            examples(untitled),
         ),
         Finding(
             "note",
@@ -206,8 +122,29 @@ def _check_items(folder: DataFolder) -> list[Finding]:
             len(shared),
             "a name alone does not find them: use item ids; a text model cannot tell them apart",
             len(shared) / len(folder.catalogue),
-            _examples(shared.drop_duplicates()),
+            examples(shared.drop_duplicates()),
         ),
+    ]
+
+
+def _check_item_ids(folder: DataFolder) -> list[Finding]:
+    """Compare the items of events with those of the item file and of the links."""
+    listed = [] if folder.items is None else folder.items.strings("item_id").tolist()
+    listed += [] if folder.links is None else folder.links["item_id"].tolist()
+    events = [] if folder.interactions is None else folder.interactions.item_ids.tolist()
+    found = other_form(listed, events)
+    if found is None:
+        return []
+    before, after = found.example
+    return [
+        Finding(
+            "warning",
+            "items of events whose id is written in another form in the item file or the links",
+            found.matched,
+            f"they have neither title nor knowledge; {_rules_said('--item-ids', found)}",
+            found.matched / len(events),
+            (f"{shorten(after)} and {shorten(before)}",),
+        )
     ]
 
 
@@ -230,10 +167,10 @@ def _check_links(folder: DataFolder) -> list[Finding]:
             len(unlinked),
             "they are ranked without knowledge",
             len(unlinked) / max(len(folder.catalogue), 1),
-            _examples(unlinked),
+            examples(unlinked),
         ),
         Finding(
-            "warning", "links that give an item a second entity", len(twice), "the first stays", None, _examples(twice)
+            "warning", "links that give an item a second entity", len(twice), "the first stays", None, examples(twice)
         ),
         Finding(
             "note",
@@ -241,7 +178,7 @@ def _check_links(folder: DataFolder) -> list[Finding]:
             len(shared),
             "these items stay apart and have the same knowledge",
             len(shared) / max(len(links), 1),
-            _examples(shared.drop_duplicates()),
+            examples(shared.drop_duplicates()),
         ),
         Finding(
             "warning",
@@ -250,7 +187,7 @@ def _check_links(folder: DataFolder) -> list[Finding]:
             "unused; when there are many, the link file belongs to another data set"
             + _rules_advice("--item-ids", strange, unlinked),
             len(strange) / max(len(links), 1),
-            _examples(strange),
+            examples(strange),
         ),
         *_unknown_entities(folder, links["entity_id"]),
     ]
@@ -270,39 +207,54 @@ def _unknown_entities(folder: DataFolder, linked: pd.Series[Any]) -> list[Findin
             "these items have no knowledge; compare the spelling of entity ids"
             + ("" if folder.triples is None else _rules_advice("--link-ids", unknown, folder.triples.entities)),
             len(unknown) / max(len(linked), 1),
-            _examples(unknown),
+            examples(unknown),
         )
     ]
     if folder.triples is not None:
         bare = linked[~linked.isin(folder.triples.entities) & ~linked.isin(unknown)]
         advice = "these items have no knowledge"
         share = len(bare) / max(len(linked), 1)
-        findings.append(
-            Finding("note", "links to entities without a triple", len(bare), advice, share, _examples(bare))
-        )
+        findings.append(Finding("note", "links to entities without a triple", len(bare), advice, share, examples(bare)))
     return findings
 
 
 def _rules_advice(option: str, ids: Iterable[str], known: Iterable[str]) -> str:
     """Return the option of ``load-kg`` with which some ids become known ones, ``""`` if there is none."""
     found = propose(ids, set(known))
-    if found is None:
-        return ""
+    return "" if found is None else f"; {_rules_said(option, found)}"
+
+
+def _rules_said(option: str, found: Proposal) -> str:
     more = " --interactions" if found.rules.compare and option == "--item-ids" else ""
-    return f"; kptool load-kg SOURCE {option} '{found.rules}'{more} makes {found.matched:,} match"
+    return f"kptool load-kg SOURCE {option} '{found.rules}'{more} makes {found.matched:,} match"
 
 
 def _check_names(folder: DataFolder, triples: Triples) -> Finding:
     named = np.array([], dtype=object) if folder.names is None else _named(folder.names)
-    nameless = triples.entities[~_within(triples.entities, named)]
+    known = _within(triples.entities, named)
+    ids, items = triples.entities.tolist(), set() if folder.links is None else set(folder.links["entity_id"])
+    by_id = names_by_ids(ids, [one if is_named else "" for one, is_named in zip(ids, known, strict=True)], items)
+    known |= np.array([bool(name) for name in by_id], dtype=bool) | _within(
+        triples.entities, _entities_of_titles(folder)
+    )
+    nameless = triples.entities[~known]
     return Finding(
         "warning",
         "entities of triples without a name",
         len(nameless),
         "triples that end in one are left out of prompts; add names or set prompts.keep_nameless=true",
         len(nameless) / max(len(triples.entities), 1),
-        _examples(nameless),
+        examples(nameless),
     )
+
+
+def _entities_of_titles(folder: DataFolder) -> list[str]:
+    """Return the entities of the items with a title, which is their name."""
+    if folder.items is None or folder.links is None or "title" not in folder.items.columns:
+        return []
+    pairs = zip(folder.items.columns["item_id"], folder.items.columns["title"], strict=True)
+    titled = {item for item, title in pairs if str(title).strip()}
+    return folder.links["entity_id"][folder.links["item_id"].isin(titled)].tolist()
 
 
 def _named(names: pd.DataFrame) -> NDArray[Any]:
@@ -325,7 +277,7 @@ def _check_triples(triples: Triples, pack: str, trust_code: Trust) -> list[Findi
             int(loops.sum()),
             "they say nothing in a prompt; leave them out of the file",
             int(loops.sum()) / max(rows, 1),
-            _examples(triples.entities[triples.head[loops]]),
+            examples(triples.entities[triples.head[loops]]),
         ),
         Finding(
             "warning",
@@ -417,7 +369,3 @@ def _triples_per_item(folder: DataFolder, triples: Triples) -> NDArray[np.int64]
 def _within(ids: NDArray[Any], known: Iterable[Any]) -> NDArray[np.bool_]:
     """``(N,)`` whether each id is known. It hashes, because ``numpy.isin`` compares objects pair by pair."""
     return np.asarray(pd.Index(ids, dtype=object).isin(list(known)), dtype=bool)
-
-
-def _examples(ids: Iterable[Any]) -> tuple[str, ...]:
-    return tuple(shorten(str(entry)) for entry, _ in zip(ids, range(_EXAMPLES), strict=False))

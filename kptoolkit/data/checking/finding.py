@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from kptoolkit.errors import shorten
+
+_EXAMPLES = 3
 Level = Literal["error", "warning", "note"]
 
 
@@ -31,3 +35,8 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """The fields as a dictionary."""
         return asdict(self)
+
+
+def examples(ids: Iterable[Any]) -> tuple[str, ...]:
+    """Return the first ids for a message."""
+    return tuple(shorten(str(entry)) for entry, _ in zip(ids, range(_EXAMPLES), strict=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from kptoolkit.graph.loading.source_names import NameCollector
 from kptoolkit.storage.values.cells import MISSING, nearly_equal, several_values, unclean
 
 _EXAMPLES = 3
+_SHOWN = 10
+"""Names of files that are listed."""
+_ROUNDED = re.compile(r"\d[.,]\d+[Ee][+-]?\d+")
 _UNKNOWN = frozenset({"na", "n/a", "none", "null", "unknown", "undefined", "unspecified", "anonymous", "-", "?"})
 """Ids, in lower case, that often stand for no value, but may also be one, as NA for Namibia."""
 
@@ -43,6 +47,14 @@ def check_source(folder: DataFolder) -> list[Finding]:
         ),
         *(Finding("warning", said, 1, "correct the file") for said in folder.source.warnings()),
     ]
+
+
+def check_files(folder: DataFolder) -> Finding:
+    """Return the files of a folder that may have data, and that are not read."""
+    names = [path.name for path in folder.not_read]
+    level: Level = "note" if folder.triples is not None else "warning"
+    advice = "if they belong to the data, give one as the path of a command, or name its columns with --columns"
+    return Finding(level, "files of this folder that are not read", len(names), advice, None, tuple(names[:_SHOWN]))
 
 
 def check_several(folder: DataFolder) -> list[Finding]:
@@ -81,8 +93,14 @@ def _unclean(kind: str, ids: list[str]) -> list[Finding]:
         _finding(
             "warning",
             f"{kind} ids that may stand for no value",
-            [one for one in ids if one not in MISSING and one.casefold() in _UNKNOWN],
+            [one for one in ids if one not in MISSING and _value(kind, one).casefold() in _UNKNOWN],
             "if they do, they join what has nothing in common: leave these rows out, or give another column",
+        ),
+        _finding(
+            "warning" if kind == "entity" else "error",
+            f"{kind} ids that a spreadsheet has rounded, as 4.00638E+12",
+            [one for one in ids if _ROUNDED.fullmatch(one)],
+            "different ids may have become one: write the file again with this column as text",
         ),
         _finding(
             "warning",
@@ -97,6 +115,11 @@ def _unclean(kind: str, ids: list[str]) -> list[Finding]:
             "divide them with kptool load-kg SOURCE --split '|'",
         ),
     ]
+
+
+def _value(kind: str, one: str) -> str:
+    """Return the value of an entity of a table of items, whose id is ``RELATION:VALUE``; another id as it is."""
+    return one.partition(":")[2] or one if kind == "entity" else one
 
 
 def _two_spellings(kind: str, ids: list[str]) -> Finding:

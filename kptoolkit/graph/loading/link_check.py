@@ -13,7 +13,7 @@ from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph.loading.survey import Survey
 from kptoolkit.names import quantity
 from kptoolkit.storage.values.cells import nearly_equal, several_values
-from kptoolkit.storage.values.id_rules import Proposal, propose
+from kptoolkit.storage.values.id_rules import Proposal, other_form, propose
 
 FEW = 0.5
 """Share of items with knowledge below which it is a warning."""
@@ -104,6 +104,22 @@ def check_links(found: Survey, only: Collection[str] | None = None) -> LinkCheck
         proposal,
         only is not None,
     )
+
+
+def item_warnings(found: Survey, with_events: Collection[str] | None) -> list[str]:
+    """Return a sentence if items of events are listed with another form of their id, such as without leading zeros.
+
+    Args:
+        found: A surveyed source.
+        with_events: Ids of the items with events; ``None`` if these were not read.
+    """
+    proposal = other_form((item.item_id for item in found.items), with_events or ())
+    if proposal is None:
+        return []
+    before, after = proposal.example
+    said = f"{quantity(proposal.matched, 'items')} of the interactions have another id in links and item files"
+    rules = f"with --item-ids '{proposal.rules}' they match ({shorten(before, 60)} becomes {shorten(after, 60)})"
+    return [f"{said}, e.g. {shorten(after, 60)} and {shorten(before, 60)}; {rules}"]
 
 
 def require_links(check: LinkCheck, label: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from kptoolkit.errors import DataError, GraphError, GraphNotEmptyError, LoadError, shorten
-from kptoolkit.graph.loading.link_check import check_links, require_links, value_warnings
+from kptoolkit.graph.loading.link_check import check_links, item_warnings, require_links, value_warnings
 from kptoolkit.graph.loading.load_checkpoint import LoadCheckpoint
 from kptoolkit.graph.loading.load_interactions import existing_items, load_interactions, read_events
 from kptoolkit.graph.loading.load_report import LoadReport, Mode, RelationCounts
@@ -68,7 +68,8 @@ def load(
     loader = _Loader(store, queries, found, mode, batch_size, progress)
     loader.check_foreign(into_existing, with_users=interactions)
     with_events = {event[1] for table in events for event in table} if interactions else None
-    report.warnings = loader.check_links(source.label, with_events) + value_warnings(found) + source.warnings()
+    report.warnings = loader.check_links(source.label, with_events) + item_warnings(found, with_events)
+    report.warnings += value_warnings(found) + source.warnings()
     report.resumed = loader.begin()
     loader.entities()
     loader.items()
@@ -209,12 +210,12 @@ class _Loader:
     def entities(self) -> None:
         """Write the entities after the last acknowledged one."""
         ids, names, degrees = self.found.entities, self._names(), self.found.degrees
-        renames, titled = not self.found.named_by_id, {item.entity for item in self.found.items if item.title}
+        by_id = self.found.by_id - {item.entity for item in self.found.items if item.title}
         meter = Meter("load entities", len(ids) - self.done.entities, "entities", self.progress)
         for start in range(self.done.entities, len(ids), self.batch_size):
             codes = range(start, min(start + self.batch_size, len(ids)))
             rows = [
-                {**entity_row(ids[code], names[code], int(degrees[code])), "renames": renames or code in titled}
+                {**entity_row(ids[code], names[code], int(degrees[code])), "renames": code not in by_id}
                 for code in codes
             ]
             self.done, counters = self.store.transact(partial(self._add_entities, rows=rows))

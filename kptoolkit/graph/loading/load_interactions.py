@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from kptoolkit.progress import ProgressCallback
 from kptoolkit.storage.batches import Meter, chunks
 from kptoolkit.storage.text_tables import Table
 from kptoolkit.storage.values.cells import is_missing
-from kptoolkit.storage.values.times import advice_for, other_unit, seconds_of
+from kptoolkit.storage.values.times import advice_for, other_unit, seconds_of, unset
 
 #: User id, item id, time, rating.
 Event = tuple[str, str, float | None, float | None]
@@ -51,9 +52,27 @@ def read_events(source: TripleSource) -> list[list[Event]]:
     if (other := other_unit(texts, seconds)) is not None:
         said = f"time {shorten(texts[other])} is in another unit than most: some are seconds, some milliseconds"
         raise DataError(f"{said}; write one unit", source.label)
+    _check_most(tables, texts, seconds, source.label)
+    if source.bad_rows.skip:
+        seconds = np.where(unset(seconds), np.nan, seconds)
     parts = np.split(seconds, np.cumsum([len(table) for table in tables])[:-1])
     found = [_events(table, part, source) for table, part in zip(tables, parts, strict=True)] if tables else []
     return [sorted(events, key=lambda event: event[0]) for events in found]
+
+
+def _check_most(tables: Sequence[Table], texts: Sequence[str], seconds: NDArray[np.float64], label: str) -> None:
+    """Check that most of the times that are given can be read.
+
+    Raises:
+        DataError: They cannot.
+    """
+    known = np.isfinite(seconds)
+    bad = [at for at in np.flatnonzero(~known).tolist() if not is_missing(texts[at])]
+    if len(bad) > int(known.sum()):
+        places = ((table.path or label, line) for table in tables for line in table.lines)
+        said = f"time '{shorten(texts[bad[0]])}' is neither a number nor a date"
+        advice = advice_for(texts[bad[0]], [texts[at] for at in bad])
+        raise DataError(said + advice, *next(islice(places, bad[0], None)))
 
 
 def load_interactions(
@@ -94,7 +113,7 @@ def _events(table: Table, seconds: NDArray[np.float64], source: TripleSource) ->
         if math.isfinite(second) or is_missing(time):
             events.append((user, item, second if math.isfinite(second) else None, _number(rating)))
         else:
-            said = f"time '{shorten(time)}' is neither a number nor a date{advice_for(time)}"
+            said = f"time '{shorten(time)}' is neither a number nor a date"
             source.bad_rows.add(table.path or source.label, line, said)
     return events
 

@@ -68,7 +68,7 @@ class LoadReport:
         written: Changes in the graph.
         interactions: Interactions in the source, ``None`` when they were not requested.
         graph: Entities, relationships and items counted in the graph after the load.
-        named_by_id: Whether entities are called by their ids, since the source has no names.
+        named_by_id: Whether entities are called by their ids, since the source names none but items.
         seconds: Wall time.
         warnings: What is probably wrong with the source, a sentence each.
     """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph.loading.source_names import NameCollector, RelationLabels
-from kptoolkit.graph.sources.readable_ids import names_of_ids
+from kptoolkit.graph.sources.readable_ids import names_by_ids
 from kptoolkit.graph.sources.triple_source import TripleSource
 from kptoolkit.names import INDEXED_BYTES, too_long_for_an_index
 from kptoolkit.progress import ProgressCallback, ProgressEvent, silent
@@ -70,7 +70,7 @@ class Survey:
         triples_read: Triples in the source, with repetitions.
         self_loops: Distinct triples with the same head and tail.
         repeated_links: Links of items that already have another link; only the first one counts.
-        named_by_id: Whether the entities are called by their ids, since the source has no names.
+        by_id: Numbers of the entities that are called by their ids, since the source names none but items.
         relation_labels: Label by relation, for relations that have one in the source.
         several_names: Entities with several names in one file, with the first name, which counts, and the next.
         several_titles: Items likewise.
@@ -87,7 +87,7 @@ class Survey:
     triples_read: int
     self_loops: int
     repeated_links: int
-    named_by_id: bool = False
+    by_id: frozenset[int] = frozenset()
     relation_labels: Mapping[str, str] = field(default_factory=dict)
     several_names: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     several_titles: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -95,6 +95,11 @@ class Survey:
 
     def __len__(self) -> int:
         return len(self.head)
+
+    @property
+    def named_by_id(self) -> bool:
+        """Whether entities are called by their ids."""
+        return bool(self.by_id)
 
     @property
     def degrees(self) -> NDArray[np.int64]:
@@ -170,7 +175,7 @@ def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
     for table in source.names():
         found.add(table["entity_id"], table["name"], table.path, entities)
         labels.add(table)
-    names, named_by_id = _names(found, entities, items)
+    names, by_id = _names(found, entities, items)
     _check_lengths(source.label, (item.item_id for item in items))
     return Survey(
         entities=list(entities),
@@ -183,7 +188,7 @@ def survey(source: TripleSource, progress: ProgressCallback = silent) -> Survey:
         triples_read=count,
         self_loops=int((head == tail).sum()),
         repeated_links=repeated,
-        named_by_id=named_by_id,
+        by_id=by_id,
         relation_labels=labels.labels,
         several_names=found.several,
         several_titles=titles,
@@ -234,15 +239,13 @@ def _items(source: TripleSource, entities: Vocabulary) -> tuple[list[SourceItem]
     return items, repeated, titles.several
 
 
-def _names(found: NameCollector, entities: Vocabulary, items: Sequence[SourceItem]) -> tuple[list[str], bool]:
-    """Return the names of the entities, and whether their ids were taken since the source names none."""
-    names = [found.names.get(entity, "") for entity in entities]
-    by_id = not any(names)
-    if by_id:
-        ids = list(entities)
-        names = names_of_ids(ids, {ids[item.entity] for item in items if item.entity >= 0}) or names
-    by_id = by_id and any(names)
+def _names(found: NameCollector, entities: Vocabulary, items: Sequence[SourceItem]) -> tuple[list[str], frozenset[int]]:
+    """Return the names of the entities, and the numbers of those that are called by their ids."""
+    ids = list(entities)
+    names = [found.names.get(entity, "") for entity in ids]
+    by_id = names_by_ids(ids, names, {ids[item.entity] for item in items if item.entity >= 0})
+    names = [name or new for name, new in zip(names, by_id, strict=True)]
     for item in items:
         if item.first and item.title:
             names[item.entity] = item.title
-    return names, by_id
+    return names, frozenset(number for number, name in enumerate(by_id) if name)

@@ -4,47 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
-from kptoolkit.arguments import checked
-from kptoolkit.errors import ConfigError, DataError, UnknownNameError, shorten
+from kptoolkit.errors import DataError, UnknownNameError, shorten
 from kptoolkit.graph.sources.id_map import IdMap
 from kptoolkit.graph.sources.json_readers.json_items import JsonItems
 from kptoolkit.graph.sources.layouts import (
     RDF_FORMATS,
     SUFFIXES,
     Format,
-    events_in,
-    existing,
-    file_reader,
-    folder_reader,
     format_of,
-    inside_said,
     no_links_said,
-    not_read_in,
-    readers_in,
     renumbered_said,
-    sort_tables,
-    unread,
     whole_layouts,
-    with_suffix,
 )
 from kptoolkit.graph.sources.rdf import Literals, RankedNames, RdfFile, RdfFileFormat, distinct_path
 from kptoolkit.graph.sources.readers.kgcn import positive
 from kptoolkit.graph.sources.readers.name_file import NameFile
-from kptoolkit.graph.sources.readers.neo4j_files import Neo4jCsv
 from kptoolkit.graph.sources.readers.path_reader import PathReader
 from kptoolkit.graph.sources.tables.column_words import names_next_to
 from kptoolkit.graph.sources.tables.table_rows import split_tails, with_times
 from kptoolkit.names import nearest
 from kptoolkit.storage.columns import columns_said
-from kptoolkit.storage.dialects import Dialect, Reading, in_split_order, suffix_of
-from kptoolkit.storage.layouts.archives import is_archive, unpack
+from kptoolkit.storage.dialects import Reading, suffix_of
+from kptoolkit.storage.layouts.known_layouts import Kind
 from kptoolkit.storage.layouts.parquet_tables import parquet_columns, read_parquet
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, Recognized, header_cells, recognize_table
+from kptoolkit.storage.layouts.table_layouts import (
+    OPTIONAL,
+    Recognized,
+    header_cells,
+    recognize_parquet,
+    recognize_table,
+)
 from kptoolkit.storage.text_tables import BadRows, Table, clean_table, read_table
 from kptoolkit.storage.values.id_rules import IdRules
+from kptoolkit.storage.values.ratings import high_enough, left_out_said
 
 
 @dataclass
@@ -94,6 +90,7 @@ class FileSource:
     events_nearby: Path | None = None
     not_read: list[Path] = field(default_factory=list)
     recognized: list[str] = field(default_factory=list)
+    _low_ratings: int = field(default=0, init=False)
     _rdf: dict[Path, RdfFile] = field(default_factory=dict, init=False)
     _tables: dict[tuple[Path, Kind], Recognized] = field(default_factory=dict, init=False)
     _formats: dict[Path, Format] = field(default_factory=dict, init=False)
@@ -111,6 +108,8 @@ class FileSource:
     def warnings(self) -> list[str]:
         """Return what is probably wrong with the files, a sentence each, after everything was read."""
         found = [] if self.id_map is None else self.id_map.warnings()
+        found.append(left_out_said(self._low_ratings, self.reading.min_rating or 0.0))
+        found += [said for reader in self.readers for said in reader.warnings()]
         if not self.link_files and self.id_map is None:
             found += [renumbered_said(reader.path) for reader in self.readers if isinstance(reader, JsonItems)]
         found = list(dict.fromkeys(filter(None, found)))
@@ -212,10 +211,20 @@ class FileSource:
 
     def interactions(self) -> Iterator[Table]:
         """Yield the columns ``user_id``, ``item_id``, ``time``, ``rating``."""
-        for reader in self.readers if self.with_interactions else ():
-            yield from self._cleaned(reader.interactions())
-        for path in self.interaction_files:
-            yield from self._read(path, "interactions")
+        readers = self.readers if self.with_interactions else []
+        tables = [self._cleaned(reader.interactions()) for reader in readers]
+        tables += [self._read(path, "interactions") for path in self.interaction_files]
+        self._low_ratings = 0
+        for table in chain.from_iterable(tables):
+            yield table if self.reading.min_rating is None else self._rated(table, self.reading.min_rating)
+
+    def _rated(self, table: Table, min_rating: float) -> Table:
+        """Leave out events with a low rating, and count them."""
+        high = high_enough(table.columns, min_rating, table.path or self.label, table.lines)
+        kept = [at for at, one in enumerate(high.tolist()) if one]
+        self._low_ratings += len(table) - len(kept)
+        columns = {name: [column[at] for at in kept] for name, column in table.columns.items()}
+        return Table(columns, [table.lines[at] for at in kept], table.path, table.cleaned)
 
     def recognize(self) -> None:
         """Recognize every file, and fill :attr:`recognized`.
@@ -286,9 +295,9 @@ class FileSource:
 
     def _recognized(self, path: Path, kind: Kind) -> Recognized:
         if (path, kind) not in self._tables and suffix_of(path) == ".parquet":
-            columns = self.reading.spellings(COLUMNS[kind])
-            parquet_columns(path, columns, OPTIONAL)
-            self._tables[path, kind] = Recognized(Dialect(), columns)
+            found = recognize_parquet(path, kind, self.reading)
+            parquet_columns(path, found.columns, OPTIONAL)
+            self._tables[path, kind] = found
         if (path, kind) not in self._tables:
             csv = self._format_of(path) == "csv" if kind == "triples" else None
             self._tables[path, kind] = recognize_table(path, kind, self.reading, csv=csv)
@@ -299,20 +308,21 @@ class FileSource:
         optional = OPTIONAL & found.columns.keys()
         may_be_empty = {*optional, *(("name",) if kind == "names" else ())}
         if suffix_of(path) == ".parquet":
-            return read_parquet(
+            tables = read_parquet(
                 path, found.columns, optional=optional, may_be_empty=may_be_empty, bad_rows=self.bad_rows
             )
-        tables = read_table(
-            path,
-            found.columns,
-            optional=optional,
-            may_be_empty=may_be_empty,
-            bad_rows=self.bad_rows,
-            dialect=found.dialect,
-        )
+        else:
+            tables = read_table(
+                path,
+                found.columns,
+                optional=optional,
+                may_be_empty=may_be_empty,
+                bad_rows=self.bad_rows,
+                dialect=found.dialect,
+            )
         if found.layout is not None and found.layout.only_positive:
             return map(positive, tables)
-        return map(with_times, tables) if "year" in found.columns else tables
+        return map(with_times, tables) if found.columns.keys() & {"year", "clock"} else tables
 
     def _names_in_triples(self, path: Path) -> Iterator[Table]:
         """Yield the names of a file of triples whose layout has names, or ids that are readable."""
@@ -354,146 +364,3 @@ class FileSource:
             else:
                 self._formats[path] = self.format
         return self._formats[path]
-
-
-@checked
-def open_source(
-    paths: Sequence[str | Path],
-    *,
-    format: Format | None = None,
-    link: str | Path | None = None,
-    names: str | Path | None = None,
-    items: str | Path | None = None,
-    interactions: bool = False,
-    skip_bad_rows: bool = False,
-    language: str = "en",
-    literals: Literals = "drop",
-    columns: str | None = None,
-    encoding: str | None = None,
-    split: str | None = None,
-    mapping: str | Path | None = None,
-    link_ids: str | None = None,
-    item_ids: str | None = None,
-    id_map: str | Path | None = None,
-    leave_out: Sequence[str] | None = None,
-    date_format: str | None = None,
-) -> FileSource:
-    """Return a source of folders and files, after recognizing the layout of each.
-
-    Args:
-        paths: RecBole folders (``*.kg``, and ``.ent``, ``.link``, ``.item`` if there are any), folders in another
-            layout that is known, and files of triples.
-        format: Format of the files; ``None`` recognizes it by name and content.
-        link: File that links items to entities; replaces that of a folder.
-        names: File with entity names; replaces that of a folder.
-        items: File that lists items; replaces that of a folder.
-        interactions: Whether to read the events of a folder as well.
-        skip_bad_rows: Whether bad rows are skipped and counted.
-        language: Preferred language of names in RDF.
-        literals: What to do with RDF literals that are not names: ``"drop"`` or ``"entities"``.
-        columns: Header or number of columns by role, e.g. ``"head=1,relation=2,tail=3"``.
-        encoding: Encoding of tables; ``None`` finds UTF-8 and UTF-16.
-        split: Separator of several values in the tail of a triple.
-        mapping: TOML file that says which keys of JSON become triples; ``None`` takes those that are known.
-        link_ids: Rules that rewrite the ids of entities in links, e.g. ``"zeros=7,prefix=tt"``, see
-            :class:`~kptoolkit.storage.values.id_rules.IdRules`.
-        item_ids: Rules that rewrite the ids of items in links and item files.
-        id_map: File with two columns, an id in links (or of an item) and its id in the graph. Other ids are left to
-            ``link_ids``.
-        leave_out: Relations whose triples are left out.
-        date_format: Form of the dates of interactions, e.g. ``"%d.%m.%Y"``; ``None`` for ISO 8601.
-
-    Raises:
-        ConfigError: ``columns``, ``encoding`` or a rule for ids is wrong, or ids of items are to be compared with those
-            of interactions that are not read.
-        DataError: A path does not exist, a folder has no triples, or a file is not recognized.
-    """
-    reading = Reading.of(columns, encoding, split, date_format)
-    bad_rows = BadRows(skip=skip_bad_rows)
-    source = FileSource(
-        format=format,
-        bad_rows=bad_rows,
-        language=language,
-        literals=literals,
-        reading=reading,
-        link_ids=IdRules.of(link_ids),
-        item_ids=IdRules.of(item_ids, "--item-ids"),
-        leave_out=tuple(leave_out or ()),
-        with_interactions=interactions,
-    )
-    for path in map(Path, paths):
-        found = unpack(path) if is_archive(path) else path
-        if mapping is not None and (found.is_dir() or format is not None):
-            raise ConfigError(f"--mapping is for a file, without --format; name a file in the place of {path}")
-        if found.is_dir():
-            _add_folder(source, found, interactions)
-        else:
-            add_file(source, existing(found), None if mapping is None else Path(mapping))
-    for given, files in ((link, source.link_files), (names, source.name_files), (items, source.item_files)):
-        if given is not None:
-            files[:] = [existing(Path(given))]
-    if id_map is not None:
-        source.id_map = IdMap.read(existing(Path(id_map)), reading, bad_rows)
-    _check_interactions(source, paths)
-    folders = dict.fromkeys(path.parent for path in source.triple_files)
-    source.events_nearby = next((found for folder in folders for found in events_in(folder)), None)
-    for found_reader in source.readers:
-        found_reader.language, found_reader.keep_literals = language, literals == "entities"
-    source.recognize()
-    return source
-
-
-def _check_interactions(source: FileSource, paths: Sequence[str | Path]) -> None:
-    """Check that interactions are there if they are to be read, and read if ids are to be compared with theirs."""
-    if source.item_ids.compare and not source.with_interactions:
-        said = f"--item-ids {source.item_ids} compares ids with those of interactions; add --interactions"
-        raise ConfigError(f"{said}, or use lower, upper, prefix, without, zeros")
-    if source.with_interactions and not source.interaction_files and not source.readers:
-        raise DataError("no .inter file next to the triples; leave --interactions out", paths[0] if paths else None)
-
-
-def _add_folder(source: FileSource, folder: Path, interactions: bool) -> None:
-    triples = with_suffix(folder, ".kg")
-    if triples:
-        found: dict[Kind, list[Path]] = {
-            "triples": triples,
-            "names": with_suffix(folder, ".ent"),
-            "links": with_suffix(folder, ".link"),
-            "items": with_suffix(folder, ".item"),
-            "interactions": in_split_order(with_suffix(folder, ".inter")),
-        }
-    elif (reader := folder_reader(folder, source.bad_rows, source.reading)) is not None:
-        source.readers.append(reader)
-        return
-    else:
-        found = sort_tables(folder)
-        readers = [] if found.get("triples") else readers_in(folder, source.bad_rows, source.reading)
-        if readers:
-            source.readers += readers
-            source.name_files += unread(found.get("names", []), readers)
-            source.not_read += not_read_in(folder, [*found.get("interactions", []), *source.name_files], readers)
-            return
-    if not found.get("triples"):
-        said = f"holds no .kg file and no other file of triples that is known{inside_said(folder, source.reading)}"
-        raise DataError(f"{said}; name a RecBole folder, or the file of triples itself", folder)
-    for path in found["triples"]:
-        add_file(source, path)
-    source.name_files += found.get("names", [])
-    source.link_files += found.get("links", [])
-    source.item_files += found.get("items", [])
-    if not triples:
-        source.not_read += not_read_in(folder, [path for files in found.values() for path in files], source.readers)
-    if interactions:
-        source.interaction_files += found.get("interactions", [])
-
-
-def add_file(source: FileSource, path: Path, mapping: Path | None = None) -> None:
-    """Add a file of triples to a source, with the reader of its layout."""
-    reader = file_reader(path, source.bad_rows, source.reading, mapping) if source.format is None else None
-    earlier = next((one for one in source.readers if isinstance(one, Neo4jCsv) and one.path.is_file()), None)
-    if reader is None:
-        source.triple_files.append(path)
-    elif isinstance(reader, Neo4jCsv) and earlier is not None:
-        earlier.add(path)
-    else:
-        source.readers.append(reader)

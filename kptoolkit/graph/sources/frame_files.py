@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kptoolkit.errors import DataError
-from kptoolkit.graph.sources.file_source import FileSource, open_source
+from kptoolkit.graph.sources.file_source import FileSource
+from kptoolkit.graph.sources.open_source import open_source
 from kptoolkit.storage.layouts.frames import DataFrame, errors_of_frames, write_frames
 from kptoolkit.storage.values.letters import has_letter_without_case
 

@@ -34,9 +34,10 @@ from kptoolkit.graph.sources.tables.table_items import TABLE_SUFFIXES, TableItem
 from kptoolkit.storage.columns import locate
 from kptoolkit.storage.dialects import Reading, Sample, suffix_of
 from kptoolkit.storage.layouts.json_rows import JSON_SUFFIXES, read_objects
-from kptoolkit.storage.layouts.parquet_tables import parquet_columns
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, Kind, header_cells, layout_of, recognize_table
-from kptoolkit.storage.text_tables import BadRows, header_of
+from kptoolkit.storage.layouts.known_layouts import Kind, layout_of
+from kptoolkit.storage.layouts.parquet_tables import first_cells
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, OPTIONAL, header_cells, recognize_table
+from kptoolkit.storage.text_tables import BadRows
 
 Format = Literal["recbole", "csv", "tsv", "parquet", "ntriples", "turtle", "rdfxml", "n3", "trig", "nquads", "jsonld"]
 SUFFIXES: Mapping[str, Format] = {
@@ -187,6 +188,8 @@ def _json_reader(path: Path, bad_rows: BadRows, reading: Reading, mapping: Path 
         return JsonTriples(path, bad_rows, reading)
     found = JsonItems.of(path, reading, mapping)
     found.bad_rows = bad_rows
+    if mapping is not None:
+        found.check_mapping()
     return found
 
 
@@ -281,15 +284,19 @@ def format_of(path: Path) -> tuple[Format, str]:
     return known, ""
 
 
-def sort_tables(folder: Path) -> dict[Kind, list[Path]]:
+def sort_tables(folder: Path, reading: Reading | None = None) -> dict[Kind, list[Path]]:
     """Sort the files of a folder by what their headers or names say: triples, names, links, items, interactions.
+
+    Args:
+        folder: The folder.
+        reading: Encoding, where the files do not tell it.
 
     Raises:
         DataError: Several tables have the same columns, so that one of them has to be chosen.
     """
     found: dict[Kind, list[Path]] = {}
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
-        kind = _kind(path)
+        kind = _kind(path, reading or Reading())
         if kind is not None:
             found.setdefault(kind, []).append(path)
     if "triples" not in found and (split := _split_triples(folder)):
@@ -304,10 +311,10 @@ def sort_tables(folder: Path) -> dict[Kind, list[Path]]:
     return found
 
 
-def events_in(folder: Path) -> list[Path]:
+def events_in(folder: Path, reading: Reading) -> list[Path]:
     """Return the files of a folder that have events by their endings or headers."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
-    return [path for path in files if suffix_of(path) == ".inter" or _kind(path) == "interactions"]
+    return [path for path in files if suffix_of(path) == ".inter" or _kind(path, reading) == "interactions"]
 
 
 def renumbered_said(path: Path) -> str:
@@ -363,30 +370,41 @@ def _split_triples(folder: Path) -> list[Path]:
     return known if known and known == files else []
 
 
-def _kind(path: Path) -> Kind | None:
+def _kind(path: Path, reading: Reading) -> Kind | None:
     suffix = suffix_of(path)
     if SUFFIXES.get(suffix) in RDF_FORMATS:
         return "triples"
     if suffix == ".parquet":
-        return next((kind for kind in COLUMNS if _in_parquet(path, kind)), None)
+        return _kind_of_header(_parquet_names(path))
     if suffix not in (*TABLE_SUFFIXES, ".sif"):
         return None
-    try:
-        names = header_of(path)
-    except DataError:
+    names = header_cells(path, reading)
+    if not names:
         return None
-    if KgtkEdges.matches(path) or EdgeTable.find(path, BadRows(), Reading()) is not None:
+    if KgtkEdges.matches(path) or _has_edges(path, reading):
         return "triples"
-    order: Sequence[Kind] = ("interactions", "triples", "links", "names", "items")
-    known = next((kind for kind in order if _has(names, kind)), None)
-    return known or next((kind for kind in ("triples", "links") if layout_of(path, kind) is not None), None)
+    return _kind_of_header(names) or next(
+        (kind for kind in ("triples", "links") if layout_of(path, kind, reading.encoding)), None
+    )
 
 
-def _in_parquet(path: Path, kind: Kind) -> bool:
+def _has_edges(path: Path, reading: Reading) -> bool:
     try:
-        return bool(parquet_columns(path, COLUMNS[kind], OPTIONAL))
+        return EdgeTable.find(path, BadRows(), Reading(encoding=reading.encoding)) is not None
     except DataError:
-        return False
+        return True  # who reads it says what is wrong
+
+
+def _parquet_names(path: Path) -> list[str]:
+    try:
+        return list(first_cells(path, 1))
+    except DataError:
+        return []
+
+
+def _kind_of_header(names: Sequence[str]) -> Kind | None:
+    order: Sequence[Kind] = ("interactions", "triples", "links", "names", "items")
+    return next((kind for kind in order if _has(names, kind)), None)
 
 
 def _has(names: Sequence[str], kind: Kind) -> bool:

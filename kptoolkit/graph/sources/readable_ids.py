@@ -38,6 +38,22 @@ def names_of_ids(ids: Sequence[str], items: Collection[str] = ()) -> list[str]:
     return names
 
 
+def names_by_ids(ids: Sequence[str], names: Sequence[str], items: Collection[str]) -> list[str]:
+    """Return the names that readable ids give to entities without one, ``""`` for the others.
+
+    A source that names some entity other than its items names what it can, and its ids are left alone.
+
+    Args:
+        ids: Ids of all entities.
+        names: Their names in the source, ``""`` without one.
+        items: Those of the ids that are items.
+    """
+    if any(name and one not in items for one, name in zip(ids, names, strict=True)):
+        return [""] * len(ids)
+    found = names_of_ids(ids, items) or [""] * len(ids)
+    return ["" if name else new for name, new in zip(names, found, strict=True)]
+
+
 def readable_name(found: str) -> str:
     """Return the name that an id gives if it is readable, else ``""``."""
     name = "" if found.startswith("_:") else name_of_id(found)

@@ -1,4 +1,4 @@
-"""Times that a table has in several columns: year, month and day, and hour, minute and second if there are any."""
+"""Times that a table has in several columns: year, month, day and hour, minute, second; or a date and its time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any
+
+from kptoolkit.storage.values.times import joined_time
 
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
 _DATE = _PARTS[:3]
@@ -42,11 +44,15 @@ def _dates(names: Sequence[str]) -> list[dict[str, str]]:
 
 
 def join_dates(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Return columns with ``time`` in place of the parts of a date; as they are if there is none.
+    """Return columns with ``time`` in place of the parts of a time; as they are if there is none.
 
     Args:
-        columns: Values by name; the parts are called as in :func:`date_columns`.
+        columns: Values by name; the parts are called as in :func:`date_columns`, or ``date`` and ``clock``.
     """
+    if columns.keys() >= {"date", "clock"}:
+        pairs = zip(columns["date"], columns["clock"], strict=True)
+        found = {name: column for name, column in columns.items() if name not in ("date", "clock")}
+        return {**found, "time": [joined_time(str(day), str(clock)) for day, clock in pairs]}
     if not columns.keys() >= set(_DATE):
         return dict(columns)
     parts = [columns[part] for part in _PARTS if part in columns]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Reading, Sample, role_of
-from kptoolkit.storage.layouts.date_columns import date_columns, join_dates
+from kptoolkit.storage.layouts.date_columns import join_dates
 from kptoolkit.storage.layouts.json_rows import read_objects
+from kptoolkit.storage.layouts.time_columns import LOOKED_AT, check_times, unread_times, with_times
 from kptoolkit.storage.text_tables import BATCH_ROWS, BadRows, Table
 from kptoolkit.storage.values.cells import clean_columns
 
@@ -30,6 +32,8 @@ class JsonEvents:
         within: Key of a list of events, whose own keys are :attr:`inner`; ``""`` for none.
         inner: Key by column within each of these.
         bad_rows: What to do with lines that cannot be read.
+        unread: Which keys may be the time, where none is read.
+        problem: The error if another key may as well be the time; :meth:`tables` raises it.
     """
 
     path: Path
@@ -37,20 +41,28 @@ class JsonEvents:
     within: str = ""
     inner: Mapping[str, str] = field(default_factory=dict)
     bad_rows: BadRows = field(default_factory=BadRows)
+    unread: str = ""
+    problem: DataError | None = None
 
     @classmethod
     def find(cls, path: Path, reading: Reading) -> JsonEvents:
-        """Find the keys of users, items and times in the first object of a file.
+        """Find the keys of users, items and times in the first objects of a file.
 
         Raises:
             DataError: No user or item is named, or one is an object; the message has the option to give.
         """
-        first = next((one for _, one in read_objects(path)), {})
-        keys = [*first, *_inner_keys(first)]
+        objects = _first_objects(path)
+        first: dict[str, Any] = {}
+        for one in objects:
+            first |= {key: value for key, value in one.items() if first.get(key) is None}
+        keys = list(dict.fromkeys([*first, *(key for one in objects for key in _inner_keys(one))]))
         wanted = reading.spellings(INTERACTION_COLUMNS)
         check_candidates(keys, wanted, path)
-        found = {name: keys[at] for name, at in locate(keys, wanted).items() if name != "rating"}
-        found |= {} if "time" in found else {part: key for part, (key,) in date_columns(keys).items()}
+        cells = {key: [_text(_at(one, key)) for one in objects] for key in keys}
+        accepted = with_times(keys, wanted, cells, reading.date_format)
+        found = {
+            name: keys[at] for name, at in locate(keys, accepted).items() if name != "rating" or reading.has_ratings
+        }
         within, inner = "", dict[str, str]()
         if "item_id" not in found:
             within, inner = _list_of_events(first, wanted)
@@ -63,7 +75,12 @@ class JsonEvents:
                 option = next((one for one in keys if one.startswith(f"{key}.")), "KEY")
                 said = f"{key} is an object; say which of its keys is the {role_of(name)}"
                 raise DataError(f"{said} with --columns {role_of(name)}={option}", path)
-        return cls(path, found, within, inner, BadRows(skip=reading.skip_bad_rows))
+        unread, problem = "" if "time" in inner else unread_times(keys, accepted, cells), None
+        try:
+            check_times(keys, accepted, cells, reading, path)
+        except DataError as error:
+            problem = error
+        return cls(path, found, within, inner, BadRows(skip=reading.skip_bad_rows), unread, problem)
 
     @property
     def said(self) -> str:
@@ -71,10 +88,17 @@ class JsonEvents:
         parts = [
             ", ".join(f"{key} as {role_of(name)}" for name, key in keys.items()) for keys in (self.keys, self.inner)
         ]
-        return f"JSON lines: {f'; {self.within}: '.join(filter(None, parts))}"
+        read = f"JSON lines: {f'; {self.within}: '.join(filter(None, parts))}"
+        return "; ".join(filter(None, (read, self.unread)))
 
     def tables(self) -> Iterator[Table]:
-        """Yield the columns ``user_id``, ``item_id`` and, if there are times, ``time``."""
+        """Yield the columns ``user_id``, ``item_id`` and, if there are times, ``time``.
+
+        Raises:
+            DataError: A line is wrong, or another key may as well be the time.
+        """
+        if self.problem is not None:
+            raise self.problem
         names = list({**self.keys, **self.inner})
         batch: list[list[str]] = []
         lines: list[int] = []
@@ -103,6 +127,22 @@ class JsonEvents:
         times = time if isinstance(time, list) and len(time) == len(items) else [time] * len(items)
         for item, when in zip(items, times, strict=True):
             yield {**own, "item_id": item, **({"time": when} if "time" in own else {})}
+
+
+def _first_objects(path: Path) -> list[dict[str, Any]]:
+    """Return the objects that are looked at, up to one that cannot be read.
+
+    Raises:
+        DataError: The first one cannot be read.
+    """
+    found: list[dict[str, Any]] = []
+    try:
+        for _, one in islice(read_objects(path), LOOKED_AT):
+            found.append(one)
+    except DataError:
+        if not found:
+            raise
+    return found
 
 
 def _list_of_events(first: dict[str, Any], wanted: Mapping[str, Sequence[str]]) -> tuple[str, dict[str, str]]:

@@ -80,6 +80,39 @@ def read_parquet(
         row += batch.num_rows
 
 
+def first_cells(path: Path, rows: int) -> dict[str, list[str]]:
+    """Return the first cells of each column without lists and records, by its name.
+
+    Args:
+        path: The file.
+        rows: Number of rows.
+
+    Raises:
+        DataError: It is not Parquet, or damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            check_expansion(path, file.metadata)
+            plain = [field.name for field in file.schema_arrow if not pa.types.is_nested(field.type)]
+            batch = next(file.iter_batches(rows, columns=plain), None)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"is not a readable Parquet file: {shorten(str(error))}", path) from error
+    columns = {} if batch is None else zip(batch.schema.names, batch.columns, strict=True)
+    return {str(name): _shown(column) for name, column in columns}
+
+
+def _shown(column: Any) -> list[str]:
+    """Return the values of a column as texts; none if there is one that Python has not, such as a very late date."""
+    try:
+        values = column.to_pylist()
+    except (OverflowError, ValueError):
+        return []
+    return ["" if value is None or value != value else str(value) for value in values]
+
+
 def _batches(path: Path, columns: list[str]) -> Iterator[Any]:
     """Yield some columns of a file in record batches.
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from kptoolkit.errors import DataError, shorten
 from kptoolkit.storage.columns import (
@@ -21,11 +20,19 @@ from kptoolkit.storage.columns import (
     spellings_said,
 )
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, role_of
-from kptoolkit.storage.layouts.date_columns import date_columns, several_dates
+from kptoolkit.storage.layouts.known_layouts import (
+    FRACTION,
+    LAYOUTS,
+    NUMBER,
+    Kind,
+    TableLayout,
+    header_row,
+    is_data,
+)
+from kptoolkit.storage.layouts.parquet_tables import first_cells
+from kptoolkit.storage.layouts.time_columns import LOOKED_AT, Cells, cells_of, check_times, unread_times, with_times
 from kptoolkit.storage.values.cells import is_missing
-from kptoolkit.storage.values.times import looks_like_time
 
-Kind = Literal["triples", "names", "links", "items", "interactions"]
 COLUMNS: Mapping[Kind, Mapping[str, Sequence[str]]] = {
     "triples": TRIPLE_COLUMNS,
     "names": NAME_COLUMNS,
@@ -37,40 +44,7 @@ COLUMNS: Mapping[Kind, Mapping[str, Sequence[str]]] = {
 OPTIONAL = frozenset({"title", "time", "rating"})
 #: Tables for which ``--columns`` is meant first; others may keep their usual headers.
 PRIMARY = frozenset({"triples", "interactions"})
-_FREEBASE = re.compile(r"(?:/?[mg][./])\w+")
-_ASIN = re.compile(r"B[0-9A-Z]{3,9}|\d{9}[\dX]")
-_REVIEWER = re.compile(r"A[0-9A-Z]{1,27}")
-_EPOCH = re.compile(r"\d{9,13}")
 _TIMES = re.compile(r"1\d{9}(?:\d{3})?|\d{4}-\d\d-\d\d.*|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d.*")
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_FRACTION = re.compile(r"-?\d+\.\d+")
-
-
-@dataclass(frozen=True)
-class TableLayout:
-    """One layout of a table without the usual header line.
-
-    Attributes:
-        label: What it is called.
-        kind: What its rows are.
-        matches: Whether the beginning of a file has this layout.
-        dialect: How it is written; ``None``: with the separator that its first line suggests.
-        header: Names of its columns, for files without a header line.
-        columns: Header by column, for files with another header line than usual.
-        only_positive: Whether rows with rating 0 are no events.
-        names: Headers of an id and of its name, where triples contain names.
-        name_of: Makes a name of an id, where ids are readable.
-    """
-
-    label: str
-    kind: Kind
-    matches: Callable[[Sample], bool]
-    dialect: Dialect | None = None
-    header: tuple[str, ...] = ()
-    columns: Mapping[str, str] = field(default_factory=dict)
-    only_positive: bool = False
-    names: tuple[tuple[str, str], ...] = ()
-    name_of: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +83,7 @@ def recognize_table(path: Path, kind: Kind, reading: Reading | None = None, *, c
     dialect, wanted = sample.dialect(csv), reading.spellings(COLUMNS[kind], usual_too=kind not in PRIMARY)
     if not sample.first or _is_no_text(sample.first):
         return Recognized(dialect, wanted)  # the reader says what is wrong
-    names = _header(sample, dialect)
+    names = header_row(sample, dialect)
     if reading.numbered(COLUMNS[kind]) and _has_all(names, kind):
         return Recognized(dialect, COLUMNS[kind], "a header line, so that numbers of columns are not used")
     if reading.numbered(COLUMNS[kind]):
@@ -119,18 +93,30 @@ def recognize_table(path: Path, kind: Kind, reading: Reading | None = None, *, c
     required = {name: spellings for name, spellings in wanted.items() if name not in OPTIONAL}
     if len(locate(names, required)) == len(required):
         check_candidates(names, wanted, path, 1)
-        wanted = with_dates(names, wanted, kind)
-        return Recognized(dialect, wanted, _header_said(names, wanted, kind, sample.rows(dialect)[1:]))
+        cells = cells_of(names, sample.rows(dialect)[1:]) if kind == "interactions" else {}
+        return Recognized(dialect, *columns_and_times(names, wanted, kind, cells, reading, path))
     for layout in LAYOUTS:
         if layout.kind == kind and layout.matches(sample):
             return _of_layout(layout, dialect, wanted)
     raise _unrecognized(sample, kind, required, names, dialect)
 
 
-def with_dates(names: Sequence[str], wanted: Mapping[str, Sequence[str]], kind: Kind) -> dict[str, Sequence[str]]:
-    """Return accepted headers by column, with those of the parts of a date where events have no other time."""
-    has_time = kind != "interactions" or "time" in locate(names, wanted)
-    return dict(wanted) if has_time else {**wanted, **date_columns(names)}
+def recognize_parquet(path: Path, kind: Kind, reading: Reading) -> Recognized:
+    """Recognize the columns of a Parquet file by their names; those that are missing are said when it is read.
+
+    Args:
+        path: The file.
+        kind: What its rows are.
+        reading: What the user says about it.
+
+    Raises:
+        DataError: It cannot be read, or two columns may be the same one.
+    """
+    wanted = reading.spellings(COLUMNS[kind])
+    cells = first_cells(path, LOOKED_AT)
+    names = list(cells)
+    check_candidates(names, wanted, path)
+    return Recognized(Dialect(), *columns_and_times(names, wanted, kind, cells, reading, path))
 
 
 def numbered(sample: Sample, dialect: Dialect) -> tuple[Dialect, str]:
@@ -151,18 +137,7 @@ def numbered(sample: Sample, dialect: Dialect) -> tuple[Dialect, str]:
 
 
 def _is_value(cell: str) -> bool:
-    return bool(_NUMBER.fullmatch(cell.strip()) or _TIMES.fullmatch(cell.strip()))
-
-
-def layout_of(path: Path, kind: Kind) -> TableLayout | None:
-    """Return the layout of a table by what it says of itself; three columns without a header line may be anything.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    sample = Sample.read(path)
-    layouts = (layout for layout in LAYOUTS if layout.kind == kind and layout.header != _TRIPLE)
-    return next((layout for layout in layouts if layout.matches(sample)), None)
+    return bool(NUMBER.fullmatch(cell.strip()) or _TIMES.fullmatch(cell.strip()))
 
 
 def _of_layout(layout: TableLayout, dialect: Dialect, wanted: Mapping[str, Sequence[str]]) -> Recognized:
@@ -174,22 +149,29 @@ def _of_layout(layout: TableLayout, dialect: Dialect, wanted: Mapping[str, Seque
     return Recognized(found, columns, said, layout)
 
 
-def _header_said(
-    names: Sequence[str], wanted: Mapping[str, Sequence[str]], kind: Kind, rows: Sequence[Sequence[str]]
-) -> str:
-    """Return which columns are read as what, ``""`` for the usual ones; and which of others may be times."""
-    said = "; ".join(filter(None, (_choice_said(names, wanted), columns_said(names, wanted))))
-    read = locate(names, wanted)
-    others = [at for at in range(len(names)) if at not in read.values()]
-    cells = {at: [row[at].strip() for row in rows if len(row) > at] for at in others}
-    by_values = [names[at] for at, column in cells.items() if column and all(map(_TIMES.fullmatch, column))]
-    times = [name for name in names if looks_like_time(name)] or by_values
-    missing = kind == "interactions" and read.keys().isdisjoint({"time", "year"})
-    if missing and several_dates(names):
-        said += "; no time is read: there are several dates of year, month and day; write one of them into one column"
-    elif missing and times:
-        said += f"; no time is read: if {shorten(times[0])} is one, give --columns time={shorten(times[0])}"
-    return said
+def columns_and_times(
+    names: Sequence[str], wanted: Mapping[str, Sequence[str]], kind: Kind, cells: Cells, reading: Reading, path: Path
+) -> tuple[dict[str, Sequence[str]], str]:
+    """Return accepted headers by column with those of times, and which columns are read as what.
+
+    Args:
+        names: The headers.
+        wanted: Accepted headers by column.
+        kind: What the rows are.
+        cells: First cells by header.
+        reading: What the user says about the file.
+        path: The file, for messages.
+
+    Raises:
+        DataError: Two columns may be the same one.
+    """
+    found, unread = dict(wanted), ""
+    if kind == "interactions":
+        found = with_times(names, wanted, cells, reading.date_format)
+        check_times(names, found, cells, reading, path)
+        unread = unread_times(names, found, cells)
+    said = columns_said(names, found, reading.min_rating if kind == "interactions" else None)
+    return found, "; ".join(filter(None, (_choice_said(names, found), said, unread)))
 
 
 def _choice_said(names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> str:
@@ -212,16 +194,11 @@ def _columns_said(reading: Reading, wanted: Mapping[str, Sequence[str]]) -> str:
     return ", ".join(f"{reading.columns[role]} as {role}" for role in roles if role in reading.columns)
 
 
-def _header(sample: Sample, dialect: Dialect) -> list[str]:
-    rows = sample.rows(dialect)
-    return [cell.strip() for cell in rows[0]] if rows else []
-
-
 def header_cells(path: Path, reading: Reading) -> list[str]:
     """Return the cells of the first line of a table; empty if there is no text."""
     try:
         sample = Sample.read(path, reading.encoding)
-        return _header(sample, sample.dialect())
+        return header_row(sample, sample.dialect())
     except (DataError, UnicodeError):
         return []
 
@@ -242,10 +219,10 @@ def _unrecognized(
         has_others = len(names) > len(locate(names, COLUMNS["interactions"]))
         return DataError(said + more * (kind == "triples" and has_others), sample.path, 1)
     widths = {len(row) for row in sample.rows(dialect)}
-    if kind == "triples" and len(widths) > 1 and not dialect.separator and _is_data(sample.rows(dialect)):
+    if kind == "triples" and len(widths) > 1 and not dialect.separator and is_data(sample.rows(dialect)):
         said = f"its lines have {min(widths)} to {max(widths)} columns, so that they are no triples; {sample.shown()}"
         return DataError(f"{said}; if they are lists, write each pair in a line of its own", sample.path, 1)
-    if len(names) > 1 and _is_data(sample.rows(dialect)) and (len(names) >= len(required) or kind == "triples"):
+    if len(names) > 1 and is_data(sample.rows(dialect)) and (len(names) >= len(required) or kind == "triples"):
         said = f"no header line with {', '.join(required)}; {sample.shown()}; give the numbers of the columns, e.g. "
         numbers = _numbers_said(sample.rows(dialect), kind, [*map(role_of, required)])
         return DataError(said + numbers, sample.path, 1)
@@ -283,7 +260,7 @@ def _numbers_said(rows: Sequence[Sequence[str]], kind: Kind, roles: Sequence[str
     if kind == "triples" and len(rows[0]) == 2:
         return f"{pairs}, if these are items and their values; --columns head=1,tail=2, if these are edges"
     numbers = f"--columns {_numbers(rows, roles)}"
-    if kind == "triples" and len(rows[0]) == 3 and all(map(_NUMBER.fullmatch, (row[-1].strip() for row in rows))):
+    if kind == "triples" and len(rows[0]) == 3 and all(map(NUMBER.fullmatch, (row[-1].strip() for row in rows))):
         return f"{numbers}; or {pairs}, if these are items, their values and a weight"
     return numbers
 
@@ -298,7 +275,7 @@ def _numbers(rows: Sequence[Sequence[str]], roles: Sequence[str]) -> str:
     if roles == ["item", "entity"] and len(iris) == 1:
         return f"item={2 if iris == [0] else 1},entity={iris[0] + 1}"
     times = [at for at, cells in enumerate(columns) if all(map(_TIMES.fullmatch, cells))]
-    others = [at for at, cells in enumerate(columns) if at not in times and not all(map(_FRACTION.fullmatch, cells))]
+    others = [at for at, cells in enumerate(columns) if at not in times and not all(map(FRACTION.fullmatch, cells))]
     if roles[:1] != ["user"] or len(others) < len(roles):
         return ",".join(f"{role}={number}" for number, role in enumerate(roles, 1))
     found = [f"{role}={at + 1}" for role, at in zip(roles, others, strict=False)]
@@ -308,193 +285,3 @@ def _numbers(rows: Sequence[Sequence[str]], roles: Sequence[str]) -> str:
 def _has_all(names: Sequence[str], kind: Kind) -> bool:
     required = {name: spellings for name, spellings in COLUMNS[kind].items() if name not in OPTIONAL}
     return len(locate(names, required)) == len(required)
-
-
-def _is_data(rows: Sequence[Sequence[str]]) -> bool:
-    """Return whether the first row is one of data: a cell is a number, or occurs again in its column."""
-    if not rows:
-        return False
-    first, others = rows[0], rows[1:]
-    if any(_NUMBER.fullmatch(cell.strip()) for cell in first):
-        return True
-    return any(cell.strip() and any(cell in row[at : at + 1] for row in others) for at, cell in enumerate(first))
-
-
-def _all_rows(sample: Sample, dialect: Dialect, width: int, *patterns: re.Pattern[str] | None) -> bool:
-    """Return whether every row has this width, and its cells match the patterns."""
-    rows = sample.rows(dialect)
-    right = bool(rows) and all(len(row) == width for row in rows)
-    cells = [(one, cell) for row in rows for one, cell in zip(patterns, row, strict=False) if one is not None]
-    return right and all(pattern.fullmatch(cell.strip()) for pattern, cell in cells)
-
-
-def _has_header(*names: str) -> Callable[[Sample], bool]:
-    wanted = {name: (name,) for name in names}
-    return lambda sample: len(locate(_header(sample, sample.dialect()), wanted)) == len(wanted)
-
-
-def _is_conceptnet(sample: Sample) -> bool:
-    return _all_rows(sample, _TABS, 5, re.compile(r"/a/\[.*"), re.compile(r"/r/.*"))
-
-
-def _is_yago(sample: Sample) -> bool:
-    return _all_rows(sample, _TABS, 5, re.compile(r"(?:<id_.*>)?"), None, re.compile(r"<.*>|rdfs?:.*|owl:.*"))
-
-
-def _is_openke(sample: Sample) -> bool:
-    numbers = re.compile(r"\d+")
-    return bool(numbers.fullmatch(sample.first.strip())) and _all_rows(sample, _COUNTED, 3, *[numbers] * 3)
-
-
-def _is_headerless_triples(sample: Sample) -> bool:
-    """Three columns of data, the middle one with the fewest values, of which some occur again; no column of scores."""
-    rows = sample.rows(sample.dialect())
-    if not _is_data(rows) or any(len(row) != 3 for row in rows):
-        return False
-    heads, relations, tails = (set(column) for column in zip(*rows, strict=True))
-    scores = all(_FRACTION.fullmatch(tail.strip()) for tail in tails)
-    return not scores and len(relations) <= min(len(heads), len(tails), len(rows) - 1)
-
-
-def _is_amazon(sample: Sample, item: int) -> bool:
-    patterns = [_REVIEWER, _REVIEWER, re.compile(r"[1-5](?:\.0)?"), _EPOCH]
-    patterns[item] = _ASIN
-    dialect = sample.dialect()
-    other = [patterns[1], patterns[0], *patterns[2:]]
-    return _all_rows(sample, dialect, 4, *patterns) and not _all_rows(sample, dialect, 4, *other)
-
-
-def _is_movielens_100k(sample: Sample) -> bool:
-    numbers = re.compile(r"\d+")
-    return _all_rows(sample, _TABS, 4, numbers, numbers, re.compile("[1-5]"), _EPOCH)
-
-
-def _term(concept: str) -> str:
-    """Return the text of a concept: ``boil water`` of ``/c/en/boil_water/v``."""
-    parts = concept.split("/")
-    return (parts[3] if len(parts) > 3 else concept).replace("_", " ")
-
-
-_TABS = Dialect()
-_BARS = Dialect("|")
-_COLONS = Dialect("::")
-_SPACES = Dialect("")
-_COUNTED = Dialect("", skip=1)
-_RATINGS = ("user_id", "item_id", "rating", "time")
-_TRIPLE = ("head", "relation", "tail")
-
-#: The layouts, in the order in which they are tried.
-LAYOUTS: tuple[TableLayout, ...] = (
-    TableLayout(
-        "ConceptNet assertions",
-        "triples",
-        _is_conceptnet,
-        _TABS,
-        ("uri", "relation", "head", "tail", "info"),
-        name_of=_term,
-    ),
-    TableLayout(
-        "ConceptNet assertions",
-        "triples",
-        _has_header("uri", "relation", "start", "end", "info"),
-        _TABS,
-        columns={"head": "start", "relation": "relation", "tail": "end"},
-        name_of=_term,
-    ),
-    TableLayout(
-        "YAGO facts",
-        "triples",
-        _is_yago,
-        _TABS,
-        ("id", "head", "relation", "tail", "value"),
-    ),
-    TableLayout(
-        "NELL beliefs",
-        "triples",
-        _has_header("Entity", "Relation", "Value", "Best Entity literalString", "Best Value literalString"),
-        _TABS,
-        columns={"head": "Entity", "relation": "Relation", "tail": "Value"},
-        names=(("Entity", "Best Entity literalString"), ("Value", "Best Value literalString")),
-    ),
-    TableLayout("OpenKE", "triples", _is_openke, _COUNTED, ("head", "tail", "relation")),
-    TableLayout(
-        "Hetionet edges",
-        "triples",
-        _has_header("source", "metaedge", "target"),
-        columns={"head": "source", "relation": "metaedge", "tail": "target"},
-    ),
-    TableLayout(
-        "PrimeKG",
-        "triples",
-        _has_header("relation", "x_index", "x_name", "y_index", "y_name"),
-        columns={"head": "x_index", "relation": "relation", "tail": "y_index"},
-        names=(("x_index", "x_name"), ("y_index", "y_name")),
-    ),
-    TableLayout(
-        "PrimeKG",
-        "triples",
-        _has_header("relation", "x_id", "x_name", "y_id", "y_name"),
-        columns={"head": "x_id", "relation": "relation", "tail": "y_id"},
-        names=(("x_id", "x_name"), ("y_id", "y_name")),
-    ),
-    *(
-        TableLayout(
-            "edges",
-            "triples",
-            _has_header("start", relation, "end"),
-            columns={"head": "start", "relation": relation, "tail": "end"},
-        )
-        for relation in ("relation", "type")
-    ),
-    TableLayout("triples without a header line", "triples", _is_headerless_triples, header=_TRIPLE),
-    TableLayout(
-        "KB4Rec links",
-        "links",
-        lambda sample: _all_rows(sample, _TABS, 2, None, _FREEBASE),
-        _TABS,
-        ("item_id", "entity_id"),
-    ),
-    TableLayout(
-        "KGCN links",
-        "links",
-        lambda sample: sample.path.name.startswith("item_index2entity_id") and _all_rows(sample, _TABS, 2),
-        _TABS,
-        ("item_id", "entity_id"),
-    ),
-    TableLayout(
-        "MovieLens movies",
-        "items",
-        lambda sample: sample.path.name != "users.dat" and _all_rows(sample, _COLONS, 3),
-        _COLONS,
-        ("item_id", "title", "genres"),
-    ),
-    TableLayout(
-        "MovieLens 100K items",
-        "items",
-        lambda sample: sample.path.name == "u.item" and _all_rows(sample, _BARS, 24),
-        _BARS,
-        ("item_id", "title", *(f"column {number}" for number in range(3, 25))),
-    ),
-    TableLayout("MovieLens ratings", "interactions", lambda sample: _all_rows(sample, _COLONS, 4), _COLONS, _RATINGS),
-    TableLayout("MovieLens 100K ratings", "interactions", _is_movielens_100k, _TABS, _RATINGS),
-    TableLayout(
-        "Amazon ratings without a header line",
-        "interactions",
-        lambda sample: _is_amazon(sample, item=0),
-        header=("item_id", "user_id", "rating", "time"),
-    ),
-    TableLayout(
-        "Amazon ratings without a header line",
-        "interactions",
-        lambda sample: _is_amazon(sample, item=1),
-        header=_RATINGS,
-    ),
-    TableLayout(
-        "KGCN ratings, those with label 1",
-        "interactions",
-        lambda sample: sample.path.name.startswith("ratings_final") and _all_rows(sample, _SPACES, 3),
-        _SPACES,
-        ("user_id", "item_id", "rating"),
-        only_positive=True,
-    ),
-)

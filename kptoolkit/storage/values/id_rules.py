@@ -178,6 +178,20 @@ def propose(missing: Iterable[str], known: Collection[str]) -> Proposal | None:
     return Proposal(best, count, (example, best(example)))
 
 
+def other_form(listed: Iterable[str], wanted: Iterable[str]) -> Proposal | None:
+    """Find the rules with which most ids that are wanted and not listed become listed ones.
+
+    Args:
+        listed: Ids that rules would rewrite, such as those of an item file.
+        wanted: Ids that they are to match, such as those of events.
+    """
+    there, needed = dict.fromkeys(listed), dict.fromkeys(wanted)
+    missing = [one for one in needed if one not in there]
+    unused = [one for one in there if one not in needed]
+    found = propose(unused, set(missing)) if missing and unused else None
+    return found if found is not None and found.matched * 2 >= len(missing) else None
+
+
 def _hits(rules: IdRules, ids: Iterable[str], known: Collection[str]) -> int:
     return sum(rules(one) in known for one in ids)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from kptoolkit.errors import ConfigError, DataError, shorten
 from kptoolkit.graph.sources.readable_ids import readable_name
 from kptoolkit.graph.sources.readers.path_reader import PathReader, tables_of
 from kptoolkit.limits import read_text
+from kptoolkit.names import nearest
 from kptoolkit.settings_base import read_toml
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, TRIPLE_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Reading, suffix_of
@@ -144,6 +145,7 @@ class JsonItems(PathReader):
 
     label: ClassVar[str] = "JSON items"
     mapping: JsonMapping
+    without_values: Sequence[str] = ()
 
     @classmethod
     def of(cls, path: Path, reading: Reading, mapping: Path | None) -> JsonItems:
@@ -156,6 +158,30 @@ class JsonItems(PathReader):
         found = cls(path, reading=reading)
         found.mapping = JsonMapping.read(mapping) if mapping is not None else _chosen(path, reading)
         return found
+
+    def check_mapping(self) -> None:
+        """Look for a value at each key of the mapping, and note the keys without one for :meth:`warnings`.
+
+        Raises:
+            DataError: There is none for the item, or for all relations; with the nearest keys.
+        """
+        mapping = self.mapping
+        keys = dict.fromkeys([mapping.id], "id") | {key: "name" for key in [mapping.name] if key}
+        keys |= {key: name for name, found in {**mapping.relations, **mapping.items}.items() for key in _listed(found)}
+        left, known = dict(keys), dict[str, None]()
+        for number, (_, one) in enumerate(self.objects()):
+            left = {key: role for key, role in left.items() if not any(_values(one, key, ""))}
+            known |= dict.fromkeys(_deep_keys(one)) if number < LOOKED_AT else {}
+            if not left:
+                return
+        self.without_values = [_no_value(key, role, known) for key, role in left.items()]
+        facts = keys.keys() - {mapping.id, mapping.name}
+        if mapping.id in left or (facts and facts <= left.keys()):
+            raise DataError(f"{'; '.join(self.without_values)}; correct the mapping", self.path)
+
+    def warnings(self) -> list[str]:
+        """Return the keys of the mapping at which no object has a value."""
+        return [f"{self.path.name}: {said}; correct the mapping" for said in self.without_values]
 
     @property
     def said(self) -> str:
@@ -179,7 +205,7 @@ class JsonItems(PathReader):
         """Return the keys that are read."""
         mapping, read = self.mapping, list[str]()
         for keys in (mapping.id, mapping.name, *mapping.relations.values(), *mapping.items.values()):
-            read += [keys] if isinstance(keys, str) else keys
+            read += _listed(keys)
         return read
 
     def objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -319,6 +345,25 @@ def _first_keys(path: Path) -> list[str]:
         return []
 
 
+def _listed(keys: str | list[str]) -> list[str]:
+    return [keys] if isinstance(keys, str) else keys
+
+
+def _no_value(key: str, role: str, known: Iterable[str]) -> str:
+    """Return that no object has a value at a key of a mapping, with the keys that are most like it."""
+    near = nearest(key, known)
+    return f"no value at {shorten(key)} ({shorten(role)})" + f"; nearest keys: {', '.join(near)}" * bool(near)
+
+
+def _deep_keys(one: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the keys of an object, and with a dot those of the objects in it and in its lists."""
+    for each in one if isinstance(one, list) else [one]:
+        if isinstance(each, dict):
+            for key, value in each.items():
+                yield f"{prefix}{key}"
+                yield from _deep_keys(value, f"{prefix}{key}.")
+
+
 def _overlap(key: str, read: str) -> bool:
     return key == read or key.startswith(f"{read}.") or read.startswith(f"{key}.")
 
@@ -353,7 +398,7 @@ def values_at(one: dict[str, Any], keys: str | list[str], split: str) -> Iterato
 
 
 def _values(one: Any, key: str, split: str) -> Iterator[str]:
-    """Yield the texts and numbers at a key, also those in lists."""
+    """Yield the texts, numbers and truth values at a key, also those in lists."""
     if key:
         first, _, rest = key.partition(".")
         for each in one if isinstance(one, list) else [one]:
@@ -365,7 +410,9 @@ def _values(one: Any, key: str, split: str) -> Iterator[str]:
             yield from _values(each, "", split)
     elif isinstance(one, str):
         yield from (text for text in (one.split(split) if split else [one]) if text.strip())
-    elif isinstance(one, int | float) and not isinstance(one, bool):
+    elif isinstance(one, bool):
+        yield "true" if one else "false"
+    elif isinstance(one, int | float):
         yield str(one)
 
 

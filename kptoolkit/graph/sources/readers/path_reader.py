@@ -79,6 +79,10 @@ class PathReader:
             yield replace(table, cleaned=table.cleaned + self.cleaned - before)
             before = self.cleaned
 
+    def warnings(self) -> list[str]:
+        """Return what is probably wrong, a sentence each."""
+        return []
+
     def triples(self) -> Iterator[Table]:
         """Yield the columns ``head``, ``relation``, ``tail``."""
         yield from ()

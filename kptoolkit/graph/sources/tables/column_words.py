@@ -19,6 +19,8 @@ store studio style supplier tag theme topic type vendor writer
 RELATION_WORDS = frozenset(_WORDS.split())
 _ID_WORDS = frozenset({"id", "ids", "no", "code"})
 _NAME_WORDS = frozenset({"name", "names", "value", "title", "label"})
+_INDEX = re.compile(r"(?:Unnamed: \d+)?")
+"""The header that pandas writes, or makes, for the index of a table."""
 _PLURAL = re.compile(r"(?<=[a-rt-z])s$")
 
 
@@ -118,7 +120,8 @@ def names_of(relation: str, headers: Mapping[Path, Sequence[str]]) -> tuple[Path
             ``id`` and ``value``.
         headers: Headers of the tables next to the one with the values.
     """
-    for path, names in headers.items():
+    for path, header in headers.items():
+        names = [name for name in header if not _INDEX.fullmatch(name)]
         if len(names) < 2:
             continue
         own = relation_of(unpacked_name(path).rpartition(".")[0]) == relation and names[0].casefold() == "id"

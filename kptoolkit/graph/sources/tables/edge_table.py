@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from kptoolkit.errors import DataError, shorten
 from kptoolkit.graph.sources.readers.path_reader import NO_LABEL, PathReader
 from kptoolkit.storage.columns import TRIPLE_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, suffix_of
-from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, layout_of, numbered
+from kptoolkit.storage.layouts.known_layouts import layout_of
+from kptoolkit.storage.layouts.table_layouts import COLUMNS, header_cells, numbered
 from kptoolkit.storage.text_tables import BadRows, Table, read_table
+from kptoolkit.storage.values.cells import is_missing
+from kptoolkit.storage.values.times import is_date
 
 _ENDS: Mapping[str, tuple[str, ...]] = {name: tuple(TRIPLE_COLUMNS[name]) for name in ("head", "tail")}
 _LABEL = {"label": ("label", "edge_label", "type", "edge_type")}
 _GIVEN = {"head", "tail"}
 _KINDS = frozenset({"", "directed", "undirected"})
 """Labels that do not say what an edge means."""
+_NO_RELATIONS = _KINDS | {"true", "false", "yes", "no", "y", "n", "t", "f"}
+
+
+def _are_relations(cells: Sequence[str]) -> bool:
+    """Return whether the values of a column are words that occur again, twice each on average."""
+    distinct = {cell.casefold() for cell in cells} - _NO_RELATIONS
+    words = all(any(map(str.isalpha, cell)) and not is_date(cell[:10]) for cell in distinct)
+    return bool(distinct) and words and 2 * len(distinct) <= len(cells)
 
 
 class EdgeTable(PathReader):
@@ -39,7 +51,7 @@ class EdgeTable(PathReader):
                 whatever they are.
 
         Raises:
-            DataError: Two columns may be the same end.
+            DataError: Two columns may be the same end, or another column may be the relation.
         """
         given = reading.columns.keys() & {"head", "relation", "tail", "item", "user"}
         if suffix_of(path) == ".parquet" or given not in (set(), _GIVEN):
@@ -63,7 +75,21 @@ class EdgeTable(PathReader):
         others = [name for name in found.header if (name,) not in found.columns.values()]
         if label := [] if given else [others[place] for place in locate(others, _LABEL).values()]:
             found.columns = {**found.columns, "label": (label[0],)}
+        if not given and not label:
+            found._check_relations(sample, others)
         return found
+
+    def _check_relations(self, sample: Sample, others: Sequence[str]) -> None:
+        """Check that no other column has texts that occur again, as the relations of edges do."""
+        head, tail = (names[0] for names in self.columns.values())
+        rows = [row for row in sample.rows(self.dialect)[1:] if len(row) == len(self.header)]
+        for name in others:
+            cells = [row[self.header.index(name)].strip() for row in rows]
+            of_end = name.casefold().startswith((head.casefold(), tail.casefold()))
+            if name and not of_end and _are_relations([cell for cell in cells if not is_missing(cell)]):
+                said = f"has edges, and {shorten(name)} may be their relation; give --columns relation={shorten(name)}"
+                other = f"--columns head={shorten(head)},tail={shorten(tail)} if they have none"
+                raise DataError(f"{said}, or {other}", self.path, 1)
 
     @property
     def said(self) -> str:

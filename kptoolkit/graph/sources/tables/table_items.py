@@ -25,7 +25,8 @@ from kptoolkit.graph.sources.tables.column_words import (
 )
 from kptoolkit.storage.columns import INTERACTION_COLUMNS, ITEM_COLUMNS, check_candidates, locate
 from kptoolkit.storage.dialects import Dialect, Reading, Sample, suffix_of, unpacked_name
-from kptoolkit.storage.layouts.table_layouts import header_cells, layout_of, numbered, recognize_table
+from kptoolkit.storage.layouts.known_layouts import layout_of
+from kptoolkit.storage.layouts.table_layouts import header_cells, numbered, recognize_table
 from kptoolkit.storage.text_tables import BadRows, Table, read_table
 from kptoolkit.storage.values.cells import is_missing
 
@@ -73,10 +74,12 @@ class TableItems(JsonItems):
         if mapping is not None:
             found.mapping = JsonMapping.read(mapping)
             found._require(found.mapping.id, "the mapping")
+            found.check_mapping()
         elif given:
             found._take_given()
         else:
             found._take_known()
+        found._check_doubled()
         return found if found.mapping.relations or found.mapping.items else None
 
     def _take_header(self) -> None:
@@ -91,6 +94,14 @@ class TableItems(JsonItems):
         elif layout is not None and layout.dialect is not None:
             self.header = layout.header
             self.dialect = replace(layout.dialect, header=self.header, encoding=sample.encoding)
+
+    def _check_doubled(self) -> None:
+        """Check that no header of a column that is read occurs twice."""
+        for name in self._used():
+            places = [place for place, header in enumerate(self.header, 1) if name and header == name]
+            if len(places) > 1:
+                said = f"columns {places[0]} and {places[1]} are both called {shorten(name)}"
+                raise DataError(f"{said}; rename one of them", self.path, 1)
 
     def _require(self, name: str, where: str) -> None:
         if name not in self.header:
