@@ -72,12 +72,17 @@ class EdgeTable(PathReader):
             return None
         check_candidates(found.header, wanted, path, 1)
         found.columns = {name: (found.header[place],) for name, place in at.items()}
-        others = [name for name in found.header if (name,) not in found.columns.values()]
-        if label := [] if given else [others[place] for place in locate(others, _LABEL).values()]:
-            found.columns = {**found.columns, "label": (label[0],)}
-        if not given and not label:
-            found._check_relations(sample, others)
+        if not given:
+            found._find_label(sample)
         return found
+
+    def _find_label(self, sample: Sample) -> None:
+        """Take the column of labels, and check that there is no other column of relations if there is none."""
+        others = [name for name in self.header if (name,) not in self.columns.values()]
+        if label := [others[place] for place in locate(others, _LABEL).values()]:
+            self.columns = {**self.columns, "label": (label[0],)}
+        else:
+            self._check_relations(sample, others)
 
     def _check_relations(self, sample: Sample, others: Sequence[str]) -> None:
         """Check that no other column has texts that occur again, as the relations of edges do."""
