@@ -46,7 +46,7 @@ def test_every_command_shows_an_example_that_parses() -> None:
 @pytest.mark.parametrize("name", ["load-kg", "export-csv"])
 def test_commands_that_read_a_source_offer_all_that_a_source_takes(name: str) -> None:
     offered = {parameter.name for parameter in dict(commands())[name].params}
-    taken = set(inspect.signature(open_source).parameters) - {"interactions"}
+    taken = set(inspect.signature(open_source).parameters) - {"interactions", "min_rating"}  # the last is a setting
     assert {"paths", "link", "language", "skip_bad_rows"} <= taken <= offered
     assert "options" not in offered
 

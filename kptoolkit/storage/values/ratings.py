@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kptoolkit.errors import DataError, shorten
+from kptoolkit.names import quantity
 from kptoolkit.storage.values.cells import is_missing
 
 _COMMA = re.compile(r"(-?\d+),(\d+)")
@@ -75,4 +76,4 @@ def high_enough(
 
 def left_out_said(count: int, min_rating: float) -> str:
     """Return that events were left out, ``""`` if none was."""
-    return f"{count:,} events with a rating below {min_rating:g}, or without one, left out" if count else ""
+    return f"{quantity(count, 'events')} with a rating below {min_rating:g}, or without one, left out" if count else ""

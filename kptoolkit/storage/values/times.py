@@ -146,7 +146,7 @@ def other_unit(values: Sequence[Any], seconds: NDArray[np.float64]) -> int | Non
 
 
 def date_forms(texts: Sequence[str]) -> list[str]:
-    """Return the forms, as for ``strptime``, that dates may have; two if day and month cannot be told apart.
+    """Return the forms, as for ``strptime``, that dates may have; two if either may be the day.
 
     Args:
         texts: The dates; the first one says in which order day, month and year are, unless all of them do.
