@@ -24,7 +24,7 @@ from kptoolkit.prompts.templating.mpp import FILE as MPP_FILE
 from kptoolkit.prompts.templating.mpp import MppTemplate, mpp_parts
 from kptoolkit.prompts.templating.relations import FALLBACK, NEUTRAL, RelationTemplates
 from kptoolkit.prompts.templating.sandbox import Filter, PromptEnvironment
-from kptoolkit.prompts.templating.texts import relation_words
+from kptoolkit.prompts.templating.texts import relation_words, snake_case
 from kptoolkit.prompts.templating.triplet_sentences import Segment, Sentence
 from kptoolkit.resources import Trust
 from kptoolkit.storage.replacement import atomic_parts, finish_replacement
@@ -212,12 +212,11 @@ class TemplatePack:
         """Return the relation id with the sentences for a relation of a graph; the id itself if there are none.
 
         They are those of its id, of the id it is an alias of, or of its local name: ``director`` for
-        ``http://dbpedia.org/ontology/director``, ``dbo:director`` and ``dbo__director``. A type in capitals, as is
-        usual in Neo4j, is also looked for in lower case: ``located_in`` for ``LOCATED_IN``.
+        ``http://dbpedia.org/ontology/director``, ``dbo:director`` and ``dbo__director``. The local name is also looked
+        for in lower case with underscores: ``located_in`` for ``LOCATED_IN``, ``locatedIn`` and ``Located In``.
         """
         local = local_name(relation)
-        names = (relation, local, local.lower()) if local.isupper() else (relation, local)
-        for name in names:
+        for name in (relation, local, snake_case(local)):
             if name in self.relations:
                 return name
             if name in self.aliases:

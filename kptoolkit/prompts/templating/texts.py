@@ -17,6 +17,12 @@ _COMPONENT = re.compile(r"[./:#\\]+")
 
 
 @lru_cache(maxsize=4096)
+def snake_case(relation: str) -> str:
+    """Return the words of a relation id in lower case with underscores: ``located_in`` for ``locatedIn``."""
+    return "_".join(word.lower() for part in words_in(relation.replace("_", " ")) for word in camel_words(part))
+
+
+@lru_cache(maxsize=4096)
 def relation_words(relation: str) -> str:
     """Return the words in a relation id, ``""`` if it has none.
 
